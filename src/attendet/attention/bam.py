@@ -1,0 +1,155 @@
+"""BAM: channel and spatial attention side by side (Park et al., BMVC 2018)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from attendet.attention.base import Attention, Gate, Start, hidden_width, zero_
+from attendet.attention.catalog import attentions
+from attendet.attention.foreign_keys import accept_foreign_keys
+from attendet.errors import unknown_name
+from attendet.ops.pooling import pool_positions
+
+Variant = Literal["paper", "authors"]
+VARIANTS: tuple[Variant, ...] = ("paper", "authors")
+
+FOREIGN_KEYS: Mapping[str, str] = {
+    "channel_att.gate_c.gate_c_fc_0.": "gate.channel.fc1.",
+    "channel_att.gate_c.gate_c_bn_1.": "gate.channel.norm.",
+    "channel_att.gate_c.gate_c_fc_final.": "gate.channel.fc2.",
+    "spatial_att.gate_s.gate_s_conv_reduce0.": "gate.spatial.reduce.conv.",
+    "spatial_att.gate_s.gate_s_bn_reduce0.": "gate.spatial.reduce.norm.",
+    "spatial_att.gate_s.gate_s_conv_di_0.": "gate.spatial.dilated1.conv.",
+    "spatial_att.gate_s.gate_s_bn_di_0.": "gate.spatial.dilated1.norm.",
+    "spatial_att.gate_s.gate_s_conv_di_1.": "gate.spatial.dilated2.conv.",
+    "spatial_att.gate_s.gate_s_bn_di_1.": "gate.spatial.dilated2.norm.",
+    "spatial_att.gate_s.gate_s_conv_final.": "gate.spatial.final.",
+}
+
+
+class ChannelBranch(nn.Module):
+    """Mc(F) = W1(ReLU(BN(W0 AvgPool(F)))): (N, C, H, W) → (N, C, 1, 1)."""
+
+    def __init__(self, channels: int, hidden: int) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(channels, hidden)
+        self.norm = nn.BatchNorm1d(hidden)
+        self.fc2 = nn.Linear(hidden, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the logits of the channels."""
+        logits = self.fc2(torch.relu(self.norm(self.fc1(pool_positions(x, "avg")))))
+        return logits[:, :, None, None]
+
+
+class NormedConv(nn.Module):
+    """A convolution that keeps the map's size, batch norm and ReLU."""
+
+    def __init__(self, channels: int, width: int, kernel_size: int, dilation: int) -> None:
+        super().__init__()
+        padding = kernel_size // 2 * dilation
+        self.conv = nn.Conv2d(channels, width, kernel_size, padding=padding, dilation=dilation)
+        self.norm = nn.BatchNorm2d(width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (N, width, H, W)."""
+        return torch.relu(self.norm(self.conv(x)))
+
+
+class SpatialBranch(nn.Module):
+    """Ms(F): 1x1 to the hidden width, two dilated 3x3, 1x1 to one plane: (N, C, H, W) → (N, 1, H, W)."""
+
+    def __init__(self, channels: int, hidden: int, dilation: int) -> None:
+        super().__init__()
+        self.reduce = NormedConv(channels, hidden, 1, dilation=1)
+        self.dilated1 = NormedConv(hidden, hidden, 3, dilation=dilation)
+        self.dilated2 = NormedConv(hidden, hidden, 3, dilation=dilation)
+        self.final = nn.Conv2d(hidden, 1, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the logits of the positions."""
+        return self.final(self.dilated2(self.dilated1(self.reduce(x))))
+
+
+class BAMGate(Gate):
+    """1 + σ(Mc(F) + Ms(F)), or 1 + σ(Mc(F) · Ms(F)), one weight per value: (N, C, H, W) → the same shape."""
+
+    def __init__(self, channels: int, reduction: float, dilation: int, variant: Variant, start: Start) -> None:
+        super().__init__(start, published=(1.0, 2.0))
+        if variant not in VARIANTS:
+            raise unknown_name("variant of BAM", variant, VARIANTS)
+        self.variant = variant
+        hidden = hidden_width(channels, reduction)
+        self.channel = ChannelBranch(channels, hidden)
+        self.spatial = SpatialBranch(channels, hidden, dilation)
+        if start == "identity":
+            # Of a product only one factor may start at zero, or the gradient would reach neither.
+            zero_(self.spatial.final.weight, self.spatial.final.bias)
+            if variant == "paper":
+                zero_(self.channel.fc2.weight, self.channel.fc2.bias)
+
+    def logits(self, x: Tensor) -> Tensor:
+        """Return (N, C, H, W)."""
+        channel, spatial = self.channel(x), self.spatial(x)
+        return channel + spatial if self.variant == "paper" else channel * spatial
+
+    def extra_repr(self) -> str:
+        """Say how the branches are joined."""
+        return f"variant={self.variant}"
+
+
+@attentions.register("bam")
+class BAM(Attention):
+    """Bottleneck Attention Module: F + F ⊗ σ(Mc(F) + Ms(F)), equations 1 and 2 of the paper.
+
+    Both published forms are here: `paper` adds the branches; `authors` multiplies them, σ(Mc(F) · Ms(F)), as the
+    authors' code does. The layers are those of the code in both, which normalises inside the branches; the paper's
+    equations 3 and 4 write one batch norm at the end of each.
+
+    Parameters, with h = C/reduction rounded down: (2·C·h + 3·h + C) + (C·h + 3·h) + 2·(9·h² + 3·h) + (h + 1).
+
+    In training the channel branch normalises over the batch alone, so that a batch needs two images or more.
+
+    State dicts with the keys of the authors' code load.
+
+    Args:
+        channels: C, the channels of the features.
+        reduction: r, by how much the branches' hidden layers are narrower than C.
+        dilation: d of the 3x3 convolutions; the paper finds 4 best.
+        variant: `paper` or `authors`, as above.
+        start: `paper` starts as published, with gates in (1, 2). `identity` is ours: all gates are exactly 1 at the
+            first step, and range over (0, 2) from there.
+
+    Raises:
+        OptionError: If an option has no such value, or no hidden channel would be left.
+
+    Example:
+        >>> attention = BAM(64)
+        >>> attention(torch.rand(2, 64, 20, 20)).shape
+        torch.Size([2, 64, 20, 20])
+        >>> x = torch.rand(2, 64, 20, 20)
+        >>> torch.equal(BAM(64, start="identity")(x), x)
+        True
+    """
+
+    paper = "Park, Woo, Lee, Kweon: BAM: Bottleneck Attention Module. BMVC 2018, arXiv:1807.06514"
+
+    def __init__(
+        self,
+        channels: int,
+        reduction: float = 16,
+        dilation: int = 4,
+        variant: Variant = "paper",
+        start: Start = "paper",
+    ) -> None:
+        super().__init__()
+        self.gate = BAMGate(channels, reduction, dilation, variant, start)
+        accept_foreign_keys(self, FOREIGN_KEYS)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the features (N, C, H, W) times their weights, one for each value."""
+        return x * self.gate(x)

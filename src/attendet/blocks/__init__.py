@@ -1,0 +1,28 @@
+"""The blocks of YOLOv5: each one's arithmetic, and how a row of a model file becomes it."""
+
+from attendet.blocks.conv import Conv, DWConv, Focus
+from attendet.blocks.csp import C3, C3SPP, C3TR, Bottleneck, BottleneckCSP, C3Ghost
+from attendet.blocks.ghost import GhostBottleneck, GhostConv
+from attendet.blocks.head import Detect
+from attendet.blocks.plain import Concat
+from attendet.blocks.pool import SPP, SPPF
+from attendet.blocks.transformer import TransformerBlock
+
+__all__ = [
+    "C3",
+    "C3SPP",
+    "C3TR",
+    "SPP",
+    "SPPF",
+    "Bottleneck",
+    "BottleneckCSP",
+    "C3Ghost",
+    "Concat",
+    "Conv",
+    "DWConv",
+    "Detect",
+    "Focus",
+    "GhostBottleneck",
+    "GhostConv",
+    "TransformerBlock",
+]

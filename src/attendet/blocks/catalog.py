@@ -1,0 +1,35 @@
+"""The blocks that rows of model files name, each with its wiring rule."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from torch import nn
+
+from attendet.blocks.wiring import Rule
+from attendet.registry import Registry
+
+B = TypeVar("B", bound=type[nn.Module])
+
+
+@dataclass(frozen=True)
+class Block:
+    """A class and the rule by which a row becomes an instance of it."""
+
+    cls: type[nn.Module]
+    rule: Rule
+
+
+blocks = Registry[Block]("block", entry_point_group="attendet.blocks")
+
+
+def block(rule: Rule, *names: str) -> Callable[[B], B]:
+    """Return a decorator that registers a class as a block under these names, or its own."""
+
+    def add(cls: B) -> B:
+        blocks.register(*(names or (cls.__name__,)))(Block(cls, rule))
+        return cls
+
+    return add

@@ -1,0 +1,133 @@
+"""How a row of a model file becomes a block: one rule per kind of block.
+
+A rule is a function of the block's class and of what the row asks for. It returns a recipe: how to make the module,
+and with which arguments. What the module gives out, channels and size, is not the rule's to say: it is measured.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, TypeAlias
+
+from torch import nn
+
+from attendet.errors import OptionError
+
+Value: TypeAlias = "int | float | bool | str | None | list[Value] | dict[str, Value]"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a row asks for, and what it is given.
+
+    Attributes:
+        channels: Channels of each source.
+        strides: Stride of each source against the image, in pixels.
+        repeats: How often the block stands in a row, depth multiple applied.
+        args: The row's arguments.
+        width_multiple: What declared widths are scaled by.
+        classes: Number of classes.
+        anchors: Anchor sides in pixels, (width, height) pairs per level; empty where the file gives none.
+    """
+
+    channels: tuple[int, ...]
+    strides: tuple[float, ...] = ()
+    repeats: int = 1
+    args: tuple[Value, ...] = ()
+    width_multiple: float = 1.0
+    classes: int = 80
+    anchors: tuple[tuple[tuple[float, float], ...], ...] = ()
+
+    def scale(self, width: int) -> int:
+        """Return a declared width scaled, rounded up to a multiple of 8.
+
+        Example:
+            >>> Request(channels=(3,), width_multiple=0.25).scale(65)
+            24
+        """
+        return math.ceil(width * self.width_multiple / 8) * 8
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to make a row's module.
+
+    Attributes:
+        make: Makes the module, on whatever device is current.
+        arguments: What it is made with, for the table that people read.
+        joins: Whether the module takes the list of all sources, instead of the one.
+    """
+
+    make: Callable[[], nn.Module]
+    arguments: tuple[Any, ...] = ()
+    joins: bool = False
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+Rule: TypeAlias = Callable[[type[nn.Module], Request], Recipe]
+
+
+def widen(block: type[nn.Module], request: Request) -> Recipe:
+    """Make `block(in, out, *rest)`; the first argument is the output width, to be scaled. Repeats stand in a row."""
+    width, *rest = _declared_width(request)
+    incoming = _only_source(request)
+    first = partial(block, incoming, width, *rest)
+    if request.repeats == 1:
+        return Recipe(first, (incoming, width, *rest))
+    later = partial(block, width, width, *rest)
+    return Recipe(partial(_chain, first, later, request.repeats), (incoming, width, *rest))
+
+
+def widen_and_repeat(block: type[nn.Module], request: Request) -> Recipe:
+    """Make `block(in, out, repeats, *rest)`: like `widen`, for blocks that take their repeats inside."""
+    width, *rest = _declared_width(request)
+    arguments = (_only_source(request), width, request.repeats, *rest)
+    return Recipe(partial(block, *arguments), arguments)
+
+
+def concat(block: type[nn.Module], request: Request) -> Recipe:
+    """Make `block(*args)`, which takes the list of its sources."""
+    return Recipe(partial(block, *request.args), request.args, joins=True)
+
+
+def keep(block: type[nn.Module], request: Request) -> Recipe:
+    """Make `block(*args)`, which leaves the channels as they are."""
+    _only_source(request)
+    make = partial(block, *request.args)
+    if request.repeats == 1:
+        return Recipe(make, request.args)
+    return Recipe(partial(_chain, make, make, request.repeats), request.args)
+
+
+def per_channel(block: type[nn.Module], request: Request) -> Recipe:
+    """Make `block(in)`: as wide as what comes in, whatever width the row declares."""
+    arguments = (_only_source(request),)
+    return Recipe(partial(block, *arguments), arguments)
+
+
+def detect(block: type[nn.Module], request: Request) -> Recipe:
+    """Make `block(classes, anchors, channels, strides)`, which takes the list of its levels."""
+    return Recipe(
+        partial(block, request.classes, request.anchors, request.channels, request.strides),
+        (request.classes, [sum(map(list, level), []) for level in request.anchors], list(request.channels)),
+        joins=True,
+    )
+
+
+def _chain(first: Callable[[], nn.Module], later: Callable[[], nn.Module], repeats: int) -> nn.Module:
+    return nn.Sequential(first(), *(later() for _ in range(repeats - 1)))
+
+
+def _only_source(request: Request) -> int:
+    if len(request.channels) != 1:
+        raise OptionError(f"it reads {len(request.channels)} rows and takes one", remedy="put a Concat before it")
+    return request.channels[0]
+
+
+def _declared_width(request: Request) -> tuple[Any, ...]:
+    if not request.args or type(request.args[0]) is not int or request.args[0] < 1:
+        raise OptionError("the first argument has to be the output width", remedy="write [64, ...] for 64 channels")
+    return (request.scale(request.args[0]), *request.args[1:])

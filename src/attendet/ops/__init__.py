@@ -1,0 +1,1 @@
+"""Functions of tensors that the modules are made of."""
