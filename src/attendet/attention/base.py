@@ -94,7 +94,8 @@ def hidden_width(channels: int, reduction: float, *, rounded: bool = False) -> i
             f"{channels} channels and a reduction of {reduction} leave no bottleneck",
             remedy="both have to be positive",
         )
-    hidden = int(channels / reduction + 0.5 * rounded)
+    # A little more than nothing, for a reduction that is itself a quotient: 100 / (100 / 3) has to leave 3.
+    hidden = int(channels / reduction + (0.5 if rounded else 1e-6))
     remedy = f"use a reduction of {max(channels // 4, 1)} or less"
     if hidden < 1:
         raise OptionError(f"a reduction of {reduction} leaves no hidden channel of {channels}", remedy=remedy)

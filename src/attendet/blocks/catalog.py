@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from torch import nn
 
-from attendet.blocks.wiring import Rule
+from attendet.blocks.wiring import Maker, Rule
 from attendet.registry import Registry
 
 B = TypeVar("B", bound=type[nn.Module])
@@ -16,9 +16,9 @@ B = TypeVar("B", bound=type[nn.Module])
 
 @dataclass(frozen=True)
 class Block:
-    """A class and the rule by which a row becomes an instance of it."""
+    """What makes a module, usually a class, and the rule by which a row becomes one."""
 
-    cls: type[nn.Module]
+    make: Maker
     rule: Rule
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -54,43 +56,10 @@ class C3(nn.Module):
         n: Bottlenecks in the chain.
         shortcut: Whether they add their input.
         e: Hidden width h, as a fraction of c2.
+        middle: Makes another middle m than the chain, given h: a module h → h channels.
 
     Example:
         >>> C3(16, 32, n=2)(torch.rand(1, 16, 8, 8)).shape
-        torch.Size([1, 32, 8, 8])
-    """
-
-    def __init__(self, c1: int, c2: int, n: int = 1, shortcut: bool = True, e: float = 0.5) -> None:
-        super().__init__()
-        hidden = int(c2 * e)
-        self.cv1 = Conv(c1, hidden, 1)
-        self.cv2 = Conv(c1, hidden, 1)
-        self.cv3 = Conv(2 * hidden, c2, 1)
-        self.m = self.chain(hidden, n, shortcut)
-
-    def chain(self, hidden: int, n: int, shortcut: bool) -> nn.Module:
-        """Return the middle, h → h channels; blocks that differ only in it override this."""
-        return nn.Sequential(*(Bottleneck(hidden, hidden, shortcut, e=1.0) for _ in range(n)))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return (N, c2, H, W)."""
-        return self.cv3(torch.cat([self.m(self.cv1(x)), self.cv2(x)], dim=1))
-
-
-@block(widen_and_repeat)
-class C3SPP(C3):
-    """`C3` whose middle is one `SPP`.
-
-    Args:
-        c1: Incoming channels.
-        c2: Outgoing channels.
-        k: Sides of the pools in pixels.
-        n: Not used: there is one SPP.
-        shortcut: Not used: an SPP has none.
-        e: Hidden width, as a fraction of c2.
-
-    Example:
-        >>> C3SPP(16, 32, 1, (5, 9))(torch.rand(1, 16, 8, 8)).shape
         torch.Size([1, 32, 8, 8])
     """
 
@@ -99,40 +68,64 @@ class C3SPP(C3):
         c1: int,
         c2: int,
         n: int = 1,
-        k: tuple[int, ...] = (5, 9, 13),
         shortcut: bool = True,
         e: float = 0.5,
+        *,
+        middle: Callable[[int], nn.Module] | None = None,
     ) -> None:
-        super().__init__(c1, c2, n, shortcut, e)
-        self.m = SPP(int(c2 * e), int(c2 * e), k)
+        super().__init__()
+        hidden = int(c2 * e)
+        self.cv1 = Conv(c1, hidden, 1)
+        self.cv2 = Conv(c1, hidden, 1)
+        self.cv3 = Conv(2 * hidden, c2, 1)
+        self.m = middle(hidden) if middle else chain(n, lambda: Bottleneck(hidden, hidden, shortcut, e=1.0))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (N, c2, H, W)."""
+        return self.cv3(torch.cat([self.m(self.cv1(x)), self.cv2(x)], dim=1))
+
+
+@block(widen_and_repeat)
+class C3SPP(C3):
+    """`C3` whose middle is one `SPP` with pools of sides k; repeats and shortcut mean nothing to it.
+
+    Example:
+        >>> C3SPP(16, 32, 1, (5, 9))(torch.rand(1, 16, 8, 8)).shape
+        torch.Size([1, 32, 8, 8])
+    """
+
+    def __init__(
+        self, c1: int, c2: int, n: int = 1, k: Sequence[int] = (5, 9, 13), shortcut: bool = True, e: float = 0.5
+    ) -> None:
+        super().__init__(c1, c2, n, shortcut, e, middle=lambda hidden: SPP(hidden, hidden, k))
 
 
 @block(widen_and_repeat)
 class C3TR(C3):
-    """`C3` whose middle is one `TransformerBlock` of four heads and n layers.
+    """`C3` whose middle is one `TransformerBlock` of four heads and n layers; it has no shortcut to switch.
 
     Example:
         >>> C3TR(16, 32, n=2)(torch.rand(1, 16, 8, 8)).shape
         torch.Size([1, 32, 8, 8])
     """
 
-    def chain(self, hidden: int, n: int, shortcut: bool) -> nn.Module:  # noqa: ARG002
-        """Return the transformer; it has no shortcut to switch."""
-        return TransformerBlock(hidden, hidden, 4, n)
+    def __init__(self, c1: int, c2: int, n: int = 1, shortcut: bool = True, e: float = 0.5) -> None:
+        super().__init__(c1, c2, n, shortcut, e, middle=lambda hidden: TransformerBlock(hidden, hidden, 4, n))
 
 
 @block(widen_and_repeat)
 class C3Ghost(C3):
-    """`C3` whose middle is a chain of n `GhostBottleneck`s.
+    """`C3` whose middle is a chain of n `GhostBottleneck`s; they always add their input.
 
     Example:
         >>> C3Ghost(16, 32, n=2)(torch.rand(1, 16, 8, 8)).shape
         torch.Size([1, 32, 8, 8])
     """
 
-    def chain(self, hidden: int, n: int, shortcut: bool) -> nn.Module:  # noqa: ARG002
-        """Return the ghost bottlenecks; they always add their input."""
-        return nn.Sequential(*(GhostBottleneck(hidden, hidden) for _ in range(n)))
+    def __init__(self, c1: int, c2: int, n: int = 1, shortcut: bool = True, e: float = 0.5) -> None:
+        super().__init__(
+            c1, c2, n, shortcut, e, middle=lambda hidden: chain(n, lambda: GhostBottleneck(hidden, hidden))
+        )
 
 
 @block(widen_and_repeat)
@@ -155,9 +148,50 @@ class BottleneckCSP(nn.Module):
         self.cv4 = Conv(2 * hidden, c2, 1)
         self.bn = norm(2 * hidden)
         self.act = nn.SiLU()
-        self.m = nn.Sequential(*(Bottleneck(hidden, hidden, shortcut, e=1.0) for _ in range(n)))
+        self.m = chain(n, lambda: Bottleneck(hidden, hidden, shortcut, e=1.0))
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (N, c2, H, W)."""
         joined = torch.cat([self.cv3(self.m(self.cv1(x))), self.cv2(x)], dim=1)
         return self.cv4(self.act(self.bn(joined)))
+
+
+@block(widen_and_repeat)
+class C2f(nn.Module):
+    """CSP block that joins both halves and what every bottleneck gives: (N, c1, H, W) → (N, c2, H, W).
+
+    Named by model files that borrow from later detectors. Arguments as in `C3`, without shortcut by default.
+
+    Example:
+        >>> C2f(16, 32, n=2)(torch.rand(1, 16, 8, 8)).shape
+        torch.Size([1, 32, 8, 8])
+    """
+
+    def __init__(
+        self,
+        c1: int,
+        c2: int,
+        n: int = 1,
+        shortcut: bool = False,
+        e: float = 0.5,
+        *,
+        bottleneck: Callable[[int], nn.Module] | None = None,
+    ) -> None:
+        super().__init__()
+        hidden = int(c2 * e)
+        self.cv1 = Conv(c1, 2 * hidden, 1)
+        self.cv2 = Conv((2 + n) * hidden, c2, 1)
+        make = bottleneck or (lambda width: Bottleneck(width, width, shortcut, e=1.0))
+        self.m = nn.ModuleList(make(hidden) for _ in range(n))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (N, c2, H, W)."""
+        maps = list(self.cv1(x).chunk(2, dim=1))
+        for bottleneck in self.m:
+            maps.append(bottleneck(maps[-1]))
+        return self.cv2(torch.cat(maps, dim=1))
+
+
+def chain(n: int, make: Callable[[], nn.Module]) -> nn.Sequential:
+    """Return n new modules in a row."""
+    return nn.Sequential(*(make() for _ in range(n)))

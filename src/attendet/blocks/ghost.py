@@ -1,4 +1,4 @@
-"""Ghost modules: half of the maps by convolution, the other half from those by cheap depthwise ones (GhostNet, 2020)."""
+"""Ghost modules: half of the maps by convolution, the rest from those by cheap depthwise ones (GhostNet, 2020)."""
 
 from __future__ import annotations
 

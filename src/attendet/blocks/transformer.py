@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from attendet.blocks.catalog import block
 from attendet.blocks.conv import Conv
 from attendet.blocks.wiring import widen
+from attendet.errors import OptionError
 
 
 class TransformerLayer(nn.Module):
@@ -43,7 +44,10 @@ class TransformerBlock(nn.Module):
         c1: Incoming channels; other than c2 they are convolved to c2 first.
         c2: Outgoing channels, a multiple of heads.
         heads: Attention heads.
-        n: Layers.
+        n: Layers, at most 100.
+
+    Raises:
+        OptionError: If there are more, or c2 cannot be divided among the heads.
 
     Example:
         >>> import torch
@@ -53,6 +57,10 @@ class TransformerBlock(nn.Module):
 
     def __init__(self, c1: int, c2: int, heads: int = 4, n: int = 1) -> None:
         super().__init__()
+        if not 1 <= n <= 100:
+            raise OptionError(f"{n} transformer layers", remedy="give 1 to 100")
+        if heads < 1 or c2 % heads:
+            raise OptionError(f"{c2} channels cannot be divided among {heads} heads", remedy="give a divisor")
         self.conv = Conv(c1, c2) if c1 != c2 else nn.Identity()
         self.linear = nn.Linear(c2, c2)
         self.tr = nn.Sequential(*(TransformerLayer(c2, heads) for _ in range(n)))

@@ -1,7 +1,7 @@
 """How a row of a model file becomes a block: one rule per kind of block.
 
-A rule is a function of the block's class and of what the row asks for. It returns a recipe: how to make the module,
-and with which arguments. What the module gives out, channels and size, is not the rule's to say: it is measured.
+A rule makes of a block, usually a class, and of what the row asks for a recipe: how to make the module, and with which
+arguments. What the module gives out, channels and size, is not the rule's to say: it is measured.
 """
 
 from __future__ import annotations
@@ -10,13 +10,15 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, TypeAlias
+from itertools import chain
+from typing import Any, Literal, TypeAlias
 
 from torch import nn
 
 from attendet.errors import OptionError
 
-Value: TypeAlias = "int | float | bool | str | None | list[Value] | dict[str, Value]"
+Maker: TypeAlias = Callable[..., nn.Module]
+Value: TypeAlias = "int | float | bool | str | list[Value] | dict[str, Value] | None"
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,8 @@ class Request:
         args: The row's arguments.
         width_multiple: What declared widths are scaled by.
         classes: Number of classes.
-        anchors: Anchor sides in pixels, (width, height) pairs per level; empty where the file gives none.
+        anchors: Anchor sides in pixels, (width, height) pairs per level.
+        start: How attention inside the block starts.
     """
 
     channels: tuple[int, ...]
@@ -40,6 +43,7 @@ class Request:
     width_multiple: float = 1.0
     classes: int = 80
     anchors: tuple[tuple[tuple[float, float], ...], ...] = ()
+    start: str = "paper"
 
     def scale(self, width: int) -> int:
         """Return a declared width scaled, rounded up to a multiple of 8.
@@ -59,6 +63,7 @@ class Recipe:
         make: Makes the module, on whatever device is current.
         arguments: What it is made with, for the table that people read.
         joins: Whether the module takes the list of all sources, instead of the one.
+        options: What it is made with by name.
     """
 
     make: Callable[[], nn.Module]
@@ -67,10 +72,23 @@ class Recipe:
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
-Rule: TypeAlias = Callable[[type[nn.Module], Request], Recipe]
+Kind = Literal["widen", "widen+repeat", "concat", "keep", "detect", "gate"]
 
 
-def widen(block: type[nn.Module], request: Request) -> Recipe:
+@dataclass(frozen=True)
+class Rule:
+    """A wiring rule.
+
+    Attributes:
+        kind: Its name.
+        recipe: Makes the recipe of a row from the block and the request.
+    """
+
+    kind: Kind
+    recipe: Callable[[Maker, Request], Recipe]
+
+
+def _widen(block: Maker, request: Request) -> Recipe:
     """Make `block(in, out, *rest)`; the first argument is the output width, to be scaled. Repeats stand in a row."""
     width, *rest = _declared_width(request)
     incoming = _only_source(request)
@@ -81,19 +99,19 @@ def widen(block: type[nn.Module], request: Request) -> Recipe:
     return Recipe(partial(_chain, first, later, request.repeats), (incoming, width, *rest))
 
 
-def widen_and_repeat(block: type[nn.Module], request: Request) -> Recipe:
-    """Make `block(in, out, repeats, *rest)`: like `widen`, for blocks that take their repeats inside."""
+def _widen_and_repeat(block: Maker, request: Request) -> Recipe:
+    """Make `block(in, out, repeats, *rest)`: like `_widen`, for blocks that take their repeats inside."""
     width, *rest = _declared_width(request)
     arguments = (_only_source(request), width, request.repeats, *rest)
     return Recipe(partial(block, *arguments), arguments)
 
 
-def concat(block: type[nn.Module], request: Request) -> Recipe:
+def _concat(block: Maker, request: Request) -> Recipe:
     """Make `block(*args)`, which takes the list of its sources."""
     return Recipe(partial(block, *request.args), request.args, joins=True)
 
 
-def keep(block: type[nn.Module], request: Request) -> Recipe:
+def _keep(block: Maker, request: Request) -> Recipe:
     """Make `block(*args)`, which leaves the channels as they are."""
     _only_source(request)
     make = partial(block, *request.args)
@@ -102,19 +120,27 @@ def keep(block: type[nn.Module], request: Request) -> Recipe:
     return Recipe(partial(_chain, make, make, request.repeats), request.args)
 
 
-def per_channel(block: type[nn.Module], request: Request) -> Recipe:
+def _per_channel(block: Maker, request: Request) -> Recipe:
     """Make `block(in)`: as wide as what comes in, whatever width the row declares."""
     arguments = (_only_source(request),)
     return Recipe(partial(block, *arguments), arguments)
 
 
-def detect(block: type[nn.Module], request: Request) -> Recipe:
+def _detect(block: Maker, request: Request) -> Recipe:
     """Make `block(classes, anchors, channels, strides)`, which takes the list of its levels."""
     return Recipe(
         partial(block, request.classes, request.anchors, request.channels, request.strides),
-        (request.classes, [sum(map(list, level), []) for level in request.anchors], list(request.channels)),
+        (request.classes, [list(chain.from_iterable(level)) for level in request.anchors], list(request.channels)),
         joins=True,
     )
+
+
+widen = Rule("widen", _widen)
+widen_and_repeat = Rule("widen+repeat", _widen_and_repeat)
+concat = Rule("concat", _concat)
+keep = Rule("keep", _keep)
+per_channel = Rule("keep", _per_channel)
+detect = Rule("detect", _detect)
 
 
 def _chain(first: Callable[[], nn.Module], later: Callable[[], nn.Module], repeats: int) -> nn.Module:

@@ -1,0 +1,1 @@
+"""Functions of raw maps and decoded boxes."""

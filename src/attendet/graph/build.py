@@ -1,0 +1,81 @@
+"""From a model file's name to a network."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+
+from torch import Tensor
+
+from attendet.attention.base import Start
+from attendet.errors import AttendetWarning, Location, ModelFileError, OptionError, nearest_name
+from attendet.graph.bundled import bundled_names, bundled_text
+from attendet.graph.detector import Detector, Route
+from attendet.graph.plan import plan
+from attendet.graph.spec import ModelFile, read_model_file
+from attendet.graph.structure import faults_of_structure
+from attendet.graph.yaml_nodes import read_text
+
+
+def build(
+    model: str | os.PathLike[str],
+    classes: int | None = None,
+    *,
+    dialect: str = "auto",
+    start: Start = "paper",
+    checkpoint: Mapping[str, Tensor] | None = None,
+) -> Detector:
+    """Return the network that a model file describes, with fresh weights.
+
+    Args:
+        model: Path of a YOLOv5-style model file, or a bundled name such as `yolov5s` or `yolov5s_CBAM`.
+        classes: Number of classes, instead of the file's own.
+        dialect: How attention rows are read, see `attendet.graph.dialects`.
+        start: How attention starts where a row does not say: `paper`, or `identity` to multiply by 1 at first.
+        checkpoint: A state dict whose shapes decide what the arguments of attention rows leave open.
+
+    Raises:
+        ModelFileError: If there is no such file, or it cannot be built; with line and column.
+        OptionError: If an argument has no such value.
+
+    Warns:
+        AttendetWarning: About every fault that the file trains with, but not as meant.
+
+    Example:
+        >>> detector = build("yolov5n_CBAM", classes=3)
+        >>> detector.strides
+        (8.0, 16.0, 32.0)
+    """
+    if classes is not None and classes < 1:
+        raise OptionError(f"{classes} classes", remedy="give at least 1")
+    planned = plan(load(model), classes=classes, dialect=dialect, start=start, checkpoint=checkpoint)
+    for finding in (*planned.findings, *faults_of_structure(planned)):
+        warnings.warn(str(finding), AttendetWarning, stacklevel=2)
+    routes = [
+        Route(tuple(source.row for source in row.row.sources), joins=bool(row.recipe and row.recipe.joins))
+        for row in planned.rows
+    ]
+    return Detector(planned.make(), routes)
+
+
+def load(model: str | os.PathLike[str]) -> ModelFile:
+    """Return the validated model file of a path or a bundled name.
+
+    Raises:
+        ModelFileError: If there is none, or it is not valid.
+
+    Example:
+        >>> load("yolov5s").classes
+        80
+    """
+    name = os.fspath(model)
+    if name in bundled_names():
+        return read_model_file(bundled_text(name), name)
+    path = Path(name)
+    if path.exists():
+        return read_model_file(read_text(path), name)
+    nearest = nearest_name(name, bundled_names())
+    remedy = f"did you mean {nearest!r}?" if nearest else f"bundled are {', '.join(bundled_names())}"
+    raise ModelFileError("there is no such file and no such bundled model", where=Location(name), remedy=remedy)

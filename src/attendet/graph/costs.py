@@ -1,0 +1,84 @@
+"""What each row of a model costs, counted on the meta device: nothing is computed and nothing allocated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.graph import saved_tensors_hooks
+from torch.utils.flop_counter import FlopCounterMode
+
+from attendet.graph.plan import Plan
+
+
+# Two images, because batch norms cannot train on a single value per channel.
+BATCH = 2
+
+
+@dataclass(frozen=True)
+class Cost:
+    """The cost of one image.
+
+    Attributes:
+        flops: Floating-point operations of convolutions and matrix products, a multiply-add counted as two.
+        activation_bytes: What training keeps for the backward pass, float32, weights left out.
+    """
+
+    flops: int
+    activation_bytes: int
+
+
+def count_costs(plan: Plan) -> list[Cost]:
+    """Return the cost of each row of a plan, at the plan's image size."""
+    with torch.device("meta"):
+        modules = plan.make()
+        images = torch.empty(BATCH, 3, plan.image_size, plan.image_size, requires_grad=True)
+    maps: dict[int, Tensor] = {-1: images}
+    costs = []
+    for planned, module in zip(plan.rows, modules, strict=True):
+        inputs = [maps[source.row] for source in planned.row.sources]
+        joins = planned.recipe is not None and planned.recipe.joins
+        cost, output = count(module, inputs if joins else inputs[0])
+        costs.append(Cost(cost.flops // BATCH, cost.activation_bytes // BATCH))
+        maps[planned.row.index] = output[0] if isinstance(output, tuple) else output
+    return costs
+
+
+def count(module: nn.Module, inputs: Tensor | list[Tensor]) -> tuple[Cost, Tensor | tuple[Tensor, ...]]:
+    """Return the cost of one forward pass in training mode, and what it gives.
+
+    Example:
+        >>> with torch.device("meta"):
+        ...     cost, _ = count(nn.Conv2d(8, 16, 1, bias=False), torch.empty(1, 8, 10, 10))
+        >>> cost
+        Cost(flops=25600, activation_bytes=3200)
+    """
+    parameters = {_storage(parameter) for parameter in module.parameters()}
+    kept: dict[int, int] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        if _storage(tensor) not in parameters:
+            kept[_storage(tensor)] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    with FlopCounterMode(display=False) as counter, saved_tensors_hooks(keep, lambda tensor: tensor):
+        output = module.train()(inputs)
+    return Cost(counter.get_total_flops(), sum(kept.values())), output
+
+
+def _storage(tensor: Tensor) -> int:
+    # On the meta device all data pointers are zero; the storage object itself tells tensors apart.
+    return tensor.untyped_storage()._cdata  # noqa: SLF001
+
+
+def total(costs: Iterable[Cost]) -> Cost:
+    """Return the sum of costs.
+
+    Example:
+        >>> total([Cost(1, 2), Cost(3, 4)])
+        Cost(flops=4, activation_bytes=6)
+    """
+    listed = list(costs)
+    return Cost(sum(cost.flops for cost in listed), sum(cost.activation_bytes for cost in listed))

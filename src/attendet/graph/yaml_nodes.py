@@ -1,0 +1,205 @@
+"""YAML as nodes that know where they stand, read without trust.
+
+Model files come from strangers. Anchors and aliases (which can unfold to any size), tags (which name code), deep
+nesting, repeated keys and large files are refused, with their place, before they cost anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import yaml
+
+from attendet.errors import Location, ModelFileError
+
+MAX_BYTES = 64 * 1024
+MAX_DEPTH = 8
+
+Scalar: TypeAlias = "int | float | bool | str | None"
+Plain: TypeAlias = "Scalar | list[Plain] | dict[str, Plain]"
+
+
+@dataclass(frozen=True)
+class Node:
+    """A value and its place.
+
+    Attributes:
+        value: A scalar, a list of nodes, or a mapping from words to nodes.
+        location: File, line and column.
+        span: First character in the text and the one after the last.
+    """
+
+    value: Scalar | list[Node] | dict[str, Node]
+    location: Location
+    span: tuple[int, int]
+
+    def plain(self) -> Plain:
+        """Return the value without places."""
+        match self.value:
+            case list() as items:
+                return [item.plain() for item in items]
+            case dict() as items:
+                return {key: item.plain() for key, item in items.items()}
+            case scalar:
+                return scalar
+
+    def error(self, what: str, remedy: str | None = None) -> ModelFileError:
+        """Return an error about this place."""
+        return ModelFileError(what, where=self.location, remedy=remedy)
+
+
+def read_text(path: Path) -> str:
+    """Return the text of a file of at most `MAX_BYTES`.
+
+    Raises:
+        ModelFileError: If it cannot be opened, is longer, or is not UTF-8.
+    """
+    where = Location(str(path))
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise ModelFileError(f"it cannot be read: {error.strerror}", where=where) from error
+    if len(content) > MAX_BYTES:
+        raise ModelFileError(
+            f"it has more than {MAX_BYTES:,} bytes", where=where, remedy="model files have a few thousand"
+        )
+    try:
+        return content.decode("utf-8-sig").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        raise ModelFileError("it is not UTF-8 text", where=where, remedy="save it as UTF-8") from error
+
+
+def parse(text: str, file: str) -> Node:
+    """Return the one document in a text.
+
+    Args:
+        text: YAML.
+        file: The name to report places under.
+
+    Raises:
+        ModelFileError: If the text is no YAML, or has what is refused (see above).
+
+    Example:
+        >>> node = parse("{nc: 80, anchors: [10, 13]}", "a.yaml")
+        >>> node.plain()
+        {'nc': 80, 'anchors': [10, 13]}
+        >>> str(node.value["anchors"].location)
+        'a.yaml:1:19'
+    """
+    try:
+        return _compose(yaml.parse(text, Loader=yaml.SafeLoader), file)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = _location(mark, file) if mark else Location(file)
+        raise ModelFileError(f"it is not YAML: {error.problem or error.context}", where=where) from error
+    except yaml.YAMLError as error:
+        raise ModelFileError(f"it is not YAML: {str(error).splitlines()[0]}", where=Location(file)) from error
+
+
+class _OpenList:
+    """A list whose end is still to come."""
+
+    def __init__(self, start: Any, file: str) -> None:
+        self.start, self.file = start, file
+        self.items: list[Node] = []
+
+    def put(self, node: Node) -> None:
+        self.items.append(node)
+
+    def close(self, end: Any) -> Node:
+        return Node(self.items, _location(self.start, self.file), (self.start.index, end.index))
+
+
+class _OpenMapping:
+    """A mapping whose end is still to come; keys and values arrive in turn."""
+
+    def __init__(self, start: Any, file: str) -> None:
+        self.start, self.file = start, file
+        self.items: dict[str, Node] = {}
+        self.key: str | None = None
+
+    def put(self, node: Node) -> None:
+        if self.key is not None:
+            self.items[self.key] = node
+            self.key = None
+        elif isinstance(node.value, list | dict):
+            raise node.error("a key has to be a word")
+        elif str(node.value) in self.items:
+            raise node.error(f"{node.value} is given twice")
+        else:
+            self.key = str(node.value)
+
+    def close(self, end: Any) -> Node:
+        return Node(self.items, _location(self.start, self.file), (self.start.index, end.index))
+
+
+def _compose(events: Iterator[yaml.Event], file: str) -> Node:
+    # A stack of our own instead of recursion: depth is bounded by us, not by the interpreter.
+    scalars = yaml.SafeLoader("")
+    stack: list[_OpenList | _OpenMapping] = []
+    root: Node | None = None
+    for event in events:
+        _refuse_references(event, file)
+        match event:
+            case yaml.SequenceStartEvent() | yaml.MappingStartEvent():
+                if len(stack) == MAX_DEPTH:
+                    where = _location(event.start_mark, file)
+                    raise ModelFileError(f"there are more than {MAX_DEPTH} levels of nesting", where=where)
+                opened = _OpenList if isinstance(event, yaml.SequenceStartEvent) else _OpenMapping
+                stack.append(opened(event.start_mark, file))
+                continue
+            case yaml.SequenceEndEvent() | yaml.MappingEndEvent():
+                node = stack.pop().close(event.end_mark)
+            case yaml.ScalarEvent():
+                node = _scalar(event, file, scalars)
+            case yaml.DocumentStartEvent() if root is not None:
+                raise ModelFileError("there is a second document", where=_location(event.start_mark, file))
+            case _:
+                continue
+        if stack:
+            stack[-1].put(node)
+        else:
+            root = node
+    if root is None:
+        raise ModelFileError("it is empty", where=Location(file), remedy="a model file has nc, backbone and head")
+    return root
+
+
+def _refuse_references(event: yaml.Event, file: str) -> None:
+    where = _location(event.start_mark, file)
+    if isinstance(event, yaml.AliasEvent):
+        raise ModelFileError(
+            f"the alias *{event.anchor} is refused", where=where, remedy="write out what it stands for"
+        )
+    if isinstance(event, yaml.NodeEvent) and event.anchor is not None:
+        raise ModelFileError(f"the anchor &{event.anchor} is refused", where=where, remedy="leave it out")
+    tag = getattr(event, "tag", None)
+    if tag not in (None, "!"):
+        raise ModelFileError(f"the tag {tag} is refused", where=where, remedy="write plain values")
+
+
+def _scalar(event: yaml.ScalarEvent, file: str, scalars: yaml.SafeLoader) -> Node:
+    """Resolve numbers, booleans and null as every YAML reader does."""
+    start, end = _marks(event)
+    tag = scalars.resolve(yaml.ScalarNode, event.value, event.implicit)
+    try:
+        value = scalars.construct_object(yaml.ScalarNode(tag, event.value, start, end))
+    except (ValueError, yaml.YAMLError):
+        # What looks like a number or a date and is none: a word, like any other.
+        value = event.value
+    if value is not None and not isinstance(value, int | float | bool | str):
+        value = event.value
+    return Node(value, _location(start, file), (start.index, end.index))
+
+
+def _marks(event: yaml.Event) -> tuple[Any, Any]:
+    # Every event of a text has marks; their type allows for events made by hand.
+    return event.start_mark, event.end_mark
+
+
+def _location(mark: Any, file: str) -> Location:
+    return Location(file, mark.line + 1, mark.column + 1)
