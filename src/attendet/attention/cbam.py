@@ -223,6 +223,10 @@ class CBAM(Attention):
         pool: Pools of the channel gate: `avg`, `max`, `both`, the authors' `lp` and `lse`, or several of them.
         planes: Pools over channels that the spatial convolution sees, in order; by default the variant's own.
 
+    Attributes:
+        channel: The channel gate; there is none in order `spatial-only`.
+        spatial: The spatial gate; there is none in order `channel-only`.
+
     Raises:
         OptionError: If an option has no such value, the kernel is even, or no hidden channel would be left.
 
@@ -238,6 +242,8 @@ class CBAM(Attention):
     """
 
     paper = PAPER
+    channel: ChannelGate
+    spatial: SpatialGate
 
     def __init__(
         self,

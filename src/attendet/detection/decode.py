@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 def decode(
-    raw: Sequence[Float[Tensor, "n a h w outputs"]],
+    raw: Sequence[Float[Tensor, "n a _ _ outputs"]],
     anchors: Float[Tensor, "levels a 2"],
     strides: Sequence[float],
 ) -> Float[Tensor, "n rows outputs"]:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import warnings
 from collections.abc import Mapping
-from pathlib import Path
 
 from torch import Tensor
 
 from attendet.attention.base import Start
-from attendet.errors import AttendetWarning, Location, ModelFileError, OptionError, nearest_name
-from attendet.graph.bundled import bundled_names, bundled_text
+from attendet.errors import AttendetWarning, OptionError
 from attendet.graph.detector import Detector, Route
+from attendet.graph.examine import examine
+from attendet.graph.files import load
 from attendet.graph.plan import plan
-from attendet.graph.spec import ModelFile, read_model_file
-from attendet.graph.structure import faults_of_structure
-from attendet.graph.yaml_nodes import read_text
+from attendet.graph.readings import attention_readings
+
+logger = logging.getLogger(__name__)
 
 
 def build(
@@ -28,6 +29,8 @@ def build(
     checkpoint: Mapping[str, Tensor] | None = None,
 ) -> Detector:
     """Return the network that a model file describes, with fresh weights.
+
+    How every row with attention was understood is logged at level INFO.
 
     Args:
         model: Path of a YOLOv5-style model file, or a bundled name such as `yolov5s` or `yolov5s_CBAM`.
@@ -51,31 +54,12 @@ def build(
     if classes is not None and classes < 1:
         raise OptionError(f"{classes} classes", remedy="give at least 1")
     planned = plan(load(model), classes=classes, dialect=dialect, start=start, checkpoint=checkpoint)
-    for finding in (*planned.findings, *faults_of_structure(planned)):
+    for reading in attention_readings(planned):
+        logger.info(reading)
+    for finding in examine(planned):
         warnings.warn(str(finding), AttendetWarning, stacklevel=2)
     routes = [
         Route(tuple(source.row for source in row.row.sources), joins=bool(row.recipe and row.recipe.joins))
         for row in planned.rows
     ]
     return Detector(planned.make(), routes)
-
-
-def load(model: str | os.PathLike[str]) -> ModelFile:
-    """Return the validated model file of a path or a bundled name.
-
-    Raises:
-        ModelFileError: If there is none, or it is not valid.
-
-    Example:
-        >>> load("yolov5s").classes
-        80
-    """
-    name = os.fspath(model)
-    if name in bundled_names():
-        return read_model_file(bundled_text(name), name)
-    path = Path(name)
-    if path.exists():
-        return read_model_file(read_text(path), name)
-    nearest = nearest_name(name, bundled_names())
-    remedy = f"did you mean {nearest!r}?" if nearest else f"bundled are {', '.join(bundled_names())}"
-    raise ModelFileError("there is no such file and no such bundled model", where=Location(name), remedy=remedy)

@@ -6,20 +6,17 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 
-from attendet.errors import Location, OutputError
-from attendet.graph.build import load
+from attendet.graph.examine import examine
+from attendet.graph.files import load
 from attendet.graph.findings import Finding, Kind
 from attendet.graph.plan import Plan, plan
-from attendet.graph.shifts import Reference, corrections, shifted_references
+from attendet.graph.readings import attention_readings
+from attendet.graph.shifts import Reference, corrections
 from attendet.graph.spec import ModelFile, read_model_file
-from attendet.graph.structure import faults_of_structure
 
-# Most community files are YOLOv5 with rows inserted; all sizes have the same rows.
-ORIGINAL = "yolov5n"
 # What no re-pointing can cure.
-OTHER_FAULTS: frozenset[Kind] = frozenset(("bottleneck",))
+OTHER_FAULTS: frozenset[Kind] = frozenset(("bottleneck", "width"))
 MOST_TRIES = 16
 
 
@@ -30,10 +27,12 @@ class Correction:
     Attributes:
         text: The file, otherwise as it was.
         changes: What was changed, in words.
+        left: Faults that no re-pointing cures.
     """
 
     text: str
     changes: tuple[str, ...]
+    left: tuple[Finding, ...]
 
 
 def check(model: str | os.PathLike[str], *, dialect: str = "auto") -> list[Finding]:
@@ -50,57 +49,56 @@ def check(model: str | os.PathLike[str], *, dialect: str = "auto") -> list[Findi
         >>> check("yolov5s_CBAM")
         []
     """
-    return _examine(load(model), dialect, plan(load(ORIGINAL)))[1]
+    return examine(plan(load(model), dialect=dialect, tolerant=True))
 
 
-def correct(model: str | os.PathLike[str], *, dialect: str = "auto") -> Correction | None:
-    """Return a model file with its shifted references re-pointed so that no fault is left.
+def readings(model: str | os.PathLike[str], *, dialect: str = "auto") -> list[str]:
+    """Return how every row with attention is understood, in words.
 
-    Returns:
-        None, if there is no such way; no changes, if there is no fault.
+    Args:
+        model: Path of a model file, or a bundled name.
+        dialect: How attention rows are read.
 
     Raises:
         ModelFileError: If it is no model file at all.
+
+    Example:
+        >>> readings("yolov5s_CBAM", dialect="width-list")[0][:40]
+        'row 9 CBAM: 512 channels (declared: 512)'
     """
-    file, original = load(model), plan(load(ORIGINAL))
-    planned, found = _examine(file, dialect, original)
-    faults = [finding for finding in found if finding.is_fault]
-    if not faults:
-        return Correction(file.text, ())
-    if any(finding.kind in OTHER_FAULTS for finding in faults):
-        return None
-    for pointing in islice(corrections(planned), MOST_TRIES):
-        text = _rewrite(file.text, pointing)
-        _, left = _examine(read_model_file(text, file.name), dialect, original)
-        if not any(finding.is_fault for finding in left):
-            return Correction(text, tuple(_describe(planned, pointing)))
-    return None
+    return attention_readings(plan(load(model), dialect=dialect, tolerant=True))
 
 
-def write_new(path: Path, text: str) -> None:
-    """Write a text to a file that does not exist yet, whole or not at all.
+def correct(model: str | os.PathLike[str], *, dialect: str = "auto") -> Correction:
+    """Return a model file with its shifted references re-pointed.
+
+    It is left as it is where no re-pointing cures all faults that a shift can cause.
+
+    Args:
+        model: Path of a model file, or a bundled name.
+        dialect: How attention rows are read.
 
     Raises:
-        OutputError: If the file exists, or cannot be written.
+        ModelFileError: If it is no model file at all.
+
+    Example:
+        >>> correct("yolov5s_CBAM").changes
+        ()
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        try:
-            # A link, unlike a rename, never replaces a file that is there.
-            os.link(temporary, path)
-        finally:
-            temporary.unlink()
-    except FileExistsError as error:
-        raise OutputError("it exists", where=Location(str(path)), remedy="name a new file") from error
-    except OSError as error:
-        raise OutputError(f"it cannot be written: {error.strerror}", where=Location(str(path))) from error
+    file = load(model)
+    planned, faults = _faults(file, dialect)
+    if any(fault.kind not in OTHER_FAULTS for fault in faults):
+        for pointing in islice(corrections(planned), MOST_TRIES):
+            text = _rewrite(file.text, pointing)
+            _, left = _faults(read_model_file(text, file.name), dialect)
+            if all(fault.kind in OTHER_FAULTS for fault in left):
+                return Correction(text, tuple(_describe(planned, pointing)), tuple(left))
+    return Correction(file.text, (), tuple(faults))
 
 
-def _examine(file: ModelFile, dialect: str, original: Plan) -> tuple[Plan, list[Finding]]:
+def _faults(file: ModelFile, dialect: str) -> tuple[Plan, list[Finding]]:
     planned = plan(file, dialect=dialect, tolerant=True)
-    found = [*planned.findings, *faults_of_structure(planned), *shifted_references(planned, original)]
-    return planned, sorted(found, key=lambda finding: (finding.row is None, finding.row or 0))
+    return planned, [finding for finding in examine(planned) if finding.is_fault]
 
 
 def _rewrite(text: str, pointing: Mapping[Reference, int]) -> str:

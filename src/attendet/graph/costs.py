@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 from torch.utils.flop_counter import FlopCounterMode
 
+from attendet.attention import create, names
+from attendet.attention.catalog import attentions
+from attendet.errors import AttendetWarning
 from attendet.graph.plan import Plan
-
 
 # Two images, because batch norms cannot train on a single value per channel.
 BATCH = 2
@@ -71,6 +75,35 @@ def count(module: nn.Module, inputs: Tensor | list[Tensor]) -> tuple[Cost, Tenso
 def _storage(tensor: Tensor) -> int:
     # On the meta device all data pointers are zero; the storage object itself tells tensors apart.
     return tensor.untyped_storage()._cdata  # noqa: SLF001
+
+
+def attention_costs(channels: int, size: int) -> list[dict[str, Any]]:
+    """Return name, paper, parameters, FLOPs and bytes kept of every attention module, per image.
+
+    Args:
+        channels: Channels of the features.
+        size: Side of the feature map.
+
+    Raises:
+        OptionError: If a module cannot be made for so few channels.
+    """
+    listed = []
+    for name in names():
+        with torch.device("meta"), warnings.catch_warnings():
+            warnings.simplefilter("ignore", AttendetWarning)
+            module = create(name, channels)
+            features = torch.empty(BATCH, channels, size, size, requires_grad=True)
+        cost, _ = count(module, features)
+        listed.append(
+            {
+                "name": name,
+                "paper": attentions.get(name).paper,
+                "parameters": sum(parameter.numel() for parameter in module.parameters()),
+                "flops": cost.flops // BATCH,
+                "activation_bytes": cost.activation_bytes // BATCH,
+            }
+        )
+    return listed
 
 
 def total(costs: Iterable[Cost]) -> Cost:

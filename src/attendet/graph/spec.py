@@ -15,7 +15,7 @@ MAX_REPEATS = 100
 MAX_TOTAL_REPEATS = 1_000
 MAX_WIDTH = 65_536
 MAX_CLASSES = 100_000
-MAX_MULTIPLE = 16.0
+MAX_MULTIPLE = 16
 REQUIRED = ("nc", "depth_multiple", "width_multiple", "anchors", "backbone", "head")
 
 Section = Literal["backbone", "head"]
@@ -121,8 +121,8 @@ def read_model_file(text: str, name: str) -> ModelFile:
         name=name,
         text=text,
         classes=classes,
-        depth_multiple=_multiple(top["depth_multiple"]),
-        width_multiple=_multiple(top["width_multiple"]),
+        depth_multiple=_positive(top["depth_multiple"], "the depth multiple", MAX_MULTIPLE),
+        width_multiple=_positive(top["width_multiple"], "the width multiple", MAX_MULTIPLE),
         anchors=_anchors(top["anchors"]),
         activation=top.get("activation"),
         rows=_rows(top, words),
@@ -184,7 +184,7 @@ def _argument(node: Node, words: dict[str, Value]) -> Value:
         case bool() | None:
             return node.value
         case int() as number if abs(number) > MAX_WIDTH:
-            raise node.error(f"{number} is absurd", remedy=f"arguments are at most {MAX_WIDTH:,}")
+            raise node.error(f"{number} is out of bounds", remedy=f"arguments are at most {MAX_WIDTH:,}")
         case float() as number if not math.isfinite(number):
             raise node.error(f"{number} is no size")
         case str() as word:
@@ -202,7 +202,7 @@ def _anchors(node: Node) -> Anchors | int:
         return _integer(node, "the number of anchors per level", 1, MAX_REPEATS)
     levels = []
     for level in node.value:
-        sides = [_positive(side, "an anchor's side") for side in _list(level, "a level's anchors")]
+        sides = [_positive(side, "an anchor's side", MAX_WIDTH) for side in _list(level, "a level's anchors")]
         if not sides or len(sides) % 2:
             raise level.error(f"{len(sides)} numbers are no pairs of width and height")
         levels.append(tuple(zip(sides[::2], sides[1::2], strict=True)))
@@ -234,17 +234,10 @@ def _integer(node: Node, what: str, low: int, high: int) -> int:
     return node.value
 
 
-def _positive(node: Node, what: str) -> float:
-    if isinstance(node.value, bool) or not isinstance(node.value, int | float) or not 0 < node.value < MAX_WIDTH:
-        raise node.error(f"{what} is {_brief(node)}", remedy=f"give a positive number below {MAX_WIDTH:,}")
+def _positive(node: Node, what: str, high: float) -> float:
+    if isinstance(node.value, bool) or not isinstance(node.value, int | float) or not 0 < node.value <= high:
+        raise node.error(f"{what} is {_brief(node)}", remedy=f"give a positive number of at most {high:,}")
     return float(node.value)
-
-
-def _multiple(node: Node) -> float:
-    value = _positive(node, "the multiple")
-    if value > MAX_MULTIPLE:
-        raise node.error(f"the multiple is {value:g}", remedy=f"give one of at most {MAX_MULTIPLE:g}")
-    return value
 
 
 def _brief(node: Node) -> str:

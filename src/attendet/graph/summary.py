@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import inspect
 import os
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from attendet.attention.catalog import attentions
-from attendet.blocks.catalog import blocks
 from attendet.errors import OptionError
-from attendet.graph.build import load
 from attendet.graph.costs import count_costs, total
+from attendet.graph.examine import examine
+from attendet.graph.files import load
 from attendet.graph.plan import Plan, PlannedRow, plan
-from attendet.graph.structure import faults_of_structure
+from attendet.graph.readings import describe_attention
 
 
 @dataclass(frozen=True)
@@ -133,30 +130,8 @@ def summarize(
         gflops=whole.flops / 1e9,
         activation_bytes=whole.activation_bytes,
         rows=rows,
-        findings=[str(finding) for finding in (*planned.findings, *faults_of_structure(planned))],
+        findings=[str(finding) for finding in examine(probed)],
     )
-
-
-def describe_attention(planned: PlannedRow) -> str:
-    """Return how a row with attention was understood, in words; nothing for other rows."""
-    if planned.recipe is None or not planned.recipe.options:
-        return ""
-    if planned.reading is None:
-        block = blocks.get(planned.row.module).make
-        first_line = (inspect.getdoc(block) or planned.row.module).splitlines()[0].replace("`", "").rstrip(".")
-        return f"{first_line}; {_named(planned.recipe.options)}"
-    attention = attentions.get(planned.row.module)
-    defaults = {
-        name: parameter.default
-        for name, parameter in inspect.signature(attention).parameters.items()
-        if parameter.default not in (None, inspect.Parameter.empty)
-    }
-    declared = "" if planned.reading.width is None else f" (declared: {planned.reading.width})"
-    return f"{planned.recipe.arguments[0]} channels{declared}; {_named(defaults | dict(planned.recipe.options))}"
-
-
-def _named(options: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in options.items())
 
 
 def _shape(planned: PlannedRow) -> list[int] | list[list[int]]:

@@ -197,8 +197,10 @@ def _remarks(row: Row, request: Request, reading: Reading | None, settings: Sett
     found = [_bottleneck(row, doubt) for doubt in reading.doubts]
     channels = request.channels[0]
     if reading.width not in (None, channels):
-        what = f"{row.module} declares {reading.width} channels, scaled, and {channels} come in"
-        remedy = f"the incoming {channels} are used; declare what comes in, or read the row that was meant"
+        what = f"{row.module} declares {reading.width} channels and {channels} come in, which is what it gets"
+        scaled = settings.dialect is None or settings.dialect.scaled
+        right = round(channels / settings.file.width_multiple) if scaled else channels
+        remedy = f"declare {right}, or read the row that was meant"
         found.append(Finding("width", what, remedy, row.location, row.index))
     if row.number > 1:
         repeated = settings.dialect is not None and settings.dialect.repeats

@@ -1,0 +1,61 @@
+"""The `attendet` command."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from typing import Annotated, TypeAlias
+
+import typer
+
+from attendet._version import __version__
+from attendet.cli import attentions, check, summary
+from attendet.errors import AttendetError
+
+app = typer.Typer(
+    name="attendet",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("summary")(summary.summary)
+app.command("check")(check.check)
+app.command("attentions")(attentions.attentions)
+
+
+def _show_versions(wanted: bool) -> None:
+    if not wanted:
+        return
+    import torch
+
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
+    typer.echo(
+        f"attendet {__version__}, torch {torch.__version__}, Python {platform.python_version()}, device {device}"
+    )
+    raise typer.Exit
+
+
+Version: TypeAlias = Annotated[
+    bool,
+    typer.Option("--version", help="Show the versions and the device.", is_eager=True, callback=_show_versions),
+]
+
+
+@app.callback()
+def attendet(version: Version = False) -> None:
+    """Attention for convolutional networks, and an honest answer to whether it helped."""
+
+
+def run() -> None:
+    """Run the command line; an error that a user can cause exits with 2 and one line."""
+    try:
+        app()
+    except AttendetError as error:
+        typer.echo(f"attendet: {error}", err=True)
+        sys.exit(2)
+    except BrokenPipeError:
+        # The reader, `head` say, has seen enough; what is still buffered would raise again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)

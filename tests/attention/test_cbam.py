@@ -1,0 +1,208 @@
+"""CBAM's formulas, orders, pools and starts, each against a literal transcription."""
+
+import math
+import warnings
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from attendet.attention import CBAM, ChannelAttention, SpatialAttention
+from attendet.attention.cbam import ChannelGate, Order, SpatialGate, Variant
+from attendet.errors import AttendetError, AttendetWarning, OptionError, UnknownNameError
+
+
+def literal_channel_weights(x: Tensor, gate: ChannelGate) -> Tensor:
+    """Equation 2, image by image and channel by channel."""
+    rows = []
+    for image in x:
+        total = torch.zeros(x.shape[1])
+        for kind in gate.pool:
+            pooled = []
+            for plane in image:
+                values = plane.flatten().tolist()
+                pooled.append(
+                    {
+                        "avg": sum(values) / len(values),
+                        "max": max(values),
+                        "lp": math.sqrt(sum(value * value for value in values)),
+                        "lse": math.log(sum(math.exp(value) for value in values)),
+                    }[kind]
+                )
+            hidden = gate.fc1.weight @ torch.tensor(pooled)
+            if gate.fc1.bias is not None:
+                hidden = hidden + gate.fc1.bias
+            logits = gate.fc2.weight @ hidden.clamp(min=0)
+            total = total + logits + (0 if gate.fc2.bias is None else gate.fc2.bias)
+        rows.append(1 / (1 + torch.exp(-total)))
+    return torch.stack(rows)[:, :, None, None]
+
+
+def literal_spatial_weights(x: Tensor, gate: SpatialGate) -> Tensor:
+    """Equation 3, position by position."""
+    n, _, height, width = x.shape
+    kernel = gate.conv.weight[0]
+    reach = kernel.shape[-1] // 2
+    weights = torch.zeros(n, 1, height, width)
+    for image in range(n):
+        planes = [x[image].max(0).values if kind == "max" else x[image].sum(0) / x.shape[1] for kind in gate.planes]
+        for row in range(height):
+            for column in range(width):
+                total = torch.zeros(())
+                for plane, taps in zip(planes, kernel, strict=True):
+                    for dy in range(-reach, reach + 1):
+                        for dx in range(-reach, reach + 1):
+                            if 0 <= row + dy < height and 0 <= column + dx < width:
+                                total = total + taps[dy + reach, dx + reach] * plane[row + dy, column + dx]
+                weights[image, 0, row, column] = 1 / (1 + torch.exp(-total))
+    return weights
+
+
+def features(*shape: int) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(len(shape) + sum(shape)))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("pool", ["avg", "max", "both", "lp", "lse", ["avg", "max", "lp", "lse"]])
+@pytest.mark.parametrize("variant", ["plain", "authors"])
+def test_channel_weights_are_equation_2(pool: str | list[str], variant: Variant) -> None:
+    attention = ChannelAttention(8, reduction=2, variant=variant, pool=pool)
+    x = features(2, 8, 3, 5)
+    torch.testing.assert_close(attention(x), x * literal_channel_weights(x, attention.gate))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("kernel_size", [1, 3, 5, 7, 9])
+@pytest.mark.parametrize("planes", [None, "avg", "max", "both"])
+def test_spatial_weights_are_equation_3(kernel_size: int, planes: str | None) -> None:
+    attention = SpatialAttention(kernel_size, planes=planes)
+    x = features(2, 4, 5, 3)
+    torch.testing.assert_close(attention(x), x * literal_spatial_weights(x, attention.gate))
+
+
+@torch.no_grad()
+def test_the_lp_pool_is_the_one_of_the_authors_code() -> None:
+    attention = ChannelAttention(8, reduction=2, pool="lp")
+    x = features(2, 8, 4, 4)
+    pooled = functional.lp_pool2d(x, 2, (4, 4)).flatten(1)
+    weights = torch.sigmoid(attention.gate.fc2(attention.gate.fc1(pooled).relu()))
+    torch.testing.assert_close(attention(x), x * weights[:, :, None, None])
+
+
+@torch.no_grad()
+def test_orders_of_the_papers_ablation() -> None:
+    x = features(2, 8, 4, 6)
+    modules: dict[Order, CBAM] = {}
+    for order in ("channel-first", "spatial-first", "parallel", "channel-only", "spatial-only"):
+        torch.manual_seed(0)
+        modules[order] = CBAM(8, 2, 3, order=order)
+        modules[order].load_state_dict(modules["channel-first"].state_dict(), strict=False)
+    full = modules["channel-first"]
+
+    def channel(features: Tensor) -> Tensor:
+        return literal_channel_weights(features, full.channel)
+
+    def spatial(features: Tensor) -> Tensor:
+        return literal_spatial_weights(features, full.spatial)
+
+    by_channel, by_position = x * channel(x), x * spatial(x)
+    torch.testing.assert_close(modules["channel-first"](x), by_channel * spatial(by_channel))
+    torch.testing.assert_close(modules["spatial-first"](x), by_position * channel(by_position))
+    torch.testing.assert_close(modules["parallel"](x), x * channel(x) * spatial(x))
+    torch.testing.assert_close(modules["channel-only"](x), by_channel)
+    torch.testing.assert_close(modules["spatial-only"](x), by_position)
+    assert [name for name, _ in modules["channel-only"].named_children()] == ["channel"]
+    assert [name for name, _ in modules["spatial-only"].named_children()] == ["spatial"]
+
+
+@pytest.mark.parametrize(("variant", "parameters"), [("authors", 680), ("plain", 610), ("timm", 612)])
+def test_parameters_of_the_table(variant: Variant, parameters: int) -> None:
+    assert sum(parameter.numel() for parameter in CBAM(64, 16, 7, variant).parameters()) == parameters
+
+
+@pytest.mark.parametrize("variant", ["plain", "authors", "timm"])
+def test_variants_differ_in_what_the_table_says(variant: Variant) -> None:
+    module = CBAM(64, variant=variant)
+    assert (module.channel.fc1.bias is not None) == (variant == "authors")
+    momentum = {"plain": None, "authors": 0.01, "timm": 0.1}[variant]
+    assert getattr(module.spatial.norm, "momentum", None) == momentum
+    assert module.spatial.planes == (("avg", "max") if variant == "timm" else ("max", "avg"))
+
+
+@pytest.mark.parametrize("variant", ["plain", "authors", "timm"])
+@pytest.mark.parametrize("training", [False, True])
+def test_identity_start_is_the_identity_and_learns(variant: Variant, training: bool) -> None:
+    module = CBAM(64, variant=variant, start="identity").train(training)
+    x = features(4, 64, 7, 5)
+    assert torch.equal(module(x), x)
+
+    before = {name: parameter.detach().clone() for name, parameter in module.named_parameters()}
+    optimizer = torch.optim.SGD(module.parameters(), lr=0.1)
+    target = x * torch.linspace(0, 2, 64)[:, None, None]
+    losses = []
+    for _ in range(20):
+        loss = functional.mse_loss(module(x), target)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.9 * losses[0]
+    for name, parameter in module.named_parameters():
+        assert not torch.equal(parameter, before[name]), name
+
+
+def test_the_start_travels_with_the_weights() -> None:
+    trained = CBAM(64, start="identity")
+    torch.nn.init.normal_(trained.channel.fc2.weight)
+    fresh = CBAM(64, start="paper")
+    fresh.load_state_dict(trained.state_dict())
+    x = features(2, 64, 5, 5)
+    assert torch.equal(fresh(x), trained(x))
+
+
+def test_loading_weights_without_attention_leaves_its_start() -> None:
+    model = torch.nn.Sequential(torch.nn.Conv2d(3, 64, 1), CBAM(64, start="identity"))
+    convolution = {key: value for key, value in model.state_dict().items() if key.startswith("0.")}
+    model.load_state_dict(convolution, strict=False)
+    x = features(1, 64, 4, 4)
+    assert torch.equal(model[1](x), x)
+
+
+def test_gates_are_modules_whose_outputs_multiply_the_features() -> None:
+    module = CBAM(64)
+    seen: list[Tensor] = []
+    for gate in (module.channel, module.spatial):
+        gate.register_forward_hook(lambda _module, _inputs, weights: seen.append(weights))
+    x = features(2, 64, 6, 4)
+    y = module(x)
+    assert [tuple(weights.shape) for weights in seen] == [(2, 64, 1, 1), (2, 1, 6, 4)]
+    assert torch.equal(y, x * seen[0] * seen[1])
+
+
+def test_hidden_widths_that_cannot_work() -> None:
+    with pytest.raises(OptionError, match="leaves no hidden channel of 8; use a reduction of 2 or less"):
+        CBAM(8, 16)
+    with pytest.warns(AttendetWarning, match="leaves 2 hidden of 32 channels.*use a reduction of 8 or less"):
+        CBAM(32, 16)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        CBAM(32, 8)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"kernel_size": 4}, OptionError, "use an odd one"),
+        ({"kernel_size": -3}, OptionError, "use an odd one"),
+        ({"variant": "author"}, UnknownNameError, "did you mean 'authors'"),
+        ({"order": "channel_first"}, UnknownNameError, "did you mean 'channel-first'"),
+        ({"start": "zero"}, OptionError, "give paper or identity"),
+        ({"pool": "mean"}, OptionError, "give both, or one or more of avg, max, lp, lse"),
+        ({"pool": []}, OptionError, "names no pooling"),
+        ({"reduction": 0}, OptionError, "have to be positive"),
+    ],
+)
+def test_options_that_do_not_exist(options: dict[str, object], error: type[AttendetError], message: str) -> None:
+    with pytest.raises(error, match=message):
+        CBAM(64, **options)  # pyright: ignore[reportArgumentType]

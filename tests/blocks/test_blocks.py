@@ -1,0 +1,210 @@
+"""Blocks against what their descriptions say, worked out another way."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from attendet.blocks import (
+    C3,
+    C3TR,
+    SPP,
+    SPPF,
+    Bottleneck,
+    BottleneckCSP,
+    C3Ghost,
+    Conv,
+    Detect,
+    DWConv,
+    Focus,
+    GhostBottleneck,
+    GhostConv,
+    TransformerBlock,
+)
+from attendet.blocks.fuse import fuse
+from attendet.blocks.wiring import Request, keep, widen, widen_and_repeat
+from attendet.errors import OptionError
+
+X = torch.randn(2, 16, 8, 12, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.fixture(autouse=True)
+def _seed() -> None:
+    torch.manual_seed(0)
+
+
+def settled(module: nn.Module) -> nn.Module:
+    """Give every batch norm statistics and weights of its own, as training does."""
+    for child in module.modules():
+        if isinstance(child, nn.BatchNorm2d):
+            nn.init.normal_(child.running_mean)
+            nn.init.uniform_(child.running_var, 0.5, 2)
+            nn.init.normal_(child.weight)
+            nn.init.normal_(child.bias)
+    return module.train(False)
+
+
+def literal_conv(conv: Conv, x: torch.Tensor) -> torch.Tensor:
+    y = functional.conv2d(x, conv.conv.weight, None, conv.conv.stride, conv.conv.padding, 1, conv.conv.groups)
+    norm = conv.bn
+    assert isinstance(norm, nn.BatchNorm2d)
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    scale = norm.weight / (norm.running_var + 0.001).sqrt()
+    y = (y - norm.running_mean[:, None, None]) * scale[:, None, None] + norm.bias[:, None, None]
+    return y * torch.sigmoid(y) if isinstance(conv.act, nn.SiLU) else y
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(("k", "s", "p"), [(1, 1, None), (3, 1, None), (3, 2, None), (6, 2, 2)])
+def test_conv(k: int, s: int, p: int | None) -> None:
+    conv = Conv(16, 24, k, s, p)
+    settled(conv)
+    torch.testing.assert_close(conv(X), literal_conv(conv, X), rtol=1e-4, atol=1e-4)
+    assert conv(X).shape[2:] == (8 // s, 12 // s)
+    assert conv.bn.momentum == 0.03
+
+
+@torch.no_grad()
+def test_focus_takes_rows_then_columns_in_the_given_order() -> None:
+    focus = Focus(3, 8, 1)
+    settled(focus)
+    image = torch.randn(1, 3, 6, 4)
+    parts = [image[:, :, row::2, column::2] for row, column in ((0, 0), (1, 0), (0, 1), (1, 1))]
+    torch.testing.assert_close(focus(image), literal_conv(focus.conv, torch.cat(parts, 1)), rtol=1e-4, atol=1e-4)
+
+
+@torch.no_grad()
+def test_sppf_sees_what_spp_sees() -> None:
+    spp, sppf = SPP(16, 8, (5, 9, 13)), SPPF(16, 8, 5)
+    settled(spp)
+    sppf.load_state_dict(spp.state_dict())
+    torch.testing.assert_close(sppf.train(False)(X), spp(X))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("shortcut", [True, False])
+def test_bottleneck_adds_its_input_only_where_it_may(shortcut: bool) -> None:
+    same, wider = Bottleneck(16, 16, shortcut), Bottleneck(16, 24, shortcut)
+    settled(same)
+    settled(wider)
+    branch = literal_conv(same.cv2, literal_conv(same.cv1, X))
+    torch.testing.assert_close(same(X), X + branch if shortcut else branch, rtol=1e-4, atol=1e-3)
+    torch.testing.assert_close(wider(X), literal_conv(wider.cv2, literal_conv(wider.cv1, X)), rtol=1e-4, atol=1e-3)
+
+
+@torch.no_grad()
+def test_bottleneck_csp_is_its_formula() -> None:
+    block = BottleneckCSP(16, 24, n=2)
+    settled(block)
+    joined = torch.cat([block.cv3(block.m(literal_conv(block.cv1, X))), block.cv2(X)], 1)
+    joined = functional.batch_norm(
+        joined, block.bn.running_mean, block.bn.running_var, block.bn.weight, block.bn.bias, eps=1e-3
+    )
+    expected = literal_conv(block.cv4, functional.silu(joined))
+    torch.testing.assert_close(block(X), expected, rtol=1e-4, atol=1e-3)
+
+
+@torch.no_grad()
+def test_ghost_conv_makes_half_of_its_maps_from_the_other_half() -> None:
+    ghost = GhostConv(16, 24, 3, 2)
+    settled(ghost)
+    half = literal_conv(ghost.cv1, X)
+    torch.testing.assert_close(ghost(X), torch.cat([half, literal_conv(ghost.cv2, half)], 1), rtol=1e-4, atol=1e-4)
+    assert ghost.cv2.conv.groups == 12
+    assert ghost.cv2.conv.kernel_size == (5, 5)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(("c2", "s"), [(16, 1), (32, 2)])
+def test_ghost_bottleneck_sums_branch_and_shortcut(c2: int, s: int) -> None:
+    block = GhostBottleneck(16, c2, 3, s)
+    settled(block)
+    torch.testing.assert_close(block(X), block.conv(X) + block.shortcut(X))
+    assert block(X).shape == (2, c2, 8 // s, 12 // s)
+    assert {"conv.0.cv1.conv.weight", "conv.2.cv2.conv.weight"} <= set(block.state_dict())
+    assert ("shortcut.1.conv.weight" in block.state_dict()) == (s == 2)
+
+
+@torch.no_grad()
+def test_transformer_is_its_formula_pixel_by_pixel() -> None:
+    block = TransformerBlock(16, 16, heads=4, n=1).train(False)
+    layer = block.tr[0]
+    for image in range(2):
+        pixels = X[image].flatten(1).T
+        pixels = pixels + pixels @ block.linear.weight.T + block.linear.bias
+        q, k, v = (pixels @ getattr(layer, name).weight.T for name in "qkv")
+        weights = layer.ma.in_proj_weight.chunk(3)
+        biases = layer.ma.in_proj_bias.chunk(3)
+        q, k, v = (x @ w.T + b for x, w, b in zip((q, k, v), weights, biases, strict=True))
+        heads = []
+        for head in range(4):
+            part = slice(4 * head, 4 * head + 4)
+            scores = torch.softmax(q[:, part] @ k[:, part].T / math.sqrt(4), dim=1)
+            heads.append(scores @ v[:, part])
+        pixels = pixels + layer.ma.out_proj(torch.cat(heads, 1))
+        pixels = pixels + pixels @ layer.fc1.weight.T @ layer.fc2.weight.T
+        torch.testing.assert_close(block(X)[image], pixels.T.reshape(16, 8, 12), rtol=1e-4, atol=1e-4)
+
+
+def test_transformers_that_cannot_be() -> None:
+    with pytest.raises(OptionError, match="cannot be divided"):
+        TransformerBlock(16, 18, 4)
+    with pytest.raises(OptionError, match="give 1 to 100"):
+        TransformerBlock(16, 16, 4, 5000)
+
+
+def test_variants_of_c3_differ_in_their_middle() -> None:
+    assert isinstance(C3TR(16, 32, 2).m, TransformerBlock)
+    assert [type(part) for part in C3Ghost(16, 32, 2).m.children()] == [GhostBottleneck] * 2
+    assert len(list(C3(16, 32, 3).m.children())) == 3
+    assert DWConv(16, 24).conv.groups == 8
+
+
+def test_detect_starts_where_few_objects_are_expected() -> None:
+    torch.manual_seed(0)
+    head = Detect(80, [[(10, 13)] * 3, [(30, 61)] * 3], channels=[8, 8], strides=[8, 16])
+    torch.manual_seed(0)
+    plain = [nn.Conv2d(8, 255, 1).get_parameter("bias").detach().view(3, 85) for _ in range(2)]
+    for conv, bias, stride in zip(head.m, plain, (8, 16), strict=True):
+        change = conv.get_parameter("bias").detach().view(3, 85) - bias
+        assert change[:, :4].abs().max() == 0
+        torch.testing.assert_close(change[:, 4], torch.full((3,), math.log(8 / (640 / stride) ** 2)))
+        torch.testing.assert_close(change[:, 5:], torch.full((3, 80), math.log(0.6 / (80 - 0.99999))))
+
+
+def test_detect_needs_anchors_for_every_level() -> None:
+    with pytest.raises(OptionError, match="one row of anchors per level"):
+        Detect(1, [[(1, 1)]], channels=[8, 8], strides=[8, 16])
+    with pytest.raises(OptionError, match="different numbers"):
+        Detect(1, [[(1, 1)], [(1, 1), (2, 2)]], channels=[8, 8], strides=[8, 16])
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(
+    "block", [Conv(16, 16, 3), C3(16, 24, 2), SPPF(16, 24), GhostBottleneck(16, 16), BottleneckCSP(16, 16)]
+)
+def test_fusing_keeps_outputs_and_leaves_the_original(block: nn.Module) -> None:
+    settled(block)
+    expected = block(X)
+    fused = fuse(block)
+    torch.testing.assert_close(fused(X), expected, rtol=1e-4, atol=1e-4)
+    assert all(not isinstance(conv.bn, nn.BatchNorm2d) for conv in fused.modules() if isinstance(conv, Conv))
+    assert torch.equal(block(X), expected)
+
+
+def test_wiring_rules() -> None:
+    request = Request(channels=(16,), repeats=3, args=(64, 3), width_multiple=0.3)
+    # 64 · 0.3 = 19.2, rounded up to a multiple of 8.
+    assert widen.recipe(Conv, request).arguments == (16, 24, 3)
+    repeated = widen.recipe(Conv, request).make()
+    assert isinstance(repeated, nn.Sequential)
+    assert [conv.conv.in_channels for conv in repeated if isinstance(conv, Conv)] == [16, 24, 24]
+    assert widen_and_repeat.recipe(C3, Request((16,), repeats=3, args=(64,))).arguments == (16, 64, 3)
+    assert isinstance(keep.recipe(nn.MaxPool2d, Request((16,), args=(2,))).make(), nn.MaxPool2d)
+    with pytest.raises(OptionError, match="takes one"):
+        widen.recipe(Conv, Request((16, 16), args=(64,)))
+    with pytest.raises(OptionError, match="output width"):
+        widen.recipe(Conv, Request((16,), args=("64",)))

@@ -1,0 +1,144 @@
+"""The command, run as a user runs it."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from attendet.cli import main as entry
+from attendet.graph.bundled import bundled_text
+
+COMMAND = Path(sys.executable).with_name("attendet")
+
+
+@dataclass(frozen=True)
+class Done:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def attendet(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Callable[..., Done]:
+    """Run the command's entry point in this process, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "160")
+
+    def run(*args: str) -> Done:
+        monkeypatch.setattr(sys, "argv", ["attendet", *args])
+        code: object = 0
+        try:
+            entry.run()
+        except SystemExit as stop:
+            code = stop.code
+        output = capsys.readouterr()
+        return Done(int(str(code or 0)), output.out, output.err)
+
+    return run
+
+
+def in_a_process(*command: str | Path) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONWARNINGS": "error"}
+    return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)  # noqa: S603
+
+
+def test_the_installed_command_runs() -> None:
+    done = in_a_process(COMMAND, "summary", "yolov5z")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert (
+        done.stderr == "attendet: yolov5z: there is no such file and no such bundled model; did you mean 'yolov5x'?\n"
+    )
+    done = in_a_process(COMMAND, "summary", "yolov5n")
+    assert done.returncode == 0
+    assert "25 rows, 1,872,157 parameters, 4.47 GFLOPs" in done.stdout
+
+
+def test_help_is_short_and_needs_no_torch() -> None:
+    for verb in ([], ["summary"], ["check"], ["attentions"]):
+        done = in_a_process(COMMAND, *verb, "--help")
+        assert done.returncode == 0
+        assert 5 < len(done.stdout.splitlines()) < 40
+    program = "import sys, attendet.cli.main; print('torch' in sys.modules)"
+    assert in_a_process(sys.executable, "-c", program).stdout == "False\n"
+
+
+def test_version_names_torch_and_the_device(attendet: Callable[..., Done]) -> None:
+    done = attendet("--version")
+    assert done.returncode == 0
+    assert done.stdout.startswith("attendet 0.")
+    assert ", torch 2." in done.stdout
+    assert "device" in done.stdout
+
+
+def test_summary_as_a_table_and_as_json(attendet: Callable[..., Done]) -> None:
+    done = attendet("summary", "yolov5s_CBAM", "--classes", "3", "--imgsz", "320")
+    assert done.returncode == 0
+    assert "yolov5s_CBAM, 3 classes, 320 px" in done.stdout
+    assert "  9  *  -1 " in done.stdout
+    assert "* row 9 CBAM: 512 channels (declared: 512); reduction 16, kernel_size 7, variant plain" in done.stdout
+    data = json.loads(attendet("summary", "yolov5s_CBAM", "--classes", "3", "--imgsz", "320", "--json").stdout)
+    assert data["parameters"] == 7_235_389 + 2 * 512 * 32 + 98 - 3 * 77 * (128 + 256 + 512 + 3)
+    assert [row["module"] for row in data["rows"] if row["attention"]] == ["CBAM"]
+    assert f"{data['parameters']:,} parameters" in done.stdout
+
+
+def test_check_tells_faults_and_fixes_shifts(attendet: Callable[..., Done], tmp_path: Path) -> None:
+    broken = bundled_text("yolov5s_CBAM").replace("[18, 21, 24]", "[17, 20, 23]")
+    (tmp_path / "broken.yaml").write_text(broken)
+    done = attendet("check", "broken.yaml")
+    assert done.returncode == 1
+    assert "fault: broken.yaml:43:5: row 25: Detect still reads 17, 20, 23" in done.stdout
+    assert "3 faults in broken.yaml" in done.stdout
+    done = attendet("check", "broken.yaml", "--fix", "fixed.yaml")
+    assert done.returncode == 0
+    assert (tmp_path / "fixed.yaml").read_text() == bundled_text("yolov5s_CBAM")
+    done = attendet("check", "fixed.yaml")
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "fixed.yaml: no fault")
+    done = attendet("check", "broken.yaml", "--fix", "fixed.yaml")
+    assert done.returncode == 2
+    assert "fixed.yaml: it exists; name a new file" in done.stderr
+
+
+def test_check_leaves_what_it_cannot_fix(attendet: Callable[..., Done], tmp_path: Path) -> None:
+    (tmp_path / "odd.yaml").write_text(bundled_text("yolov5s").replace("[17, 20, 23], 1", "[17, 20, 20], 1"))
+    done = attendet("check", "odd.yaml", "--fix", "fixed.yaml")
+    assert done.returncode == 1
+    assert "nothing was written" in done.stdout
+    assert not (tmp_path / "fixed.yaml").exists()
+
+
+def test_attentions_lists_papers_and_costs(attendet: Callable[..., Done]) -> None:
+    done = attendet("attentions", "--channels", "64", "--size", "20")
+    assert done.returncode == 0
+    assert "arXiv:1807.06521" in done.stdout
+    listed = {entry["name"]: entry for entry in json.loads(attendet("attentions", "--channels", "64", "--json").stdout)}
+    assert listed["cbam"]["parameters"] == 610
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["summary", "yolov5z"], "did you mean 'yolov5x'"),
+        (["summary", "yolov5s", "--imgsz", "650"], "use 640"),
+        (["summary", "yolov5s", "--dialect", "unscale"], "did you mean 'unscaled'"),
+        (["check", "nowhere.yaml"], "no such file"),
+        (["attentions", "--channels", "8"], "leaves no hidden channel"),
+        (["summary", "yolov5s", "--imgz", "640"], "No such option"),
+        (["summarise", "yolov5s"], "No such command"),
+    ],
+)
+def test_a_users_mistake_is_one_message_and_exit_code_2(
+    attendet: Callable[..., Done], args: list[str], message: str
+) -> None:
+    done = attendet(*args)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""

@@ -1,0 +1,78 @@
+"""NMS against the original's results, and against a slow, literal one."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from attendet.detection.nms import nms
+from attendet.errors import OptionError
+
+
+@pytest.mark.parametrize("name", ["nms_predict", "nms_validate", "nms_agnostic"])
+def test_equal_to_the_original(oracles: Path, name: str, device: torch.device) -> None:
+    settings = json.loads((oracles / f"{name}.json").read_text())
+    numbers = np.load(oracles / f"{name}.npz")
+    detections = nms(
+        torch.from_numpy(numbers["pred"]).to(device),
+        confidence=settings["conf_thres"],
+        iou=settings["iou_thres"],
+        max_detections=settings["max_det"],
+        multi_label=settings.get("multi_label", False),
+        agnostic=settings.get("agnostic", False),
+    )
+    assert len(detections) == sum(key.startswith("out") for key in numbers)
+    for image, found in enumerate(detections):
+        torch.testing.assert_close(found.cpu(), torch.from_numpy(numbers[f"out{image}"]), rtol=1e-4, atol=1e-3)
+
+
+def literal_nms(rows: Tensor, confidence: float, iou: float) -> list[list[float]]:
+    """Best class only: sort, take the best, drop what overlaps it, repeat."""
+    boxes = []
+    for x, y, w, h, objectness, *scores in rows.tolist():
+        best = max(range(len(scores)), key=scores.__getitem__)
+        if objectness * scores[best] > confidence:
+            boxes.append([x - w / 2, y - h / 2, x + w / 2, y + h / 2, objectness * scores[best], best])
+    boxes.sort(key=lambda box: -box[4])
+    kept: list[list[float]] = []
+    for box in boxes:
+        if all(other[5] != box[5] or overlap(other, box) <= iou for other in kept):
+            kept.append(box)
+    return kept
+
+
+def overlap(a: list[float], b: list[float]) -> float:
+    width = min(a[2], b[2]) - max(a[0], b[0])
+    height = min(a[3], b[3]) - max(a[1], b[1])
+    both = max(width, 0) * max(height, 0)
+    return both / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - both)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_equal_to_a_literal_one(seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    centres = torch.rand(60, 2, generator=generator) * 60
+    sides = torch.rand(60, 2, generator=generator) * 30 + 5
+    predictions = torch.cat([centres, sides, torch.rand(60, 4, generator=generator)], dim=1)
+    expected = torch.tensor(literal_nms(predictions, 0.1, 0.4))
+    torch.testing.assert_close(nms(predictions[None], confidence=0.1, iou=0.4)[0], expected)
+
+
+def test_nothing_gives_nothing() -> None:
+    empty = nms(torch.zeros(2, 10, 8))
+    assert [tuple(found.shape) for found in empty] == [(0, 6), (0, 6)]
+    assert nms(torch.zeros(1, 0, 8))[0].shape == (0, 6)
+
+
+def test_half_precision_is_decided_in_float32() -> None:
+    predictions = torch.rand(1, 50, 7, generator=torch.Generator().manual_seed(0))
+    assert nms(predictions.bfloat16())[0].dtype == torch.float32
+
+
+@pytest.mark.parametrize("options", [{"confidence": 1.5}, {"iou": -0.1}, {"max_detections": 0}])
+def test_thresholds_that_cannot_be(options: dict[str, float]) -> None:
+    with pytest.raises(OptionError, match="give"):
+        nms(torch.zeros(1, 1, 7), **options)  # pyright: ignore[reportArgumentType]

@@ -1,0 +1,199 @@
+"""Every class of fault in community files: found with row, cause and remedy; and shifted numbers put right."""
+
+from pathlib import Path
+
+import pytest
+
+import attendet
+from attendet.errors import AttendetWarning, OutputError
+from attendet.graph.bundled import bundled_text
+from attendet.graph.check import check, correct
+from attendet.graph.files import write_new
+from attendet.graph.findings import Kind
+
+BASE = bundled_text("yolov5s")
+WITH_CBAM = bundled_text("yolov5s_CBAM")
+CBAM_ROW = "  - [-1, 1, CBAM, [{}]]\n"
+
+
+def edited(text: str, *changes: tuple[str, str]) -> str:
+    for old, new in changes:
+        assert old in text, old
+        text = text.replace(old, new)
+    return text
+
+
+def inserted_after(*ends: str) -> str:
+    """Insert CBAM after rows of the plain file, and leave every number as it was."""
+    text = BASE
+    for end in ends:
+        assert end in text
+        text = text.replace(end, end + "\n" + CBAM_ROW.format(8).rstrip(), 1)
+    return text
+
+
+UNSHIFTED = edited(WITH_CBAM, ("[18, 21, 24]", "[17, 20, 23]"), ("[-1, 15]", "[-1, 14]"), ("[-1, 11]", "[-1, 10]"))
+FAULTY: dict[str, tuple[str, dict[Kind, set[int]]]] = {
+    "inserted at 9, every number left as it was": (
+        UNSHIFTED,
+        {"shifted-index": {20, 23, 25}, "dead-row": {24}, "detect-input": {25}},
+    ),
+    "only Detect left as it was": (
+        edited(WITH_CBAM, ("[18, 21, 24]", "[17, 20, 23]")),
+        {"shifted-index": {25}, "dead-row": {24}, "detect-input": {25}},
+    ),
+    "only one Concat left as it was, where nothing else tells": (
+        edited(WITH_CBAM, ("[-1, 15]", "[-1, 14]")),
+        {"shifted-index": {20}},
+    ),
+    "attention appended and Detect not re-pointed": (
+        edited(BASE, ("  - [[17, 20, 23]", CBAM_ROW.format(1024) + "  - [[17, 20, 23]")),
+        {"dead-attention": {24}},
+    ),
+    "Detect reads strides 16, 8, 16": (
+        edited(BASE, ("[17, 20, 23], 1, Detect", "[20, 17, 13], 1, Detect")),
+        {"detect-strides": {24}, "dead-row": {21, 22, 23}},
+    ),
+    "Detect reads large strides first, anchors small first": (
+        edited(BASE, ("[17, 20, 23], 1, Detect", "[23, 20, 17], 1, Detect")),
+        {"detect-order": {24}},
+    ),
+    "a Concat of different sizes": (edited(BASE, ("[-1, 6]", "[-1, 4]")), {"unequal-concat": {12}}),
+    "a repeat count in the ratio's place": (edited(WITH_CBAM, ("[1024, 16, 7]", "[1024, 1]")), {"bottleneck": {9}}),
+    "a channel count in the ratio's place": (
+        edited(WITH_CBAM, ("[1024, 16, 7]", "[1024, 512, 7]")),
+        {"bottleneck": {9}},
+    ),
+    "a width where the ratio is": (edited(WITH_CBAM, ("[1024, 16, 7]", "[1024, 1024]")), {"bottleneck": {9}}),
+    "fewer than four hidden channels": (
+        edited(bundled_text("yolov5n_CBAM-C3"), ("CBAM, [128, ratio]", "CBAM, [128, 16]")),
+        {"bottleneck": {2}},
+    ),
+    "no hidden channel at all": (
+        edited(bundled_text("yolov5n_CBAM-C3"), ("CBAM, [128, ratio]", "CBAM, [128, 64, 7]")),
+        {"unbuildable": {2}},
+    ),
+    "a declared width that disagrees": (edited(WITH_CBAM, ("[1024, 16, 7]", "[512, 16, 7]")), {"width": {9}}),
+    "two faults at once": (
+        edited(BASE, ("[-1, 6]", "[-1, 4]"), ("SPPF, [1024, 5]", "SPFF, [1024, 5]")),
+        {"unbuildable": {9}, "unequal-concat": {12}},
+    ),
+}
+
+
+@pytest.mark.parametrize("case", FAULTY)
+def test_every_class_of_fault_is_found_at_its_row(case: str, tmp_path: Path) -> None:
+    text, expected = FAULTY[case]
+    file = tmp_path / "model.yaml"
+    file.write_text(text)
+    found = check(file)
+    by_kind: dict[Kind, set[int]] = {}
+    lines = text.splitlines()
+    for finding in found:
+        assert finding.is_fault
+        assert finding.row is not None
+        by_kind.setdefault(finding.kind, set()).add(finding.row)
+        assert finding.where.line is not None
+        assert lines[finding.where.line - 1].lstrip().startswith("- [")
+        assert finding.what
+        assert finding.remedy
+    assert by_kind == expected
+
+
+@pytest.mark.parametrize(
+    "case", [case for case, (_, kinds) in FAULTY.items() if not kinds.keys() & {"unbuildable", "unequal-concat"}]
+)
+def test_building_a_faulty_file_warns(case: str, tmp_path: Path) -> None:
+    file = tmp_path / "model.yaml"
+    file.write_text(FAULTY[case][0])
+    with pytest.warns(AttendetWarning):
+        attendet.build(file)
+
+
+FIXABLE = {
+    "inserted at 9": (UNSHIFTED, WITH_CBAM),
+    "only Detect": (FAULTY["only Detect left as it was"][0], WITH_CBAM),
+    "only one Concat": (FAULTY["only one Concat left as it was, where nothing else tells"][0], WITH_CBAM),
+    "appended": (
+        FAULTY["attention appended and Detect not re-pointed"][0],
+        edited(BASE, ("  - [[17, 20, 23]", CBAM_ROW.format(1024) + "  - [[17, 20, 24]")),
+    ),
+    "after every C3 of the head": (
+        inserted_after("# 17, stride 8", "# 20, stride 16", "# 23, stride 32"),
+        edited(
+            inserted_after("# 17, stride 8", "# 20, stride 16", "# 23, stride 32"),
+            ("[17, 20, 23]", "[18, 22, 26]"),
+        ),
+    ),
+    "after every C3 of the backbone": (
+        inserted_after("C3, [128]]", "C3, [256]] # 4", "C3, [512]] # 6", "C3, [1024]]"),
+        edited(
+            inserted_after("C3, [128]]", "C3, [256]] # 4", "C3, [512]] # 6", "C3, [1024]]"),
+            ("[-1, 6]", "[-1, 8]"),
+            ("[-1, 4]", "[-1, 5]"),
+            ("[-1, 14]", "[-1, 18]"),
+            ("[-1, 10]", "[-1, 14]"),
+            ("[17, 20, 23]", "[21, 24, 27]"),
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", FIXABLE)
+def test_shifted_numbers_are_put_right_and_nothing_else_is_touched(case: str, tmp_path: Path) -> None:
+    text, right = FIXABLE[case]
+    file = tmp_path / "model.yaml"
+    file.write_text(text)
+    assert any(finding.is_fault for finding in check(file))
+    correction = correct(file)
+    assert correction.text == right
+    assert correction.changes
+    assert correction.left == ()
+    file.write_text(correction.text)
+    assert check(file) == []
+
+
+BUILDABLE = [case for case, (_, kinds) in FAULTY.items() if not kinds.keys() & {"unbuildable", "unequal-concat"}]
+    "SPPF, [1024, 5]] # 9", "Conv, [512, 1, 1]] # 10", "[512, False]] # 13", "Conv, [256, 1, 1]] # 14",
+    "[256, False]] # 17, stride 8", "[512, False]] # 20, stride 16", "[1024, False]] # 23, stride 32"])  # fmt: skip
+def test_one_attention_anywhere_is_found_and_put_right(end: str, tmp_path: Path) -> None:
+    file = tmp_path / "model.yaml"
+    file.write_text(inserted_after(end))
+    assert any(finding.is_fault for finding in check(file))
+    correction = correct(file)
+    assert correction.changes
+    file.write_text(correction.text)
+    assert check(file) == []
+    attendet.build(file)
+
+
+def test_other_faults_are_left_to_their_author(tmp_path: Path) -> None:
+    file = tmp_path / "model.yaml"
+    file.write_text(edited(UNSHIFTED, ("[1024, 16, 7]", "[1024, 1]")))
+    correction = correct(file)
+    assert len(correction.changes) == 5
+    assert [finding.kind for finding in correction.left] == ["bottleneck"]
+
+    file.write_text(FAULTY["Detect reads strides 16, 8, 16"][0])
+    correction = correct(file)
+    assert correction.changes == ()
+    assert correction.text == FAULTY["Detect reads strides 16, 8, 16"][0]
+    assert correction.left
+
+
+def test_a_deliberate_change_of_the_plain_file_is_no_fault(tmp_path: Path) -> None:
+    file = tmp_path / "model.yaml"
+    file.write_text(edited(WITH_CBAM, ("[-1, 15]", "[-1, 13]")))
+    assert check(file) == []
+
+
+def test_writing_never_replaces_a_file(tmp_path: Path) -> None:
+    target = tmp_path / "out.yaml"
+    write_new(target, "one")
+    assert target.read_text() == "one"
+    with pytest.raises(OutputError, match=r"out\.yaml: it exists; name a new file"):
+        write_new(target, "two")
+    assert target.read_text() == "one"
+    with pytest.raises(OutputError, match="cannot be written"):
+        write_new(tmp_path / "no" / "folder.yaml", "three")
+    assert [path.name for path in tmp_path.iterdir()] == ["out.yaml"]

@@ -1,0 +1,45 @@
+"""Names, near misses, and entries that other packages bring."""
+
+import pickle
+import sys
+from pathlib import Path
+
+import pytest
+
+from attendet.errors import AttendetError, Location, ModelFileError, UnknownNameError
+from attendet.registry import Registry
+
+
+def test_names_are_found_in_any_spelling() -> None:
+    registry = Registry[str]("thing")
+    registry.register("c3-cbam", "other")("entry")
+    assert {registry.get(name) for name in ("C3CBAM", "c3_cbam", "C3-CBAM", "OTHER")} == {"entry"}
+    assert registry.names() == ("c3-cbam",)
+
+
+def test_unknown_and_taken_names() -> None:
+    registry = Registry[int]("thing")
+    registry.register("conv")(1)
+    with pytest.raises(UnknownNameError, match="there is no thing 'cnov'; did you mean 'conv'"):
+        registry.get("cnov")
+    with pytest.raises(AttendetError, match="the thing name 'Conv' is taken"):
+        registry.register("Conv")(2)
+
+
+def test_another_package_adds_an_entry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "their_package.py").write_text("answer = 42\n")
+    metadata = tmp_path / "their_package-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: their-package\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text("[tests.things]\ntheirs = their_package:answer\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    registry = Registry[int]("thing", entry_point_group="tests.things")
+    assert "their_package" not in sys.modules
+    assert registry.get("Theirs") == 42
+    assert registry.names() == ("theirs",)
+
+
+def test_errors_say_what_where_and_what_would_have_been_right() -> None:
+    error = ModelFileError("it is odd", where=Location("a.yaml", 3, 4), remedy="make it even")
+    assert str(error) == "a.yaml:3:4: it is odd; make it even"
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)  # noqa: S301
