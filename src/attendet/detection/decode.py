@@ -30,7 +30,7 @@ def decode(
 
     Example:
         >>> raw = torch.zeros(1, 1, 2, 2, 6)
-        >>> decode([raw], torch.tensor([[[10.0, 13.0]]]), [8])[0, 0]
+        >>> decode([raw], torch.tensor([[[10.0, 13.0]]]), [8.0])[0, 0]
         tensor([ 4.0000,  4.0000, 10.0000, 13.0000,  0.5000,  0.5000])
     """
     levels = zip(raw, anchors, strides, strict=True)

@@ -94,7 +94,7 @@ def summarize(
     Example:
         >>> summary = summarize("yolov5s")
         >>> summary.parameters, round(summary.gflops, 1)
-        (7235389, 16.6)
+        (7235389, 16.4)
     """
     file = load(model)
     probed = plan(file, classes=classes, dialect=dialect)
