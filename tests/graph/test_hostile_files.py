@@ -41,6 +41,12 @@ HOSTILE = {
     "an absurd width": (changed("[64, 6, 2, 2]", "[1000000000, 6, 2, 2]"), 12, 20, "out of bounds"),
     "an absurd kernel": (changed("[64, 6, 2, 2]", "[64, 60000, 2, 30000]"), 12, 5, "parameters"),
     "absurd padding": (changed("[64, 6, 2, 2]", "[64, 6, 1, 60000]"), 12, 5, "gives a map"),
+    "absurd depth inside blocks": (
+        changed("  - [-1, 1, SPPF, [1024, 5]]", "  - [-1, 1, TransformerBlock, [64, 4, 100]]\n" * 60),
+        25,
+        5,
+        "4,000 modules",
+    ),
     "an absurd multiple": (changed("width_multiple: 0.25", "width_multiple: 1.0e+30"), 4, 17, "at most 16"),
     "no number for a multiple": (changed("width_multiple: 0.25", "width_multiple: .nan"), 4, 17, "positive"),
     "a huge number": (changed("nc: 80", "nc: " + "9" * 5000), 2, 5, "from 1 to"),

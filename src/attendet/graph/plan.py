@@ -20,6 +20,7 @@ from attendet.graph.trial import RowError, Settings, try_row
 
 PROBE_SIZE = 256
 MAX_PARAMETERS = 1_000_000_000
+MAX_MODULES = 4_000
 
 
 @dataclass(frozen=True)
@@ -28,20 +29,22 @@ class PlannedRow:
 
     Attributes:
         row: The row.
+        shapes: Shape (1, channels, height, width) of the map it gives for the probing image; for the head, the shape
+            (1, anchors, height, width, classes + 5) of each level.
         kind: The wiring rule of its block; None if the row cannot be built.
         recipe: How to make its module; None if the row cannot be built.
         reading: How its arguments were understood, for attention.
         parameters: Learned values.
-        shapes: Shape (1, channels, height, width) of the map it gives for the probing image; for the head, the shape
-            (1, anchors, height, width, classes + 5) of each level.
+        modules: Modules within modules, its own included.
     """
 
     row: Row
-    kind: Kind | None
-    recipe: Recipe | None
-    reading: Reading | None
-    parameters: int
     shapes: tuple[tuple[int, ...], ...]
+    kind: Kind | None = None
+    recipe: Recipe | None = None
+    reading: Reading | None = None
+    parameters: int = 0
+    modules: int = 0
 
 
 @dataclass(frozen=True)
@@ -120,17 +123,25 @@ def plan(
             trial = try_row(row, sources, settings)
         except RowError as error:
             if not tolerant:
-                raise ModelFileError(
-                    f"row {row.index}: {error.finding.what}", where=row.location, remedy=error.finding.remedy
-                ) from error
+                what = f"row {row.index}: {error.finding.what}"
+                raise ModelFileError(what, where=row.location, remedy=error.finding.remedy) from error
             found.append(error.finding)
-            outputs: Sequence[Tensor] = [_as_read(sources)]
-            rows.append(PlannedRow(row, None, None, None, 0, _shapes(outputs)))
+            maps[row.index] = _as_read(sources)
+            rows.append(PlannedRow(row, shapes=(tuple(maps[row.index].shape),)))
         else:
             found += trial.findings
-            outputs = trial.outputs
-            rows.append(PlannedRow(row, trial.kind, trial.recipe, trial.reading, trial.parameters, _shapes(outputs)))
-        maps[row.index] = outputs[0]
+            maps[row.index] = trial.outputs[0]
+            rows.append(
+                PlannedRow(
+                    row,
+                    shapes=tuple(tuple(output.shape) for output in trial.outputs),
+                    kind=trial.kind,
+                    recipe=trial.recipe,
+                    reading=trial.reading,
+                    parameters=trial.parameters,
+                    modules=trial.modules,
+                )
+            )
         _bound(rows)
     _require_head(rows)
     return Plan(file, settings.classes, image_size, tuple(rows), tuple(found))
@@ -142,14 +153,10 @@ def _as_read(sources: Sequence[Tensor]) -> Tensor:
     return sources[0].new_empty(1, channels, *sources[0].shape[2:])
 
 
-def _shapes(outputs: Sequence[Tensor]) -> tuple[tuple[int, ...], ...]:
-    return tuple(tuple(output.shape) for output in outputs)
-
-
 def _bound(rows: Sequence[PlannedRow]) -> None:
-    if sum(planned.parameters for planned in rows) > MAX_PARAMETERS:
-        where = rows[-1].row.location
-        raise ModelFileError(f"there are more than {MAX_PARAMETERS:,} parameters up to here", where=where)
+    for what, limit in (("parameters", MAX_PARAMETERS), ("modules", MAX_MODULES)):
+        if sum(getattr(planned, what) for planned in rows) > limit:
+            raise ModelFileError(f"there are more than {limit:,} {what} up to here", where=rows[-1].row.location)
 
 
 def _require_head(rows: Sequence[PlannedRow]) -> None:

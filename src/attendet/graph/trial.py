@@ -63,6 +63,7 @@ class Trial:
         recipe: How to make its module.
         reading: How its arguments were understood, for attention.
         parameters: Learned values.
+        modules: Modules within modules, its own included.
         outputs: The map it gives, or those of all levels of the head; on the meta device.
         findings: What there is to say about it.
     """
@@ -71,6 +72,7 @@ class Trial:
     recipe: Recipe
     reading: Reading | None
     parameters: int
+    modules: int
     outputs: tuple[Tensor, ...]
     findings: tuple[Finding, ...]
 
@@ -118,7 +120,7 @@ def try_row(row: Row, sources: Sequence[Tensor], settings: Settings) -> Trial:
     # A block says the same of each of its bottlenecks; once is enough.
     doubts = dict.fromkeys(str(warning.message) for warning in caught if warning.category is AttendetWarning)
     found = (*_remarks(row, request, reading, settings), *(_bottleneck(row, doubt) for doubt in doubts))
-    return Trial(kind, recipe, reading, parameters, outputs, found)
+    return Trial(kind, recipe, reading, parameters, sum(1 for _ in module.modules()), outputs, found)
 
 
 def _request(row: Row, sources: Sequence[Tensor], settings: Settings) -> Request:
