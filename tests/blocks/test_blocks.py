@@ -152,7 +152,7 @@ def test_transformer_is_its_formula_pixel_by_pixel() -> None:
 def test_transformers_that_cannot_be() -> None:
     with pytest.raises(OptionError, match="cannot be divided"):
         TransformerBlock(16, 18, 4)
-    with pytest.raises(OptionError, match="give 1 to 100"):
+    with pytest.raises(OptionError, match="give 1 to 12"):
         TransformerBlock(16, 16, 4, 5000)
 
 

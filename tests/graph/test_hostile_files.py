@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 import attendet
 from attendet.errors import ModelFileError
 from attendet.graph.bundled import bundled_text
+from attendet.graph.check import check, correct
 from attendet.graph.spec import read_model_file
 from attendet.graph.yaml_nodes import MAX_BYTES
 
@@ -42,10 +43,26 @@ HOSTILE = {
     "an absurd kernel": (changed("[64, 6, 2, 2]", "[64, 60000, 2, 30000]"), 12, 5, "parameters"),
     "absurd padding": (changed("[64, 6, 2, 2]", "[64, 6, 1, 60000]"), 12, 5, "gives a map"),
     "absurd depth inside blocks": (
-        changed("  - [-1, 1, SPPF, [1024, 5]]", "  - [-1, 1, TransformerBlock, [64, 4, 100]]\n" * 60),
-        25,
+        changed("SPPF, [1024, 5]", "TransformerBlock, [64, 4, 5000]"),
+        21,
         5,
-        "4,000 modules",
+        "transformer layers",
+    ),
+    "a device for an argument": (
+        changed("Conv, [64, 6, 2, 2]", "nn.Conv2d, [64, 6, 2, 2, 1, 1, true, zeros, cpu]"),
+        12,
+        5,
+        "cannot be built",
+    ),
+    "a number of a thousand digits": (changed("nc: 80", "nc: 0x" + "f" * 6000), 2, 5, "from 1 to"),
+    "a number in base sixty": (changed("[64, 6, 2, 2]", "[1" + ":59" * 9000 + ", 6]"), 12, 5, "output width"),
+    "too many pools": (changed("SPPF, [1024, 5]", "SPP, [1024, [" + "5, " * 9000 + "5]]"), 21, 25, "list of 9,001"),
+    "too many sources": (changed("[[-1, 6], 1", "[[" + "-1, " * 9000 + "6], 1"), 26, 6, "1 to 32 rows"),
+    "absurd repeats of a deep block": (
+        changed("[-1, 1, SPPF, [1024, 5]]", "[-1, 100, TransformerBlock, [64, 4, 12]]").replace("0.33", "1.0"),
+        21,
+        5,
+        "fewer repeats",
     ),
     "an absurd multiple": (changed("width_multiple: 0.25", "width_multiple: 1.0e+30"), 4, 17, "at most 16"),
     "no number for a multiple": (changed("width_multiple: 0.25", "width_multiple: .nan"), 4, 17, "positive"),
@@ -111,6 +128,14 @@ def test_files_that_are_none(tmp_path: Path) -> None:
         attendet.build(tmp_path)
     with pytest.raises(ModelFileError, match="did you mean 'yolov5s_CBAM'"):
         attendet.build("yolov5s_CBMA")
+
+
+def test_broken_rows_do_not_grow_without_bound(tmp_path: Path) -> None:
+    file = tmp_path / "model.yaml"
+    rows = "  - [[-1, -1], 1, Nope, []]\n" * 200
+    file.write_text(GOOD.replace("head:", rows + "head:", 1))
+    assert sum(finding.kind == "unbuildable" for finding in check(file)) >= 200
+    assert correct(file).changes == ()
 
 
 def test_a_network_that_would_not_fit_takes_no_memory(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from torch import nn
 from attendet.blocks.wiring import Maker, Rule
 from attendet.registry import Registry
 
-B = TypeVar("B", bound=type[nn.Module])
+B = TypeVar("B", bound=Callable[..., nn.Module])
 
 
 @dataclass(frozen=True)
@@ -26,10 +26,10 @@ blocks = Registry[Block]("block", entry_point_group="attendet.blocks")
 
 
 def block(rule: Rule, *names: str) -> Callable[[B], B]:
-    """Return a decorator that registers a class as a block under these names, or its own."""
+    """Return a decorator that registers what makes a block under these names, or its own."""
 
-    def add(cls: B) -> B:
-        blocks.register(*(names or (cls.__name__,)))(Block(cls, rule))
-        return cls
+    def add(make: B) -> B:
+        blocks.register(*(names or (make.__name__,)))(Block(make, rule))
+        return make
 
     return add

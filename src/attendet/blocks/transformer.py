@@ -9,6 +9,8 @@ from attendet.blocks.conv import Conv
 from attendet.blocks.wiring import widen
 from attendet.errors import OptionError
 
+MAX_LAYERS = 12
+
 
 class TransformerLayer(nn.Module):
     """Attention and two linear layers, each plus its input: (H·W, N, C) → the same shape.
@@ -44,7 +46,7 @@ class TransformerBlock(nn.Module):
         c1: Incoming channels; other than c2 they are convolved to c2 first.
         c2: Outgoing channels, a multiple of heads.
         heads: Attention heads.
-        n: Layers, at most 100.
+        n: Layers, at most 12.
 
     Raises:
         OptionError: If there are more, or c2 cannot be divided among the heads.
@@ -57,8 +59,8 @@ class TransformerBlock(nn.Module):
 
     def __init__(self, c1: int, c2: int, heads: int = 4, n: int = 1) -> None:
         super().__init__()
-        if not 1 <= n <= 100:
-            raise OptionError(f"{n} transformer layers", remedy="give 1 to 100")
+        if not 1 <= n <= MAX_LAYERS:
+            raise OptionError(f"{n} transformer layers", remedy=f"give 1 to {MAX_LAYERS}")
         if heads < 1 or c2 % heads:
             raise OptionError(f"{c2} channels cannot be divided among {heads} heads", remedy="give a divisor")
         self.conv = Conv(c1, c2) if c1 != c2 else nn.Identity()

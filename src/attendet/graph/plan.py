@@ -15,12 +15,11 @@ from attendet.errors import AttendetWarning, ModelFileError
 from attendet.graph.activations import read_activation
 from attendet.graph.dialects import Reading, dialect_named
 from attendet.graph.findings import Finding
-from attendet.graph.spec import ModelFile, Row
-from attendet.graph.trial import RowError, Settings, try_row
+from attendet.graph.spec import MAX_WIDTH, ModelFile, Row
+from attendet.graph.trial import MAX_MODULES, RowError, Settings, try_row
 
 PROBE_SIZE = 256
 MAX_PARAMETERS = 1_000_000_000
-MAX_MODULES = 4_000
 
 
 @dataclass(frozen=True)
@@ -148,8 +147,8 @@ def plan(
 
 
 def _as_read(sources: Sequence[Tensor]) -> Tensor:
-    """Return a map as large as the first source and as wide as all together."""
-    channels = sum(source.shape[1] for source in sources)
+    """Return a map as large as the first source and as wide as all together, within reason."""
+    channels = min(sum(source.shape[1] for source in sources), MAX_WIDTH)
     return sources[0].new_empty(1, channels, *sources[0].shape[2:])
 
 

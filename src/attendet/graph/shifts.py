@@ -16,7 +16,7 @@ from attendet.graph.plan import Plan
 from attendet.graph.spec import Source
 
 MAX_INSERTED = 8
-MAX_CANDIDATES = 4096
+MOST_STEPS = 200_000
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def corrections(plan: Plan) -> Iterator[Mapping[Reference, int]]:
     detect = [ref for ref in refs if ref.row == head]
     candidates = chain.from_iterable(_pointings(plan, inserted, laterals, detect) for inserted in _insertions(plan))
     seen: list[Mapping[Reference, int]] = []
-    for candidate in islice(candidates, MAX_CANDIDATES):
+    for candidate in islice(candidates, MOST_STEPS // (len(plan.rows) + len(refs))):
         changed = {ref: row for ref, row in candidate.items() if row != ref.source.row}
         if changed and changed not in seen and _holds_together(plan, candidate):
             seen.append(changed)

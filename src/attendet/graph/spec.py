@@ -11,6 +11,8 @@ from attendet.errors import Location, ModelFileError, nearest_name
 from attendet.graph.yaml_nodes import Node, parse
 
 MAX_ROWS = 300
+MAX_SOURCES = 32
+MAX_ITEMS = 32
 MAX_REPEATS = 100
 MAX_TOTAL_REPEATS = 1_000
 MAX_WIDTH = 65_536
@@ -167,8 +169,9 @@ def _row(index: int, section: Section, node: Node, words: dict[str, Value]) -> R
 
 def _sources(node: Node, index: int) -> tuple[Source, ...]:
     nodes = node.value if isinstance(node.value, list) else [node]
-    if not nodes:
-        raise node.error(f"row {index} reads nothing", remedy="-1 is the row before")
+    if not 1 <= len(nodes) <= MAX_SOURCES:
+        what = f"row {index} reads {len(nodes) or 'nothing'}"
+        raise node.error(what, remedy=f"name 1 to {MAX_SOURCES} rows; -1 is the row before")
     sources = []
     for item in nodes:
         written = _integer(item, "a row number", -MAX_ROWS, MAX_ROWS)
@@ -189,6 +192,8 @@ def _argument(node: Node, words: dict[str, Value]) -> Value:
             raise node.error(f"{number} is no size")
         case str() as word:
             return words.get(word, word)
+        case list() as items if len(items) > MAX_ITEMS:
+            raise node.error(f"a list of {len(items):,} is out of bounds", remedy=f"give at most {MAX_ITEMS}")
         case list() as items:
             return [_argument(item, words) for item in items]
         case dict() as items:

@@ -98,7 +98,7 @@ def summarize(
     """
     file = load(model)
     probed = plan(file, classes=classes, dialect=dialect)
-    largest = int(max(_strides(probed, probed.rows[-1])))
+    largest = max(1, int(max(_strides(probed, probed.rows[-1]))))
     if image_size < largest or image_size % largest:
         nearest = max(round(image_size / largest), 1) * largest
         raise OptionError(f"images of {image_size} pixels do not fit strides up to {largest}", remedy=f"use {nearest}")

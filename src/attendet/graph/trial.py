@@ -26,6 +26,7 @@ from attendet.graph.findings import Finding
 from attendet.graph.spec import Anchors, ModelFile, Row
 
 MAX_OUTPUT = 2**28
+MAX_MODULES = 4_000
 
 # What torch and the blocks raise when a row's arguments make no sense to them.
 REFUSALS = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
@@ -107,6 +108,9 @@ def try_row(row: Row, sources: Sequence[Tensor], settings: Settings) -> Trial:
             warnings.simplefilter("always")
             module = recipe.make().eval()
             parameters = sum(parameter.numel() for parameter in module.parameters())
+            modules = sum(1 for _ in module.modules())
+            if modules > MAX_MODULES:
+                raise OptionError(f"it has {modules:,} modules", remedy="give it fewer repeats")
             if kind == "concat":
                 _refuse_unequal(row, request, sources)
             outputs = _as_tuple(module(list(sources) if recipe.joins else sources[0]))
@@ -120,7 +124,7 @@ def try_row(row: Row, sources: Sequence[Tensor], settings: Settings) -> Trial:
     # A block says the same of each of its bottlenecks; once is enough.
     doubts = dict.fromkeys(str(warning.message) for warning in caught if warning.category is AttendetWarning)
     found = (*_remarks(row, request, reading, settings), *(_bottleneck(row, doubt) for doubt in doubts))
-    return Trial(kind, recipe, reading, parameters, sum(1 for _ in module.modules()), outputs, found)
+    return Trial(kind, recipe, reading, parameters, modules, outputs, found)
 
 
 def _request(row: Row, sources: Sequence[Tensor], settings: Settings) -> Request:

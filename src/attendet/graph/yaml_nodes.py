@@ -17,6 +17,7 @@ from attendet.errors import Location, ModelFileError
 
 MAX_BYTES = 64 * 1024
 MAX_DEPTH = 8
+LONGEST_NUMBER = 40
 
 Scalar: TypeAlias = "int | float | bool | str | None"
 Plain: TypeAlias = "Scalar | list[Plain] | dict[str, Plain]"
@@ -183,14 +184,16 @@ def _refuse_references(event: yaml.Event, file: str) -> None:
 
 
 def _scalar(event: yaml.ScalarEvent, file: str, scalars: yaml.SafeLoader) -> Node:
-    """Resolve numbers, booleans and null as every YAML reader does."""
+    """Resolve numbers, booleans and null as every YAML reader does; the rest are words."""
     start, end = _marks(event)
-    tag = scalars.resolve(yaml.ScalarNode, event.value, event.implicit)
-    try:
-        value = scalars.construct_object(yaml.ScalarNode(tag, event.value, start, end))
-    except (ValueError, yaml.YAMLError):
-        # What looks like a number or a date and is none: a word, like any other.
-        value = event.value
+    value: Any = event.value
+    if len(event.value) <= LONGEST_NUMBER:
+        tag = scalars.resolve(yaml.ScalarNode, event.value, event.implicit)
+        try:
+            value = scalars.construct_object(yaml.ScalarNode(tag, event.value, start, end))
+        except (ValueError, yaml.YAMLError):
+            # It looks like a number or a date and is none.
+            value = event.value
     if value is not None and not isinstance(value, int | float | bool | str):
         value = event.value
     return Node(value, _location(start, file), (start.index, end.index))
