@@ -20,6 +20,8 @@ demo: install
 	$(BIN)/attendet --version
 	$(BIN)/attendet check yolov5s_CBAM
 	$(BIN)/attendet summary yolov5s_CBAM
+	$(BIN)/python -c 'import attendet, torch; detector = attendet.build("yolov5s_CBAM"); \
+		print("built; one image gives", *(tuple(raw.shape) for raw in detector(torch.rand(1, 3, 640, 640))))'
 
 lint: install
 	$(BIN)/ruff format --check .

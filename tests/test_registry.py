@@ -2,6 +2,7 @@
 
 import pickle
 import sys
+import types
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,25 @@ def test_another_package_adds_an_entry(tmp_path: Path, monkeypatch: pytest.Monke
     assert "their_package" not in sys.modules
     assert registry.get("Theirs") == 42
     assert registry.names() == ("theirs",)
+
+
+def test_another_packages_own_decorator_and_entry_point_are_one_entry(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry = Registry[object]("thing", entry_point_group="tests.decorated")
+    shared = types.ModuleType("shared_registry")
+    monkeypatch.setitem(sys.modules, "shared_registry", shared)
+    monkeypatch.setattr(shared, "registry", registry, raising=False)
+    (tmp_path / "decorating.py").write_text(
+        "from shared_registry import registry\n@registry.register('eca9')\nclass ECA: ...\n"
+    )
+    metadata = tmp_path / "decorating-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: decorating\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text("[tests.decorated]\neca9 = decorating:ECA\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert getattr(registry.get("eca9"), "__name__", "") == "ECA"
+    assert registry.names() == ("eca9",)
 
 
 def test_errors_say_what_where_and_what_would_have_been_right() -> None:

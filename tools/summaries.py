@@ -11,7 +11,7 @@ from attendet.graph.bundled import bundled_names
 from attendet.graph.summary import summarize
 
 TARGET = Path(__file__).parents[1] / "docs" / "summaries.md"
-IN_FULL = ("yolov5s", "yolov5s_CBAM", "yolov5s_CBAM-C3")
+IN_FULL = ("yolov5n", "yolov5s", "yolov5m", "yolov5l", "yolov5x", "yolov5s_CBAM", "yolov5s_CBAM-C3")
 HEADER = """# The bundled models
 
 Written by `make docs`. Parameters and GFLOPs (a multiply-add counted as two) with 80 classes at 640 pixels; *kept* is

@@ -77,7 +77,7 @@ class AttendetWarning(UserWarning):
     """Something that works and is likely not what was meant."""
 
 
-def unknown_name(kind: str, name: str, known: Iterable[str]) -> UnknownNameError:
+def unknown_name(kind: str, name: object, known: Iterable[str]) -> UnknownNameError:
     """Return the error for a name that does not exist, with the nearest one that does.
 
     Example:
@@ -87,7 +87,7 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> UnknownNameError
         there is no block 'Transformer9000'; there are C3, Conv
     """
     names = sorted(known)
-    nearest = nearest_name(name, names)
+    nearest = nearest_name(str(name), names)
     remedy = f"did you mean {nearest!r}?" if nearest else f"there are {', '.join(names) or 'none'}"
     return UnknownNameError(f"there is no {kind} {name!r}", remedy=remedy)
 

@@ -46,10 +46,10 @@ class Registry(Generic[T]):
         """
 
         def add(entry: T) -> T:
-            for key in map(_key, (name, *aliases)):
-                if key in self._entries:
-                    raise AttendetError(f"the {self.kind} name {name!r} is taken", remedy="choose another name")
-                self._entries[key] = entry
+            keys = [_key(alias) for alias in (name, *aliases)]
+            if any(key in self._entries for key in keys):
+                raise AttendetError(f"the {self.kind} name {name!r} is taken", remedy="choose another name")
+            self._entries.update(dict.fromkeys(keys, entry))
             self._names.append(name)
             return entry
 
@@ -81,7 +81,10 @@ class Registry(Generic[T]):
             return
         for point in entry_points(group=self._group):
             if _key(point.name) not in self._entries:
-                self.register(point.name)(point.load())
+                entry = point.load()
+                # Loading may have run the package's own decorators.
+                if _key(point.name) not in self._entries:
+                    self.register(point.name)(entry)
 
 
 def _key(name: str) -> str:

@@ -57,6 +57,11 @@ def literal_conv(conv: Conv, x: torch.Tensor) -> torch.Tensor:
     return y * torch.sigmoid(y) if isinstance(conv.act, nn.SiLU) else y
 
 
+def literal_ghost(ghost: GhostConv, x: torch.Tensor) -> torch.Tensor:
+    half = literal_conv(ghost.cv1, x)
+    return torch.cat([half, literal_conv(ghost.cv2, half)], 1)
+
+
 @torch.no_grad()
 @pytest.mark.parametrize(("k", "s", "p"), [(1, 1, None), (3, 1, None), (3, 2, None), (6, 2, 2)])
 def test_conv(k: int, s: int, p: int | None) -> None:
@@ -77,11 +82,20 @@ def test_focus_takes_rows_then_columns_in_the_given_order() -> None:
 
 
 @torch.no_grad()
-def test_sppf_sees_what_spp_sees() -> None:
+def test_sppf_sees_what_spp_sees_which_is_its_formula() -> None:
     spp, sppf = SPP(16, 8, (5, 9, 13)), SPPF(16, 8, 5)
     settled(spp)
     sppf.load_state_dict(spp.state_dict())
-    torch.testing.assert_close(sppf.train(False)(X), spp(X))
+    narrow = literal_conv(spp.cv1, X)
+    # A maximum over a window is a maximum over what shifting the map brings into it.
+    levels = [narrow]
+    for reach in (2, 4, 6):
+        padded = functional.pad(narrow, [reach] * 4, value=-math.inf)
+        shifts = [padded[:, :, y : y + 8, x : x + 12] for y in range(2 * reach + 1) for x in range(2 * reach + 1)]
+        levels.append(torch.stack(shifts).amax(0))
+    expected = literal_conv(spp.cv2, torch.cat(levels, 1))
+    for block in (spp, sppf.train(False)):
+        torch.testing.assert_close(block(X), expected, rtol=1e-4, atol=1e-4)
 
 
 @torch.no_grad()
@@ -99,7 +113,11 @@ def test_bottleneck_adds_its_input_only_where_it_may(shortcut: bool) -> None:
 def test_bottleneck_csp_is_its_formula() -> None:
     block = BottleneckCSP(16, 24, n=2)
     settled(block)
-    joined = torch.cat([block.cv3(block.m(literal_conv(block.cv1, X))), block.cv2(X)], 1)
+    middle = literal_conv(block.cv1, X)
+    for bottleneck in block.m:
+        middle = middle + literal_conv(bottleneck.cv2, literal_conv(bottleneck.cv1, middle))
+    middle = functional.conv2d(middle, block.cv3.weight)
+    joined = torch.cat([middle, functional.conv2d(X, block.cv2.weight)], 1)
     joined = functional.batch_norm(
         joined, block.bn.running_mean, block.bn.running_var, block.bn.weight, block.bn.bias, eps=1e-3
     )
@@ -111,8 +129,7 @@ def test_bottleneck_csp_is_its_formula() -> None:
 def test_ghost_conv_makes_half_of_its_maps_from_the_other_half() -> None:
     ghost = GhostConv(16, 24, 3, 2)
     settled(ghost)
-    half = literal_conv(ghost.cv1, X)
-    torch.testing.assert_close(ghost(X), torch.cat([half, literal_conv(ghost.cv2, half)], 1), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(ghost(X), literal_ghost(ghost, X), rtol=1e-4, atol=1e-4)
     assert ghost.cv2.conv.groups == 12
     assert ghost.cv2.conv.kernel_size == (5, 5)
 
@@ -122,7 +139,13 @@ def test_ghost_conv_makes_half_of_its_maps_from_the_other_half() -> None:
 def test_ghost_bottleneck_sums_branch_and_shortcut(c2: int, s: int) -> None:
     block = GhostBottleneck(16, c2, 3, s)
     settled(block)
-    torch.testing.assert_close(block(X), block.conv(X) + block.shortcut(X))
+    branch = literal_ghost(block.conv[0], X)
+    if s == 2:
+        branch = literal_conv(block.conv[1], branch)
+    branch = literal_ghost(block.conv[2], branch)
+    shortcut = literal_conv(block.shortcut[1], literal_conv(block.shortcut[0], X)) if s == 2 else X
+    torch.testing.assert_close(block(X), branch + shortcut, rtol=1e-4, atol=1e-4)
+    assert isinstance(block.conv[2].cv1.act, nn.Identity)
     assert block(X).shape == (2, c2, 8 // s, 12 // s)
     assert {"conv.0.cv1.conv.weight", "conv.2.cv2.conv.weight"} <= set(block.state_dict())
     assert ("shortcut.1.conv.weight" in block.state_dict()) == (s == 2)

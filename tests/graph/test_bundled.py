@@ -1,14 +1,12 @@
 """The bundled models: published sizes, nothing wrong, and each as anybody could have written it."""
 
-from pathlib import Path
-
 import pytest
 import torch
 
 import attendet
 from attendet.attention import CBAM
 from attendet.blocks import C3, SPPF
-from attendet.graph.bundled import SIZES, bundled_names, bundled_text
+from attendet.graph.bundled import SIZES, bundled_names
 from attendet.graph.check import check
 from attendet.graph.summary import summarize
 
@@ -56,10 +54,3 @@ def test_cbam_stands_for_every_c3_of_the_backbone(size: str) -> None:
     assert [index for index, module in enumerate(modules) if isinstance(module, C3)] == [13, 17, 20, 23]
     hidden = [module.channel.fc1.out_features for module in modules if isinstance(module, CBAM)]
     assert min(hidden) >= 4
-
-
-def test_a_written_out_model_is_the_bundled_one(tmp_path: Path) -> None:
-    file = tmp_path / "mine.yaml"
-    file.write_text(bundled_text("yolov5n_CBAM"))
-    mine, bundled = attendet.build(file), attendet.build("yolov5n_CBAM")
-    assert mine.state_dict().keys() == bundled.state_dict().keys()

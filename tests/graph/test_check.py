@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 import attendet
-from attendet.errors import AttendetWarning, OutputError
+from attendet.errors import AttendetWarning, ModelFileError, OutputError
 from attendet.graph.bundled import bundled_text
 from attendet.graph.check import check, correct
 from attendet.graph.files import write_new
@@ -32,6 +32,9 @@ def inserted_after(*ends: str) -> str:
     return text
 
 
+APPENDED = "".join(f"  - [{row}, 1, CBAM, [{width}]]\n" for row, width in ((17, 256), (20, 512), (23, 1024)))
+OLD_LAYOUT = edited(BASE, ("C3, [1024]]", "SPP, [1024, [5, 9, 13]]]"), ("SPPF, [1024, 5]]", "C3, [1024, False]]"))
+REPLACED = bundled_text("yolov5s_CBAM-C3")
 UNSHIFTED = edited(WITH_CBAM, ("[18, 21, 24]", "[17, 20, 23]"), ("[-1, 15]", "[-1, 14]"), ("[-1, 11]", "[-1, 10]"))
 FAULTY: dict[str, tuple[str, dict[Kind, set[int]]]] = {
     "inserted at 9, every number left as it was": (
@@ -119,6 +122,34 @@ FIXABLE = {
         FAULTY["attention appended and Detect not re-pointed"][0],
         edited(BASE, ("  - [[17, 20, 23]", CBAM_ROW.format(1024) + "  - [[17, 20, 24]")),
     ),
+    "appended beside each other, far from what they read": (
+        edited(BASE, ("  - [[17, 20, 23]", APPENDED + "  - [[17, 20, 23]")),
+        edited(BASE, ("  - [[17, 20, 23]", APPENDED + "  - [[24, 25, 26]")),
+    ),
+    "a block with attention inside inserted at 9": (
+        edited(UNSHIFTED, ("[-1, 1, CBAM, [1024, 16, 7]]", "[-1, 3, C3CBAM, [1024]]")),
+        edited(WITH_CBAM, ("[-1, 1, CBAM, [1024, 16, 7]]", "[-1, 3, C3CBAM, [1024]]")),
+    ),
+    "in the layout of the first releases": (
+        edited(OLD_LAYOUT, ("C3, [128]]", "C3, [128]]\n" + CBAM_ROW.format(8).rstrip())),
+        edited(
+            OLD_LAYOUT,
+            ("C3, [128]]", "C3, [128]]\n" + CBAM_ROW.format(8).rstrip()),
+            ("[-1, 6]", "[-1, 7]"),
+            ("[-1, 4]", "[-1, 5]"),
+            ("[-1, 14]", "[-1, 15]"),
+            ("[-1, 10]", "[-1, 11]"),
+            ("[17, 20, 23]", "[18, 21, 24]"),
+        ),
+    ),
+    "one inserted where others replace, and only Detect left": (
+        edited(REPLACED, ("Conv, [256, 1, 1]] # 14", "Conv, [256, 1, 1]] # 14\n" + CBAM_ROW.format(8).rstrip())),
+        edited(
+            REPLACED,
+            ("Conv, [256, 1, 1]] # 14", "Conv, [256, 1, 1]] # 14\n" + CBAM_ROW.format(8).rstrip()),
+            ("[17, 20, 23]", "[18, 21, 24]"),
+        ),
+    ),
     "after every C3 of the head": (
         inserted_after("# 17, stride 8", "# 20, stride 16", "# 23, stride 32"),
         edited(
@@ -196,6 +227,47 @@ def test_other_faults_are_left_to_their_author(tmp_path: Path) -> None:
     assert correction.left
 
 
+@pytest.mark.parametrize("lateral", [4, 5])
+def test_attention_beside_replaced_attention_may_be_read_or_passed_by(lateral: int, tmp_path: Path) -> None:
+    file = tmp_path / "model.yaml"
+    second = "CBAM, [256, ratio]] # 4\n" + CBAM_ROW.format(8).rstrip()
+    file.write_text(
+        edited(
+            REPLACED,
+            ("CBAM, [256, ratio]] # 4", second),
+            ("[-1, 4]", f"[-1, {lateral}]"),
+            ("[-1, 6]", "[-1, 7]"),
+            ("[-1, 14]", "[-1, 15]"),
+            ("[-1, 10]", "[-1, 11]"),
+            ("[17, 20, 23]", "[18, 21, 24]"),
+        )
+    )
+    assert check(file) == []
+
+
+def test_a_head_without_its_last_block_is_told_to_get_one(tmp_path: Path) -> None:
+    file = tmp_path / "model.yaml"
+    file.write_text(
+        edited(BASE, ("  - [-1, 3, C3, [1024, False]] # 23, stride 32\n", ""), ("[17, 20, 23]", "[17, 20, 22]"))
+    )
+    assert [finding.remedy for finding in check(file) if finding.kind == "detect-input"] == ["put a block between"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("[nc, anchors]]", "[3, anchors]]"), "its own nc, 3; write nc"),
+        (("[nc, anchors]]", "[nc, [[1, 2], [3, 4], [5, 6]]]]"), "its own anchors"),
+        (("[-1, 6], 1, Concat, [1]", "[-1, 6], 1, Concat, [0]"), "write 1, for channels"),
+    ],
+)
+def test_what_would_be_ignored_or_mixed_up_is_refused(change: tuple[str, str], message: str, tmp_path: Path) -> None:
+    file = tmp_path / "model.yaml"
+    file.write_text(edited(BASE, change))
+    with pytest.raises(ModelFileError, match=message):
+        attendet.build(file)
+
+
 def test_a_deliberate_change_of_the_plain_file_is_no_fault(tmp_path: Path) -> None:
     file = tmp_path / "model.yaml"
     file.write_text(edited(WITH_CBAM, ("[-1, 15]", "[-1, 13]")))
@@ -211,4 +283,6 @@ def test_writing_never_replaces_a_file(tmp_path: Path) -> None:
     assert target.read_text() == "one"
     with pytest.raises(OutputError, match="cannot be written"):
         write_new(tmp_path / "no" / "folder.yaml", "three")
+    with pytest.raises(OutputError, match="it is a folder"):
+        write_new(tmp_path, "four")
     assert [path.name for path in tmp_path.iterdir()] == ["out.yaml"]

@@ -104,7 +104,10 @@ def test_repeats_of_attention_are_one_module_and_a_remark_or_as_the_dialect_says
 
 def test_a_declared_width_that_disagrees_is_told_and_the_incoming_used(tmp_path: Path) -> None:
     file = with_row(tmp_path, "[-1, 1, CBAM, [512]]")
-    with pytest.warns(AttendetWarning, match="declares 256 channels and 512 come in.*declare 1024"):
+    with pytest.warns(
+        AttendetWarning,
+        match="declares 256 channels, scaled, and 512 come in.*declare 1024, or name the dialect unscaled",
+    ):
         detector = attendet.build(file)
     assert shape_of(detector.model[9]) == (512, 16, 7)
 
@@ -157,6 +160,18 @@ def test_blocks_with_cbam_inside(row: str, cbams: int, widths: set[int], tmp_pat
     ]
 
 
+def test_options_of_cbam_inside_blocks_are_told_and_can_be_given(tmp_path: Path) -> None:
+    file = tmp_path / "model.yaml"
+    row = "[-1, 9, C3CBAM, [512, True, {reduction: 8, kernel_size: 3}]]"
+    file.write_text(bundled_text("yolov5s").replace("[-1, 9, C3, [512]]", row))
+    inside = [module for module in attendet.build(file).model[6].modules() if isinstance(module, CBAM)]
+    assert [shape_of(module) for module in inside] == [(128, 8, 3)] * 3
+    assert "C3 with CBAM in every bottleneck; reduction 8, kernel_size 3, variant plain" in readings(file)[0]
+    file.write_text(bundled_text("yolov5s").replace("[-1, 9, C3, [512]]", "[-1, 9, C3CBAM, [512, 16]]"))
+    with pytest.raises(ModelFileError, match="the shortcut is 16; give options of CBAM by name"):
+        attendet.build(file)
+
+
 def test_bam_reads_a_ratio_and_refuses_a_kernel(tmp_path: Path) -> None:
     attention = attendet.build(with_row(tmp_path, "[-1, 1, BAM, [1024, 8]]")).model[9]
     assert isinstance(attention, BAM)
@@ -181,6 +196,17 @@ def test_the_shapes_of_a_checkpoint_decide(reduction: int, kernel_size: int, var
     rebuilt = attendet.build(with_row(tmp_path, "[-1, 1, CBAM, [1024]]"), checkpoint=foreign)
     assert shape_of(rebuilt.model[9]) == (512, reduction, kernel_size)
     rebuilt.load_state_dict(trained.state_dict())
+
+
+@pytest.mark.parametrize(
+    "options",
+    ["reduction: 512", "reduction: 1", "order: channel-only", "order: spatial-only, kernel_size: 3", "kernel_size: 1"],
+)
+@pytest.mark.filterwarnings("ignore::attendet.errors.AttendetWarning")
+def test_the_shapes_of_a_checkpoint_decide_the_extremes(options: str, tmp_path: Path) -> None:
+    trained = attendet.build(with_row(tmp_path, f"[-1, 1, CBAM, [1024, {{{options}}}]]")).state_dict()
+    rebuilt = attendet.build(with_row(tmp_path, "[-1, 1, CBAM, [1024]]"), checkpoint=trained)
+    rebuilt.load_state_dict(trained)
 
 
 def test_an_activation_for_the_whole_file(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """The blocks of YOLOv5: each one's arithmetic, and how a row of a model file becomes it."""
 
 from attendet.blocks.conv import Conv, DWConv, Focus
-from attendet.blocks.csp import C3, C3SPP, C3TR, Bottleneck, BottleneckCSP, C3Ghost
+from attendet.blocks.csp import C3, C3SPP, C3TR, Bottleneck, BottleneckCSP, C2f, C3Ghost
 from attendet.blocks.ghost import GhostBottleneck, GhostConv
 from attendet.blocks.head import Detect
 from attendet.blocks.plain import Concat
@@ -16,6 +16,7 @@ __all__ = [
     "SPPF",
     "Bottleneck",
     "BottleneckCSP",
+    "C2f",
     "C3Ghost",
     "Concat",
     "Conv",

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from attendet.blocks.catalog import block
 from attendet.blocks.wiring import concat, keep, per_channel, widen
+from attendet.errors import OptionError
 
 
 @block(concat)
@@ -16,7 +17,10 @@ class Concat(nn.Module):
     """Joins maps of equal size: [(N, c_i, H, W)] → (N, Σ c_i, H, W).
 
     Args:
-        dimension: The axis along which they are joined, 1 for channels.
+        dimension: The axis along which they are joined; there is only 1, the channels.
+
+    Raises:
+        OptionError: If it is another.
 
     Example:
         >>> Concat()([torch.rand(1, 8, 4, 4), torch.rand(1, 16, 4, 4)]).shape
@@ -25,20 +29,26 @@ class Concat(nn.Module):
 
     def __init__(self, dimension: int = 1) -> None:
         super().__init__()
-        self.dimension = dimension
+        if dimension != 1:
+            raise OptionError(f"it joins along axis {dimension}", remedy="write 1, for channels")
 
     def forward(self, maps: Sequence[Tensor]) -> Tensor:
         """Return the maps joined."""
-        return torch.cat(list(maps), dim=self.dimension)
+        return torch.cat(list(maps), dim=1)
 
 
 # Torch's layers with the arguments that model files give them, and no others: behind those come a device and a dtype.
 
 
 @block(keep, "nn.Upsample", "Upsample")
-def upsample(size: int | None = None, scale_factor: float | None = None, mode: str = "nearest") -> nn.Upsample:
+def upsample(
+    size: int | None = None,
+    scale_factor: float | None = None,
+    mode: str = "nearest",
+    align_corners: bool | None = None,
+) -> nn.Upsample:
     """Return torch's upsampling by a factor, or to a size in pixels."""
-    return nn.Upsample(size, scale_factor, mode)
+    return nn.Upsample(size, scale_factor, mode, align_corners)
 
 
 @block(keep, "nn.MaxPool2d", "MaxPool2d")

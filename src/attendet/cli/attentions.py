@@ -13,8 +13,8 @@ from attendet.cli.tables import console, memory, quantity, table
 
 
 def attentions(
-    channels: Annotated[int, typer.Option(help="Channels of the features.", min=1)] = 256,
-    size: Annotated[int, typer.Option(help="Side of the feature map.", min=1)] = 40,
+    channels: Annotated[int, typer.Option(help="Channels of the features.", min=1, max=65_536)] = 256,
+    size: Annotated[int, typer.Option(help="Side of the feature map.", min=1, max=4096)] = 40,
     as_json: AsJson = False,
 ) -> None:
     """Show the attention modules, their papers, and what they cost on a feature map."""

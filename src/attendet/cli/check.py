@@ -26,12 +26,15 @@ def check(
 
     Exits with 1 where a fault is found, and left.
     """
-    from attendet.graph.check import check as examine
-    from attendet.graph.check import readings
+    from attendet.graph.examine import examine
+    from attendet.graph.files import load
+    from attendet.graph.plan import plan
+    from attendet.graph.readings import attention_readings
 
-    for reading in readings(model, dialect=dialect):
+    planned = plan(load(model), dialect=dialect, tolerant=True)
+    for reading in attention_readings(planned):
         console().print(escape(reading), style="cyan", soft_wrap=True)
-    found = examine(model, dialect=dialect)
+    found = examine(planned)
     _print(found)
     faults = [finding for finding in found if finding.is_fault]
     if fix is not None:

@@ -55,7 +55,13 @@ def run() -> None:
     except AttendetError as error:
         typer.echo(f"attendet: {error}", err=True)
         sys.exit(2)
+    except UnicodeError:
+        typer.echo("attendet: a file's name is not valid text; rename the file", err=True)
+        sys.exit(2)
     except BrokenPipeError:
         # The reader, `head` say, has seen enough; what is still buffered would raise again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except OSError as error:
+        typer.echo(f"attendet: {error.strerror}", err=True)
+        sys.exit(2)

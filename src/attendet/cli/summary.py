@@ -49,9 +49,9 @@ def _print(result: Summary) -> None:
     )
     for row in result.rows:
         if row.attention:
-            out.print(escape(f"* row {row.row} {row.module}: {row.attention}"), style="cyan")
+            out.print(escape(f"* row {row.row} {row.module}: {row.attention}"), style="cyan", soft_wrap=True)
     for finding in result.findings:
-        out.print(escape(f"! {finding}"), style="yellow")
+        out.print(escape(f"! {finding}"), style="yellow", soft_wrap=True)
 
 
 def _cells(row: SummaryRow) -> list[str]:

@@ -24,7 +24,7 @@ def table(title: str | None, columns: list[tuple[str, bool]]) -> Table:
     """
     empty = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="bold")
     for heading, numeric in columns:
-        empty.add_column(heading, justify="right" if numeric else "left", overflow="fold")
+        empty.add_column(heading, justify="right" if numeric else "left", overflow="fold", no_wrap=numeric)
     return empty
 
 

@@ -25,8 +25,8 @@ def decode(
         strides: Stride of each level in pixels.
 
     Returns:
-        x, y of the centre, width and height in pixels, objectness and class scores in 0-1; rows are ordered by
-        level, anchor, y, x.
+        In float32: x, y of the centre, width and height in pixels, objectness and class scores in 0-1. Rows are
+        ordered by level, anchor, y, x.
 
     Example:
         >>> raw = torch.zeros(1, 1, 2, 2, 6)
@@ -39,6 +39,8 @@ def decode(
 
 def _decode_level(raw: Tensor, anchors: Tensor, stride: float) -> Tensor:
     n, _, height, width, outputs = raw.shape
+    # Eight bits of mantissa tell pixels apart up to 256 only.
+    raw = raw.float()
     y, x = torch.meshgrid(
         torch.arange(height, device=raw.device, dtype=raw.dtype),
         torch.arange(width, device=raw.device, dtype=raw.dtype),
@@ -46,5 +48,5 @@ def _decode_level(raw: Tensor, anchors: Tensor, stride: float) -> Tensor:
     )
     scores = raw.sigmoid()
     centres = (2 * scores[..., 0:2] - 0.5 + torch.stack([x, y], dim=-1)) * stride
-    sides = (2 * scores[..., 2:4]) ** 2 * anchors[:, None, None]
+    sides = (2 * scores[..., 2:4]) ** 2 * anchors[:, None, None].float()
     return torch.cat([centres, sides, scores[..., 4:]], dim=-1).reshape(n, -1, outputs)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
 
-from attendet.graph.examine import examine
+from attendet.graph.examine import examine, original_plan
 from attendet.graph.files import load
 from attendet.graph.findings import Finding, Kind
 from attendet.graph.plan import Plan, plan
@@ -16,8 +16,8 @@ from attendet.graph.shifts import Reference, corrections
 from attendet.graph.spec import ModelFile, read_model_file
 
 # What no re-pointing can cure.
-OTHER_FAULTS: frozenset[Kind] = frozenset(("bottleneck", "width"))
-MOST_TRIES = 16
+OTHER_FAULTS: frozenset[Kind] = frozenset(("bottleneck", "width", "detect-order", "unbuildable"))
+MOST_TRIES = 4
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def correct(model: str | os.PathLike[str], *, dialect: str = "auto") -> Correcti
     file = load(model)
     planned, faults = _faults(file, dialect)
     if any(fault.kind not in OTHER_FAULTS for fault in faults):
-        for pointing in islice(corrections(planned), MOST_TRIES):
+        for pointing in islice(corrections(planned, original_plan()), MOST_TRIES):
             text = _rewrite(file.text, pointing)
             _, left = _faults(read_model_file(text, file.name), dialect)
             if all(fault.kind in OTHER_FAULTS for fault in left):

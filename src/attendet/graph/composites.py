@@ -1,32 +1,46 @@
-"""Blocks with CBAM inside, as community model files name them."""
+"""Blocks with CBAM inside, as community model files name them.
+
+Besides the arguments of the block they extend, they take CBAM's options by name.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from torch import Tensor
 from torch.nn import Module
 
 from attendet.attention import CBAM
-from attendet.attention.base import Start
+from attendet.attention.catalog import options_of
 from attendet.blocks.catalog import block
 from attendet.blocks.conv import Conv
 from attendet.blocks.csp import C3, Bottleneck, C2f, chain
 from attendet.blocks.wiring import Maker, Recipe, Request, Rule, widen, widen_and_repeat
+from attendet.errors import OptionError, unknown_name
 
 
-def started(rule: Rule) -> Rule:
-    """Return the rule for blocks that also want to be told how their attention starts."""
+def attentive(rule: Rule) -> Rule:
+    """Return the rule for blocks with CBAM inside: a mapping as the last argument holds CBAM's options by name."""
 
-    def with_start(make: Maker, request: Request) -> Recipe:
-        recipe = rule.recipe(partial(make, start=request.start), request)
-        return replace(recipe, options={"start": request.start})
+    def with_options(make: Maker, request: Request) -> Recipe:
+        last = request.args[-1] if request.args else None
+        named = last if isinstance(last, dict) else {}
+        args = request.args[: len(request.args) - isinstance(last, dict)]
+        for option in named:
+            if option not in options_of(CBAM):
+                raise unknown_name("option of CBAM", option, options_of(CBAM))
+        if rule.kind == "widen+repeat" and any(not isinstance(flag, bool) for flag in args[1:2]):
+            raise OptionError(f"the shortcut is {args[1]}", remedy="give options of CBAM by name: {reduction: 8}")
+        options = {"reduction": 16, "kernel_size": 7, "variant": "plain", "start": request.start, **named}
+        recipe = rule.recipe(partial(make, **options), replace(request, args=args))
+        return replace(recipe, options=options)
 
-    return replace(rule, recipe=with_start)
+    return replace(rule, recipe=with_options)
 
 
-@block(started(widen), "ResBlock_CBAM", "BottleneckCBAM")
+@block(attentive(widen), "ResBlock_CBAM", "BottleneckCBAM")
 class BottleneckCBAM(Bottleneck):
     """`Bottleneck` with CBAM at the end of its branch, before the addition: the paper's place in a residual block.
 
@@ -36,16 +50,16 @@ class BottleneckCBAM(Bottleneck):
         torch.Size([1, 64, 8, 8])
     """
 
-    def __init__(self, c1: int, c2: int, shortcut: bool = True, e: float = 0.5, *, start: Start = "paper") -> None:
+    def __init__(self, c1: int, c2: int, shortcut: bool = True, e: float = 0.5, **options: Any) -> None:
         super().__init__(c1, c2, shortcut, e)
-        self.attention = CBAM(c2, start=start)
+        self.attention = CBAM(c2, **options)
 
     def branch(self, x: Tensor) -> Tensor:
         """Return what is added to the input."""
         return self.attention(super().branch(x))
 
 
-@block(started(widen_and_repeat), "C3CBAM")
+@block(attentive(widen_and_repeat), "C3CBAM")
 class C3CBAM(C3):
     """`C3` with CBAM in every bottleneck.
 
@@ -55,16 +69,14 @@ class C3CBAM(C3):
         torch.Size([1, 128, 8, 8])
     """
 
-    def __init__(
-        self, c1: int, c2: int, n: int = 1, shortcut: bool = True, e: float = 0.5, *, start: Start = "paper"
-    ) -> None:
+    def __init__(self, c1: int, c2: int, n: int = 1, shortcut: bool = True, e: float = 0.5, **options: Any) -> None:
         def middle(hidden: int) -> Module:
-            return chain(n, lambda: BottleneckCBAM(hidden, hidden, shortcut, e=1.0, start=start))
+            return chain(n, lambda: BottleneckCBAM(hidden, hidden, shortcut, e=1.0, **options))
 
         super().__init__(c1, c2, n, shortcut, e, middle=middle)
 
 
-@block(started(widen_and_repeat), "CBAMC3")
+@block(attentive(widen_and_repeat), "CBAMC3")
 class CBAMC3(C3):
     """`C3` with one CBAM after its last convolution.
 
@@ -74,18 +86,16 @@ class CBAMC3(C3):
         torch.Size([1, 64, 8, 8])
     """
 
-    def __init__(
-        self, c1: int, c2: int, n: int = 1, shortcut: bool = True, e: float = 0.5, *, start: Start = "paper"
-    ) -> None:
+    def __init__(self, c1: int, c2: int, n: int = 1, shortcut: bool = True, e: float = 0.5, **options: Any) -> None:
         super().__init__(c1, c2, n, shortcut, e)
-        self.attention = CBAM(c2, start=start)
+        self.attention = CBAM(c2, **options)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (N, c2, H, W)."""
         return self.attention(super().forward(x))
 
 
-@block(started(widen_and_repeat), "C2f_CBAM")
+@block(attentive(widen_and_repeat), "C2f_CBAM")
 class C2fCBAM(C2f):
     """`C2f` with CBAM in every bottleneck.
 
@@ -95,16 +105,14 @@ class C2fCBAM(C2f):
         torch.Size([1, 128, 8, 8])
     """
 
-    def __init__(
-        self, c1: int, c2: int, n: int = 1, shortcut: bool = False, e: float = 0.5, *, start: Start = "paper"
-    ) -> None:
+    def __init__(self, c1: int, c2: int, n: int = 1, shortcut: bool = False, e: float = 0.5, **options: Any) -> None:
         def bottleneck(hidden: int) -> Module:
-            return BottleneckCBAM(hidden, hidden, shortcut, e=1.0, start=start)
+            return BottleneckCBAM(hidden, hidden, shortcut, e=1.0, **options)
 
         super().__init__(c1, c2, n, shortcut, e, bottleneck=bottleneck)
 
 
-@block(started(widen), "Conv_CBAM")
+@block(attentive(widen), "Conv_CBAM")
 class ConvCBAM(Conv):
     """`Conv`, then CBAM.
 
@@ -123,11 +131,10 @@ class ConvCBAM(Conv):
         p: int | None = None,
         g: int = 1,
         act: bool = True,
-        *,
-        start: Start = "paper",
+        **options: Any,
     ) -> None:
         super().__init__(c1, c2, k, s, p, g, act)
-        self.attention = CBAM(c2, start=start)
+        self.attention = CBAM(c2, **options)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (N, c2, H/s, W/s)."""

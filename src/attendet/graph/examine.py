@@ -12,9 +12,13 @@ from attendet.graph.structure import faults_of_structure
 ORIGINAL = "yolov5n"
 
 
+def original_plan() -> Plan:
+    """Return the plan of plain YOLOv5."""
+    return plan(load(ORIGINAL))
+
+
 def examine(planned: Plan) -> list[Finding]:
     """Return what the rows, their joints and a comparison with plain YOLOv5 tell, in the order of the rows."""
     found = [*planned.findings, *faults_of_structure(planned)]
-    if any(row.kind == "gate" for row in planned.rows):
-        found += shifted_references(planned, plan(load(ORIGINAL)))
+    found += shifted_references(planned, original_plan())
     return sorted(found, key=lambda finding: (finding.row is None, finding.row or 0))

@@ -25,7 +25,7 @@ def load(model: str | os.PathLike[str]) -> ModelFile:
     if name in bundled_names():
         return read_model_file(bundled_text(name), name)
     path = Path(name)
-    if path.exists():
+    if os.path.lexists(name):
         return read_model_file(read_text(path), name)
     nearest = nearest_name(name, bundled_names())
     remedy = f"did you mean {nearest!r}?" if nearest else f"bundled are {', '.join(bundled_names())}"
@@ -38,6 +38,8 @@ def write_new(path: Path, text: str) -> None:
     Raises:
         OutputError: If the file exists, or cannot be written.
     """
+    if path.is_dir() or not path.name:
+        raise OutputError("it is a folder", where=Location(str(path)), remedy="name a new file")
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         temporary.write_text(text, encoding="utf-8")

@@ -19,7 +19,7 @@ def attention_readings(plan: Plan) -> list[str]:
 
 def describe_attention(planned: PlannedRow) -> str:
     """Return how a row with attention was understood, in words; nothing for other rows."""
-    if planned.recipe is None or not planned.recipe.options:
+    if planned.recipe is None or not (planned.kind == "gate" or planned.recipe.options):
         return ""
     if planned.reading is None:
         block = blocks.get(planned.row.module).make

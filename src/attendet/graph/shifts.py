@@ -17,6 +17,7 @@ from attendet.graph.spec import Source
 
 MAX_INSERTED = 8
 MOST_STEPS = 200_000
+LAYERS: frozenset[Kind | None] = frozenset(("widen", "widen+repeat", "gate", None))
 
 
 @dataclass(frozen=True)
@@ -50,18 +51,20 @@ def shifted_references(plan: Plan, original: Plan) -> list[Finding]:
     Only for files that are `original` with attention rows inserted or put in place of other rows; others have no
     original to be compared with.
     """
-    for inserted in _insertions(plan):
-        if not _same_without(plan, inserted, original):
-            continue
-        places = _new_numbers(plan, inserted)
-        meant = {(places[ref.row], ref.place): ref.source.written for ref in references(original)}
-        stale: dict[int, list[int]] = {}
-        for ref in references(plan):
-            number = meant.get((ref.row, ref.place))
-            if number is not None and ref.source.written == number != places[number]:
-                stale.setdefault(ref.row, []).append(number)
-        return [_stale(plan, row, numbers, places) for row, numbers in stale.items()]
-    return []
+    readings = [_stale_references(plan, inserted, original) for inserted in _insertions(plan, original)[0]]
+    # Of two attention rows side by side either may be the inserted one: the reading that finds less holds.
+    return min(readings, key=len, default=[])
+
+
+def _stale_references(plan: Plan, inserted: Sequence[int], original: Plan) -> list[Finding]:
+    places = _new_numbers(plan, inserted)
+    meant = {(places[ref.row], ref.place): ref.source.written for ref in references(original)}
+    stale: dict[int, list[int]] = {}
+    for ref in references(plan):
+        number = meant.get((ref.row, ref.place))
+        if number is not None and ref.source.written == number != places[number]:
+            stale.setdefault(ref.row, []).append(number)
+    return [_stale(plan, row, numbers, places) for row, numbers in stale.items()]
 
 
 def _stale(plan: Plan, reader: int, numbers: list[int], places: Mapping[int, int]) -> Finding:
@@ -71,7 +74,7 @@ def _stale(plan: Plan, reader: int, numbers: list[int], places: Mapping[int, int
     return Finding("shifted-index", what, f"read {now}", row.location, row.index)
 
 
-def corrections(plan: Plan) -> Iterator[Mapping[Reference, int]]:
+def corrections(plan: Plan, original: Plan) -> Iterator[Mapping[Reference, int]]:
     """Yield ways to re-point references, those first that explain the file by fewer and simpler oversights.
 
     An author inserted some of the attention rows, and left some of the numbers after them as they were. Where Detect
@@ -81,7 +84,8 @@ def corrections(plan: Plan) -> Iterator[Mapping[Reference, int]]:
     head = len(plan.rows) - 1
     laterals = [ref for ref in refs if ref.row != head]
     detect = [ref for ref in refs if ref.row == head]
-    candidates = chain.from_iterable(_pointings(plan, inserted, laterals, detect) for inserted in _insertions(plan))
+    sets = chain(*_insertions(plan, original))
+    candidates = chain.from_iterable(_pointings(plan, inserted, laterals, detect) for inserted in sets)
     seen: list[Mapping[Reference, int]] = []
     for candidate in islice(candidates, MOST_STEPS // (len(plan.rows) + len(refs))):
         changed = {ref: row for ref, row in candidate.items() if row != ref.source.row}
@@ -107,14 +111,11 @@ def _pointings(
 
 
 def _through_attention(plan: Plan, row: int) -> int:
-    """Return the last of the attention rows that follow a row one after the other, or the row itself."""
-    while row + 1 < len(plan.rows) and plan.rows[row + 1].kind == "gate" and _reads_only(plan, row + 1, row):
-        row += 1
+    """Return the last of the attention rows that read a row one after the other, or the row itself."""
+    for planned in plan.rows:
+        if planned.kind == "gate" and [source.row for source in planned.row.sources] == [row]:
+            row = planned.row.index
     return row
-
-
-def _reads_only(plan: Plan, row: int, source: int) -> bool:
-    return [s.row for s in plan.rows[row].row.sources] == [source]
 
 
 def _holds_together(plan: Plan, pointing: Mapping[Reference, int]) -> bool:
@@ -141,14 +142,19 @@ def _holds_together(plan: Plan, pointing: Mapping[Reference, int]) -> bool:
     return False
 
 
-def _insertions(plan: Plan) -> Iterator[tuple[int, ...]]:
-    """Yield the sets of attention rows that may have been inserted, all of them first."""
-    gates = [planned.row.index for planned in plan.rows if planned.kind == "gate"]
-    if len(gates) > MAX_INSERTED:
-        yield tuple(gates)
-        return
-    for count in range(len(gates), 0, -1):
-        yield from combinations(gates, count)
+def _insertions(plan: Plan, original: Plan) -> tuple[list[tuple[int, ...]], list[tuple[int, ...]]]:
+    """Return the sets of rows that may have been inserted: those that leave what is most like the original, the rest.
+
+    Rows with attention come into question, and rows that cannot be built here, such as another fork's attention.
+    """
+    rows = [row.row.index for row in plan.rows if row.kind in ("gate", None) or (row.recipe and row.recipe.options)]
+    if len(rows) > MAX_INSERTED:
+        return [], [tuple(rows)]
+    sets = [chosen for count in range(len(rows), -1, -1) for chosen in combinations(rows, count)]
+    likeness = {chosen: _likeness(plan, chosen, original) for chosen in sets}
+    best = max(likeness.values())
+    alike = [chosen for chosen in sets if best > 0 and likeness[chosen] == best]
+    return alike, [chosen for chosen in sets if chosen not in alike]
 
 
 def _new_numbers(plan: Plan, inserted: Iterable[int]) -> dict[int, int]:
@@ -157,8 +163,15 @@ def _new_numbers(plan: Plan, inserted: Iterable[int]) -> dict[int, int]:
     return dict(enumerate(row for row in range(len(plan.rows)) if row not in new))
 
 
-def _same_without(plan: Plan, inserted: Sequence[int], original: Plan) -> bool:
-    present: list[Kind | None] = [row.kind for row in plan.rows if row.row.index not in inserted]
-    return len(present) == len(original.rows) and all(
-        kind in (row.kind, "gate") for kind, row in zip(present, original.rows, strict=True)
-    )
+def _likeness(plan: Plan, inserted: Sequence[int], original: Plan) -> int:
+    """Return how many rows are of the original's kind without the inserted ones; 0 if some cannot be its rows.
+
+    One layer may stand for another, so that YOLOv5's older releases and replaced blocks are recognised.
+    """
+    present = [row.kind for row in plan.rows if row.row.index not in inserted]
+    kinds = [row.kind for row in original.rows]
+    if len(present) != len(kinds):
+        return 0
+    pairs = list(zip(present, kinds, strict=True))
+    possible = all(ours == theirs or (ours in LAYERS and theirs in LAYERS) for ours, theirs in pairs)
+    return sum(ours == theirs for ours, theirs in pairs) if possible else 0

@@ -14,7 +14,7 @@ MAX_ROWS = 300
 MAX_SOURCES = 32
 MAX_ITEMS = 32
 MAX_REPEATS = 100
-MAX_TOTAL_REPEATS = 1_000
+MAX_TOTAL_REPEATS = 200
 MAX_WIDTH = 65_536
 MAX_CLASSES = 100_000
 MAX_MULTIPLE = 16
@@ -184,22 +184,19 @@ def _sources(node: Node, index: int) -> tuple[Source, ...]:
 
 def _argument(node: Node, words: dict[str, Value]) -> Value:
     match node.value:
-        case bool() | None:
-            return node.value
-        case int() as number if abs(number) > MAX_WIDTH:
-            raise node.error(f"{number} is out of bounds", remedy=f"arguments are at most {MAX_WIDTH:,}")
-        case float() as number if not math.isfinite(number):
-            raise node.error(f"{number} is no size")
-        case str() as word:
-            return words.get(word, word)
         case list() as items if len(items) > MAX_ITEMS:
             raise node.error(f"a list of {len(items):,} is out of bounds", remedy=f"give at most {MAX_ITEMS}")
         case list() as items:
             return [_argument(item, words) for item in items]
         case dict() as items:
             return {key: _argument(item, words) for key, item in items.items()}
-        case number:
-            return number
+        case str() as word:
+            value = words.get(word, word)
+        case scalar:
+            value = scalar
+    if isinstance(value, int | float) and not (math.isfinite(value) and abs(value) <= MAX_WIDTH):
+        raise node.error(f"{value} is out of bounds", remedy=f"arguments are at most {MAX_WIDTH:,}")
+    return value
 
 
 def _anchors(node: Node) -> Anchors | int:

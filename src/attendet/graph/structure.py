@@ -57,7 +57,8 @@ def _head(plan: Plan) -> list[Finding]:
         what = (
             f"Detect reads {_rows(joins)}, {'a Concat' if len(joins) == 1 else 'Concats'}, not the blocks that follow"
         )
-        remedy = f"read {_rows([_reader_of(plan, row) for row in joins])}"
+        readers = [reader for row in joins for reader in _readers_of(plan, row)[:1]]
+        remedy = f"read {_rows(readers)}" if len(readers) == len(joins) else "put a block between"
         found.append(Finding("detect-input", what, remedy, head.location, head.index))
     return found
 
@@ -72,12 +73,9 @@ def _anchors_grow_with(strides: list[float], plan: Plan) -> bool:
     return ordered == sorted(ordered)
 
 
-def _reader_of(plan: Plan, row: int) -> int:
-    """Return the row that reads only this one, or the next."""
-    for planned in plan.rows:
-        if [source.row for source in planned.row.sources] == [row]:
-            return planned.row.index
-    return row + 1
+def _readers_of(plan: Plan, row: int) -> list[int]:
+    """Return the rows, other than the head, that read only this one."""
+    return [p.row.index for p in plan.rows[:-1] if [source.row for source in p.row.sources] == [row]]
 
 
 def _rows(numbers: list[int]) -> str:

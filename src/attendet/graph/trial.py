@@ -151,6 +151,8 @@ def _anchors(anchors: Anchors | int, strides: Sequence[float]) -> Anchors:
 def _recipe(row: Row, request: Request, settings: Settings) -> tuple[Kind, Recipe, Reading | None]:
     if blocks.knows(row.module):
         block = blocks.get(row.module)
+        if block.rule.kind == "detect":
+            _refuse_own_settings(row, settings.file)
         recipe, kind, reading = block.rule.recipe(block.make, request), block.rule.kind, None
     elif attentions.knows(row.module):
         recipe, reading = _gate(row, request, settings)
@@ -162,6 +164,15 @@ def _recipe(row: Row, request: Request, settings: Settings) -> tuple[Kind, Recip
     return kind, recipe, reading
 
 
+def _refuse_own_settings(row: Row, file: ModelFile) -> None:
+    """Refuse a head that states other classes or anchors than the file: one of the two would be ignored."""
+    for argument, word, value in zip(row.args, ("nc", "anchors"), (file.classes, file.anchors), strict=False):
+        if argument not in (word, value):
+            raise OptionError(
+                f"the row gives its own {word}, {argument}", remedy=f"write {word}, for what the file says"
+            )
+
+
 def _gate(row: Row, request: Request, settings: Settings) -> tuple[Recipe, Reading]:
     if len(request.channels) != 1:
         raise OptionError(f"it reads {len(request.channels)} rows and takes one", remedy="put a Concat before it")
@@ -170,7 +181,7 @@ def _gate(row: Row, request: Request, settings: Settings) -> tuple[Recipe, Readi
     if "start" in options_of(attentions.get(row.module)):
         options = {"start": settings.start, **options}
     if attentions.get(row.module) is attentions.get("cbam"):
-        options |= cbam_options(settings.checkpoint, row.index)
+        options |= cbam_options(settings.checkpoint, row.index, request.channels[0])
     make: Maker = partial(create, row.module, request.channels[0], **options)
     repeats = request.repeats if settings.dialect and settings.dialect.repeats else 1
     if repeats > 1:
@@ -203,10 +214,13 @@ def _remarks(row: Row, request: Request, reading: Reading | None, settings: Sett
     found = [_bottleneck(row, doubt) for doubt in reading.doubts]
     channels = request.channels[0]
     if reading.width not in (None, channels):
-        what = f"{row.module} declares {reading.width} channels and {channels} come in, which is what it gets"
         scaled = settings.dialect is None or settings.dialect.scaled
+        note = ", scaled," if scaled else ""
+        what = f"{row.module} declares {reading.width} channels{note} and {channels} come in, which is what it gets"
         right = round(channels / settings.file.width_multiple) if scaled else channels
-        remedy = f"declare {right}, or read the row that was meant"
+        remedy = f"declare {right}"
+        if scaled and row.args[0] == channels:
+            remedy += ", or name the dialect unscaled"
         found.append(Finding("width", what, remedy, row.location, row.index))
     if row.number > 1:
         repeated = settings.dialect is not None and settings.dialect.repeats

@@ -187,6 +187,9 @@ def _scalar(event: yaml.ScalarEvent, file: str, scalars: yaml.SafeLoader) -> Nod
     """Resolve numbers, booleans and null as every YAML reader does; the rest are words."""
     start, end = _marks(event)
     value: Any = event.value
+    if not event.value.isprintable():
+        # Messages repeat words of the file, and a terminal obeys control characters.
+        raise ModelFileError("there are control characters", where=_location(start, file), remedy="leave them out")
     if len(event.value) <= LONGEST_NUMBER:
         tag = scalars.resolve(yaml.ScalarNode, event.value, event.implicit)
         try:
