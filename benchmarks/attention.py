@@ -3,9 +3,9 @@
     python benchmarks/attention.py [--device cuda] [--rounds 15] [--out benchmarks/results/attention-cpu.md]
 
 Peers are the authors' formula written naively and timm's module, all eager and in float32. Ours and the naive one have
-the same weights and have to agree before anything is timed. In every round each contender runs once, in an order drawn anew, so that a drifting machine slows all
-alike; a ratio is taken within its round. Reported are median and quartiles over the rounds: time for ours, ratio of the
-peer's time to ours for the peers (above 1: ours is faster).
+the same weights and have to agree before anything is timed. In every round each contender runs once, in an order drawn
+anew, so that a drifting machine slows all alike; a ratio is taken within its round. Reported are median and quartiles
+over the rounds: time for ours, ratio of the peer's time to ours for the peers (above 1: ours is faster).
 """
 
 from __future__ import annotations
@@ -56,9 +56,9 @@ class NaiveCBAM(nn.Module):
 def contenders(channels: int) -> dict[str, nn.Module]:
     """Return ours first, then the peers."""
     ours, naive = CBAM(channels, variant="authors"), NaiveCBAM(channels)
-    parts = {"mlp.1": ours.channel.fc1, "mlp.3": ours.channel.fc2, "conv": ours.spatial.conv, "norm": ours.spatial.norm}
-    for name, part in parts.items():
-        naive.get_submodule(name).load_state_dict(part.state_dict())
+    ours_by_naive = {"mlp.1": "channel.fc1", "mlp.3": "channel.fc2", "conv": "spatial.conv", "norm": "spatial.norm"}
+    for theirs, name in ours_by_naive.items():
+        naive.get_submodule(theirs).load_state_dict(ours.get_submodule(name).state_dict())
     x = torch.randn(2, channels, 16, 16)
     torch.testing.assert_close(ours(x), naive(x))
     return {"ours, authors": ours, "ours, plain": CBAM(channels), "naive": naive, "timm": CbamModule(channels)}
