@@ -8,6 +8,7 @@ from torch.nn import functional
 
 from attendet.attention import BAM, create
 from attendet.attention.bam import Variant
+from attendet.errors import OptionError
 
 
 def normalise(x: Tensor, norm: torch.nn.BatchNorm1d | torch.nn.BatchNorm2d) -> Tensor:
@@ -56,6 +57,11 @@ def test_identity_start_is_the_identity_and_learns(variant: Variant) -> None:
         # A bias right before a batch norm shifts nothing.
         if not name.endswith(("conv.bias", "fc1.bias")):
             assert not torch.equal(parameter, before[name]), name
+
+
+def test_a_dilation_that_is_none() -> None:
+    with pytest.raises(OptionError, match="give 1 or more"):
+        BAM(64, dilation=0)
 
 
 def test_the_authors_keys_load() -> None:

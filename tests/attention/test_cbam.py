@@ -169,6 +169,13 @@ def test_loading_weights_without_attention_leaves_its_start() -> None:
     assert torch.equal(model[1](x), x)
 
 
+def test_loading_a_part_of_a_gate_leaves_its_start() -> None:
+    module = CBAM(64, start="identity")
+    module.load_state_dict({"channel.fc1.weight": torch.randn(4, 64)}, strict=False)
+    x = features(1, 64, 4, 4)
+    assert torch.equal(module(x), x)
+
+
 def test_gates_are_modules_whose_outputs_multiply_the_features() -> None:
     module = CBAM(64)
     seen: list[Tensor] = []
@@ -201,6 +208,10 @@ def test_hidden_widths_that_cannot_work() -> None:
         ({"pool": "mean"}, OptionError, "give both, or one or more of avg, max, lp, lse"),
         ({"pool": []}, OptionError, "names no pooling"),
         ({"reduction": 0}, OptionError, "have to be positive"),
+        ({"reduction": "16"}, OptionError, "positive numbers"),
+        ({"reduction": float("nan")}, OptionError, "positive numbers"),
+        ({"kernel_size": (7, 7)}, OptionError, "use an odd one"),
+        ({"variant": None}, UnknownNameError, "there are authors, plain, timm"),
     ],
 )
 def test_options_that_do_not_exist(options: dict[str, object], error: type[AttendetError], message: str) -> None:

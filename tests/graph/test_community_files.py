@@ -209,6 +209,11 @@ def test_the_shapes_of_a_checkpoint_decide_the_extremes(options: str, tmp_path: 
     rebuilt.load_state_dict(trained)
 
 
+def test_a_start_that_does_not_exist() -> None:
+    with pytest.raises(UnknownNameError, match="there are identity, paper"):
+        attendet.build("yolov5n", start="zero")
+
+
 def test_an_activation_for_the_whole_file(tmp_path: Path) -> None:
     file = tmp_path / "model.yaml"
     file.write_text("activation: nn.LeakyReLU(0.1)\n" + bundled_text("yolov5n_CBAM"))

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from attendet.attention.base import Attention, Gate, Start, hidden_width, zero_
 from attendet.attention.catalog import attentions
 from attendet.attention.foreign_keys import accept_foreign_keys
-from attendet.errors import unknown_name
+from attendet.errors import OptionError, unknown_name
 from attendet.ops.pooling import pool_positions
 
 Variant = Literal["paper", "authors"]
@@ -82,6 +82,8 @@ class BAMGate(Gate):
         super().__init__(start, published=(1.0, 2.0))
         if variant not in VARIANTS:
             raise unknown_name("variant of BAM", variant, VARIANTS)
+        if not isinstance(dilation, int) or dilation < 1:
+            raise OptionError(f"a dilation of {dilation!r} is none", remedy="give 1 or more")
         self.variant = variant
         hidden = hidden_width(channels, reduction)
         self.channel = ChannelBranch(channels, hidden)

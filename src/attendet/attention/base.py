@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar, Literal
@@ -65,9 +66,10 @@ class Gate(nn.Module, ABC):
 
 
 def _complete_range(gate: Gate, state: dict[str, Any], prefix: str, *_: object) -> None:
-    # Weights that others saved have no range, and were trained with the published one. Where the state dict holds
-    # nothing of this gate, nothing is completed: a gate that is not loaded keeps its start.
-    if f"{prefix}range" not in state and any(key.startswith(prefix) for key in state):
+    # Weights that others saved have no range, and were trained with the published one. Where the state dict does not
+    # hold all of this gate, nothing is completed: a gate that is not loaded keeps its start.
+    names = [f"{prefix}{name}" for name, _ in gate.named_parameters()]
+    if names and f"{prefix}range" not in state and all(name in state for name in names):
         state[f"{prefix}range"] = torch.tensor(gate.published)
 
 
@@ -89,10 +91,11 @@ def hidden_width(channels: int, reduction: float, *, rounded: bool = False) -> i
         >>> hidden_width(64, 16)
         4
     """
-    if channels < 1 or reduction <= 0:
+    numbers = isinstance(channels, int) and isinstance(reduction, int | float)
+    if not numbers or channels < 1 or not 0 < reduction < math.inf:
         raise OptionError(
-            f"{channels} channels and a reduction of {reduction} leave no bottleneck",
-            remedy="both have to be positive",
+            f"{channels!r} channels and a reduction of {reduction!r} leave no bottleneck",
+            remedy="both have to be positive numbers",
         )
     # A little more than nothing, for a reduction that is itself a quotient: 100 / (100 / 3) has to leave 3.
     hidden = int(channels / reduction + (0.5 if rounded else 1e-6))
@@ -115,7 +118,7 @@ def odd_kernel(kernel_size: int) -> int:
     Raises:
         OptionError: If it is not.
     """
-    if kernel_size < 1 or kernel_size % 2 == 0:
+    if not isinstance(kernel_size, int) or kernel_size < 1 or kernel_size % 2 == 0:
         raise OptionError(f"a kernel of {kernel_size} does not keep the map's size", remedy="use an odd one: 3, 5 or 7")
     return kernel_size
 

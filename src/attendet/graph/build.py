@@ -6,11 +6,12 @@ import logging
 import os
 import warnings
 from collections.abc import Mapping
+from typing import get_args
 
 from torch import Tensor
 
 from attendet.attention.base import Start
-from attendet.errors import AttendetWarning, OptionError
+from attendet.errors import AttendetWarning, OptionError, unknown_name
 from attendet.graph.detector import Detector, Route
 from attendet.graph.examine import examine
 from attendet.graph.files import load
@@ -53,6 +54,8 @@ def build(
     """
     if classes is not None and classes < 1:
         raise OptionError(f"{classes} classes", remedy="give at least 1")
+    if start not in get_args(Start):
+        raise unknown_name("start", start, get_args(Start))
     planned = plan(load(model), classes=classes, dialect=dialect, start=start, checkpoint=checkpoint)
     for reading in attention_readings(planned):
         logger.info(reading)

@@ -17,6 +17,7 @@ from attendet.attention import create
 from attendet.attention.base import Start
 from attendet.attention.catalog import attentions, options_of
 from attendet.blocks.catalog import blocks
+from attendet.blocks.csp import chain
 from attendet.blocks.wiring import Kind, Maker, Recipe, Request
 from attendet.errors import AttendetError, AttendetWarning, OptionError, unknown_name
 from attendet.graph.activations import replace_activations
@@ -185,12 +186,8 @@ def _gate(row: Row, request: Request, settings: Settings) -> tuple[Recipe, Readi
     make: Maker = partial(create, row.module, request.channels[0], **options)
     repeats = request.repeats if settings.dialect and settings.dialect.repeats else 1
     if repeats > 1:
-        make = partial(_chain, make, repeats)
+        make = partial(chain, repeats, make)
     return Recipe(make, (request.channels[0],), options=options), replace(reading, options=options)
-
-
-def _chain(make: Maker, repeats: int) -> nn.Module:
-    return nn.Sequential(*(make() for _ in range(repeats)))
 
 
 def _with_activation(make: Maker, activation: Callable[[], nn.Module]) -> nn.Module:
