@@ -20,5 +20,7 @@ def original_plan() -> Plan:
 def examine(planned: Plan) -> list[Finding]:
     """Return what the rows, their joints and a comparison with plain YOLOv5 tell, in the order of the rows."""
     found = [*planned.findings, *faults_of_structure(planned)]
-    found += shifted_references(planned, original_plan())
+    if len(planned.rows) > len(load(ORIGINAL).rows):
+        # Only where there are more rows can some have been inserted.
+        found += shifted_references(planned, original_plan())
     return sorted(found, key=lambda finding: (finding.row is None, finding.row or 0))
