@@ -69,6 +69,14 @@ class ModelFileError(AttendetError):
     """A model file that cannot be read or built."""
 
 
+class DataError(AttendetError):
+    """A data set, image or label file that cannot be read or used."""
+
+
+class WeightsError(AttendetError):
+    """A file of weights that cannot be read, or does not fit."""
+
+
 class OutputError(AttendetError):
     """A file that cannot be written."""
 

@@ -14,7 +14,7 @@ from attendet.errors import ModelFileError
 from attendet.graph.bundled import bundled_text
 from attendet.graph.check import check, correct
 from attendet.graph.spec import read_model_file
-from attendet.graph.yaml_nodes import MAX_BYTES
+from attendet.yaml_nodes import MAX_BYTES
 
 GOOD = bundled_text("yolov5n")
 

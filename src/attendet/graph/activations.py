@@ -9,7 +9,7 @@ from functools import partial
 from torch import nn
 
 from attendet.errors import ModelFileError, unknown_name
-from attendet.graph.yaml_nodes import Node
+from attendet.yaml_nodes import Node
 
 ACTIVATIONS: Mapping[str, type[nn.Module]] = {
     cls.__name__: cls
@@ -37,7 +37,7 @@ def read_activation(node: Node) -> Callable[[], nn.Module]:
         ModelFileError: If it is no known activation, or its arguments are no numbers.
 
     Example:
-        >>> from attendet.graph.yaml_nodes import parse
+        >>> from attendet.yaml_nodes import parse
         >>> read_activation(parse("nn.LeakyReLU(0.1)", "a.yaml"))()
         LeakyReLU(negative_slope=0.1)
     """

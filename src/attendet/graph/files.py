@@ -8,7 +8,7 @@ from pathlib import Path
 from attendet.errors import Location, ModelFileError, OutputError, nearest_name
 from attendet.graph.bundled import bundled_names, bundled_text
 from attendet.graph.spec import ModelFile, read_model_file
-from attendet.graph.yaml_nodes import read_text
+from attendet.yaml_nodes import read_text
 
 
 def load(model: str | os.PathLike[str]) -> ModelFile:

@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 
 from attendet.blocks.wiring import Value
 from attendet.errors import Location, ModelFileError, nearest_name
-from attendet.graph.yaml_nodes import Node, parse
+from attendet.yaml_nodes import Node, parse
 
 MAX_ROWS = 300
 MAX_SOURCES = 32

@@ -1,7 +1,7 @@
 """YAML as nodes that know where they stand, read without trust.
 
-Model files come from strangers. Anchors and aliases (which can unfold to any size), tags (which name code), deep
-nesting, repeated keys and large files are refused, with their place, before they cost anything.
+Model and data files come from strangers. Anchors and aliases (which can unfold to any size), tags (which name code),
+deep nesting, repeated keys and large files are refused, with their place, before they cost anything.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 import yaml
 
-from attendet.errors import Location, ModelFileError
+from attendet.errors import AttendetError, Location, ModelFileError
 
 MAX_BYTES = 64 * 1024
 MAX_DEPTH = 8
@@ -31,11 +31,13 @@ class Node:
         value: A scalar, a list of nodes, or a mapping from words to nodes.
         location: File, line and column.
         span: First character in the text and the one after the last.
+        raises: What an error about this place is.
     """
 
     value: Scalar | list[Node] | dict[str, Node]
     location: Location
     span: tuple[int, int]
+    raises: type[AttendetError] = ModelFileError
 
     def plain(self) -> Plain:
         """Return the value without places."""
@@ -47,42 +49,41 @@ class Node:
             case scalar:
                 return scalar
 
-    def error(self, what: str, remedy: str | None = None) -> ModelFileError:
+    def error(self, what: str, remedy: str | None = None) -> AttendetError:
         """Return an error about this place."""
-        return ModelFileError(what, where=self.location, remedy=remedy)
+        return self.raises(what, where=self.location, remedy=remedy)
 
 
-def read_text(path: Path) -> str:
+def read_text(path: Path, raises: type[AttendetError] = ModelFileError) -> str:
     """Return the text of a file of at most `MAX_BYTES`.
 
     Raises:
-        ModelFileError: If it cannot be opened, is longer, or is not UTF-8.
+        AttendetError: Of the class given, if it cannot be opened, is longer, or is not UTF-8.
     """
     where = Location(str(path))
     try:
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise ModelFileError(f"it cannot be read: {error.strerror}", where=where) from error
+        raise raises(f"it cannot be read: {error.strerror}", where=where) from error
     if len(content) > MAX_BYTES:
-        raise ModelFileError(
-            f"it has more than {MAX_BYTES:,} bytes", where=where, remedy="model files have a few thousand"
-        )
+        raise raises(f"it has more than {MAX_BYTES:,} bytes", where=where, remedy="such files have a few thousand")
     try:
         return content.decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
-        raise ModelFileError("it is not UTF-8 text", where=where, remedy="save it as UTF-8") from error
+        raise raises("it is not UTF-8 text", where=where, remedy="save it as UTF-8") from error
 
 
-def parse(text: str, file: str) -> Node:
+def parse(text: str, file: str, raises: type[AttendetError] = ModelFileError) -> Node:
     """Return the one document in a text.
 
     Args:
         text: YAML.
         file: The name to report places under.
+        raises: What errors about the text are.
 
     Raises:
-        ModelFileError: If the text is no YAML, or has what is refused (see above).
+        AttendetError: Of the class given, if the text is no YAML, or has what is refused (see above).
 
     Example:
         >>> node = parse("{nc: 80, anchors: [10, 13]}", "a.yaml")
@@ -92,34 +93,48 @@ def parse(text: str, file: str) -> Node:
         'a.yaml:1:19'
     """
     try:
-        return _compose(yaml.parse(text, Loader=yaml.SafeLoader), file)
+        return _compose(yaml.parse(text, Loader=yaml.SafeLoader), _Source(file, raises))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = _location(mark, file) if mark else Location(file)
-        raise ModelFileError(f"it is not YAML: {error.problem or error.context}", where=where) from error
+        raise raises(f"it is not YAML: {error.problem or error.context}", where=where) from error
     except yaml.YAMLError as error:
-        raise ModelFileError(f"it is not YAML: {str(error).splitlines()[0]}", where=Location(file)) from error
+        raise raises(f"it is not YAML: {str(error).splitlines()[0]}", where=Location(file)) from error
+
+
+@dataclass(frozen=True)
+class _Source:
+    """What is being read: the file's name, and what errors about it are."""
+
+    file: str
+    raises: type[AttendetError]
+
+    def node(self, value: Any, start: Any, end: Any) -> Node:
+        return Node(value, _location(start, self.file), (start.index, end.index), self.raises)
+
+    def error(self, what: str, mark: Any, remedy: str | None = None) -> AttendetError:
+        return self.raises(what, where=_location(mark, self.file), remedy=remedy)
 
 
 class _OpenList:
     """A list whose end is still to come."""
 
-    def __init__(self, start: Any, file: str) -> None:
-        self.start, self.file = start, file
+    def __init__(self, start: Any, source: _Source) -> None:
+        self.start, self.source = start, source
         self.items: list[Node] = []
 
     def put(self, node: Node) -> None:
         self.items.append(node)
 
     def close(self, end: Any) -> Node:
-        return Node(self.items, _location(self.start, self.file), (self.start.index, end.index))
+        return self.source.node(self.items, self.start, end)
 
 
 class _OpenMapping:
     """A mapping whose end is still to come; keys and values arrive in turn."""
 
-    def __init__(self, start: Any, file: str) -> None:
-        self.start, self.file = start, file
+    def __init__(self, start: Any, source: _Source) -> None:
+        self.start, self.source = start, source
         self.items: dict[str, Node] = {}
         self.key: str | None = None
 
@@ -135,30 +150,29 @@ class _OpenMapping:
             self.key = str(node.value)
 
     def close(self, end: Any) -> Node:
-        return Node(self.items, _location(self.start, self.file), (self.start.index, end.index))
+        return self.source.node(self.items, self.start, end)
 
 
-def _compose(events: Iterator[yaml.Event], file: str) -> Node:
+def _compose(events: Iterator[yaml.Event], source: _Source) -> Node:
     # A stack of our own instead of recursion: depth is bounded by us, not by the interpreter.
     scalars = yaml.SafeLoader("")
     stack: list[_OpenList | _OpenMapping] = []
     root: Node | None = None
     for event in events:
-        _refuse_references(event, file)
+        _refuse_references(event, source)
         match event:
             case yaml.SequenceStartEvent() | yaml.MappingStartEvent():
                 if len(stack) == MAX_DEPTH:
-                    where = _location(event.start_mark, file)
-                    raise ModelFileError(f"there are more than {MAX_DEPTH} levels of nesting", where=where)
+                    raise source.error(f"there are more than {MAX_DEPTH} levels of nesting", event.start_mark)
                 opened = _OpenList if isinstance(event, yaml.SequenceStartEvent) else _OpenMapping
-                stack.append(opened(event.start_mark, file))
+                stack.append(opened(event.start_mark, source))
                 continue
             case yaml.SequenceEndEvent() | yaml.MappingEndEvent():
                 node = stack.pop().close(event.end_mark)
             case yaml.ScalarEvent():
-                node = _scalar(event, file, scalars)
+                node = _scalar(event, source, scalars)
             case yaml.DocumentStartEvent() if root is not None:
-                raise ModelFileError("there is a second document", where=_location(event.start_mark, file))
+                raise source.error("there is a second document", event.start_mark)
             case _:
                 continue
         if stack:
@@ -166,30 +180,27 @@ def _compose(events: Iterator[yaml.Event], file: str) -> Node:
         else:
             root = node
     if root is None:
-        raise ModelFileError("it is empty", where=Location(file), remedy="a model file has nc, backbone and head")
+        raise source.raises("it is empty", where=Location(source.file))
     return root
 
 
-def _refuse_references(event: yaml.Event, file: str) -> None:
-    where = _location(event.start_mark, file)
+def _refuse_references(event: yaml.Event, source: _Source) -> None:
     if isinstance(event, yaml.AliasEvent):
-        raise ModelFileError(
-            f"the alias *{event.anchor} is refused", where=where, remedy="write out what it stands for"
-        )
+        raise source.error(f"the alias *{event.anchor} is refused", event.start_mark, "write out what it stands for")
     if isinstance(event, yaml.NodeEvent) and event.anchor is not None:
-        raise ModelFileError(f"the anchor &{event.anchor} is refused", where=where, remedy="leave it out")
+        raise source.error(f"the anchor &{event.anchor} is refused", event.start_mark, "leave it out")
     tag = getattr(event, "tag", None)
     if tag not in (None, "!"):
-        raise ModelFileError(f"the tag {tag} is refused", where=where, remedy="write plain values")
+        raise source.error(f"the tag {tag} is refused", event.start_mark, "write plain values")
 
 
-def _scalar(event: yaml.ScalarEvent, file: str, scalars: yaml.SafeLoader) -> Node:
+def _scalar(event: yaml.ScalarEvent, source: _Source, scalars: yaml.SafeLoader) -> Node:
     """Resolve numbers, booleans and null as every YAML reader does; the rest are words."""
     start, end = _marks(event)
     value: Any = event.value
-    if not event.value.isprintable():
+    if not event.value.replace("\n", "").replace("\t", "").isprintable():
         # Messages repeat words of the file, and a terminal obeys control characters.
-        raise ModelFileError("there are control characters", where=_location(start, file), remedy="leave them out")
+        raise source.error("there are control characters", start, "leave them out")
     if len(event.value) <= LONGEST_NUMBER:
         tag = scalars.resolve(yaml.ScalarNode, event.value, event.implicit)
         try:
@@ -199,7 +210,7 @@ def _scalar(event: yaml.ScalarEvent, file: str, scalars: yaml.SafeLoader) -> Nod
             value = event.value
     if value is not None and not isinstance(value, int | float | bool | str):
         value = event.value
-    return Node(value, _location(start, file), (start.index, end.index))
+    return source.node(value, start, end)
 
 
 def _marks(event: yaml.Event) -> tuple[Any, Any]:
