@@ -15,7 +15,7 @@ from attendet.errors import AttendetWarning, OptionError, unknown_name
 from attendet.graph.detector import Detector, Route
 from attendet.graph.examine import examine
 from attendet.graph.files import load
-from attendet.graph.plan import plan
+from attendet.graph.plan import Plan, plan
 from attendet.graph.readings import attention_readings
 
 logger = logging.getLogger(__name__)
@@ -61,6 +61,11 @@ def build(
         logger.info(reading)
     for finding in examine(planned):
         warnings.warn(str(finding), AttendetWarning, stacklevel=2)
+    return assemble(planned)
+
+
+def assemble(planned: Plan) -> Detector:
+    """Return the network of a plan, with fresh weights."""
     routes = [
         Route(tuple(source.row for source in row.row.sources), joins=bool(row.recipe and row.recipe.joins))
         for row in planned.rows
