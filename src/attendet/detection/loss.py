@@ -118,7 +118,7 @@ def _level_loss(raw: Tensor, targets: Tensor, anchors: Tensor, weights: LossWeig
     """Return the unweighted box, objectness and class losses of one level."""
     height, width = raw.shape[2:4]
     matches = assign(targets, anchors, height, width, weights.anchor_t)
-    wanted = torch.zeros_like(raw[..., 4])
+    wanted = raw.new_zeros(raw.shape[:-1])
     nothing = raw.sum() * 0
     if len(matches.image) == 0:
         return nothing, _cross_entropy(raw[..., 4], wanted, weights.obj_pw, weights.fl_gamma), nothing

@@ -1,0 +1,144 @@
+"""Records → samples → batches of tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.random import Generator
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from attendet.data.augment import Augmentation, Sample, blend, boxed, flip, jitter_colours, mosaic, warp
+from attendet.data.letterbox import Letterbox, letterbox
+from attendet.data.records import Record, Records
+from attendet.data.sampler import Draw
+from attendet.data.store import Images
+
+
+class Batch(NamedTuple):
+    """Images and their objects.
+
+    Attributes:
+        images: (N, 3, H, W) uint8, RGB.
+        targets: (T, 6) float32: image in the batch, class, x, y of the centre, width and height in 0-1.
+    """
+
+    images: Tensor
+    targets: Tensor
+
+
+class Placed(NamedTuple):
+    """A batch for validation: the records it comes from, and how each lies on its canvas."""
+
+    batch: Batch
+    records: tuple[Record, ...]
+    letterboxes: tuple[Letterbox, ...]
+
+
+class TrainingSet(Dataset[tuple[Tensor, Tensor]]):
+    """Augmented samples. What a draw gives depends on the draw and the seed alone.
+
+    Args:
+        records: Images and objects; crowds are not trained on.
+        images: The decoded images.
+        options: How they are varied.
+        size: Side of the training images in pixels.
+        seed: Of the augmentation.
+    """
+
+    def __init__(self, records: Records, images: Images, options: Augmentation, size: int, seed: int) -> None:
+        self.records, self.images, self.options, self.size, self.seed = records, images, options, size, seed
+
+    def __getitem__(self, draw: Draw) -> tuple[Tensor, Tensor]:
+        generator = np.random.default_rng([self.seed, draw.epoch, draw.position])
+        if generator.random() < self.options.mosaic:
+            sample = self._mosaic(draw, generator)
+            if generator.random() < self.options.mixup:
+                other = int(generator.integers(len(self.records)))
+                sample = blend(sample, self._mosaic(replace(draw, image=other), generator), generator)
+        else:
+            sample = warp(boxed(self._load(draw.image), draw.shape), draw.shape, self.options, generator)
+        sample = flip(jitter_colours(sample, self.options, generator), self.options, generator)
+        return to_tensor(sample.image), normalised(sample.boxes, sample.classes, draw.shape)
+
+    def _mosaic(self, draw: Draw, generator: Generator) -> Sample:
+        others = generator.integers(len(self.records), size=3).tolist()
+        joined = mosaic([self._load(image) for image in (draw.image, *others)], self.size, generator)
+        return warp(joined, draw.shape, self.options, generator)
+
+    def _load(self, index: int) -> Sample:
+        record, image = self.records[index], self.images[index]
+        kept = ~record.crowd
+        scale = np.array(image.shape[1::-1]) / [record.width, record.height]
+        return Sample(image, record.boxes[kept] * np.tile(scale, 2), record.classes[kept])
+
+
+class ValidationSet(Dataset[tuple[Tensor, Tensor, Record, Letterbox]]):
+    """Images letterboxed as they are, with what measuring needs to know.
+
+    Args:
+        records: Images and objects.
+        images: The decoded images.
+        size: Their longer side in pixels.
+        shapes: (images, 2) height and width of each one's canvas in pixels.
+    """
+
+    def __init__(self, records: Records, images: Images, size: int, shapes: NDArray[np.int64]) -> None:
+        self.records, self.images, self.size, self.shapes = records, images, size, shapes
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor, Record, Letterbox]:
+        record = self.records[index]
+        height, width = self.shapes[index].tolist()
+        image = self.images[index]
+        canvas, placed = letterbox(image, self.size, (height, width))
+        scale = (image.shape[1] / record.width, image.shape[0] / record.height)
+        placed = Letterbox(scale, placed.left, placed.top)
+        kept = ~record.crowd
+        targets = normalised(placed.to_canvas(record.boxes[kept]), record.classes[kept], (height, width))
+        return to_tensor(canvas), targets, record, placed
+
+
+def collate(samples: Sequence[tuple[Tensor, Tensor]]) -> Batch:
+    """Return the batch of samples of one shape."""
+    images, targets = zip(*samples, strict=True)
+    numbered = [
+        torch.cat([torch.full((len(objects), 1), float(image)), objects], dim=1)
+        for image, objects in enumerate(targets)
+    ]
+    return Batch(torch.stack(images), torch.cat(numbered))
+
+
+def collate_placed(samples: Sequence[tuple[Tensor, Tensor, Record, Letterbox]]) -> Placed:
+    """Return the batch of validation samples of one shape."""
+    images, targets, records, letterboxes = zip(*samples, strict=True)
+    return Placed(collate(list(zip(images, targets, strict=True))), records, letterboxes)
+
+
+def to_tensor(image: NDArray[np.uint8]) -> Tensor:
+    """Return an image (H, W, 3) as a tensor (3, H, W)."""
+    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
+
+
+def normalised(boxes: NDArray[np.float64], classes: NDArray[np.int64], shape: tuple[int, int]) -> Tensor:
+    """Return (objects, 5): class, x, y of the centre, width and height in 0-1.
+
+    Args:
+        boxes: (objects, 4) x1, y1, x2, y2 in pixels.
+        classes: (objects,).
+        shape: Height and width of the image in pixels.
+
+    Example:
+        >>> normalised(np.array([[0.0, 0, 32, 64]]), np.array([2]), (64, 64)).tolist()
+        [[2.0, 0.25, 0.5, 0.5, 1.0]]
+    """
+    centres, sides = (boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]
+    placed = np.concatenate([centres, sides], axis=1) / np.tile(shape[::-1], 2)
+    return torch.from_numpy(np.concatenate([classes[:, None], placed], axis=1)).float()

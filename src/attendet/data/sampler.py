@@ -1,0 +1,102 @@
+"""Which images make up which batch: a function of seed and epoch alone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from torch.utils.data import Sampler
+
+
+@dataclass(frozen=True)
+class Draw:
+    """One place in an epoch, and the image that fills it.
+
+    Attributes:
+        epoch: From 0.
+        position: Place in the epoch, over all processes, from 0: seeds the augmentation.
+        image: Number of the image.
+        shape: Height and width of the batch's canvas in pixels.
+    """
+
+    epoch: int
+    position: int
+    image: int
+    shape: tuple[int, int]
+
+
+class TrainingBatches(Sampler[list[Draw]]):
+    """The batches of each epoch, this process's share of them.
+
+    The order depends on seed and epoch only: not on workers, processes, or what ran before. Every process has as many
+    images in every batch; the last batch is filled up from the epoch's beginning where it does not divide.
+
+    Args:
+        images: Number of images.
+        batch_size: Images per batch, over all processes.
+        shape: Height and width of the canvases in pixels; one for all, or one per image (`--rect`).
+        seed: Of the order.
+        rank: Number of this process.
+        world_size: Number of processes.
+
+    Example:
+        >>> batches = TrainingBatches(5, 2, (64, 64), seed=0)
+        >>> [len(batch) for batch in batches], sorted(draw.image for batch in batches for draw in batch)
+        ([2, 2, 1], [0, 1, 2, 3, 4])
+    """
+
+    def __init__(
+        self,
+        images: int,
+        batch_size: int,
+        shape: tuple[int, int] | NDArray[np.int64],
+        *,
+        seed: int,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
+        self.images, self.batch_size, self.shape = images, batch_size, shape
+        self.seed, self.rank, self.world_size = seed, rank, world_size
+        self.epoch = 0
+        self.weights: NDArray[np.float64] | None = None
+        """(images,) probabilities to draw by, with replacement; None: every image once."""
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch that iteration gives."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return math.ceil(self.images / self.batch_size)
+
+    def __iter__(self) -> Iterator[list[Draw]]:
+        order = self._order()
+        starts = list(range(0, len(order), self.batch_size))
+        for start in starts:
+            batch = [
+                (start + offset, int(image)) for offset, image in enumerate(order[start : start + self.batch_size])
+            ]
+            while len(batch) % self.world_size:
+                batch.append((start + len(batch), int(order[len(batch) % len(order)])))
+            shape = self._shape([image for _, image in batch])
+            yield [Draw(self.epoch, position, image, shape) for position, image in batch[self.rank :: self.world_size]]
+
+    def _order(self) -> NDArray[np.int64]:
+        generator = np.random.default_rng([self.seed, self.epoch])
+        if self.weights is not None:
+            return generator.choice(self.images, self.images, p=self.weights / self.weights.sum())
+        if isinstance(self.shape, tuple):
+            return generator.permutation(self.images)
+        # Images of like shapes share a batch; the batches come in any order, the short one last.
+        by_shape = np.lexsort((self.shape[:, 0], self.shape[:, 0] / self.shape[:, 1]))
+        whole = self.images // self.batch_size
+        blocks = by_shape[: whole * self.batch_size].reshape(whole, self.batch_size)
+        return np.concatenate([generator.permutation(blocks).reshape(-1), by_shape[whole * self.batch_size :]])
+
+    def _shape(self, images: list[int]) -> tuple[int, int]:
+        if isinstance(self.shape, tuple):
+            return self.shape
+        height, width = self.shape[images].max(0).tolist()
+        return height, width

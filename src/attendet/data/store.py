@@ -1,0 +1,92 @@
+"""Images decoded once, at the training size."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import tempfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attendet.data.images import read_image
+from attendet.data.letterbox import resize
+from attendet.data.records import Records
+
+Cache = Literal["auto", "ram", "disk", "none"]
+Progress = Callable[[int, int], None]
+
+# Of the memory that is free, what images may take without being asked to.
+SHARE_OF_MEMORY = 0.25
+
+
+class Images(Protocol):
+    """Images by number, their longer sides scaled to the training size."""
+
+    def __getitem__(self, index: int) -> NDArray[np.uint8]:
+        """Return the image (H, W, 3)."""
+        ...
+
+
+class OnDemand:
+    """Images decoded whenever they are asked for."""
+
+    def __init__(self, records: Records, size: int) -> None:
+        self._records, self._size = records, size
+
+    def __getitem__(self, index: int) -> NDArray[np.uint8]:
+        return resize(read_image(self._records[index].image), self._size)
+
+
+class Store:
+    """All images in one block of memory or one temporary file, shared by worker processes that are forked.
+
+    Args:
+        records: Whose images.
+        size: Their longer side in pixels.
+        folder: Where the temporary file is made; None keeps the images in memory. The file has no name, so that it
+            goes when its last user does, however that ends.
+        progress: Called with (done, total).
+    """
+
+    def __init__(
+        self, records: Records, size: int, folder: Path | None = None, progress: Progress | None = None
+    ) -> None:
+        shapes = scaled_shapes(records.sizes, size)
+        self._shapes = shapes
+        self._starts = np.concatenate([[0], np.cumsum(shapes.prod(1) * 3)])
+        total = max(1, int(self._starts[-1]))
+        if folder is None:
+            block = mmap.mmap(-1, total)
+        else:
+            with tempfile.TemporaryFile(dir=folder) as file:
+                os.posix_fallocate(file.fileno(), 0, total)
+                block = mmap.mmap(file.fileno(), total)
+        self._block = np.frombuffer(block, np.uint8)
+        source = OnDemand(records, size)
+        with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+            for done, (index, image) in enumerate(
+                zip(range(len(records)), pool.map(source.__getitem__, range(len(records))), strict=True), 1
+            ):
+                self[index][:] = image
+                if progress:
+                    progress(done, len(records))
+
+    def __getitem__(self, index: int) -> NDArray[np.uint8]:
+        height, width = self._shapes[index].tolist()
+        return self._block[self._starts[index] : self._starts[index + 1]].reshape(height, width, 3)
+
+
+def scaled_shapes(sizes: NDArray[np.int64], size: int) -> NDArray[np.int64]:
+    """Return (images, 2) height and width of images (width, height) whose longer side is scaled to `size`.
+
+    Example:
+        >>> scaled_shapes(np.array([[640, 480], [100, 400]]), 320).tolist()
+        [[240, 320], [320, 80]]
+    """
+    scale = size / sizes.max(1, keepdims=True)
+    return np.maximum(1, np.rint(sizes[:, ::-1] * scale)).astype(np.int64)
