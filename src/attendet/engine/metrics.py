@@ -231,10 +231,11 @@ class Evaluation:
             true_classes=truth.classes.to("cpu", torch.int64).numpy(),
             crowd=truth.crowd.to("cpu", torch.bool).numpy(),
         )
-        for kind, classes in (("detections", sample.classes), ("truth", sample.true_classes)):
-            if len(classes) and not 0 <= classes.min() <= classes.max() < len(self.names):
+        for what, classes in (("a detection", sample.classes), ("an object", sample.true_classes)):
+            unknown = classes[(classes < 0) | (classes >= len(self.names))]
+            if len(unknown):
                 raise OptionError(
-                    f"the {kind} have class {classes.max()} and there are {len(self.names)} names",
+                    f"{what} has class {unknown[0]} and the names end at {len(self.names) - 1}",
                     remedy="use the names of the data set that the model was trained on",
                 )
         return sample
