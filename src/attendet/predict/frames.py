@@ -1,0 +1,107 @@
+"""Sources → pixels with names to write under."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attendet.data.images import read_image
+from attendet.errors import DataError
+from attendet.predict.sources import Kind, Skip, Source
+from attendet.predict.video import read_camera, read_video
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Where in a video a frame stands.
+
+    Attributes:
+        number: From 1, counting the frames that a stride leaves out too.
+        tick: When it is shown, in frames of `rate` since the first one.
+        rate: Frames per second, of those that are read.
+        total: How many frames the video says that it has; None where it does not say.
+    """
+
+    number: int
+    tick: int
+    rate: Fraction
+    total: int | None
+
+
+@dataclass(frozen=True)
+class Frame:
+    """An image, or a frame of a video.
+
+    Attributes:
+        source: Where it comes from.
+        stem: What its files are named after: the source's name without its ending, and no other source's of this run.
+        image: (H, W, 3) red, green, blue in 0-255.
+        moment: Where in a video it stands; None for an image.
+    """
+
+    source: Source
+    stem: str
+    image: NDArray[np.uint8]
+    moment: Moment | None = None
+
+    @property
+    def number(self) -> int | None:
+        """The frame's number in its video, from 1; None for an image."""
+        return None if self.moment is None else self.moment.number
+
+
+class UniqueNames:
+    """Gives every name once: `cell`, `cell-2`, `cell-3`; small and capital letters are the same, as on some disks.
+
+    Example:
+        >>> names = UniqueNames()
+        >>> [names.take(name) for name in ("cell", "Cell", "cell-2", "cell")]
+        ['cell', 'Cell-2', 'cell-2-2', 'cell-3']
+    """
+
+    def __init__(self) -> None:
+        self._next: dict[str, int] = {}
+
+    def take(self, name: str) -> str:
+        """Return the name, or the next free one like it."""
+        free, number = name, self._next.get(name.lower(), 1)
+        while free.lower() in self._next:
+            number += 1
+            free = f"{name}-{number}"
+        self._next[free.lower()] = 1
+        if free != name:
+            self._next[name.lower()] = number
+        return free
+
+
+def frames(sources: Iterable[Source], skip: Skip, stride: int = 1) -> Iterator[Frame]:
+    """Yield the images and frames of sources, one at a time.
+
+    Args:
+        sources: Where they come from.
+        skip: Called with an error for each source that cannot be read, or not to its end.
+        stride: Every how many frames of a video one is taken.
+    """
+    names = UniqueNames()
+    for source in sources:
+        try:
+            yield from _frames_of(source, names, stride)
+        except DataError as error:
+            skip(error)
+
+
+def _frames_of(source: Source, names: UniqueNames, stride: int) -> Iterator[Frame]:
+    if source.kind is Kind.IMAGE:
+        image = read_image(source.name)
+        yield Frame(source, names.take(Path(source.name).stem), image)
+        return
+    is_camera = source.kind is Kind.CAMERA
+    stem = None
+    for frame in read_camera(source.name, stride) if is_camera else read_video(source.name, stride):
+        stem = stem or names.take(f"camera{source.name}" if is_camera else Path(source.name).stem)
+        yield Frame(source, stem, frame.image, Moment(frame.number, frame.tick, frame.rate, frame.total))
