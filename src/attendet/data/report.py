@@ -1,0 +1,249 @@
+"""What is in a data set, and what is wrong with it, in numbers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attendet.data.records import Kind, Problem, Records, Split
+
+EXAMPLES = 3
+TINY_SIDE = 8
+"""Pixels: YOLOv5's finest level has a cell of 8, and of what is narrower it sees little."""
+
+SMALL_AREA, LARGE_AREA = 32**2, 96**2
+"""Square pixels: COCO's bounds between small, medium and large."""
+
+
+@dataclass(frozen=True)
+class ProblemCount:
+    """How often something is wrong.
+
+    Attributes:
+        kind: What.
+        by_split: Number of times, by split; zeros are left out.
+        examples: The first of them.
+    """
+
+    kind: Kind
+    by_split: Mapping[str, int]
+    examples: tuple[Problem, ...]
+
+    @property
+    def count(self) -> int:
+        """Number of times in all splits."""
+        return sum(self.by_split.values())
+
+
+@dataclass(frozen=True)
+class BoxSizes:
+    """How large boxes are once images are scaled to the training size.
+
+    Shares are 0-1 of the boxes; all numbers are None where there is none.
+
+    Attributes:
+        median_width: In pixels.
+        median_height: In pixels.
+        tiny: Share with a side under 8 pixels.
+        small: Share under 32x32 pixels in area, tiny ones among them.
+        medium: Share between.
+        large: Share from 96x96 pixels on.
+    """
+
+    median_width: float | None = None
+    median_height: float | None = None
+    tiny: float | None = None
+    small: float | None = None
+    medium: float | None = None
+    large: float | None = None
+
+
+@dataclass(frozen=True)
+class SplitReport:
+    """One split in numbers.
+
+    Attributes:
+        images: Number of images that can be used.
+        skipped: Number of images that cannot.
+        background: Number of images without objects.
+        objects: Number of objects.
+        crowd: Number of those that are groups.
+        objects_by_class: Number of objects, by class.
+        images_by_class: Number of images with such an object, by class.
+        sizes: How large the boxes are at the training size.
+    """
+
+    images: int
+    skipped: int
+    background: int
+    objects: int
+    crowd: int
+    objects_by_class: tuple[int, ...]
+    images_by_class: tuple[int, ...]
+    sizes: BoxSizes
+
+
+@dataclass(frozen=True)
+class Report:
+    """A data set in numbers.
+
+    Attributes:
+        names: The classes.
+        image_size: The training size: pixels of an image's longer side.
+        splits: By name.
+        problems: By kind, errors first.
+        remarks: What looks odd though no file is wrong, in words.
+    """
+
+    names: tuple[str, ...]
+    image_size: int
+    splits: Mapping[str, SplitReport]
+    problems: tuple[ProblemCount, ...]
+    remarks: tuple[str, ...]
+
+    @property
+    def errors(self) -> int:
+        """Number of problems for which training skips something, or measures the wrong thing."""
+        return sum(problem.count for problem in self.problems if problem.kind.is_error)
+
+    @property
+    def warnings(self) -> int:
+        """Number of the other problems."""
+        return sum(problem.count for problem in self.problems if not problem.kind.is_error)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all of it as what JSON can hold."""
+        return {
+            "names": list(self.names),
+            "image_size": self.image_size,
+            "splits": {name: asdict(split) for name, split in self.splits.items()},
+            "problems": [
+                {
+                    "kind": problem.kind.name.lower(),
+                    "what": problem.kind.value,
+                    "is_error": problem.kind.is_error,
+                    "count": problem.count,
+                    "by_split": dict(problem.by_split),
+                    "examples": [
+                        {"file": example.where.file, "line": example.where.line, "detail": example.detail}
+                        for example in problem.examples
+                    ],
+                }
+                for problem in self.problems
+            ],
+            "errors": self.errors,
+            "warnings": self.warnings,
+            "remarks": list(self.remarks),
+        }
+
+
+def report(splits: Sequence[Split], image_size: int = 640) -> Report:
+    """Return a data set in numbers.
+
+    Args:
+        splits: Its splits as read, of the same classes.
+        image_size: The training size: images are scaled so that their longer side has so many pixels.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from attendet.data.records import Record
+        >>> record = Record(Path("a.jpg"), 1280, 960, np.array([[0.0, 0, 20, 40]]), np.array([0]), np.array([False]))
+        >>> found = report([Split("train", ("cell",), Records([record]))])
+        >>> found.splits["train"].sizes.median_width, found.splits["train"].objects_by_class
+        (10.0, (1,))
+    """
+    names = splits[0].names if splits else ()
+    found = {split.name: _split_report(split, len(names), image_size) for split in splits}
+    problems = _problem_counts(splits)
+    return Report(names, image_size, found, problems, tuple(_remarks(names, found, image_size)))
+
+
+def sides_at(records: Records, image_size: int) -> NDArray[np.float64]:
+    """Return (objects, 2) widths and heights of all boxes in pixels at a training size.
+
+    Only what lies inside the image counts, as in training.
+    """
+    return _clipped_sides(records) * scales(records, image_size)[:, None]
+
+
+def scales(records: Records, image_size: int) -> NDArray[np.float64]:
+    """Return (objects,) by how much the image of each box is scaled."""
+    return (image_size / records.sizes.max(axis=1, initial=1))[records.image_of_objects()]
+
+
+def _clipped_sides(records: Records) -> NDArray[np.float64]:
+    limits = np.tile(records.sizes, 2)[records.image_of_objects()]
+    clipped = np.clip(records.boxes, 0, limits)
+    return np.maximum(clipped[:, 2:] - clipped[:, :2], 0)
+
+
+def _split_report(split: Split, classes: int, image_size: int) -> SplitReport:
+    records = split.records
+    image_of = records.image_of_objects()
+    # An image counts once for a class, however many objects of it there are.
+    pairs = np.unique(np.stack([image_of, records.classes]), axis=1)
+    return SplitReport(
+        images=len(records),
+        skipped=split.skipped,
+        background=len(records) - len(np.unique(image_of)),
+        objects=len(records.classes),
+        crowd=int(records.crowd.sum()),
+        objects_by_class=tuple(np.bincount(records.classes, minlength=classes).tolist()),
+        images_by_class=tuple(np.bincount(pairs[1], minlength=classes).tolist()),
+        sizes=_box_sizes(sides_at(records, image_size)),
+    )
+
+
+def _box_sizes(sides: NDArray[np.float64]) -> BoxSizes:
+    if not len(sides):
+        return BoxSizes()
+    areas = sides.prod(axis=1)
+    width, height = np.median(sides, axis=0).tolist()
+    return BoxSizes(
+        median_width=width,
+        median_height=height,
+        tiny=float((sides.min(axis=1) < TINY_SIDE).mean()),
+        small=float((areas < SMALL_AREA).mean()),
+        medium=float(((areas >= SMALL_AREA) & (areas < LARGE_AREA)).mean()),
+        large=float((areas >= LARGE_AREA).mean()),
+    )
+
+
+def _problem_counts(splits: Sequence[Split]) -> tuple[ProblemCount, ...]:
+    counts: dict[Kind, Counter[str]] = {kind: Counter() for kind in Kind}
+    examples: dict[Kind, list[Problem]] = {kind: [] for kind in Kind}
+    for split in splits:
+        for problem in split.problems:
+            counts[problem.kind][split.name] += 1
+            if len(examples[problem.kind]) < EXAMPLES:
+                examples[problem.kind].append(problem)
+    found = [ProblemCount(kind, dict(counts[kind]), tuple(examples[kind])) for kind in Kind if counts[kind]]
+    return tuple(sorted(found, key=lambda problem: not problem.kind.is_error))
+
+
+def _remarks(names: tuple[str, ...], splits: Mapping[str, SplitReport], image_size: int) -> list[str]:
+    remarks = []
+    for name, split in splits.items():
+        if not split.images:
+            remarks.append(f"{name} has no image that can be used")
+        elif not split.objects:
+            remarks.append(f"{name} has no objects: every image is background")
+    for position, label in enumerate(names):
+        absent = [name for name, split in splits.items() if split.objects and not split.objects_by_class[position]]
+        if absent and len(absent) == sum(1 for split in splits.values() if split.objects):
+            remarks.append(f"class {label} never occurs")
+        elif absent:
+            remarks.append(f"class {label} does not occur in {', '.join(absent)}")
+    for name, split in splits.items():
+        tiny = split.sizes.tiny or 0
+        if tiny > 0.1:
+            remarks.append(
+                f"{tiny:.0%} of the boxes in {name} have a side under {TINY_SIDE} px at {image_size}; "
+                "a larger image size shows more of them"
+            )
+    return remarks
