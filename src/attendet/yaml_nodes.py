@@ -54,8 +54,13 @@ class Node:
         return self.raises(what, where=self.location, remedy=remedy)
 
 
-def read_text(path: Path, raises: type[AttendetError] = ModelFileError) -> str:
-    """Return the text of a file of at most `MAX_BYTES`.
+def read_text(path: Path, raises: type[AttendetError] = ModelFileError, max_bytes: int = MAX_BYTES) -> str:
+    """Return the text of a file.
+
+    Args:
+        path: The file.
+        raises: What errors about it are.
+        max_bytes: Longest file.
 
     Raises:
         AttendetError: Of the class given, if it cannot be opened, is longer, or is not UTF-8.
@@ -63,11 +68,11 @@ def read_text(path: Path, raises: type[AttendetError] = ModelFileError) -> str:
     where = Location(str(path))
     try:
         with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
+            content = file.read(max_bytes + 1)
     except OSError as error:
         raise raises(f"it cannot be read: {error.strerror}", where=where) from error
-    if len(content) > MAX_BYTES:
-        raise raises(f"it has more than {MAX_BYTES:,} bytes", where=where, remedy="such files have a few thousand")
+    if len(content) > max_bytes:
+        raise raises(f"it has more than {max_bytes:,} bytes", where=where, remedy="such files have a few thousand")
     try:
         return content.decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -104,27 +108,32 @@ class Records(Sequence[Record]):
     """
 
     def __init__(self, records: Iterable[Record] = ()) -> None:
-        paths, sizes, counts, boxes, classes, crowd = [], [], [], [], [], []
+        names, sizes, counts = bytearray(), array("q"), array("q", [0])
+        boxes, classes, crowd = bytearray(), bytearray(), bytearray()
+        ends = array("q", [0])
         for record in records:
-            paths.append(str(record.image))
-            sizes.append((record.width, record.height))
-            counts.append(len(record.classes))
-            boxes.append(record.boxes)
-            classes.append(record.classes)
-            crowd.append(record.crowd)
-        self._paths = paths
+            names += os.fsencode(record.image)
+            ends.append(len(names))
+            sizes.extend((record.width, record.height))
+            counts.append(counts[-1] + len(record.classes))
+            boxes += np.asarray(record.boxes, np.float64).tobytes()
+            classes += np.asarray(record.classes, np.int64).tobytes()
+            crowd += np.asarray(record.crowd, np.bool_).tobytes()
+        # Bytes instead of a list of paths: counting references would copy a list's pages into every worker process.
+        self._names = bytes(names)
+        self._ends = np.array(ends, np.int64)
+        self._starts = np.array(counts, np.int64)
         self.sizes: NDArray[np.int64] = np.array(sizes, np.int64).reshape(-1, 2)
         """(images, 2) width and height in pixels."""
-        self._starts = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)]).astype(np.int64)
-        self.boxes: NDArray[np.float64] = np.concatenate([np.zeros((0, 4)), *boxes])
+        self.boxes: NDArray[np.float64] = np.frombuffer(bytes(boxes), np.float64).reshape(-1, 4)
         """(objects, 4) all boxes: x1, y1, x2, y2 in pixels."""
-        self.classes: NDArray[np.int64] = np.concatenate([np.zeros(0, np.int64), *classes])
+        self.classes: NDArray[np.int64] = np.frombuffer(bytes(classes), np.int64)
         """(objects,) their classes."""
-        self.crowd: NDArray[np.bool_] = np.concatenate([np.zeros(0, np.bool_), *crowd])
+        self.crowd: NDArray[np.bool_] = np.frombuffer(bytes(crowd), np.bool_)
         """(objects,) whether they are groups."""
 
     def __len__(self) -> int:
-        return len(self._paths)
+        return len(self.sizes)
 
     @overload
     def __getitem__(self, index: int) -> Record: ...
@@ -137,11 +146,23 @@ class Records(Sequence[Record]):
         objects = slice(self._starts[position], self._starts[position + 1])
         width, height = self.sizes[position].tolist()
         return Record(
-            Path(self._paths[position]), width, height, self.boxes[objects], self.classes[objects], self.crowd[objects]
+            self.path(position), width, height, self.boxes[objects], self.classes[objects], self.crowd[objects]
         )
 
     def __iter__(self) -> Iterator[Record]:
         return (self[position] for position in range(len(self)))
+
+    def path(self, position: int) -> Path:
+        """Return the path of an image."""
+        return Path(os.fsdecode(self._names[self._ends[position] : self._ends[position + 1]]))
+
+    def with_objects(self, boxes: NDArray[np.float64], classes: NDArray[np.int64], keep: NDArray[np.bool_]) -> Records:
+        """Return the same images with other boxes (objects, 4) and classes (objects,), of which some are kept."""
+        changed = copy(self)
+        changed.boxes, changed.classes, changed.crowd = boxes[keep], classes[keep], self.crowd[keep]
+        counts = np.bincount(self.image_of_objects()[keep], minlength=len(self))
+        changed._starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)  # noqa: SLF001 - our own
+        return changed
 
     def image_of_objects(self) -> NDArray[np.int64]:
         """Return (objects,) the position of each object's image."""
@@ -159,6 +180,7 @@ class Split:
             `attendet.data.usable` for what training takes of them).
         problems: What was wrong, in the order it was met.
         skipped: Number of images left out because they cannot be read.
+        digests: Of each record's image file; equal files have equal digests.
     """
 
     name: str
@@ -166,3 +188,14 @@ class Split:
     records: Records
     problems: tuple[Problem, ...] = ()
     skipped: int = 0
+    digests: tuple[str, ...] = ()
+
+    def fingerprint(self) -> str:
+        """Return a digest of names, images and objects: two equal splits have equal ones, wherever they lie."""
+        digest = hashlib.blake2b(digest_size=16)
+        for part in (*self.names, *self.digests):
+            digest.update(part.encode() + b"\0")
+        for column in (self.records.sizes, self.records.boxes, self.records.classes, self.records.crowd):
+            digest.update(np.ascontiguousarray(column).tobytes())
+        digest.update(self.records.image_of_objects().tobytes())
+        return digest.hexdigest()

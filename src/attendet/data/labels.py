@@ -1,0 +1,216 @@
+"""What a label file says of one image, in any format, and the record it makes with that image."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attendet.data.images import ImageFacts
+from attendet.data.records import Kind, Problem, Record
+from attendet.errors import DataError, Location
+
+MAX_BYTES = 16 * 1024 * 1024
+"""Longest label file of one image."""
+
+MAX_PROBLEMS = 100
+"""Most problems told of one file; a file of nonsense has as many as lines."""
+
+ROUNDING = 0.5
+"""Pixels by which a box may reach outside: what rounding to whole pixels makes."""
+
+SLIVER = 1.0
+"""Longest short side of a sliver, in pixels."""
+
+
+@dataclass(frozen=True)
+class Labels:
+    """The objects of one image as a label file states them.
+
+    Attributes:
+        file: The label file.
+        boxes: (objects, 4) float64: x1, y1, x2, y2, in pixels or, where `normalized`, as shares of the image.
+        classes: Number or name of each object's class; an unknown one stands as it is in the file.
+        crowd: (objects,) bool.
+        lines: Line of each object in the file, or None.
+        words: What a message calls each object where lines do not tell it; else empty.
+        problems: What could not be read.
+        size: Width and height in pixels that the file states.
+        normalized: Whether boxes are shares, 0-1.
+    """
+
+    file: str
+    boxes: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 4)))
+    classes: tuple[int | str, ...] = ()
+    crowd: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
+    lines: tuple[int | None, ...] = ()
+    words: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    size: tuple[int, int] | None = None
+    normalized: bool = False
+
+    def problem(self, kind: Kind, position: int, detail: str = "") -> Problem:
+        """Return a problem of one object."""
+        words = self.words[position] if self.words else ""
+        return Problem(kind, Location(self.file, self.lines[position]), ": ".join(filter(None, (words, detail))))
+
+
+class Rows:
+    """Labels in the making: objects and problems as they are met.
+
+    Args:
+        file: The label file.
+    """
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+        self._boxes: list[Sequence[float]] = []
+        self._classes: list[int | str] = []
+        self._crowd: list[bool] = []
+        self._lines: list[int | None] = []
+        self._words: list[str] = []
+        self._problems: list[Problem] = []
+        self._untold = 0
+
+    def add(
+        self, label: int | str, box: Sequence[float], *, line: int | None = None, crowd: bool = False, words: str = ""
+    ) -> None:
+        """Take an object."""
+        self._boxes.append(box)
+        self._classes.append(label)
+        self._crowd.append(crowd)
+        self._lines.append(line)
+        self._words.append(words)
+
+    def fault(self, detail: str, line: int | None = None, kind: Kind = Kind.MALFORMED) -> None:
+        """Take a problem."""
+        if len(self._problems) < MAX_PROBLEMS:
+            self._problems.append(Problem(kind, Location(self.file, line), detail))
+        else:
+            self._untold += 1
+
+    def labels(self, *, size: tuple[int, int] | None = None, normalized: bool = False) -> Labels:
+        """Return all that was taken."""
+        if self._untold:
+            self._problems.append(Problem(Kind.MALFORMED, Location(self.file), f"and {self._untold:,} more"))
+            self._untold = 0
+        return Labels(
+            self.file,
+            np.array(self._boxes, np.float64).reshape(-1, 4),
+            tuple(self._classes),
+            np.array(self._crowd, np.bool_),
+            tuple(self._lines),
+            tuple(self._words) if any(self._words) else (),
+            tuple(self._problems),
+            size,
+            normalized,
+        )
+
+
+def read_bytes(path: str) -> bytes:
+    """Return the content of a label file.
+
+    Raises:
+        DataError: If it cannot be opened, is no plain file, or has more than 16 MiB.
+    """
+    where = Location(path)
+    if not Path(path).is_file():
+        raise DataError("there is no such label file", where=where)
+    try:
+        with Path(path).open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise DataError(f"it cannot be read: {error.strerror}", where=where) from error
+    if len(content) > MAX_BYTES:
+        raise DataError(f"it has more than {MAX_BYTES:,} bytes", where=where, remedy="a label file has a few thousand")
+    return content
+
+
+def to_json(labels: Labels) -> str:
+    """Return labels as one line of text, for `from_json`."""
+    problems = [[problem.kind.name, problem.where.line, problem.detail] for problem in labels.problems]
+    boxes, crowd = labels.boxes.ravel().tolist(), labels.crowd.astype(int).tolist()
+    parts = [boxes, labels.classes, crowd, labels.lines, problems, labels.size, labels.normalized]
+    return json.dumps(parts, separators=(",", ":"))
+
+
+def from_json(file: str, text: str) -> Labels:
+    """Return the labels that `to_json` wrote.
+
+    Raises:
+        ValueError, TypeError, KeyError: If it did not write them.
+    """
+    boxes, classes, crowd, lines, problems, size, normalized = json.loads(text)
+    return Labels(
+        file,
+        np.array(boxes, np.float64).reshape(-1, 4),
+        tuple(classes),
+        np.array(crowd, np.bool_),
+        tuple(lines),
+        (),
+        tuple(Problem(Kind[kind], Location(file, line), detail) for kind, line, detail in problems),
+        size and (size[0], size[1]),
+        normalized,
+    )
+
+
+def make_record(
+    image: str, facts: ImageFacts, labels: Labels, numbers: Mapping[int | str, int]
+) -> tuple[Record, list[Problem]]:
+    """Return an image with its objects as labelled, and what is wrong with them.
+
+    Args:
+        image: The image file.
+        facts: What is known of it.
+        labels: What its label file says.
+        numbers: Class number by what label files call the class; objects of other classes are left out.
+    """
+    problems = list(labels.problems)
+    size = (facts.width, facts.height)
+    if labels.size is not None and labels.size != size:
+        stated, real = ("×".join(map(str, sides)) for sides in (labels.size, size))
+        problems.append(Problem(Kind.WRONG_SIZE, Location(labels.file), f"{Path(image).name} is {real}, not {stated}"))
+    classes = np.array([numbers.get(label, -1) for label in labels.classes], np.int64)
+    for position in np.flatnonzero(classes < 0).tolist():
+        problems.append(labels.problem(Kind.UNKNOWN_CLASS, position, f"{labels.classes[position]!r}"))
+    boxes = labels.boxes * np.array([*size, *size]) if labels.normalized else labels.boxes
+    problems += _doubtful(labels, boxes, classes, size)
+    known = classes >= 0
+    record = Record(Path(image), *size, boxes[known], classes[known], labels.crowd[known])
+    return record, problems
+
+
+def _doubtful(
+    labels: Labels, boxes: NDArray[np.float64], classes: NDArray[np.int64], size: tuple[int, int]
+) -> Iterator[Problem]:
+    """Yield what is wrong with the boxes of known classes."""
+    limits = np.array([*size, *size])
+    clipped = np.clip(boxes, 0, limits)
+    sides = clipped[:, 2:] - clipped[:, :2]
+    excess = np.concatenate([-boxes, boxes - limits], axis=1).max(axis=1, initial=0)
+    shortest = sides.min(axis=1, initial=np.inf)
+    for position in np.flatnonzero((classes >= 0) & ((excess > ROUNDING) | (shortest <= SLIVER))).tolist():
+        x1, y1, x2, y2 = boxes[position].tolist()
+        told = f"{x2 - x1:.4g}×{y2 - y1:.4g} px"
+        if shortest[position] <= 0:
+            inside = "" if min(x2 - x1, y2 - y1) <= 0 else ", none of it inside the image"
+            yield labels.problem(Kind.ZERO_AREA, position, told + inside)
+            continue
+        if excess[position] > ROUNDING:
+            yield labels.problem(Kind.OUTSIDE, position, f"by {excess[position]:.4g} px")
+        if shortest[position] <= SLIVER:
+            yield labels.problem(Kind.SLIVER, position, told)
+    yield from _repeated(labels, boxes, classes)
+
+
+def _repeated(labels: Labels, boxes: NDArray[np.float64], classes: NDArray[np.int64]) -> Iterator[Problem]:
+    seen: dict[tuple[float, ...], int] = {}
+    for position, (label, box) in enumerate(zip(classes.tolist(), boxes.tolist(), strict=True)):
+        first = seen.setdefault((label, *box), position)
+        if label >= 0 and first != position:
+            line = labels.lines[first]
+            yield labels.problem(Kind.DUPLICATE_BOX, position, "" if line is None else f"the same as line {line}")

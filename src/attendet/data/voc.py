@@ -1,0 +1,181 @@
+"""Pascal VOC: an xml per image in `Annotations`, and lists of stems in `ImageSets`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from xml.sax import SAXException, SAXParseException  # noqa: S406 - only their names; defusedxml parses
+from xml.sax.handler import ContentHandler  # noqa: S406
+
+from defusedxml.common import DefusedXmlException
+from defusedxml.sax import parseString
+
+from attendet.data.images import is_image
+from attendet.data.labels import Labels, Rows, read_bytes
+from attendet.data.yolo import lines_of
+from attendet.errors import DataError, Location
+
+LONGEST_WORD = 1000
+"""Characters of a value; none that we read has more."""
+
+MAX_DEPTH = 16
+
+_OBJECT = ("annotation", "object")
+_SIDES = ("xmin", "ymin", "xmax", "ymax")
+
+
+def read_labels(path: str) -> Labels:
+    """Return what an annotation file says.
+
+    Raises:
+        DataError: If the file cannot be read, or is not XML.
+    """
+    return parse_labels(read_bytes(path), path)
+
+
+def parse_labels(content: bytes, file: str) -> Labels:
+    """Return what an annotation says.
+
+    Coordinates are taken as they stand: VOC's own count pixels from 1, most tools' from 0, and a file does not say
+    which. Objects that are `difficult` are objects like all others.
+
+    Raises:
+        DataError: If it is not XML, or defines entities, which can unfold to any size.
+
+    Example:
+        >>> labels = parse_labels(b"<annotation><object><name>pear</name><bndbox><xmin>1</xmin><ymin>2</ymin>"
+        ...                       b"<xmax>5</xmax><ymax>9.5</ymax></bndbox></object></annotation>", "a.xml")
+        >>> labels.classes, labels.boxes.tolist()
+        (('pear',), [[1.0, 2.0, 5.0, 9.5]])
+    """
+    annotation = _Annotation(file)
+    try:
+        parseString(content, annotation)
+    except SAXParseException as error:
+        where = Location(file, error.getLineNumber(), (error.getColumnNumber() or 0) + 1)
+        raise DataError(f"it is not XML: {error.getMessage()}", where=where) from error
+    except DefusedXmlException as error:
+        raise DataError("it defines entities, which are refused", where=Location(file)) from error
+    except (SAXException, ValueError, LookupError) as error:
+        # Encodings that do not exist, or are not what they say.
+        raise DataError("it is not XML that can be read", where=Location(file)) from error
+    return annotation.labels()
+
+
+class _Annotation(ContentHandler):
+    """Takes objects as their elements end, so that no tree is built and lines are known."""
+
+    def __init__(self, file: str) -> None:
+        super().__init__()
+        self._rows = Rows(file)
+        self._path: list[str] = []
+        self._values: dict[tuple[str, ...], str] = {}
+        self._line = 0
+        self._locator: Any = None
+
+    def setDocumentLocator(self, locator: Any) -> None:  # noqa: N802 - SAX's name
+        self._locator = locator
+
+    def startElement(self, name: str, attrs: Any) -> None:  # noqa: ARG002, N802
+        if len(self._path) == MAX_DEPTH:
+            raise SAXException("it is nested too deeply")
+        self._path.append(name)
+        path = tuple(self._path)
+        self._values[path] = ""
+        if path == _OBJECT:
+            self._line = self._locator.getLineNumber()
+            self._values = {key: value for key, value in self._values.items() if key[:2] != _OBJECT}
+
+    def characters(self, content: str) -> None:
+        path = tuple(self._path)
+        self._values[path] = (self._values.get(path, "") + content)[:LONGEST_WORD]
+
+    def endElement(self, name: str) -> None:  # noqa: ARG002, N802
+        if tuple(self._path) == _OBJECT:
+            self._take_object()
+        self._path.pop()
+
+    def labels(self) -> Labels:
+        sides = [self._number("annotation", "size", side) for side in ("width", "height")]
+        width, height = (int(side) if math.isfinite(side) and side > 0 else 0 for side in sides)
+        return self._rows.labels(size=(width, height) if width and height else None)
+
+    def _take_object(self) -> None:
+        name = self._value(*_OBJECT, "name")
+        sides = [self._number(*_OBJECT, "bndbox", side) for side in _SIDES]
+        if not name:
+            self._rows.fault("the object has no name", self._line)
+        elif not name.isprintable():
+            self._rows.fault("the object's name has control characters", self._line)
+        elif not all(map(math.isfinite, sides)):
+            missing = _SIDES[[math.isfinite(side) for side in sides].index(False)]
+            self._rows.fault(f"{missing} of a {name} is missing or not a number", self._line)
+        elif sides[2] < sides[0] or sides[3] < sides[1]:
+            self._rows.fault(f"the right or lower side of a {name} lies before the left or upper one", self._line)
+        else:
+            self._rows.add(name, sides, line=self._line)
+
+    def _value(self, *path: str) -> str:
+        return self._values.get(path, "").strip()
+
+    def _number(self, *path: str) -> float:
+        try:
+            return float(self._value(*path))
+        except ValueError:
+            return math.nan
+
+
+def root_of(entry: Path) -> Path | None:
+    """Return the folder with `Annotations` that a list or a folder belongs to, or None."""
+    folder = entry if entry.is_dir() else entry.parent
+    return next((parent for parent in (folder, *list(folder.parents)[:3]) if (parent / "Annotations").is_dir()), None)
+
+
+def splits_of(root: Path) -> dict[str, Path]:
+    """Return the lists of stems in a VOC folder, by split."""
+    lists = {name: root / "ImageSets" / "Main" / f"{name}.txt" for name in ("train", "val", "test", "trainval")}
+    return {name: path for name, path in lists.items() if path.is_file()}
+
+
+def items_of(entry: Path, split: str, where: Location) -> Iterator[tuple[str, str]]:
+    """Yield image and annotation file of what an entry names: a list of stems, a VOC folder, or a folder of both kinds.
+
+    Raises:
+        DataError: If there is no such thing.
+    """
+    root = root_of(entry)
+    if entry.is_dir() and root == entry and splits_of(root):
+        lists = splits_of(root)
+        if split not in lists:
+            raise DataError(f"ImageSets/Main has no {split}.txt", where=where, remedy=f"there are {', '.join(lists)}")
+        entry = lists[split]
+    if entry.is_dir():
+        folder = entry / "Annotations" if root == entry else entry
+        stems = sorted(path.stem for path in folder.glob("*.xml"))
+    elif root is None:
+        raise DataError(f"there is no Annotations folder above {entry}", where=where)
+    else:
+        folder, stems = root / "Annotations", [_stem(line) for line in lines_of(str(entry))]
+    images = _images_by_stem([*((root / "JPEGImages", root / "images") if root else ()), folder])
+    for stem in stems:
+        image = images.get(stem) or str((root / "JPEGImages" if root else folder) / f"{stem}.jpg")
+        yield image, str(folder / f"{stem}.xml")
+
+
+def _stem(line: str) -> str:
+    """Return the stem of a line; lists for one class have a flag behind it."""
+    words = line.rsplit(maxsplit=1)
+    stem = words[0] if len(words) == 2 and words[1] in ("-1", "0", "1") else line
+    return Path(stem).stem if is_image(stem) else stem
+
+
+def _images_by_stem(folders: list[Path]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for folder in folders:
+        if folder.is_dir():
+            for path in sorted(folder.iterdir()):
+                if is_image(path.name):
+                    found.setdefault(path.stem, str(path))
+    return found
