@@ -10,7 +10,7 @@ from typing import Annotated, TypeAlias
 import typer
 
 from attendet._version import __version__
-from attendet.cli import attentions, check, summary
+from attendet.cli import attentions, check, predict, summary
 from attendet.errors import AttendetError
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app = typer.Typer(
 )
 app.command("summary")(summary.summary)
 app.command("check")(check.check)
+app.command("predict")(predict.predict)
 app.command("attentions")(attentions.attentions)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -13,24 +12,7 @@ from numpy.typing import NDArray
 from attendet.data.images import read_image
 from attendet.errors import DataError
 from attendet.predict.sources import Kind, Skip, Source
-from attendet.predict.video import read_camera, read_video
-
-
-@dataclass(frozen=True)
-class Moment:
-    """Where in a video a frame stands.
-
-    Attributes:
-        number: From 1, counting the frames that a stride leaves out too.
-        tick: When it is shown, in frames of `rate` since the first one.
-        rate: Frames per second, of those that are read.
-        total: How many frames the video says that it has; None where it does not say.
-    """
-
-    number: int
-    tick: int
-    rate: Fraction
-    total: int | None
+from attendet.predict.video import Moment, read_camera, read_video
 
 
 @dataclass(frozen=True)
@@ -102,6 +84,6 @@ def _frames_of(source: Source, names: UniqueNames, stride: int) -> Iterator[Fram
         return
     is_camera = source.kind is Kind.CAMERA
     stem = None
-    for frame in read_camera(source.name, stride) if is_camera else read_video(source.name, stride):
+    for moment, image in (read_camera if is_camera else read_video)(source.name, stride):
         stem = stem or names.take(f"camera{source.name}" if is_camera else Path(source.name).stem)
-        yield Frame(source, stem, frame.image, Moment(frame.number, frame.tick, frame.rate, frame.total))
+        yield Frame(source, stem, image, moment)

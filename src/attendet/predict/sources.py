@@ -87,7 +87,9 @@ def _argument(argument: str, skip: Skip, lines: Iterable[str]) -> Iterator[Sourc
     elif argument.isdecimal():
         yield Source(Kind.CAMERA, str(int(argument)))
     elif glob.has_magic(argument):
-        yield from _taken(sorted(glob.glob(argument, recursive=True)), argument, "no image or video matches")
+        # Path.glob refuses absolute patterns.
+        found = sorted(glob.glob(argument, recursive=True))  # noqa: PTH207
+        yield from _taken(found, argument, "no image or video matches")
     else:
         yield from _path(argument)
 

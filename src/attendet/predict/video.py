@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import av
 import numpy as np
@@ -26,26 +26,26 @@ _LONGEST_GAP_SECONDS = 60
 
 
 @dataclass(frozen=True)
-class VideoFrame:
-    """One frame of a video.
+class Moment:
+    """Where in a video a frame stands.
 
     Attributes:
         number: From 1, counting the frames that a stride leaves out too.
         tick: When it is shown, in frames of `rate` since the first one.
         rate: Frames per second, of those that are read.
         total: How many frames the video says that it has; None where it does not say.
-        image: (H, W, 3) red, green, blue in 0-255, turned as the video asks.
     """
 
     number: int
     tick: int
     rate: Fraction
     total: int | None
-    image: NDArray[np.uint8]
 
 
-def read_video(path: str, stride: int = 1) -> Iterator[VideoFrame]:
+def read_video(path: str, stride: int = 1) -> Iterator[tuple[Moment, NDArray[np.uint8]]]:
     """Yield every `stride`-th frame of a video file, from the first one on.
+
+    Frames are (H, W, 3) red, green, blue in 0-255, turned as the video asks.
 
     Raises:
         DataError: If it is no video, or breaks off; the frames before that have been yielded.
@@ -54,7 +54,7 @@ def read_video(path: str, stride: int = 1) -> Iterator[VideoFrame]:
     return _frames(path, path, stride, options=options)
 
 
-def read_camera(number: str, stride: int = 1) -> Iterator[VideoFrame]:
+def read_camera(number: str, stride: int = 1) -> Iterator[tuple[Moment, NDArray[np.uint8]]]:
     """Yield every `stride`-th frame of a camera (`/dev/video0` for `0`), until the process is interrupted.
 
     Raises:
@@ -63,7 +63,7 @@ def read_camera(number: str, stride: int = 1) -> Iterator[VideoFrame]:
     return _frames(f"/dev/video{number}", f"camera {number}", stride, format="v4l2")
 
 
-def _frames(path: str, name: str, stride: int, **how: Any) -> Iterator[VideoFrame]:
+def _frames(path: str, name: str, stride: int, **how: Any) -> Iterator[tuple[Moment, NDArray[np.uint8]]]:
     where = Location(name)
     number = 0
     try:
@@ -76,11 +76,12 @@ def _frames(path: str, name: str, stride: int, **how: Any) -> Iterator[VideoFram
                     continue
                 start = frame.time if start is None else start
                 tick = _tick(tick, rate, None if frame.time is None or start is None else frame.time - start)
-                image = np.rot90(frame.to_ndarray(format="rgb24"), round(frame.rotation / 90))
+                pixels = np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
+                image = np.rot90(pixels, round(frame.rotation / 90))
                 if shape not in (None, image.shape):
                     raise DataError(f"the frames change their size at frame {number}", where=where)
                 shape = image.shape
-                yield VideoFrame(number, tick, rate, stream.frames or None, np.ascontiguousarray(image))
+                yield Moment(number, tick, rate, stream.frames or None), np.ascontiguousarray(image)
     except (FFmpegError, OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         happened = f"it breaks off after {number} frames" if number else "it cannot be read as a video"
@@ -121,7 +122,7 @@ def _tick(last: int, rate: Fraction, seconds: float | None) -> int:
 
 
 class VideoFile:
-    """An H.264 video in an mp4 file, written frame by frame.
+    """An H.264 video in an mp4 file, written frame by frame; a context, whose end finishes the file.
 
     Args:
         path: The file, ending in .mp4.
@@ -168,17 +169,19 @@ class VideoFile:
         except (FFmpegError, OSError) as error:
             raise self._error(error) from error
 
-    def close(self) -> None:
-        """Write what is left, and the table of contents, without which players see nothing.
+    def __enter__(self) -> Self:
+        return self
 
-        Raises:
-            OutputError: If it cannot be written.
-        """
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         try:
-            self._container.mux(self._stream.encode(None))
+            if kind is None:
+                self._container.mux(self._stream.encode(None))
+            # This writes the table of contents, without which players see nothing.
             self._container.close()
         except (FFmpegError, OSError) as error:
-            raise self._error(error) from error
+            # What went wrong first is what the user should hear of.
+            if kind is None:
+                raise self._error(error) from error
 
     def _error(self, error: Exception) -> OutputError:
         return OutputError(

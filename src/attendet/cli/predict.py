@@ -1,0 +1,242 @@
+"""`attendet predict`: what a trained network sees in images and videos."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from attendet.cli.options import AsJson
+from attendet.cli.tables import PIPE_WIDTH, console, table
+from attendet.errors import AttendetError, DataError, OptionError
+
+if TYPE_CHECKING:
+    from attendet.predict.frames import Frame
+    from attendet.predict.session import Tally
+    from attendet.predict.timings import Timings
+    from attendet.predict.writers import Writer
+
+_LONGEST_LINE = 65_536
+_INTERRUPTED = 130
+
+
+def predict(
+    weights: Annotated[str, typer.Argument(help="A .safetensors file, or the folder of a run.")],
+    sources: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="SOURCE...",
+            help="Images, videos, folders, patterns in quotes, list files (.txt), - for paths from standard input, "
+            "a camera's number.",
+        ),
+    ],
+    imgsz: Annotated[
+        int | None,
+        typer.Option("--imgsz", "--img", "--img-size", help="Longer side in pixels; training's if left out."),
+    ] = None,
+    conf_thres: Annotated[float, typer.Option(help="Least confidence, 0-1.")] = 0.25,
+    iou_thres: Annotated[float, typer.Option(help="Boxes that overlap a better one by more are dropped, 0-1.")] = 0.45,
+    max_det: Annotated[int, typer.Option(help="Most detections of an image.")] = 1000,
+    classes: Annotated[
+        list[str] | None, typer.Option(help="Names or numbers of the classes to keep: --classes cat,3.")
+    ] = None,
+    agnostic_nms: Annotated[
+        bool, typer.Option("--agnostic-nms", help="Boxes of different classes suppress each other.")
+    ] = False,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, or a GPU's number.")] = "auto",
+    half: Annotated[bool, typer.Option("--half", help="Half precision, on a GPU.")] = False,
+    batch_size: Annotated[int, typer.Option(help="Images that go through the network together.", min=1)] = 1,
+    vid_stride: Annotated[int, typer.Option(help="Take every n-th frame of a video.", min=1)] = 1,
+    nosave: Annotated[bool, typer.Option("--nosave", help="Write no annotated images and videos.")] = False,
+    save_txt: Annotated[bool, typer.Option("--save-txt", help="Write YOLO label files.")] = False,
+    save_conf: Annotated[bool, typer.Option("--save-conf", help="With the confidence in them.")] = False,
+    save_crop: Annotated[bool, typer.Option("--save-crop", help="Write each detection cut out.")] = False,
+    save_csv: Annotated[bool, typer.Option("--save-csv", help="Write predictions.csv.")] = False,
+    save_json: Annotated[bool, typer.Option("--save-json", help="Write predictions.json, COCO results.")] = False,
+    as_json: AsJson = False,
+    project: Annotated[Path, typer.Option(help="The folder of all runs.")] = Path("runs/predict"),
+    name: Annotated[str, typer.Option(help="The run's folder in it; a number is added where it exists.")] = "exp",
+    exist_ok: Annotated[bool, typer.Option("--exist-ok", help="Take the run's folder even if it exists.")] = False,
+    line_thickness: Annotated[int | None, typer.Option(help="Pixels; chosen by the image's size if left out.")] = None,
+    hide_labels: Annotated[bool, typer.Option("--hide-labels", help="Draw boxes alone.")] = False,
+    hide_conf: Annotated[bool, typer.Option("--hide-conf", help="Draw no confidences.")] = False,
+) -> None:
+    """Find objects in images and videos, and write what was found.
+
+    What cannot be read is named and left out. Exits with 1 if something was, and with 2 if nothing could be read.
+    """
+    if save_conf and not save_txt:
+        raise OptionError("--save-conf without --save-txt", remedy="give both")
+    # Before torch and the rest, whose import takes seconds.
+    from attendet.files import new_run_folder
+    from attendet.predict.drawing import Style
+    from attendet.predict.frames import frames
+    from attendet.predict.pictures import PictureWriter
+    from attendet.predict.predictor import Predictor
+    from attendet.predict.session import Tally, run
+    from attendet.predict.sources import expand
+    from attendet.predict.writers import CocoWriter, CropWriter, CsvWriter, LabelWriter
+
+    style = Style(line_thickness, labels=not hide_labels, confidence=not hide_conf)
+    predictor = Predictor(
+        weights,
+        image_size=imgsz,
+        confidence=conf_thres,
+        iou=iou_thres,
+        max_detections=max_det,
+        classes=_class_list(classes),
+        agnostic=agnostic_nms,
+        device=device,
+        half=half,
+    )
+    possible: list[tuple[bool, Callable[[Path], Writer]]] = [
+        (not nosave, lambda folder: PictureWriter(folder, predictor.names, style)),
+        (save_txt, lambda folder: LabelWriter(folder, confidence=save_conf)),
+        (save_crop, lambda folder: CropWriter(folder, predictor.names)),
+        (save_csv, lambda folder: CsvWriter(folder / "predictions.csv")),
+        (save_json, lambda folder: CocoWriter(folder / "predictions.json")),
+    ]
+    wanted = [make for is_wanted, make in possible if is_wanted]
+
+    watch = _Watch(_expected(sources))
+    seen = frames(expand(sources, watch.skip, _standard_input()), watch.skip, vid_stride)
+    tally, folder, interrupted = Tally(), None, False
+    with watch.progress, ExitStack() as stack:
+        with predictor.timings.stage("read"):
+            first = next(seen, None)
+        if first is None:
+            raise DataError(
+                "nothing could be used of what was named", remedy="name images, videos, folders or a camera"
+            )
+        # Made only now, so that a run with nothing to look at leaves no folder.
+        folder = new_run_folder(project, name, exist_ok=exist_ok) if wanted else None
+        writers = [stack.enter_context(make(folder)) for make in wanted] if folder else []
+        if as_json:
+            writers.append(stack.enter_context(CocoWriter(sys.stdout)))
+        try:
+            everything = itertools.chain([first], seen)
+            run(predictor, everything, writers, tally, batch_size=batch_size, progress=watch.advance)
+        except KeyboardInterrupt:
+            # The usual end of a camera; what has been seen is worth keeping of anything.
+            interrupted = True
+    _summarise(tally, predictor.timings, folder, watch.skipped, to_stderr=as_json)
+    if interrupted:
+        raise typer.Exit(_INTERRUPTED)
+    if watch.skipped:
+        raise typer.Exit(1)
+
+
+def _class_list(texts: list[str] | None) -> list[str] | None:
+    """Return what `--classes cat,3 --classes dog` names."""
+    if texts is None:
+        return None
+    return [name.strip() for text in texts for name in text.split(",") if name.strip()]
+
+
+def _standard_input() -> Iterator[str]:
+    """Yield the lines of standard input as they come; names of files are bytes, and need not be UTF-8."""
+    for line in iter(lambda: sys.stdin.buffer.readline(_LONGEST_LINE), b""):
+        yield line.decode("utf-8", "surrogateescape")
+
+
+def _expected(sources: list[str]) -> int | None:
+    """Return how many images and videos there will be, where that can be known without reading them."""
+    from attendet.predict.sources import Kind, expand
+
+    if "-" in sources:
+        return None
+    found = 0
+    for source in expand(sources, lambda _: None):
+        if source.kind is Kind.CAMERA:
+            return None
+        found += 1
+    return found
+
+
+class _Watch:
+    """Shows on standard error how far it is, and names what is left out.
+
+    Args:
+        expected: Number of images and videos, None if not known.
+    """
+
+    def __init__(self, expected: int | None) -> None:
+        # Messages are kept on one line each where no terminal says how wide it is.
+        terminal = Console(stderr=True, highlight=False)
+        self._console = terminal if terminal.is_terminal else Console(stderr=True, highlight=False, width=PIPE_WIDTH)
+        self.progress = Progress(
+            TextColumn("{task.fields[count]} images, {task.fields[rate]:.1f} a second"),
+            BarColumn(),
+            TaskProgressColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.description}"),
+            console=self._console,
+            transient=True,
+            disable=not self._console.is_terminal,
+            # Standard output may carry JSON.
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+        self.skipped = 0
+        """Number of things left out so far."""
+        self._task = self.progress.add_task("", total=expected, count=0, rate=0.0)
+        self._count = 0
+        self._done = 0.0
+        self._begin = time.perf_counter()
+
+    def skip(self, error: AttendetError) -> None:
+        """Name a thing that is left out."""
+        self.skipped += 1
+        self._console.print(escape(f"skipped: {_printable(str(error))}"), style="yellow", soft_wrap=True)
+
+    def advance(self, frame: Frame) -> None:
+        """Count an image or frame."""
+        self._count += 1
+        rate = self._count / (time.perf_counter() - self._begin)
+        name = frame.source.name
+        if frame.moment is None:
+            share = 1.0
+        else:
+            total = frame.moment.total
+            share = 1 / total if total else 0.0
+            name = f"{name} {frame.moment.number}" + (f" of {total}" if total else "")
+        self.progress.update(
+            self._task, description=escape(_printable(name)), count=self._count, rate=rate, advance=share
+        )
+
+
+def _summarise(tally: Tally, timings: Timings, folder: Path | None, skipped: int, *, to_stderr: bool) -> None:
+    out = Console(stderr=True, highlight=False, width=PIPE_WIDTH) if to_stderr else console()
+    looked_at = [_count(tally.images, "image")] if tally.images else []
+    if tally.videos:
+        looked_at.append(f"{_count(tally.frames, 'frame')} of {_count(tally.videos, 'video')}")
+    out.print(f"{', '.join(looked_at)}: {_count(tally.detections.total(), 'detection')}")
+    if tally.detections:
+        rows = table(None, [("class", False), ("detections", True)])
+        for name, found in tally.detections.most_common():
+            rows.add_row(escape(name), f"{found:,}")
+        out.print(rows)
+    per_image = (f"{stage} {1000 * seconds / tally.pictures:.1f}" for stage, seconds in timings.seconds.items())
+    out.print(f"ms per image: {', '.join(per_image)}")
+    if folder is not None:
+        out.print(f"written to {escape(str(folder))}", soft_wrap=True)
+    if skipped:
+        out.print(f"skipped: {skipped}, named above")
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}" + ("" if number == 1 else "s")
+
+
+def _printable(text: str) -> str:
+    """Return a text without what a terminal cannot show, or would obey."""
+    return "".join(character if character.isprintable() else "?" for character in text)
