@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from attendet.data.labels import Labels, Rows
+from attendet.data.labels import LARGEST, Labels, Rows, coordinate
 from attendet.data.records import Problem
 from attendet.errors import DataError, Location
 
@@ -44,9 +43,9 @@ class Document:
 
     def labels(self) -> Iterator[Labels]:
         """Yield the labels of each image; classes are names, or the id of a category that does not exist."""
-        for (name, size), annotations in zip(self.images, self.annotations, strict=True):
+        for (name, size), of_image in zip(self.images, self.annotations, strict=True):
             rows = Rows(self.file)
-            for annotation in annotations:
+            for annotation in of_image:
                 words = f"{name}, annotation {_shown(annotation.get('id'))}"
                 try:
                     category, box = self._category(annotation), _box(annotation.get("bbox"))
@@ -58,7 +57,7 @@ class Document:
 
     def _category(self, annotation: Mapping[str, Any]) -> int | str:
         identity = annotation.get("category_id")
-        if not _is_identity(identity):
+        if identity is None or not _is_identity(identity):
             raise ValueError(f"its category_id is {_shown(identity)}")
         return self.categories.get(identity, identity)
 
@@ -144,10 +143,15 @@ def _images(entries: Sequence[Any], rows: Rows) -> dict[Any, tuple[str, tuple[in
         elif not _is_identity(identity) or identity in images:
             rows.fault(f"the id of {name} is {_shown(identity)}, which is {'taken' if identity in images else 'none'}")
         else:
-            width, height = entry.get("width"), entry.get("height")
-            sized = isinstance(width, int) and isinstance(height, int) and width > 0 and height > 0
-            images[identity] = (name.replace("\\", "/"), (width, height) if sized else None)
+            images[identity] = (name.replace("\\", "/"), _size(entry))
     return images
+
+
+def _size(entry: Mapping[str, Any]) -> tuple[int, int] | None:
+    width, height = entry.get("width"), entry.get("height")
+    if not isinstance(width, int) or not isinstance(height, int) or not (0 < width < LARGEST and 0 < height < LARGEST):
+        return None
+    return width, height
 
 
 def _categories(entries: Sequence[Any], where: Location) -> dict[Any, str]:
@@ -164,9 +168,9 @@ def _categories(entries: Sequence[Any], where: Location) -> dict[Any, str]:
 
 def _box(values: Any) -> tuple[float, float, float, float]:
     """Return the corners of x, y, width, height; a `ValueError` says what is wrong."""
-    if not isinstance(values, list) or len(values) != 4 or not all(map(_is_finite, values)):
+    if not isinstance(values, list) or len(values) != 4:
         raise ValueError(f"its bbox is {_shown(values)}, not four numbers")
-    x, y, width, height = map(float, values)
+    x, y, width, height = map(coordinate, values)
     if width < 0 or height < 0:
         raise ValueError(f"its bbox is {_shown(values)}, of negative width or height")
     return x, y, x + width, y + height
@@ -174,13 +178,6 @@ def _box(values: Any) -> tuple[float, float, float, float]:
 
 def _is_identity(value: Any) -> bool:
     return isinstance(value, int | str) and not isinstance(value, bool)
-
-
-def _is_finite(value: Any) -> bool:
-    try:
-        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    except OverflowError:
-        return False
 
 
 def _shown(value: Any) -> str:

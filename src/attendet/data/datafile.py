@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from attendet.errors import DataError, Location, nearest_name
 from attendet.yaml_nodes import Node, parse, read_text
 
 MAX_BYTES = 512 * 1024
+MAX_CLASSES = 100_000
 SPLITS = ("train", "val", "test")
 FORMATS = ("yolo", "coco", "voc")
 
@@ -103,7 +105,11 @@ def _resolve(word: str, root: Path, file: Path) -> str:
     if path.parts[:1] == ("..",):
         # Exports of Roboflow write ../train/images for the train/images beside them.
         candidates.append(root / Path(*path.parts[1:]))
-    return str(next((candidate for candidate in candidates if candidate.exists()), candidates[0]))
+    found = next((candidate for candidate in candidates if candidate.exists()), None)
+    if found is None and glob.has_magic(word) and not path.is_absolute():
+        # The pattern is what was written; brackets in the folder's own name are none.
+        return f"{glob.escape(str(root))}/{word}"
+    return str(found or candidates[0])
 
 
 def _words(node: Node) -> list[tuple[str, Node]]:
@@ -131,11 +137,9 @@ def _format(node: Node | None) -> str | None:
 
 
 def _names(node: Node | None, count: Node | None, text: str) -> tuple[str, ...] | None:
-    number = None if count is None or count.value is None else count.value
-    if count is not None and number is not None and (not isinstance(number, int) or not 1 <= number <= 100_000):
-        raise count.error(f"nc is {number}", "it is the number of classes")
+    number = _count(count)
     if node is None or node.value is None:
-        return None if number is None else tuple(f"class{position}" for position in range(int(number)))
+        return None if number is None else tuple(f"class{position}" for position in range(number))
     match node.value:
         case list() as items:
             names = [_name(item, text) for item in items]
@@ -151,6 +155,14 @@ def _names(node: Node | None, count: Node | None, text: str) -> tuple[str, ...] 
     if count is not None and number is not None and number != len(names):
         raise count.error(f"nc is {number}, and there are {len(names)} names", "leave nc out")
     return tuple(names)
+
+
+def _count(node: Node | None) -> int | None:
+    if node is None or node.value is None:
+        return None
+    if not isinstance(node.value, int) or not 1 <= node.value <= MAX_CLASSES:
+        raise node.error(f"nc is {node.plain()!r}", f"it is the number of classes, from 1 to {MAX_CLASSES:,}")
+    return node.value
 
 
 def _name(node: Node, text: str) -> str:

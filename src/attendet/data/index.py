@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, closing, suppress
 from itertools import islice
 from pathlib import Path
 
@@ -14,6 +14,9 @@ from attendet.data.readers import READERS, Facts, Processes, Text
 
 CHUNK = 512
 """Files whose facts are in memory at once."""
+
+PATIENCE = 3.0
+"""Seconds to wait for another process that writes."""
 
 VERSION = 1
 """Of what is remembered; facts of another version are forgotten."""
@@ -69,8 +72,8 @@ class _Memory:
 
     def __init__(self, file: Path | None, reader: str) -> None:
         self._file, self._reader = file, reader
-        # Once more, because the first try removes what is no database.
-        self._database = self._open() or self._open()
+        self._database = self._open()
+        self._keeps = True
 
     def close(self) -> None:
         if self._database is not None:
@@ -86,8 +89,11 @@ class _Memory:
         question = f"SELECT path, size, changed, facts FROM facts WHERE reader = ? AND path IN ({marks})"  # noqa: S608
         try:
             rows = self._database.execute(question, (self._reader, *keys)).fetchall()
-        except sqlite3.Error as error:
-            self._give_up(error)
+        except sqlite3.OperationalError:
+            self.close()
+            return {}
+        except sqlite3.Error:
+            self._recover()
             return {}
         facts: dict[str, Facts] = {}
         for key, size, changed, text in rows:
@@ -104,40 +110,47 @@ class _Memory:
             for path, (good, text) in texts.items()
             if good and (stamp := stamps[path])
         ]
-        if self._database is None or not rows:
+        if self._database is None or not self._keeps or not rows:
             return
         try:
             with self._database:
                 self._database.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?, ?, ?, ?)", rows)
-        except sqlite3.Error as error:
-            self._give_up(error)
+        except sqlite3.OperationalError:
+            # Locked, full or read-only: what is there can still be recalled.
+            self._keeps = False
+        except sqlite3.Error:
+            self._recover()
 
     def _open(self) -> sqlite3.Connection | None:
         if self._file is None:
             return None
-        database = None
         try:
             self._file.parent.mkdir(parents=True, exist_ok=True)
-            database = sqlite3.connect(self._file, timeout=10)
-            # What a power cut loses is read again.
-            database.execute("PRAGMA synchronous = OFF")
-            _prepare(database)
-        except (OSError, sqlite3.Error) as error:
-            if database is not None:
-                database.close()
-            self._remove_nonsense(error)
+            return _connect(self._file)
+        except (OSError, sqlite3.OperationalError):
+            # Locked or not ours to write: done without.
             return None
-        return database
-
-    def _give_up(self, error: sqlite3.Error) -> None:
-        self.close()
-        self._remove_nonsense(error)
-
-    def _remove_nonsense(self, error: Exception) -> None:
-        # An operational error is a file that is locked, full or read-only, and another one's perhaps.
-        if self._file and isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError):
-            with suppress(OSError):
+        except sqlite3.Error:
+            # No database, or a broken one: from the beginning, once.
+            with suppress(OSError, sqlite3.Error):
                 self._file.unlink()
+                return _connect(self._file)
+            return None
+
+    def _recover(self) -> None:
+        """Go on with a new database, or without one."""
+        self.close()
+        self._database = self._open()
+
+
+def _connect(file: Path) -> sqlite3.Connection:
+    with ExitStack() as stack:
+        database = stack.enter_context(closing(sqlite3.connect(file, timeout=PATIENCE)))
+        # What a power cut loses is read again.
+        database.execute("PRAGMA synchronous = OFF")
+        _prepare(database)
+        stack.pop_all()
+    return database
 
 
 def _prepare(database: sqlite3.Connection) -> None:

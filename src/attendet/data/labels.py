@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +23,9 @@ MAX_PROBLEMS = 100
 
 ROUNDING = 0.5
 """Pixels by which a box may reach outside: what rounding to whole pixels makes."""
+
+LARGEST = 1e7
+"""Largest coordinate in pixels that can be meant."""
 
 SLIVER = 1.0
 """Longest short side of a sliver, in pixels."""
@@ -130,6 +134,23 @@ def read_bytes(path: str) -> bytes:
     return content
 
 
+def coordinate(value: object) -> float:
+    """Return a number of pixels; a `ValueError` says that it is none.
+
+    Example:
+        >>> coordinate("12.5"), coordinate(3)
+        (12.5, 3.0)
+    """
+    try:
+        number = float(value) if isinstance(value, int | float | str) else math.nan
+    except (ValueError, OverflowError):
+        number = math.nan
+    if not abs(number) <= LARGEST:
+        text = repr(value)
+        raise ValueError(f"{text if len(text) <= 60 else text[:57] + '...'} is no coordinate")
+    return number
+
+
 def to_json(labels: Labels) -> str:
     """Return labels as one line of text, for `from_json`."""
     problems = [[problem.kind.name, problem.where.line, problem.detail] for problem in labels.problems]
@@ -175,8 +196,10 @@ def make_record(
         stated, real = ("×".join(map(str, sides)) for sides in (labels.size, size))
         problems.append(Problem(Kind.WRONG_SIZE, Location(labels.file), f"{Path(image).name} is {real}, not {stated}"))
     classes = np.array([numbers.get(label, -1) for label in labels.classes], np.int64)
-    for position in np.flatnonzero(classes < 0).tolist():
-        problems.append(labels.problem(Kind.UNKNOWN_CLASS, position, f"{labels.classes[position]!r}"))
+    problems += [
+        labels.problem(Kind.UNKNOWN_CLASS, position, repr(labels.classes[position]))
+        for position in np.flatnonzero(classes < 0).tolist()
+    ]
     boxes = labels.boxes * np.array([*size, *size]) if labels.normalized else labels.boxes
     problems += _doubtful(labels, boxes, classes, size)
     known = classes >= 0

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import astuple, dataclass
+from itertools import pairwise
 from typing import Any, TypeAlias
 
 from attendet.data import images, labels, voc, yolo
@@ -119,7 +120,7 @@ class Processes:
 
 def _parts(paths: Sequence[str], count: int) -> list[Sequence[str]]:
     bounds = [len(paths) * part // count for part in range(count + 1)]
-    return [paths[start:end] for start, end in zip(bounds, bounds[1:], strict=False)]
+    return [paths[start:end] for start, end in pairwise(bounds)]
 
 
 def _line(process: subprocess.Popen[str]) -> str:
@@ -128,7 +129,7 @@ def _line(process: subprocess.Popen[str]) -> str:
 
 def _start(reader: str) -> subprocess.Popen[str]:
     # -P and PYTHONPATH: the modules that this process has, and not what lies in the current folder.
-    return subprocess.Popen(
+    return subprocess.Popen(  # noqa: S603 - this module, by this interpreter
         [sys.executable, "-P", "-m", "attendet.data.readers", reader],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         stdin=subprocess.PIPE,

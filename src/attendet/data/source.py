@@ -46,13 +46,8 @@ class Source:
             DataError: If there is no such split.
         """
         if split not in self.splits:
-            raise DataError(
-                f"there is no split {split}",
-                where=Location(str(self.file)),
-                remedy=f"there are {', '.join(self.splits)}"
-                if len(self.splits) > 1
-                else f"there is {[*self.splits][0]}",
-            )
+            there = f"there {'is' if len(self.splits) == 1 else 'are'} {', '.join(self.splits)}"
+            raise DataError(f"there is no split {split}", where=Location(str(self.file)), remedy=there)
         return self.splits[split]
 
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from xml.sax import SAXException, SAXParseException  # noqa: S406 - only their names; defusedxml parses
-from xml.sax.handler import ContentHandler  # noqa: S406
+from xml.sax import SAXException, SAXParseException
+from xml.sax.handler import ContentHandler
 
 from defusedxml.common import DefusedXmlException
 from defusedxml.sax import parseString
 
 from attendet.data.images import is_image
-from attendet.data.labels import Labels, Rows, read_bytes
+from attendet.data.labels import Labels, Rows, coordinate, read_bytes
 from attendet.data.yolo import lines_of
 from attendet.errors import DataError, Location
 
@@ -79,8 +78,10 @@ class _Annotation(ContentHandler):
         self._locator = locator
 
     def startElement(self, name: str, attrs: Any) -> None:  # noqa: ARG002, N802
+        if not self._path and name != "annotation":
+            raise DataError(f"it is no annotation but {name[:40]!r}", where=Location(self._rows.file))
         if len(self._path) == MAX_DEPTH:
-            raise SAXException("it is nested too deeply")
+            raise DataError("its elements are nested too deeply", where=Location(self._rows.file))
         self._path.append(name)
         path = tuple(self._path)
         self._values[path] = ""
@@ -98,33 +99,41 @@ class _Annotation(ContentHandler):
         self._path.pop()
 
     def labels(self) -> Labels:
-        sides = [self._number("annotation", "size", side) for side in ("width", "height")]
-        width, height = (int(side) if math.isfinite(side) and side > 0 else 0 for side in sides)
-        return self._rows.labels(size=(width, height) if width and height else None)
+        try:
+            width, height = (int(coordinate(self._value("annotation", "size", side))) for side in ("width", "height"))
+        except ValueError:
+            width = height = 0
+        # Some tools write 0 for a size that they do not know.
+        return self._rows.labels(size=(width, height) if width > 0 and height > 0 else None)
 
     def _take_object(self) -> None:
-        name = self._value(*_OBJECT, "name")
-        sides = [self._number(*_OBJECT, "bndbox", side) for side in _SIDES]
-        if not name:
-            self._rows.fault("the object has no name", self._line)
-        elif not name.isprintable():
-            self._rows.fault("the object's name has control characters", self._line)
-        elif not all(map(math.isfinite, sides)):
-            missing = _SIDES[[math.isfinite(side) for side in sides].index(False)]
-            self._rows.fault(f"{missing} of a {name} is missing or not a number", self._line)
-        elif sides[2] < sides[0] or sides[3] < sides[1]:
-            self._rows.fault(f"the right or lower side of a {name} lies before the left or upper one", self._line)
+        try:
+            name, box = _name(self._value(*_OBJECT, "name")), self._box()
+        except ValueError as error:
+            self._rows.fault(str(error), self._line)
         else:
-            self._rows.add(name, sides, line=self._line)
+            self._rows.add(name, box, line=self._line)
+
+    def _box(self) -> list[float]:
+        box = [self._side(side) for side in _SIDES]
+        if box[2] < box[0] or box[3] < box[1]:
+            raise ValueError("its right or lower side lies before its left or upper one")
+        return box
+
+    def _side(self, side: str) -> float:
+        try:
+            return coordinate(self._value(*_OBJECT, "bndbox", side))
+        except ValueError as error:
+            raise ValueError(f"{side}: {error}") from error
 
     def _value(self, *path: str) -> str:
         return self._values.get(path, "").strip()
 
-    def _number(self, *path: str) -> float:
-        try:
-            return float(self._value(*path))
-        except ValueError:
-            return math.nan
+
+def _name(text: str) -> str:
+    if not text or not text.isprintable():
+        raise ValueError("the object has no name that can be shown")
+    return text
 
 
 def root_of(entry: Path) -> Path | None:
@@ -146,8 +155,8 @@ def items_of(entry: Path, split: str, where: Location) -> Iterator[tuple[str, st
         DataError: If there is no such thing.
     """
     root = root_of(entry)
-    if entry.is_dir() and root == entry and splits_of(root):
-        lists = splits_of(root)
+    lists = splits_of(entry)
+    if lists:
         if split not in lists:
             raise DataError(f"ImageSets/Main has no {split}.txt", where=where, remedy=f"there are {', '.join(lists)}")
         entry = lists[split]
