@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from attendet.data.records import Kind, Problem, Records, Split
+from attendet.errors import Location
 
 EXAMPLES = 3
 TINY_SIDE = 8
@@ -96,6 +98,7 @@ class Report:
         names: The classes.
         image_size: The training size: pixels of an image's longer side.
         splits: By name.
+        total: All splits together.
         problems: By kind, errors first.
         remarks: What looks odd though no file is wrong, in words.
     """
@@ -103,6 +106,7 @@ class Report:
     names: tuple[str, ...]
     image_size: int
     splits: Mapping[str, SplitReport]
+    total: SplitReport
     problems: tuple[ProblemCount, ...]
     remarks: tuple[str, ...]
 
@@ -122,6 +126,7 @@ class Report:
             "names": list(self.names),
             "image_size": self.image_size,
             "splits": {name: asdict(split) for name, split in self.splits.items()},
+            "total": asdict(self.total),
             "problems": [
                 {
                     "kind": problem.kind.name.lower(),
@@ -146,7 +151,7 @@ def report(splits: Sequence[Split], image_size: int = 640) -> Report:
     """Return a data set in numbers.
 
     Args:
-        splits: Its splits as read, of the same classes.
+        splits: Its splits as read, at least one, of the same classes.
         image_size: The training size: images are scaled so that their longer side has so many pixels.
 
     Example:
@@ -157,10 +162,11 @@ def report(splits: Sequence[Split], image_size: int = 640) -> Report:
         >>> found.splits["train"].sizes.median_width, found.splits["train"].objects_by_class
         (10.0, (1,))
     """
-    names = splits[0].names if splits else ()
-    found = {split.name: _split_report(split, len(names), image_size) for split in splits}
-    problems = _problem_counts(splits)
-    return Report(names, image_size, found, problems, tuple(_remarks(names, found, image_size)))
+    names = splits[0].names
+    sides = [sides_at(split.records, image_size) for split in splits]
+    found = {split.name: _split_report(split, part) for split, part in zip(splits, sides, strict=True)}
+    total = _together([*found.values()], np.concatenate(sides))
+    return Report(names, image_size, found, total, _problem_counts(splits), tuple(_remarks(names, found, image_size)))
 
 
 def sides_at(records: Records, image_size: int) -> NDArray[np.float64]:
@@ -182,8 +188,8 @@ def _clipped_sides(records: Records) -> NDArray[np.float64]:
     return np.maximum(clipped[:, 2:] - clipped[:, :2], 0)
 
 
-def _split_report(split: Split, classes: int, image_size: int) -> SplitReport:
-    records = split.records
+def _split_report(split: Split, sides: NDArray[np.float64]) -> SplitReport:
+    records, classes = split.records, len(split.names)
     image_of = records.image_of_objects()
     # An image counts once for a class, however many objects of it there are.
     pairs = np.unique(np.stack([image_of, records.classes]), axis=1)
@@ -195,7 +201,20 @@ def _split_report(split: Split, classes: int, image_size: int) -> SplitReport:
         crowd=int(records.crowd.sum()),
         objects_by_class=tuple(np.bincount(records.classes, minlength=classes).tolist()),
         images_by_class=tuple(np.bincount(pairs[1], minlength=classes).tolist()),
-        sizes=_box_sizes(sides_at(records, image_size)),
+        sizes=_box_sizes(sides),
+    )
+
+
+def _together(splits: Sequence[SplitReport], sides: NDArray[np.float64]) -> SplitReport:
+    return SplitReport(
+        images=sum(split.images for split in splits),
+        skipped=sum(split.skipped for split in splits),
+        background=sum(split.background for split in splits),
+        objects=sum(split.objects for split in splits),
+        crowd=sum(split.crowd for split in splits),
+        objects_by_class=tuple(map(sum, zip(*(split.objects_by_class for split in splits), strict=True))),
+        images_by_class=tuple(map(sum, zip(*(split.images_by_class for split in splits), strict=True))),
+        sizes=_box_sizes(sides),
     )
 
 
@@ -214,11 +233,30 @@ def _box_sizes(sides: NDArray[np.float64]) -> BoxSizes:
     )
 
 
+def shared_images(splits: Sequence[Split]) -> dict[str, list[Problem]]:
+    """Return the images of each split that an earlier split has too, to the byte.
+
+    What is measured on them is memory, not skill.
+    """
+    first: dict[str, tuple[str, Path]] = {}
+    found: dict[str, list[Problem]] = {}
+    for split in splits:
+        problems = found[split.name] = []
+        for position, digest in enumerate(split.digests):
+            image = split.records.path(position)
+            owner, twin = first.setdefault(digest, (split.name, image))
+            if owner != split.name:
+                detail = f"in {owner} too" + ("" if twin == image else f", as {twin}")
+                problems.append(Problem(Kind.DUPLICATE_ACROSS_SPLITS, Location(str(image)), detail))
+    return found
+
+
 def _problem_counts(splits: Sequence[Split]) -> tuple[ProblemCount, ...]:
     counts: dict[Kind, Counter[str]] = {kind: Counter() for kind in Kind}
     examples: dict[Kind, list[Problem]] = {kind: [] for kind in Kind}
+    shared = shared_images(splits)
     for split in splits:
-        for problem in split.problems:
+        for problem in (*split.problems, *shared[split.name]):
             counts[problem.kind][split.name] += 1
             if len(examples[problem.kind]) < EXAMPLES:
                 examples[problem.kind].append(problem)

@@ -90,7 +90,10 @@ def _classes(axes: Axes, splits: Sequence[Split]) -> None:
     axes.set_yticks(
         np.arange(len(shown)), [_shown(names[label], f"class {label}") for label in shown], parse_math=False
     )
-    axes.invert_yaxis()
+    # Room as for three at least: the one bar of one class would fill the panel.
+    room = max(3, len(shown)) / 2
+    middle = (len(shown) - 1) / 2
+    axes.set_ylim(middle + room, middle - room)
     axes.set_xlim(0, max(1, counts.max()) * 1.12)
     axes.xaxis.set_major_formatter(FuncFormatter(_whole))
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
@@ -144,7 +147,7 @@ def _per_image(axes: Axes, splits: Sequence[Split]) -> None:
         if len(count):
             shares = np.histogram(count, edges)[0] / len(count) * 100
             label = f"{split.name}, median {np.median(count):g}"
-            axes.stairs(shares, edges, color=_colour(row), label=label, linewidth=1.8, fill=len(splits) == 1)
+            axes.stairs(shares, edges, color=_colour(row), label=label, linewidth=1.8, linestyle=_line(row))
     axes.set_title("Boxes per image")
     axes.set_xlabel("boxes in an image" + (f" (bars of {width})" if width > 1 else ""))
     axes.set_ylabel("% of the split's images")
@@ -169,7 +172,7 @@ def _centres(axes: Axes, splits: Sequence[Split]) -> None:
     axes.set_ylabel("from the top, share of its height")
     if len(x):
         # As fine as there are boxes for: few boxes in many cells would show noise.
-        bins = int(np.clip(np.sqrt(len(x) / 4), 8, 48))
+        bins = int(np.clip(np.sqrt(len(x) / 12), 6, 48))
         counts, _, _ = np.histogram2d(y, x, bins=bins, range=((0, 1), (0, 1)))
         shown = axes.imshow(counts, extent=(0, 1, 1, 0), cmap=COLOUR_MAP, interpolation="nearest", vmin=0)
         axes.figure.colorbar(shown, ax=axes, label="boxes", shrink=0.85)
@@ -178,6 +181,11 @@ def _centres(axes: Axes, splits: Sequence[Split]) -> None:
 
 def _colour(row: int) -> str:
     return COLOURS[row % len(COLOURS)]
+
+
+def _line(row: int) -> str:
+    # Two splits of the same images would hide one another.
+    return ("-", "--", ":")[row % 3]
 
 
 def _whole(value: float, _: int) -> str:

@@ -1,0 +1,237 @@
+"""`attendet data`: look into a data set, convert it, or fetch a public one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
+
+import typer
+from rich.markup import escape
+
+from attendet.cli.options import AsJson
+from attendet.cli.progress import progress_bar
+from attendet.cli.tables import console, table
+
+if TYPE_CHECKING:
+    from attendet.data.records import Problem, Split
+    from attendet.data.report import BoxSizes, Report, SplitReport
+    from attendet.data.source import Source
+
+MOST_CLASSES = 30
+
+app = typer.Typer(no_args_is_help=True, help="Look into a data set, convert it, or fetch a public one.")
+
+Format: TypeAlias = Literal["auto", "yolo", "coco", "voc"]
+Data: TypeAlias = Annotated[str, typer.Argument(help="A data.yaml, a COCO json, or a folder.", metavar="DATA")]
+FormatOption: TypeAlias = Annotated[
+    Format, typer.Option("--format", help="How labels are written; auto: as the data.yaml says, or by looking.")
+]
+Workers: TypeAlias = Annotated[
+    int | None, typer.Option(help="Processes that read; by default as many as processors.", min=1, max=64)
+]
+
+
+@app.command()
+def check(
+    data: Data,
+    imgsz: Annotated[int, typer.Option(help="Training size: box sizes are told at it.", min=32, max=8192)] = 640,
+    format: FormatOption = "auto",  # noqa: A002  # what the option is called
+    picture: Annotated[
+        Path | None, typer.Option(help="Where the picture goes; only one drawn by this command is replaced.")
+    ] = Path("data-check.png"),
+    no_picture: Annotated[bool, typer.Option("--no-picture", help="Draw none.")] = False,
+    workers: Workers = None,
+    as_json: AsJson = False,
+) -> None:
+    """Tell what is in a data set and what is wrong with it: a table, and a picture.
+
+    Exits with 1 where there are errors: training would skip something, or measure the wrong thing.
+    """
+    from attendet.data.report import report
+    from attendet.data.report_picture import draw, refuse_foreign
+    from attendet.data.source import open_source
+
+    drawn = None if no_picture else picture
+    if drawn:
+        # Before the long part.
+        refuse_foreign(drawn)
+    source = open_source(data, format)
+    splits = _read(source, workers)
+    found = report(splits, imgsz)
+    if drawn:
+        draw(splits, drawn, title=data, image_size=imgsz)
+    if as_json:
+        about = {"data": data, "format": source.format, "picture": str(drawn) if drawn else None}
+        typer.echo(json.dumps(about | found.to_dict(), indent=2, ensure_ascii=False))
+    else:
+        _print(found, source)
+        if drawn:
+            console().print(escape(f"drawn: {drawn}"), soft_wrap=True)
+    if found.errors:
+        raise typer.Exit(1)
+
+
+@app.command()
+def convert(
+    data: Data,
+    out: Annotated[Path, typer.Argument(help="The folder to make.")],
+    to: Annotated[Literal["yolo", "coco", "voc"], typer.Option(help="The format to write.")],
+    format: FormatOption = "auto",  # noqa: A002  # what the option is called
+    copy: Annotated[
+        bool | None, typer.Option("--copy/--link", help="Copy images, or link them; by default link where possible.")
+    ] = None,
+    crowd: Annotated[
+        Literal["refuse", "drop", "keep"],
+        typer.Option(help="Groups of objects, which only COCO can mark: leave them out, or keep them as objects."),
+    ] = "refuse",
+    workers: Workers = None,
+) -> None:
+    """Write a data set in another format: images, labels, and a data.yaml.
+
+    Exits with 1 where something could not be taken along.
+    """
+    from attendet.data.convert import convert as write
+    from attendet.data.source import open_source
+
+    source = open_source(data, format)
+    splits = _read(source, workers)
+    files = "auto" if copy is None else "copy" if copy else "link"
+    with progress_bar("writing") as progress:
+        done = write(splits, to, out, files=files, crowd=crowd, progress=progress)
+    how = "copied" if done.copied == done.images else f"{done.copied:,} of them copied" if done.copied else "linked"
+    told = f"{done.data_yaml}: {done.images:,} images ({how}), {done.objects:,} boxes, {_classes(source.names)}"
+    console().print(escape(told), soft_wrap=True)
+    lost = _lost(splits)
+    if done.cut:
+        lost.append(f"{done.cut:,} boxes reach further outside than YOLO can say, and were cut at the image's edge")
+    if done.left_out:
+        lost.append(f"{done.left_out:,} boxes were left out")
+    for line in lost:
+        console().print(escape(f"! {line}"), style="yellow", soft_wrap=True)
+    if lost:
+        raise typer.Exit(1)
+
+
+@app.command()
+def get(
+    name: Annotated[str | None, typer.Argument(help="bccd or pear640; without a name, all are listed.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The folder to make; by default of the set's name, here.")] = None,
+    url: Annotated[str | None, typer.Option(help="Another address of the same archive.")] = None,
+) -> None:
+    """Fetch a public data set, check every file of it, and write its data.yaml.
+
+    Called again after an interruption, it goes on from there.
+    """
+    from attendet.data.catalogue import find, public_sets
+    from attendet.data.catalogue import get as fetch
+
+    if name is None:
+        listed = table(None, [("name", False), ("what", False), ("licence", False), ("home", False)])
+        for known in public_sets().values():
+            listed.add_row(known.name, escape(known.about), escape(known.licence), known.home)
+        console().print(listed)
+        return
+    wanted = find(name)
+    with progress_bar(f"fetching {name}", of_bytes=True) as progress:
+        written = fetch(wanted, out or Path(name), url=url, progress=progress)
+    for line in (str(written), wanted.about, f"licence: {wanted.licence}", wanted.home):
+        console().print(escape(line), soft_wrap=True)
+
+
+def _read(source: Source, workers: int | None) -> list[Split]:
+    from attendet.data.source import read_split
+
+    splits = []
+    for name in source.splits:
+        with progress_bar(f"reading {name}") as progress:
+            splits.append(read_split(source, name, workers=workers, progress=progress))
+    return splits
+
+
+def _lost(splits: list[Split]) -> list[str]:
+    """Return what reading has lost already, in words."""
+    from attendet.data.records import Kind
+
+    losing = (Kind.UNREADABLE_IMAGE, Kind.MISSING_IMAGE, Kind.UNREADABLE_LABELS, Kind.MALFORMED, Kind.UNKNOWN_CLASS)
+    counts = {kind: sum(problem.kind is kind for split in splits for problem in split.problems) for kind in losing}
+    return [
+        f"{count:,} × {kind.value}: not taken along; attendet data check names them"
+        for kind, count in counts.items()
+        if count
+    ]
+
+
+def _print(found: Report, source: Source) -> None:
+    out = console()
+    title = f"{source.file}, {source.format}, {_classes(found.names)}, box sizes at {found.image_size} px"
+    columns = [("", False), *((name, True) for name in found.splits), ("all", True), ("the first of them", False)]
+    rows = table(escape(title), columns)
+    parts = [*found.splits.values(), found.total]
+    for label, told in _rows(found):
+        rows.add_row(escape(label), *(told(part) for part in parts))
+    rows.add_section()
+    for problem in found.problems:
+        counts = [problem.by_split.get(name, 0) for name in found.splits]
+        style = "red" if problem.kind.is_error else "yellow"
+        examples = "\n".join(_example(example, source) for example in problem.examples)
+        rows.add_row(problem.kind.value, *map(_count, (*counts, problem.count)), escape(examples), style=style)
+    out.print(rows)
+    for remark in found.remarks:
+        out.print(escape(f"! {remark}"), style="yellow", soft_wrap=True)
+    out.print(f"\n{found.errors:,} errors, {found.warnings:,} warnings", style="red" if found.errors else None)
+
+
+def _rows(found: Report) -> list[tuple[str, Callable[[SplitReport], str]]]:
+    """Return what the table's rows are called, and what they say of a split."""
+    total = found.total
+    rows: list[tuple[str, Callable[[SplitReport], str]]] = [("images", lambda split: _count(split.images))]
+    if total.skipped:
+        rows.append(("  left out", lambda split: _count(split.skipped)))
+    rows.append(("  without boxes", lambda split: _count(split.background)))
+    rows.append(("boxes", lambda split: _count(split.objects)))
+    order = sorted(range(len(found.names)), key=lambda label: -total.objects_by_class[label])
+    rows += [
+        (f"  {found.names[label]}", lambda split, label=label: _count(split.objects_by_class[label]))
+        for label in order[:MOST_CLASSES]
+    ]
+    if order[MOST_CLASSES:]:
+        rest = order[MOST_CLASSES:]
+        rows.append(
+            (f"  {len(rest)} more classes", lambda split: _count(sum(split.objects_by_class[label] for label in rest)))
+        )
+    if total.crowd:
+        rows.append(("  marked as crowd", lambda split: _count(split.crowd)))
+    rows.append(("median width × height", lambda split: _median(split.sizes)))
+    rows.append(("  a side under 8 px", lambda split: _share(split.sizes.tiny)))
+    rows.append(("  small, under 32² px", lambda split: _share(split.sizes.small)))
+    rows.append(("  medium", lambda split: _share(split.sizes.medium)))
+    rows.append(("  large, from 96² px", lambda split: _share(split.sizes.large)))
+    return rows
+
+
+def _classes(names: Sequence[str]) -> str:
+    return "1 class" if len(names) == 1 else f"{len(names)} classes"
+
+
+def _count(number: int) -> str:
+    return f"{number:,}" if number else "-"
+
+
+def _median(sizes: BoxSizes) -> str:
+    if sizes.median_width is None or sizes.median_height is None:
+        return "-"
+    return f"{sizes.median_width:.0f}×{sizes.median_height:.0f}"
+
+
+def _share(share: float | None) -> str:
+    if not share:
+        return "-"
+    return f"{share:.1%}" if share >= 0.001 else "<0.1%"
+
+
+def _example(problem: Problem, source: Source) -> str:
+    where = str(problem.where).removeprefix(f"{source.root}/")
+    detail = problem.detail.replace(f"{source.root}/", "")
+    return f"{where} ({detail})" if detail else where
