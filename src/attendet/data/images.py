@@ -23,8 +23,8 @@ MAX_PIXELS = 150_000_000
 SUFFIXES = frozenset({".bmp", ".dib", ".gif", ".jpe", ".jpeg", ".jpg", ".mpo", ".png", ".tif", ".tiff", ".webp"})
 """Endings, in lower case, by which images are found in a folder."""
 
-# Named, because Pillow has readers that run other programs (PostScript) for a file that only looks like an image.
-_FORMATS = ("BMP", "DIB", "GIF", "JPEG", "MPO", "PNG", "TIFF", "WEBP")
+# MPO is what JPEG opens several frames as. Named, because Pillow has readers that run other programs (PostScript) for a file that only looks like an image.
+_FORMATS = ("BMP", "DIB", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
 
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
