@@ -1,14 +1,36 @@
-"""Which detection found which object of an image."""
+"""Detections beside the truth, and which of them found which object."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from faster_coco_eval import mask
 from numpy.typing import NDArray
+from torch import Tensor
 
 UNMATCHED = -1
+
+
+@dataclass(frozen=True)
+class Truth:
+    """The objects of one image.
+
+    Attributes:
+        boxes: (n, 4) x1, y1, x2, y2 in pixels, in the same frame as the detections; COCO's sizes small, medium and
+            large are pixels of the original image.
+        classes: (n,) integers, from 0.
+        crowd: (n,) bool: groups of objects, which count neither as found nor as missed.
+
+    Example:
+        >>> Truth(torch.tensor([[10.0, 10.0, 50.0, 50.0]]), torch.tensor([0]), torch.tensor([False])).classes
+        tensor([0])
+    """
+
+    boxes: Tensor
+    classes: Tensor
+    crowd: Tensor
 
 
 @dataclass(frozen=True)
@@ -30,6 +52,25 @@ class Sample:
     true_boxes: NDArray[np.float64]
     true_classes: NDArray[np.int64]
     crowd: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, detections: Tensor, truth: Truth) -> Sample:
+        """Take tensors of any device and floating type.
+
+        Args:
+            detections: (k, 6) x1, y1, x2, y2 in pixels, confidence, class, in any order.
+            truth: The objects.
+        """
+        rows = detections.detach().to("cpu", torch.float64).numpy().reshape(-1, 6)
+        rows = rows[np.argsort(-rows[:, 4], kind="stable")]
+        return cls(
+            boxes=rows[:, :4],
+            confidences=rows[:, 4],
+            classes=rows[:, 5].astype(np.int64),
+            true_boxes=truth.boxes.detach().to("cpu", torch.float64).numpy().reshape(-1, 4),
+            true_classes=truth.classes.to("cpu", torch.int64).numpy(),
+            crowd=truth.crowd.to("cpu", torch.bool).numpy(),
+        )
 
     def overlaps(self) -> NDArray[np.float64]:
         """Return (k, n) the IoU of detections and objects; for crowds the share of the detection that lies inside."""

@@ -7,35 +7,14 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from attendet.engine.coco import LARGE, MEDIUM, SMALL, coco_precision
 from attendet.engine.confusion import confusion_matrix
 from attendet.engine.curves import CONFIDENCES, Ranking, best_confidence, rank
-from attendet.engine.matching import Sample
+from attendet.engine.matching import Sample, Truth
 from attendet.errors import OptionError
-
-
-@dataclass(frozen=True)
-class Truth:
-    """The objects of one image.
-
-    Attributes:
-        boxes: (n, 4) x1, y1, x2, y2 in pixels, in the same frame as the detections; COCO's sizes small, medium and
-            large are pixels of the original image.
-        classes: (n,) integers, from 0.
-        crowd: (n,) bool: groups of objects, which count neither as found nor as missed.
-
-    Example:
-        >>> Truth(torch.tensor([[10.0, 10.0, 50.0, 50.0]]), torch.tensor([0]), torch.tensor([False])).classes
-        tensor([0])
-    """
-
-    boxes: Tensor
-    classes: Tensor
-    crowd: Tensor
 
 
 @dataclass(frozen=True)
@@ -148,6 +127,7 @@ class Evaluation:
         names: The classes' names, by number.
 
     Example:
+        >>> import torch
         >>> evaluation = Evaluation(["pear"])
         >>> box = torch.tensor([[10.0, 10.0, 50.0, 50.0]])
         >>> detections = torch.tensor([[10.0, 10.0, 50.0, 46.0, 0.9, 0.0]])
@@ -221,16 +201,7 @@ class Evaluation:
         )
 
     def _sample(self, detections: Tensor, truth: Truth) -> Sample:
-        rows = detections.detach().to("cpu", torch.float64).numpy().reshape(-1, 6)
-        rows = rows[np.argsort(-rows[:, 4], kind="stable")]
-        sample = Sample(
-            boxes=rows[:, :4],
-            confidences=rows[:, 4],
-            classes=rows[:, 5].astype(np.int64),
-            true_boxes=truth.boxes.detach().to("cpu", torch.float64).numpy().reshape(-1, 4),
-            true_classes=truth.classes.to("cpu", torch.int64).numpy(),
-            crowd=truth.crowd.to("cpu", torch.bool).numpy(),
-        )
+        sample = Sample.of(detections, truth)
         for what, classes in (("a detection", sample.classes), ("an object", sample.true_classes)):
             unknown = classes[(classes < 0) | (classes >= len(self.names))]
             if len(unknown):

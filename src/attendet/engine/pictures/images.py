@@ -1,0 +1,156 @@
+"""Images with boxes: what the network is shown, and what it makes of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
+from matplotlib.patheffects import withStroke
+from numpy.typing import NDArray
+from torch import Tensor
+
+from attendet.engine.curves import IOU
+from attendet.engine.matching import UNMATCHED, Sample, Truth, match
+from attendet.engine.pictures.style import COLOURS, INK, colour_of, contrast_to, new_figure, save, shown
+from attendet.errors import OptionError
+
+MOST_IMAGES = 16
+MOST_PAIRS = 8
+# In inches.
+TILE, GAP, LEGEND = 3.2, 0.06, 0.35
+DASHES = (0, (2.5, 1.5))
+CONFIDENCE = 0.25
+
+
+def batch_mosaic(
+    images: Sequence[NDArray[np.uint8]], truths: Sequence[Truth], names: Sequence[str], path: Path
+) -> None:
+    """Draw up to 16 training images in a grid, with the boxes that the network is to find.
+
+    Args:
+        images: Each (height, width, 3) RGB.
+        truths: Their objects, in pixels of these images.
+        names: The classes' names, by number.
+        path: Where the picture goes.
+
+    Raises:
+        OptionError: If there is no image.
+        OutputError: If the picture cannot be written.
+    """
+    images, truths = images[:MOST_IMAGES], truths[:MOST_IMAGES]
+    columns = math.ceil(math.sqrt(len(images)))
+    figure, tiles = _grid(images, columns)
+    for axes, image, truth in zip(tiles, images, truths, strict=True):
+        _show(axes, image)
+        for box, number in zip(truth.boxes.tolist(), truth.classes.tolist(), strict=True):
+            _outline(axes, box, number, _label(names, number), certain=True)
+    _legend(figure, names, np.concatenate([truth.classes.numpy() for truth in truths]))
+    save(figure, path)
+
+
+def predictions_beside_truth(
+    images: Sequence[NDArray[np.uint8]],
+    detections: Sequence[Tensor],
+    truths: Sequence[Truth],
+    names: Sequence[str],
+    path: Path,
+) -> None:
+    """Draw up to 8 validation images twice: with their objects, and with what was detected, from confidence 0.25 on.
+
+    Dashed are objects that nothing found, and detections of nothing (at IoU 0.5, of the same class).
+
+    Args:
+        images: Each (height, width, 3) RGB.
+        detections: By image (k, 6): x1, y1, x2, y2 in pixels of these images, confidence in 0-1, class.
+        truths: Their objects.
+        names: The classes' names, by number.
+        path: Where the picture goes.
+
+    Raises:
+        OptionError: If there is no image.
+        OutputError: If the picture cannot be written.
+    """
+    images, detections, truths = images[:MOST_PAIRS], detections[:MOST_PAIRS], truths[:MOST_PAIRS]
+    figure, tiles = _grid([image for image in images for _ in range(2)], 2 if len(images) <= 3 else 4, title=0.2)
+    classes = []
+    for left, right, image, found, truth in zip(tiles[::2], tiles[1::2], images, detections, truths, strict=True):
+        _show(left, image, "truth")
+        _show(right, image, "detected")
+        sample = Sample.of(found[found[:, 4] >= CONFIDENCE], truth)
+        matched, in_crowd = match(sample, IOU)
+        for place, (box, number) in enumerate(
+            zip(sample.true_boxes.tolist(), sample.true_classes.tolist(), strict=True)
+        ):
+            is_found = place in matched or bool(sample.crowd[place])
+            _outline(left, box, number, _label(names, number), certain=is_found)
+        # The most confident come last, and so on top.
+        for place in reversed(range(len(sample.boxes))):
+            number = int(sample.classes[place])
+            label = f"{_label(names, number)} {sample.confidences[place]:.2f}".replace(" 0.", " .").strip()
+            is_right = bool(matched[place] != UNMATCHED or in_crowd[place])
+            _outline(right, sample.boxes[place].tolist(), number, label, certain=is_right)
+        classes += [sample.true_classes, sample.classes]
+    _legend(figure, names, np.concatenate(classes), dashed="dashed: missed, or nothing there")
+    save(figure, path)
+
+
+def _grid(images: Sequence[NDArray[np.uint8]], columns: int, title: float = 0.0) -> tuple[Figure, list[Axes]]:
+    """Return a figure with a tile for each image, room for a title of each row and for the legend."""
+    if not images:
+        raise OptionError("there is no image to draw", remedy="give at least one")
+    rows = math.ceil(len(images) / columns)
+    row = title + TILE * float(np.mean([image.shape[0] / image.shape[1] for image in images]))
+    width, height = TILE * columns + GAP * (columns + 1), (row + GAP) * rows + GAP + LEGEND
+    figure = new_figure(width, height, dots_per_inch=110)
+    figure.set_layout_engine("none")
+    tiles = []
+    for place in range(len(images)):
+        left = GAP + (place % columns) * (TILE + GAP)
+        bottom = height - LEGEND - (place // columns + 1) * (row + GAP)
+        tiles.append(figure.add_axes((left / width, bottom / height, TILE / width, (row - title) / height)))
+    return figure, tiles
+
+
+def _show(axes: Axes, image: NDArray[np.uint8], title: str = "") -> None:
+    axes.imshow(image)
+    axes.set_axis_off()
+    axes.set(xlim=(0, image.shape[1]), ylim=(image.shape[0], 0))
+    axes.set_title(title, fontsize=9, color=INK, pad=2)
+
+
+def _label(names: Sequence[str], number: int) -> str:
+    """Return the name to write at a box: none while the colour tells the class."""
+    return "" if len(names) <= len(COLOURS) else shown(names[number], longest=14)
+
+
+def _outline(axes: Axes, box: Sequence[float], number: int, label: str, *, certain: bool) -> None:
+    x1, y1, x2, y2 = box
+    colour = colour_of(number)
+    patch = Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, edgecolor=colour, linewidth=1.4)
+    patch.set_linestyle("-" if certain else DASHES)
+    patch.set_path_effects([withStroke(linewidth=2.6, foreground=contrast_to(colour), alpha=0.7)])
+    axes.add_patch(patch)
+    if label:
+        # Above the box, or in it where there is no room.
+        edge = "bottom" if y1 > 0.05 * axes.get_ylim()[0] else "top"
+        place = min(max(x1, 0), axes.get_xlim()[1]), max(y1, 0)
+        text = axes.text(*place, label, fontsize=6, color=contrast_to(colour), va=edge, clip_on=True)
+        text.set_bbox({"facecolor": colour, "edgecolor": "none", "pad": 0.6})
+
+
+def _legend(figure: Figure, names: Sequence[str], classes: Iterable[int], dashed: str = "") -> None:
+    """Name the colours, where each stands for one class, and say what dashed lines are."""
+    present = sorted(set(classes)) if len(names) <= len(COLOURS) else []
+    handles = [Line2D([], [], color=colour_of(number), linewidth=3) for number in present]
+    labels = [shown(names[number]) for number in present]
+    if dashed:
+        handles.append(Line2D([], [], color=INK, linewidth=1.4, linestyle=DASHES))
+        labels.append(dashed)
+    if handles:
+        figure.legend(handles, labels, loc="upper center", ncols=len(handles), fontsize=10, frameon=False)
