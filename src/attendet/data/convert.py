@@ -220,11 +220,11 @@ def _sayable(splits: Sequence[Split], to: str, crowd: Crowd) -> tuple[Sequence[S
     if to == "coco" or (to == "voc" and not crowds):
         return splits, 0, 0
     if crowd not in get_args(Crowd):
-        raise unknown_name("way with crowds", crowd, get_args(Crowd))
+        raise unknown_name("way of treating crowds", crowd, get_args(Crowd))
     if crowds and crowd == "refuse":
         raise OptionError(
-            f"{crowds} boxes are marked as crowd, a group of objects, which {to} cannot say",
-            remedy="choose --crowd drop to leave them out, or --crowd keep to make them ordinary objects",
+            f"{'1 box is' if crowds == 1 else f'{crowds:,} boxes are'} marked as crowd, which {to} cannot say",
+            remedy="choose drop to leave crowds out, or keep to make them ordinary objects",
         )
     said = [_said(split, to, crowd) for split in splits]
     return [split for split, _, _ in said], sum(cut for _, cut, _ in said), sum(left_out for _, _, left_out in said)
