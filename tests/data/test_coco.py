@@ -1,0 +1,218 @@
+"""COCO's json: ids of every kind, what belongs nowhere, and what no json may do."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from attendet.data import coco
+from attendet.data.coco import read_document
+from attendet.data.source import open_source, read_split
+from attendet.errors import DataError
+from tests.data.conftest import write_image
+
+
+def annotation(identity: Any, image: Any, category: Any, bbox: Any, **more: Any) -> dict[str, Any]:
+    return {"id": identity, "image_id": image, "category_id": category, "bbox": bbox, **more}
+
+
+def written(tmp_path: Path, content: dict[str, Any], name: str = "annotations.json") -> Path:
+    file = tmp_path / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(content))
+    return file
+
+
+def pictures(tmp_path: Path) -> dict[str, Any]:
+    for seed, name in enumerate(["a.png", "sub/b.png", "c.png"]):
+        write_image(tmp_path / "images" / name, seed=seed)
+    return {
+        "images": [
+            {"id": 10, "file_name": "a.png", "width": 64, "height": 48},
+            {"id": 0, "file_name": "sub\\b.png"},
+            {"id": "x", "file_name": "c.png", "width": 48, "height": 64},
+        ],
+        "categories": [{"id": 90, "name": "dog"}, {"id": 0, "name": "cat"}, {"id": 7, "name": "dog"}],
+        "annotations": [
+            annotation(1, 10, 90, [1, 2, 3.5, 4], segmentation={"counts": "xx", "size": [48, 64]}, iscrowd=1),
+            annotation(2, 0, 0, [0, 0, 64, 48], segmentation=[[0, 0, 64, 0, 64, 48]]),
+            annotation(3, 10, 7, [5, 6, 7, 8]),
+        ],
+    }
+
+
+def test_ids_from_0_with_gaps_words_crowds_and_backgrounds(tmp_path: Path) -> None:
+    source = open_source(written(tmp_path, pictures(tmp_path)))
+    assert (source.format, source.names) == ("coco", ("cat", "dog"))
+    split = read_split(source, "train")
+    assert [record.image.name for record in split.records] == ["a.png", "b.png", "c.png"]
+    assert split.records.boxes.tolist() == [[1, 2, 4.5, 6], [5, 6, 12, 14], [0, 0, 64, 48]]
+    assert split.records.classes.tolist() == [1, 1, 0]
+    assert split.records.crowd.tolist() == [True, False, False]
+    assert len(split.records[2].boxes) == 0
+    assert [problem.kind.name for problem in split.problems] == ["WRONG_SIZE"]
+    assert "c.png is 64×48, not 48×64" in split.problems[0].detail
+
+
+def test_names_of_a_data_file_decide_the_numbers(tmp_path: Path) -> None:
+    written(tmp_path, pictures(tmp_path))
+    file = tmp_path / "data.yaml"
+    file.write_text("train: annotations.json\nnames: [bird, dog]\nimages: images\n")
+    split = read_split(open_source(file), "train")
+    assert split.records.classes.tolist() == [1, 1]
+    assert [(problem.kind.name, problem.detail) for problem in split.problems if problem.kind.name != "WRONG_SIZE"] == [
+        ("UNKNOWN_CLASS", "sub/b.png, annotation 2: 'cat'")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("entry", "kind", "detail"),
+    [
+        (annotation(5, 99, 0, [0, 0, 9, 9]), "MALFORMED", "annotation 5 is of image 99, which is not there"),
+        (annotation(5, [1], 0, [0, 0, 9, 9]), "MALFORMED", "annotation number 4 names no image"),
+        ("words", "MALFORMED", "annotation number 4 names no image"),
+        (annotation(5, 10, 55, [0, 0, 9, 9]), "UNKNOWN_CLASS", "a.png, annotation 5: 55"),
+        (annotation(5, 10, None, [0, 0, 9, 9]), "MALFORMED", "its category_id is None"),
+        (annotation(5, 10, 0, [0, 0, 9]), "MALFORMED", "its bbox is [0, 0, 9], not four numbers"),
+        (annotation(5, 10, 0, None), "MALFORMED", "its bbox is None"),
+        (annotation(5, 10, 0, [0, 0, float("nan"), 9]), "MALFORMED", "nan is no coordinate"),
+        (annotation(5, 10, 0, [0, 0, 10**400, 9]), "MALFORMED", "is no coordinate"),
+        (annotation(5, 10, 0, [9, 9, -5, 5]), "MALFORMED", "negative width or height"),
+        (annotation(5, 10, 0, [60, 0, 9, 9]), "OUTSIDE", "a.png, annotation 5: by 5 px"),
+        (annotation(5, 10, 0, [9, 9, 0, 0]), "ZERO_AREA", "a.png, annotation 5: 0×0 px"),
+        (annotation(5, 10, 7, [5, 6, 7, 8]), "DUPLICATE_BOX", "a.png, annotation 5"),
+    ],
+)
+def test_annotations_without_a_meaning_are_problems(entry: Any, kind: str, detail: str, tmp_path: Path) -> None:
+    content = pictures(tmp_path)
+    content["annotations"].append(entry)
+    problems = read_split(open_source(written(tmp_path, content)), "train").problems
+    (problem,) = [problem for problem in problems if problem.kind.name != "WRONG_SIZE"]
+    assert (problem.kind.name, problem.where.file) == (kind, str(tmp_path / "annotations.json"))
+    assert detail in problem.detail
+
+
+def test_images_that_cannot_be_are_problems(tmp_path: Path) -> None:
+    content = pictures(tmp_path)
+    content["images"] += [{"id": 10, "file_name": "c.png"}, {"id": 3}, {"id": 4, "file_name": "\x1b[31m"}, 5]
+    content["images"].append({"id": 6, "file_name": "absent.png"})
+    split = read_split(open_source(written(tmp_path, content)), "train")
+    told = [f"{problem.kind.name} {problem.detail}" for problem in split.problems]
+    assert told == [
+        "MALFORMED the id of c.png is 10, which is taken",
+        "MALFORMED image number 5 has no file_name that can be one",
+        "MALFORMED image number 6 has no file_name that can be one",
+        "MALFORMED image number 7 has no file_name that can be one",
+        "WRONG_SIZE c.png is 64×48, not 48×64",
+        "MISSING_IMAGE ",
+    ]
+    assert split.skipped == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "annotations.json:1:1: it is not JSON"),
+        ('{"images": [],\n "annotations": [}', "annotations.json:2:18: it is not JSON"),
+        ("[" * 100_000, "it is not JSON that can be read"),
+        ('{"images": [' + "9" * 5000 + "]}", "it is not JSON that can be read"),
+        ("[]", "it is no COCO file"),
+        ('{"images": {}}', "it is no COCO file"),
+        ('{"images": [], "annotations": {"a": 1}}', "annotations is no list"),
+        ('{"images": [], "categories": [{"id": 1}]}', "category number 1 has no id or no name"),
+        ('{"images": [], "categories": [{"id": 1, "name": "a"}, {"id": 1, "name": "b"}]}', "two categories have the id 1"),
+        ('{"images": [], "categories": []}', "the classes have no names"),
+        ('{"images": [], "categories": [{"id": 1, "name": "\\u001b[2J"}]}', "no id or no name"),
+    ],
+)
+def test_other_files_are_refused(text: str, message: str, tmp_path: Path) -> None:
+    file = tmp_path / "annotations.json"
+    file.write_text(text)
+    with pytest.raises(DataError) as caught:
+        open_source(file)
+    assert message in str(caught.value)
+
+
+def test_a_file_beyond_bounds_is_refused_unread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(coco, "MAX_BYTES", 100)
+    with pytest.raises(DataError, match="more than 100 bytes"):
+        open_source(written(tmp_path, pictures(tmp_path)))
+
+
+@pytest.mark.parametrize(
+    ("json_name", "folder"),
+    [
+        ("annotations/instances_train2017.json", "images/train2017"),
+        ("annotations/instances_train2017.json", "train2017"),
+        ("annotations/train.json", "images"),
+        ("train/_annotations.coco.json", "train"),
+        ("labels.json", "."),
+    ],
+)
+def test_images_are_found_by_looking(json_name: str, folder: str, tmp_path: Path) -> None:
+    write_image(tmp_path / folder / "a.png")
+    content = {"images": [{"id": 1, "file_name": "a.png"}], "categories": [{"id": 1, "name": "cat"}]}
+    written(tmp_path, content, json_name)
+    for data in (tmp_path, tmp_path / json_name):
+        (record,) = read_split(open_source(data), "train").records
+        assert record.image.resolve() == (tmp_path / folder / "a.png").resolve()
+
+
+def test_images_that_are_nowhere_are_told_with_the_remedy(tmp_path: Path) -> None:
+    content = {"images": [{"id": 1, "file_name": "a.png"}], "categories": [{"id": 1, "name": "cat"}]}
+    with pytest.raises(DataError, match=r"a\.png is neither beside it.*`images: folder`"):
+        read_split(open_source(written(tmp_path, content)), "train")
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=6,
+)
+IDS = st.sampled_from([0, 1, "1", 1.0, True, None, [], 10**30])
+CONTENTS = st.fixed_dictionaries(
+    {},
+    optional={
+        "images": VALUES
+        | st.lists(st.fixed_dictionaries({}, optional={"id": IDS, "file_name": VALUES, "width": VALUES, "height": VALUES})),
+        "categories": VALUES | st.lists(st.fixed_dictionaries({}, optional={"id": IDS, "name": VALUES})),
+        "annotations": VALUES
+        | st.lists(
+            st.fixed_dictionaries(
+                {},
+                optional={
+                    "id": VALUES,
+                    "image_id": IDS,
+                    "category_id": IDS,
+                    "bbox": VALUES | st.lists(st.floats() | st.integers(), min_size=4, max_size=4),
+                    "iscrowd": VALUES,
+                },
+            )
+        ),
+    },
+)
+
+
+@given(CONTENTS)
+def test_any_content_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, content: dict[str, Any]) -> None:
+    file = tmp_path_factory.getbasetemp() / "any.json"
+    file.write_text(json.dumps(content))
+    try:
+        document = read_document(file)
+    except DataError:
+        return
+    labels = list(document.labels())
+    assert len(labels) == len(document.images)
+    assert all(np.isfinite(each.boxes).all() for each in labels)
+
+
+@given(st.binary(max_size=60))
+def test_any_bytes_are_read_or_refused(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
+    file = tmp_path_factory.getbasetemp() / "bytes.json"
+    file.write_bytes(content)
+    with pytest.raises(DataError):
+        read_document(file)

@@ -1,0 +1,158 @@
+"""Pascal VOC's xml: what is taken, what is told, and what no xml may do."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from attendet.data.source import open_source, read_split
+from attendet.data.voc import parse_labels
+from attendet.errors import DataError
+from tests.data.conftest import write_image
+
+BOX = "<bndbox><xmin>{}</xmin><ymin>{}</ymin><xmax>{}</xmax><ymax>{}</ymax></bndbox>"
+
+
+def thing(name: str, *box: object, more: str = "") -> str:
+    return f"<object><name>{name}</name>{more}{BOX.format(*box)}</object>"
+
+
+def annotation(*objects: str, size: tuple[int, int] | None = None) -> str:
+    stated = f"<size><width>{size[0]}</width><height>{size[1]}</height></size>" if size else ""
+    return "\n".join(["<annotation><filename>other.jpg</filename>", stated, *objects, "</annotation>"])
+
+
+def voc_folder(root: Path, annotations: dict[str, str | None], **lists: str) -> Path:
+    (root / "Annotations").mkdir(parents=True)
+    (root / "ImageSets/Main").mkdir(parents=True)
+    for seed, (stem, text) in enumerate(annotations.items()):
+        write_image(root / "JPEGImages" / f"{stem}.png", seed=seed)
+        if text is not None:
+            (root / "Annotations" / f"{stem}.xml").write_text(text)
+    for split, lines in lists.items():
+        (root / "ImageSets/Main" / f"{split}.txt").write_text(lines)
+    return root
+
+
+def test_coordinates_stand_as_they_are_and_difficult_objects_count() -> None:
+    more = "<difficult>1</difficult><part><name>head</name>" + BOX.format(0, 0, 1, 1) + "</part>"
+    text = annotation(thing("cat", 1, 2, 64, 48), thing("dog", "3.5", " 4 ", 5, 6, more=more), size=(64, 48))
+    labels = parse_labels(text.encode(), "a.xml")
+    assert labels.classes == ("cat", "dog")
+    assert labels.boxes.tolist() == [[1, 2, 64, 48], [3.5, 4, 5, 6]]
+    assert labels.lines == (3, 4)
+    assert labels.size == (64, 48)
+    assert labels.problems == ()
+
+
+@pytest.mark.parametrize(
+    ("entry", "detail"),
+    [
+        (f"<object>{BOX.format(1, 2, 3, 4)}</object>", "no name"),
+        (thing("  ", 1, 2, 3, 4), "no name"),
+        (thing("a\x7fb", 1, 2, 3, 4), "no name that can be shown"),
+        ("<object><name>cat</name></object>", "xmin: '' is no coordinate"),
+        (thing("cat", 1, "b", 3, 4), "ymin: 'b' is no coordinate"),
+        (thing("cat", 1, 2, "nan", 4), "xmax: 'nan' is no coordinate"),
+        (thing("cat", 1, 2, 3, "1e99"), "ymax: '1e99' is no coordinate"),
+        (thing("cat", 30, 2, 3, 4), "lies before"),
+    ],
+)
+def test_objects_without_a_meaning_are_problems_with_their_line(entry: str, detail: str) -> None:
+    labels = parse_labels(annotation(thing("dog", 0, 0, 9, 9), entry, thing("cat", 0, 0, 9, 9)).encode(), "a.xml")
+    assert labels.classes == ("dog", "cat")
+    (problem,) = labels.problems
+    assert str(problem.where) == "a.xml:4"
+    assert detail in problem.detail
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "a.xml:1:1: it is not XML"),
+        (b"<annotation>\n<object></annotation>", r"a.xml:2:\d+: it is not XML"),
+        (b"<svg></svg>", "it is no annotation but 'svg'"),
+        (b"<annotation>" + b"<a>" * 1_000_000, "nested too deeply"),
+        (b'<?xml version="1.0" encoding="klingon"?><annotation/>', "it is not XML"),
+        (
+            b'<!DOCTYPE a [<!ENTITY x "xxxx"><!ENTITY y "&x;&x;">]><annotation>&y;</annotation>',
+            "it defines entities, which are refused",
+        ),
+        (b'<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]><annotation>&x;</annotation>', "entities"),
+    ],
+)
+def test_other_files_are_refused(content: bytes, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        parse_labels(content, "a.xml")
+
+
+@given(
+    st.binary(max_size=100)
+    | st.lists(
+        st.sampled_from(
+            ["<annotation>", "</annotation>", "<object>", "</object>", "<name>", "</name>", "cat", "<bndbox>", "</bndbox>"]
+            + ["<xmin>", "</xmin>", "1", "<size>", "</size>", "<width>", "inf", "</width>", "&amp;", "&x;", "<!--", "-->"]
+        ),
+        max_size=30,
+    ).map(lambda parts: "".join(parts).encode())
+)
+def test_any_bytes_are_read_or_refused(content: bytes) -> None:
+    try:
+        labels = parse_labels(content, "a.xml")
+    except DataError:
+        return
+    assert np.isfinite(labels.boxes).all()
+
+
+def test_a_folder_with_lists(tmp_path: Path) -> None:
+    root = voc_folder(
+        tmp_path / "voc",
+        {
+            "a": annotation(thing("dog", 1, 2, 30, 40), size=(64, 48)),
+            "b": annotation(thing("cat", 0, 0, 64, 48), thing("cat", 0, 0, 70, 48), size=(640, 480)),
+            "c": annotation(size=(0, 0)),
+            "d": None,
+            "e": "<annotation>",
+        },
+        train="a\nb  1\nc -1\n\nd\ne\n",
+        val="a.png\nabsent\n",
+        trainval="a\n",
+    )
+    source = open_source(root)
+    assert (source.format, source.names, list(source.splits)) == ("voc", ("cat", "dog"), ["train", "val"])
+    split = read_split(source, "train")
+    assert [record.image.stem for record in split.records] == ["a", "b", "c"]
+    assert split.records.classes.tolist() == [1, 0, 0]
+    assert split.skipped == 2
+    told = [(Path(problem.where.file).name, problem.kind.name, problem.detail) for problem in split.problems]
+    assert told[:3] == [
+        ("b.xml", "WRONG_SIZE", "b.png is 64×48, not 640×480"),
+        ("b.xml", "OUTSIDE", "by 6 px"),
+        ("d.xml", "UNREADABLE_LABELS", "there is no such label file"),
+    ]
+    assert told[3][:2] == ("e.xml", "UNREADABLE_LABELS")
+    val = read_split(source, "val")
+    assert (len(val.records), val.skipped, val.problems[-1].kind.name) == (1, 1, "MISSING_IMAGE")
+
+
+def test_a_data_file_names_root_lists_or_a_folder_of_both(tmp_path: Path) -> None:
+    root = voc_folder(tmp_path / "voc", {"a": annotation(thing("dog", 1, 2, 30, 40))}, train="a", test="a")
+    file = tmp_path / "data.yaml"
+    for text in ("train: voc", "train: voc/ImageSets/Main/train.txt", "path: voc\ntrain: .\n"):
+        file.write_text(text)
+        source = open_source(file)
+        assert (source.format, source.names) == ("voc", ("dog",))
+        assert len(read_split(source, "train").records) == 1
+    file.write_text("train: voc\nval: voc\nnames: [cat]\n")
+    assert read_split(open_source(file), "train").problems[0].detail == "'dog'"
+    with pytest.raises(DataError, match=r"ImageSets/Main has no val\.txt; there are train, test"):
+        read_split(open_source(file), "val")
+    both = tmp_path / "both"
+    write_image(both / "x.jpg")
+    (both / "x.xml").write_text(annotation(thing("cat", 0, 0, 9, 9)))
+    file.write_text("train: both\n")
+    source = open_source(file)
+    assert (source.format, source.names, len(read_split(source, "train").records)) == ("voc", ("cat",), 1)
+    assert root.is_dir()

@@ -1,0 +1,185 @@
+"""YOLO's text: what its rows mean, and what no text may do."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from attendet.data.labels import MAX_BYTES, MAX_PROBLEMS, from_json, to_json
+from attendet.data.records import Kind
+from attendet.data.source import open_source, read_split
+from attendet.data.yolo import images_of, label_path, parse_labels, read_labels
+from attendet.errors import DataError, Location
+from tests.data.conftest import write_image
+
+HERE = Location("data.yaml")
+
+
+def test_boxes_and_polygons() -> None:
+    labels = parse_labels("0 0.5 0.5 0.2 0.4\n\n 3.0\t0.1 0.2 0.3 0.1 0.25 0.6 \r\n1 0 0 1 0 1 1 0 1", "a.txt")
+    assert labels.classes == (0, 3, 1)
+    assert labels.lines == (1, 3, 4)
+    np.testing.assert_allclose(labels.boxes, [[0.4, 0.3, 0.6, 0.7], [0.1, 0.1, 0.3, 0.6], [0, 0, 1, 1]])
+    assert labels.problems == ()
+    assert labels.normalized
+
+
+@pytest.mark.parametrize(
+    ("row", "detail"),
+    [
+        ("0 0.5 0.5 0.2", "4 numbers"),
+        ("0 0.5 0.5 0.2 0.2 0.9", "6 numbers"),
+        ("0 0.1 0.1 0.2 0.2 0.3 0.3 0.4", "8 numbers"),
+        ("0", "1 numbers"),
+        ("cat 0.5 0.5 0.2 0.2", "'cat' is not a number"),
+        ("0 nan 0.5 0.2 0.2", "'nan' is not a number"),
+        ("0 0.5 inf 0.2 0.2", "'inf' is not a number"),
+        ("-1 0.5 0.5 0.2 0.2", "the class is -1"),
+        ("0.5 0.5 0.5 0.2 0.2", "the class is 0.5"),
+        ("1e300 0.5 0.5 0.2 0.2", "the class is 1e300"),
+        ("0 0.5 0.5 -0.2 0.2", "-0.2 is no share"),
+        ("0 0.5 0.5 -0.001 0.2", "width or height is negative"),
+        ("0 320 240 64 48", "320 is no share"),
+        ("0,0.5,0.5,0.2,0.2", "'0,0.5,0.5,0.2,0.2' is not a number"),
+    ],
+)
+def test_rows_without_a_meaning_are_problems_with_their_line(row: str, detail: str) -> None:
+    labels = parse_labels(f"1 0.5 0.5 0.5 0.5\n{row}\n0 0.1 0.1 0.1 0.1\n", "a.txt")
+    assert labels.classes == (1, 0)
+    (problem,) = labels.problems
+    assert problem.kind is Kind.MALFORMED
+    assert str(problem.where) == "a.txt:2"
+    assert detail in problem.detail
+
+
+def test_a_file_of_nonsense_is_told_in_a_hundred_lines() -> None:
+    labels = parse_labels("x\n" * 5000, "a.txt")
+    assert len(labels.problems) == MAX_PROBLEMS + 1
+    assert labels.problems[-1].detail == "and 4,900 more"
+
+
+@given(st.text(st.characters(codec="utf-8"), max_size=200) | st.from_regex(r"([0-9.e+\-naif ]{1,30}\n){1,5}"))
+def test_any_text_gives_finite_boxes_and_problems(text: str) -> None:
+    labels = parse_labels(text, "a.txt")
+    assert np.isfinite(labels.boxes).all()
+    assert len(labels.boxes) == len(labels.classes) == len(labels.lines) == len(labels.crowd)
+    again = from_json("a.txt", to_json(labels))
+    np.testing.assert_array_equal(again.boxes, labels.boxes)
+    assert (again.classes, again.lines, again.problems) == (labels.classes, labels.lines, labels.problems)
+
+
+def test_missing_empty_and_unreadable_files(tmp_path: Path) -> None:
+    missing = read_labels(str(tmp_path / "a.txt"))
+    assert [problem.kind for problem in missing.problems] == [Kind.MISSING_LABELS]
+    (tmp_path / "b.txt").write_bytes(b"")
+    assert read_labels(str(tmp_path / "b.txt")).problems == ()
+    (tmp_path / "c.txt").write_bytes(b"\xff\xfe0\x00")
+    with pytest.raises(DataError, match=r"c\.txt: it is not UTF-8"):
+        read_labels(str(tmp_path / "c.txt"))
+    (tmp_path / "d.txt").mkdir()
+    with pytest.raises(DataError, match="no such label file"):
+        read_labels(str(tmp_path / "d.txt"))
+    with (tmp_path / "e.txt").open("wb") as file:
+        file.truncate(MAX_BYTES + 1)
+    with pytest.raises(DataError, match="more than 16,777,216 bytes"):
+        read_labels(str(tmp_path / "e.txt"))
+    (tmp_path / "f.txt").write_bytes("\ufeff0 0.5 0.5 1 1".encode())
+    assert read_labels(str(tmp_path / "f.txt")).classes == (0,)
+
+
+@pytest.mark.parametrize(
+    ("image", "labels"),
+    [
+        ("/d/images/a.jpg", "/d/labels/a.txt"),
+        ("/images/d/images/train/x/a.b.png", "/images/d/labels/train/x/a.b.txt"),
+        ("/d/train/images/a.jpg", "/d/train/labels/a.txt"),
+        ("/d/train/a.jpg", "/d/train/a.txt"),
+        ("/d/images.jpg", "/d/images.txt"),
+        ("/d/my_images/a.jpg", "/d/my_images/a.txt"),
+        ("/d.x/images/a", "/d.x/labels/a.txt"),
+    ],
+)
+def test_labels_are_beside_images(image: str, labels: str) -> None:
+    assert label_path(image) == labels
+
+
+def test_folders_globs_lists_and_links_that_lead_round(tmp_path: Path) -> None:
+    for seed, name in enumerate(["b.png", "a.JPG", "sub/c.bmp", ".hidden.png", "sub/notes.txt", "[x]/d.png"]):
+        write_image(tmp_path / "images" / name, (8, 8), seed) if not name.endswith("txt") else (
+            tmp_path / "images" / name
+        ).write_text("no image")
+    (tmp_path / "images/sub/up").symlink_to(tmp_path / "images")
+    folder = str(tmp_path / "images")
+    names = [os.path.relpath(image, folder) for image in images_of(folder, str(tmp_path), HERE)]
+    assert names == ["a.JPG", "b.png", "[x]/d.png", "sub/c.bmp"]
+    assert [Path(image).name for image in images_of(f"{folder}/*.png", str(tmp_path), HERE)] == ["b.png"]
+    assert [Path(image).name for image in images_of(f"{folder}/su*", str(tmp_path), HERE)][0] == "c.bmp"
+    with pytest.raises(DataError, match=r"data\.yaml: there is no .*absent"):
+        images_of(str(tmp_path / "absent"), str(tmp_path), HERE)
+
+
+def test_lists_name_images_from_three_places(tmp_path: Path) -> None:
+    root, lists = tmp_path / "set", tmp_path / "lists"
+    for seed, file in enumerate([root / "images/a.png", lists / "images/b.png", root / "images/both.png"]):
+        write_image(file, seed=seed)
+    write_image(lists / "images/both.png")
+    lines = [f"{root}/images/a.png", "images/a.png", "./images/b.png", "images/b.png", "./images/both.png"]
+    lines += ["images/both.png", "images\\a.png", "./images/a.png", "images/absent.png", ""]
+    (lists / "train.txt").write_text("\r\n".join(lines))
+    found = [Path(image).relative_to(tmp_path).as_posix() for image in images_of(str(lists / "train.txt"), str(root), HERE)]
+    assert found == [
+        "set/images/a.png",
+        "set/images/a.png",
+        "lists/images/b.png",
+        "lists/images/b.png",
+        "lists/images/both.png",
+        "set/images/both.png",
+        "set/images/a.png",
+        "set/images/a.png",
+        "set/images/absent.png",
+    ]
+
+
+def test_every_problem_of_a_split(yolo_folder: Callable[[dict[str, str | None]], Path]) -> None:
+    file = yolo_folder(
+        {
+            "background": "",
+            "bare": None,
+            "broken": "0 0.5 0.5 0.5 0.5",
+            "dots": "0 0.5 0.5 0 0.5\n0 0.5 0.5 0.01 0.5\n1 0.5 0.5 0.5 0.5\n1 0.5 0.5 0.5 0.5\n0 0.5 0.5 0.5 0.5",
+            "edge": "0 0.9 0.5 0.4 0.5\n0 0.5 0.5 1.01 1\n1 1.005 0.5 0.001 0.5",
+            "other": "7 0.5 0.5 0.5 0.5\n1 0.25 0.5 0.5 0.5",
+            "text": "0 0.5 0.5\n0 0.5 0.5 0.5 0.5",
+            "wild": "0 0.5 0.5 0.5 0.5",
+        }
+    )
+    (file.parent / "images/broken.png").write_bytes(b"\x89PNG\r\n\x1a\nnothing")
+    (file.parent / "labels/wild.txt").write_bytes(b"\xff")
+    (file.parent / "images/twin.png").write_bytes((file.parent / "images/dots.png").read_bytes())
+    (file.parent / "labels/twin.txt").write_text("")
+    split = read_split(open_source(file), "train")
+    told = [
+        (Path(problem.where.file).name, problem.where.line, problem.kind.name, problem.detail) for problem in split.problems
+    ]
+    image = str(file.parent / "images")
+    assert told == [
+        ("bare.txt", None, "MISSING_LABELS", "taken as an image without objects"),
+        ("broken.png", None, "UNREADABLE_IMAGE", told[1][3]),
+        ("dots.txt", 1, "ZERO_AREA", "0×24 px"),
+        ("dots.txt", 2, "SLIVER", "0.64×24 px"),
+        ("dots.txt", 4, "DUPLICATE_BOX", "the same as line 3"),
+        ("edge.txt", 1, "OUTSIDE", "by 6.4 px"),
+        ("edge.txt", 3, "ZERO_AREA", "0.064×24 px, none of it inside the image"),
+        ("other.txt", 1, "UNKNOWN_CLASS", "7"),
+        ("text.txt", 1, "MALFORMED", "3 numbers: a row has 5, or a class and the x and y of at least 3 points"),
+        ("twin.png", None, "DUPLICATE_IMAGE", f"the same as {image}/dots.png"),
+        ("wild.txt", None, "UNREADABLE_LABELS", "it is not UTF-8 text"),
+    ]
+    assert split.skipped == 2
+    assert [record.image.stem for record in split.records] == ["background", "bare", "dots", "edge", "other", "text", "twin"]
+    np.testing.assert_allclose(split.records[4].boxes, [[0, 12, 32, 36]])
+    assert len(split.digests) == len(split.records)
