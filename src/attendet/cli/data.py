@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
@@ -101,13 +101,14 @@ def convert(
     with progress_bar("writing") as progress:
         done = write(splits, to, out, files=files, crowd=crowd, progress=progress)
     how = "copied" if done.copied == done.images else f"{done.copied:,} of them copied" if done.copied else "linked"
-    told = f"{done.data_yaml}: {done.images:,} images ({how}), {done.objects:,} boxes, {_classes(source.names)}"
+    counts = (_plural(done.objects, "box", "boxes"), _plural(len(source.names), "class", "classes"))
+    told = f"{done.data_yaml}: {_plural(done.images, 'image')} ({how}), {', '.join(counts)}"
     console().print(escape(told), soft_wrap=True)
     lost = _lost(splits)
     if done.cut:
-        lost.append(f"{done.cut:,} boxes reach further outside than YOLO can say, and were cut at the image's edge")
+        lost.append(f"{_plural(done.cut, 'box', 'boxes')} further outside than YOLO can say: cut at the image's edge")
     if done.left_out:
-        lost.append(f"{done.left_out:,} boxes were left out")
+        lost.append(f"{_plural(done.left_out, 'box', 'boxes')} left out: crowds, or nothing of it inside the image")
     for line in lost:
         console().print(escape(f"! {line}"), style="yellow", soft_wrap=True)
     if lost:
@@ -165,7 +166,8 @@ def _lost(splits: list[Split]) -> list[str]:
 
 def _print(found: Report, source: Source) -> None:
     out = console()
-    title = f"{source.file}, {source.format}, {_classes(found.names)}, box sizes at {found.image_size} px"
+    classes = _plural(len(found.names), "class", "classes")
+    title = f"{source.file}, {source.format}, {classes}, box sizes at {found.image_size} px"
     columns = [("", False), *((name, True) for name in found.splits), ("all", True), ("the first of them", False)]
     rows = table(escape(title), columns)
     parts = [*found.splits.values(), found.total]
@@ -180,7 +182,8 @@ def _print(found: Report, source: Source) -> None:
     out.print(rows)
     for remark in found.remarks:
         out.print(escape(f"! {remark}"), style="yellow", soft_wrap=True)
-    out.print(f"\n{found.errors:,} errors, {found.warnings:,} warnings", style="red" if found.errors else None)
+    told = f"{_plural(found.errors, 'error')}, {_plural(found.warnings, 'warning')}"
+    out.print(f"\n{told}", style="red" if found.errors else None)
 
 
 def _rows(found: Report) -> list[tuple[str, Callable[[SplitReport], str]]]:
@@ -211,8 +214,8 @@ def _rows(found: Report) -> list[tuple[str, Callable[[SplitReport], str]]]:
     return rows
 
 
-def _classes(names: Sequence[str]) -> str:
-    return "1 class" if len(names) == 1 else f"{len(names)} classes"
+def _plural(count: int, one: str, many: str = "") -> str:
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
 def _count(number: int) -> str:

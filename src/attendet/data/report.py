@@ -15,6 +15,7 @@ from attendet.data.records import Kind, Problem, Records, Split
 from attendet.errors import Location
 
 EXAMPLES = 3
+MOST_NAMES = 5
 TINY_SIDE = 8
 """Pixels: YOLOv5's finest level has a cell of 8, and of what is narrower it sees little."""
 
@@ -271,12 +272,15 @@ def _remarks(names: tuple[str, ...], splits: Mapping[str, SplitReport], image_si
             remarks.append(f"{name} has no image that can be used")
         elif not split.objects:
             remarks.append(f"{name} has no objects: every image is background")
-    for position, label in enumerate(names):
-        absent = [name for name, split in splits.items() if split.objects and not split.objects_by_class[position]]
-        if absent and len(absent) == sum(1 for split in splits.values() if split.objects):
-            remarks.append(f"class {label} never occurs")
-        elif absent:
-            remarks.append(f"class {label} does not occur in {', '.join(absent)}")
+    labelled = {name: split for name, split in splits.items() if split.objects}
+    absent = {
+        name: {label for label, count in enumerate(split.objects_by_class) if not count}
+        for name, split in labelled.items()
+    }
+    nowhere = set.intersection(*absent.values()) if absent else set()
+    if nowhere:
+        remarks.append(f"{_some(names, nowhere)} anywhere")
+    remarks += [f"{_some(names, labels - nowhere)} in {name}" for name, labels in absent.items() if labels - nowhere]
     for name, split in splits.items():
         tiny = split.sizes.tiny or 0
         if tiny > 0.1:
@@ -285,3 +289,13 @@ def _remarks(names: tuple[str, ...], splits: Mapping[str, SplitReport], image_si
                 "a larger image size shows more of them"
             )
     return remarks
+
+
+def _some(names: tuple[str, ...], labels: set[int]) -> str:
+    first = ", ".join(names[label] for label in sorted(labels)[:MOST_NAMES])
+    more = f" and {len(labels) - MOST_NAMES} more" if len(labels) > MOST_NAMES else ""
+    return (
+        f"1 class does not occur ({first})"
+        if len(labels) == 1
+        else f"{len(labels)} classes do not occur ({first}{more})"
+    )

@@ -52,7 +52,7 @@ def draw(splits: Sequence[Split], path: Path, *, title: str, image_size: int = 6
     """Draw a data set and write it as PNG.
 
     Args:
-        splits: Its splits as read, of the same classes.
+        splits: Its splits as read, at least one, of the same classes.
         path: The file to write; an older picture of this kind is replaced.
         title: What stands above.
         image_size: The training size: images are scaled so that their longer side has so many pixels.
@@ -61,20 +61,26 @@ def draw(splits: Sequence[Split], path: Path, *, title: str, image_size: int = 6
         OutputError: If something that is no such picture is there, or it cannot be written.
     """
     refuse_foreign(path)
-    figure = Figure(figsize=(13, 10), dpi=110, layout="constrained")
-    canvas = FigureCanvasAgg(figure)
+    drawn = figure(splits, title=title, image_size=image_size)
+    with write_atomically(path) as temporary:
+        drawn.savefig(temporary, format="png", metadata={"Software": SIGNATURE})
+
+
+def figure(splits: Sequence[Split], *, title: str, image_size: int = 640) -> Figure:
+    """Return the picture of a data set; arguments as of `draw`."""
+    drawn = Figure(figsize=(13, 10), dpi=110, layout="constrained")
+    FigureCanvasAgg(drawn)
     images = sum(len(split.records) for split in splits)
     boxes = sum(len(split.records.classes) for split in splits)
+    told = f"{_shown(title, 'data set', 80)}: {images:,} images, {boxes:,} boxes"
     # Dollars in a file's name are no formulas.
-    told = f"{_shown(title, 'data set')}: {images:,} images, {boxes:,} boxes"
-    figure.suptitle(told, fontsize=15, parse_math=False)
-    panels = figure.subplots(2, 2)
+    drawn.suptitle(told, fontsize=15, parse_math=False)
+    panels = drawn.subplots(2, 2)
     _classes(panels[0, 0], splits)
     _sizes(panels[0, 1], splits, image_size)
     _per_image(panels[1, 0], splits)
     _centres(panels[1, 1], splits)
-    with write_atomically(path) as temporary:
-        canvas.print_figure(temporary, format="png", metadata={"Software": SIGNATURE})
+    return drawn
 
 
 def _classes(axes: Axes, splits: Sequence[Split]) -> None:
@@ -192,9 +198,9 @@ def _whole(value: float, _: int) -> str:
     return f"{value:,.0f}"
 
 
-def _shown(name: str, instead: str) -> str:
+def _shown(name: str, instead: str, longest: int = LONGEST_NAME) -> str:
     """Return a name short enough, or something else where the font has no such letters."""
     letters = get_font(findfont(FontProperties())).get_charmap()
     if not all(ord(letter) in letters for letter in name):
         return instead
-    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
+    return name if len(name) <= longest else f"{name[: longest - 1]}…"

@@ -1,0 +1,234 @@
+"""`attendet data`, run as a user runs it."""
+
+import hashlib
+import json
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from zipfile import ZipFile
+
+import pytest
+from PIL import Image
+
+from attendet.cli import main as entry
+from tests.cli.test_cli import Done
+from tests.conftest import SHARED
+
+
+@pytest.fixture
+def attendet(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Callable[..., Done]:
+    """Run `attendet data …` in this process, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / ".cache"))
+
+    def run(*args: str) -> Done:
+        monkeypatch.setattr(sys, "argv", ["attendet", "data", *args])
+        code: object = 0
+        try:
+            entry.run()
+        except SystemExit as stop:
+            code = stop.code
+        output = capsys.readouterr()
+        return Done(int(str(code or 0)), output.out, output.err)
+
+    return run
+
+
+@pytest.fixture
+def good(tmp_path: Path) -> Path:
+    """Write a small data set without an error."""
+    for split, stems in {"train": "ab", "val": "c"}.items():
+        for folder in ("images", "labels"):
+            (tmp_path / "set" / folder / split).mkdir(parents=True)
+        for stem in stems:
+            colour = (ord(stem), 0, 0)
+            Image.new("RGB", (64, 48), colour).save(tmp_path / "set" / "images" / split / f"{stem}.png")
+            (tmp_path / "set" / "labels" / split / f"{stem}.txt").write_text("0 0.5 0.5 0.25 0.5\n1 0.25 0.5 0.5 1\n")
+    file = tmp_path / "set" / "data.yaml"
+    file.write_text("train: images/train\nval: images/val\nnames: [cat, dog]\n")
+    return file
+
+
+@pytest.fixture
+def real(tmp_path: Path) -> Callable[[str], Path]:
+    def write(name: str) -> Path:
+        folder = SHARED / "data" / name
+        if not folder.is_dir():
+            pytest.skip("the real data sets are not here: they live beside the project, not in it")
+        described = {
+            "bccd": "train: ImageSets/Main/train.txt\nval: ImageSets/Main/val.txt\ntest: ImageSets/Main/test.txt\n"
+            "names: [RBC, WBC, Platelets]\n",
+            "pear640": "train: train.txt\nval: val.txt\nnames: [pear]\n",
+            "fruits_nuts": "train: trainval.json\n",
+        }
+        file = tmp_path / f"{name}.yaml"
+        file.write_text(f"path: {folder}\n{described[name]}")
+        return file
+
+    return write
+
+
+def test_check_of_a_good_set(attendet: Callable[..., Done], good: Path, tmp_path: Path) -> None:
+    done = attendet("check", str(good), "--imgsz", "128")
+    assert done.returncode == 0, done.stderr
+    lines = [line.split() for line in done.stdout.splitlines()]
+    assert ["images", "2", "1", "3"] in lines
+    assert ["dog", "2", "1", "3"] in lines
+    # 16x24 and 32x48 pixels, twice as large at 128.
+    assert ["median", "width", "×", "height", "48×72", "48×72", "48×72"] in lines
+    assert "0 errors, 0 warnings" in done.stdout
+    assert (tmp_path / "data-check.png").is_file()
+    assert "drawn: data-check.png" in done.stdout
+
+
+def test_check_exits_with_1_on_errors_and_names_lines(
+    attendet: Callable[..., Done], good: Path, tmp_path: Path
+) -> None:
+    (good.parent / "labels" / "train" / "a.txt").write_text("0 0.5 0.5 0.25 0.5\nnonsense\n7 0.5 0.5 0.1 0.1\n")
+    (good.parent / "images" / "val" / "copy.png").write_bytes((good.parent / "images" / "train" / "b.png").read_bytes())
+    done = attendet("check", str(good), "--no-picture")
+    assert done.returncode == 1
+    assert "labels/train/a.txt:2" in done.stdout
+    assert "labels/train/a.txt:3" in done.stdout
+    assert "images/val/copy.png (in train too, as images/train/b.png)" in done.stdout
+    assert "3 errors, 1 warning\n" in done.stdout
+    assert not (tmp_path / "data-check.png").exists()
+    told = json.loads(attendet("check", str(good), "--no-picture", "--json").stdout)
+    assert {problem["kind"]: problem["count"] for problem in told["problems"]} == {
+        "malformed": 1,
+        "unknown_class": 1,
+        "duplicate_across_splits": 1,
+        "missing_labels": 1,
+    }
+    assert told["picture"] is None
+    assert told["format"] == "yolo"
+
+
+def test_a_picture_of_somebody_else_stops_the_check_at_once(
+    attendet: Callable[..., Done], good: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "data-check.png").write_text("mine")
+    done = attendet("check", str(good))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "not drawn by attendet; name another with --picture" in done.stderr
+    assert attendet("check", str(good), "--picture", "other.png").returncode == 0
+    assert attendet("check", str(good), "--picture", "other.png").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        (
+            "bccd",
+            {"splits": (205, 87, 72), "boxes": (4155, 372, 361), "zero_area": 2, "missing_labels": 0, "sliver": 0},
+        ),
+        ("pear640", {"splits": (538, 174), "boxes": (8340,), "zero_area": 51, "missing_labels": 14, "sliver": 17}),
+        ("fruits_nuts", {"splits": (18,), "boxes": (71, 41, 53), "zero_area": 0, "missing_labels": 0, "sliver": 0}),
+    ],
+)
+def test_check_of_real_sets(
+    attendet: Callable[..., Done], real: Callable[[str], Path], name: str, expected: dict[str, object]
+) -> None:
+    done = attendet("check", str(real(name)), "--json", "--no-picture", "--workers", "1")
+    told = json.loads(done.stdout)
+    counts = {problem["kind"]: problem["count"] for problem in told["problems"]}
+    assert tuple(split["images"] for split in told["splits"].values()) == expected["splits"]
+    assert tuple(told["total"]["objects_by_class"]) == expected["boxes"]
+    assert {kind: counts.get(kind, 0) for kind in ("zero_area", "missing_labels", "sliver")} == {
+        kind: expected[kind] for kind in ("zero_area", "missing_labels", "sliver")
+    }
+    assert done.returncode == (1 if told["errors"] else 0)
+
+
+def test_convert_and_check_what_was_written(attendet: Callable[..., Done], good: Path, tmp_path: Path) -> None:
+    for to in ("coco", "voc", "yolo"):
+        done = attendet("convert", str(good), to, "--to", to)
+        assert done.returncode == 0, done.stderr
+        assert f"{to}/data.yaml: 3 images (linked), 6 boxes, 2 classes" in done.stdout
+        done = attendet("check", f"{to}/data.yaml", "--no-picture", "--json")
+        told = json.loads(done.stdout)
+        assert (told["format"], told["names"], told["errors"], told["warnings"]) == (to, ["cat", "dog"], 0, 0)
+        assert told["splits"]["val"]["objects_by_class"] == [1, 1]
+    assert (tmp_path / "yolo/labels/train/a.txt").read_text() == "0 0.5 0.5 0.25 0.5\n1 0.25 0.5 0.5 1\n"
+    done = attendet("convert", str(good), "yolo", "--to", "coco")
+    assert (done.returncode, done.stderr) == (2, "attendet: yolo: it exists; name a new folder\n")
+
+
+def test_convert_says_what_it_could_not_take_along(attendet: Callable[..., Done], good: Path) -> None:
+    (good.parent / "images" / "train" / "b.png").write_bytes(b"nonsense")
+    done = attendet("convert", str(good), "out", "--to", "voc", "--copy")
+    assert done.returncode == 1
+    assert "2 images (copied), 4 boxes" in done.stdout
+    assert "! 1 × image does not decode: not taken along" in done.stdout
+
+
+@pytest.fixture
+def mirror(tmp_path: Path) -> Iterator[str]:
+    """Serve bccd's files as an archive, packed here from the same public files."""
+    original = SHARED / "data" / "bccd"
+    if not original.is_dir():
+        pytest.skip("the real data sets are not here: they live beside the project, not in it")
+    folder = tmp_path / "mirror"
+    folder.mkdir()
+    with ZipFile(folder / "bccd.zip", "w") as archive:
+        for path in original.rglob("*.*"):
+            archive.write(path, f"BCCD_Dataset-135df02/BCCD/{path.relative_to(original)}")
+        archive.write(original / "LICENSE", "BCCD_Dataset-135df02/LICENSE")
+
+    class Handler(SimpleHTTPRequestHandler):
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the name it has there
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), lambda *args: Handler(*args, directory=str(folder)))
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def test_get_a_public_set(attendet: Callable[..., Done], mirror: str, tmp_path: Path) -> None:
+    done = attendet("get", "bccd", "--url", f"{mirror}/bccd.zip", "--out", "cells")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[0] == "cells/data.yaml"
+    assert "licence: MIT" in done.stdout
+    assert hashlib.sha256((tmp_path / "cells/JPEGImages/BloodImage_00000.jpg").read_bytes()).digest() == (
+        hashlib.sha256((SHARED / "data/bccd/JPEGImages/BloodImage_00000.jpg").read_bytes()).digest()
+    )
+    told = json.loads(attendet("check", "cells", "--no-picture", "--json", "--workers", "1").stdout)
+    assert told["total"]["objects_by_class"] == [4155, 372, 361]
+    done = attendet("get", "bccd", "--url", f"{mirror}/nothing.zip")
+    assert done.returncode == 2
+    assert "404" in done.stderr
+    assert not (tmp_path / "bccd").exists()
+
+
+def test_get_lists_what_there_is(attendet: Callable[..., Done]) -> None:
+    done = attendet("get")
+    assert done.returncode == 0
+    assert "CC BY 4.0" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["check", "nowhere.yaml"], "nowhere.yaml"),
+        (["convert", "nowhere.yaml", "out", "--to", "yolo"], "nowhere.yaml"),
+        (["convert", "a.yaml", "out", "--to", "yola"], "Invalid value"),
+        (["get", "pear"], "did you mean 'pear640'?"),
+        (["get", "bccd", "--url", "/etc/passwd"], "no web address"),
+    ],
+)
+def test_a_users_mistake_is_one_message_and_exit_code_2(
+    attendet: Callable[..., Done], args: list[str], message: str
+) -> None:
+    done = attendet(*args)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
