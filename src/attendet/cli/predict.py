@@ -196,7 +196,7 @@ class _Watch:
     def skip(self, error: AttendetError) -> None:
         """Name a thing that is left out."""
         self.skipped += 1
-        self._console.print(escape(f"skipped: {_printable(str(error))}"), style="yellow", soft_wrap=True)
+        self._console.print(escape(f"attendet: {_printable(str(error))}"), style="yellow", soft_wrap=True)
 
     def advance(self, frame: Frame) -> None:
         """Count an image or frame."""
@@ -230,7 +230,7 @@ def _summarise(tally: Tally, timings: Timings, folder: Path | None, skipped: int
     if folder is not None:
         out.print(f"written to {escape(str(folder))}", soft_wrap=True)
     if skipped:
-        out.print(f"skipped: {skipped}, named above")
+        out.print(f"could not be read, or not to the end: {skipped}, named above")
 
 
 def _count(number: int, what: str) -> str:

@@ -89,12 +89,18 @@ class Predictor:
         detector, card = load_weights(_weights_file(Path(weights)))
         self.names = card.names
         self.image_size = _image_size(card.image_size if image_size is None else image_size)
-        self._options = {"confidence": confidence, "iou": iou, "max_detections": max_detections, "agnostic": agnostic}
+        self._options = {
+            "confidence": float(confidence),
+            "iou": float(iou),
+            "max_detections": max_detections,
+            "agnostic": agnostic,
+        }
         # Asked for nothing, so that a wrong threshold is told before the first image is read.
         nms(torch.zeros(1, 0, 5 + len(self.names)), **self._options)
         self._kept = None if classes is None else self._mask(classes).to(self.device)
         self._dtype = torch.float16 if half else torch.float32
-        self._detector = fuse(detector).to(self.device, self._dtype)
+        # Faster on CPUs and in half precision, and what letterboxed arrays are already.
+        self._detector = fuse(detector).to(self.device, self._dtype, memory_format=torch.channels_last)
         self._stride = int(max(detector.strides))
         self.timings = Timings(torch.cuda.synchronize if self.device.type == "cuda" else None)
 

@@ -12,6 +12,7 @@ import av
 import numpy as np
 from av.container import InputContainer
 from av.error import FFmpegError
+from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
@@ -70,24 +71,46 @@ def _frames(path: str, name: str, stride: int, **how: Any) -> Iterator[tuple[Mom
         with av.open(path, mode="r", metadata_errors="replace", **how) as container:
             stream = _video_stream(container, where)
             rate = _rate(stream, where) / stride
+            decoded = _Decoded()
             tick, start, shape = -1, None, None
-            for number, frame in enumerate(container.decode(stream), start=1):
+            for number, frame in enumerate(decoded.frames(container, stream), start=1):
                 if (number - 1) % stride:
                     continue
                 start = frame.time if start is None else start
                 tick = _tick(tick, rate, None if frame.time is None or start is None else frame.time - start)
-                pixels = np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
-                image = np.rot90(pixels, round(frame.rotation / 90))
+                image = _upright(frame)
                 if shape not in (None, image.shape):
                     raise DataError(f"the frames change their size at frame {number}", where=where)
                 shape = image.shape
-                yield Moment(number, tick, rate, stream.frames or None), np.ascontiguousarray(image)
+                yield Moment(number, tick, rate, stream.frames or None), image
     except (FFmpegError, OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        happened = f"it breaks off after {number} frames" if number else "it cannot be read as a video"
+        happened = f"it breaks off after {number} frames" if number else "it cannot be opened as a video"
         raise DataError(f"{happened}: {reason}", where=where) from error
     if number == 0:
         raise DataError("the video has no frames", where=where)
+    if decoded.damaged:
+        raise DataError(f"it is damaged or cut short; {number} frames were read", where=where)
+
+
+class _Decoded:
+    """The frames of a stream, and whether all of its data was there."""
+
+    def __init__(self) -> None:
+        self.damaged = False
+
+    def frames(self, container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
+        for packet in container.demux(stream):
+            self.damaged |= packet.is_corrupt
+            for frame in packet.decode():
+                if isinstance(frame, VideoFrame):
+                    yield frame
+
+
+def _upright(frame: VideoFrame) -> NDArray[np.uint8]:
+    pixels = np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
+    # The angle is counterclockwise, as NumPy counts.
+    return np.ascontiguousarray(np.rot90(pixels, round(frame.rotation / 90)))
 
 
 def _video_stream(container: InputContainer, where: Location) -> VideoStream:
@@ -162,7 +185,7 @@ class VideoFile:
         Raises:
             OutputError: If it cannot be written.
         """
-        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
+        frame = VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
         frame.pts, frame.time_base = tick, 1 / self._rate
         try:
             self._container.mux(self._stream.encode(frame))
