@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 import typer
 from rich.markup import escape
 
+from attendet.cli.data_table import plural, print_report
 from attendet.cli.options import AsJson
 from attendet.cli.progress import progress_bar
 from attendet.cli.tables import console, table
 
 if TYPE_CHECKING:
-    from attendet.data.records import Problem, Split
-    from attendet.data.report import BoxSizes, Report, SplitReport
+    from attendet.data.records import Split
     from attendet.data.source import Source
-
-MOST_CLASSES = 30
 
 app = typer.Typer(no_args_is_help=True, help="Look into a data set, convert it, or fetch a public one.")
 
@@ -66,7 +63,7 @@ def check(
         about = {"data": data, "format": source.format, "picture": str(drawn) if drawn else None}
         typer.echo(json.dumps(about | found.to_dict(), indent=2, ensure_ascii=False))
     else:
-        _print(found, source)
+        print_report(found, source)
         if drawn:
             console().print(escape(f"drawn: {drawn}"), soft_wrap=True)
     if found.errors:
@@ -93,22 +90,25 @@ def convert(
     Exits with 1 where something could not be taken along.
     """
     from attendet.data.convert import convert as write
+    from attendet.data.convert import refuse_existing
     from attendet.data.source import open_source
 
+    # Before the long part.
+    refuse_existing(out)
     source = open_source(data, format)
     splits = _read(source, workers)
     files = "auto" if copy is None else "copy" if copy else "link"
     with progress_bar("writing") as progress:
         done = write(splits, to, out, files=files, crowd=crowd, progress=progress)
     how = "copied" if done.copied == done.images else f"{done.copied:,} of them copied" if done.copied else "linked"
-    counts = (_plural(done.objects, "box", "boxes"), _plural(len(source.names), "class", "classes"))
-    told = f"{done.data_yaml}: {_plural(done.images, 'image')} ({how}), {', '.join(counts)}"
+    counts = (plural(done.objects, "box", "boxes"), plural(len(source.names), "class", "classes"))
+    told = f"{done.data_yaml}: {plural(done.images, 'image')} ({how}), {', '.join(counts)}"
     console().print(escape(told), soft_wrap=True)
     lost = _lost(splits)
     if done.cut:
-        lost.append(f"{_plural(done.cut, 'box', 'boxes')} further outside than YOLO can say: cut at the image's edge")
+        lost.append(f"{plural(done.cut, 'box', 'boxes')} further outside than YOLO can say: cut at the image's edge")
     if done.left_out:
-        lost.append(f"{_plural(done.left_out, 'box', 'boxes')} left out: crowds, or nothing of it inside the image")
+        lost.append(f"{plural(done.left_out, 'box', 'boxes')} left out: crowds, or nothing of it inside the image")
     for line in lost:
         console().print(escape(f"! {line}"), style="yellow", soft_wrap=True)
     if lost:
@@ -162,79 +162,3 @@ def _lost(splits: list[Split]) -> list[str]:
         for kind, count in counts.items()
         if count
     ]
-
-
-def _print(found: Report, source: Source) -> None:
-    out = console()
-    classes = _plural(len(found.names), "class", "classes")
-    title = f"{source.file}, {source.format}, {classes}, box sizes at {found.image_size} px"
-    columns = [("", False), *((name, True) for name in found.splits), ("all", True), ("the first of them", False)]
-    rows = table(escape(title), columns)
-    parts = [*found.splits.values(), found.total]
-    for label, told in _rows(found):
-        rows.add_row(escape(label), *(told(part) for part in parts))
-    rows.add_section()
-    for problem in found.problems:
-        counts = [problem.by_split.get(name, 0) for name in found.splits]
-        style = "red" if problem.kind.is_error else "yellow"
-        examples = "\n".join(_example(example, source) for example in problem.examples)
-        rows.add_row(problem.kind.value, *map(_count, (*counts, problem.count)), escape(examples), style=style)
-    out.print(rows)
-    for remark in found.remarks:
-        out.print(escape(f"! {remark}"), style="yellow", soft_wrap=True)
-    told = f"{_plural(found.errors, 'error')}, {_plural(found.warnings, 'warning')}"
-    out.print(f"\n{told}", style="red" if found.errors else None)
-
-
-def _rows(found: Report) -> list[tuple[str, Callable[[SplitReport], str]]]:
-    """Return what the table's rows are called, and what they say of a split."""
-    total = found.total
-    rows: list[tuple[str, Callable[[SplitReport], str]]] = [("images", lambda split: _count(split.images))]
-    if total.skipped:
-        rows.append(("  left out", lambda split: _count(split.skipped)))
-    rows.append(("  without boxes", lambda split: _count(split.background)))
-    rows.append(("boxes", lambda split: _count(split.objects)))
-    order = sorted(range(len(found.names)), key=lambda label: -total.objects_by_class[label])
-    rows += [
-        (f"  {found.names[label]}", lambda split, label=label: _count(split.objects_by_class[label]))
-        for label in order[:MOST_CLASSES]
-    ]
-    if order[MOST_CLASSES:]:
-        rest = order[MOST_CLASSES:]
-        rows.append(
-            (f"  {len(rest)} more classes", lambda split: _count(sum(split.objects_by_class[label] for label in rest)))
-        )
-    if total.crowd:
-        rows.append(("  marked as crowd", lambda split: _count(split.crowd)))
-    rows.append(("median width × height", lambda split: _median(split.sizes)))
-    rows.append(("  a side under 8 px", lambda split: _share(split.sizes.tiny)))
-    rows.append(("  small, under 32² px", lambda split: _share(split.sizes.small)))
-    rows.append(("  medium", lambda split: _share(split.sizes.medium)))
-    rows.append(("  large, from 96² px", lambda split: _share(split.sizes.large)))
-    return rows
-
-
-def _plural(count: int, one: str, many: str = "") -> str:
-    return f"{count:,} {one if count == 1 else many or one + 's'}"
-
-
-def _count(number: int) -> str:
-    return f"{number:,}" if number else "-"
-
-
-def _median(sizes: BoxSizes) -> str:
-    if sizes.median_width is None or sizes.median_height is None:
-        return "-"
-    return f"{sizes.median_width:.0f}×{sizes.median_height:.0f}"
-
-
-def _share(share: float | None) -> str:
-    if not share:
-        return "-"
-    return f"{share:.1%}" if share >= 0.001 else "<0.1%"
-
-
-def _example(problem: Problem, source: Source) -> str:
-    where = str(problem.where).removeprefix(f"{source.root}/")
-    detail = problem.detail.replace(f"{source.root}/", "")
-    return f"{where} ({detail})" if detail else where

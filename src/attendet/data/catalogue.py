@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from attendet.data.archive import tree_digest, unpack
+from attendet.data.convert import refuse_existing
 from attendet.data.download import fetch
-from attendet.errors import DataError, Location, OutputError, unknown_name
+from attendet.errors import DataError, Location, unknown_name
+from attendet.files import cannot_write
 
 MIB = 1024 * 1024
 
@@ -145,8 +147,7 @@ def get(
         DataError: If it cannot be downloaded, or is not what was pinned.
         OutputError: If `out` exists or cannot be written.
     """
-    if os.path.lexists(out):
-        raise OutputError("it exists", where=Location(str(out)), remedy="name a new folder")
+    refuse_existing(out)
     archive = out.with_name(f".{out.name}.zip")
     fresh = out.with_name(f".{out.name}.{os.getpid()}")
     try:
@@ -162,7 +163,7 @@ def get(
             # Good or bad, it is not needed again.
             archive.unlink(missing_ok=True)
     except OSError as error:
-        raise OutputError(f"it cannot be written: {error.strerror}", where=Location(str(out))) from error
+        raise cannot_write(out, error) from error
     return out / "data.yaml"
 
 

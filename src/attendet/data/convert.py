@@ -77,8 +77,7 @@ def convert(
     """
     if to not in FORMATS:
         raise unknown_name("format", to, FORMATS)
-    if os.path.lexists(out):
-        raise OutputError("it exists", where=Location(str(out)), remedy="name a new folder")
+    refuse_existing(out)
     _check_names(splits, to)
     splits, cut, left_out = _sayable(splits, to, crowd)
     fresh = out.with_name(f".{out.name}.{uuid.uuid4().hex[:8]}")
@@ -96,6 +95,16 @@ def convert(
         shutil.rmtree(fresh, ignore_errors=True)
     objects = sum(len(split.records.classes) for split in splits)
     return Converted(out / "data.yaml", placing.done, objects, cut, left_out, placing.copied)
+
+
+def refuse_existing(out: Path) -> None:
+    """Allow a folder that is not there yet.
+
+    Raises:
+        OutputError: If something is there.
+    """
+    if os.path.lexists(out):
+        raise OutputError("it exists", where=Location(str(out)), remedy="name a new folder")
 
 
 def unique_names(images: Sequence[Path]) -> list[str]:
@@ -224,7 +233,7 @@ def _sayable(splits: Sequence[Split], to: str, crowd: Crowd) -> tuple[Sequence[S
     if crowds and crowd == "refuse":
         raise OptionError(
             f"{'1 box is' if crowds == 1 else f'{crowds:,} boxes are'} marked as crowd, which {to} cannot say",
-            remedy="choose drop to leave crowds out, or keep to make them ordinary objects",
+            remedy="choose --crowd drop to leave them out, or --crowd keep to make them ordinary objects",
         )
     said = [_said(split, to, crowd) for split in splits]
     return [split for split, _, _ in said], sum(cut for _, cut, _ in said), sum(left_out for _, _, left_out in said)

@@ -2,45 +2,22 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from attendet.data.records import Kind, Problem, Records, Split
-from attendet.errors import Location
+from attendet.data.problem_counts import ProblemCount, problem_counts
+from attendet.data.records import Records, Split
 
-EXAMPLES = 3
 MOST_NAMES = 5
 TINY_SIDE = 8
 """Pixels: YOLOv5's finest level has a cell of 8, and of what is narrower it sees little."""
 
 SMALL_AREA, LARGE_AREA = 32**2, 96**2
 """Square pixels: COCO's bounds between small, medium and large."""
-
-
-@dataclass(frozen=True)
-class ProblemCount:
-    """How often something is wrong.
-
-    Attributes:
-        kind: What.
-        by_split: Number of times, by split; zeros are left out.
-        examples: The first of them.
-    """
-
-    kind: Kind
-    by_split: Mapping[str, int]
-    examples: tuple[Problem, ...]
-
-    @property
-    def count(self) -> int:
-        """Number of times in all splits."""
-        return sum(self.by_split.values())
 
 
 @dataclass(frozen=True)
@@ -156,7 +133,7 @@ def report(splits: Sequence[Split], image_size: int = 640) -> Report:
         image_size: The training size: images are scaled so that their longer side has so many pixels.
 
     Example:
-        >>> from pathlib import Path
+        >>>         >>> from pathlib import Path
         >>> from attendet.data.records import Record
         >>> record = Record(Path("a.jpg"), 1280, 960, np.array([[0.0, 0, 20, 40]]), np.array([0]), np.array([False]))
         >>> found = report([Split("train", ("cell",), Records([record]))])
@@ -167,7 +144,7 @@ def report(splits: Sequence[Split], image_size: int = 640) -> Report:
     sides = [sides_at(split.records, image_size) for split in splits]
     found = {split.name: _split_report(split, part) for split, part in zip(splits, sides, strict=True)}
     total = _together([*found.values()], np.concatenate(sides))
-    return Report(names, image_size, found, total, _problem_counts(splits), tuple(_remarks(names, found, image_size)))
+    return Report(names, image_size, found, total, problem_counts(splits), tuple(_remarks(names, found, image_size)))
 
 
 def sides_at(records: Records, image_size: int) -> NDArray[np.float64]:
@@ -232,37 +209,6 @@ def _box_sizes(sides: NDArray[np.float64]) -> BoxSizes:
         medium=float(((areas >= SMALL_AREA) & (areas < LARGE_AREA)).mean()),
         large=float((areas >= LARGE_AREA).mean()),
     )
-
-
-def shared_images(splits: Sequence[Split]) -> dict[str, list[Problem]]:
-    """Return the images of each split that an earlier split has too, to the byte.
-
-    What is measured on them is memory, not skill.
-    """
-    first: dict[str, tuple[str, Path]] = {}
-    found: dict[str, list[Problem]] = {}
-    for split in splits:
-        problems = found[split.name] = []
-        for position, digest in enumerate(split.digests):
-            image = split.records.path(position)
-            owner, twin = first.setdefault(digest, (split.name, image))
-            if owner != split.name:
-                detail = f"in {owner} too" + ("" if twin == image else f", as {twin}")
-                problems.append(Problem(Kind.DUPLICATE_ACROSS_SPLITS, Location(str(image)), detail))
-    return found
-
-
-def _problem_counts(splits: Sequence[Split]) -> tuple[ProblemCount, ...]:
-    counts: dict[Kind, Counter[str]] = {kind: Counter() for kind in Kind}
-    examples: dict[Kind, list[Problem]] = {kind: [] for kind in Kind}
-    shared = shared_images(splits)
-    for split in splits:
-        for problem in (*split.problems, *shared[split.name]):
-            counts[problem.kind][split.name] += 1
-            if len(examples[problem.kind]) < EXAMPLES:
-                examples[problem.kind].append(problem)
-    found = [ProblemCount(kind, dict(counts[kind]), tuple(examples[kind])) for kind in Kind if counts[kind]]
-    return tuple(sorted(found, key=lambda problem: not problem.kind.is_error))
 
 
 def _remarks(names: tuple[str, ...], splits: Mapping[str, SplitReport], image_size: int) -> list[str]:
