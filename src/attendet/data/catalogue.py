@@ -91,6 +91,7 @@ def public_sets() -> dict[str, PublicSet]:
         digest="59644a58a3258229e3d80fa24e74e158c7a9ee62395ee7d32618850f72bfd3e6",
         data_yaml=(
             "path: .\n"
+            "format: voc\n"
             "train: ImageSets/Main/train.txt\n"
             "val: ImageSets/Main/val.txt\n"
             "test: ImageSets/Main/test.txt\n"
@@ -108,7 +109,7 @@ def public_sets() -> dict[str, PublicSet]:
         ),
         chosen={"data/images/*.jpg": "images", "data/labels/*.txt": "labels"},
         digest="6c9de575fe2cca43ee15205e84b6dc8a4e0a2b7efcbe5f774741d8ebf659c40a",
-        data_yaml="path: .\ntrain: train.txt\nval: val.txt\nnames: [pear]\n",
+        data_yaml="path: .\nformat: yolo\ntrain: train.txt\nval: val.txt\nnames: [pear]\n",
         lists=_by_photo,
     )
     return {known.name: known for known in (bccd, pear640)}
