@@ -16,6 +16,8 @@ from attendet.engine.curves import CONFIDENCES, Ranking, best_confidence, rank
 from attendet.engine.matching import Sample, Truth
 from attendet.errors import OptionError
 
+__all__ = ["ClassMetrics", "Curves", "Evaluation", "Metrics", "Truth"]
+
 
 @dataclass(frozen=True)
 class ClassMetrics:

@@ -27,9 +27,8 @@ def precision_recall(metrics: Metrics, path: Path) -> None:
     axes = figure.add_subplot()
     dress(axes, "precision over recall at IoU 0.5", "recall", "precision")
     curves = metrics.curves
-    average_precisions = [each.ap50 for each in metrics.per_class]
-    _by_class(axes, curves.recalls, curves.precision_at_recall, metrics.per_class, average_precisions)
-    _finish(axes, curves.recalls, curves.precision_at_recall, f"all classes  {metrics.map50:.3f}", "AP50")
+    values = [each.ap50 for each in metrics.per_class]
+    _draw(axes, curves.recalls, curves.precision_at_recall, metrics.per_class, values, metrics.map50, "AP50")
     save(figure, path)
 
 
@@ -44,8 +43,8 @@ def f1_curve(metrics: Metrics, path: Path) -> None:
     dress(axes, "F1 over the least confidence, at IoU 0.5", "least confidence", "F1")
     curves = metrics.curves
     at_best = "F1" if metrics.confidence is None else f"F1 at confidence {metrics.confidence:.3f}"
-    _by_class(axes, curves.confidences, curves.f1, metrics.per_class, [each.f1 for each in metrics.per_class])
-    _finish(axes, curves.confidences, curves.f1, f"all classes  {metrics.f1:.3f}", at_best)
+    values = [each.f1 for each in metrics.per_class]
+    _draw(axes, curves.confidences, curves.f1, metrics.per_class, values, metrics.f1, at_best)
     if metrics.confidence is not None:
         axes.plot([metrics.confidence] * 2, [0, metrics.f1], color=INK, linewidth=1, linestyle=":")
         axes.plot(metrics.confidence, metrics.f1, "o", color=INK, markersize=7)
@@ -99,38 +98,38 @@ def _write_counts(axes: Axes, counts: NDArray[np.int64], shades: NDArray[np.floa
             axes.text(column, row, f"{count}{share}", color=colour, fontsize=9, ha="center", va="center")
 
 
-def _by_class(
+def _draw(
     axes: Axes,
     x: NDArray[np.float64],
     curves: NDArray[np.float64],
     classes: Sequence[ClassMetrics],
     values: Sequence[float | None],
+    mean: float,
+    title: str,
 ) -> None:
-    """Draw each class's curve; where there are more than colours, only the three worst in colour."""
+    """Draw each class's curve and, where several have objects, their mean; the legend gives the values.
+
+    Where there are more classes than colours only the worst three stand out.
+    """
     coloured = standing_out(values)
     for number, value in enumerate(values):
         if value is not None and number not in coloured:
             axes.plot(x, curves[number], color=FAINT, linewidth=0.6, alpha=0.6)
+    labels = []
+    lines = []
     for place, number in enumerate(coloured):
         colour = colour_of(number if len(classes) <= len(COLOURS) else place)
-        label = f"{shown(classes[number].name)}  {values[number]:.3f}"
-        axes.plot(x, curves[number], color=colour, linewidth=1.5, label=label)
-
-
-def _finish(axes: Axes, x: NDArray[np.float64], curves: NDArray[np.float64], mean: str, title: str) -> None:
-    """Draw the mean over the classes that have objects, and the legend."""
+        lines += axes.plot(x, curves[number], color=colour, linewidth=1.5)
+        labels.append(f"{shown(classes[number].name)}  {values[number]:.3f}")
     present = ~np.isnan(curves).any(axis=1)
-    if present.any():
-        axes.plot(x, curves[present].mean(axis=0), color=INK, linewidth=2.6, label=mean)
+    if present.sum() > 1:
+        lines += axes.plot(x, curves[present].mean(axis=0), color=INK, linewidth=2.6)
+        labels.append(f"all classes  {mean:.3f}")
     axes.set(xlim=(0, 1), ylim=(0, 1.02))
-    handles, labels = axes.get_legend_handles_labels()
-    axes.figure.legend(
-        handles,
-        labels,
-        title=title,
-        loc="outside right upper",
-        fontsize=9,
-        title_fontsize=9,
-        alignment="left",
-        frameon=False,
-    )
+    if not lines:
+        axes.text(0.5, 0.5, "there are no objects", fontsize=11, color=INK, ha="center")
+        return
+    # Given line by line: left to itself matplotlib hides names that begin with an underscore.
+    legend = axes.figure.legend(lines, labels, loc="outside right upper", fontsize=9, title=title, frameon=False)
+    legend.set_alignment("left")
+    legend.get_title().set_fontsize(9)

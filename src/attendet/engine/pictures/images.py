@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,8 +23,10 @@ from attendet.errors import OptionError
 MOST_IMAGES = 16
 MOST_PAIRS = 8
 # In inches.
-TILE, GAP, LEGEND = 3.2, 0.06, 0.35
+TILE, GAP, LINE, ENTRY = 3.2, 0.06, 0.28, 2.4
 DASHES = (0, (2.5, 1.5))
+
+Entry = tuple[Line2D, str]
 CONFIDENCE = 0.25
 
 
@@ -43,14 +45,14 @@ def batch_mosaic(
         OptionError: If there is no image.
         OutputError: If the picture cannot be written.
     """
+    _refuse_nothing(images)
     images, truths = images[:MOST_IMAGES], truths[:MOST_IMAGES]
-    columns = math.ceil(math.sqrt(len(images)))
-    figure, tiles = _grid(images, columns)
+    entries = _entries(names, [truth.classes.tolist() for truth in truths])
+    figure, tiles = _grid(images, math.ceil(math.sqrt(len(images))), entries)
     for axes, image, truth in zip(tiles, images, truths, strict=True):
         _show(axes, image)
         for box, number in zip(truth.boxes.tolist(), truth.classes.tolist(), strict=True):
             _outline(axes, box, number, _label(names, number), certain=True)
-    _legend(figure, names, np.concatenate([truth.classes.numpy() for truth in truths]))
     save(figure, path)
 
 
@@ -76,13 +78,18 @@ def predictions_beside_truth(
         OptionError: If there is no image.
         OutputError: If the picture cannot be written.
     """
+    _refuse_nothing(images)
     images, detections, truths = images[:MOST_PAIRS], detections[:MOST_PAIRS], truths[:MOST_PAIRS]
-    figure, tiles = _grid([image for image in images for _ in range(2)], 2 if len(images) <= 3 else 4, title=0.2)
-    classes = []
-    for left, right, image, found, truth in zip(tiles[::2], tiles[1::2], images, detections, truths, strict=True):
+    samples = [
+        Sample.of(found[found[:, 4] >= CONFIDENCE], truth) for found, truth in zip(detections, truths, strict=True)
+    ]
+    classes = [numbers.tolist() for sample in samples for numbers in (sample.true_classes, sample.classes)]
+    entries = [*_entries(names, classes), (Line2D([], [], color=INK, linestyle=DASHES), "missed, or nothing there")]
+    twice = [image for image in images for _ in range(2)]
+    figure, tiles = _grid(twice, 2 if len(images) <= 3 else 4, entries, title=0.2)
+    for left, right, image, sample in zip(tiles[::2], tiles[1::2], images, samples, strict=True):
         _show(left, image, "truth")
         _show(right, image, "detected")
-        sample = Sample.of(found[found[:, 4] >= CONFIDENCE], truth)
         matched, in_crowd = match(sample, IOU)
         for place, (box, number) in enumerate(
             zip(sample.true_boxes.tolist(), sample.true_classes.tolist(), strict=True)
@@ -95,25 +102,42 @@ def predictions_beside_truth(
             label = f"{_label(names, number)} {sample.confidences[place]:.2f}".replace(" 0.", " .").strip()
             is_right = bool(matched[place] != UNMATCHED or in_crowd[place])
             _outline(right, sample.boxes[place].tolist(), number, label, certain=is_right)
-        classes += [sample.true_classes, sample.classes]
-    _legend(figure, names, np.concatenate(classes), dashed="dashed: missed, or nothing there")
     save(figure, path)
 
 
-def _grid(images: Sequence[NDArray[np.uint8]], columns: int, title: float = 0.0) -> tuple[Figure, list[Axes]]:
-    """Return a figure with a tile for each image, room for a title of each row and for the legend."""
-    if not images:
+def _refuse_nothing(images: Sequence[NDArray[np.uint8]]) -> None:
+    if not len(images):
         raise OptionError("there is no image to draw", remedy="give at least one")
+
+
+def _entries(names: Sequence[str], classes: Sequence[Sequence[int]]) -> list[Entry]:
+    """Return a legend of the classes that occur, while each has a colour of its own."""
+    if len(names) > len(COLOURS):
+        return []
+    present = sorted({number for numbers in classes for number in numbers})
+    return [(Line2D([], [], color=colour_of(number), linewidth=3), shown(names[number])) for number in present]
+
+
+def _grid(
+    images: Sequence[NDArray[np.uint8]], columns: int, entries: Sequence[Entry], title: float = 0.0
+) -> tuple[Figure, list[Axes]]:
+    """Return a figure with a tile for each image, room for a title of each row, and the legend above all."""
     rows = math.ceil(len(images) / columns)
+    width = TILE * columns + GAP * (columns + 1)
+    in_line = max(1, int(width / ENTRY))
+    head = LINE * math.ceil(len(entries) / in_line) + GAP
     row = title + TILE * float(np.mean([image.shape[0] / image.shape[1] for image in images]))
-    width, height = TILE * columns + GAP * (columns + 1), (row + GAP) * rows + GAP + LEGEND
+    height = head + (row + GAP) * rows
     figure = new_figure(width, height, dots_per_inch=110)
     figure.set_layout_engine("none")
     tiles = []
     for place in range(len(images)):
         left = GAP + (place % columns) * (TILE + GAP)
-        bottom = height - LEGEND - (place // columns + 1) * (row + GAP)
+        bottom = height - head - (place // columns + 1) * (row + GAP) + GAP
         tiles.append(figure.add_axes((left / width, bottom / height, TILE / width, (row - title) / height)))
+    if entries:
+        handles, labels = zip(*entries, strict=True)
+        figure.legend(handles, labels, loc="upper center", ncols=in_line, fontsize=10, frameon=False, borderaxespad=0.2)
     return figure, tiles
 
 
@@ -126,7 +150,7 @@ def _show(axes: Axes, image: NDArray[np.uint8], title: str = "") -> None:
 
 def _label(names: Sequence[str], number: int) -> str:
     """Return the name to write at a box: none while the colour tells the class."""
-    return "" if len(names) <= len(COLOURS) else shown(names[number], longest=14)
+    return "" if len(names) <= len(COLOURS) else shown(names[number], longest=16)
 
 
 def _outline(axes: Axes, box: Sequence[float], number: int, label: str, *, certain: bool) -> None:
@@ -142,15 +166,3 @@ def _outline(axes: Axes, box: Sequence[float], number: int, label: str, *, certa
         place = min(max(x1, 0), axes.get_xlim()[1]), max(y1, 0)
         text = axes.text(*place, label, fontsize=6, color=contrast_to(colour), va=edge, clip_on=True)
         text.set_bbox({"facecolor": colour, "edgecolor": "none", "pad": 0.6})
-
-
-def _legend(figure: Figure, names: Sequence[str], classes: Iterable[int], dashed: str = "") -> None:
-    """Name the colours, where each stands for one class, and say what dashed lines are."""
-    present = sorted(set(classes)) if len(names) <= len(COLOURS) else []
-    handles = [Line2D([], [], color=colour_of(number), linewidth=3) for number in present]
-    labels = [shown(names[number]) for number in present]
-    if dashed:
-        handles.append(Line2D([], [], color=INK, linewidth=1.4, linestyle=DASHES))
-        labels.append(dashed)
-    if handles:
-        figure.legend(handles, labels, loc="upper center", ncols=len(handles), fontsize=10, frameon=False)

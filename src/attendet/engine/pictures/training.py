@@ -45,7 +45,7 @@ def training_curves(rows: Sequence[Mapping[str, float]], path: Path) -> None:
             panels[title] = drawn
     if not panels:
         raise OptionError("there is no epoch to draw", remedy="give the rows of results.csv")
-    columns = min(3, len(panels))
+    columns = 2 if len(panels) in (2, 4) else min(3, len(panels))
     lines = -(-len(panels) // columns)
     figure = new_figure(4.4 * columns, 3.3 * lines)
     for place, (title, drawn) in enumerate(panels.items(), start=1):
