@@ -124,7 +124,10 @@ def test_images_that_cannot_be_are_problems(tmp_path: Path) -> None:
         ('{"images": {}}', "it is no COCO file"),
         ('{"images": [], "annotations": {"a": 1}}', "annotations is no list"),
         ('{"images": [], "categories": [{"id": 1}]}', "category number 1 has no id or no name"),
-        ('{"images": [], "categories": [{"id": 1, "name": "a"}, {"id": 1, "name": "b"}]}', "two categories have the id 1"),
+        (
+            '{"images": [], "categories": [{"id": 1, "name": "a"}, {"id": 1, "name": "b"}]}',
+            "two categories have the id 1",
+        ),
         ('{"images": [], "categories": []}', "the classes have no names"),
         ('{"images": [], "categories": [{"id": 1, "name": "\\u001b[2J"}]}', "no id or no name"),
     ],
@@ -178,7 +181,9 @@ CONTENTS = st.fixed_dictionaries(
     {},
     optional={
         "images": VALUES
-        | st.lists(st.fixed_dictionaries({}, optional={"id": IDS, "file_name": VALUES, "width": VALUES, "height": VALUES})),
+        | st.lists(
+            st.fixed_dictionaries({}, optional={"id": IDS, "file_name": VALUES, "width": VALUES, "height": VALUES})
+        ),
         "categories": VALUES | st.lists(st.fixed_dictionaries({}, optional={"id": IDS, "name": VALUES})),
         "annotations": VALUES
         | st.lists(

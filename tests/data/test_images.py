@@ -31,7 +31,7 @@ def test_lossless_formats_give_their_pixels(suffix: str, tmp_path: Path) -> None
     assert (probe(file).width, probe(file).height, probe(file).rotated) == (64, 48, False)
 
 
-def test_jpeg_is_what_opencv_decodes(tmp_path: Path, real_data: Path) -> None:
+def test_jpeg_is_what_opencv_decodes(real_data: Path) -> None:
     for file in (next((real_data / "bccd/JPEGImages").iterdir()), next((real_data / "pear640/images").iterdir())):
         theirs = cv2.cvtColor(cv2.imread(str(file)), cv2.COLOR_BGR2RGB).astype(int)
         # Both decode with libjpeg-turbo; versions round differently.
@@ -128,7 +128,9 @@ def png_of(width: int, height: int) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 100)) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 100)) + chunk(b"IEND", b"")
+    )
 
 
 @pytest.mark.parametrize("side", [12_300, 14_000, 100_000])
@@ -142,7 +144,11 @@ def test_decompression_bombs_are_refused_before_they_unfold(side: int, tmp_path:
 
 
 def test_what_is_no_image_is_named(tmp_path: Path) -> None:
-    for name, content in {"a.jpg": b"hello", "a.png": b"", "a.eps": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9"}.items():
+    for name, content in {
+        "a.jpg": b"hello",
+        "a.png": b"",
+        "a.eps": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9",
+    }.items():
         file = tmp_path / name
         file.write_bytes(content)
         with pytest.raises(DataError, match=f"{name}: the file is not an image of a known format"):

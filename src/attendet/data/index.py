@@ -131,16 +131,19 @@ class _Memory:
             # Locked or not ours to write: done without.
             return None
         except sqlite3.Error:
-            # No database, or a broken one: from the beginning, once.
-            with suppress(OSError, sqlite3.Error):
-                self._file.unlink()
-                return _connect(self._file)
-            return None
+            return self._begin_again(self._file)
 
     def _recover(self) -> None:
-        """Go on with a new database, or without one."""
+        """Go on with a new database, or without one, after part of it turned out to be broken."""
         self.close()
-        self._database = self._open()
+        if self._file is not None:
+            self._database = self._begin_again(self._file)
+
+    def _begin_again(self, file: Path) -> sqlite3.Connection | None:
+        with suppress(OSError, sqlite3.Error):
+            file.unlink()
+            return _connect(file)
+        return None
 
 
 def _connect(file: Path) -> sqlite3.Connection:

@@ -125,13 +125,12 @@ def read_bytes(path: str) -> bytes:
     if not Path(path).is_file():
         raise DataError("there is no such label file", where=where)
     try:
-        with Path(path).open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
+        if Path(path).stat().st_size > MAX_BYTES:
+            remedy = "a label file has a few thousand"
+            raise DataError(f"it has more than {MAX_BYTES:,} bytes", where=where, remedy=remedy)
+        return Path(path).read_bytes()
     except OSError as error:
         raise DataError(f"it cannot be read: {error.strerror}", where=where) from error
-    if len(content) > MAX_BYTES:
-        raise DataError(f"it has more than {MAX_BYTES:,} bytes", where=where, remedy="a label file has a few thousand")
-    return content
 
 
 def coordinate(value: object) -> float:

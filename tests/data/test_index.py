@@ -1,0 +1,218 @@
+"""Facts of many files: in turn, bounded, remembered, and never an error of the memory's own."""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import tracemalloc
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from attendet.data import index, readers
+from attendet.data.images import probe
+from attendet.data.index import CHUNK, cache_file, facts_of
+from attendet.data.labels import Labels
+from attendet.data.source import open_source, read_split
+from attendet.errors import DataError
+from tests.data.conftest import write_image
+
+
+def label_files(folder: Path, count: int) -> list[str]:
+    folder.mkdir(parents=True)
+    files = [folder / f"{number:05}.txt" for number in range(count)]
+    for number, file in enumerate(files):
+        file.write_text(f"{number} 0.5 0.5 0.5 0.5\n")
+    return [str(file) for file in files]
+
+
+def classes(facts: Iterator[readers.Facts]) -> list[int]:
+    return [each.classes[0] if isinstance(each, Labels) and each.classes else -1 for each in facts]
+
+
+class Reads:
+    """Counts the files that are read in this process."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.paths: list[str] = []
+        here = readers._texts
+
+        def counted(reader: str, paths: list[str]) -> list[readers.Text]:
+            self.paths += paths
+            return here(reader, paths)
+
+        monkeypatch.setattr(readers, "_texts", counted)
+
+
+def test_order_and_content_are_the_same_whoever_reads(tmp_path: Path) -> None:
+    files = label_files(tmp_path / "labels", 3 * CHUNK + 7)
+    files.insert(1000, str(tmp_path / "absent" / "b.txt"))
+    files += files[:3]
+    (tmp_path / "labels" / "00700.txt").write_bytes(b"\xff")
+    alone = list(facts_of(files, "yolo", workers=1))
+    together = list(facts_of(files, "yolo", workers=2))
+    assert classes(iter(alone)) == classes(iter(together))
+    assert classes(iter(alone))[698:702] == [698, 699, -1, 701]
+    assert str(alone[700]) == str(together[700]) == f"{files[700]}: it is not UTF-8 text"
+    assert isinstance(together[1000], Labels)
+    assert [str(problem) for problem in together[1000].problems] == [str(problem) for problem in alone[1000].problems]
+
+
+def test_other_processes_read_images_too(tmp_path: Path) -> None:
+    image = write_image(tmp_path / "a.png")
+    files = [str(image)]
+    for number in range(2 * CHUNK):
+        link = tmp_path / "links" / f"{number}.png"
+        link.parent.mkdir(exist_ok=True)
+        os.link(image, link)
+        files.append(str(link))
+    assert set(facts_of(files, "image", workers=2)) == {probe(image)}
+
+
+def test_a_process_that_dies_costs_time_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = label_files(tmp_path / "labels", 3 * CHUNK)
+    start = readers._start
+
+    def short_lived(reader: str) -> subprocess.Popen[str]:
+        process = start(reader)
+        process.send_signal(signal.SIGKILL)
+        return process
+
+    monkeypatch.setattr(readers, "_start", short_lived)
+    assert classes(facts_of(files, "yolo", workers=2)) == list(range(3 * CHUNK))
+
+
+def test_a_script_without_a_guard_is_not_run_again(tmp_path: Path) -> None:
+    label_files(tmp_path / "labels", 2 * CHUNK)
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from attendet.data.index import facts_of\nfrom pathlib import Path\nprint('started')\n"
+        "print(len(list(facts_of(map(str, sorted(Path('labels').iterdir())), 'yolo', workers=2))))\n"
+    )
+    done = subprocess.run(  # noqa: S603 - our own
+        [sys.executable, script], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["started", str(2 * CHUNK)]
+    assert done.stderr == ""
+
+
+def test_what_was_read_is_remembered_and_changes_are_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files, cache = label_files(tmp_path / "labels", 5), tmp_path / "facts.sqlite"
+    reads = Reads(monkeypatch)
+    assert classes(facts_of(files, "yolo", cache=cache)) == [0, 1, 2, 3, 4]
+    assert reads.paths == files
+    assert classes(facts_of(files, "yolo", cache=cache)) == [0, 1, 2, 3, 4]
+    assert reads.paths == files
+    state = Path(files[2]).stat()
+    Path(files[2]).write_text("7 0.5 0.5 0.5 0.5\n")
+    os.utime(files[2], ns=(state.st_atime_ns, state.st_mtime_ns + 1))
+    Path(files[3]).write_text("11 0.5 0.5 0.5 0.5\n")
+    os.utime(files[3], ns=(state.st_atime_ns, state.st_mtime_ns))
+    assert classes(facts_of(files, "yolo", cache=cache)) == [0, 1, 7, 11, 4]
+    assert reads.paths[5:] == files[2:4]
+
+
+def test_failures_are_not_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache, file = tmp_path / "facts.sqlite", tmp_path / "a.txt"
+    file.write_bytes(b"\xff")
+    reads = Reads(monkeypatch)
+    for _ in range(2):
+        (error,) = facts_of([str(file)], "yolo", cache=cache)
+        assert isinstance(error, DataError)
+    assert len(reads.paths) == 2
+
+
+def test_readers_do_not_see_each_others_facts(tmp_path: Path) -> None:
+    cache, image = tmp_path / "facts.sqlite", str(write_image(tmp_path / "a.png"))
+    (first,) = facts_of([image], "yolo", cache=cache)
+    assert isinstance(first, DataError)
+    assert list(facts_of([image], "image", cache=cache)) == [probe(image)]
+
+
+@pytest.mark.parametrize("damage", ["text", "cut", "inside", "table", "facts"])
+def test_a_broken_memory_is_begun_again(damage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files, cache = label_files(tmp_path / "labels", 800), tmp_path / "facts.sqlite"
+    assert len(classes(facts_of(files, "yolo", cache=cache, workers=1))) == 800
+    content = cache.read_bytes()
+    if damage == "text":
+        cache.write_text("this is no database")
+    elif damage == "cut":
+        cache.write_bytes(content[:5000])
+    elif damage == "inside":
+        cache.write_bytes(content[:4096] + b"\x55" * (len(content) - 4096))
+    else:
+        database = sqlite3.connect(cache)
+        with database:
+            database.execute("DROP TABLE facts" if damage == "table" else "UPDATE facts SET facts = '[1]'")
+        database.close()
+    assert classes(facts_of(files, "yolo", cache=cache, workers=1)) == list(range(800))
+    if damage != "table":
+        reads = Reads(monkeypatch)
+        assert classes(facts_of(files, "yolo", cache=cache, workers=1)) == list(range(800))
+        assert len(reads.paths) < 800
+
+
+def test_another_version_is_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files, cache = label_files(tmp_path / "labels", 3), tmp_path / "facts.sqlite"
+    list(facts_of(files, "yolo", cache=cache))
+    monkeypatch.setattr(index, "VERSION", index.VERSION + 1)
+    reads = Reads(monkeypatch)
+    list(facts_of(files, "yolo", cache=cache))
+    list(facts_of(files, "yolo", cache=cache))
+    assert reads.paths == files
+
+
+def test_a_memory_that_another_holds_is_done_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files, cache = label_files(tmp_path / "labels", 3), tmp_path / "facts.sqlite"
+    list(facts_of(files, "yolo", cache=cache))
+    monkeypatch.setattr(index, "PATIENCE", 0.01)
+    holder = sqlite3.connect(cache, isolation_level=None)
+    holder.execute("BEGIN EXCLUSIVE")
+    try:
+        assert classes(facts_of(files, "yolo", cache=cache)) == [0, 1, 2]
+    finally:
+        holder.close()
+    reads = Reads(monkeypatch)
+    assert classes(facts_of(files, "yolo", cache=cache)) == [0, 1, 2]
+    assert reads.paths == []
+
+
+def test_a_home_that_cannot_be_written_is_done_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    write_image(tmp_path / "set/images/a.png")
+    (tmp_path / "set/data.yaml").write_text("train: images\nnames: [cat]\n")
+    assert len(read_split(open_source(tmp_path / "set"), "train").records) == 1
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert cache_file(tmp_path).is_relative_to(tmp_path / "home/.cache/attendet")
+    assert cache_file(tmp_path) != cache_file(tmp_path / "set")
+    read_split(open_source(tmp_path / "set"), "train", cache=False)
+    assert not (tmp_path / "home").exists()
+    read_split(open_source(tmp_path / "set"), "train")
+    assert cache_file(tmp_path / "set").is_file()
+
+
+def test_memory_is_bounded_by_a_chunk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    chunk = 32
+    monkeypatch.setattr(index, "CHUNK", chunk)
+    file = tmp_path / "a.txt"
+    file.write_text("0 0.5 0.5 0.5 0.5\n" * 50)
+    files = []
+    (tmp_path / "links").mkdir()
+    for number in range(8 * chunk):
+        files.append(str(tmp_path / "links" / f"{number}.txt"))
+        os.link(file, files[-1])
+
+    def peak(count: int) -> int:
+        tracemalloc.start()
+        for _ in facts_of(files[:count], "yolo", cache=tmp_path / f"{count}.sqlite", workers=1):
+            pass
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return most
+
+    # Holding all of eight chunks would take eight times as much as one.
+    assert peak(8 * chunk) < 2 * peak(chunk)

@@ -1,0 +1,311 @@
+"""Data files as people have them, and the three real sets against an independent reader."""
+
+import itertools
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import supervision as sv
+from PIL import Image
+
+from attendet.data.records import Kind, Records, Split
+from attendet.data.source import open_source, read_split
+from attendet.errors import DataError, OptionError
+from tests.data.conftest import write_image
+
+Write = Callable[[dict[str, str | None]], Path]
+
+
+def data_file(tmp_path: Path, text: str) -> Path:
+    file = tmp_path / "data.yaml"
+    file.write_text(text)
+    return file
+
+
+def kinds(*splits: Split) -> Counter[str]:
+    return Counter(problem.kind.name for split in splits for problem in split.problems)
+
+
+def assert_equal_objects(records: Records, names: tuple[str, ...], theirs: sv.DetectionDataset, atol: float) -> None:
+    number = {position: names.index(name) for position, name in enumerate(theirs.classes)}
+    boxes = {Path(path).stem: detections for path, detections in theirs.annotations.items()}
+    assert len(boxes) == len(records)
+    for record in records:
+        detections = boxes[record.image.stem]
+        assert detections.class_id is not None
+        assert record.classes.tolist() == [number[position] for position in detections.class_id.tolist()]
+        np.testing.assert_allclose(record.boxes, detections.xyxy.reshape(-1, 4), atol=atol)
+
+
+def test_bccd(real_data: Path, tmp_path: Path) -> None:
+    root = real_data / "bccd"
+    lists = "".join(f"{split}: ImageSets/Main/{split}.txt\n" for split in ("train", "val", "test"))
+    source = open_source(data_file(tmp_path, f"path: {root}\n{lists}"))
+    assert (source.format, source.names) == ("voc", ("Platelets", "RBC", "WBC"))
+    splits = [read_split(source, split) for split in source.splits]
+    assert [len(split.records) for split in splits] == [205, 87, 72]
+    counts = np.bincount(np.concatenate([split.records.classes for split in splits]))
+    assert dict(zip(source.names, counts.tolist(), strict=True)) == {"Platelets": 361, "RBC": 4155, "WBC": 372}
+    assert kinds(*splits) == {"ZERO_AREA": 2}
+    theirs = sv.DetectionDataset.from_pascal_voc(str(root / "JPEGImages"), str(root / "Annotations"))
+    for detections in theirs.annotations.values():
+        # supervision takes VOC's pixels to count from 1 and moves the upper left corner; we take them as they stand.
+        detections.xyxy[:, :2] += 1
+    everything = Records(itertools.chain.from_iterable(split.records for split in splits))
+    assert_equal_objects(everything, source.names, theirs, atol=0)
+    assert open_source(root).splits.keys() == source.splits.keys()
+
+
+def test_pear640_as_text_and_as_json(real_data: Path, tmp_path: Path) -> None:
+    root = real_data / "pear640"
+    source = open_source(data_file(tmp_path, f"path: {root}\ntrain: train.txt\nval: val.txt\nnames: {{0: pear}}\n"))
+    assert (source.format, source.names) == ("yolo", ("pear",))
+    splits = [read_split(source, split) for split in source.splits]
+    everything = Records(itertools.chain.from_iterable(split.records for split in splits))
+    assert (len(everything), len(everything.boxes)) == (712, 8340)
+    found = kinds(*splits)
+    assert found["MISSING_LABELS"] == 14
+    # Slivers, 51 of them without any area.
+    assert found["SLIVER"] + found["ZERO_AREA"] == 68
+    as_json = open_source(data_file(tmp_path, f"path: {root}\ntrain: annotations.json\n"))
+    assert (as_json.format, as_json.names) == ("coco", ("pear",))
+    records = read_split(as_json, "train").records
+    by_name = {record.image.name: record for record in records}
+    assert len(by_name) == 712
+    for record in everything:
+        other = by_name[record.image.name]
+        # Six decimals of 640 pixels.
+        np.testing.assert_allclose(record.boxes, other.boxes, atol=0.001)
+    theirs = sv.DetectionDataset.from_coco(str(root / "images"), str(root / "annotations.json"))
+    assert_equal_objects(records, ("pear",), theirs, atol=0.001)
+
+
+def test_pear640_against_supervision(real_data: Path, tmp_path: Path) -> None:
+    root = real_data / "pear640"
+    source = open_source(data_file(tmp_path, f"path: {root}\ntrain: images\nnames: [pear]\n"))
+    theirs = sv.DetectionDataset.from_yolo(str(root / "images"), str(root / "labels"), str(source.file))
+    assert_equal_objects(read_split(source, "train").records, source.names, theirs, atol=0.001)
+
+
+def test_fruits_nuts(real_data: Path, tmp_path: Path) -> None:
+    root = real_data / "fruits_nuts"
+    source = open_source(data_file(tmp_path, f"path: {root}\ntrain: trainval.json\n"))
+    split = read_split(source, "train")
+    assert (len(split.records), len(split.records.boxes), split.problems) == (18, 165, ())
+    theirs = sv.DetectionDataset.from_coco(str(root / "images"), str(root / "trainval.json"))
+    assert_equal_objects(split.records, source.names, theirs, atol=0.001)
+
+
+def test_names_as_list_map_number_and_words_of_yaml(tmp_path: Path) -> None:
+    write_image(tmp_path / "images/a.png")
+    for names, expected in {
+        "names: [cat, dog]": ("cat", "dog"),
+        "names:\n  1: dog\n  0: cat": ("cat", "dog"),
+        "nc: 2\nnames: ['cat', \"dog\"]": ("cat", "dog"),
+        "nc: 2": ("class0", "class1"),
+        "names: [on, 007, 1.50, null, yes sir]": ("on", "007", "1.50", "null", "yes sir"),
+        "names: [Äpfel, 梨, don't]": ("Äpfel", "梨", "don't"),
+        "names:\n" + "\n".join(f"  {number}: name {number}" for number in range(5000)): tuple(
+            f"name {number}" for number in range(5000)
+        ),
+    }.items():
+        assert open_source(data_file(tmp_path, f"train: images\n{names}\n")).names == expected
+
+
+def test_keys_of_yolov5_that_say_nothing_about_reading_are_left_alone(tmp_path: Path) -> None:
+    write_image(tmp_path / "coco128/images/train2017/a.png")
+    text = """# COCO128
+path: coco128  # dataset root dir
+train: images/train2017  # train images
+val: images/train2017
+test:  # test images (optional)
+
+names:
+  0: person
+  1: bicycle
+
+# Download script/URL (optional)
+download: |
+  import os
+\tfrom pathlib import Path
+
+  dir = Path(yaml['path'])  # root
+  for x in 'a', 'b': os.system(f"rm {x}")
+"""
+    source = open_source(data_file(tmp_path, text.replace("\t", "  ")))
+    assert (source.names, list(source.splits)) == (("person", "bicycle"), ["train", "val"])
+    assert len(read_split(source, "val").records) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("train: images\nnames: [a]\nnam: [b]", "data.yaml:3:6: there is no key 'nam'; did you mean 'names'?"),
+        ("train: images\nnames: [a]\naugment: 1", "there is no key 'augment'; there are path, train, val, test"),
+        ("train: images\nnames: [a, b]\nnc: 3", "data.yaml:3:5: nc is 3, and there are 2 names"),
+        ("train: images\nnc: many\n", "nc is 'many'; it is the number of classes"),
+        ("train: images\nnc: [1]\n", "nc is [1]"),
+        ("train: images\nnc: -1\n", "nc is -1"),
+        ("train: images\nnames: {0: a, 2: b}", "do not run from 0 without a gap"),
+        ("train: images\nnames: pear", "names is no list"),
+        ("train: images\nnames: [[a]]", "this is no name of a class"),
+        ("train: images\nnames: ['']", "this is no name of a class"),
+        ("train: images\nnames: []", "there are no names"),
+        ("train: images", "the classes have no names; write a data.yaml"),
+        ("names: [a]", "it names no train, val or test"),
+        ("train: []\nnames: [a]", "the list is empty"),
+        ("train: 3\nnames: [a]", "this is no path"),
+        ("train: {a: b}\nnames: [a]", "this is no path"),
+        ("train: images\nnames: [a]\nformat: yolov9", "there is no format 'yolov9'; there are yolo, coco, voc"),
+        ("path: nowhere\ntrain: images\nnames: [a]", "there is no folder"),
+        ("train: *x\nnames: [a]", "the alias *x is refused"),
+        ("train: !!python/object/apply:os.system [ls]\nnames: [a]", "tag"),
+        ("- train", "it is no mapping"),
+        ("", "it is empty"),
+        ("train: images\nnames: [a]\n#" + "x" * 600_000, "it has more than 524,288 bytes"),
+    ],
+)
+def test_mistakes_are_errors_with_their_place(text: str, message: str, tmp_path: Path) -> None:
+    write_image(tmp_path / "images/a.png")
+    with pytest.raises(DataError) as caught:
+        open_source(data_file(tmp_path, text))
+    assert message in str(caught.value)
+
+
+def test_a_split_is_a_folder_a_glob_a_list_or_many(tmp_path: Path) -> None:
+    root = tmp_path / "[1] set"
+    for seed, name in enumerate(["a", "b", "c", "d"]):
+        write_image(root / "images" / ("x" if seed < 2 else "y") / f"{name}.png", seed=seed)
+    (root / "list.txt").write_text("images/y/d.png\n./images/x/a.png\n")
+    for value, expected in {
+        "images": "abcd",
+        "images/y": "cd",
+        "images/*/[ac].png": "ac",
+        "list.txt": "da",
+        "[list.txt, images/y/c.png]": "dac",
+        "\n  - images/y\n  - images/x": "cdab",
+        f"'{root}/images/x'": "ab",
+    }.items():
+        source = open_source(data_file(root, f"train: {value}\nnames: [cat]\n"))
+        assert "".join(record.image.stem for record in read_split(source, "train").records) == expected, value
+
+
+def test_path_is_of_the_file_or_of_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_image(tmp_path / "work/sets/one/images/a.png")
+    monkeypatch.chdir(tmp_path / "work")
+    (tmp_path / "files").mkdir()
+    for path in ("../work/sets/one", "sets/one", str(tmp_path / "work/sets/one")):
+        source = open_source(data_file(tmp_path / "files", f"path: {path}\ntrain: images\nnames: [cat]\n"))
+        assert source.root == tmp_path / "work/sets/one"
+        assert len(read_split(source, "train").records) == 1
+
+
+def test_exports_that_name_the_folder_above(tmp_path: Path) -> None:
+    write_image(tmp_path / "export/train/images/a.png")
+    text = "train: ../train/images\nval: ../valid/images\nnc: 1\nnames: ['x']\nroboflow:\n  license: MIT\n"
+    source = open_source(data_file(tmp_path / "export", text))
+    assert len(read_split(source, "train").records) == 1
+    with pytest.raises(DataError, match=r"data\.yaml:2:6: there is no .*valid/images"):
+        read_split(source, "val")
+
+
+def folder_with_labels(root: Path, *images: str) -> Path:
+    for seed, image in enumerate(images):
+        write_image(root / image, seed=seed)
+        label = root / image.replace("images", "labels").replace(".png", ".txt")
+        label.parent.mkdir(parents=True, exist_ok=True)
+        label.write_text("1 0.5 0.5 0.5 0.5\n")
+    (root / "classes.txt").write_text("cat\ndog\n")
+    return root
+
+
+@pytest.mark.parametrize(
+    ("images", "splits"),
+    [
+        (["images/a.png"], ["train"]),
+        (["images/train/a.png", "images/val/b.png"], ["train", "val"]),
+        (["train/images/a.png", "valid/images/b.png", "test/images/c.png"], ["train", "val", "test"]),
+    ],
+)
+def test_folders_without_a_data_file(images: list[str], splits: list[str], tmp_path: Path) -> None:
+    source = open_source(folder_with_labels(tmp_path / "set", *images))
+    assert (source.format, source.names, list(source.splits)) == ("yolo", ("cat", "dog"), splits)
+    assert [read_split(source, split).records.classes.tolist() for split in splits] == [[1]] * len(splits)
+
+
+def test_a_folder_with_a_data_file_is_that_file(yolo_folder: Write) -> None:
+    file = yolo_folder({"a": "1 0.5 0.5 0.5 0.5"})
+    assert open_source(file.parent).file == file
+
+
+def test_what_is_not_there_is_told(tmp_path: Path, yolo_folder: Write) -> None:
+    source = open_source(yolo_folder({"a": ""}))
+    with pytest.raises(DataError, match=r"there is no split val; there is train"):
+        read_split(source, "val")
+    with pytest.raises(DataError, match="there is no such file or folder"):
+        open_source(tmp_path / "absent.yaml")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match=r"there is no data\.yaml and are no ImageSets"):
+        open_source(tmp_path / "empty")
+    (tmp_path / "notes.txt").write_text("x")
+    with pytest.raises(DataError, match="it is no data file"):
+        open_source(tmp_path / "notes.txt")
+    with pytest.raises(OptionError, match="there is no format 'csv'"):
+        open_source(source.file, format="csv")
+
+
+def test_a_split_without_a_readable_image_is_an_error(yolo_folder: Write) -> None:
+    file = yolo_folder({"a": "", "b": ""})
+    for image in (file.parent / "images").iterdir():
+        image.write_bytes(b"nothing")
+    with pytest.raises(
+        DataError, match=r"no image of train can be read; the first of 2 problems is .*a\.png: image does"
+    ):
+        read_split(open_source(file), "train")
+    for image in (file.parent / "images").iterdir():
+        image.unlink()
+    with pytest.raises(DataError, match="no image of train can be read; it names none"):
+        read_split(open_source(file), "train")
+
+
+def test_labels_of_a_rotated_photograph_are_of_the_image_as_shown(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    (tmp_path / "images").mkdir()
+    Image.new("RGB", (64, 48)).save(tmp_path / "images/a.jpg", exif=exif)
+    (tmp_path / "labels").mkdir()
+    (tmp_path / "labels/a.txt").write_text("0 0.5 0.5 1 0.5")
+    split = read_split(open_source(data_file(tmp_path, "train: images\nnames: [cat]\n")), "train")
+    assert [problem.kind for problem in split.problems] == [Kind.ROTATED]
+    assert (split.records[0].width, split.records[0].height) == (48, 64)
+    assert split.records[0].boxes.tolist() == [[0, 16, 48, 48]]
+
+
+def test_names_that_a_terminal_would_obey_are_left_out(yolo_folder: Write) -> None:
+    file = yolo_folder({"a": "", "b\x1b[2J": ""})
+    split = read_split(open_source(file), "train")
+    assert split.skipped == 1
+    assert split.problems[0].where.file.endswith(r"b\x1b[2J.png")
+
+
+def test_progress_and_fingerprint(yolo_folder: Write) -> None:
+    file = yolo_folder({f"{number:03}": "1 0.5 0.5 0.5 0.5" for number in range(70)})
+    calls: list[tuple[int, int]] = []
+    source = open_source(file)
+    split = read_split(source, "train", progress=lambda done, total: calls.append((done, total)))
+    assert calls == [(32, 70), (64, 70), (70, 70)]
+    assert read_split(source, "train", cache=False).fingerprint() == split.fingerprint()
+    (file.parent / "labels/003.txt").write_text("0 0.5 0.5 0.5 0.5")
+    changed = read_split(source, "train")
+    assert changed.records.classes.tolist() == [1] * 3 + [0] + [1] * 66
+    assert changed.fingerprint() != split.fingerprint()
+
+
+def test_records_hold_and_slice_what_they_were_given(yolo_folder: Write) -> None:
+    split = read_split(open_source(yolo_folder({"a": "", "b": "1 0.5 0.5 1 1\n0 0.5 0.5 0.5 0.5", "ü": None})), "train")
+    assert [record.image.stem for record in split.records[::-1]] == ["ü", "b", "a"]
+    assert split.records[1:2].classes.tolist() == [1, 0]
+    assert split.records.image_of_objects().tolist() == [1, 1]
+    assert split.records[-1].boxes.shape == (0, 4)
