@@ -30,7 +30,7 @@ def fetch(
     *,
     max_bytes: int,
     progress: Callable[[int, int], None] | None = None,
-    attempts: int = 5,
+    attempts: int = 4,
     pause: float = 1.0,
 ) -> None:
     """Download a file; what has arrived stays beside it as `.part`, and the next call goes on from there.

@@ -133,7 +133,7 @@ def report(splits: Sequence[Split], image_size: int = 640) -> Report:
         image_size: The training size: images are scaled so that their longer side has so many pixels.
 
     Example:
-        >>>         >>> from pathlib import Path
+        >>> from pathlib import Path
         >>> from attendet.data.records import Record
         >>> record = Record(Path("a.jpg"), 1280, 960, np.array([[0.0, 0, 20, 40]]), np.array([0]), np.array([False]))
         >>> found = report([Split("train", ("cell",), Records([record]))])
