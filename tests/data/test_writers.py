@@ -274,8 +274,11 @@ def test_what_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
         convert([split], "yol", tmp_path / "out")
     with pytest.raises(DataError, match="two classes are called 'cat'"):
         convert([Split("train", ("cat", "cat"), split.records)], "voc", tmp_path / "out")
+    hidden = write_image(tmp_path / "source" / ".hidden.png")
+    with pytest.raises(DataError, match="begins with a space or a dot"):
+        convert([Split("train", ("cat",), Records([record(hidden)]))], "yolo", tmp_path / "out")
     split.records[2].image.unlink()
-    with pytest.raises(OutputError, match="No such file"):
+    with pytest.raises(DataError, match="the image has gone"):
         convert([split], "coco", tmp_path / "out")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["source", "there"]
 

@@ -140,6 +140,8 @@ class _Placing:
         self.copied = 0
 
     def __call__(self, source: Path, target: Path) -> None:
+        if not source.is_file():
+            raise DataError("the image has gone since it was read", where=Location(str(source)))
         if self._files == "copy" or not self._link(source, target):
             shutil.copyfile(source, target)
             self.copied += 1
@@ -216,10 +218,12 @@ def _check_names(splits: Sequence[Split], to: str) -> None:
     for split in splits:
         for record in split.records:
             name = record.image.name
-            if not name.isprintable() or name != name.strip():
+            if not name.isprintable() or name != name.strip() or name.startswith("."):
                 where = Location(ascii(str(record.image)))
                 raise DataError(
-                    "the file's name begins with a space or is not plain text", where=where, remedy="rename it"
+                    "the file's name begins with a space or a dot, or is not plain text",
+                    where=where,
+                    remedy="rename it",
                 )
 
 
