@@ -55,11 +55,9 @@ def fetch(
         except _BrokenError as error:
             if attempt + 1 == attempts:
                 here = partial.stat().st_size if partial.exists() else 0
-                raise DataError(
-                    f"the download broke off: {error}",
-                    where=Location(url),
-                    remedy=f"run the same command again; {here:,} bytes are here and will not be fetched twice",
-                ) from error
+                kept = f"; {here:,} bytes are here and will not be fetched twice" if here else ""
+                remedy = f"run the same command again{kept}"
+                raise DataError(f"the download broke off: {error}", where=Location(url), remedy=remedy) from error
             time.sleep(pause * 2**attempt)
         else:
             partial.replace(target)
