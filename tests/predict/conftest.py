@@ -19,7 +19,7 @@ NAMES = ("cat", "white dog")
 
 def photographs() -> list[NDArray[np.uint8]]:
     """A temple and a flower, 640x427, red, green, blue."""
-    return [np.asarray(image, np.uint8) for image in load_sample_images().images]
+    return [np.array(image, np.uint8) for image in load_sample_images().images]
 
 
 def write_weights(path: Path, detector: Detector, image_size: int = 96, names: tuple[str, ...] = NAMES) -> Path:

@@ -203,7 +203,7 @@ def test_options_that_cannot_be(weights: Path, options: dict, kind: type[Attende
     ],
 )
 def test_what_is_no_image(predictor: Predictor, image: NDArray | Image.Image) -> None:
-    with pytest.raises(DataError, match="give|convert"):
+    with pytest.raises(DataError, match=r"give|convert"):
         predictor(image)
 
 

@@ -95,7 +95,8 @@ def _argument(argument: str, skip: Skip, lines: Iterable[str]) -> Iterator[Sourc
 
 
 def _path(path: str) -> Iterator[Source]:
-    if Path(path).is_dir():
+    # An empty text is no name of the current folder.
+    if path and Path(path).is_dir():
         try:
             names = sorted(entry.path for entry in os.scandir(path))
         except OSError as error:

@@ -75,7 +75,7 @@ def each(detections: Detections) -> Iterator[Seen]:
         >>> list(each(found))
         [Seen(number=1, name='cell', confidence=0.5, box=(1.0, 2.0, 3.0, 4.0))]
     """
-    if detections.class_id is None or detections.confidence is None:
+    if not len(detections) or detections.class_id is None or detections.confidence is None:
         return
     names = detections.data["class_name"]
     for box, number, name, sure in zip(

@@ -1,0 +1,240 @@
+"""Everything written, read back by readers of others."""
+
+import csv
+import io
+import json
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+import supervision as sv
+from faster_coco_eval import COCO
+from numpy.typing import NDArray
+from PIL import Image
+
+from attendet.errors import OptionError, OutputError
+from attendet.files import new_run_folder, write_atomically
+from attendet.predict.drawing import Style, draw
+from attendet.predict.frames import Frame, frames
+from attendet.predict.pictures import PictureWriter
+from attendet.predict.sources import Kind, Source
+from attendet.predict.video import Moment
+from attendet.predict.writers import CocoWriter, CropWriter, CsvWriter, LabelWriter, write_image
+from tests.predict.conftest import NAMES, photographs
+from tests.predict.test_video import film, seen_by_opencv
+
+BOXES = np.array([[10.25, 20.5, 50.0, 60.75], [0.0, 0.0, 160.0, 96.0], [100.25, 50.25, 100.5, 50.5]])
+
+
+def image() -> NDArray[np.uint8]:
+    return photographs()[0][100:196, 200:360]
+
+
+def some(count: int = 3) -> sv.Detections:
+    numbers = np.array([1, 0, 1])[:count]
+    return sv.Detections(
+        BOXES[:count].astype(np.float32),
+        confidence=np.array([0.875, 0.5, 0.25], np.float32)[:count],
+        class_id=numbers,
+        data={"class_name": np.array(NAMES)[numbers]},
+    )
+
+
+def photo(name: str = "photos/a.png", stem: str = "a") -> Frame:
+    return Frame(Source(Kind.IMAGE, name), stem, image())
+
+
+def of_film(number: int, source: Source) -> Frame:
+    return Frame(source, "film", image(), Moment(number, number - 1, Fraction(25), None))
+
+
+def test_labels_as_a_reader_of_yolo_sets_reads_them(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    Image.fromarray(image()).save(tmp_path / "images" / "a.png")
+    (tmp_path / "data.yaml").write_text(f"names: [{', '.join(NAMES)}]\n")
+    with LabelWriter(tmp_path) as writer:
+        writer.write(photo(), some())
+    read = sv.DetectionDataset.from_yolo(
+        str(tmp_path / "images"), str(tmp_path / "labels"), str(tmp_path / "data.yaml")
+    )
+    (_, _, found), *_ = list(read)
+    np.testing.assert_allclose(found.xyxy, BOXES, atol=1e-3)
+    assert found.class_id.tolist() == [1, 0, 1]
+
+
+def test_labels_with_confidence_and_of_nothing_and_of_frames(tmp_path: Path) -> None:
+    film = Source(Kind.VIDEO, "film.mp4")
+    with LabelWriter(tmp_path, confidence=True) as writer:
+        writer.write(photo(), some())
+        writer.write(photo(stem="b"), sv.Detections.empty())
+        writer.write(of_film(12, film), some(1))
+    rows = np.loadtxt(tmp_path / "labels" / "a.txt")
+    assert rows.shape == (3, 6)
+    np.testing.assert_allclose(rows[:, 5], [0.875, 0.5, 0.25])
+    assert (tmp_path / "labels" / "b.txt").read_text() == ""
+    assert (tmp_path / "labels" / "film" / "000012.txt").read_text().startswith("1 0.18")
+
+
+def test_the_table(tmp_path: Path) -> None:
+    with CsvWriter(tmp_path / "p.csv") as writer:
+        writer.write(photo('a "quoted", name.png'), some(1))
+        writer.write(of_film(3, Source(Kind.VIDEO, "film.mp4")), some(2))
+        assert not (tmp_path / "p.csv").exists()
+    with (tmp_path / "p.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["image"] for row in rows] == ['a "quoted", name.png', "film.mp4", "film.mp4"]
+    assert [row["frame"] for row in rows] == ["", "3", "3"]
+    assert [row["name"] for row in rows] == ["white dog", "white dog", "cat"]
+    assert [float(rows[0][side]) for side in ("x1", "y1", "x2", "y2")] == BOXES[0].tolist()
+    assert float(rows[0]["confidence"]) == 0.875
+
+
+def test_results_as_coco_reads_them(tmp_path: Path) -> None:
+    stream = io.StringIO()
+    film = Source(Kind.VIDEO, "film.mp4")
+    for target in (tmp_path / "p.json", stream):
+        with CocoWriter(target) as writer:
+            writer.write(photo(), some())
+            writer.write(photo("b.png", "b"), sv.Detections.empty())
+            writer.write(of_film(7, film), some(1))
+    assert json.loads(stream.getvalue()) == json.loads((tmp_path / "p.json").read_text())
+    truth = COCO(
+        {
+            "images": [{"id": number, "width": 160, "height": 96} for number in (1, 2, 3)],
+            "categories": [{"id": number, "name": name} for number, name in enumerate(NAMES)],
+            "annotations": [],
+        }
+    )
+    loaded = truth.loadRes(str(tmp_path / "p.json"))
+    assert [len(loaded.getAnnIds(imgIds=[number])) for number in (1, 2, 3)] == [3, 0, 1]
+    first = loaded.loadAnns(loaded.getAnnIds(imgIds=[1]))[0]
+    assert first["bbox"] == [10.25, 20.5, 39.75, 40.25]
+    assert (first["file_name"], first["category_name"], first["score"]) == ("photos/a.png", "white dog", 0.875)
+    assert json.loads(stream.getvalue())[-1]["frame"] == 7
+
+
+def test_results_of_nothing_are_a_list(tmp_path: Path) -> None:
+    with CocoWriter(tmp_path / "p.json") as writer:
+        writer.write(photo(), sv.Detections.empty())
+    assert json.loads((tmp_path / "p.json").read_text()) == []
+
+
+def test_crops_are_the_pixels_under_the_boxes(tmp_path: Path) -> None:
+    with CropWriter(tmp_path, ["../../cat", "white dog"]) as writer:
+        writer.write(photo(), some())
+        writer.write(of_film(2, Source(Kind.VIDEO, "film.mp4")), some(1))
+    written = {path.relative_to(tmp_path).as_posix(): np.asarray(Image.open(path)) for path in tmp_path.rglob("*.*g")}
+    assert set(written) == {
+        "crops/white dog/a_1.png",
+        "crops/_.._cat/a_2.png",
+        "crops/white dog/a_3.png",
+        "crops/white dog/film/000002_1.jpg",
+    }
+    np.testing.assert_array_equal(written["crops/white dog/a_1.png"], image()[20:61, 10:50])
+    np.testing.assert_array_equal(written["crops/_.._cat/a_2.png"], image())
+    np.testing.assert_array_equal(written["crops/white dog/a_3.png"], image()[50:51, 100:101])
+
+
+def test_boxes_are_drawn_where_they_are_in_a_colour_per_class() -> None:
+    grey = np.full((300, 400, 3), 128, np.uint8)
+    boxes = np.array([[20.0, 100, 120, 200], [150.0, 100, 250, 200], [280.0, 100, 380, 200]])
+    found = sv.Detections(boxes, confidence=np.array([0.9, 0.8, 0.7]), class_id=np.array([0, 1, 0]))
+    drawn = draw(grey, found, NAMES, Style(thickness=3, labels=False))
+    sides = [drawn[150, int(x)] for x in boxes[:, 0]]
+    expected = [sv.ColorPalette.DEFAULT.by_idx(number).as_rgb() for number in (0, 1, 0)]
+    assert [tuple(side) for side in sides] == expected
+    assert all((drawn[150, int(x) + 50] == 128).all() for x in boxes[:, 0])
+    changed = np.argwhere((drawn != 128).any(axis=-1))
+    np.testing.assert_allclose(changed.min(axis=0), [100, 20], atol=2)
+    np.testing.assert_allclose(changed.max(axis=0), [200, 380], atol=2)
+
+
+def test_labels_stay_inside_the_image() -> None:
+    grey = np.full((200, 300, 3), 128, np.uint8)
+    box = np.array([[290.0, 2, 298, 60]])
+    found = sv.Detections(box, confidence=np.array([0.9]), class_id=np.array([1]))
+    colour = sv.ColorPalette.DEFAULT.by_idx(1).as_rgb()
+    plain, full = (draw(grey, found, NAMES, Style(labels=labels)) for labels in (False, True))
+    label = np.argwhere((plain != full).any(axis=-1))
+    filled = (full[: label.max(axis=0)[0] + 1] == colour).all(axis=-1).sum()
+    text = (full < 60).all(axis=-1).sum() + (full > 200).all(axis=-1).sum()
+    assert filled > 500, "the label's background is not cut off"
+    assert text > 50, "and it says something"
+    short = draw(grey, found, NAMES, Style(confidence=False))
+    assert np.argwhere((plain != short).any(axis=-1)).min(axis=0)[1] > label.min(axis=0)[1]
+
+
+def test_every_class_has_a_colour_of_its_own() -> None:
+    names = [str(number) for number in range(80)]
+    found = sv.Detections(np.array([[2.0, 2, 9, 9]]), class_id=np.array([0]), confidence=np.array([1.0]))
+    colours = set()
+    for number in range(80):
+        found.class_id = np.array([number])
+        drawn = draw(np.zeros((12, 12, 3), np.uint8), found, names, Style(thickness=1, labels=False))
+        colours.add(tuple(drawn[2, 5].tolist()))
+    assert len(colours) == 80
+
+
+def test_pictures_keep_names_and_formats_and_videos_become_mp4(tmp_path: Path) -> None:
+    first, second = Source(Kind.VIDEO, "film.avi"), Source(Kind.VIDEO, "other/film.avi")
+    with PictureWriter(tmp_path, NAMES, Style()) as writer:
+        writer.write(photo("x/a.JPG"), some())
+        for number in (1, 2, 3):
+            writer.write(of_film(number, first), some())
+        writer.write(Frame(second, "film-2", image(), Moment(1, 0, Fraction(5), None)), some())
+        assert (tmp_path / "film.mp4").exists(), "a video is finished when the next begins"
+        writer.write(photo("no ending", "no ending"), some())
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.JPG", "film-2.mp4", "film.mp4", "no ending.png"]
+    expected = draw(image(), some(), NAMES)
+    with Image.open(tmp_path / "a.JPG") as photograph, Image.open(tmp_path / "no ending.png") as other:
+        assert (photograph.format, other.format) == ("JPEG", "PNG")
+        np.testing.assert_array_equal(np.asarray(other), expected)
+    drawn, rate = seen_by_opencv(tmp_path / "film.mp4")
+    assert (len(drawn), rate) == (3, 25)
+    assert np.abs(drawn[0].astype(int) - expected).mean() < 10
+    assert len(seen_by_opencv(tmp_path / "film-2.mp4")[0]) == 1
+
+
+def test_nothing_half_written_is_left_after_an_error(tmp_path: Path) -> None:
+    (tmp_path / "p.csv").write_text("older")
+
+    def write_and_fail() -> None:
+        with (
+            PictureWriter(tmp_path, NAMES, Style()) as pictures,
+            CsvWriter(tmp_path / "p.csv") as table,
+            CocoWriter(tmp_path / "p.json") as results,
+        ):
+            for writer in (pictures, table, results):
+                writer.write(of_film(1, Source(Kind.VIDEO, "film.mp4")), some())
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        write_and_fail()
+    assert [path.name for path in tmp_path.iterdir()] == ["p.csv"]
+    assert (tmp_path / "p.csv").read_text() == "older"
+
+
+def test_equal_names_of_different_folders_stay_apart(tmp_path: Path) -> None:
+    for name in ("x/a.png", "y/a.png", "y/a.jpg", "z/A.png"):
+        write_image(tmp_path / name, image())
+    film(tmp_path / "z" / "a.mp4", count=2)
+    sources = [
+        Source(Kind.VIDEO if name.endswith("mp4") else Kind.IMAGE, str(tmp_path / name))
+        for name in ("x/a.png", "y/a.png", "gone.png", "y/a.jpg", "z/A.png", "z/a.mp4")
+    ]
+    errors = []
+    read = list(frames(sources, errors.append))
+    assert [frame.stem for frame in read] == ["a", "a-2", "a-3", "A-4", "a-5", "a-5"]
+    assert [frame.number for frame in read] == [None, None, None, None, 1, 2]
+    assert [str(error) for error in errors] == [f"{tmp_path}/gone.png: there is no such image file"]
+
+
+def test_files_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="cannot be written"), write_atomically(tmp_path / "file" / "a.txt"):
+        pass
+    with pytest.raises(OutputError, match="cannot be written"):
+        new_run_folder(tmp_path / "file", "exp")
+    with pytest.raises(OptionError, match="0 pixels thick"):
+        Style(thickness=0)
