@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from attendet.data.labels import LARGEST, Labels, Rows, coordinate
+from attendet.data.paths import is_file, is_folder
 from attendet.data.records import Problem
 from attendet.errors import DataError, Location
 
@@ -68,7 +69,7 @@ def file_of(entry: Path, where: Location) -> Path:
     Raises:
         DataError: If there is none.
     """
-    if not entry.is_dir():
+    if not is_folder(entry):
         return entry
     files = sorted(entry.glob("*.json"))
     if len(files) != 1:
@@ -112,7 +113,7 @@ def read_document(path: Path) -> Document:
 
 def _load(path: Path) -> Any:
     where = Location(str(path))
-    if not path.is_file():
+    if not is_file(path):
         raise DataError("there is no such file", where=where)
     if path.stat().st_size > MAX_BYTES:
         raise DataError(f"it has more than {MAX_BYTES:,} bytes", where=where, remedy="split it, or convert it to YOLO")
@@ -207,7 +208,7 @@ def folder_of_images(document: Document, given: Path | None, split: str, root: P
     folders = [parent / name for parent in parents for name in below]
     for name, _ in document.images[:20]:
         for folder in folders:
-            if (folder / name).is_file():
+            if is_file(folder / name):
                 return folder
     first = document.images[0][0] if document.images else "any image"
     raise DataError(

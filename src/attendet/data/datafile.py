@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import glob
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from attendet.data.paths import exists, is_folder
 from attendet.errors import DataError, Location, nearest_name
 from attendet.yaml_nodes import Node, parse, read_text
 
@@ -90,22 +92,22 @@ def _root(node: Node | None, file: Path) -> Path:
     beside = file.resolve().parent
     if node is None or node.value is None:
         return beside
-    path = Path(_word(node)).expanduser()
+    path = Path(os.path.expanduser(_word(node)))  # noqa: PTH111 - pathlib raises for a ~nobody
     candidates = dict.fromkeys((beside / path, Path.cwd() / path))
     for candidate in candidates:
-        if candidate.is_dir():
+        if is_folder(candidate):
             return candidate.resolve()
     raise node.error(f"there is no folder {' or '.join(map(str, candidates))}", "name the data set's folder")
 
 
 def _resolve(word: str, root: Path, file: Path) -> str:
     """Return the absolute path of what the file names: of `path`, of the file's folder, or of the current one."""
-    path = Path(word).expanduser()
+    path = Path(os.path.expanduser(word))  # noqa: PTH111
     candidates = [folder / path for folder in (root, file.resolve().parent, Path.cwd())]
     if path.parts[:1] == ("..",):
         # Exports of Roboflow write ../train/images for the train/images beside them.
         candidates.append(root / Path(*path.parts[1:]))
-    found = next((candidate for candidate in candidates if candidate.exists()), None)
+    found = next((candidate for candidate in candidates if exists(candidate)), None)
     if found is None and glob.has_magic(word) and not path.is_absolute():
         # The pattern is what was written; brackets in the folder's own name are none.
         return f"{glob.escape(str(root))}/{word}"

@@ -17,7 +17,7 @@ from attendet.data.augment import Augmentation, Sample, blend, boxed, flip, jitt
 from attendet.data.letterbox import Letterbox, letterbox
 from attendet.data.records import Record, Records
 from attendet.data.sampler import Draw
-from attendet.data.store import Images
+from attendet.data.store import Images, scaled_shapes
 
 
 class Batch(NamedTuple):
@@ -40,8 +40,8 @@ class Placed(NamedTuple):
     letterboxes: tuple[Letterbox, ...]
 
 
-class TrainingSet(Dataset[tuple[Tensor, Tensor]]):
-    """Augmented samples. What a draw gives depends on the draw and the seed alone.
+class TrainingSet(Dataset[Batch]):
+    """Batches of augmented samples. What a draw gives depends on the draw and the seed alone.
 
     Args:
         records: Images and objects; crowds are not trained on.
@@ -49,14 +49,29 @@ class TrainingSet(Dataset[tuple[Tensor, Tensor]]):
         options: How they are varied.
         size: Side of the training images in pixels.
         seed: Of the augmentation.
+        mosaic_epochs: Epochs with mosaic; after them whole images are shown. None: all.
     """
 
-    def __init__(self, records: Records, images: Images, options: Augmentation, size: int, seed: int) -> None:
+    def __init__(
+        self,
+        records: Records,
+        images: Images,
+        options: Augmentation,
+        size: int,
+        seed: int,
+        mosaic_epochs: int | None = None,
+    ) -> None:
         self.records, self.images, self.options, self.size, self.seed = records, images, options, size, seed
+        self.mosaic_epochs = mosaic_epochs
 
-    def __getitem__(self, draw: Draw) -> tuple[Tensor, Tensor]:
+    def __getitem__(self, draws: Sequence[Draw]) -> Batch:
+        return collate([self.sample(draw) for draw in draws])
+
+    def sample(self, draw: Draw) -> tuple[Tensor, Tensor]:
+        """Return the image (3, H, W) and objects (objects, 5) of one draw."""
         generator = np.random.default_rng([self.seed, draw.epoch, draw.position])
-        if generator.random() < self.options.mosaic:
+        has_mosaic = self.mosaic_epochs is None or draw.epoch < self.mosaic_epochs
+        if generator.random() < self.options.mosaic and has_mosaic:
             sample = self._mosaic(draw, generator)
             if generator.random() < self.options.mixup:
                 other = int(generator.integers(len(self.records)))
@@ -78,27 +93,37 @@ class TrainingSet(Dataset[tuple[Tensor, Tensor]]):
         return Sample(image, record.boxes[kept] * np.tile(scale, 2), record.classes[kept])
 
 
-class ValidationSet(Dataset[tuple[Tensor, Tensor, Record, Letterbox]]):
-    """Images letterboxed as they are, with what measuring needs to know.
+class ValidationSet(Dataset[Placed]):
+    """Batches of images letterboxed as they are, with what measuring needs to know.
 
     Args:
         records: Images and objects.
         images: The decoded images.
         size: Their longer side in pixels.
-        shapes: (images, 2) height and width of each one's canvas in pixels.
+        stride: Sides of the canvases are multiples of it.
     """
 
-    def __init__(self, records: Records, images: Images, size: int, shapes: NDArray[np.int64]) -> None:
-        self.records, self.images, self.size, self.shapes = records, images, size, shapes
+    def __init__(self, records: Records, images: Images, size: int, stride: int) -> None:
+        self.records, self.images, self.size = records, images, size
+        self.shapes = canvas_shapes(records.sizes, size, stride)
 
-    def __len__(self) -> int:
-        return len(self.records)
+    def __getitem__(self, indices: Sequence[int]) -> Placed:
+        height, width = self.shapes[list(indices)].max(0).tolist()
+        samples = [self._sample(index, (height, width)) for index in indices]
+        images, targets, records, letterboxes = zip(*samples, strict=True)
+        return Placed(collate(list(zip(images, targets, strict=True))), records, letterboxes)
 
-    def __getitem__(self, index: int) -> tuple[Tensor, Tensor, Record, Letterbox]:
+    def batches(self, batch_size: int, rank: int = 0, world_size: int = 1) -> list[list[int]]:
+        """Return this process's share of the images, those of like shapes together: little of a canvas is empty."""
+        height, width = self.shapes.T
+        order = np.lexsort((height, height / width)).tolist()[rank::world_size]
+        return [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+
+    def _sample(self, index: int, shape: tuple[int, int]) -> tuple[Tensor, Tensor, Record, Letterbox]:
         record = self.records[index]
-        height, width = self.shapes[index].tolist()
+        height, width = shape
         image = self.images[index]
-        canvas, placed = letterbox(image, self.size, (height, width))
+        canvas, placed = letterbox(image, self.size, shape)
         scale = (image.shape[1] / record.width, image.shape[0] / record.height)
         placed = Letterbox(scale, placed.left, placed.top)
         kept = ~record.crowd
@@ -116,10 +141,14 @@ def collate(samples: Sequence[tuple[Tensor, Tensor]]) -> Batch:
     return Batch(torch.stack(images), torch.cat(numbered))
 
 
-def collate_placed(samples: Sequence[tuple[Tensor, Tensor, Record, Letterbox]]) -> Placed:
-    """Return the batch of validation samples of one shape."""
-    images, targets, records, letterboxes = zip(*samples, strict=True)
-    return Placed(collate(list(zip(images, targets, strict=True))), records, letterboxes)
+def canvas_shapes(sizes: NDArray[np.int64], size: int, stride: int) -> NDArray[np.int64]:
+    """Return (images, 2) height and width of the canvases of images (width, height) scaled to a longer side.
+
+    Example:
+        >>> canvas_shapes(np.array([[640, 480], [100, 400]]), 320, 32).tolist()
+        [[256, 320], [320, 96]]
+    """
+    return np.ceil(scaled_shapes(sizes, size) / stride).astype(np.int64) * stride
 
 
 def to_tensor(image: NDArray[np.uint8]) -> Tensor:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
+from attendet.data.paths import is_file
 from attendet.errors import DataError, Location
 
 MAX_PIXELS = 150_000_000
@@ -107,8 +108,7 @@ def probe(path: str | Path) -> ImageFacts:
 def _opened(path: str | Path) -> Iterator[tuple[BufferedReader, Image.Image]]:
     """Open an image; all that goes wrong with it inside the `with` is a `DataError`."""
     where = Location(str(path))
-    if not Path(path).is_file():
-        # Asked first, because opening a pipe would wait for ever.
+    if not is_file(path):
         raise DataError("there is no such image file", where=where)
     try:
         with Path(path).open("rb") as file, _QUIET, Image.open(file, formats=_FORMATS) as image:

@@ -1,18 +1,18 @@
-"""What a label file says of one image, in any format, and the record it makes with that image."""
+"""What a label file says of one image, in any format."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from attendet.data.images import ImageFacts
-from attendet.data.records import Kind, Problem, Record
+from attendet.data.paths import is_file
+from attendet.data.records import Kind, Problem
 from attendet.errors import DataError, Location
 
 MAX_BYTES = 16 * 1024 * 1024
@@ -21,14 +21,8 @@ MAX_BYTES = 16 * 1024 * 1024
 MAX_PROBLEMS = 100
 """Most problems told of one file; a file of nonsense has as many as lines."""
 
-ROUNDING = 0.5
-"""Pixels by which a box may reach outside: what rounding to whole pixels makes."""
-
 LARGEST = 1e7
 """Largest coordinate in pixels that can be meant."""
-
-SLIVER = 1.0
-"""Longest short side of a sliver, in pixels."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +116,7 @@ def read_bytes(path: str) -> bytes:
         DataError: If it cannot be opened, is no plain file, or has more than 16 MiB.
     """
     where = Location(path)
-    if not Path(path).is_file():
+    if not is_file(path):
         raise DataError("there is no such label file", where=where)
     try:
         if Path(path).stat().st_size > MAX_BYTES:
@@ -176,63 +170,3 @@ def from_json(file: str, text: str) -> Labels:
         size and (size[0], size[1]),
         normalized,
     )
-
-
-def make_record(
-    image: str, facts: ImageFacts, labels: Labels, numbers: Mapping[int | str, int]
-) -> tuple[Record, list[Problem]]:
-    """Return an image with its objects as labelled, and what is wrong with them.
-
-    Args:
-        image: The image file.
-        facts: What is known of it.
-        labels: What its label file says.
-        numbers: Class number by what label files call the class; objects of other classes are left out.
-    """
-    problems = list(labels.problems)
-    size = (facts.width, facts.height)
-    if labels.size is not None and labels.size != size:
-        stated, real = ("×".join(map(str, sides)) for sides in (labels.size, size))
-        problems.append(Problem(Kind.WRONG_SIZE, Location(labels.file), f"{Path(image).name} is {real}, not {stated}"))
-    classes = np.array([numbers.get(label, -1) for label in labels.classes], np.int64)
-    problems += [
-        labels.problem(Kind.UNKNOWN_CLASS, position, repr(labels.classes[position]))
-        for position in np.flatnonzero(classes < 0).tolist()
-    ]
-    boxes = labels.boxes * np.array([*size, *size]) if labels.normalized else labels.boxes
-    problems += _doubtful(labels, boxes, classes, size)
-    known = classes >= 0
-    record = Record(Path(image), *size, boxes[known], classes[known], labels.crowd[known])
-    return record, problems
-
-
-def _doubtful(
-    labels: Labels, boxes: NDArray[np.float64], classes: NDArray[np.int64], size: tuple[int, int]
-) -> Iterator[Problem]:
-    """Yield what is wrong with the boxes of known classes."""
-    limits = np.array([*size, *size])
-    clipped = np.clip(boxes, 0, limits)
-    sides = clipped[:, 2:] - clipped[:, :2]
-    excess = np.concatenate([-boxes, boxes - limits], axis=1).max(axis=1, initial=0)
-    shortest = sides.min(axis=1, initial=np.inf)
-    for position in np.flatnonzero((classes >= 0) & ((excess > ROUNDING) | (shortest <= SLIVER))).tolist():
-        x1, y1, x2, y2 = boxes[position].tolist()
-        told = f"{x2 - x1:.4g}×{y2 - y1:.4g} px"
-        if shortest[position] <= 0:
-            inside = "" if min(x2 - x1, y2 - y1) <= 0 else ", none of it inside the image"
-            yield labels.problem(Kind.ZERO_AREA, position, told + inside)
-            continue
-        if excess[position] > ROUNDING:
-            yield labels.problem(Kind.OUTSIDE, position, f"by {excess[position]:.4g} px")
-        if shortest[position] <= SLIVER:
-            yield labels.problem(Kind.SLIVER, position, told)
-    yield from _repeated(labels, boxes, classes)
-
-
-def _repeated(labels: Labels, boxes: NDArray[np.float64], classes: NDArray[np.int64]) -> Iterator[Problem]:
-    seen: dict[tuple[float, ...], int] = {}
-    for position, (label, box) in enumerate(zip(classes.tolist(), boxes.tolist(), strict=True)):
-        first = seen.setdefault((label, *box), position)
-        if label >= 0 and first != position:
-            line = labels.lines[first]
-            yield labels.problem(Kind.DUPLICATE_BOX, position, "" if line is None else f"the same as line {line}")

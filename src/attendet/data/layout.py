@@ -7,6 +7,7 @@ from pathlib import Path
 from attendet.data import voc
 from attendet.data.datafile import SPLITS, DataFile, Entry, is_data_file
 from attendet.data.images import is_image
+from attendet.data.paths import exists
 from attendet.data.yolo import lines_of
 from attendet.errors import DataError, Location
 
@@ -20,7 +21,7 @@ def description_in(data: Path) -> Path:
     Raises:
         DataError: If nothing of this name is there.
     """
-    if not data.exists():
+    if not exists(data):
         raise DataError("there is no such file or folder", where=Location(str(data)), remedy="name a data.yaml")
     if not data.is_dir():
         return data
@@ -57,7 +58,7 @@ def format_of(described: DataFile) -> str:
     """Return the format of what a data file names, by looking at the first thing that is there."""
     for entries in described.splits.values():
         for entry in entries:
-            if Path(entry.path).exists():
+            if exists(entry.path):
                 return _format_of(Path(entry.path))
     return "yolo"
 

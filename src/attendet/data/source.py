@@ -11,7 +11,9 @@ from attendet.data import coco, layout, voc, yolo
 from attendet.data.datafile import FORMATS, DataFile, Entry, is_data_file, read_data_file
 from attendet.data.images import ImageFacts
 from attendet.data.index import cache_file, facts_of
-from attendet.data.labels import Labels, make_record
+from attendet.data.judge import make_record
+from attendet.data.labels import Labels
+from attendet.data.paths import exists
 from attendet.data.readers import Facts
 from attendet.data.records import Kind, Problem, Record, Records, Split
 from attendet.errors import DataError, Location, OptionError
@@ -181,7 +183,7 @@ def _records(
         if not image.isprintable():
             problems.append(Problem(Kind.UNREADABLE_IMAGE, Location(ascii(image)[1:-1]), "its name cannot be shown"))
         elif isinstance(facts, DataError):
-            kind = Kind.UNREADABLE_IMAGE if Path(image).exists() else Kind.MISSING_IMAGE
+            kind = Kind.UNREADABLE_IMAGE if exists(image) else Kind.MISSING_IMAGE
             problems.append(Problem(kind, Location(image), facts.what if kind is Kind.UNREADABLE_IMAGE else ""))
         elif isinstance(labels, DataError):
             problems.append(Problem(Kind.UNREADABLE_LABELS, labels.where or Location(image), labels.what))

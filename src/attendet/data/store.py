@@ -90,3 +90,36 @@ def scaled_shapes(sizes: NDArray[np.int64], size: int) -> NDArray[np.int64]:
     """
     scale = size / sizes.max(1, keepdims=True)
     return np.maximum(1, np.rint(sizes[:, ::-1] * scale)).astype(np.int64)
+
+
+def open_images(
+    records: Records, size: int, cache: Cache, folder: Path | None = None, progress: Progress | None = None
+) -> Images:
+    """Return the decoded images of records: kept in memory or on disk, or decoded on demand.
+
+    Args:
+        records: Whose images.
+        size: Their longer side in pixels.
+        cache: `ram`, `disk`, `none`; or `auto` for `ram` where they take at most a quarter of the free memory.
+        folder: Where `disk` keeps its file.
+        progress: Called with (done, total) while images are decoded.
+
+    Raises:
+        DataError: If an image no longer decodes.
+    """
+    if cache == "auto":
+        needed = int(scaled_shapes(records.sizes, size).prod(1).sum()) * 3
+        cache = "ram" if needed < SHARE_OF_MEMORY * free_memory() else "none"
+    if cache == "none":
+        return OnDemand(records, size)
+    return Store(records, size, (folder or Path(tempfile.gettempdir())) if cache == "disk" else None, progress)
+
+
+def free_memory() -> int:
+    """Return the bytes of memory that are free, as the kernel estimates them."""
+    for line in (
+        Path("/proc/meminfo").read_text(encoding="ascii").splitlines() if Path("/proc/meminfo").exists() else ()
+    ):
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) * 1024
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")

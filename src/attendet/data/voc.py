@@ -13,6 +13,7 @@ from defusedxml.sax import parseString
 
 from attendet.data.images import is_image
 from attendet.data.labels import Labels, Rows, coordinate, read_bytes
+from attendet.data.paths import is_file, is_folder
 from attendet.data.yolo import lines_of
 from attendet.errors import DataError, Location
 
@@ -138,14 +139,14 @@ def _name(text: str) -> str:
 
 def root_of(entry: Path) -> Path | None:
     """Return the folder with `Annotations` that a list or a folder belongs to, or None."""
-    folder = entry if entry.is_dir() else entry.parent
-    return next((parent for parent in (folder, *list(folder.parents)[:3]) if (parent / "Annotations").is_dir()), None)
+    folder = entry if is_folder(entry) else entry.parent
+    return next((parent for parent in (folder, *list(folder.parents)[:3]) if is_folder(parent / "Annotations")), None)
 
 
 def splits_of(root: Path) -> dict[str, Path]:
     """Return the lists of stems in a VOC folder, by split."""
     lists = {name: root / "ImageSets" / "Main" / f"{name}.txt" for name in ("train", "val", "test", "trainval")}
-    return {name: path for name, path in lists.items() if path.is_file()}
+    return {name: path for name, path in lists.items() if is_file(path)}
 
 
 def items_of(entry: Path, split: str, where: Location) -> Iterator[tuple[str, str]]:
@@ -160,7 +161,7 @@ def items_of(entry: Path, split: str, where: Location) -> Iterator[tuple[str, st
         if split not in lists:
             raise DataError(f"ImageSets/Main has no {split}.txt", where=where, remedy=f"there are {', '.join(lists)}")
         entry = lists[split]
-    if entry.is_dir():
+    if is_folder(entry):
         folder = entry / "Annotations" if root == entry else entry
         stems = sorted(path.stem for path in folder.glob("*.xml"))
     elif root is None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from attendet.data.images import is_image
 from attendet.data.labels import Labels, Rows, read_bytes
+from attendet.data.paths import is_file, is_folder
 from attendet.data.records import Kind
 from attendet.errors import DataError, Location
 
@@ -125,9 +126,9 @@ def images_of(entry: str, root: str, where: Location) -> list[str]:
     Raises:
         DataError: If there is nothing there.
     """
-    if Path(entry).is_dir():
+    if is_folder(entry):
         return list(images_in(entry))
-    if Path(entry).is_file():
+    if is_file(entry):
         return [entry] if is_image(entry) else images_listed(entry, root)
     if glob.has_magic(entry):
         found = sorted(glob.iglob(entry, recursive=True))  # noqa: PTH207 - absolute patterns

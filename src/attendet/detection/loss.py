@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -84,6 +84,7 @@ def detection_loss(
     anchors: Float[Tensor, "levels a 2"],
     strides: Sequence[float],
     weights: LossWeights | None = None,
+    mean_count: Callable[[Tensor], Tensor] | None = None,
 ) -> DetectionLoss:
     """Return the loss of raw maps.
 
@@ -96,6 +97,8 @@ def detection_loss(
         anchors: Sides (width, height) in pixels.
         strides: Stride of each level in pixels.
         weights: What the loss is made of, as it stands (see `LossWeights.scaled`).
+        mean_count: From the number of matches here to its mean over all processes, where several share a batch: the
+            mean of their gradients is then that of one process with the whole batch.
 
     Example:
         >>> raw = [torch.zeros(1, 1, 4, 4, 6)]
@@ -105,7 +108,7 @@ def detection_loss(
     """
     weights = weights or LossWeights()
     levels = [
-        _level_loss(level, targets.to(level.dtype), sides / stride, weights)
+        _level_loss(level, targets.to(level.dtype), sides / stride, weights, mean_count)
         for level, sides, stride in zip(raw, anchors.to(raw[0].dtype), strides, strict=True)
     ]
     box, objectness, classes = (torch.stack(part) for part in zip(*levels, strict=True))
@@ -114,23 +117,28 @@ def detection_loss(
     return DetectionLoss(sum(parts, start=box.new_zeros(())) * raw[0].shape[0], *parts)
 
 
-def _level_loss(raw: Tensor, targets: Tensor, anchors: Tensor, weights: LossWeights) -> tuple[Tensor, Tensor, Tensor]:
+def _level_loss(
+    raw: Tensor,
+    targets: Tensor,
+    anchors: Tensor,
+    weights: LossWeights,
+    mean_count: Callable[[Tensor], Tensor] | None,
+) -> tuple[Tensor, Tensor, Tensor]:
     """Return the unweighted box, objectness and class losses of one level."""
     height, width = raw.shape[2:4]
     matches = assign(targets, anchors, height, width, weights.anchor_t)
-    wanted = raw.new_zeros(raw.shape[:-1])
-    nothing = raw.sum() * 0
-    if len(matches.image) == 0:
-        return nothing, _cross_entropy(raw[..., 4], wanted, weights.obj_pw, weights.fl_gamma), nothing
     chosen = raw[matches.image, matches.anchor, matches.y, matches.x]
     scores = chosen[:, :4].sigmoid()
     boxes = torch.cat([2 * scores[:, :2] - 0.5, (2 * scores[:, 2:]) ** 2 * anchors[matches.anchor]], dim=1)
     distance = complete_box_iou_loss(
         box_convert(boxes, "cxcywh", "xyxy"), box_convert(matches.boxes, "cxcywh", "xyxy"), eps=1e-7
     )
+    wanted = raw.new_zeros(raw.shape[:-1])
     _set_last(wanted, matches, (1 - distance.detach()).clamp(min=0))
-    objectness = _cross_entropy(raw[..., 4], wanted, weights.obj_pw, weights.fl_gamma)
-    return distance.mean(), objectness, _class_loss(chosen[:, 5:], matches.classes, weights) + nothing
+    objectness = _cross_entropy(raw[..., 4], wanted, weights.obj_pw, weights.fl_gamma).mean()
+    count = raw.new_tensor(float(len(matches.image)))
+    count = (mean_count(count) if mean_count else count).clamp(min=1e-6)
+    return distance.sum() / count, objectness, _class_loss(chosen[:, 5:], matches.classes, weights) / count
 
 
 def _set_last(wanted: Tensor, matches: Matches, values: Tensor) -> None:
@@ -144,15 +152,16 @@ def _set_last(wanted: Tensor, matches: Matches, values: Tensor) -> None:
 
 
 def _class_loss(logits: Tensor, classes: Tensor, weights: LossWeights) -> Tensor:
+    """Return the sum over matches of the mean over classes."""
     if logits.shape[1] == 1:
-        return logits.new_zeros(())
+        return logits.sum() * 0
     low, high = weights.label_smoothing / 2, 1 - weights.label_smoothing / 2
     wanted = functional.one_hot(classes, logits.shape[1]).to(logits.dtype) * (high - low) + low
-    return _cross_entropy(logits, wanted, weights.cls_pw, weights.fl_gamma)
+    return _cross_entropy(logits, wanted, weights.cls_pw, weights.fl_gamma).sum() / logits.shape[1]
 
 
 def _cross_entropy(logits: Tensor, wanted: Tensor, positive_weight: float, gamma: float) -> Tensor:
-    """Return the mean binary cross-entropy, focal where γ is above 0 ("Focal Loss", ICCV 2017, equation 5)."""
+    """Return the binary cross-entropy of each logit, focal where γ is above 0 ("Focal Loss", ICCV 2017, equation 5)."""
     entropy = functional.binary_cross_entropy_with_logits(
         logits, wanted, pos_weight=logits.new_tensor(positive_weight), reduction="none"
     )
@@ -160,4 +169,4 @@ def _cross_entropy(logits: Tensor, wanted: Tensor, positive_weight: float, gamma
         scores = logits.sigmoid()
         agreement = wanted * scores + (1 - wanted) * (1 - scores)
         entropy = entropy * (wanted * 0.25 + (1 - wanted) * 0.75) * (1 - agreement) ** gamma
-    return entropy.mean()
+    return entropy

@@ -1,0 +1,83 @@
+"""An image and its labels → a record, and what is wrong with them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attendet.data.images import ImageFacts
+from attendet.data.labels import Labels
+from attendet.data.records import Kind, Problem, Record
+from attendet.errors import Location
+
+ROUNDING = 0.5
+"""Pixels by which a box may reach outside: what rounding to whole pixels makes."""
+
+SLIVER = 1.0
+"""Longest short side of a sliver, in pixels."""
+
+
+def make_record(
+    image: str, facts: ImageFacts, labels: Labels, numbers: Mapping[int | str, int]
+) -> tuple[Record, list[Problem]]:
+    """Return an image with its objects as labelled, and what is wrong with them.
+
+    Args:
+        image: The image file.
+        facts: What is known of it.
+        labels: What its label file says.
+        numbers: Class number by what label files call the class; objects of other classes are left out.
+    """
+    problems = list(labels.problems)
+    size = (facts.width, facts.height)
+    if labels.size is not None and labels.size != size:
+        stated, real = ("×".join(map(str, sides)) for sides in (labels.size, size))
+        problems.append(Problem(Kind.WRONG_SIZE, Location(labels.file), f"{Path(image).name} is {real}, not {stated}"))
+    classes = np.array([numbers.get(label, -1) for label in labels.classes], np.int64)
+    problems += [
+        labels.problem(Kind.UNKNOWN_CLASS, position, repr(labels.classes[position]))
+        for position in np.flatnonzero(classes < 0).tolist()
+    ]
+    boxes = labels.boxes * np.array([*size, *size]) if labels.normalized else labels.boxes
+    problems += _doubtful(labels, boxes, classes, size)
+    known = classes >= 0
+    record = Record(Path(image), *size, boxes[known], classes[known], labels.crowd[known])
+    return record, problems
+
+
+def _doubtful(
+    labels: Labels, boxes: NDArray[np.float64], classes: NDArray[np.int64], size: tuple[int, int]
+) -> Iterator[Problem]:
+    """Yield what is wrong with the boxes of known classes."""
+    if not len(boxes):
+        return
+    clipped = np.minimum(np.maximum(boxes, 0), (*size, *size))
+    excess = np.abs(boxes - clipped).max(axis=1)
+    shortest = (clipped[:, 2:] - clipped[:, :2]).min(axis=1)
+    for position in np.flatnonzero((classes >= 0) & ((excess > ROUNDING) | (shortest <= SLIVER))).tolist():
+        x1, y1, x2, y2 = boxes[position].tolist()
+        told = f"{x2 - x1:.4g}×{y2 - y1:.4g} px"
+        if shortest[position] <= 0:
+            inside = "" if min(x2 - x1, y2 - y1) <= 0 else ", none of it inside the image"
+            yield labels.problem(Kind.ZERO_AREA, position, told + inside)
+            continue
+        if excess[position] > ROUNDING:
+            yield labels.problem(Kind.OUTSIDE, position, f"by {excess[position]:.4g} px")
+        if shortest[position] <= SLIVER:
+            yield labels.problem(Kind.SLIVER, position, told)
+    yield from _repeated(labels, boxes, classes)
+
+
+def _repeated(labels: Labels, boxes: NDArray[np.float64], classes: NDArray[np.int64]) -> Iterator[Problem]:
+    rows = [(label, *box) for label, box in zip(classes.tolist(), boxes.tolist(), strict=True)]
+    if len(set(rows)) == len(rows):
+        return
+    first_of: dict[tuple[float, ...], int] = {}
+    for position, row in enumerate(rows):
+        first = first_of.setdefault(row, position)
+        if row[0] >= 0 and first != position:
+            line = labels.lines[first]
+            yield labels.problem(Kind.DUPLICATE_BOX, position, "" if line is None else f"the same as line {line}")

@@ -1,0 +1,310 @@
+"""Everything that decides a training run, typed; keys that do not exist are refused."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from attendet.attention.base import Start
+from attendet.data.augment import Augmentation
+from attendet.data.store import Cache
+from attendet.detection.loss import LossWeights
+from attendet.errors import OptionError, nearest_name
+from attendet.yaml_nodes import parse, read_text
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+HYPERPARAMETER_ROOMS = ("optimizer", "augment", "loss")
+WITHOUT_EFFECT = ("copy_paste", "iou_t", "anchors")
+PROBABILITIES = ("flipud", "fliplr", "mosaic", "mixup", "translate", "hsv_h", "hsv_s", "hsv_v", "scale")
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ModelConfig(_Strict):
+    """Which network.
+
+    Attributes:
+        cfg: A model file or bundled name; None takes the one that the weights were trained with.
+        weights: A file of weights or a run's folder to start from; None starts afresh.
+        dialect: How attention rows are read.
+        start: How fresh attention starts.
+        freeze: Rows whose weights are not trained.
+    """
+
+    cfg: str | None = None
+    weights: str | None = None
+    dialect: str = "auto"
+    start: Start = "paper"
+    freeze: tuple[Annotated[int, Field(ge=0)], ...] = ()
+
+
+class DataConfig(_Strict):
+    """Which images, and how they reach the network.
+
+    Attributes:
+        path: A data.yaml, a folder, or a COCO json.
+        format: yolo, coco, voc, or auto to find out by looking.
+        cache: Where decoded images are kept: ram, disk, none, or auto for ram where they fit.
+        workers: Processes that augment images; None chooses.
+        rect: Batches of images of like shapes instead of squares; without mosaic.
+        single_cls: Treat all classes as one.
+        image_weights: Draw images of classes that are rare and badly found more often.
+    """
+
+    path: str
+    format: Literal["auto", "yolo", "coco", "voc"] = "auto"
+    cache: Cache = "auto"
+    workers: Annotated[int, Field(ge=0, le=256)] | None = None
+    rect: bool = False
+    single_cls: bool = False
+    image_weights: bool = False
+
+
+class OptimizerConfig(_Strict):
+    """How the weights are moved; None is chosen from the number of steps (see `attendet.engine.recipe`).
+
+    Attributes:
+        name: SGD, Adam, AdamW, or auto.
+        lr0: Learning rate after warm-up.
+        lrf: Last learning rate as a share of `lr0`.
+        cos_lr: Whether the rate falls along a cosine instead of a line.
+        momentum: Momentum of SGD, β1 of Adam and AdamW.
+        weight_decay: On convolution and linear weights.
+        warmup_epochs: Epochs until the full learning rate.
+        warmup_momentum: Momentum at the start.
+        warmup_bias_lr: Learning rate of biases at the start.
+        nominal_batch: Gradients are summed over batches until this many images.
+        ema_decay: Largest decay of the averaged weights.
+        ema_ramp: Steps in which that decay is approached.
+        clip_norm: Longest gradient; longer ones are scaled down.
+    """
+
+    name: Literal["auto", "SGD", "Adam", "AdamW"] = "auto"
+    lr0: Positive | None = None
+    lrf: Share = 0.01
+    cos_lr: bool = False
+    momentum: Annotated[float, Field(ge=0, lt=1)] | None = None
+    weight_decay: NotNegative = 5e-4
+    warmup_epochs: NotNegative | None = None
+    warmup_momentum: Annotated[float, Field(ge=0, lt=1)] | None = None
+    warmup_bias_lr: NotNegative | None = None
+    nominal_batch: Annotated[int, Field(ge=1)] | None = None
+    ema_decay: Annotated[float, Field(ge=0, lt=1)] | None = None
+    ema_ramp: Positive | None = None
+    clip_norm: Positive = 10.0
+
+
+class ScheduleConfig(_Strict):
+    """How long, how large, and when to stop.
+
+    Attributes:
+        epochs: Passes over the images.
+        batch_size: Images per step, over all processes.
+        imgsz: Side of the training images in pixels; rounded up to a multiple of the largest stride.
+        multi_scale: Vary the side of each batch by up to half.
+        close_mosaic: Last epochs without mosaic; None chooses.
+        patience: Epochs without a better one after which to stop; 0 never stops.
+        seed: Of everything random.
+        deterministic: Use only operations that give the same result every time.
+    """
+
+    epochs: Annotated[int, Field(ge=1)] = 300
+    batch_size: Annotated[int, Field(ge=1)] = 16
+    imgsz: Annotated[int, Field(ge=32, le=8192)] = 640
+    multi_scale: bool = False
+    close_mosaic: Annotated[int, Field(ge=0)] | None = None
+    patience: Annotated[int, Field(ge=0)] = 100
+    seed: Annotated[int, Field(ge=0)] = 0
+    deterministic: bool = True
+
+
+class AnchorConfig(_Strict):
+    """When anchors are fitted to the data.
+
+    Attributes:
+        fit: Whether they are where they fit badly.
+        least_recall: Best possible recall below which they are.
+    """
+
+    fit: bool = True
+    least_recall: Share = 0.98
+
+
+class ValidationConfig(_Strict):
+    """How detections are measured.
+
+    Attributes:
+        confidence: Least confidence of a detection.
+        iou: Overlap above which the less confident of two is dropped.
+        max_detections: Most detections of an image.
+        every_epoch: Whether each epoch is measured, or the last only.
+    """
+
+    confidence: Share = 0.001
+    iou: Share = 0.6
+    max_detections: Annotated[int, Field(ge=1)] = 300
+    every_epoch: bool = True
+
+
+class HardwareConfig(_Strict):
+    """What computes.
+
+    Attributes:
+        device: cpu, cuda, a CUDA number such as 0 or 0,1, mps, or auto.
+        devices: Processes on this machine; None is as many as `device` names, or one.
+        num_nodes: Machines.
+        precision: 32-true, bf16-mixed, 16-mixed, or auto for 16 bits on CUDA.
+        sync_bn: Share batch statistics between processes (CUDA).
+    """
+
+    device: str = "auto"
+    devices: Annotated[int, Field(ge=1)] | None = None
+    num_nodes: Annotated[int, Field(ge=1)] = 1
+    precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "auto"
+    sync_bn: bool = False
+
+
+class OutputConfig(_Strict):
+    """Where results go.
+
+    Attributes:
+        project: Folder of runs.
+        name: Name of this run; a number is appended where it is taken.
+        exist_ok: Write into a folder that exists.
+        save: Whether weights are written every epoch, or at the end only.
+        save_period: Keep the weights of every so many epochs; 0 none.
+        tensorboard: Whether curves are written for TensorBoard too.
+    """
+
+    project: str = "runs/train"
+    name: str = "exp"
+    exist_ok: bool = False
+    save: bool = True
+    save_period: int = 0
+    tensorboard: bool = False
+
+
+def _plain(options: object) -> object:
+    # pydantic takes a dataclass's instance as it is, unchecked.
+    return vars(options) if isinstance(options, Augmentation | LossWeights) else options
+
+
+class TrainConfig(_Strict):
+    """A training run.
+
+    Example:
+        >>> config = TrainConfig(data=DataConfig(path="data.yaml"), model=ModelConfig(cfg="yolov5n"))
+        >>> config.schedule.epochs, config.loss.box
+        (300, 0.05)
+    """
+
+    data: DataConfig
+    model: ModelConfig
+    schedule: ScheduleConfig = ScheduleConfig()
+    optimizer: OptimizerConfig = OptimizerConfig()
+    augment: Annotated[Augmentation, BeforeValidator(_plain)] = Augmentation()
+    loss: Annotated[LossWeights, BeforeValidator(_plain)] = LossWeights()
+    anchors: AnchorConfig = AnchorConfig()
+    validation: ValidationConfig = ValidationConfig()
+    hardware: HardwareConfig = HardwareConfig()
+    output: OutputConfig = OutputConfig()
+
+    @model_validator(mode="after")
+    def _bounded(self) -> TrainConfig:
+        for options in (self.augment, self.loss):
+            for field in fields(options):
+                value = getattr(options, field.name)
+                top = 1.0 if field.name in PROBABILITIES else math.inf
+                if not (0 <= value <= top and math.isfinite(value)):
+                    raise ValueError(f"{field.name} is {value}; it is {'from 0 to 1' if top == 1 else '0 or more'}")
+        return self
+
+
+def build_config(values: Mapping[str, object]) -> TrainConfig:
+    """Return the configuration of dotted keys.
+
+    Args:
+        values: From keys such as `optimizer.lr0` to values; words are read as the field's type.
+
+    Raises:
+        OptionError: If a key does not exist, with the nearest that does, or a value cannot be.
+
+    Example:
+        >>> build_config({"data.path": "a.yaml", "schedule.epochs": "3"}).schedule.epochs
+        3
+        >>> build_config({"data.path": "a.yaml", "schedule.epoch": 3})
+        Traceback (most recent call last):
+            ...
+        attendet.errors.OptionError: there is no setting 'schedule.epoch'; did you mean 'schedule.epochs'?
+    """
+    known = tuple(setting_names())
+    tree: dict[str, Any] = {"model": {}}
+    for key, value in values.items():
+        if key not in known:
+            nearest = nearest_name(key, known) or nearest_name(
+                key.split(".")[-1], [name.split(".")[1] for name in known]
+            )
+            full = next((name for name in known if nearest in (name, name.split(".")[1])), None)
+            remedy = f"did you mean {full!r}?" if full else f"settings begin with {', '.join(TrainConfig.model_fields)}"
+            raise OptionError(f"there is no setting {key!r}", remedy=remedy)
+        room, name = key.split(".")
+        tree.setdefault(room, {})[name] = value
+    try:
+        return TrainConfig.model_validate(tree)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"][:2])
+        what = f"{key} is {first['input']!r}" if len(first["loc"]) > 1 else first["msg"].removeprefix("Value error, ")
+        remedy = first["msg"][:1].lower() + first["msg"][1:] if len(first["loc"]) > 1 else None
+        raise OptionError(what, remedy=remedy) from error
+
+
+def setting_names() -> Iterator[str]:
+    """Yield every dotted key of the configuration.
+
+    Example:
+        >>> "loss.box" in setting_names()
+        True
+    """
+    for room, field in TrainConfig.model_fields.items():
+        kind: Any = field.annotation
+        names = [item.name for item in fields(kind)] if is_dataclass(kind) else kind.model_fields
+        yield from (f"{room}.{name}" for name in names)
+
+
+def read_hyperparameters(path: Path) -> dict[str, object]:
+    """Return the settings of a YOLOv5 hyperparameter file, by dotted key.
+
+    `iou_t` and `anchors` have no effect in YOLOv5's training and are left out; `copy_paste` needs polygons.
+
+    Raises:
+        OptionError: If a key is unknown, or asks for what there is not; with its place.
+    """
+    root = parse(read_text(path, OptionError), str(path), OptionError)
+    if not isinstance(root.value, dict):
+        raise root.error("hyperparameters are a mapping", remedy="write a line such as lr0: 0.01")
+    by_name = {name.split(".")[1]: name for name in setting_names() if name.split(".")[0] in HYPERPARAMETER_ROOMS}
+    settings: dict[str, object] = {}
+    for key, node in root.value.items():
+        value = node.plain()
+        if key == "copy_paste" and value:
+            raise node.error("copy_paste needs polygons, which are not read", remedy="set it to 0")
+        if key in WITHOUT_EFFECT:
+            continue
+        if key not in by_name:
+            nearest = nearest_name(key, by_name)
+            raise node.error(
+                f"there is no hyperparameter {key!r}", remedy=f"did you mean {nearest!r}?" if nearest else None
+            )
+        settings[by_name[key]] = value
+    return settings

@@ -1,0 +1,171 @@
+"""After every epoch: one row of results, weights, a checkpoint; and whether to go on."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from attendet.engine.metrics import Metrics
+from attendet.engine.run import RunFolder, write_results
+from attendet.engine.task import PARTS, DetectionTask
+from attendet.errors import Location, OutputError
+from attendet.graph.weights import Card, save_weights
+
+STRICT_SHARE = 0.9
+
+
+class Reporter(Protocol):
+    """Who watches a run."""
+
+    def say(self, text: str) -> None:
+        """Take one line."""
+        ...
+
+    def scanned(self, what: str, done: int, total: int) -> None:
+        """Take the progress of reading data."""
+        ...
+
+    def began(self, epoch: int, epochs: int, batches: int) -> None:
+        """Take the start of an epoch, from 1."""
+        ...
+
+    def stepped(self, batch: int, losses: Mapping[str, float], images_per_second: float) -> None:
+        """Take a batch, from 1."""
+        ...
+
+    def ended(self, row: Mapping[str, float], *, is_best: bool) -> None:
+        """Take the row of an epoch."""
+        ...
+
+
+class Recorder(Callback):
+    """Writes what a run gives, and stops it when it no longer gets better.
+
+    Args:
+        folder: Where.
+        card: What the weights say about themselves.
+        reporter: Who watches.
+    """
+
+    def __init__(self, folder: RunFolder, card: Card, reporter: Reporter) -> None:
+        self.folder, self.card, self.reporter = folder, card, reporter
+        self.rows: list[dict[str, float]] = []
+        self.best_fitness = -1.0
+        self.best_epoch: int | None = None
+        self.seconds = {"training": 0.0, "validation": 0.0}
+        self._epoch_start = self._validation_start = 0.0
+        self._images = 0
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a resumed run needs."""
+        return {
+            "rows": self.rows,
+            "best_fitness": self.best_fitness,
+            "best_epoch": self.best_epoch,
+            "seconds": self.seconds,
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        for name, value in state_dict.items():
+            setattr(self, name, value)
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+        """Start the clock."""
+        self._epoch_start, self._images = time.perf_counter(), 0
+        self.reporter.began(trainer.current_epoch + 1, trainer.max_epochs or 0, int(trainer.num_training_batches))
+
+    def on_train_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,  # noqa: ARG002
+        outputs: Any,  # noqa: ARG002
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        """Tell the losses so far."""
+        self._images += len(batch.images) * trainer.world_size
+        rate = self._images / (time.perf_counter() - self._epoch_start)
+        losses = {name: float(trainer.callback_metrics.get(f"train/{name}_loss", torch.nan)) for name in PARTS}
+        self.reporter.stepped(batch_idx + 1, losses, rate)
+
+    def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+        """Start the clock."""
+        self._validation_start = time.perf_counter()
+        self.seconds["training"] += self._validation_start - self._epoch_start
+
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+        """Stop the clock."""
+        self.seconds["validation"] += time.perf_counter() - self._validation_start
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write the epoch."""
+        if not isinstance(pl_module, DetectionTask):
+            raise TypeError(type(pl_module))
+        task, epoch = pl_module, trainer.current_epoch + 1
+        measured, task.metrics = task.metrics, None
+        row = self._row(trainer, measured, epoch)
+        self.rows.append(row)
+        is_best = measured is not None and fitness(measured) > self.best_fitness
+        if measured is not None and is_best:
+            self.best_fitness, self.best_epoch = fitness(measured), epoch
+        if trainer.is_global_zero:
+            self._write_weights(task, epoch, trainer.max_epochs or 0, is_best=is_best)
+            write_results(self.folder, self.rows)
+        self._stop_where_it_stalls(trainer, task, epoch)
+        save_checkpoint(trainer, self.folder.checkpoint)
+        self.reporter.ended(row, is_best=is_best)
+
+    def _row(self, trainer: Trainer, measured: Metrics | None, epoch: int) -> dict[str, float]:
+        known = {key: float(value) for key, value in trainer.callback_metrics.items()}
+        rates = [group["lr"] for group in trainer.optimizers[0].param_groups]
+        return {
+            "epoch": epoch,
+            **{f"train/{name}_loss": known[f"train/{name}_loss"] for name in PARTS},
+            "metrics/precision": measured.precision if measured else torch.nan,
+            "metrics/recall": measured.recall if measured else torch.nan,
+            "metrics/mAP_0.5": measured.map50 if measured else torch.nan,
+            "metrics/mAP_0.5:0.95": measured.map50_95 if measured else torch.nan,
+            **{f"val/{name}_loss": known.get(f"val/{name}_loss", torch.nan) for name in PARTS},
+            **{f"x/lr{number}": rate for number, rate in enumerate(rates)},
+            "seconds": round(sum(self.seconds.values()), 1),
+        }
+
+    def _write_weights(self, task: DetectionTask, epoch: int, epochs: int, *, is_best: bool) -> None:
+        output = task.config.output
+        self.folder.best.parent.mkdir(parents=True, exist_ok=True)
+        if output.save or epoch == epochs:
+            save_weights(self.folder.last, task.kept, self.card)
+        if is_best:
+            save_weights(self.folder.best, task.kept, self.card)
+        if output.save_period > 0 and epoch % output.save_period == 0:
+            save_weights(self.folder.last.with_name(f"epoch{epoch}.safetensors"), task.kept, self.card)
+
+    def _stop_where_it_stalls(self, trainer: Trainer, task: DetectionTask, epoch: int) -> None:
+        patience = task.config.schedule.patience
+        if patience and self.best_epoch is not None and epoch - self.best_epoch >= patience:
+            trainer.should_stop = True
+            self.reporter.say(f"no better epoch than {self.best_epoch} in {patience} epochs: stopping (--patience)")
+
+
+def fitness(metrics: Metrics) -> float:
+    """Return what the best epoch is chosen by: mAP50-95, and a little mAP50 where it is still near 0."""
+    return STRICT_SHARE * metrics.map50_95 + (1 - STRICT_SHARE) * metrics.map50
+
+
+def save_checkpoint(trainer: Trainer, path: Path) -> None:
+    """Write all that resuming needs, whole or not at all; every process calls it."""
+    temporary = path.with_name(f".{path.name}.writing")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        trainer.save_checkpoint(temporary)
+        if trainer.is_global_zero:
+            os.replace(temporary, path)  # noqa: PTH105 - the pair of rename
+    except OSError as error:
+        raise OutputError(f"it cannot be written: {error.strerror}", where=Location(str(path))) from error
