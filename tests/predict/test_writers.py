@@ -60,7 +60,7 @@ def test_labels_as_a_reader_of_yolo_sets_reads_them(tmp_path: Path) -> None:
     )
     (_, _, found), *_ = list(read)
     np.testing.assert_allclose(found.xyxy, BOXES, atol=1e-3)
-    assert found.class_id.tolist() == [1, 0, 1]
+    assert np.asarray(found.class_id).tolist() == [1, 0, 1]
 
 
 def test_labels_with_confidence_and_of_nothing_and_of_frames(tmp_path: Path) -> None:

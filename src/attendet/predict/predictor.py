@@ -100,7 +100,7 @@ class Predictor:
         self._kept = None if classes is None else self._mask(classes).to(self.device)
         self._dtype = torch.float16 if half else torch.float32
         # Faster on CPUs and in half precision, and what letterboxed arrays are already.
-        self._detector = fuse(detector).to(self.device, self._dtype, memory_format=torch.channels_last)
+        self._detector = fuse(detector).to(self.device, self._dtype).to(memory_format=torch.channels_last)
         self._stride = int(max(detector.strides))
         self.timings = Timings(torch.cuda.synchronize if self.device.type == "cuda" else None)
 
