@@ -1,5 +1,6 @@
 """Data files as people have them, and the three real sets against an independent reader."""
 
+import contextlib
 import itertools
 from collections import Counter
 from collections.abc import Callable
@@ -8,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import supervision as sv
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from attendet.data.records import Kind, Records, Split
@@ -288,6 +291,37 @@ def test_names_that_a_terminal_would_obey_are_left_out(yolo_folder: Write) -> No
     split = read_split(open_source(file), "train")
     assert split.skipped == 1
     assert split.problems[0].where.file.endswith(r"b\x1b[2J.png")
+
+
+LONG = "a" * 5000
+
+
+def test_names_that_no_file_can_have_are_nowhere(tmp_path: Path) -> None:
+    write_image(tmp_path / "images/a.png")
+    (tmp_path / "list.txt").write_text(f"images/a.png\nimages/{LONG}.png\n\0\n")
+    split = read_split(open_source(data_file(tmp_path, "train: list.txt\nnames: [cat]\n")), "train")
+    assert (len(split.records), split.skipped) == (1, 2)
+    for value in (LONG, f"~{LONG}", "~nobody-of-this-name/images", f"{LONG}.json", f"{LONG}/*.png"):
+        source = open_source(data_file(tmp_path, f"train: {value}\nnames: [cat]\n"))
+        with pytest.raises(DataError):
+            read_split(source, "train")
+
+
+WORDS = st.sampled_from(["images", "list.txt", ".", "*", "[", "a.json", "data.yaml", "", "cat", "0", "'", "{", "voc"])
+LINES = st.tuples(st.sampled_from(["path", "train", "val", "names", "nc", "format", "images", "x"]), st.lists(WORDS))
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+@given(st.lists(LINES, max_size=5))
+def test_any_data_file_is_read_or_refused(tmp_path: Path, lines: list[tuple[str, list[str]]]) -> None:
+    write_image(tmp_path / "images/a.png", (8, 8))
+    (tmp_path / "list.txt").write_text("images/a.png\n")
+    text = "".join(f"{key}: {words[0] if len(words) == 1 else words}\n" for key, words in lines)
+    with contextlib.suppress(DataError):
+        source = open_source(data_file(tmp_path, text))
+        for split in source.splits:
+            with contextlib.suppress(DataError):
+                read_split(source, split, cache=False)
 
 
 def test_progress_and_fingerprint(yolo_folder: Write) -> None:

@@ -24,7 +24,8 @@ MAX_PIXELS = 150_000_000
 SUFFIXES = frozenset({".bmp", ".dib", ".gif", ".jpe", ".jpeg", ".jpg", ".mpo", ".png", ".tif", ".tiff", ".webp"})
 """Endings, in lower case, by which images are found in a folder."""
 
-# MPO is what JPEG opens several frames as. Named, because Pillow has readers that run other programs (PostScript) for a file that only looks like an image.
+# Named, because Pillow has readers that run other programs (PostScript) for a file that only looks like an image.
+# Several frames of a camera (MPO) open as JPEG.
 _FORMATS = ("BMP", "DIB", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
 
 _TURNS = {
