@@ -268,12 +268,30 @@ def test_by_hand() -> None:
     assert metrics.confusion.tolist() == [[2, 1, 1], [0, 0, 0], [1, 0, 0]]
 
 
+def test_a_match_takes_an_overlap_of_half_and_the_object_that_overlaps_most() -> None:
+    objects = truth([[0, 0, 10, 10], [50, 0, 60, 10]], [0, 0])
+    found = detections([0, 0, 10, 5, 0.9, 0], [50, 0, 60, 4.9, 0.8, 0])
+    metrics = measure([(found, objects)], ["a"])
+    assert (metrics.precision, metrics.recall) == (1, 0.5)
+    # The first overlaps both, the second object more (0.82, not 0.67); the second detection only the first (0.54).
+    objects = truth([[0, 0, 10, 10], [3, 0, 13, 10]], [0, 0])
+    found = detections([2, 0, 12, 10, 0.9, 0], [-3, 0, 7, 10, 0.8, 0])
+    metrics = measure([(found, objects)], ["a"])
+    assert (metrics.precision, metrics.recall, metrics.f1) == (1, 1, 1)
+
+
 def test_of_equally_good_confidences_the_highest_is_taken() -> None:
     what = truth([[0, 0, 10, 10], [20, 0, 30, 10]], [0, 0])
     right, wrong = [[0, 0, 10, 10], [20, 0, 30, 10]], [70, 0, 80, 10]
     # F1 of the first k: 2/3, 2/4, 2/5, 4/6; the last, with a rounding error more or less, equals the first.
     rows = [[*right[0], 0.8, 0], [*wrong, 0.6, 0], [*wrong, 0.4, 0], [*right[1], 0.2, 0]]
     assert measure([(detections(*rows), what)], ["a"]).confidence == pytest.approx(0.7)
+    # The same with more objects, where sums round up and down.
+    for count in range(2, 30):
+        many = truth([[20 * place, 0, 20 * place + 10, 10] for place in range(count)], [0] * count)
+        noise = [[0, 50, 10, 60, 0.8 - 0.01 * place, 0] for place in range(count)]
+        found = detections([*right[0], 0.9, 0], *noise, [*right[1], 0.1, 0])
+        assert measure([(found, many)], ["a"]).confidence == pytest.approx(0.85)
     # Detections of one confidence stay or go together, even where the first of them alone would be best.
     tied = [[*right[0], 0.8, 0], [*wrong, 0.8, 0], [*wrong, 0.4, 0]]
     assert measure([(detections(*tied), what)], ["a"]).confidence == pytest.approx(0.6)
