@@ -125,11 +125,11 @@ class Records(Sequence[Record]):
         self._starts = np.array(counts, np.int64)
         self.sizes: NDArray[np.int64] = np.array(sizes, np.int64).reshape(-1, 2)
         """(images, 2) width and height in pixels."""
-        self.boxes: NDArray[np.float64] = np.frombuffer(bytes(boxes), np.float64).reshape(-1, 4)
+        self.boxes: NDArray[np.float64] = np.frombuffer(boxes, np.float64).reshape(-1, 4)
         """(objects, 4) all boxes: x1, y1, x2, y2 in pixels."""
-        self.classes: NDArray[np.int64] = np.frombuffer(bytes(classes), np.int64)
+        self.classes: NDArray[np.int64] = np.frombuffer(classes, np.int64)
         """(objects,) their classes."""
-        self.crowd: NDArray[np.bool_] = np.frombuffer(bytes(crowd), np.bool_)
+        self.crowd: NDArray[np.bool_] = np.frombuffer(crowd, np.bool_)
         """(objects,) whether they are groups."""
 
     def __len__(self) -> int:
