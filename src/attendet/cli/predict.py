@@ -76,7 +76,6 @@ def predict(
     """
     if save_conf and not save_txt:
         raise OptionError("--save-conf without --save-txt", remedy="give both")
-    # Before torch and the rest, whose import takes seconds.
     from attendet.files import new_run_folder
     from attendet.predict.drawing import Style
     from attendet.predict.frames import frames
@@ -216,7 +215,7 @@ class _Watch:
 
 def _summarise(tally: Tally, timings: Timings, folder: Path | None, skipped: int, *, to_stderr: bool) -> None:
     out = Console(stderr=True, highlight=False, width=PIPE_WIDTH) if to_stderr else console()
-    looked_at = [_count(tally.images, "image")] if tally.images else []
+    looked_at = [_count(tally.images, "image")] if tally.images or not tally.videos else []
     if tally.videos:
         looked_at.append(f"{_count(tally.frames, 'frame')} of {_count(tally.videos, 'video')}")
     out.print(f"{', '.join(looked_at)}: {_count(tally.detections.total(), 'detection')}")
@@ -225,8 +224,9 @@ def _summarise(tally: Tally, timings: Timings, folder: Path | None, skipped: int
         for name, found in tally.detections.most_common():
             rows.add_row(escape(name), f"{found:,}")
         out.print(rows)
-    per_image = (f"{stage} {1000 * seconds / tally.pictures:.1f}" for stage, seconds in timings.seconds.items())
-    out.print(f"ms per image: {', '.join(per_image)}")
+    if tally.pictures:
+        per_image = (f"{stage} {1000 * seconds / tally.pictures:.1f}" for stage, seconds in timings.seconds.items())
+        out.print(f"ms per image: {', '.join(per_image)}")
     if folder is not None:
         out.print(f"written to {escape(str(folder))}", soft_wrap=True)
     if skipped:
