@@ -77,6 +77,10 @@ class WeightsError(AttendetError):
     """A file of weights that cannot be read, or does not fit."""
 
 
+class TrainingError(AttendetError):
+    """A training run that cannot go on."""
+
+
 class OutputError(AttendetError):
     """A file that cannot be written."""
 

@@ -10,7 +10,7 @@ from typing import Annotated, TypeAlias
 import typer
 
 from attendet._version import __version__
-from attendet.cli import attentions, check, data, predict, summary
+from attendet.cli import attentions, check, data, predict, summary, train, val
 from attendet.errors import AttendetError
 
 app = typer.Typer(
@@ -24,6 +24,8 @@ app.command("summary")(summary.summary)
 app.command("check")(check.check)
 app.command("predict")(predict.predict)
 app.add_typer(data.app, name="data")
+app.command("train")(train.train)
+app.command("val")(val.val)
 app.command("attentions")(attentions.attentions)
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import torch
+from torchvision.ops import box_convert
 
 from attendet.data.images import read_image
 from attendet.data.module import DetectionData
 from attendet.data.records import Split
 from attendet.data.sampler import Draw
 from attendet.engine.evaluate import truth
+from attendet.engine.matching import Truth
 from attendet.engine.pictures.detection import confusion_matrix, f1_curve, precision_recall
 from attendet.engine.pictures.images import batch_mosaic, predictions_beside_truth
 from attendet.engine.pictures.labels import label_statistics
@@ -20,7 +23,6 @@ from attendet.engine.validate import Validation
 
 SHOWN_IMAGES = 16
 SHOWN_PAIRS = 8
-SHOWN_CONFIDENCE = 0.25
 
 
 def draw_data(folder: RunFolder, data: DetectionData, split: Split) -> None:
@@ -31,13 +33,11 @@ def draw_data(folder: RunFolder, data: DetectionData, split: Split) -> None:
     count = min(SHOWN_IMAGES, len(split.records))
     samples = [dataset.sample(Draw(0, position, position, (size, size))) for position in range(count)]
     images = np.stack([image.numpy().transpose(1, 2, 0) for image, _ in samples])
-    boxes, classes = [], []
+    truths = []
     for _, objects in samples:
-        sides = objects[:, 3:5] * size
-        corner = objects[:, 1:3] * size - sides / 2
-        boxes.append(np.concatenate([corner.numpy(), (corner + sides).numpy()], axis=1))
-        classes.append(objects[:, 0].long().numpy())
-    batch_mosaic(images, boxes, classes, split.names, folder.picture("training_batch"))
+        boxes = box_convert(objects[:, 1:5] * size, "cxcywh", "xyxy")
+        truths.append(Truth(boxes, objects[:, 0].long(), torch.zeros(len(objects), dtype=torch.bool)))
+    batch_mosaic(images, truths, split.names, folder.picture("training_batch"))
 
 
 def draw_results(
@@ -45,20 +45,20 @@ def draw_results(
 ) -> None:
     """Draw how training went, and how good the best weights are."""
     training_curves(rows, folder.picture("results"))
+    draw_measured(folder, measured, names)
+
+
+def draw_measured(folder: RunFolder, measured: Validation, names: tuple[str, ...]) -> None:
+    """Draw how good detections are."""
     precision_recall(measured.metrics, folder.picture("precision_recall"))
     f1_curve(measured.metrics, folder.picture("f1"))
     confusion_matrix(measured.metrics, folder.picture("confusion_matrix"))
-    draw_predictions(folder, measured, names)
-
-
-def draw_predictions(folder: RunFolder, measured: Validation, names: tuple[str, ...]) -> None:
-    """Draw detections beside the truth, of images spread over the split."""
     chosen = np.linspace(0, len(measured.records) - 1, min(SHOWN_PAIRS, len(measured.records))).round().astype(int)
     records = [measured.records[index] for index in chosen]
     detections = [measured.detections[index] for index in chosen]
     predictions_beside_truth(
         [read_image(record.image) for record in records],
-        [boxes[boxes[:, 4] >= SHOWN_CONFIDENCE] for boxes in detections],
+        detections,
         [truth(record) for record in records],
         names,
         folder.picture("predictions"),

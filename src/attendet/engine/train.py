@@ -83,7 +83,7 @@ def train(
     seed_everything(config.schedule.seed, verbose=False)
     prepared = prepare(config, reporter)
     config = prepared.config
-    trainer = _trainer(prepared, resume or None)
+    trainer = _trainer(prepared)
     folder = resume or RunFolder(_folder(config, trainer))
     recorder = Recorder(folder, prepared.network.card(prepared.splits["train"].names, config.schedule.imgsz), reporter)
     trainer.callbacks.append(recorder)  # pyright: ignore[reportAttributeAccessIssue]
@@ -161,7 +161,7 @@ def _problems(split: Split) -> list[str]:
     return told
 
 
-def _trainer(prepared: Prepared, resume: RunFolder | None) -> Trainer:  # noqa: ARG001
+def _trainer(prepared: Prepared) -> Trainer:
     config = prepared.config
     accelerator, devices = accelerator_of(config.hardware)
     schedule = config.schedule

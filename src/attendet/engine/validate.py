@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,6 +19,7 @@ from attendet.data.store import OnDemand
 from attendet.engine.config import ValidationConfig
 from attendet.engine.evaluate import Seconds, detect, truth
 from attendet.engine.metrics import Evaluation, Metrics
+from attendet.errors import OptionError
 from attendet.graph.detector import Detector
 
 
@@ -89,6 +92,40 @@ def validate(
         clock = time.perf_counter()
     per_image = Seconds(*(part / max(1, len(records)) for part in spent))
     return Validation(evaluation.compute(), per_image, tuple(records), tuple(detections))
+
+
+def require_same_classes(names: tuple[str, ...], split: Split, data: str) -> None:
+    """Refuse a data set whose classes are not those that weights were trained for.
+
+    Raises:
+        OptionError: With the first class that differs.
+    """
+    if names == split.names:
+        return
+    pairs = itertools.zip_longest(names, split.names, fillvalue="nothing")
+    number, (trained, labelled) = next((at, pair) for at, pair in enumerate(pairs) if pair[0] != pair[1])
+    raise OptionError(
+        f"class {number} of the weights is {trained}, and of {data} {labelled}",
+        remedy="name the classes in the data file in the order of training",
+    )
+
+
+def coco_detections(measured: Validation) -> list[dict[str, Any]]:
+    """Return detections as COCO's result files have them, with the image's file name beside its number.
+
+    Numbers of images count from 1 in the order of `records`; categories are the classes' numbers, from 0.
+    """
+    return [
+        {
+            "image_id": number,
+            "file_name": record.image.name,
+            "category_id": int(category),
+            "bbox": [round(value, 3) for value in (x1, y1, x2 - x1, y2 - y1)],
+            "score": round(confidence, 5),
+        }
+        for number, (record, boxes) in enumerate(zip(measured.records, measured.detections, strict=True), 1)
+        for x1, y1, x2, y2, confidence, category in boxes.tolist()
+    ]
 
 
 def _lap(spent: list[float], stage: int, clock: float) -> float:

@@ -1,0 +1,251 @@
+"""`attendet train`: a data set and a model → a trained, measured detector."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Self
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from attendet.cli.options import AsJson
+from attendet.errors import OptionError
+
+if TYPE_CHECKING:
+    from attendet.engine.run import RunFolder, RunRecord
+
+WEIGHTS = "Weights to start from: a .safetensors file or a run's folder."
+SETTINGS: Mapping[str, str] = {
+    "cfg": "model.cfg",
+    "weights": "model.weights",
+    "dialect": "model.dialect",
+    "start": "model.start",
+    "freeze": "model.freeze",
+    "data": "data.path",
+    "cache": "data.cache",
+    "workers": "data.workers",
+    "rect": "data.rect",
+    "single_cls": "data.single_cls",
+    "image_weights": "data.image_weights",
+    "epochs": "schedule.epochs",
+    "batch_size": "schedule.batch_size",
+    "imgsz": "schedule.imgsz",
+    "multi_scale": "schedule.multi_scale",
+    "patience": "schedule.patience",
+    "seed": "schedule.seed",
+    "optimizer": "optimizer.name",
+    "cos_lr": "optimizer.cos_lr",
+    "label_smoothing": "loss.label_smoothing",
+    "device": "hardware.device",
+    "devices": "hardware.devices",
+    "num_nodes": "hardware.num_nodes",
+    "sync_bn": "hardware.sync_bn",
+    "project": "output.project",
+    "name": "output.name",
+    "exist_ok": "output.exist_ok",
+    "save_period": "output.save_period",
+    "tensorboard": "output.tensorboard",
+}
+
+
+def train(
+    data: Annotated[str | None, typer.Option(help="A data.yaml, a folder, or a COCO json.")] = None,
+    cfg: Annotated[str | None, typer.Option(help="A model file, or a bundled name such as yolov5s_CBAM.")] = None,
+    weights: Annotated[str | None, typer.Option(help=WEIGHTS)] = None,
+    hyp: Annotated[Path | None, typer.Option(help="A YOLOv5 hyperparameter file.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the images.  [default: 300]")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Images per step, over all processes.  [default: 16]")] = None,
+    imgsz: Annotated[
+        int | None,
+        typer.Option("--imgsz", "--img", "--img-size", help="Side of the training images in pixels.  [default: 640]"),
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, 0, 0,1, mps or auto.")] = None,
+    optimizer: Annotated[str | None, typer.Option(help="SGD, Adam, AdamW, or auto.")] = None,
+    cos_lr: Annotated[bool, typer.Option("--cos-lr", help="Let the learning rate fall along a cosine.")] = False,
+    patience: Annotated[
+        int | None, typer.Option(help="Stop after so many epochs without a better one; 0 never.")
+    ] = None,
+    freeze: Annotated[str | None, typer.Option(help="Rows not to train: 10 is the first ten, 0,3,5 these.")] = None,
+    cache: Annotated[str | None, typer.Option(help="Where decoded images are kept: ram, disk, none or auto.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of everything random.")] = None,
+    resume: Annotated[
+        str | None, typer.Option(help="Go on with an interrupted run: its folder, or the latest.")
+    ] = None,
+    project: Annotated[str | None, typer.Option(help="Folder of runs.  [default: runs/train]")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the run.  [default: exp]")] = None,
+    exist_ok: Annotated[bool, typer.Option("--exist-ok", help="Write into a folder that exists.")] = False,
+    rect: Annotated[bool, typer.Option("--rect", help="Batches of images of like shapes, without mosaic.")] = False,
+    single_cls: Annotated[bool, typer.Option("--single-cls", help="Treat all classes as one.")] = False,
+    multi_scale: Annotated[bool, typer.Option("--multi-scale", help="Vary each batch's side by up to half.")] = False,
+    label_smoothing: Annotated[float | None, typer.Option(help="ε of the class targets, 0-1.")] = None,
+    image_weights: Annotated[
+        bool, typer.Option("--image-weights", help="Draw rare and badly found classes more often.")
+    ] = False,
+    save_period: Annotated[int | None, typer.Option(help="Keep the weights of every so many epochs.")] = None,
+    noautoanchor: Annotated[bool, typer.Option("--noautoanchor", help="Leave the anchors as they are.")] = False,
+    nosave: Annotated[bool, typer.Option("--nosave", help="Write last weights at the end only.")] = False,
+    noval: Annotated[bool, typer.Option("--noval", help="Validate after the last epoch only.")] = False,
+    sync_bn: Annotated[bool, typer.Option("--sync-bn", help="Share batch statistics between processes.")] = False,
+    workers: Annotated[int | None, typer.Option(help="Processes that augment images.")] = None,
+    devices: Annotated[int | None, typer.Option(help="Processes on this machine.")] = None,
+    num_nodes: Annotated[int | None, typer.Option(help="Machines.")] = None,
+    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write curves for TensorBoard too.")] = False,
+    dialect: Annotated[
+        str | None, typer.Option(help="How attention rows are read: auto, or a family of forks.")
+    ] = None,
+    start: Annotated[str | None, typer.Option(help="How attention starts: paper, or identity.")] = None,
+    settings: Annotated[list[str] | None, typer.Option("--set", metavar="A.B=VALUE", help="Any other setting.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train a detector on real images, measure it, and draw what there is to see.
+
+    Flags that YOLOv5's users know mean the same. What is not set is chosen from the number of steps, and said.
+    """
+    given = dict(locals())
+    from attendet.engine.config import build_config
+    from attendet.engine.run import RunFolder
+    from attendet.engine.train import resumed
+    from attendet.engine.train import train as run
+
+    if resume is not None:
+        _refuse_beside_resume(given)
+        folder = RunFolder(_latest(Path(project or "runs/train")) if resume == "latest" else Path(resume))
+        config = resumed(folder)
+    else:
+        folder = None
+        config = build_config(_values(given, hyp, settings or []))
+    with Watch() as watch:
+        done, record = run(config, watch, command=tuple(sys.argv[1:]), resume=folder)
+    if as_json:
+        typer.echo((done.record).read_text(encoding="utf-8"))
+    else:
+        _print(done, record)
+
+
+def _values(given: Mapping[str, object], hyp: Path | None, settings: list[str]) -> dict[str, object]:
+    """Return the settings of a command line by dotted key: a later source wins over an earlier one."""
+    from attendet.engine.config import read_hyperparameters
+
+    values: dict[str, object] = read_hyperparameters(hyp) if hyp else {}
+    # A flag that is not given is None or False, and leaves what a file says.
+    values |= {key: given[flag] for flag, key in SETTINGS.items() if given[flag] not in (None, False, "")}
+    if "model.freeze" in values:
+        values["model.freeze"] = _rows(str(values["model.freeze"]))
+    values |= {key: False for flag, key in NEGATIONS.items() if given[flag]}
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals:
+            raise OptionError(f"--set {setting} has no value", remedy=f"write --set {key}=VALUE")
+        values[key] = None if value == "none" and key != "data.cache" else value
+    if "data.path" not in values:
+        raise OptionError("there is no data set", remedy="give --data data.yaml")
+    return values
+
+
+NEGATIONS = {"noautoanchor": "anchors.fit", "nosave": "output.save", "noval": "validation.every_epoch"}
+
+
+def _rows(text: str) -> list[int]:
+    """Return the rows to freeze: one number stands for that many first rows, as in YOLOv5.
+
+    Example:
+        >>> _rows("3"), _rows("0,4")
+        ([0, 1, 2], [0, 4])
+    """
+    try:
+        numbers = [int(part) for part in text.replace(",", " ").split()]
+    except ValueError as error:
+        raise OptionError(f"--freeze {text}", remedy="write 10 for the first ten rows, or rows as 0,3,5") from error
+    return list(range(numbers[0])) if len(numbers) == 1 else numbers
+
+
+def _refuse_beside_resume(given: Mapping[str, object]) -> None:
+    beside = [flag for flag in (*SETTINGS, *NEGATIONS, "hyp", "settings") if given[flag] not in (None, False, [])]
+    beside = [flag for flag in beside if flag != "project"]
+    if beside:
+        raise OptionError(
+            f"--{beside[0].replace('_', '-')} beside --resume", remedy="a resumed run goes on with its own settings"
+        )
+
+
+def _latest(project: Path) -> Path:
+    runs = sorted(project.glob("*/checkpoint/last.ckpt"), key=lambda path: path.stat().st_mtime)
+    if not runs:
+        raise OptionError(f"there is no interrupted run in {project}", remedy="name its folder: --resume RUN")
+    return runs[-1].parent.parent
+
+
+class Watch:
+    """Shows a run on the terminal: a bar while it works, one line per epoch."""
+
+    def __init__(self) -> None:
+        self.console = Console(stderr=True, highlight=False)
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=20),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[told]}"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+        )
+        self.progress = Progress(*columns, console=self.console, transient=True)
+        self._scan = self.progress.add_task("", visible=False, told="")
+        self._epoch = self.progress.add_task("", visible=False, told="")
+        self._whole = self.progress.add_task("run", visible=False, told="")
+        self._epochs = 0
+        self._batches = 0
+
+    def __enter__(self) -> Self:
+        self.progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.progress.stop()
+
+    def say(self, text: str) -> None:
+        """Print one line."""
+        self.console.print(escape(text), soft_wrap=True)
+
+    def scanned(self, what: str, done: int, total: int) -> None:
+        """Move the bar of reading data."""
+        self.progress.update(self._scan, description=what, completed=done, total=total, visible=done < total)
+
+    def began(self, epoch: int, epochs: int, batches: int) -> None:
+        """Start the bar of an epoch."""
+        if not self._epochs:
+            self.say("epoch      box     obj     cls   precision  recall   mAP50  mAP50-95")
+        self._epochs, self._batches = epochs, batches
+        self.progress.reset(self._epoch, description=f"epoch {epoch}/{epochs}", total=batches, visible=True, told="")
+        whole = {"total": epochs * batches, "completed": (epoch - 1) * batches}
+        self.progress.update(self._whole, visible=True, **whole)
+
+    def stepped(self, batch: int, losses: Mapping[str, float], images_per_second: float) -> None:
+        """Move the bar of an epoch."""
+        told = " ".join(f"{name} {value:.4f}" for name, value in losses.items() if not math.isnan(value))
+        self.progress.update(self._epoch, completed=batch, told=f"{told}  {images_per_second:.1f} images/s")
+        self.progress.advance(self._whole)
+
+    def ended(self, row: Mapping[str, float], *, is_best: bool) -> None:
+        """Print the row of an epoch."""
+        losses = "  ".join(f"{row[f'train/{name}_loss']:.4f}" for name in ("box", "obj", "cls"))
+        measured = [row[f"metrics/{name}"] for name in ("precision", "recall", "mAP_0.5", "mAP_0.5:0.95")]
+        told = "   ".join("     -" if math.isnan(value) else f"{value:6.3f}" for value in measured)
+        self.say(f"{int(row['epoch']):>4}/{self._epochs:<4} {losses}   {told}{'  best' if is_best else ''}")
+        self.progress.update(self._epoch, visible=False)
+
+
+def _print(folder: RunFolder, record: RunRecord) -> None:
+    out = Console(highlight=False)
+    metrics = record.metrics or {}
+    out.print(
+        f"mAP50 {metrics['map50']:.3f}, mAP50-95 {metrics['map50_95']:.3f} on {metrics['images']} images, "
+        f"with the weights of epoch {record.best_epoch}: {escape(str(folder.best))}",
+        soft_wrap=True,
+    )
+    out.print(escape(f"pictures: {folder.path / 'pictures'}; the record: {folder.record}"), soft_wrap=True)

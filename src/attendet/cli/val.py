@@ -1,0 +1,127 @@
+"""`attendet val`: how good weights are on a data set."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from attendet.cli.options import AsJson
+from attendet.cli.progress import progress_bar
+from attendet.cli.tables import console, table
+
+if TYPE_CHECKING:
+    from attendet.engine.validate import Validation
+
+
+def val(
+    weights: Annotated[str, typer.Argument(metavar="RUN|WEIGHTS", help="A run's folder, or a .safetensors file.")],
+    data: Annotated[str | None, typer.Option(help="A data set; that of the run if left out.")] = None,
+    split: Annotated[str, typer.Option("--split", "--task", help="train, val or test.")] = "val",
+    imgsz: Annotated[
+        int | None,
+        typer.Option(
+            "--imgsz", "--img", "--img-size", help="Longer side in pixels; that of training if left out.", min=32
+        ),
+    ] = None,
+    batch_size: Annotated[int, typer.Option(help="Images per batch.", min=1)] = 16,
+    conf_thres: Annotated[float, typer.Option(help="Least confidence.", min=0, max=1)] = 0.001,
+    iou_thres: Annotated[
+        float, typer.Option(help="Overlap above which the less confident is dropped.", min=0, max=1)
+    ] = 0.6,
+    max_det: Annotated[int, typer.Option(help="Most detections of an image.", min=1)] = 300,
+    device: Annotated[str, typer.Option(help="cpu, cuda, 0, mps or auto.")] = "auto",
+    half: Annotated[bool, typer.Option("--half", help="Compute in 16 bits (CUDA).")] = False,
+    single_cls: Annotated[bool, typer.Option("--single-cls", help="Treat all classes as one.")] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for metrics, detections in COCO's format, and pictures.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure detections: COCO's mAP by class and size, precision, recall, F1, and the time per image by stage."""
+    from attendet.data.source import open_source, read_split
+    from attendet.data.usable import usable
+    from attendet.engine.config import HardwareConfig, ValidationConfig
+    from attendet.engine.network import weights_file
+    from attendet.engine.run import RunFolder, read_record
+    from attendet.engine.train import accelerator_of
+    from attendet.engine.validate import require_same_classes, validate
+    from attendet.errors import OptionError
+    from attendet.graph.weights import load_weights
+
+    detector, card = load_weights(weights_file(weights))
+    if data is None:
+        if not Path(weights).is_dir():
+            raise OptionError("weights alone do not say on what to measure", remedy="give --data data.yaml")
+        recorded = read_record(RunFolder(Path(weights))).configuration["data"]
+        data, single_cls = str(recorded["path"]), bool(recorded["single_cls"])
+    accelerator, devices = accelerator_of(HardwareConfig(device=device))
+    where = f"{accelerator}:{devices[0]}" if isinstance(devices, list) else accelerator
+    if half and accelerator != "cuda":
+        raise OptionError("--half needs CUDA", remedy="leave it out")
+    with progress_bar("reading") as bar:
+        records = usable(read_split(open_source(data), split, progress=bar), single_class=single_cls)
+    require_same_classes(card.names, records, data)
+    options = ValidationConfig(confidence=conf_thres, iou=iou_thres, max_detections=max_det)
+    with progress_bar("validating") as bar:
+        measured = validate(
+            detector,
+            records,
+            imgsz or card.image_size,
+            options,
+            batch_size=batch_size,
+            device=where,
+            half=half,
+            progress=bar,
+        )
+    if out is not None:
+        _write(out, measured, records.names)
+    if as_json:
+        typer.echo(json.dumps(_plain(measured), indent=2))
+    else:
+        _print(measured, weights)
+
+
+def _plain(measured: Validation) -> dict[str, Any]:
+    milliseconds = {stage: round(1000 * seconds, 3) for stage, seconds in vars(measured.seconds).items()}
+    return {**measured.metrics.to_dict(), "milliseconds_per_image": milliseconds}
+
+
+def _write(out: Path, measured: Validation, names: tuple[str, ...]) -> None:
+    from attendet.engine.draw import draw_measured
+    from attendet.engine.run import RunFolder
+    from attendet.engine.validate import coco_detections
+    from attendet.files import write_atomically
+
+    for name, content in (("metrics", _plain(measured)), ("detections", coco_detections(measured))):
+        with write_atomically(out / f"{name}.json") as temporary:
+            temporary.write_text(json.dumps(content), encoding="utf-8")
+    draw_measured(RunFolder(out), measured, names)
+
+
+def _print(measured: Validation, weights: str) -> None:
+    metrics = measured.metrics
+    headings = ["class", "images", "objects", "precision", "recall", "F1", "mAP50", "mAP50-95"]
+    rows = table(escape(weights), [(heading, heading != "class") for heading in headings])
+    whole = (metrics.precision, metrics.recall, metrics.f1, metrics.map50, metrics.map50_95)
+    rows.add_row("all", str(metrics.images), str(metrics.objects), *map(_share, whole), style="bold")
+    for each in metrics.per_class:
+        shares = (each.precision, each.recall, each.f1, each.ap50, each.ap50_95)
+        rows.add_row(escape(each.name), str(each.images), str(each.objects), *map(_share, shares))
+    out = console()
+    out.print(rows)
+    sizes = {"small": metrics.map_small, "medium": metrics.map_medium, "large": metrics.map_large}
+    out.print(
+        f"\nmAP75 {metrics.map75:.3f}; mAP50-95 by size: {', '.join(f'{k} {_share(v)}' for k, v in sizes.items())}"
+    )
+    if metrics.confidence is not None:
+        out.print(f"precision, recall and F1 at confidence {metrics.confidence:.3f}, where the mean F1 is best")
+    spent = vars(measured.seconds)
+    out.print(f"per image: {', '.join(f'{stage} {1000 * seconds:.1f} ms' for stage, seconds in spent.items())}")
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
