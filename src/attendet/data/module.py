@@ -94,20 +94,23 @@ class DetectionData(LightningDataModule):
         images = self._images[self.train_split.name]
         return TrainingSet(records, images, self.augment, loading.size, loading.seed, mosaic_epochs)
 
-    def train_dataloader(self) -> DataLoader[Batch]:
-        """Return the batches of an epoch, this process's share."""
-        loading = self.loading
-        self.batches = TrainingBatches(
-            len(self.train_split.records),
+    def training_batches(self) -> TrainingBatches:
+        """Return the order of the images, this process's share."""
+        loading, sizes = self.loading, self.train_split.records.sizes
+        square = (loading.size, loading.size)
+        return TrainingBatches(
+            len(sizes),
             loading.batch_size,
-            canvas_shapes(self.train_split.records.sizes, loading.size, loading.stride)
-            if loading.rect
-            else (loading.size, loading.size),
+            canvas_shapes(sizes, loading.size, loading.stride) if loading.rect else square,
             seed=loading.seed,
             rank=self._rank(),
             world_size=self._world_size(),
         )
-        return loader(self.training_set(), self.batches, loading.workers)
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        """Return the batches of an epoch, this process's share."""
+        self.batches = self.training_batches()
+        return loader(self.training_set(), self.batches, self.loading.workers)
 
     def val_dataloader(self) -> DataLoader[Placed]:
         """Return the batches to measure on, this process's share."""

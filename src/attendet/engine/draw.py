@@ -11,7 +11,6 @@ from torchvision.ops import box_convert
 from attendet.data.images import read_image
 from attendet.data.module import DetectionData
 from attendet.data.records import Split
-from attendet.data.sampler import Draw
 from attendet.engine.evaluate import truth
 from attendet.engine.matching import Truth
 from attendet.engine.pictures.detection import confusion_matrix, f1_curve, precision_recall
@@ -30,12 +29,12 @@ def draw_data(folder: RunFolder, data: DetectionData, split: Split) -> None:
     size = data.loading.size
     label_statistics(split.records, split.names, size, folder.picture("labels"))
     dataset = data.training_set()
-    count = min(SHOWN_IMAGES, len(split.records))
-    samples = [dataset.sample(Draw(0, position, position, (size, size))) for position in range(count)]
-    images = np.stack([image.numpy().transpose(1, 2, 0) for image, _ in samples])
+    samples = [dataset.sample(draw) for draw in next(iter(data.training_batches()))[:SHOWN_IMAGES]]
+    images = [image.numpy().transpose(1, 2, 0) for image, _ in samples]
     truths = []
-    for _, objects in samples:
-        boxes = box_convert(objects[:, 1:5] * size, "cxcywh", "xyxy")
+    for image, objects in samples:
+        height, width = image.shape[1:]
+        boxes = box_convert(objects[:, 1:5] * torch.tensor([width, height] * 2), "cxcywh", "xyxy")
         truths.append(Truth(boxes, objects[:, 0].long(), torch.zeros(len(objects), dtype=torch.bool)))
     batch_mosaic(images, truths, split.names, folder.picture("training_batch"))
 

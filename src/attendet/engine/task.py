@@ -42,7 +42,9 @@ class DetectionTask(LightningModule):
 
     def __init__(self, detector: Detector, names: tuple[str, ...], recipe: Recipe, config: TrainConfig) -> None:
         super().__init__()
-        self.detector, self.names, self.recipe, self.config = detector, names, recipe, config
+        # On CPU a step takes three quarters of the time with channels last; on CUDA tensor cores want them so.
+        self.detector = detector.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        self.names, self.recipe, self.config = names, recipe, config
         self.averaged = AveragedWeights(detector, recipe.ema_decay, recipe.ema_ramp)
         self.metrics: Metrics | None = None
         self.weights_of_loss = config.loss.scaled(
@@ -97,7 +99,7 @@ class DetectionTask(LightningModule):
 
     def validation_step(self, placed: Placed, batch_idx: int) -> None:  # noqa: ARG002
         """Collect the detections of the averaged weights."""
-        images = placed.batch.images.to(self.dtype) / 255
+        images = self._in_unit_range(placed.batch.images)
         raw = self.kept(images)
         self._log_parts("val", self._loss(self.kept, raw, placed.batch.targets), len(images))
         detections = detect(self.kept, raw, placed, self.config.validation)
@@ -126,7 +128,7 @@ class DetectionTask(LightningModule):
 
     def _scaled(self, images: Tensor, batch_idx: int) -> Tensor:
         """Return images in 0-1; with `--multi-scale` of a side between half and one and a half times as long."""
-        images = images.to(self.dtype) / 255
+        images = self._in_unit_range(images)
         schedule = self.config.schedule
         if not schedule.multi_scale:
             return images
@@ -137,6 +139,9 @@ class DetectionTask(LightningModule):
         scale = side / max(images.shape[2:])
         shape = [max(1, round(length * scale / stride)) * stride for length in images.shape[2:]]
         return functional.interpolate(images, size=shape, mode="bilinear", align_corners=False)
+
+    def _in_unit_range(self, images: Tensor) -> Tensor:
+        return images.to(self.dtype, memory_format=torch.channels_last) / 255
 
     def _log_parts(self, stage: str, loss: DetectionLoss, count: int) -> None:
         for name, part in zip(PARTS, (loss.box, loss.objectness, loss.classes), strict=True):

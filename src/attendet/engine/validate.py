@@ -68,7 +68,7 @@ def validate(
     """
     options = options or ValidationConfig()
     dtype = torch.float16 if half else torch.float32
-    model = fuse(detector).to(device=device, dtype=dtype)
+    model = fuse(detector).to(device=device, dtype=dtype, memory_format=torch.channels_last)  # pyright: ignore
     dataset = ValidationSet(split.records, OnDemand(split.records, image_size), image_size, int(max(model.strides)))
     evaluation = Evaluation(split.names)
     records: list[Record] = []
@@ -76,7 +76,7 @@ def validate(
     spent = [0.0, 0.0, 0.0]
     clock = time.perf_counter()
     for placed in loader(dataset, dataset.batches(batch_size)):
-        images = placed.batch.images.to(device).to(dtype) / 255
+        images = placed.batch.images.to(device).to(dtype, memory_format=torch.channels_last) / 255
         clock = _lap(spent, 0, clock)
         raw = model(images)
         if images.is_cuda:
