@@ -222,8 +222,7 @@ class Watch:
             self.say("epoch      box     obj     cls   precision  recall   mAP50  mAP50-95")
         self._epochs, self._batches = epochs, batches
         self.progress.reset(self._epoch, description=f"epoch {epoch}/{epochs}", total=batches, visible=True, told="")
-        whole = {"total": epochs * batches, "completed": (epoch - 1) * batches}
-        self.progress.update(self._whole, visible=True, **whole)
+        self.progress.update(self._whole, visible=True, total=epochs * batches, completed=(epoch - 1) * batches)
 
     def stepped(self, batch: int, losses: Mapping[str, float], images_per_second: float) -> None:
         """Move the bar of an epoch."""

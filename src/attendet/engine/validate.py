@@ -68,7 +68,7 @@ def validate(
     """
     options = options or ValidationConfig()
     dtype = torch.float16 if half else torch.float32
-    model = fuse(detector).to(device=device, dtype=dtype, memory_format=torch.channels_last)  # pyright: ignore
+    model = fuse(detector).to(device=device, dtype=dtype).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     dataset = ValidationSet(split.records, OnDemand(split.records, image_size), image_size, int(max(model.strides)))
     evaluation = Evaluation(split.names)
     records: list[Record] = []
