@@ -92,7 +92,7 @@ class OptimizerConfig(_Strict):
     name: Literal["auto", "SGD", "Adam", "AdamW"] = "auto"
     lr0: Positive | None = None
     lrf: Share = 0.01
-    cos_lr: bool = False
+    cos_lr: bool | None = None
     momentum: Annotated[float, Field(ge=0, lt=1)] | None = None
     weight_decay: NotNegative = 5e-4
     warmup_epochs: NotNegative | None = None

@@ -52,7 +52,7 @@ def parameter_groups(model: nn.Module) -> tuple[list[Parameter], list[Parameter]
     return biases, plain, decayed
 
 
-def set_rates(optimizer: Optimizer, recipe: Recipe, step: int, *, final: float, cosine: bool) -> None:
+def set_rates(optimizer: Optimizer, recipe: Recipe, step: int, *, final: float) -> None:
     """Set learning rates and momentum for one step; a function of the step alone, so that resuming changes nothing.
 
     Args:
@@ -60,10 +60,9 @@ def set_rates(optimizer: Optimizer, recipe: Recipe, step: int, *, final: float, 
         recipe: The run's.
         step: Batches so far.
         final: Last learning rate as a share of the first.
-        cosine: Fall along a cosine instead of a line.
     """
     warm = min(1.0, (step + 1) / recipe.warmup_steps) if recipe.warmup_steps else 1.0
-    rate = recipe.lr0 * falling(step / recipe.total_steps, final, cosine=cosine)
+    rate = recipe.lr0 * falling(step / recipe.total_steps, final, cosine=recipe.cosine)
     momentum = recipe.warmup_momentum + (recipe.momentum - recipe.warmup_momentum) * warm
     for group in optimizer.param_groups:
         start = recipe.warmup_bias_lr if group["is_bias"] else 0.0

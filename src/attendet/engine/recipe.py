@@ -19,7 +19,8 @@ PUBLISHED_BATCH = 64
 SHORT_LR = 0.004
 SHORT_WARMUP = 0.05
 SHORT_AVERAGE = 0.05
-SHORT_CLOSE_MOSAIC = 0.15
+SHORT_CLOSE_MOSAIC = 0.2
+SHORT_MOMENTUM = 0.9
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class Recipe:
     Attributes:
         name: SGD, Adam or AdamW.
         lr0: Learning rate after warm-up.
+        cosine: Whether it falls along a cosine instead of a line.
         momentum: Momentum of SGD, β1 of Adam and AdamW.
         warmup_steps: Batches until the full learning rate.
         warmup_momentum: Momentum at the start.
@@ -44,6 +46,7 @@ class Recipe:
 
     name: str
     lr0: float
+    cosine: bool
     momentum: float
     warmup_steps: int
     warmup_momentum: float
@@ -85,7 +88,8 @@ def choose_recipe(optimizer: OptimizerConfig, schedule: ScheduleConfig, steps_pe
     recipe = Recipe(
         name=name,
         lr0=optimizer.lr0 or (0.01 if name == "SGD" else SHORT_LR),
-        momentum=_given(optimizer.momentum, 0.937),
+        cosine=not is_long if optimizer.cos_lr is None else optimizer.cos_lr,
+        momentum=_given(optimizer.momentum, 0.937 if name == "SGD" else SHORT_MOMENTUM),
         warmup_steps=warmup,
         warmup_momentum=_given(optimizer.warmup_momentum, 0.8),
         warmup_bias_lr=_given(optimizer.warmup_bias_lr, 0.1 if name == "SGD" else 0.0),
@@ -107,6 +111,9 @@ def _reasons(recipe: Recipe, optimizer: OptimizerConfig, schedule: ScheduleConfi
     if optimizer.name == "auto" or optimizer.lr0 is None:
         why = "as published" if is_long else "adapts each weight's step, so it gets there in few"
         told.append(f"{recipe.name}, learning rate {recipe.lr0:g}: {why}")
+    if optimizer.cos_lr is None:
+        why = "along a line, as published" if is_long else "along a cosine, which stays high for longer"
+        told.append(f"the learning rate falls to {optimizer.lrf:.0%} {why}")
     if optimizer.warmup_epochs is None:
         why = "as published" if is_long else f"{SHORT_WARMUP:.0%} of the run; three epochs would be most of it"
         told.append(f"{recipe.warmup_steps} batches of warm-up: {why}")

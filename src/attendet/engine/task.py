@@ -66,9 +66,8 @@ class DetectionTask(LightningModule):
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002
         """Set learning rates and momentum, which depend on the number of batches so far alone."""
-        options = self.config.optimizer
         for optimizer in self.trainer.optimizers:
-            set_rates(optimizer, self.recipe, self.batches_before + batch_idx, final=options.lrf, cosine=options.cos_lr)
+            set_rates(optimizer, self.recipe, self.batches_before + batch_idx, final=self.config.optimizer.lrf)
 
     @property
     def batches_before(self) -> int:
