@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 import typer
 from rich.markup import escape
 
-from attendet.cli.data_table import plural, print_report
+from attendet.cli.data_table import print_report
 from attendet.cli.options import AsJson
 from attendet.cli.progress import progress_bar
 from attendet.cli.tables import console, table
+from attendet.wording import plural
 
 if TYPE_CHECKING:
     from attendet.data.records import Split

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 
 from attendet.cli.tables import console, table
+from attendet.wording import plural
 
 if TYPE_CHECKING:
     from attendet.data.records import Problem
@@ -88,13 +89,3 @@ def _example(problem: Problem, source: Source) -> str:
     where = str(problem.where).removeprefix(f"{source.root}/")
     detail = problem.detail.replace(f"{source.root}/", "")
     return f"{where} ({detail})" if detail else where
-
-
-def plural(count: int, one: str, many: str = "") -> str:
-    """Return a number and what is counted.
-
-    Example:
-        >>> plural(1, "box", "boxes"), plural(1200, "image")
-        ('1 box', '1,200 images')
-    """
-    return f"{count:,} {one if count == 1 else many or one + 's'}"

@@ -16,6 +16,7 @@ from attendet.engine.config import TrainConfig
 from attendet.engine.run import RunFolder
 from attendet.errors import OptionError
 from attendet.graph.build import assemble
+from attendet.graph.costs import count_costs, total
 from attendet.graph.detector import Detector
 from attendet.graph.files import load
 from attendet.graph.plan import plan
@@ -48,6 +49,9 @@ class Network:
 
     def facts(self, image_size: int) -> dict[str, Any]:
         """Return what a record of a run says about it."""
+        state = self.detector.state_dict()
+        classes = self.detector.classes
+        planned = plan(self.file, classes=classes, dialect=self.dialect, checkpoint=state, image_size=image_size)
         attention = [
             row
             for row, module in enumerate(self.detector.model)
@@ -56,7 +60,7 @@ class Network:
         return {
             "name": self.file.name,
             "parameters": sum(parameter.numel() for parameter in self.detector.parameters()),
-            "image_size": image_size,
+            "gflops": total(count_costs(planned)).flops / 1e9,
             "attention_rows": attention,
             "readings": self.readings,
         }

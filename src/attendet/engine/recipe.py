@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass, replace
 
 from attendet.engine.config import OptimizerConfig, ScheduleConfig
+from attendet.wording import plural
 
 # The published recipe's averaging alone needs some thousands of steps to forget the start.
 LONG_RUN = 10_000
@@ -107,7 +108,9 @@ def choose_recipe(optimizer: OptimizerConfig, schedule: ScheduleConfig, steps_pe
 def _reasons(recipe: Recipe, optimizer: OptimizerConfig, schedule: ScheduleConfig, *, is_long: bool) -> tuple[str, ...]:
     steps = recipe.total_steps
     kind = "long" if is_long else "short"
-    told = [f"{steps:,} batches in {schedule.epochs} epochs: a {kind} run (published recipe from {LONG_RUN:,} batches)"]
+    told = [
+        f"{plural(steps, 'batch', 'batches')} in {plural(schedule.epochs, 'epoch')}: a {kind} run (published recipe from {LONG_RUN:,} batches)"
+    ]
     if optimizer.name == "auto" or optimizer.lr0 is None:
         why = "as published" if is_long else "adapts each weight's step, so it gets there in few"
         told.append(f"{recipe.name}, learning rate {recipe.lr0:g}: {why}")
@@ -116,20 +119,22 @@ def _reasons(recipe: Recipe, optimizer: OptimizerConfig, schedule: ScheduleConfi
         told.append(f"the learning rate falls to {optimizer.lrf:.0%} {why}")
     if optimizer.warmup_epochs is None:
         why = "as published" if is_long else f"{SHORT_WARMUP:.0%} of the run; three epochs would be most of it"
-        told.append(f"{recipe.warmup_steps} batches of warm-up: {why}")
+        told.append(f"{plural(recipe.warmup_steps, 'batch', 'batches')} of warm-up: {why}")
     if optimizer.nominal_batch is None:
         if is_long:
             why = f"gradients summed to {PUBLISHED_BATCH} images, as published"
         else:
             why = "every batch is a step; summing to 64 images would leave too few"
-        told.append(f"{recipe.accumulate} batches a step: {why}")
+        told.append(f"{plural(recipe.accumulate, 'batch', 'batches')} a step: {why}")
     if optimizer.ema_decay is None:
         why = (
             "as published" if is_long else f"the last {SHORT_AVERAGE:.0%} of the run; 0.9999 would not leave the start"
         )
         told.append(f"weights averaged with decay {recipe.ema_decay:.4g}: {why}")
     if schedule.close_mosaic is None and recipe.close_mosaic:
-        told.append(f"no mosaic in the last {recipe.close_mosaic} epochs: whole images, as they are met afterwards")
+        told.append(
+            f"no mosaic in the last {plural(recipe.close_mosaic, 'epoch')}: whole images, as they are met afterwards"
+        )
     return tuple(told)
 
 

@@ -5,19 +5,25 @@ from __future__ import annotations
 import contextlib
 import errno
 import logging
+import pickle
+import signal
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from lightning.pytorch import Trainer, seed_everything
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities.rank_zero import rank_zero_only
+from pydantic import ValidationError
 
 from attendet.data.module import DetectionData, Loading
 from attendet.data.records import Split
+from attendet.data.sampler import image_weights
 from attendet.data.source import open_source, read_split
 from attendet.data.usable import usable
 from attendet.engine.config import HardwareConfig, TrainConfig
@@ -36,11 +42,31 @@ from attendet.engine.run import (
 )
 from attendet.engine.task import DetectionTask
 from attendet.engine.validate import validate
-from attendet.errors import DataError, Location, OptionError, OutputError, TrainingError
+from attendet.errors import DataError, Location, OptionError, OutputError, TrainingError, WeightsError
 from attendet.files import new_run_folder
 from attendet.graph.weights import load_weights
+from attendet.wording import plural
 
 SHOWN_PROBLEMS = 3
+
+
+class Silence:
+    """Watches a run without a word: in all processes but the first."""
+
+    def say(self, text: str) -> None:
+        """Take one line."""
+
+    def scanned(self, what: str, done: int, total: int) -> None:
+        """Take the progress of reading data."""
+
+    def began(self, epoch: int, epochs: int, batches: int) -> None:
+        """Take the start of an epoch, from 1."""
+
+    def stepped(self, batch: int, losses: Mapping[str, float], images_per_second: float) -> None:
+        """Take a batch, from 1."""
+
+    def ended(self, row: Mapping[str, float], *, is_best: bool) -> None:
+        """Take the row of an epoch."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +106,8 @@ def train(
         AttendetError: If something does not fit, before anything is written; or if the run cannot go on.
     """
     start = time.perf_counter()
+    if rank_zero_only.rank:
+        reporter = Silence()
     seed_everything(config.schedule.seed, verbose=False)
     prepared = prepare(config, reporter)
     config = prepared.config
@@ -91,16 +119,40 @@ def train(
         trainer.loggers = [TensorBoardLogger(folder.path, name="", version="tensorboard")]
     record = _record(prepared, trainer, command)
     data = _data(prepared, folder, reporter)
-    if trainer.is_global_zero:
-        write_record(folder, record)
-        draw_data(folder, data, prepared.splits["train"])
     task = DetectionTask(prepared.network.detector, prepared.splits["train"].names, prepared.recipe, config)
     with _remedies(config), _quiet():
-        trainer.fit(task, data, ckpt_path=folder.checkpoint if resume else None, weights_only=True if resume else None)
-    record = replace(record, epochs=trainer.current_epoch, best_epoch=recorder.best_epoch)
-    if trainer.is_global_zero:
-        record = _finish(folder, record, recorder, prepared, reporter, time.perf_counter() - start)
+        if trainer.is_global_zero:
+            write_record(folder, record)
+            draw_data(folder, data, prepared.splits["train"])
+        _fit(trainer, task, data, folder.checkpoint if resume else None)
+        record = replace(record, epochs=trainer.current_epoch, best_epoch=recorder.best_epoch)
+        if trainer.is_global_zero:
+            record = _finish(folder, record, recorder, prepared, reporter, time.perf_counter() - start)
     return folder, record
+
+
+def _fit(trainer: Trainer, task: DetectionTask, data: DetectionData, checkpoint: Path | None) -> None:
+    if checkpoint is not None:
+        _require_sound(checkpoint)
+    interrupt = signal.getsignal(signal.SIGINT)
+    try:
+        trainer.fit(task, data, ckpt_path=checkpoint, weights_only=True if checkpoint else None)
+    except SystemExit as error:
+        # What Lightning makes of Ctrl-C; that it has also switched Ctrl-C off is not for us to keep.
+        if trainer.interrupted:
+            signal.signal(signal.SIGINT, interrupt)
+            raise KeyboardInterrupt from error
+        raise
+
+
+def _require_sound(checkpoint: Path) -> None:
+    """Refuse a checkpoint that is damaged, or would run code when it is opened."""
+    try:
+        torch.load(checkpoint, map_location="meta", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, ValueError, EOFError, KeyError) as error:
+        raise WeightsError(
+            "it is no checkpoint of a run, or a damaged one", where=Location(str(checkpoint)), remedy="train again"
+        ) from error
 
 
 def resumed(folder: RunFolder) -> TrainConfig:
@@ -115,7 +167,15 @@ def resumed(folder: RunFolder) -> TrainConfig:
         raise OptionError(f"the run in {folder.path} has come to its end", remedy="start another from its weights")
     if not folder.checkpoint.is_file():
         raise OptionError(f"the run in {folder.path} has no whole epoch to go on from", remedy="start it again")
-    return TrainConfig.model_validate(record.configuration)
+    try:
+        return TrainConfig.model_validate(record.configuration)
+    except ValidationError as error:
+        first = ".".join(str(part) for part in error.errors()[0]["loc"])
+        raise DataError(
+            f"its configuration is not of this version: {first}: {error.errors()[0]['msg']}",
+            where=Location(str(folder.record)),
+            remedy="start a new run from its weights",
+        ) from error
 
 
 def prepare(config: TrainConfig, reporter: Reporter) -> Prepared:
@@ -152,12 +212,12 @@ def _read(config: TrainConfig, name: str, reporter: Reporter) -> Split:
 def _problems(split: Split) -> list[str]:
     """Tell once what was left out, and where to look for more."""
     errors = [problem for problem in split.problems if problem.kind.is_error]
-    told = [f"{split.name}: {len(split.records):,} images, {len(split.records.classes):,} objects"]
+    told = [f"{split.name}: {plural(len(split.records), 'image')}, {plural(len(split.records.classes), 'object')}"]
     if split.skipped:
-        told.append(f"{split.name}: {split.skipped:,} images left out because they cannot be read")
+        told.append(f"{split.name}: {plural(split.skipped, 'image')} left out that cannot be read")
     if errors:
         first = "; ".join(str(problem) for problem in errors[:SHOWN_PROBLEMS])
-        told.append(f"{split.name}: {len(errors):,} errors, see `attendet data check`: {first}")
+        told.append(f"{split.name}: {plural(len(errors), 'error')}, see `attendet data check`: {first}")
     return told
 
 
@@ -230,10 +290,10 @@ def _processes(devices: int | list[int]) -> int:
 
 def _folder(config: TrainConfig, trainer: Trainer) -> Path:
     output = config.output
-    made = (
-        new_run_folder(Path(output.project), output.name, exist_ok=output.exist_ok) if trainer.is_global_zero else None
-    )
-    return Path(trainer.strategy.broadcast(str(made)))
+    if trainer.is_global_zero:
+        return new_run_folder(Path(output.project), output.name, exist_ok=output.exist_ok)
+    # The other processes cannot ask yet which folder the first has made, and write nothing.
+    return Path(output.project, output.name)
 
 
 def _data(prepared: Prepared, folder: RunFolder, reporter: Reporter) -> DetectionData:
@@ -247,16 +307,20 @@ def _data(prepared: Prepared, folder: RunFolder, reporter: Reporter) -> Detectio
         workers=config.data.workers,
         rect=config.data.rect,
         mosaic_epochs=config.schedule.epochs - recipe.close_mosaic,
-        folder=folder.path,
+        folder=folder.path.parent,
     )
     splits = prepared.splits
-    return DetectionData(
+    data = DetectionData(
         splits["train"],
         splits["val"],
         loading,
         config.augment,
         progress=lambda done, total: reporter.scanned("decoding images", done, total),
     )
+    if config.data.image_weights:
+        classes = len(splits["train"].names)
+        data.weigh_images(image_weights(splits["train"].records, classes, np.zeros(classes)))
+    return data
 
 
 def _record(prepared: Prepared, trainer: Trainer, command: tuple[str, ...]) -> RunRecord:
@@ -313,17 +377,31 @@ def _remedies(config: TrainConfig) -> Iterator[None]:
     """Turn what machines lack into what a user can do about it."""
     try:
         yield
-    except torch.OutOfMemoryError as error:
-        half = max(1, config.schedule.batch_size // 2)
+    except (RuntimeError, MemoryError) as error:
+        # Torch's error for a processor's memory has no class of its own.
+        if isinstance(error, RuntimeError) and not (
+            isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
+        ):
+            raise
+        batch_size, size = config.schedule.batch_size, config.schedule.imgsz
+        smaller = f"try --batch-size {batch_size // 2}, or a smaller --imgsz"
         raise TrainingError(
-            f"there is too little memory for {config.schedule.batch_size} images of {config.schedule.imgsz} pixels",
-            remedy=f"try --batch-size {half}, or a smaller --imgsz",
+            f"there is too little memory for {batch_size} images of {size} pixels",
+            remedy=smaller if batch_size > 1 else "try a smaller --imgsz, or a smaller model",
         ) from error
+    except DataError as error:
+        raise _from_worker(error) from error
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
         remedy = "make room, then go on with --resume; what was written before is whole"
         raise OutputError("there is no space left on the disk", remedy=remedy) from error
+
+
+def _from_worker(error: DataError) -> DataError:
+    """Return an error as it was raised: torch wraps what a worker process raises into a text of many lines."""
+    last = error.what.splitlines()[-1]
+    return error if last == error.what else DataError(last.removeprefix(f"{DataError.__module__}.DataError: "))
 
 
 @contextlib.contextmanager
