@@ -108,9 +108,8 @@ def choose_recipe(optimizer: OptimizerConfig, schedule: ScheduleConfig, steps_pe
 def _reasons(recipe: Recipe, optimizer: OptimizerConfig, schedule: ScheduleConfig, *, is_long: bool) -> tuple[str, ...]:
     steps = recipe.total_steps
     kind = "long" if is_long else "short"
-    told = [
-        f"{plural(steps, 'batch', 'batches')} in {plural(schedule.epochs, 'epoch')}: a {kind} run (published recipe from {LONG_RUN:,} batches)"
-    ]
+    length = f"{plural(steps, 'batch', 'batches')} in {plural(schedule.epochs, 'epoch')}"
+    told = [f"{length}: a {kind} run (published recipe from {LONG_RUN:,} batches)"]
     if optimizer.name == "auto" or optimizer.lr0 is None:
         why = "as published" if is_long else "adapts each weight's step, so it gets there in few"
         told.append(f"{recipe.name}, learning rate {recipe.lr0:g}: {why}")
