@@ -24,7 +24,7 @@ app.command("summary")(summary.summary)
 app.command("check")(check.check)
 app.command("predict")(predict.predict)
 app.add_typer(data.app, name="data")
-app.command("train")(train.train)
+app.command("train", cls=train.TrainCommand)(train.train)
 app.command("val")(val.val)
 app.command("attentions")(attentions.attentions)
 

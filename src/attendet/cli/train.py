@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from typer.core import TyperCommand
 
 from attendet.cli.options import AsJson
 from attendet.errors import OptionError
@@ -52,6 +54,32 @@ SETTINGS: Mapping[str, str] = {
     "tensorboard": "output.tensorboard",
 }
 
+# What an option means that is given without a value, as YOLOv5's users write it.
+BARE = {"--cache": "ram", "--resume": "latest"}
+
+
+class TrainCommand(TyperCommand):
+    """A command some of whose options may stand without their value, which Typer does not offer."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Complete the options that stand bare, then read all."""
+        return super().parse_args(ctx, with_values(args))
+
+
+def with_values(args: Sequence[str]) -> list[str]:
+    """Return arguments in which every option that may stand without a value has one.
+
+    Example:
+        >>> with_values(["--cache", "--epochs", "3", "--resume", "runs/train/exp"])
+        ['--cache', 'ram', '--epochs', '3', '--resume', 'runs/train/exp']
+    """
+    completed = []
+    for argument, following in itertools.zip_longest(args, args[1:]):
+        completed.append(argument)
+        if argument in BARE and (following is None or following.startswith("-")):
+            completed.append(BARE[argument])
+    return completed
+
 
 def train(
     data: Annotated[str | None, typer.Option(help="A data.yaml, a folder, or a COCO json.")] = None,
@@ -71,10 +99,12 @@ def train(
         int | None, typer.Option(help="Stop after so many epochs without a better one; 0 never.")
     ] = None,
     freeze: Annotated[str | None, typer.Option(help="Rows not to train: 10 is the first ten, 0,3,5 these.")] = None,
-    cache: Annotated[str | None, typer.Option(help="Where decoded images are kept: ram, disk, none or auto.")] = None,
+    cache: Annotated[
+        str | None, typer.Option(help="Where decoded images are kept: ram (also without a value), disk, none or auto.")
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Of everything random.")] = None,
     resume: Annotated[
-        str | None, typer.Option(help="Go on with an interrupted run: its folder, or the latest.")
+        str | None, typer.Option(help="Go on with an interrupted run: its folder, or without a value the latest.")
     ] = None,
     project: Annotated[str | None, typer.Option(help="Folder of runs.  [default: runs/train]")] = None,
     name: Annotated[str | None, typer.Option(help="Name of the run.  [default: exp]")] = None,
@@ -121,6 +151,9 @@ def train(
         config = build_config(_values(given, hyp, settings or []))
     with Watch() as watch:
         done, record = run(config, watch, command=tuple(sys.argv[1:]), resume=folder)
+    if record.metrics is None:
+        # One of several processes, of which the first tells.
+        return
     if as_json:
         typer.echo((done.record).read_text(encoding="utf-8"))
     else:
@@ -133,7 +166,7 @@ def _values(given: Mapping[str, object], hyp: Path | None, settings: list[str]) 
 
     values: dict[str, object] = read_hyperparameters(hyp) if hyp else {}
     # A flag that is not given is None or False, and leaves what a file says.
-    values |= {key: given[flag] for flag, key in SETTINGS.items() if given[flag] not in (None, False, "")}
+    values |= {key: given[flag] for flag, key in SETTINGS.items() if _is_given(given[flag])}
     if "model.freeze" in values:
         values["model.freeze"] = _rows(str(values["model.freeze"]))
     values |= {key: False for flag, key in NEGATIONS.items() if given[flag]}
@@ -165,12 +198,16 @@ def _rows(text: str) -> list[int]:
 
 
 def _refuse_beside_resume(given: Mapping[str, object]) -> None:
-    beside = [flag for flag in (*SETTINGS, *NEGATIONS, "hyp", "settings") if given[flag] not in (None, False, [])]
+    beside = [flag for flag in (*SETTINGS, *NEGATIONS, "hyp", "settings") if _is_given(given[flag])]
     beside = [flag for flag in beside if flag != "project"]
     if beside:
-        raise OptionError(
-            f"--{beside[0].replace('_', '-')} beside --resume", remedy="a resumed run goes on with its own settings"
-        )
+        flag = "set" if beside[0] == "settings" else beside[0].replace("_", "-")
+        raise OptionError(f"--{flag} beside --resume", remedy="a resumed run goes on with its own settings")
+
+
+def _is_given(value: object) -> bool:
+    """Return whether a flag was typed; 0 is a value, though it equals False."""
+    return value is not None and value is not False and value not in ("", [])
 
 
 def _latest(project: Path) -> Path:
@@ -202,7 +239,6 @@ class Watch:
         self._batches = 0
 
     def __enter__(self) -> Self:
-        self.progress.start()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -214,10 +250,12 @@ class Watch:
 
     def scanned(self, what: str, done: int, total: int) -> None:
         """Move the bar of reading data."""
+        self.progress.start()
         self.progress.update(self._scan, description=what, completed=done, total=total, visible=done < total)
 
     def began(self, epoch: int, epochs: int, batches: int) -> None:
         """Start the bar of an epoch."""
+        self.progress.start()
         if not self._epochs:
             self.say("epoch      box     obj     cls   precision  recall   mAP50  mAP50-95")
         self._epochs, self._batches = epochs, batches

@@ -6,11 +6,13 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import torch
 from lightning.pytorch import LightningDataModule
+from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
 from attendet.data.augment import Augmentation
@@ -73,6 +75,22 @@ class DetectionData(LightningDataModule):
         self._progress = progress
         self._images: dict[str, Images] = {}
         self.batches: TrainingBatches | None = None
+        self.image_weights: NDArray[np.float64] | None = None
+
+    def weigh_images(self, weights: NDArray[np.float64]) -> None:
+        """Draw training images by these weights (images,), from the next epoch on."""
+        self.image_weights = weights
+        if self.batches is not None:
+            self.batches.weights = weights
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a resumed run needs."""
+        return {} if self.image_weights is None else {"image_weights": self.image_weights.tolist()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        if "image_weights" in state_dict:
+            self.image_weights = np.array(state_dict["image_weights"])
 
     def prepare(self) -> None:
         """Decode the images, where they are kept; otherwise nothing."""
@@ -110,6 +128,9 @@ class DetectionData(LightningDataModule):
     def train_dataloader(self) -> DataLoader[Batch]:
         """Return the batches of an epoch, this process's share."""
         self.batches = self.training_batches()
+        # Workers are given the first batches before Lightning tells the epoch, which is not 0 in a resumed run.
+        self.batches.set_epoch(self.trainer.current_epoch if self.trainer else 0)
+        self.batches.weights = self.image_weights
         return loader(self.training_set(), self.batches, self.loading.workers)
 
     def val_dataloader(self) -> DataLoader[Placed]:

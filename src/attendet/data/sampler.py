@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import Sampler
 
+from attendet.data.records import Records
+
 
 @dataclass(frozen=True)
 class Draw:
@@ -100,3 +102,31 @@ class TrainingBatches(Sampler[list[Draw]]):
             return self.shape
         height, width = self.shape[images].max(0).tolist()
         return height, width
+
+
+def image_weights(records: Records, classes: int, found: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return (images,) weights, of sum 1, by which images of rare and badly found classes are drawn more often.
+
+    An image weighs as much as its objects together, an object 1 / (number of its class) times the square of the share
+    that is not found.
+
+    Args:
+        records: The training images.
+        classes: Number of classes.
+        found: (classes,) average precision in 0-1; 0 before anything is known.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from attendet.data.records import Record
+        >>> def image(*classes): return Record(Path("a.jpg"), 9, 9, np.ones((len(classes), 4)), np.array(classes),
+        ...                                    np.zeros(len(classes), bool))
+        >>> image_weights(Records([image(0, 0, 0), image(0, 1)]), 2, np.array([0.0, 0.0])).tolist()
+        [0.375, 0.625]
+    """
+    taken = ~records.crowd
+    counts = np.bincount(records.classes[taken], minlength=classes)
+    # What is found perfectly is still shown, or there may be nothing left to draw.
+    of_class = np.maximum(1 - found, 0.01) ** 2 / np.maximum(counts, 1)
+    images = records.image_of_objects()[taken]
+    weights = np.bincount(images, weights=of_class[records.classes[taken]], minlength=len(records))
+    return weights / weights.sum()

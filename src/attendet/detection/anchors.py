@@ -46,11 +46,12 @@ def fit_anchors(
         seed: Of the clusters and the search.
 
     Example:
-        >>> sides = np.array([[10.0, 12], [11, 12], [40, 38], [42, 41]])
+        >>> sides = np.array([[10.0, 12], [10, 12], [11, 12], [40, 38], [40, 38], [42, 41]])
         >>> fit_anchors(sides, levels=2, per_level=1).round().tolist()
-        [[[10.0, 12.0]], [[41.0, 39.0]]]
+        [[[10.0, 12.0]], [[40.0, 38.0]]]
     """
-    kept = sides[(sides >= LEAST_SIDE).any(1)]
+    seen = sides[(sides >= LEAST_SIDE).any(1)]
+    kept = seen if len(seen) else sides
     generator = np.random.default_rng(seed)
     anchors = _clusters(kept, levels * per_level, generator)
     anchors = _evolve(anchors, lambda candidate: _fitness(kept, candidate, anchor_t), generator)

@@ -23,7 +23,14 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 HYPERPARAMETER_ROOMS = ("optimizer", "augment", "loss")
 WITHOUT_EFFECT = ("copy_paste", "iou_t", "anchors")
-PROBABILITIES = ("flipud", "fliplr", "mosaic", "mixup", "translate", "hsv_h", "hsv_s", "hsv_v", "scale")
+# The largest values of what augments and of what the loss is made of; the rest has none.
+LARGEST = {
+    **dict.fromkeys(("flipud", "fliplr", "mosaic", "mixup", "translate", "hsv_h", "hsv_s", "hsv_v", "scale"), 1.0),
+    "label_smoothing": 1.0,
+    "degrees": 180.0,
+    "shear": 80.0,
+    "perspective": 0.001,
+}
 
 
 class _Strict(BaseModel):
@@ -221,12 +228,15 @@ class TrainConfig(_Strict):
 
     @model_validator(mode="after")
     def _bounded(self) -> TrainConfig:
-        for options in (self.augment, self.loss):
+        for room, options in (("augment", self.augment), ("loss", self.loss)):
             for field in fields(options):
                 value = getattr(options, field.name)
-                top = 1.0 if field.name in PROBABILITIES else math.inf
+                top = LARGEST.get(field.name, math.inf)
                 if not (0 <= value <= top and math.isfinite(value)):
-                    raise ValueError(f"{field.name} is {value}; it is {'from 0 to 1' if top == 1 else '0 or more'}")
+                    bounds = "0 or more" if math.isinf(top) else f"from 0 to {top:g}"
+                    raise ValueError(f"{room}.{field.name} is {value}; it is {bounds}")
+        if self.loss.anchor_t <= 1:
+            raise ValueError(f"loss.anchor_t is {self.loss.anchor_t}; it is above 1, for it is a ratio either way")
         return self
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Mapping
@@ -14,7 +15,8 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from attendet.engine.metrics import Metrics
 from attendet.engine.run import RunFolder, write_results
 from attendet.engine.task import PARTS, DetectionTask
-from attendet.errors import Location, OutputError
+from attendet.errors import TrainingError
+from attendet.files import cannot_write
 from attendet.graph.weights import Card, save_weights
 
 STRICT_SHARE = 0.9
@@ -115,10 +117,12 @@ class Recorder(Callback):
         is_best = measured is not None and fitness(measured) > self.best_fitness
         if measured is not None and is_best:
             self.best_fitness, self.best_epoch = fitness(measured), epoch
-        if trainer.is_global_zero:
-            self._write_weights(task, epoch, trainer.max_epochs or 0, is_best=is_best)
-            write_results(self.folder, self.rows)
         self._stop_where_it_stalls(trainer, task, epoch)
+        _require_finite(task, epoch)
+        if trainer.is_global_zero:
+            is_last = trainer.should_stop or epoch == trainer.max_epochs
+            self._write_weights(task, epoch, is_best=is_best, is_last=is_last)
+            write_results(self.folder, self.rows)
         save_checkpoint(trainer, self.folder.checkpoint)
         self.reporter.ended(row, is_best=is_best)
 
@@ -137,10 +141,10 @@ class Recorder(Callback):
             "seconds": round(sum(self.seconds.values()), 1),
         }
 
-    def _write_weights(self, task: DetectionTask, epoch: int, epochs: int, *, is_best: bool) -> None:
+    def _write_weights(self, task: DetectionTask, epoch: int, *, is_best: bool, is_last: bool) -> None:
         output = task.config.output
         self.folder.best.parent.mkdir(parents=True, exist_ok=True)
-        if output.save or epoch == epochs:
+        if output.save or is_last:
             save_weights(self.folder.last, task.kept, self.card)
         if is_best:
             save_weights(self.folder.best, task.kept, self.card)
@@ -159,6 +163,13 @@ def fitness(metrics: Metrics) -> float:
     return STRICT_SHARE * metrics.map50_95 + (1 - STRICT_SHARE) * metrics.map50
 
 
+def _require_finite(task: DetectionTask, epoch: int) -> None:
+    """Refuse to write weights over good ones that the last step of an epoch has spoilt."""
+    if not all(bool(torch.isfinite(value).all()) for value in task.state_dict().values()):
+        remedy = "the epoch before is kept; try a smaller optimizer.lr0, or hardware.precision 32-true"
+        raise TrainingError(f"weights are no longer finite at the end of epoch {epoch}", remedy=remedy)
+
+
 def save_checkpoint(trainer: Trainer, path: Path) -> None:
     """Write all that resuming needs, whole or not at all; every process calls it."""
     temporary = path.with_name(f".{path.name}.writing")
@@ -168,4 +179,8 @@ def save_checkpoint(trainer: Trainer, path: Path) -> None:
         if trainer.is_global_zero:
             os.replace(temporary, path)  # noqa: PTH105 - the pair of rename
     except OSError as error:
-        raise OutputError(f"it cannot be written: {error.strerror}", where=Location(str(path))) from error
+        raise cannot_write(path, error) from error
+    finally:
+        if trainer.is_global_zero:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)

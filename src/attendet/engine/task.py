@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, distributed
@@ -13,6 +14,8 @@ from torch.nn import functional
 from torch.optim import Optimizer
 
 from attendet.data.dataset import Batch, Placed
+from attendet.data.module import DetectionData
+from attendet.data.sampler import image_weights
 from attendet.detection.loss import DetectionLoss, detection_loss
 from attendet.engine.config import TrainConfig
 from attendet.engine.ema import AveragedWeights
@@ -37,7 +40,7 @@ class DetectionTask(LightningModule):
 
     Attributes:
         averaged: The averaged weights, which are validated and kept.
-        metrics: Of the last validation; None before it, and in all processes but the first.
+        metrics: Of the last validation, the same in all processes; None before it.
     """
 
     def __init__(self, detector: Detector, names: tuple[str, ...], recipe: Recipe, config: TrainConfig) -> None:
@@ -63,6 +66,11 @@ class DetectionTask(LightningModule):
     def configure_optimizers(self) -> Optimizer:
         """Return the recipe's optimizer; its rates are set before every batch."""
         return build_optimizer(self.detector, self.recipe)
+
+    def on_train_epoch_start(self) -> None:
+        """Keep the statistics of frozen rows too, which move without gradients."""
+        for row in self.config.model.freeze:
+            self.detector.model[row].train(mode=False)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002
         """Set learning rates and momentum, which depend on the number of batches so far alone."""
@@ -109,6 +117,8 @@ class DetectionTask(LightningModule):
         whole = self._gathered(self._evaluation)
         self._evaluation = Evaluation(self.names)
         self.metrics = whole.compute()
+        if self.config.data.image_weights:
+            self._weigh_images(self.metrics)
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:  # noqa: ARG002
         """Move tensors; records stay where they are."""
@@ -157,6 +167,14 @@ class DetectionTask(LightningModule):
             return count / self.trainer.world_size
 
         return mean_count
+
+    def _weigh_images(self, metrics: Metrics) -> None:
+        data = getattr(self.trainer, "datamodule", None)
+        if not isinstance(data, DetectionData):
+            raise TypeError(type(data))
+        # Nothing is known of how classes are found that the validation images lack.
+        found = np.array([each.ap50_95 or 0.0 for each in metrics.per_class])
+        data.weigh_images(image_weights(data.train_split.records, len(self.names), found))
 
     def _gathered(self, evaluation: Evaluation) -> Evaluation:
         if self.trainer.world_size == 1:

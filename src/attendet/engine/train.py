@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import logging
+import os
 import pickle
 import signal
 import time
@@ -18,7 +19,6 @@ import numpy as np
 import torch
 from lightning.pytorch import Trainer, seed_everything
 from lightning.pytorch.loggers import TensorBoardLogger
-from lightning.pytorch.utilities.rank_zero import rank_zero_only
 from pydantic import ValidationError
 
 from attendet.data.module import DetectionData, Loading
@@ -106,7 +106,7 @@ def train(
         AttendetError: If something does not fit, before anything is written; or if the run cannot go on.
     """
     start = time.perf_counter()
-    if rank_zero_only.rank:
+    if not is_first_process():
         reporter = Silence()
     seed_everything(config.schedule.seed, verbose=False)
     prepared = prepare(config, reporter)
@@ -153,6 +153,11 @@ def _require_sound(checkpoint: Path) -> None:
         raise WeightsError(
             "it is no checkpoint of a run, or a damaged one", where=Location(str(checkpoint)), remedy="train again"
         ) from error
+
+
+def is_first_process() -> bool:
+    """Return whether this is the process that tells and writes, by what torchrun, Lightning and Slurm tell it."""
+    return all(os.environ.get(name, "0") == "0" for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID"))
 
 
 def resumed(folder: RunFolder) -> TrainConfig:
