@@ -119,7 +119,7 @@ class ScheduleConfig(_Strict):
         batch_size: Images per step, over all processes.
         imgsz: Side of the training images in pixels; rounded up to a multiple of the largest stride.
         multi_scale: Vary the side of each batch by up to half.
-        close_mosaic: Last epochs without mosaic; None chooses.
+        close_mosaic: Last epochs without mosaic.
         patience: Epochs without a better one after which to stop; 0 never stops.
         seed: Of everything random.
         deterministic: Use only operations that give the same result every time.
@@ -129,7 +129,7 @@ class ScheduleConfig(_Strict):
     batch_size: Annotated[int, Field(ge=1)] = 16
     imgsz: Annotated[int, Field(ge=32, le=8192)] = 640
     multi_scale: bool = False
-    close_mosaic: Annotated[int, Field(ge=0)] | None = None
+    close_mosaic: Annotated[int, Field(ge=0)] = 0
     patience: Annotated[int, Field(ge=0)] = 100
     seed: Annotated[int, Field(ge=0)] = 0
     deterministic: bool = True

@@ -20,7 +20,6 @@ PUBLISHED_BATCH = 64
 SHORT_LR = 0.004
 SHORT_WARMUP = 0.05
 SHORT_AVERAGE = 0.05
-SHORT_CLOSE_MOSAIC = 0.2
 SHORT_MOMENTUM = 0.9
 
 
@@ -40,7 +39,6 @@ class Recipe:
         weight_decay: On convolution and linear weights, for this many images a step.
         ema_decay: Largest decay of the averaged weights.
         ema_ramp: Steps in which that decay is approached.
-        close_mosaic: Last epochs without mosaic.
         total_steps: Batches of the whole run.
         reasons: What was chosen and why, a sentence each.
     """
@@ -56,7 +54,6 @@ class Recipe:
     weight_decay: float
     ema_decay: float
     ema_ramp: float
-    close_mosaic: int
     total_steps: int
     reasons: tuple[str, ...]
 
@@ -83,9 +80,6 @@ def choose_recipe(optimizer: OptimizerConfig, schedule: ScheduleConfig, steps_pe
     accumulate = max(round(nominal / schedule.batch_size), 1)
     warmup = _warmup_steps(optimizer, steps_per_epoch, steps, is_long=is_long)
     ema_decay, ema_ramp = (0.9999, 2000.0) if is_long else _short_average(steps)
-    close_mosaic = schedule.close_mosaic
-    if close_mosaic is None:
-        close_mosaic = 0 if is_long else round(schedule.epochs * SHORT_CLOSE_MOSAIC)
     recipe = Recipe(
         name=name,
         lr0=optimizer.lr0 or (0.01 if name == "SGD" else SHORT_LR),
@@ -98,7 +92,6 @@ def choose_recipe(optimizer: OptimizerConfig, schedule: ScheduleConfig, steps_pe
         weight_decay=optimizer.weight_decay * schedule.batch_size * accumulate / nominal,
         ema_decay=_given(optimizer.ema_decay, ema_decay),
         ema_ramp=optimizer.ema_ramp or max(ema_ramp, 1.0),
-        close_mosaic=close_mosaic,
         total_steps=steps,
         reasons=(),
     )
@@ -130,10 +123,6 @@ def _reasons(recipe: Recipe, optimizer: OptimizerConfig, schedule: ScheduleConfi
             "as published" if is_long else f"the last {SHORT_AVERAGE:.0%} of the run; 0.9999 would not leave the start"
         )
         told.append(f"weights averaged with decay {recipe.ema_decay:.4g}: {why}")
-    if schedule.close_mosaic is None and recipe.close_mosaic:
-        told.append(
-            f"no mosaic in the last {plural(recipe.close_mosaic, 'epoch')}: whole images, as they are met afterwards"
-        )
     return tuple(told)
 
 

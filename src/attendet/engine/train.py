@@ -302,7 +302,7 @@ def _folder(config: TrainConfig, trainer: Trainer) -> Path:
 
 
 def _data(prepared: Prepared, folder: RunFolder, reporter: Reporter) -> DetectionData:
-    config, recipe = prepared.config, prepared.recipe
+    config = prepared.config
     loading = Loading(
         size=config.schedule.imgsz,
         stride=int(max(prepared.network.detector.strides)),
@@ -311,7 +311,7 @@ def _data(prepared: Prepared, folder: RunFolder, reporter: Reporter) -> Detectio
         cache=config.data.cache,
         workers=config.data.workers,
         rect=config.data.rect,
-        mosaic_epochs=config.schedule.epochs - recipe.close_mosaic,
+        mosaic_epochs=config.schedule.epochs - config.schedule.close_mosaic,
         folder=folder.path.parent,
     )
     splits = prepared.splits
