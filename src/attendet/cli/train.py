@@ -87,7 +87,9 @@ def train(
     weights: Annotated[str | None, typer.Option(help=WEIGHTS)] = None,
     hyp: Annotated[Path | None, typer.Option(help="A YOLOv5 hyperparameter file.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the images.  [default: 300]")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Images per step, over all processes.  [default: 16]")] = None,
+    batch_size: Annotated[
+        int | None, typer.Option("--batch-size", "--batch", help="Images per step, over all processes.  [default: 16]")
+    ] = None,
     imgsz: Annotated[
         int | None,
         typer.Option("--imgsz", "--img", "--img-size", help="Side of the training images in pixels.  [default: 640]"),
@@ -155,14 +157,14 @@ def train(
         # One of several processes, of which the first tells.
         return
     if as_json:
-        typer.echo((done.record).read_text(encoding="utf-8"))
+        typer.echo(done.record.read_text(encoding="utf-8"))
     else:
         _print(done, record)
 
 
 def _values(given: Mapping[str, object], hyp: Path | None, settings: list[str]) -> dict[str, object]:
     """Return the settings of a command line by dotted key: a later source wins over an earlier one."""
-    from attendet.engine.config import read_hyperparameters
+    from attendet.engine.hyperparameters import read_hyperparameters
 
     values: dict[str, object] = read_hyperparameters(hyp) if hyp else {}
     # A flag that is not given is None or False, and leaves what a file says.

@@ -45,25 +45,26 @@ def val(
     from attendet.data.source import open_source, read_split
     from attendet.data.usable import usable
     from attendet.engine.config import HardwareConfig, ValidationConfig
+    from attendet.engine.hardware import accelerator_of
     from attendet.engine.network import weights_file
     from attendet.engine.run import RunFolder, read_record
-    from attendet.engine.train import accelerator_of
     from attendet.engine.validate import require_same_classes, validate
     from attendet.errors import OptionError
     from attendet.graph.weights import load_weights
 
     detector, card = load_weights(weights_file(weights))
+    data_format = "auto"
     if data is None:
         if not Path(weights).is_dir():
             raise OptionError("weights alone do not say on what to measure", remedy="give --data data.yaml")
         recorded = read_record(RunFolder(Path(weights))).configuration["data"]
-        data, single_cls = str(recorded["path"]), bool(recorded["single_cls"])
+        data, data_format, single_cls = recorded["path"], recorded["format"], recorded["single_cls"]
     accelerator, devices = accelerator_of(HardwareConfig(device=device))
     where = f"{accelerator}:{devices[0]}" if isinstance(devices, list) else accelerator
     if half and accelerator != "cuda":
         raise OptionError("--half needs CUDA", remedy="leave it out")
     with progress_bar("reading") as bar:
-        records = usable(read_split(open_source(data), split, progress=bar), single_class=single_cls)
+        records = usable(read_split(open_source(data, data_format), split, progress=bar), single_class=single_cls)
     require_same_classes(card.names, records, data)
     options = ValidationConfig(confidence=conf_thres, iou=iou_thres, max_detections=max_det)
     with progress_bar("validating") as bar:

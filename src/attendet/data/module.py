@@ -128,8 +128,9 @@ class DetectionData(LightningDataModule):
     def train_dataloader(self) -> DataLoader[Batch]:
         """Return the batches of an epoch, this process's share."""
         self.batches = self.training_batches()
-        # Workers are given the first batches before Lightning tells the epoch, which is not 0 in a resumed run.
-        self.batches.set_epoch(self.trainer.current_epoch if self.trainer else 0)
+        # Workers are given the first batches before Lightning tells the epoch, which is not 0 in a resumed run; at this
+        # moment only the loop's own count is right.
+        self.batches.set_epoch(self.trainer.fit_loop.epoch_progress.current.processed if self.trainer else 0)
         self.batches.weights = self.image_weights
         return loader(self.training_set(), self.batches, self.loading.workers)
 

@@ -34,20 +34,21 @@ class TrainingBatches(Sampler[list[Draw]]):
     """The batches of each epoch, this process's share of them.
 
     The order depends on seed and epoch only: not on workers, processes, or what ran before. Every process has as many
-    images in every batch; the last batch is filled up from the epoch's beginning where it does not divide.
+    images in every batch, and never a single one, of which batch norms know no deviation: the last batch is filled up
+    from the epoch's beginning.
 
     Args:
         images: Number of images.
-        batch_size: Images per batch, over all processes.
+        batch_size: Images per batch, over all processes; a multiple of their number.
         shape: Height and width of the canvases in pixels; one for all, or one per image (`--rect`).
         seed: Of the order.
         rank: Number of this process.
         world_size: Number of processes.
 
     Example:
-        >>> batches = TrainingBatches(5, 2, (64, 64), seed=0)
+        >>> batches = TrainingBatches(5, 3, (64, 64), seed=0)
         >>> [len(batch) for batch in batches], sorted(draw.image for batch in batches for draw in batch)
-        ([2, 2, 1], [0, 1, 2, 3, 4])
+        ([3, 2], [0, 1, 2, 3, 4])
     """
 
     def __init__(
@@ -74,16 +75,20 @@ class TrainingBatches(Sampler[list[Draw]]):
         return math.ceil(self.images / self.batch_size)
 
     def __iter__(self) -> Iterator[list[Draw]]:
-        order = self._order()
-        starts = list(range(0, len(order), self.batch_size))
-        for start in starts:
-            batch = [
-                (start + offset, int(image)) for offset, image in enumerate(order[start : start + self.batch_size])
-            ]
-            while len(batch) % self.world_size:
-                batch.append((start + len(batch), int(order[len(batch) % len(order)])))
-            shape = self._shape([image for _, image in batch])
-            yield [Draw(self.epoch, position, image, shape) for position, image in batch[self.rank :: self.world_size]]
+        # Taken now: a worker's batches may still be asked for when the next epoch is set.
+        epoch, order = self.epoch, self._order()
+        filled = np.concatenate([order, order[np.arange(self._missing()) % len(order)]]).tolist()
+        for start in range(0, len(filled), self.batch_size):
+            images = filled[start : start + self.batch_size]
+            shape = self._shape(images)
+            batch = [Draw(epoch, start + offset, image, shape) for offset, image in enumerate(images)]
+            yield batch[self.rank :: self.world_size]
+
+    def _missing(self) -> int:
+        """Return how many images fill up the last batch."""
+        last = self.images % self.batch_size
+        least = min(2 * self.world_size, self.batch_size)
+        return max(-last % self.world_size, least - last) if last else 0
 
     def _order(self) -> NDArray[np.int64]:
         generator = np.random.default_rng([self.seed, self.epoch])

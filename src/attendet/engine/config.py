@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
@@ -15,14 +14,11 @@ from attendet.data.augment import Augmentation
 from attendet.data.store import Cache
 from attendet.detection.loss import LossWeights
 from attendet.errors import OptionError, nearest_name
-from attendet.yaml_nodes import parse, read_text
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
-HYPERPARAMETER_ROOMS = ("optimizer", "augment", "loss")
-WITHOUT_EFFECT = ("copy_paste", "iou_t", "anchors")
 # The largest values of what augments and of what the loss is made of; the rest has none.
 LARGEST = {
     **dict.fromkeys(("flipud", "fliplr", "mosaic", "mixup", "translate", "hsv_h", "hsv_s", "hsv_v", "scale"), 1.0),
@@ -131,7 +127,7 @@ class ScheduleConfig(_Strict):
     multi_scale: bool = False
     close_mosaic: Annotated[int, Field(ge=0)] = 0
     patience: Annotated[int, Field(ge=0)] = 100
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, Field(ge=0, le=2**32 - 1)] = 0
     deterministic: bool = True
 
 
@@ -290,31 +286,3 @@ def setting_names() -> Iterator[str]:
         kind: Any = field.annotation
         names = [item.name for item in fields(kind)] if is_dataclass(kind) else kind.model_fields
         yield from (f"{room}.{name}" for name in names)
-
-
-def read_hyperparameters(path: Path) -> dict[str, object]:
-    """Return the settings of a YOLOv5 hyperparameter file, by dotted key.
-
-    `iou_t` and `anchors` have no effect in YOLOv5's training and are left out; `copy_paste` needs polygons.
-
-    Raises:
-        OptionError: If a key is unknown, or asks for what there is not; with its place.
-    """
-    root = parse(read_text(path, OptionError), str(path), OptionError)
-    if not isinstance(root.value, dict):
-        raise root.error("hyperparameters are a mapping", remedy="write a line such as lr0: 0.01")
-    by_name = {name.split(".")[1]: name for name in setting_names() if name.split(".")[0] in HYPERPARAMETER_ROOMS}
-    settings: dict[str, object] = {}
-    for key, node in root.value.items():
-        value = node.plain()
-        if key == "copy_paste" and value:
-            raise node.error("copy_paste needs polygons, which are not read", remedy="set it to 0")
-        if key in WITHOUT_EFFECT:
-            continue
-        if key not in by_name:
-            nearest = nearest_name(key, by_name)
-            raise node.error(
-                f"there is no hyperparameter {key!r}", remedy=f"did you mean {nearest!r}?" if nearest else None
-            )
-        settings[by_name[key]] = value
-    return settings

@@ -18,6 +18,7 @@ from attendet.errors import OptionError
 from attendet.graph.build import assemble
 from attendet.graph.costs import count_costs, total
 from attendet.graph.detector import Detector
+from attendet.graph.examine import examine
 from attendet.graph.files import load
 from attendet.graph.plan import plan
 from attendet.graph.readings import attention_readings
@@ -87,8 +88,11 @@ def open_network(config: TrainConfig, names: tuple[str, ...]) -> Network:
     dialect = card.dialect if card and not options.cfg else options.dialect
     planned = plan(file, classes=len(names), dialect=dialect, start=options.start, checkpoint=state)
     detector = assemble(planned)
-    notes = []
+    notes = [str(finding) for finding in examine(planned)]
     if card is not None:
+        if options.cfg:
+            # The model file's anchors are part of what was asked for.
+            state = {key: value for key, value in state.items() if not key.endswith(".anchors")}
         alignment = load_matching(detector, state)
         if not alignment.loaded:
             raise OptionError(
@@ -105,24 +109,26 @@ def weights_file(path: str) -> Path:
 
 
 @torch.no_grad()
-def fit_to_data(detector: Detector, records: Records, config: TrainConfig) -> list[str]:
-    """Fit the anchors where they fit badly, and say so.
+def fit_to_data(network: Network, records: Records, config: TrainConfig) -> list[str]:
+    """Fit the anchors where they fit badly, or the model file gives their number alone, and say so.
 
     Args:
-        detector: Changed in place.
+        network: Its anchors are changed in place.
         records: The training images.
         config: When anchors are fitted.
 
     Returns:
         What was found and done, a sentence each.
     """
-    sides = objects_at(records, config.schedule.imgsz)
+    detector, sides = network.detector, objects_at(records, config.schedule.imgsz)
     anchors = detector.head.anchors_in_pixels().double().numpy()
     anchor_t = config.loss.anchor_t
     recall = best_possible_recall(sides, anchors.reshape(-1, 2), anchor_t)
-    if recall >= config.anchors.least_recall:
+    if isinstance(network.file.anchors, int) and not config.model.weights:
+        recall = 0.0
+    elif recall >= config.anchors.least_recall:
         return [f"anchors: {recall:.1%} of the objects can be found with them"]
-    if not config.anchors.fit:
+    elif not config.anchors.fit:
         return [f"anchors: only {recall:.1%} of the objects can be found with them (--noautoanchor)"]
     levels, per_level, _ = anchors.shape
     fitted = fit_anchors(sides, levels, per_level, anchor_t, config.schedule.seed)
@@ -139,3 +145,5 @@ def _freeze(detector: Detector, rows: tuple[int, ...]) -> None:
         if row >= len(detector.model):
             raise OptionError(f"there is no row {row} to freeze", remedy=f"rows go from 0 to {len(detector.model) - 1}")
         detector.model[row].requires_grad_(requires_grad=False)
+    if not any(parameter.requires_grad for parameter in detector.parameters()):
+        raise OptionError("every row is frozen, and nothing is left to train", remedy="freeze fewer")

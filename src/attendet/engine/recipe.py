@@ -104,7 +104,7 @@ def _reasons(recipe: Recipe, optimizer: OptimizerConfig, schedule: ScheduleConfi
     length = f"{plural(steps, 'batch', 'batches')} in {plural(schedule.epochs, 'epoch')}"
     told = [f"{length}: a {kind} run (published recipe from {LONG_RUN:,} batches)"]
     if optimizer.name == "auto" or optimizer.lr0 is None:
-        why = "as published" if is_long else "adapts each weight's step, so it gets there in few"
+        why = "as published" if recipe.name == "SGD" else "each weight's step adapts, so that few are enough"
         told.append(f"{recipe.name}, learning rate {recipe.lr0:g}: {why}")
     if optimizer.cos_lr is None:
         why = "along a line, as published" if is_long else "along a cosine, which stays high for longer"

@@ -4,46 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pickle
 import time
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from attendet.engine.metrics import Metrics
+from attendet.engine.reporter import Reporter
 from attendet.engine.run import RunFolder, write_results
 from attendet.engine.task import PARTS, DetectionTask
-from attendet.errors import TrainingError
+from attendet.errors import Location, TrainingError, WeightsError
 from attendet.files import cannot_write
 from attendet.graph.weights import Card, save_weights
 
 STRICT_SHARE = 0.9
-
-
-class Reporter(Protocol):
-    """Who watches a run."""
-
-    def say(self, text: str) -> None:
-        """Take one line."""
-        ...
-
-    def scanned(self, what: str, done: int, total: int) -> None:
-        """Take the progress of reading data."""
-        ...
-
-    def began(self, epoch: int, epochs: int, batches: int) -> None:
-        """Take the start of an epoch, from 1."""
-        ...
-
-    def stepped(self, batch: int, losses: Mapping[str, float], images_per_second: float) -> None:
-        """Take a batch, from 1."""
-        ...
-
-    def ended(self, row: Mapping[str, float], *, is_best: bool) -> None:
-        """Take the row of an epoch."""
-        ...
 
 
 class Recorder(Callback):
@@ -63,6 +40,7 @@ class Recorder(Callback):
         self.seconds = {"training": 0.0, "validation": 0.0}
         self._epoch_start = self._validation_start = 0.0
         self._images = 0
+        self._parts = torch.zeros(len(PARTS))
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a resumed run needs."""
@@ -75,42 +53,46 @@ class Recorder(Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from a checkpoint."""
-        for name, value in state_dict.items():
-            setattr(self, name, value)
+        self.rows, self.seconds = state_dict["rows"], state_dict["seconds"]
+        self.best_fitness, self.best_epoch = state_dict["best_fitness"], state_dict["best_epoch"]
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         """Start the clock."""
         self._epoch_start, self._images = time.perf_counter(), 0
+        self._parts = torch.zeros(len(PARTS))
         self.reporter.began(trainer.current_epoch + 1, trainer.max_epochs or 0, int(trainer.num_training_batches))
 
     def on_train_batch_end(
         self,
         trainer: Trainer,
         pl_module: LightningModule,  # noqa: ARG002
-        outputs: Any,  # noqa: ARG002
+        outputs: Any,
         batch: Any,
         batch_idx: int,
     ) -> None:
         """Tell the losses so far."""
         self._images += len(batch.images) * trainer.world_size
         rate = self._images / (time.perf_counter() - self._epoch_start)
-        losses = {name: float(trainer.callback_metrics.get(f"train/{name}_loss", torch.nan)) for name in PARTS}
-        self.reporter.stepped(batch_idx + 1, losses, rate)
+        self._parts += outputs["parts"].cpu()
+        means = (self._parts / (batch_idx + 1)).tolist()
+        self.reporter.stepped(batch_idx + 1, dict(zip(PARTS, means, strict=True)), rate)
 
     def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         """Start the clock."""
         self._validation_start = time.perf_counter()
-        self.seconds["training"] += self._validation_start - self._epoch_start
 
-    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
-        """Stop the clock."""
-        self.seconds["validation"] += time.perf_counter() - self._validation_start
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+        """Stop the clock, after what was collected has been measured."""
+        spent = time.perf_counter() - self._validation_start
+        self.seconds["validation"] += spent
+        self.seconds["training"] -= spent
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the epoch."""
         if not isinstance(pl_module, DetectionTask):
             raise TypeError(type(pl_module))
         task, epoch = pl_module, trainer.current_epoch + 1
+        self.seconds["training"] += time.perf_counter() - self._epoch_start
         measured, task.metrics = task.metrics, None
         row = self._row(trainer, measured, epoch)
         self.rows.append(row)
@@ -174,7 +156,8 @@ def save_checkpoint(trainer: Trainer, path: Path) -> None:
     """Write all that resuming needs, whole or not at all; every process calls it."""
     temporary = path.with_name(f".{path.name}.writing")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if trainer.is_global_zero:
+            path.parent.mkdir(parents=True, exist_ok=True)
         trainer.save_checkpoint(temporary)
         if trainer.is_global_zero:
             os.replace(temporary, path)  # noqa: PTH105 - the pair of rename
@@ -184,3 +167,13 @@ def save_checkpoint(trainer: Trainer, path: Path) -> None:
         if trainer.is_global_zero:
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
+
+
+def require_sound(checkpoint: Path) -> None:
+    """Refuse a checkpoint that is damaged, or would run code when it is opened."""
+    try:
+        torch.load(checkpoint, map_location="meta", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, ValueError, EOFError, KeyError) as error:
+        raise WeightsError(
+            "it is no checkpoint of a run, or a damaged one", where=Location(str(checkpoint)), remedy="train again"
+        ) from error

@@ -35,6 +35,7 @@ class RunRecord:
         versions: Of Python, attendet and the packages that numbers depend on.
         git: Commit of the working folder, and whether it has changes; None outside a repository.
         device: What computed.
+        computed_on: The same as torch names it.
         notes: What a reader should know: problems in the data, anchors that were fitted, weights that did not fit.
         seconds: Duration of the whole run, and by part.
         epochs: Epochs done.
@@ -52,6 +53,7 @@ class RunRecord:
     versions: Mapping[str, str]
     git: Mapping[str, Any] | None
     device: str
+    computed_on: str = "cpu"
     notes: tuple[str, ...] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
     epochs: int = 0

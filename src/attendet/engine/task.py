@@ -82,8 +82,8 @@ class DetectionTask(LightningModule):
         """Batches before this epoch."""
         return self.current_epoch * int(self.trainer.num_training_batches)
 
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Return the loss of a batch, scaled so that processes and summed batches act as one large batch.
+    def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
+        """Return the loss, scaled so that processes and summed batches act as one large batch, and its parts.
 
         Raises:
             TrainingError: If the loss is not finite.
@@ -97,7 +97,8 @@ class DetectionTask(LightningModule):
             )
         self._log_parts("train", loss, len(images))
         # Lightning divides by the summed batches, and distributed training by the processes.
-        return loss.total * self.recipe.accumulate * self.trainer.world_size
+        scaled = loss.total * self.recipe.accumulate * self.trainer.world_size
+        return {"loss": scaled, "parts": torch.stack([loss.box, loss.objectness, loss.classes]).detach()}
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
         """Move the weights, and take them into the average."""

@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import errno
-import logging
-import os
-import pickle
 import signal
 import time
-import warnings
-from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import torch
 from lightning.pytorch import Trainer, seed_everything
 from lightning.pytorch.loggers import TensorBoardLogger
 from pydantic import ValidationError
@@ -26,11 +18,14 @@ from attendet.data.records import Split
 from attendet.data.sampler import image_weights
 from attendet.data.source import open_source, read_split
 from attendet.data.usable import usable
-from attendet.engine.config import HardwareConfig, TrainConfig
+from attendet.engine.config import TrainConfig
 from attendet.engine.draw import draw_data, draw_results
+from attendet.engine.hardware import accelerator_of, is_first_process, precision_of, processes_of
 from attendet.engine.network import Network, fit_to_data, open_network
 from attendet.engine.recipe import Recipe, choose_recipe
-from attendet.engine.recorder import Recorder, Reporter
+from attendet.engine.recorder import Recorder, require_sound
+from attendet.engine.remedies import quiet, remedies
+from attendet.engine.reporter import Reporter, Silence
 from attendet.engine.run import (
     RunFolder,
     RunRecord,
@@ -42,31 +37,12 @@ from attendet.engine.run import (
 )
 from attendet.engine.task import DetectionTask
 from attendet.engine.validate import validate
-from attendet.errors import DataError, Location, OptionError, OutputError, TrainingError, WeightsError
+from attendet.errors import DataError, Location, OptionError
 from attendet.files import new_run_folder
 from attendet.graph.weights import load_weights
 from attendet.wording import plural
 
 SHOWN_PROBLEMS = 3
-
-
-class Silence:
-    """Watches a run without a word: in all processes but the first."""
-
-    def say(self, text: str) -> None:
-        """Take one line."""
-
-    def scanned(self, what: str, done: int, total: int) -> None:
-        """Take the progress of reading data."""
-
-    def began(self, epoch: int, epochs: int, batches: int) -> None:
-        """Take the start of an epoch, from 1."""
-
-    def stepped(self, batch: int, losses: Mapping[str, float], images_per_second: float) -> None:
-        """Take a batch, from 1."""
-
-    def ended(self, row: Mapping[str, float], *, is_best: bool) -> None:
-        """Take the row of an epoch."""
 
 
 @dataclass(frozen=True)
@@ -118,10 +94,14 @@ def train(
     if config.output.tensorboard:
         trainer.loggers = [TensorBoardLogger(folder.path, name="", version="tensorboard")]
     record = _record(prepared, trainer, command)
+    if resume:
+        record = _continued(read_record(folder), record)
     data = _data(prepared, folder, reporter)
     task = DetectionTask(prepared.network.detector, prepared.splits["train"].names, prepared.recipe, config)
-    with _remedies(config), _quiet():
+    with remedies(config.schedule.batch_size, config.schedule.imgsz), quiet():
         if trainer.is_global_zero:
+            if not resume:
+                _clear(folder)
             write_record(folder, record)
             draw_data(folder, data, prepared.splits["train"])
         _fit(trainer, task, data, folder.checkpoint if resume else None)
@@ -133,7 +113,7 @@ def train(
 
 def _fit(trainer: Trainer, task: DetectionTask, data: DetectionData, checkpoint: Path | None) -> None:
     if checkpoint is not None:
-        _require_sound(checkpoint)
+        require_sound(checkpoint)
     interrupt = signal.getsignal(signal.SIGINT)
     try:
         trainer.fit(task, data, ckpt_path=checkpoint, weights_only=True if checkpoint else None)
@@ -143,21 +123,6 @@ def _fit(trainer: Trainer, task: DetectionTask, data: DetectionData, checkpoint:
             signal.signal(signal.SIGINT, interrupt)
             raise KeyboardInterrupt from error
         raise
-
-
-def _require_sound(checkpoint: Path) -> None:
-    """Refuse a checkpoint that is damaged, or would run code when it is opened."""
-    try:
-        torch.load(checkpoint, map_location="meta", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, ValueError, EOFError, KeyError) as error:
-        raise WeightsError(
-            "it is no checkpoint of a run, or a damaged one", where=Location(str(checkpoint)), remedy="train again"
-        ) from error
-
-
-def is_first_process() -> bool:
-    """Return whether this is the process that tells and writes, by what torchrun, Lightning and Slurm tell it."""
-    return all(os.environ.get(name, "0") == "0" for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID"))
 
 
 def resumed(folder: RunFolder) -> TrainConfig:
@@ -189,9 +154,11 @@ def prepare(config: TrainConfig, reporter: Reporter) -> Prepared:
     Raises:
         AttendetError: If something is missing or does not fit.
     """
+    if config.output.tensorboard and not find_spec("tensorboard"):
+        raise OptionError("TensorBoard is not installed", remedy="pip install 'attendet[tensorboard]'")
     splits = {name: _read(config, name, reporter) for name in ("train", "val")}
     notes = [note for split in splits.values() for note in _problems(split)]
-    if not len(splits["train"].records.classes):
+    if splits["train"].records.crowd.all():
         raise DataError("no training image has an object", where=Location(config.data.path), remedy="check the labels")
     network = open_network(config, splits["train"].names)
     stride = int(max(network.detector.strides))
@@ -199,8 +166,10 @@ def prepare(config: TrainConfig, reporter: Reporter) -> Prepared:
     if size != config.schedule.imgsz:
         notes.append(f"images of {size} pixels: {config.schedule.imgsz} is no multiple of the largest stride, {stride}")
     schedule = config.schedule.model_copy(update={"imgsz": size})
-    config = config.model_copy(update={"schedule": schedule})
-    notes += [*network.notes, *fit_to_data(network.detector, splits["train"].records, config)]
+    # Absolute, so that the run can be measured and resumed from anywhere.
+    data = config.data.model_copy(update={"path": str(Path(config.data.path).resolve())})
+    config = config.model_copy(update={"schedule": schedule, "data": data})
+    notes += [*network.notes, *fit_to_data(network, splits["train"].records, config)]
     steps = -(-len(splits["train"].records) // schedule.batch_size)
     recipe = choose_recipe(config.optimizer, schedule, steps)
     for line in (*notes, *recipe.reasons):
@@ -229,14 +198,24 @@ def _problems(split: Split) -> list[str]:
 def _trainer(prepared: Prepared) -> Trainer:
     config = prepared.config
     accelerator, devices = accelerator_of(config.hardware)
+    precision = precision_of(config.hardware, accelerator)
+    processes = processes_of(devices, config.hardware.num_nodes)
     schedule = config.schedule
-    with _quiet():
+    if schedule.batch_size % processes:
+        nearest = max(1, round(schedule.batch_size / processes)) * processes
+        raise OptionError(
+            f"{schedule.batch_size} images a batch do not divide by {processes} processes",
+            remedy=f"try --batch-size {nearest}",
+        )
+    if config.hardware.sync_bn and accelerator != "cuda":
+        raise OptionError("--sync-bn needs CUDA", remedy="leave it out")
+    with quiet():
         return Trainer(
             accelerator=accelerator,
             devices=devices,
             num_nodes=config.hardware.num_nodes,
-            strategy="ddp" if _processes(devices) * config.hardware.num_nodes > 1 else "auto",
-            precision=precision_of(config.hardware, accelerator),
+            strategy="ddp" if processes > 1 else "auto",
+            precision=precision,
             sync_batchnorm=config.hardware.sync_bn,
             max_epochs=schedule.epochs,
             accumulate_grad_batches=prepared.recipe.accumulate,
@@ -250,47 +229,6 @@ def _trainer(prepared: Prepared) -> Trainer:
             enable_model_summary=False,
             enable_checkpointing=False,
         )
-
-
-def accelerator_of(hardware: HardwareConfig) -> tuple[str, int | list[int]]:
-    """Return Lightning's accelerator and devices for a device as users write it.
-
-    Raises:
-        OptionError: If there is no such device.
-
-    Example:
-        >>> accelerator_of(HardwareConfig(device="cpu", devices=2))
-        ('cpu', 2)
-    """
-    device = hardware.device.strip().lower()
-    numbers = device.removeprefix("cuda:").split(",")
-    if all(number.strip().isdigit() for number in numbers):
-        chosen = [int(number) for number in numbers]
-        if max(chosen) >= torch.cuda.device_count():
-            remedy = f"there are {torch.cuda.device_count()}; --device cpu computes without"
-            raise OptionError(f"there is no CUDA device {max(chosen)}", remedy=remedy)
-        return "cuda", chosen
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if device not in available:
-        raise OptionError(f"there is no device {hardware.device!r}", remedy="write cpu, cuda, 0, 0,1, mps or auto")
-    if not available[device]:
-        raise OptionError(f"{device} is not available here", remedy="--device cpu computes without")
-    return device, hardware.devices or 1
-
-
-def precision_of(hardware: HardwareConfig, accelerator: str) -> Any:
-    """Return Lightning's precision: `auto` is bf16 on CUDA devices that have it."""
-    if hardware.precision != "auto":
-        return hardware.precision
-    if accelerator != "cuda":
-        return "32-true"
-    return "bf16-mixed" if torch.cuda.is_bf16_supported() else "16-mixed"
-
-
-def _processes(devices: int | list[int]) -> int:
-    return devices if isinstance(devices, int) else len(devices)
 
 
 def _folder(config: TrainConfig, trainer: Trainer) -> Path:
@@ -348,8 +286,28 @@ def _record(prepared: Prepared, trainer: Trainer, command: tuple[str, ...]) -> R
         versions=versions(),
         git=git_state(Path.cwd()),
         device=device_name(trainer.strategy.root_device),
+        computed_on=str(trainer.strategy.root_device),
         notes=prepared.notes,
     )
+
+
+def _continued(before: RunRecord, record: RunRecord) -> RunRecord:
+    """Return the record of a run that goes on.
+
+    Raises:
+        DataError: If the data has changed since it began.
+    """
+    for name, facts in record.data.items():
+        if before.data.get(name, {}).get("fingerprint") != facts["fingerprint"]:
+            path = Location(str(record.configuration["data"]["path"]))
+            raise DataError(f"{name} has changed since the run began", where=path, remedy="start a new run")
+    return replace(record, command=before.command)
+
+
+def _clear(folder: RunFolder) -> None:
+    """Remove what an older run left (`--exist-ok`): nobody may resume or measure it in this one's name."""
+    for path in (folder.checkpoint, folder.best, folder.last, folder.results):
+        path.unlink(missing_ok=True)
 
 
 def _finish(
@@ -364,7 +322,15 @@ def _finish(
     config = prepared.config
     chosen = folder.best if folder.best.is_file() else folder.last
     detector, _ = load_weights(chosen)
-    measured = validate(detector, prepared.splits["val"], config.schedule.imgsz, config.validation)
+    measured = validate(
+        detector,
+        prepared.splits["val"],
+        config.schedule.imgsz,
+        config.validation,
+        batch_size=config.schedule.batch_size,
+        device=record.computed_on,
+        progress=lambda done, total: reporter.scanned("measuring", done, total),
+    )
     draw_results(folder, recorder.rows, measured, prepared.splits["val"].names)
     record = replace(
         record,
@@ -375,51 +341,3 @@ def _finish(
     write_record(folder, record)
     reporter.say(f"everything about this run is in {folder.path}")
     return record
-
-
-@contextlib.contextmanager
-def _remedies(config: TrainConfig) -> Iterator[None]:
-    """Turn what machines lack into what a user can do about it."""
-    try:
-        yield
-    except (RuntimeError, MemoryError) as error:
-        # Torch's error for a processor's memory has no class of its own.
-        if isinstance(error, RuntimeError) and not (
-            isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
-        ):
-            raise
-        batch_size, size = config.schedule.batch_size, config.schedule.imgsz
-        smaller = f"try --batch-size {batch_size // 2}, or a smaller --imgsz"
-        raise TrainingError(
-            f"there is too little memory for {batch_size} images of {size} pixels",
-            remedy=smaller if batch_size > 1 else "try a smaller --imgsz, or a smaller model",
-        ) from error
-    except DataError as error:
-        raise _from_worker(error) from error
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-        remedy = "make room, then go on with --resume; what was written before is whole"
-        raise OutputError("there is no space left on the disk", remedy=remedy) from error
-
-
-def _from_worker(error: DataError) -> DataError:
-    """Return an error as it was raised: torch wraps what a worker process raises into a text of many lines."""
-    last = error.what.splitlines()[-1]
-    return error if last == error.what else DataError(last.removeprefix(f"{DataError.__module__}.DataError: "))
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence Lightning's advertisements and advice, which are about choices that were made on purpose."""
-    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric", "lightning_utilities")]
-    levels = [logger.level for logger in loggers]
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module="lightning")
-        for logger in loggers:
-            logger.setLevel(logging.ERROR)
-        try:
-            yield
-        finally:
-            for logger, level in zip(loggers, levels, strict=True):
-                logger.setLevel(level)
