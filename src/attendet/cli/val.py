@@ -12,8 +12,10 @@ from rich.markup import escape
 from attendet.cli.options import AsJson
 from attendet.cli.progress import progress_bar
 from attendet.cli.tables import console, table
+from attendet.errors import OptionError
 
 if TYPE_CHECKING:
+    from attendet.data.source import Source
     from attendet.engine.validate import Validation
 
 
@@ -42,32 +44,26 @@ def val(
     as_json: AsJson = False,
 ) -> None:
     """Measure detections: COCO's mAP by class and size, precision, recall, F1, and the time per image by stage."""
-    from attendet.data.source import open_source, read_split
+    from attendet.data.source import read_split
     from attendet.data.usable import usable
     from attendet.engine.config import HardwareConfig, ValidationConfig
     from attendet.engine.hardware import accelerator_of
     from attendet.engine.network import weights_file
-    from attendet.engine.run import RunFolder, read_record
+    from attendet.engine.remedies import remedies
     from attendet.engine.validate import require_same_classes, validate
-    from attendet.errors import OptionError
     from attendet.graph.weights import load_weights
 
     detector, card = load_weights(weights_file(weights))
-    data_format = "auto"
-    if data is None:
-        if not Path(weights).is_dir():
-            raise OptionError("weights alone do not say on what to measure", remedy="give --data data.yaml")
-        recorded = read_record(RunFolder(Path(weights))).configuration["data"]
-        data, data_format, single_cls = recorded["path"], recorded["format"], recorded["single_cls"]
+    source, single_cls = _source(weights, data, single_cls=single_cls)
     accelerator, devices = accelerator_of(HardwareConfig(device=device))
     where = f"{accelerator}:{devices[0]}" if isinstance(devices, list) else accelerator
     if half and accelerator != "cuda":
         raise OptionError("--half needs CUDA", remedy="leave it out")
     with progress_bar("reading") as bar:
-        records = usable(read_split(open_source(data, data_format), split, progress=bar), single_class=single_cls)
-    require_same_classes(card.names, records, data)
+        records = usable(read_split(source, split, progress=bar), single_class=single_cls)
+    require_same_classes(card.names, records, str(source.file))
     options = ValidationConfig(confidence=conf_thres, iou=iou_thres, max_detections=max_det)
-    with progress_bar("validating") as bar:
+    with progress_bar("validating") as bar, remedies(batch_size, imgsz or card.image_size):
         measured = validate(
             detector,
             records,
@@ -84,6 +80,19 @@ def val(
         typer.echo(json.dumps(_plain(measured), indent=2))
     else:
         _print(measured, weights)
+
+
+def _source(weights: str, data: str | None, *, single_cls: bool) -> tuple[Source, bool]:
+    """Return the data set to measure on, that of the run where none is named, and whether its classes are one."""
+    from attendet.data.source import open_source
+    from attendet.engine.run import RunFolder, read_record
+
+    if data is not None:
+        return open_source(data), single_cls
+    if not Path(weights).is_dir():
+        raise OptionError("weights alone do not say on what to measure", remedy="give --data data.yaml")
+    recorded = read_record(RunFolder(Path(weights))).configuration["data"]
+    return open_source(recorded["path"], recorded["format"]), recorded["single_cls"]
 
 
 def _plain(measured: Validation) -> dict[str, Any]:
