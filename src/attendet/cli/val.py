@@ -39,7 +39,7 @@ def val(
     half: Annotated[bool, typer.Option("--half", help="Compute in 16 bits (CUDA).")] = False,
     single_cls: Annotated[bool, typer.Option("--single-cls", help="Treat all classes as one.")] = False,
     out: Annotated[
-        Path | None, typer.Option(help="Folder for metrics, detections in COCO's format, and pictures.")
+        Path | None, typer.Option(help="Folder for metrics, detections and truth in COCO's format, and pictures.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -101,14 +101,21 @@ def _plain(measured: Validation) -> dict[str, Any]:
 
 
 def _write(out: Path, measured: Validation, names: tuple[str, ...]) -> None:
+    from attendet.data.writers import coco_text
     from attendet.engine.draw import draw_measured
     from attendet.engine.run import RunFolder
     from attendet.engine.validate import coco_detections
     from attendet.files import write_atomically
 
-    for name, content in (("metrics", _plain(measured)), ("detections", coco_detections(measured))):
+    truth = "".join(coco_text(names, measured.records, [str(record.image) for record in measured.records]))
+    texts = {
+        "metrics": json.dumps(_plain(measured), indent=2),
+        "detections": json.dumps(coco_detections(measured)),
+        "truth": truth,
+    }
+    for name, text in texts.items():
         with write_atomically(out / f"{name}.json") as temporary:
-            temporary.write_text(json.dumps(content), encoding="utf-8")
+            temporary.write_text(text, encoding="utf-8")
     draw_measured(RunFolder(out), measured, names)
 
 

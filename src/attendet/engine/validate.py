@@ -111,15 +111,15 @@ def require_same_classes(names: tuple[str, ...], split: Split, data: str) -> Non
 
 
 def coco_detections(measured: Validation) -> list[dict[str, Any]]:
-    """Return detections as COCO's result files have them, with the image's file name beside its number.
+    """Return detections as COCO's result files have them, numbered as `attendet.data.writers.coco_text` numbers truth.
 
-    Numbers of images count from 1 in the order of `records`; categories are the classes' numbers, from 0.
+    Images count from 1 in the order of `records`, categories from 1 in that of the classes.
     """
     return [
         {
             "image_id": number,
-            "file_name": record.image.name,
-            "category_id": int(category),
+            "file_name": str(record.image),
+            "category_id": int(category) + 1,
             "bbox": [round(value, 3) for value in (x1, y1, x2 - x1, y2 - y1)],
             "score": round(confidence, 5),
         }
