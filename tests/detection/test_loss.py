@@ -33,3 +33,59 @@ def test_value_and_gradients_equal_the_original(oracles: Path, name: str, device
     for level, prediction in enumerate(raw):
         assert prediction.grad is not None
         assert relative_difference(prediction.grad, numbers[f"grad{level}"]) < 1e-5
+
+
+def random_maps(batch: int, seed: int = 0) -> tuple[list[torch.Tensor], torch.Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    raw = [torch.randn(batch, 3, 64 // s, 64 // s, 7, generator=generator) for s in (8, 16, 32)]
+    counts = [1, 4, 0, 2][:batch]
+    rows = [
+        torch.cat([torch.tensor([float(image), float(number % 2)]), torch.rand(4, generator=generator) * 0.6 + 0.2])
+        for image, count in enumerate(counts)
+        for number in range(count)
+    ]
+    return raw, torch.stack(rows)
+
+
+def test_two_processes_mean_gradient_is_that_of_the_whole_batch() -> None:
+    raw, targets = random_maps(4)
+    whole = [level.clone().requires_grad_() for level in raw]
+    detection_loss(whole, targets, ANCHORS, STRIDES).total.backward()
+
+    halves = []
+    for first in (0, 2):
+        own = targets[(targets[:, 0] >= first) & (targets[:, 0] < first + 2)].clone()
+        own[:, 0] -= first
+        halves.append(([level[first : first + 2].clone().requires_grad_() for level in raw], own))
+    # Each process sums its number of matches with the other's, level by level.
+    counts: list[list[torch.Tensor]] = []
+    for maps, own in halves:
+        heard: list[torch.Tensor] = []
+        detection_loss(maps, own, ANCHORS, STRIDES, mean_count=lambda count, heard=heard: heard.append(count) or count)
+        counts.append(heard)
+    assert [float(count) for count in counts[0]] != [float(count) for count in counts[1]]
+    for maps, own in halves:
+        means = iter([(a + b) / 2 for a, b in zip(*counts, strict=True)])
+        # Scaled as training does: by the number of processes, whose gradients are then averaged.
+        loss = detection_loss(maps, own, ANCHORS, STRIDES, mean_count=lambda _, means=means: next(means))
+        (loss.total * 2 / 2).backward()
+    for level, expected in enumerate(whole):
+        together = torch.cat([halves[0][0][level].grad, halves[1][0][level].grad])
+        assert relative_difference(together, expected.grad) < 1e-5
+
+
+def test_the_memory_s_order_does_not_matter() -> None:
+    raw, targets = random_maps(4)
+    # As a head gives maps whose features lie channels last.
+    strided = [level.permute(0, 2, 3, 1, 4).contiguous().permute(0, 3, 1, 2, 4) for level in raw]
+    assert not strided[0].is_contiguous()
+    for maps in (raw, strided):
+        for level in maps:
+            level.requires_grad_()
+    one = detection_loss(raw, targets, ANCHORS, STRIDES)
+    other = detection_loss(strided, targets, ANCHORS, STRIDES)
+    assert torch.allclose(one.total, other.total, rtol=1e-6)
+    one.total.backward()
+    other.total.backward()
+    for first, second in zip(raw, strided, strict=True):
+        torch.testing.assert_close(second.grad, first.grad, rtol=1e-5, atol=1e-8)

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from attendet.engine.config import build_config, read_hyperparameters, setting_names
+from attendet.engine.config import build_config, setting_names
+from attendet.engine.hyperparameters import read_hyperparameters
 from attendet.errors import OptionError
 
 DATA = {"data.path": "data.yaml"}
@@ -43,7 +44,7 @@ HYPERPARAMETERS = {
 def test_every_name_of_a_hyperparameter_file_reaches_its_field(tmp_path: Path) -> None:
     lines = [f"{name}: {value}  # as in the original" for name, (_, value) in HYPERPARAMETERS.items()]
     file = tmp_path / "hyp.yaml"
-    file.write_text("\n".join(["# Hyperparameters", *lines, "iou_t: 0.2", "copy_paste: 0.0", "anchors: 3"]))
+    file.write_text("\n".join(["# Hyperparameters", *lines, "iou_t: 0.2", "copy_paste: 0.0"]))
     config = build_config(DATA | read_hyperparameters(file))
     for key, value in HYPERPARAMETERS.values():
         room, name = key.split(".")
@@ -55,6 +56,7 @@ def test_every_name_of_a_hyperparameter_file_reaches_its_field(tmp_path: Path) -
     [
         ("lr0: 0.01\nmomentun: 0.9\n", r"hyp.yaml:2:\d+: there is no hyperparameter 'momentun'; .*'momentum'"),
         ("copy_paste: 0.3\n", r"hyp.yaml:1:\d+: copy_paste needs polygons"),
+        ("anchors: 3\n", r"hyp.yaml:1:\d+: the number of anchors is the model file's"),
         ("- lr0\n", "hyperparameters are a mapping"),
         ("lr0: [\n", "hyp.yaml"),
     ],
@@ -64,6 +66,14 @@ def test_a_hyperparameter_file_that_cannot_be(tmp_path: Path, text: str, message
     file.write_text(text)
     with pytest.raises(OptionError, match=message):
         read_hyperparameters(file)
+
+
+def test_a_learning_rate_of_a_file_is_meant_for_sgd(tmp_path: Path) -> None:
+    file = tmp_path / "hyp.yaml"
+    file.write_text("lr0: 0.01")
+    assert read_hyperparameters(file) == {"optimizer.lr0": 0.01, "optimizer.name": "SGD"}
+    file.write_text("mosaic: 0.5")
+    assert read_hyperparameters(file) == {"augment.mosaic": 0.5}
 
 
 def test_there_is_no_such_hyperparameter_file(tmp_path: Path) -> None:
