@@ -21,6 +21,7 @@ from attendet.errors import OptionError
 if TYPE_CHECKING:
     from attendet.engine.run import RunFolder, RunRecord
 
+INTERRUPTED = 130
 WEIGHTS = "Weights to start from: a .safetensors file or a run's folder."
 SETTINGS: Mapping[str, str] = {
     "cfg": "model.cfg",
@@ -152,7 +153,11 @@ def train(
         folder = None
         config = build_config(_values(given, hyp, settings or []))
     with Watch() as watch:
-        done, record = run(config, watch, command=tuple(sys.argv[1:]), resume=folder)
+        try:
+            done, record = run(config, watch, command=tuple(sys.argv[1:]), resume=folder)
+        except KeyboardInterrupt:
+            watch.say("interrupted: --resume goes on from the last whole epoch")
+            raise typer.Exit(INTERRUPTED) from None
     if record.metrics is None:
         # One of several processes, of which the first tells.
         return

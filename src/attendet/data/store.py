@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from attendet.data.images import read_image
 from attendet.data.letterbox import resize
 from attendet.data.records import Records
+from attendet.errors import DataError, Location
 
 Cache = Literal["auto", "ram", "disk", "none"]
 Progress = Callable[[int, int], None]
@@ -39,7 +40,16 @@ class OnDemand:
         self._records, self._size = records, size
 
     def __getitem__(self, index: int) -> NDArray[np.uint8]:
-        return resize(read_image(self._records[index].image), self._size)
+        record = self._records[index]
+        image = read_image(record.image)
+        height, width = image.shape[:2]
+        if (width, height) != (record.width, record.height):
+            raise DataError(
+                f"it has {width}x{height} pixels, and had {record.width}x{record.height} when the data set was read",
+                where=Location(str(record.image)),
+                remedy="start again when nobody changes the images",
+            )
+        return resize(image, self._size)
 
 
 class Store:

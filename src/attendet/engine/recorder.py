@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import pickle
 import time
@@ -96,6 +97,9 @@ class Recorder(Callback):
         measured, task.metrics = task.metrics, None
         row = self._row(trainer, measured, epoch)
         self.rows.append(row)
+        curves = {key: value for key, value in row.items() if key.startswith("metrics/") and not math.isnan(value)}
+        for logger in trainer.loggers:
+            logger.log_metrics(curves, step=trainer.global_step)
         is_best = measured is not None and fitness(measured) > self.best_fitness
         if measured is not None and is_best:
             self.best_fitness, self.best_epoch = fitness(measured), epoch
