@@ -8,10 +8,15 @@ import jaxtyping
 import numpy as np
 import pytest
 import torch
+from hypothesis import settings
 from torch import Tensor
 
 # Shapes in annotations are checked in tests only; modules under torch.compile are left out.
 jaxtyping.install_import_hook("attendet.detection", "beartype.beartype")
+
+# A busy machine takes longer, which is no defect.
+settings.register_profile("attendet", deadline=None)
+settings.load_profile("attendet")
 
 SHARED = Path(__file__).parents[2] / "shared"
 
