@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -73,6 +74,16 @@ def new_run_folder(project: Path, name: str, *, exist_ok: bool = False) -> Path:
     except OSError as error:
         raise cannot_write(first, error) from error
     raise AssertionError  # itertools.count does not end
+
+
+def refuse_existing(folder: Path) -> None:
+    """Allow a folder that is not there yet.
+
+    Raises:
+        OutputError: If something is there.
+    """
+    if os.path.lexists(folder):
+        raise OutputError("it exists", where=Location(str(folder)), remedy="name a new folder")
 
 
 def cannot_write(path: Path, error: OSError) -> OutputError:

@@ -91,8 +91,8 @@ def convert(
     Exits with 1 where something could not be taken along.
     """
     from attendet.data.convert import convert as write
-    from attendet.data.convert import refuse_existing
     from attendet.data.source import open_source
+    from attendet.files import refuse_existing
 
     # Before the long part.
     refuse_existing(out)

@@ -9,10 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from attendet.data.archive import tree_digest, unpack
-from attendet.data.convert import refuse_existing
 from attendet.data.download import fetch
 from attendet.errors import DataError, Location, unknown_name
-from attendet.files import cannot_write
+from attendet.files import cannot_write, refuse_existing
 
 MIB = 1024 * 1024
 

@@ -14,15 +14,15 @@ from typing import Literal, TypeAlias, get_args
 import numpy as np
 import yaml
 
+from attendet.data.datafile import FORMATS
 from attendet.data.images import is_image
 from attendet.data.records import Split
 from attendet.data.writers import coco_text, fits_yolo, voc_text, yolo_text
-from attendet.errors import DataError, Location, OptionError, OutputError, unknown_name
-from attendet.files import cannot_write
+from attendet.errors import DataError, Location, OptionError, unknown_name
+from attendet.files import cannot_write, refuse_existing
 
 Files: TypeAlias = Literal["auto", "link", "copy"]
 Crowd: TypeAlias = Literal["refuse", "drop", "keep"]
-FORMATS = ("yolo", "coco", "voc")
 
 
 @dataclass(frozen=True)
@@ -95,16 +95,6 @@ def convert(
         shutil.rmtree(fresh, ignore_errors=True)
     objects = sum(len(split.records.classes) for split in splits)
     return Converted(out / "data.yaml", placing.done, objects, cut, left_out, placing.copied)
-
-
-def refuse_existing(out: Path) -> None:
-    """Allow a folder that is not there yet.
-
-    Raises:
-        OutputError: If something is there.
-    """
-    if os.path.lexists(out):
-        raise OutputError("it exists", where=Location(str(out)), remedy="name a new folder")
 
 
 def unique_names(images: Sequence[Path]) -> list[str]:
