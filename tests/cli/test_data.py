@@ -219,6 +219,7 @@ def test_get_lists_what_there_is(attendet: Callable[..., Done]) -> None:
     ("args", "message"),
     [
         (["check", "nowhere.yaml"], "nowhere.yaml"),
+        (["check", "\x1b[2J.yaml"], "attendet: ?[2J.yaml: there is no such file"),
         (["convert", "nowhere.yaml", "out", "--to", "yolo"], "nowhere.yaml"),
         (["convert", "a.yaml", "out", "--to", "yola"], "Invalid value"),
         (["get", "pear"], "did you mean 'pear640'?"),

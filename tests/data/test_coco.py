@@ -69,6 +69,18 @@ def test_names_of_a_data_file_decide_the_numbers(tmp_path: Path) -> None:
     ]
 
 
+def test_spaces_around_a_name_are_no_other_class(tmp_path: Path) -> None:
+    content = pictures(tmp_path)
+    content["categories"][0]["name"] = " dog "
+    written(tmp_path, content)
+    file = tmp_path / "data.yaml"
+    file.write_text("train: annotations.json\nnames: [cat, 'dog ']\n")
+    for data in (tmp_path / "annotations.json", file):
+        source = open_source(data)
+        assert source.names == ("cat", "dog")
+        assert read_split(source, "train").records.classes.tolist() == [1, 1, 0]
+
+
 @pytest.mark.parametrize(
     ("entry", "kind", "detail"),
     [
@@ -99,6 +111,7 @@ def test_annotations_without_a_meaning_are_problems(entry: Any, kind: str, detai
 def test_images_that_cannot_be_are_problems(tmp_path: Path) -> None:
     content = pictures(tmp_path)
     content["images"] += [{"id": 10, "file_name": "c.png"}, {"id": 3}, {"id": 4, "file_name": "\x1b[31m"}, 5]
+    content["images"].append({"id": [], "file_name": "b.png"})
     content["images"].append({"id": 6, "file_name": "absent.png"})
     split = read_split(open_source(written(tmp_path, content)), "train")
     told = [f"{problem.kind.name} {problem.detail}" for problem in split.problems]
@@ -107,6 +120,7 @@ def test_images_that_cannot_be_are_problems(tmp_path: Path) -> None:
         "MALFORMED image number 5 has no file_name that can be one",
         "MALFORMED image number 6 has no file_name that can be one",
         "MALFORMED image number 7 has no file_name that can be one",
+        "MALFORMED the id of b.png is [], which is none",
         "WRONG_SIZE c.png is 64×48, not 48×64",
         "MISSING_IMAGE ",
     ]

@@ -40,6 +40,7 @@ class Site:
     status: int | None = None
     redirect: str | None = None
     tell_length: bool = True
+    length: str | None = None
     asked: list[str | None] = field(default_factory=list)
     url: str = ""
 
@@ -69,7 +70,7 @@ def site() -> Iterator[Site]:
             if start:
                 self.send_header("Content-Range", f"bytes {start}-{len(state.content) - 1}/{len(state.content)}")
             if state.tell_length:
-                self.send_header("Content-Length", str(len(body)))
+                self.send_header("Content-Length", state.length or str(len(body)))
             self.end_headers()
             if state.cuts:
                 state.cuts -= 1
@@ -148,7 +149,10 @@ def test_a_server_without_ranges_sends_all_of_it_again(site: Site, tmp_path: Pat
 
 
 def test_a_server_that_tells_no_length(site: Site, tmp_path: Path) -> None:
-    site.content, site.tell_length = b"x" * 200_000, False
+    site.content, site.length = b"x" * 200_000, "many"
+    fetch(site.url, tmp_path / "file", max_bytes=10**6)
+    assert (tmp_path / "file").stat().st_size == 200_000
+    site.tell_length = False
     fetch(site.url, tmp_path / "file", max_bytes=10**6)
     assert (tmp_path / "file").stat().st_size == 200_000
     with pytest.raises(DataError, match="more than the 100,000 bytes"):
@@ -189,6 +193,12 @@ def test_only_the_web_is_opened(site: Site, tmp_path: Path, url: str) -> None:
     with pytest.raises(DataError, match=r"not followed|not allowed"):
         fetch(site.url, tmp_path / "file", max_bytes=100, attempts=1)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:x/", "http://127.0.0.1/a b", "http://127.0.0.1/ä"])
+def test_addresses_that_cannot_be_are_told_at_once(tmp_path: Path, url: str) -> None:
+    with pytest.raises(DataError, match="no web address"):
+        fetch(url, tmp_path / "file", max_bytes=100, pause=1000)
 
 
 def test_a_redirection_never_leaves_https() -> None:
@@ -263,6 +273,29 @@ def test_links_and_bombs_are_refused(tmp_path: Path) -> None:
             opened.writestr(f"top/images/{number}.jpg", b"")
     with pytest.raises(DataError, match="20 members; 10 are allowed"):
         unpack(archive, target, CHOSEN, max_bytes=10**7, max_files=10)
+
+
+@pytest.mark.parametrize("kind", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+@pytest.mark.parametrize("damage", ["content", "header", "place"])
+def test_damaged_archives(tmp_path: Path, kind: int, damage: str) -> None:
+    content = bytearray(zipped({"top/images/a.jpg": bytes(range(256)) * 40}, kind))
+    at = content.rindex(b"PK\x01\x02")
+    if damage == "content":
+        content[60:120] = b"\xff" * 60
+    elif damage == "header":
+        content[:4] = b"none"
+    else:
+        # Where the member begins: after the end of the file.
+        content[at + 42 : at + 46] = (10**9).to_bytes(4, "little")
+    (tmp_path / "a.zip").write_bytes(content)
+    with pytest.raises(DataError, match="the archive is damaged"):
+        unpack(tmp_path / "a.zip", tmp_path, CHOSEN, max_bytes=10**9)
+
+
+def test_rare_ways_of_packing_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.zip").write_bytes(zipped(CONTENT, zipfile.ZIP_LZMA))
+    with pytest.raises(DataError, match="packed in a rare way"):
+        unpack(tmp_path / "a.zip", tmp_path, CHOSEN, max_bytes=10**9)
 
 
 def test_unknown_names_are_told_with_the_nearest() -> None:

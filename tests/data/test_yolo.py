@@ -127,6 +127,16 @@ def test_folders_globs_lists_and_links_that_lead_round(tmp_path: Path) -> None:
         images_of(str(tmp_path / "absent"), str(tmp_path), HERE)
 
 
+def test_patterns_take_every_image_once_and_no_labels(tmp_path: Path) -> None:
+    for seed, name in enumerate(["a.png", "sub/b.png"]):
+        write_image(tmp_path / name, (8, 8), seed)
+        (tmp_path / name).with_suffix(".txt").write_text("0 0.5 0.5 1 1\n")
+    (tmp_path / "list.txt").write_text("a.png\n")
+    for pattern, expected in {"*": ["a.png", "sub/b.png"], "**": ["a.png", "sub/b.png"], "li*.txt": ["a.png"]}.items():
+        found = images_of(f"{tmp_path}/{pattern}", str(tmp_path), HERE)
+        assert [Path(image).relative_to(tmp_path).as_posix() for image in found] == expected
+
+
 def test_lists_name_images_from_three_places(tmp_path: Path) -> None:
     root, lists = tmp_path / "set", tmp_path / "lists"
     for seed, file in enumerate([root / "images/a.png", lists / "images/b.png", root / "images/both.png"]):

@@ -8,6 +8,8 @@ import pytest
 
 from attendet.predict.sources import Kind, Source, expand
 
+LONG = "a" * 5000
+
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -49,7 +51,7 @@ def test_files_patterns_and_cameras() -> None:
 
 @pytest.mark.usefixtures("folder")
 def test_everything_that_leads_nowhere_is_named_and_the_rest_goes_on() -> None:
-    assert found("nowhere.jpg", "empty", "set/*.bmp", "https://example.org/a.jpg", "", "set/a.png", "a\0b") == (
+    assert found("nowhere.jpg", "empty", "set/*.bmp", "https://example.org/a.jpg", "", "set/a.png", "a\0b", LONG) == (
         ["set/a.png"],
         [
             "nowhere.jpg: there is no such file or folder",
@@ -58,6 +60,7 @@ def test_everything_that_leads_nowhere_is_named_and_the_rest_goes_on() -> None:
             "https://example.org/a.jpg: there is no such file or folder; download it first",
             ": there is no such file or folder",
             "a\0b: there is no such file or folder",
+            f"{LONG}: there is no such file or folder",
         ],
     )
 

@@ -12,6 +12,7 @@ import typer
 from attendet._version import __version__
 from attendet.cli import attentions, check, data, predict, summary, train, val
 from attendet.errors import AttendetError
+from attendet.wording import printable
 
 app = typer.Typer(
     name="attendet",
@@ -57,7 +58,8 @@ def run() -> None:
     try:
         app()
     except AttendetError as error:
-        typer.echo(f"attendet: {error}", err=True)
+        # Names of files and words of servers stand in it, and a terminal obeys control characters.
+        typer.echo("\n".join(map(printable, f"attendet: {error}".split("\n"))), err=True)
         sys.exit(2)
     except UnicodeError:
         typer.echo("attendet: a file's name is not valid text; rename the file", err=True)

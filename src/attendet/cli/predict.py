@@ -18,6 +18,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from attendet.cli.options import AsJson
 from attendet.cli.tables import PIPE_WIDTH, console, table
 from attendet.errors import AttendetError, DataError, OptionError
+from attendet.wording import plural, printable
 
 if TYPE_CHECKING:
     from attendet.predict.frames import Frame
@@ -195,7 +196,7 @@ class _Watch:
     def skip(self, error: AttendetError) -> None:
         """Name a thing that is left out."""
         self.skipped += 1
-        self._console.print(escape(f"attendet: {_printable(str(error))}"), style="yellow", soft_wrap=True)
+        self._console.print(escape(f"attendet: {printable(str(error))}"), style="yellow", soft_wrap=True)
 
     def advance(self, frame: Frame) -> None:
         """Count an image or frame."""
@@ -209,20 +210,20 @@ class _Watch:
             share = 1 / total if total else 0.0
             name = f"{name} {frame.moment.number}" + (f" of {total}" if total else "")
         self.progress.update(
-            self._task, description=escape(_printable(name)), count=self._count, rate=rate, advance=share
+            self._task, description=escape(printable(name)), count=self._count, rate=rate, advance=share
         )
 
 
 def _summarise(tally: Tally, timings: Timings, folder: Path | None, skipped: int, *, to_stderr: bool) -> None:
     out = Console(stderr=True, highlight=False, width=PIPE_WIDTH) if to_stderr else console()
-    looked_at = [_count(tally.images, "image")] if tally.images or not tally.videos else []
+    looked_at = [plural(tally.images, "image")] if tally.images or not tally.videos else []
     if tally.videos:
-        looked_at.append(f"{_count(tally.frames, 'frame')} of {_count(tally.videos, 'video')}")
-    out.print(f"{', '.join(looked_at)}: {_count(tally.detections.total(), 'detection')}")
+        looked_at.append(f"{plural(tally.frames, 'frame')} of {plural(tally.videos, 'video')}")
+    out.print(f"{', '.join(looked_at)}: {plural(tally.detections.total(), 'detection')}")
     if tally.detections:
         rows = table(None, [("class", False), ("detections", True)])
         for name, found in tally.detections.most_common():
-            rows.add_row(escape(name), f"{found:,}")
+            rows.add_row(escape(printable(name)), f"{found:,}")
         out.print(rows)
     if tally.pictures:
         per_image = (f"{stage} {1000 * seconds / tally.pictures:.1f}" for stage, seconds in timings.seconds.items())
@@ -231,12 +232,3 @@ def _summarise(tally: Tally, timings: Timings, folder: Path | None, skipped: int
         out.print(f"written to {escape(str(folder))}", soft_wrap=True)
     if skipped:
         out.print(f"could not be read, or not to the end: {skipped}, named above")
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}" + ("" if number == 1 else "s")
-
-
-def _printable(text: str) -> str:
-    """Return a text without what a terminal cannot show, or would obey."""
-    return "".join(character if character.isprintable() else "?" for character in text)

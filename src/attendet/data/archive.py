@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import stat
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -22,7 +23,7 @@ def unpack(
     """Write an archive's chosen files into a folder.
 
     The whole archive is refused, before anything is written, where any member would leave the folder, is a link or a
-    device, or where there are too many or too large ones.
+    device, is packed in other ways than zip files usually are, or where there are too many or too large ones.
 
     Args:
         archive: A zip file in which everything lies in one top folder, as GitHub makes them.
@@ -51,7 +52,8 @@ def unpack(
                         shutil.copyfileobj(source, target)
                 written += len(matching)
             return written
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, UnicodeError) as error:
+    except (zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError, ValueError) as error:
+        # All that zipfile answers broken and hostile archives with.
         raise DataError(f"the archive is damaged: {error}", where=Location(str(archive))) from error
 
 
@@ -73,6 +75,8 @@ def _checked(opened: ZipFile, archive: Path, max_bytes: int, max_files: int) -> 
         kind = stat.S_IFMT(member.external_attr >> 16)
         if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
             raise DataError(f"the archive's member {member.filename!r} is no ordinary file", where=where)
+        if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise DataError(f"the archive's member {member.filename!r} is packed in a rare way", where=where)
         if not member.is_dir() and len(parts) > 1:
             files.append((PurePosixPath(*parts[1:]), member))
     return files

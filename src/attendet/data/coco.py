@@ -141,8 +141,10 @@ def _images(entries: Sequence[Any], rows: Rows) -> dict[Any, tuple[str, tuple[in
         identity, name = (entry.get(key) for key in ("id", "file_name")) if isinstance(entry, dict) else (None, None)
         if not isinstance(name, str) or not name or not name.isprintable():
             rows.fault(f"image number {number} has no file_name that can be one")
-        elif not _is_identity(identity) or identity in images:
-            rows.fault(f"the id of {name} is {_shown(identity)}, which is {'taken' if identity in images else 'none'}")
+        elif not _is_identity(identity):
+            rows.fault(f"the id of {name} is {_shown(identity)}, which is none")
+        elif identity in images:
+            rows.fault(f"the id of {name} is {_shown(identity)}, which is taken")
         else:
             images[identity] = (name.replace("\\", "/"), _size(entry))
     return images
@@ -159,11 +161,12 @@ def _categories(entries: Sequence[Any], where: Location) -> dict[Any, str]:
     categories = {}
     for number, entry in enumerate(entries, start=1):
         identity, name = (entry.get(key) for key in ("id", "name")) if isinstance(entry, dict) else (None, None)
-        if not _is_identity(identity) or not isinstance(name, str) or not name or not name.isprintable():
+        if not _is_identity(identity) or not isinstance(name, str) or not name.strip() or not name.isprintable():
             raise DataError(f"category number {number} has no id or no name", where=where)
         if identity in categories:
             raise DataError(f"two categories have the id {_shown(identity)}", where=where)
-        categories[identity] = name
+        # As data.yaml and VOC have them; a space at the end would make it another class there.
+        categories[identity] = name.strip()
     return dict(sorted(categories.items(), key=lambda item: (isinstance(item[0], str), item[0])))
 
 

@@ -77,7 +77,7 @@ def _fetch_rest(url: str, partial: Path, max_bytes: int, progress: Callable[[int
             partial.unlink(missing_ok=True)
             raise _BrokenError("the server sent another part than the one asked for")
         length = response.headers["Content-Length"]
-        total = start + int(length) if length else 0
+        total = start + int(length) if length and length.isdecimal() else 0
         with partial.open("ab" if start else "wb") as file:
             done = _copy(response, file, start, total, lambda done: _bound(url, partial, done, max_bytes), progress)
     if done < total:
@@ -104,6 +104,8 @@ def _open(url: str, partial: Path, start: int) -> http.client.HTTPResponse | Non
         if error.code >= FIRST_SERVER_ERROR:
             raise _BrokenError(f"the server answers {error.code} {error.reason}") from error
         raise DataError(f"the server answers {error.code} {error.reason}", where=Location(url)) from error
+    except (http.client.InvalidURL, ValueError) as error:
+        raise DataError("it is no web address", where=Location(url), remedy="write https://…") from error
     except (URLError, OSError, http.client.HTTPException) as error:
         raise _BrokenError(f"the server cannot be reached ({getattr(error, 'reason', error)})") from error
 

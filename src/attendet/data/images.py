@@ -17,6 +17,7 @@ from PIL import ExifTags, Image
 
 from attendet.data.paths import is_file
 from attendet.errors import DataError, Location
+from attendet.wording import printable
 
 MAX_PIXELS = 150_000_000
 """Larger images are refused before they are decoded; Pillow itself refuses from 179 million pixels."""
@@ -126,7 +127,7 @@ def _opened(path: str | Path) -> Iterator[tuple[BufferedReader, Image.Image]]:
         ) from error
     except Exception as error:
         # Pillow's readers answer broken files with nearly every exception there is.
-        raise DataError(f"the image does not decode: {_printable(error)}", where=where) from error
+        raise DataError(f"the image does not decode: {_in_short(error)}", where=where) from error
 
 
 def _orientation(image: Image.Image) -> int:
@@ -150,10 +151,9 @@ def _as_rgb(image: Image.Image) -> Image.Image:
     return image if image.mode == "RGB" else image.convert("RGB")
 
 
-def _printable(error: Exception) -> str:
+def _in_short(error: Exception) -> str:
     words = str(error).splitlines()
-    text = words[0] if words else type(error).__name__
-    return "".join(character if character.isprintable() else "?" for character in text)[:200]
+    return printable(words[0] if words else type(error).__name__)[:200]
 
 
 class _Quiet:

@@ -24,6 +24,14 @@ MAX_DEPTH = 16
 
 _OBJECT = ("annotation", "object")
 _SIDES = ("xmin", "ymin", "xmax", "ymax")
+_READ = frozenset(
+    {
+        ("annotation", "size", "width"),
+        ("annotation", "size", "height"),
+        (*_OBJECT, "name"),
+        *((*_OBJECT, "bndbox", side) for side in _SIDES),
+    }
+)
 
 
 def read_labels(path: str) -> Labels:
@@ -85,14 +93,16 @@ class _Annotation(ContentHandler):
             raise DataError("its elements are nested too deeply", where=Location(self._rows.file))
         self._path.append(name)
         path = tuple(self._path)
-        self._values[path] = ""
+        if path in _READ:
+            self._values[path] = ""
         if path == _OBJECT:
             self._line = self._locator.getLineNumber()
             self._values = {key: value for key, value in self._values.items() if key[:2] != _OBJECT}
 
     def characters(self, content: str) -> None:
         path = tuple(self._path)
-        self._values[path] = (self._values.get(path, "") + content)[:LONGEST_WORD]
+        if path in _READ:
+            self._values[path] = (self._values[path] + content)[:LONGEST_WORD]
 
     def endElement(self, name: str) -> None:  # noqa: ARG002, N802
         if tuple(self._path) == _OBJECT:

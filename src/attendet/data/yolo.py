@@ -132,7 +132,10 @@ def images_of(entry: str, root: str, where: Location) -> list[str]:
         return [entry] if is_image(entry) else images_listed(entry, root)
     if glob.has_magic(entry):
         found = sorted(glob.iglob(entry, recursive=True))  # noqa: PTH207 - absolute patterns
-        return [image for name in found for image in ([name] if is_image(name) else images_of(name, root, where))]
+        # Labels lie beside images in some sets, and `**` matches a folder and all that is in it.
+        taken = [name for name in found if is_image(name) or is_folder(name) or entry.endswith(".txt")]
+        images = (image for name in taken for image in ([name] if is_image(name) else images_of(name, root, where)))
+        return list(dict.fromkeys(images))
     raise DataError(f"there is no {entry}", where=where, remedy="name a folder, a glob pattern or a list of images")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
@@ -102,7 +103,7 @@ class Predictor:
         # Faster on CPUs and in half precision, and what letterboxed arrays are already.
         self._detector = fuse(detector).to(self.device, self._dtype).to(memory_format=torch.channels_last)
         self._stride = int(max(detector.strides))
-        self.timings = Timings(torch.cuda.synchronize if self.device.type == "cuda" else None)
+        self.timings = Timings(partial(torch.cuda.synchronize, self.device) if self.device.type == "cuda" else None)
 
     def __call__(self, image: ImageLike) -> Detections:
         """Return what is seen in an image.

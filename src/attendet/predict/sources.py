@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from attendet.data.images import is_image
+from attendet.data.paths import is_file, is_folder
 from attendet.errors import AttendetError, DataError, Location
 
 VIDEO_SUFFIXES = frozenset(
@@ -80,7 +81,7 @@ def expand(arguments: Iterable[str], skip: Skip, lines: Iterable[str] = ()) -> I
 def _argument(argument: str, skip: Skip, lines: Iterable[str]) -> Iterator[Source]:
     if argument == "-":
         yield from _listed(lines, "standard input", Path(), skip)
-    elif os.path.lexists(argument) and Path(argument).suffix.lower() == ".txt" and Path(argument).is_file():
+    elif os.path.lexists(argument) and Path(argument).suffix.lower() == ".txt" and is_file(argument):
         yield from _list_file(Path(argument), skip)
     elif os.path.lexists(argument):
         yield from _path(argument)
@@ -95,14 +96,13 @@ def _argument(argument: str, skip: Skip, lines: Iterable[str]) -> Iterator[Sourc
 
 
 def _path(path: str) -> Iterator[Source]:
-    # An empty text is no name of the current folder.
-    if path and Path(path).is_dir():
+    if is_folder(path):
         try:
             names = sorted(entry.path for entry in os.scandir(path))
         except OSError as error:
             raise DataError(f"the folder cannot be read: {error.strerror}", where=Location(path)) from error
         yield from _taken(names, path, "the folder has no image or video")
-    elif Path(path).is_file():
+    elif is_file(path):
         is_video = Path(path).suffix.lower() in VIDEO_SUFFIXES
         yield Source(Kind.VIDEO if is_video else Kind.IMAGE, path)
     else:
@@ -115,7 +115,7 @@ def _taken(paths: list[str], where: str, nothing: str) -> Iterator[Source]:
     empty = True
     for path in paths:
         is_video = Path(path).suffix.lower() in VIDEO_SUFFIXES
-        if (is_video or is_image(path)) and not Path(path).is_dir():
+        if (is_video or is_image(path)) and not is_folder(path):
             empty = False
             yield Source(Kind.VIDEO if is_video else Kind.IMAGE, path)
     if empty:
