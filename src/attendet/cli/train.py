@@ -68,14 +68,19 @@ class TrainCommand(TyperCommand):
 
 
 def with_values(args: Sequence[str]) -> list[str]:
-    """Return arguments in which every option that may stand without a value has one.
+    """Return arguments in which options that may stand without a value have one, and those with several have one.
 
     Example:
         >>> with_values(["--cache", "--epochs", "3", "--resume", "runs/train/exp"])
         ['--cache', 'ram', '--epochs', '3', '--resume', 'runs/train/exp']
+        >>> with_values(["--freeze", "0", "1", "4"])
+        ['--freeze', '0,1,4']
     """
-    completed = []
+    completed: list[str] = []
     for argument, following in itertools.zip_longest(args, args[1:]):
+        if argument.isdigit() and completed[-2:-1] == ["--freeze"]:
+            completed[-1] += f",{argument}"
+            continue
         completed.append(argument)
         if argument in BARE and (following is None or following.startswith("-")):
             completed.append(BARE[argument])
@@ -218,7 +223,10 @@ def _is_given(value: object) -> bool:
 
 
 def _latest(project: Path) -> Path:
-    runs = sorted(project.glob("*/checkpoint/last.ckpt"), key=lambda path: path.stat().st_mtime)
+    from attendet.engine.run import RunFolder, read_record
+
+    checkpoints = sorted(project.glob("*/checkpoint/last.ckpt"), key=lambda path: path.stat().st_mtime)
+    runs = [path for path in checkpoints if not read_record(RunFolder(path.parent.parent)).finished]
     if not runs:
         raise OptionError(f"there is no interrupted run in {project}", remedy="name its folder: --resume RUN")
     return runs[-1].parent.parent

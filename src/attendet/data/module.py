@@ -97,7 +97,12 @@ class DetectionData(LightningDataModule):
         for split in (self.train_split, self.val_split):
             if split.name not in self._images:
                 self._images[split.name] = open_images(
-                    split.records, self.loading.size, self.loading.cache, self.loading.folder, self._progress
+                    split.records,
+                    self.loading.size,
+                    self.loading.cache,
+                    self.loading.folder,
+                    self._progress,
+                    sharers=2 * self._world_size(),
                 )
 
     def setup(self, stage: str) -> None:  # noqa: ARG002

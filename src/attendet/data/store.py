@@ -21,8 +21,8 @@ from attendet.errors import DataError, Location
 Cache = Literal["auto", "ram", "disk", "none"]
 Progress = Callable[[int, int], None]
 
-# Of the memory that is free, what images may take without being asked to.
-SHARE_OF_MEMORY = 0.25
+# Of the memory that is free, what the images of all splits and processes may take without being asked to.
+SHARE_OF_MEMORY = 0.4
 
 
 class Images(Protocol):
@@ -103,33 +103,42 @@ def scaled_shapes(sizes: NDArray[np.int64], size: int) -> NDArray[np.int64]:
 
 
 def open_images(
-    records: Records, size: int, cache: Cache, folder: Path | None = None, progress: Progress | None = None
+    records: Records,
+    size: int,
+    cache: Cache,
+    folder: Path | None = None,
+    progress: Progress | None = None,
+    sharers: int = 1,
 ) -> Images:
     """Return the decoded images of records: kept in memory or on disk, or decoded on demand.
 
     Args:
         records: Whose images.
         size: Their longer side in pixels.
-        cache: `ram`, `disk`, `none`; or `auto` for `ram` where they take at most a quarter of the free memory.
+        cache: `ram`, `disk`, `none`; or `auto` for `ram` where they are a small part of the free memory.
         folder: Where `disk` keeps its file.
         progress: Called with (done, total) while images are decoded.
+        sharers: How many such sets share the memory.
 
     Raises:
         DataError: If an image no longer decodes.
     """
     if cache == "auto":
         needed = int(scaled_shapes(records.sizes, size).prod(1).sum()) * 3
-        cache = "ram" if needed < SHARE_OF_MEMORY * free_memory() else "none"
+        cache = "ram" if needed < SHARE_OF_MEMORY * free_memory() / sharers else "none"
     if cache == "none":
         return OnDemand(records, size)
     return Store(records, size, (folder or Path(tempfile.gettempdir())) if cache == "disk" else None, progress)
 
 
 def free_memory() -> int:
-    """Return the bytes of memory that are free, as the kernel estimates them."""
-    for line in (
-        Path("/proc/meminfo").read_text(encoding="ascii").splitlines() if Path("/proc/meminfo").exists() else ()
-    ):
-        if line.startswith("MemAvailable:"):
-            return int(line.split()[1]) * 1024
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
+    """Return the bytes of memory that are free: as the kernel estimates them, within the limit of a container."""
+    free = next(
+        int(line.split()[1]) * 1024
+        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        if line.startswith("MemAvailable:")
+    )
+    limit, used = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")
+    if limit.is_file() and (most := limit.read_text(encoding="ascii").strip()).isdigit():
+        free = min(free, int(most) - int(used.read_text(encoding="ascii")))
+    return free

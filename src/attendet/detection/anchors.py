@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 
 import numpy as np
@@ -11,6 +12,7 @@ from scipy.cluster.vq import kmeans2
 
 LEAST_SIDE = 2.0
 GENERATIONS = 1000
+ENOUGH_OBJECTS = 20_000
 MUTATED = 0.9
 SPREAD = 0.1
 
@@ -50,9 +52,12 @@ def fit_anchors(
         >>> fit_anchors(sides, levels=2, per_level=1).round().tolist()
         [[[10.0, 12.0]], [[40.0, 38.0]]]
     """
+    generator = np.random.default_rng(seed)
     seen = sides[(sides >= LEAST_SIDE).any(1)]
     kept = seen if len(seen) else sides
-    generator = np.random.default_rng(seed)
+    if len(kept) > ENOUGH_OBJECTS:
+        # A thousand generations over all of COCO's objects would take a quarter of an hour, for the same anchors.
+        kept = generator.choice(kept, ENOUGH_OBJECTS, replace=False)
     anchors = _clusters(kept, levels * per_level, generator)
     anchors = _evolve(anchors, lambda candidate: _fitness(kept, candidate, anchor_t), generator)
     return anchors[np.argsort(anchors.prod(1), kind="stable")].reshape(levels, per_level, 2)
@@ -60,14 +65,18 @@ def fit_anchors(
 
 def _clusters(sides: NDArray[np.float64], count: int, generator: Generator) -> NDArray[np.float64]:
     deviation = np.maximum(sides.std(0), 1e-6)
-    if len(np.unique(sides, axis=0)) < count:
+    sizes = np.unique(sides, axis=0)
+    if len(sizes) < count:
         # Fewer sizes than anchors: quantiles, spread a little.
         chosen = np.quantile(sides, np.linspace(0, 1, count), axis=0)
         return np.maximum(chosen * generator.uniform(0.9, 1.1, chosen.shape), LEAST_SIDE)
-    # Starting from quantiles of the area leaves no cluster without objects.
-    by_area = sides[np.argsort(sides.prod(1), kind="stable")]
-    start = by_area[np.linspace(0, len(sides) - 1, count).round().astype(int)]
-    means, _ = kmeans2(sides / deviation, start / deviation, minit="matrix", iter=30, missing="warn")
+    # Different sizes to start from, so that each cluster has an object.
+    by_area = sizes[np.argsort(sizes.prod(1), kind="stable")]
+    start = by_area[np.linspace(0, len(sizes) - 1, count).round().astype(int)]
+    with warnings.catch_warnings():
+        # A cluster that loses all its objects on the way stays where it is, for the search to move.
+        warnings.simplefilter("ignore")
+        means, _ = kmeans2(sides / deviation, start / deviation, minit="matrix", iter=30, missing="warn")
     return np.maximum(means * deviation, LEAST_SIDE)
 
 
