@@ -289,6 +289,8 @@ class Watch:
         measured = [row[f"metrics/{name}"] for name in ("precision", "recall", "mAP_0.5", "mAP_0.5:0.95")]
         told = "   ".join("     -" if math.isnan(value) else f"{value:6.3f}" for value in measured)
         self.say(f"{int(row['epoch']):>4}/{self._epochs:<4} {losses}   {told}{'  best' if is_best else ''}")
+        if not math.isnan(measured[-1]):
+            self.progress.update(self._whole, told=f"mAP50 {measured[-2]:.3f}, mAP50-95 {measured[-1]:.3f}")
         self.progress.update(self._epoch, visible=False)
 
 

@@ -37,9 +37,8 @@ def detect(detector: Detector, raw: Sequence[Tensor], placed: Placed, options: V
 
 def to_image(boxes: Tensor, letterbox: Letterbox, record: Record) -> Tensor:
     """Return boxes (k, 4) on the canvas as boxes on the image, clipped to it."""
-    moved = (boxes - boxes.new_tensor([letterbox.left, letterbox.top] * 2)) / boxes.new_tensor(letterbox.scale * 2)
-    limits = boxes.new_tensor([record.width, record.height] * 2)
-    return moved.clamp(min=0).minimum(limits)
+    moved = letterbox.to_image(boxes.cpu().double().numpy())
+    return torch.from_numpy(moved.clip(0, [record.width, record.height] * 2)).to(boxes)
 
 
 def truth(record: Record) -> Truth:
