@@ -165,7 +165,11 @@ def peer_augmentation(
     varied = v2.Compose(
         [
             v2.RandomAffine(
-                0, (translate, translate), (1 - scale, 1 + scale), interpolation=v2.InterpolationMode.BILINEAR, fill=114
+                (0.0, 0.0),
+                (translate, translate),
+                (1 - scale, 1 + scale),
+                interpolation=v2.InterpolationMode.BILINEAR,
+                fill=114,
             ),
             v2.ColorJitter(brightness=brightness, saturation=saturation, hue=hue),
             v2.RandomHorizontalFlip(flip),

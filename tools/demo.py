@@ -79,8 +79,8 @@ class Scene:
 
 def materials() -> dict[str, Material]:
     """Return what `train` and `val` are made of; they have no digit and no region of a photograph in common."""
-    digits = load_digits()
-    grids, classes = (digits.images / 16).astype(np.float32), digits.target.astype(np.int64)
+    flat, labels = load_digits(return_X_y=True)
+    grids, classes = (np.reshape(flat, (-1, 8, 8)) / 16).astype(np.float32), np.asarray(labels, np.int64)
     photographs = [photograph.astype(np.float32) / 255 for photograph in load_sample_images().images]
     seen = round(len(grids) * TRAINED_DIGITS)
     column = round(photographs[0].shape[1] * VALIDATED_COLUMNS)
