@@ -1,6 +1,6 @@
 """A small network and small images with coloured rectangles, so that real training takes a second."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -74,6 +74,13 @@ def write_set(root: Path, train: int = 8, val: int = 4, size: tuple[int, int] = 
     file = root / "data.yaml"
     file.write_text(f"train: train/images\nval: val/images\nnames: [{', '.join(COLOURS)}]\n")
     return file
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _cache_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @pytest.fixture(scope="session")
