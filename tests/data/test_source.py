@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from attendet.data.problem_counts import problem_counts
 from attendet.data.records import Kind, Records, Split
 from attendet.data.source import open_source, read_split
 from attendet.errors import DataError, OptionError
@@ -28,7 +29,8 @@ def data_file(tmp_path: Path, text: str) -> Path:
 
 
 def kinds(*splits: Split) -> Counter[str]:
-    return Counter(problem.kind.name for split in splits for problem in split.problems)
+    counts = sum((split.counts() for split in splits), Counter())
+    return Counter({kind.name: count for kind, count in counts.items()})
 
 
 def assert_equal_objects(records: Records, names: tuple[str, ...], theirs: sv.DetectionDataset, atol: float) -> None:
@@ -142,11 +144,27 @@ download: |
     assert len(read_split(source, "val").records) == 1
 
 
+def test_keys_of_other_tools_are_left_alone(tmp_path: Path) -> None:
+    write_image(tmp_path / "images/a.png")
+    others = "author: me\nkpt_shape: [17, 3]\ntrain_label: labels\naugment: 1\nlicense: MIT\n"
+    assert list(open_source(data_file(tmp_path, f"train: images\nnames: [cat]\n{others}")).splits) == ["train"]
+
+
+def test_of_very_many_problems_the_first_are_kept_and_all_are_counted(yolo_folder: Write) -> None:
+    rows = "".join(f"{label} 0.5 0.5 {width / 10_000} 0.5\n" for label in (0, 7) for width in range(5000, 6500))
+    split = read_split(open_source(yolo_folder({"a": rows, "b": rows})), "train")
+    assert split.counts() == {Kind.UNKNOWN_CLASS: 3000}
+    assert [problem.where.line for problem in split.problems] == [*range(1501, 2501)]
+    (count,) = problem_counts([split])
+    assert (count.count, len(count.examples)) == (3000, 3)
+    assert len(split.records.boxes) == 3000
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("train: images\nnames: [a]\nnam: [b]", "data.yaml:3:6: there is no key 'nam'; did you mean 'names'?"),
-        ("train: images\nnames: [a]\naugment: 1", "there is no key 'augment'; there are path, train, val, test"),
+        ("train: images\nnames: [a]\nvalid: images", "there is no key 'valid'; did you mean 'val'?"),
         ("train: images\nnames: [a, b]\nnc: 3", "data.yaml:3:5: nc is 3, and there are 2 names"),
         ("train: images\nnc: many\n", "nc is 'many'; it is the number of classes"),
         ("train: images\nnc: [1]\n", "nc is [1]"),

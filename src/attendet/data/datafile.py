@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import glob
 import os
 from collections.abc import Mapping
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from attendet.data.paths import exists, is_folder
-from attendet.errors import DataError, Location, nearest_name
+from attendet.errors import DataError, Location
 from attendet.yaml_nodes import Node, parse, read_text
 
 MAX_BYTES = 512 * 1024
@@ -18,8 +19,8 @@ SPLITS = ("train", "val", "test")
 FORMATS = ("yolo", "coco", "voc")
 
 _KEYS = ("path", *SPLITS, "names", "nc", "format", "images")
-# Other tools' keys, which say nothing about reading.
-_IGNORED = frozenset({"download", "roboflow"})
+# 0-1: `nam` and `valid` look so much like `names` and `val`, and `author` and `train_label` like nothing.
+_LOOKS_LIKE = 0.75
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def read_data_file(file: Path) -> DataFile:
     """Return what a `data.yaml` says.
 
     Raises:
-        DataError: If it cannot be read, has a key of no meaning, or a value that can have none.
+        DataError: If it cannot be read, has a key that looks like a misspelt one, or a value that can mean nothing.
     """
     text = read_text(file, DataError, MAX_BYTES)
     top = parse(text, str(file), DataError)
@@ -66,10 +67,10 @@ def read_data_file(file: Path) -> DataFile:
         raise top.error("it is no mapping", "a data file has lines like `train: images/train`")
     keys = top.value
     for key, node in keys.items():
-        if key not in _KEYS and key not in _IGNORED:
-            nearest = nearest_name(key, _KEYS)
-            remedy = f"did you mean {nearest!r}?" if nearest else f"there are {', '.join(_KEYS)}"
-            raise node.error(f"there is no key {key!r}", remedy)
+        # Other tools' keys say nothing about reading; a misspelt `val` would be a split lost without a word.
+        nearest = [] if key in _KEYS else difflib.get_close_matches(key.lower()[:100], _KEYS, 1, _LOOKS_LIKE)
+        if nearest:
+            raise node.error(f"there is no key {key!r}", f"did you mean {nearest[0]!r}?")
     root = _root(keys.get("path"), file)
     splits = {
         split: tuple(Entry(_resolve(word, root, file), node.location) for word, node in _words(keys[split]))

@@ -22,7 +22,7 @@ SLIVER = 1.0
 
 def make_record(
     image: str, facts: ImageFacts, labels: Labels, numbers: Mapping[int | str, int]
-) -> tuple[Record, list[Problem]]:
+) -> tuple[Record, Iterator[Problem]]:
     """Return an image with its objects as labelled, and what is wrong with them.
 
     Args:
@@ -31,21 +31,24 @@ def make_record(
         labels: What its label file says.
         numbers: Class number by what label files call the class; objects of other classes are left out.
     """
-    problems = list(labels.problems)
     size = (facts.width, facts.height)
-    if labels.size is not None and labels.size != size:
-        stated, real = ("×".join(map(str, sides)) for sides in (labels.size, size))
-        problems.append(Problem(Kind.WRONG_SIZE, Location(labels.file), f"{Path(image).name} is {real}, not {stated}"))
     classes = np.array([numbers.get(label, -1) for label in labels.classes], np.int64)
-    problems += [
-        labels.problem(Kind.UNKNOWN_CLASS, position, repr(labels.classes[position]))
-        for position in np.flatnonzero(classes < 0).tolist()
-    ]
     boxes = labels.boxes * np.array([*size, *size]) if labels.normalized else labels.boxes
-    problems += _doubtful(labels, boxes, classes, size)
     known = classes >= 0
     record = Record(Path(image), *size, boxes[known], classes[known], labels.crowd[known])
-    return record, problems
+    return record, _problems(image, labels, boxes, classes, size)
+
+
+def _problems(
+    image: str, labels: Labels, boxes: NDArray[np.float64], classes: NDArray[np.int64], size: tuple[int, int]
+) -> Iterator[Problem]:
+    yield from labels.problems
+    if labels.size is not None and labels.size != size:
+        stated, real = ("×".join(map(str, sides)) for sides in (labels.size, size))
+        yield Problem(Kind.WRONG_SIZE, Location(labels.file), f"{Path(image).name} is {real}, not {stated}")
+    for position in np.flatnonzero(classes < 0).tolist():
+        yield labels.problem(Kind.UNKNOWN_CLASS, position, repr(labels.classes[position]))
+    yield from _doubtful(labels, boxes, classes, size)
 
 
 def _doubtful(

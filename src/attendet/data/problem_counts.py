@@ -39,11 +39,14 @@ def problem_counts(splits: Sequence[Split]) -> tuple[ProblemCount, ...]:
     examples: dict[Kind, list[Problem]] = {kind: [] for kind in Kind}
     shared = shared_images(splits)
     for split in splits:
+        for kind, count in split.counts().items():
+            counts[kind][split.name] = count
+        counts[Kind.DUPLICATE_ACROSS_SPLITS][split.name] += len(shared[split.name])
         for problem in (*split.problems, *shared[split.name]):
-            counts[problem.kind][split.name] += 1
             if len(examples[problem.kind]) < EXAMPLES:
                 examples[problem.kind].append(problem)
-    found = [ProblemCount(kind, dict(counts[kind]), tuple(examples[kind])) for kind in Kind if counts[kind]]
+    # Unary plus drops the zeros.
+    found = [ProblemCount(kind, dict(+counts[kind]), tuple(examples[kind])) for kind in Kind if +counts[kind]]
     return tuple(sorted(found, key=lambda problem: not problem.kind.is_error))
 
 

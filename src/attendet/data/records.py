@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field
 from enum import Enum
@@ -21,6 +22,7 @@ from attendet.errors import Location
 class Kind(Enum):
     """What can be wrong with a data set; the value is how tables and JSON name it."""
 
+    MISSING_SPLIT = "split cannot be read"
     UNREADABLE_IMAGE = "image does not decode"
     MISSING_IMAGE = "image is missing"
     UNREADABLE_LABELS = "label file cannot be read"
@@ -44,6 +46,7 @@ class Kind(Enum):
 
 _ERRORS = frozenset(
     {
+        Kind.MISSING_SPLIT,
         Kind.UNREADABLE_IMAGE,
         Kind.MISSING_IMAGE,
         Kind.UNREADABLE_LABELS,
@@ -178,9 +181,10 @@ class Split:
         names: The classes' names, by number.
         records: The images that decode, with their objects as labelled: boxes may reach outside or have no area (see
             `attendet.data.usable` for what training takes of them).
-        problems: What was wrong, in the order it was met.
+        problems: What was wrong, in the order it was met; of each kind only the first, where there are very many.
         skipped: Number of images left out because they cannot be read.
         digests: Of each record's image file; equal files have equal digests.
+        untold: Number of further problems, by kind.
     """
 
     name: str
@@ -189,6 +193,11 @@ class Split:
     problems: tuple[Problem, ...] = ()
     skipped: int = 0
     digests: tuple[str, ...] = ()
+    untold: Mapping[Kind, int] = field(default_factory=dict)
+
+    def counts(self) -> Counter[Kind]:
+        """Return how many problems there are, by kind, those that are not in `problems` among them."""
+        return Counter(problem.kind for problem in self.problems) + Counter(self.untold)
 
     def fingerprint(self) -> str:
         """Return a digest of names, images and objects: two equal splits have equal ones, wherever they lie."""

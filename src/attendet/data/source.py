@@ -14,6 +14,7 @@ from attendet.data.index import cache_file, facts_of
 from attendet.data.judge import make_record
 from attendet.data.labels import Labels
 from attendet.data.paths import exists
+from attendet.data.problem_list import ProblemList
 from attendet.data.readers import Facts
 from attendet.data.records import Kind, Problem, Record, Records, Split
 from attendet.errors import DataError, Location, OptionError
@@ -122,7 +123,9 @@ def read_split(
     """
     entries = source.entries(split)
     memory = cache_file(source.root) if cache else None
-    images, labels, problems = _ITEMS[source.format](source, split, entries)
+    images, labels, faults = _ITEMS[source.format](source, split, entries)
+    problems = ProblemList()
+    problems.take(faults)
     if isinstance(labels, list):
         labels = facts_of(labels, source.format, cache=memory, workers=workers)
     facts = facts_of(images, "image", cache=memory, workers=workers)
@@ -130,9 +133,19 @@ def read_split(
     items = _counted(zip(images, facts, labels, strict=True), len(images), progress)
     records = Records(_records(items, _numbers(source), problems, digests))
     if not len(records):
-        remedy = f"the first of {len(problems):,} problems is {problems[0]}" if problems else "it names none"
+        remedy = (
+            f"the first of {problems.total:,} problems is {problems.first[0]}" if problems.total else "it names none"
+        )
         raise DataError(f"no image of {split} can be read", where=entries[0].where, remedy=remedy)
-    return Split(split, source.names, records, tuple(problems), len(images) - len(records), tuple(digests))
+    return Split(
+        split,
+        source.names,
+        records,
+        tuple(problems.first),
+        skipped=len(images) - len(records),
+        digests=tuple(digests),
+        untold=problems.untold(),
+    )
 
 
 Item = tuple[str, Facts, Facts]
@@ -175,25 +188,25 @@ def _counted(items: Iterator[Item], total: int, progress: Progress | None) -> It
 
 
 def _records(
-    items: Iterator[Item], numbers: Mapping[int | str, int], problems: list[Problem], digests: list[str]
+    items: Iterator[Item], numbers: Mapping[int | str, int], problems: ProblemList, digests: list[str]
 ) -> Iterator[Record]:
     """Yield the records of images that can be read; problems and digests are added to."""
     first_of: dict[str, str] = {}
     for image, facts, labels in items:
         if not image.isprintable():
-            problems.append(Problem(Kind.UNREADABLE_IMAGE, Location(ascii(image)[1:-1]), "its name cannot be shown"))
+            problems.take([Problem(Kind.UNREADABLE_IMAGE, Location(ascii(image)[1:-1]), "its name cannot be shown")])
         elif isinstance(facts, DataError):
             kind = Kind.UNREADABLE_IMAGE if exists(image) else Kind.MISSING_IMAGE
-            problems.append(Problem(kind, Location(image), facts.what if kind is Kind.UNREADABLE_IMAGE else ""))
+            problems.take([Problem(kind, Location(image), facts.what if kind is Kind.UNREADABLE_IMAGE else "")])
         elif isinstance(labels, DataError):
-            problems.append(Problem(Kind.UNREADABLE_LABELS, labels.where or Location(image), labels.what))
+            problems.take([Problem(Kind.UNREADABLE_LABELS, labels.where or Location(image), labels.what)])
         elif isinstance(facts, ImageFacts) and isinstance(labels, Labels):
             if facts.rotated:
-                problems.append(Problem(Kind.ROTATED, Location(image)))
+                problems.take([Problem(Kind.ROTATED, Location(image))])
             first = first_of.setdefault(facts.digest, image)
             if first is not image:
-                problems.append(Problem(Kind.DUPLICATE_IMAGE, Location(image), f"the same as {first}"))
+                problems.take([Problem(Kind.DUPLICATE_IMAGE, Location(image), f"the same as {first}")])
             digests.append(facts.digest)
             record, found = make_record(image, facts, labels, numbers)
-            problems += found
+            problems.take(found)
             yield record

@@ -191,7 +191,8 @@ def _problems(split: Split) -> list[str]:
         told.append(f"{split.name}: {plural(split.skipped, 'image')} left out that cannot be read")
     if errors:
         first = "; ".join(str(problem) for problem in errors[:SHOWN_PROBLEMS])
-        told.append(f"{split.name}: {plural(len(errors), 'error')}, see `attendet data check`: {first}")
+        count = sum(count for kind, count in split.counts().items() if kind.is_error)
+        told.append(f"{split.name}: {plural(count, 'error')}, see `attendet data check`: {first}")
     return told
 
 
