@@ -167,6 +167,35 @@ def test_convert_says_what_it_could_not_take_along(attendet: Callable[..., Done]
     assert "! 1 × image does not decode: not taken along" in done.stdout
 
 
+def test_a_split_that_leads_nowhere_is_a_problem_of_its_own(attendet: Callable[..., Done], good: Path) -> None:
+    good.write_text(good.read_text() + "test: ../test/images\n")
+    done = attendet("check", str(good), "--no-picture", "--json")
+    told = json.loads(done.stdout)
+    assert done.returncode == 1
+    assert [(problem["kind"], problem["by_split"]) for problem in told["problems"]] == [("missing_split", {"test": 1})]
+    assert {name: split["images"] for name, split in told["splits"].items()} == {"train": 2, "val": 1, "test": 0}
+    assert attendet("check", str(good)).returncode == 1
+    done = attendet("convert", str(good), "out", "--to", "coco")
+    assert done.returncode == 1
+    assert "out/data.yaml: 3 images" in done.stdout
+    assert "! 1 × split cannot be read: not taken along" in done.stdout
+    assert attendet("check", "out", "--no-picture").returncode == 0
+    good.write_text("train: nowhere\nval: neither\nnames: [cat, dog]\n")
+    done = attendet("check", str(good), "--no-picture")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "data.yaml:1:8: there is no " in done.stderr
+
+
+def test_a_picture_that_cannot_be_written_costs_no_numbers(
+    attendet: Callable[..., Done], good: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    done = attendet("check", str(good), "--picture", "file/check.png")
+    assert done.returncode == 2
+    assert "0 errors, 0 warnings" in done.stdout
+    assert "cannot be written" in done.stderr
+
+
 @pytest.fixture
 def mirror(tmp_path: Path) -> Iterator[str]:
     """Serve bccd's files as an archive, packed here from the same public files."""

@@ -58,14 +58,15 @@ def check(
     source = open_source(data, format)
     splits = _read(source, workers)
     found = report(splits, imgsz)
-    if drawn:
-        draw(splits, drawn, title=data, image_size=imgsz)
+    # Told before the picture is drawn, whose folder may turn out not to be writable.
     if as_json:
         about = {"data": data, "format": source.format, "picture": str(drawn) if drawn else None}
         typer.echo(json.dumps(about | found.to_dict(), indent=2, ensure_ascii=False))
     else:
         print_report(found, source)
-        if drawn:
+    if drawn:
+        draw(splits, drawn, title=data, image_size=imgsz)
+        if not as_json:
             console().print(escape(f"drawn: {drawn}"), soft_wrap=True)
     if found.errors:
         raise typer.Exit(1)
@@ -100,7 +101,8 @@ def convert(
     splits = _read(source, workers)
     files = "auto" if copy is None else "copy" if copy else "link"
     with progress_bar("writing") as progress:
-        done = write(splits, to, out, files=files, crowd=crowd, progress=progress)
+        readable = [split for split in splits if len(split.records)]
+        done = write(readable, to, out, files=files, crowd=crowd, progress=progress)
     how = "copied" if done.copied == done.images else f"{done.copied:,} of them copied" if done.copied else "linked"
     counts = (plural(done.objects, "box", "boxes"), plural(len(source.names), "class", "classes"))
     told = f"{done.data_yaml}: {plural(done.images, 'image')} ({how}), {', '.join(counts)}"
@@ -143,12 +145,27 @@ def get(
 
 
 def _read(source: Source, workers: int | None) -> list[Split]:
-    from attendet.data.source import read_split
+    """Return all splits; where one of several cannot be read, it is empty, and a problem says why.
 
-    splits = []
+    Raises:
+        DataError: If none can be read.
+    """
+    from attendet.data.records import Kind, Problem, Records, Split
+    from attendet.data.source import read_split
+    from attendet.errors import DataError, Location
+
+    splits, failed = [], []
     for name in source.splits:
-        with progress_bar(f"reading {name}") as progress:
-            splits.append(read_split(source, name, workers=workers, progress=progress))
+        try:
+            with progress_bar(f"reading {name}") as progress:
+                splits.append(read_split(source, name, workers=workers, progress=progress))
+        except DataError as error:
+            failed.append(error)
+            detail = error.what if error.remedy is None else f"{error.what}; {error.remedy}"
+            problem = Problem(Kind.MISSING_SPLIT, error.where or Location(str(source.file)), detail)
+            splits.append(Split(name, source.names, Records(), (problem,)))
+    if len(failed) == len(splits):
+        raise failed[0]
     return splits
 
 
@@ -156,8 +173,15 @@ def _lost(splits: list[Split]) -> list[str]:
     """Return what reading has lost already, in words."""
     from attendet.data.records import Kind
 
-    losing = (Kind.UNREADABLE_IMAGE, Kind.MISSING_IMAGE, Kind.UNREADABLE_LABELS, Kind.MALFORMED, Kind.UNKNOWN_CLASS)
-    counts = {kind: sum(problem.kind is kind for split in splits for problem in split.problems) for kind in losing}
+    losing = (
+        Kind.MISSING_SPLIT,
+        Kind.UNREADABLE_IMAGE,
+        Kind.MISSING_IMAGE,
+        Kind.UNREADABLE_LABELS,
+        Kind.MALFORMED,
+        Kind.UNKNOWN_CLASS,
+    )
+    counts = {kind: sum(split.counts()[kind] for split in splits) for kind in losing}
     return [
         f"{count:,} × {kind.value}: not taken along; attendet data check names them"
         for kind, count in counts.items()
