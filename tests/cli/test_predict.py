@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 
 import cv2
@@ -17,6 +18,10 @@ from PIL import Image
 
 from attendet import Predictor
 from attendet.cli import main as entry
+from attendet.cli.predict import _Watch
+from attendet.predict.frames import Frame
+from attendet.predict.sources import Kind, Source
+from attendet.predict.video import Moment
 from tests.predict.conftest import photographs, seeing_detector, write_weights
 from tests.predict.test_video import film, seen_by_opencv
 
@@ -99,7 +104,7 @@ def test_what_cannot_be_read_is_named_and_the_exit_code_says_so(
     code, out, err = predict("photos", "nowhere", "5")
     assert code == 1
     assert "2 images: " in out
-    assert "could not be read, or not to the end: 4, named above" in out
+    assert "could not be read or written, or not to the end: 4, named above" in out
     for said in ("photos/broken.jpg: ", "photos/empty.png: ", "nowhere: there is no such file", "camera 5: "):
         assert f"attendet: {said}" in err
     code, out, err = predict("photos/broken.jpg", "nowhere", "--json", "--name", "nothing")
@@ -187,6 +192,44 @@ def test_paths_from_standard_input_and_a_name_that_is_no_utf8(weights: str, tmp_
     run = os.fsencode(tmp_path / "runs" / "predict" / "exp")
     assert sorted(os.listdir(run)) == [b"caf\xe9.png", b"first.png", b"predictions.csv"]  # noqa: PTH208 (bytes)
     assert b"\ncaf\xe9.png,," in Path(os.fsdecode(run), "predictions.csv").read_bytes()
+
+
+def test_what_its_format_cannot_hold_is_named_and_the_exit_code_says_so(
+    predict: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
+    # A name may lie about the format, and is that of the result all the same.
+    Image.new("RGB", (16_384, 8)).save(tmp_path / "photos" / "broad.webp", "PNG")
+    code, out, err = predict("photos", "--save-txt")
+    assert code == 1
+    assert "3 images: " in out
+    assert "could not be read or written, or not to the end: 1, named above" in out
+    assert "broad.webp: the format cannot hold 16384×8 pixels" in err
+    run = tmp_path / "runs" / "predict" / "exp"
+    assert {path.name for path in run.iterdir()} == {"temple.png", "flower.jpg", "labels"}
+    assert len(list((run / "labels").iterdir())) == 3
+
+
+def test_an_interruption_before_the_first_frame(
+    predict: Callable[..., tuple[int, str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def wait(path: str) -> None:  # noqa: ARG001
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("attendet.predict.frames.read_image", wait)
+    code, out, _ = predict("photos")
+    assert code == 130
+    assert "0 images: 0 detections" in out
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("stride", [1, 3, 20])
+def test_the_bar_of_a_video_ends_at_its_end(stride: int) -> None:
+    watch = _Watch(expected=1, stride=stride)
+    source = Source(Kind.VIDEO, "film.mp4")
+    for number in range(1, 11, stride):
+        moment = Moment(number, number - 1, Fraction(25), 10)
+        watch.advance(Frame(source, "film", np.zeros((1, 1, 3), np.uint8), moment))
+    assert watch.progress.tasks[0].completed == pytest.approx(1)
 
 
 def test_an_interrupted_run_keeps_what_it_has_done(weights: str, tmp_path: Path) -> None:

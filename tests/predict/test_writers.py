@@ -13,7 +13,7 @@ from faster_coco_eval import COCO
 from numpy.typing import NDArray
 from PIL import Image
 
-from attendet.errors import OptionError, OutputError
+from attendet.errors import AttendetError, OptionError, OutputError
 from attendet.files import new_run_folder, write_atomically
 from attendet.predict.drawing import Style, draw
 from attendet.predict.frames import Frame, frames
@@ -43,6 +43,11 @@ def some(count: int = 3) -> sv.Detections:
 
 def photo(name: str = "photos/a.png", stem: str = "a") -> Frame:
     return Frame(Source(Kind.IMAGE, name), stem, image())
+
+
+def refuse(error: AttendetError) -> None:
+    """Where nothing is to be skipped."""
+    raise error
 
 
 def of_film(number: int, source: Source) -> Frame:
@@ -121,7 +126,7 @@ def test_results_of_nothing_are_a_list(tmp_path: Path) -> None:
 
 
 def test_crops_are_the_pixels_under_the_boxes(tmp_path: Path) -> None:
-    with CropWriter(tmp_path, ["../../cat", "white dog"]) as writer:
+    with CropWriter(tmp_path, ["../../cat", "white dog"], refuse) as writer:
         writer.write(photo(), some())
         writer.write(of_film(2, Source(Kind.VIDEO, "film.mp4")), some(1))
     written = {path.relative_to(tmp_path).as_posix(): np.asarray(Image.open(path)) for path in tmp_path.rglob("*.*g")}
@@ -178,7 +183,7 @@ def test_every_class_has_a_colour_of_its_own() -> None:
 
 def test_pictures_keep_names_and_formats_and_videos_become_mp4(tmp_path: Path) -> None:
     first, second = Source(Kind.VIDEO, "film.avi"), Source(Kind.VIDEO, "other/film.avi")
-    with PictureWriter(tmp_path, NAMES, Style()) as writer:
+    with PictureWriter(tmp_path, NAMES, Style(), refuse) as writer:
         writer.write(photo("x/a.JPG"), some())
         for number in (1, 2, 3):
             writer.write(of_film(number, first), some())
@@ -201,7 +206,7 @@ def test_nothing_half_written_is_left_after_an_error(tmp_path: Path) -> None:
 
     def write_and_fail() -> None:
         with (
-            PictureWriter(tmp_path, NAMES, Style()) as pictures,
+            PictureWriter(tmp_path, NAMES, Style(), refuse) as pictures,
             CsvWriter(tmp_path / "p.csv") as table,
             CocoWriter(tmp_path / "p.json") as results,
         ):
@@ -217,7 +222,7 @@ def test_nothing_half_written_is_left_after_an_error(tmp_path: Path) -> None:
 
 def test_equal_names_of_different_folders_stay_apart(tmp_path: Path) -> None:
     for name in ("x/a.png", "y/a.png", "y/a.jpg", "z/A.png"):
-        write_image(tmp_path / name, image())
+        write_image(tmp_path / name, image(), refuse)
     film(tmp_path / "z" / "a.mp4", count=2)
     sources = [
         Source(Kind.VIDEO if name.endswith("mp4") else Kind.IMAGE, str(tmp_path / name))
@@ -230,8 +235,25 @@ def test_equal_names_of_different_folders_stay_apart(tmp_path: Path) -> None:
     assert [str(error) for error in errors] == [f"{tmp_path}/gone.png: there is no such image file"]
 
 
+def test_what_a_format_cannot_hold_is_skipped_and_the_rest_is_written(tmp_path: Path) -> None:
+    skipped: list[AttendetError] = []
+    for name, width in {"a.jpg": 65_501, "b.webp": 16_384, "c.gif": 65_536, "d.png": 65_501}.items():
+        write_image(tmp_path / name, np.zeros((1, width, 3), np.uint8), skipped.append)
+    for stem in ("n" * 249, "n" * 250):
+        with CropWriter(tmp_path, NAMES, skipped.append) as writer:
+            writer.write(photo(f"{stem}.png", stem), some(1))
+    told = [str(error).removeprefix(f"{tmp_path}/") for error in skipped]
+    assert [text.split(": ")[0] for text in told[:-1]] == ["a.jpg", "b.webp", "c.gif"]
+    assert told[0].startswith("a.jpg: the format cannot hold 65501×1 pixels")
+    assert told[-1].endswith("_1.png: its name is longer than 255 bytes")
+    written = {path.name for path in tmp_path.rglob("*.*")}
+    assert written == {"d.png", f"{'n' * 249}_1.png"}
+
+
 def test_files_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="cannot be written"):
+        write_image(tmp_path / "file" / "a.png", image(), refuse)
     with pytest.raises(OutputError, match="cannot be written"), write_atomically(tmp_path / "file" / "a.txt"):
         pass
     with pytest.raises(OutputError, match="cannot be written"):

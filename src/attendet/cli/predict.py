@@ -73,7 +73,8 @@ def predict(
 ) -> None:
     """Find objects in images and videos, and write what was found.
 
-    What cannot be read is named and left out. Exits with 1 if something was, and with 2 if nothing could be read.
+    What cannot be read, or held by its format, is named and left out. Exits with 1 if something was, and with 2 if
+    nothing could be read.
     """
     if save_conf and not save_txt:
         raise OptionError("--save-conf without --save-txt", remedy="give both")
@@ -99,30 +100,30 @@ def predict(
         half=half,
     )
     possible: list[tuple[bool, Callable[[Path], Writer]]] = [
-        (not nosave, lambda folder: PictureWriter(folder, predictor.names, style)),
+        (not nosave, lambda folder: PictureWriter(folder, predictor.names, style, watch.skip)),
         (save_txt, lambda folder: LabelWriter(folder, confidence=save_conf)),
-        (save_crop, lambda folder: CropWriter(folder, predictor.names)),
+        (save_crop, lambda folder: CropWriter(folder, predictor.names, watch.skip)),
         (save_csv, lambda folder: CsvWriter(folder / "predictions.csv")),
         (save_json, lambda folder: CocoWriter(folder / "predictions.json")),
     ]
     wanted = [make for is_wanted, make in possible if is_wanted]
 
-    watch = _Watch(_expected(sources))
+    watch = _Watch(_expected(sources), vid_stride)
     seen = frames(expand(sources, watch.skip, _standard_input()), watch.skip, vid_stride)
     tally, folder, interrupted = Tally(), None, False
     with watch.progress, ExitStack() as stack:
-        with predictor.timings.stage("read"):
-            first = next(seen, None)
-        if first is None:
-            raise DataError(
-                "nothing could be used of what was named", remedy="name images, videos, folders or a camera"
-            )
-        # Made only now, so that a run with nothing to look at leaves no folder.
-        folder = new_run_folder(project, name, exist_ok=exist_ok) if wanted else None
-        writers = [stack.enter_context(make(folder)) for make in wanted] if folder else []
-        if as_json:
-            writers.append(stack.enter_context(CocoWriter(sys.stdout)))
         try:
+            with predictor.timings.stage("read"):
+                first = next(seen, None)
+            if first is None:
+                raise DataError(
+                    "nothing could be used of what was named", remedy="name images, videos, folders or a camera"
+                )
+            # Made only now, so that a run with nothing to look at leaves no folder.
+            folder = new_run_folder(project, name, exist_ok=exist_ok) if wanted else None
+            writers = [stack.enter_context(make(folder)) for make in wanted] if folder else []
+            if as_json:
+                writers.append(stack.enter_context(CocoWriter(sys.stdout)))
             everything = itertools.chain([first], seen)
             run(predictor, everything, writers, tally, batch_size=batch_size, progress=watch.advance)
         except KeyboardInterrupt:
@@ -167,9 +168,11 @@ class _Watch:
 
     Args:
         expected: Number of images and videos, None if not known.
+        stride: Every how many frames of a video one is taken.
     """
 
-    def __init__(self, expected: int | None) -> None:
+    def __init__(self, expected: int | None, stride: int = 1) -> None:
+        self._stride = stride
         # Messages are kept on one line each where no terminal says how wide it is.
         terminal = Console(stderr=True, highlight=False)
         self._console = terminal if terminal.is_terminal else Console(stderr=True, highlight=False, width=PIPE_WIDTH)
@@ -190,7 +193,6 @@ class _Watch:
         """Number of things left out so far."""
         self._task = self.progress.add_task("", total=expected, count=0, rate=0.0)
         self._count = 0
-        self._done = 0.0
         self._begin = time.perf_counter()
 
     def skip(self, error: AttendetError) -> None:
@@ -207,7 +209,8 @@ class _Watch:
             share = 1.0
         else:
             total = frame.moment.total
-            share = 1 / total if total else 0.0
+            # The last step may be shorter, and what a video says of its length need not be true.
+            share = max(0, min(self._stride, total - frame.moment.number + 1)) / total if total else 0.0
             name = f"{name} {frame.moment.number}" + (f" of {total}" if total else "")
         self.progress.update(
             self._task, description=escape(printable(name)), count=self._count, rate=rate, advance=share
@@ -231,4 +234,4 @@ def _summarise(tally: Tally, timings: Timings, folder: Path | None, skipped: int
     if folder is not None:
         out.print(f"written to {escape(str(folder))}", soft_wrap=True)
     if skipped:
-        out.print(f"could not be read, or not to the end: {skipped}, named above")
+        out.print(f"could not be read or written, or not to the end: {skipped}, named above")

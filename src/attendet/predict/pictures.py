@@ -10,7 +10,7 @@ from supervision import Detections
 from attendet.files import write_atomically
 from attendet.predict.drawing import Style, draw
 from attendet.predict.frames import Frame
-from attendet.predict.sources import Source
+from attendet.predict.sources import Skip, Source
 from attendet.predict.video import Moment, VideoFile
 from attendet.predict.writers import Writer, suffix_of, write_image
 
@@ -24,13 +24,15 @@ class PictureWriter(Writer):
         folder: The run's folder.
         names: The classes' names, by number.
         style: How detections are drawn.
+        skip: Told of images that their formats cannot hold.
     """
 
-    def __init__(self, folder: Path, names: Sequence[str], style: Style) -> None:
+    def __init__(self, folder: Path, names: Sequence[str], style: Style, skip: Skip) -> None:
         super().__init__()
         self._folder = folder
         self._names = names
         self._style = style
+        self._skip = skip
         self._video: VideoFile | None = None
         self._source: Source | None = None
 
@@ -41,7 +43,7 @@ class PictureWriter(Writer):
             self._video, self._source = None, frame.source
         drawn = draw(frame.image, detections, self._names, self._style)
         if frame.moment is None:
-            write_image(self._folder / f"{frame.stem}{suffix_of(frame)}", drawn)
+            write_image(self._folder / f"{frame.stem}{suffix_of(frame)}", drawn, self._skip)
         else:
             video = self._video or self._begin(frame, frame.moment)
             video.write(drawn, frame.moment.tick)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import os
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
@@ -19,9 +20,12 @@ from PIL import Image
 from supervision import Detections
 
 from attendet.data.images import is_image
-from attendet.errors import OutputError
+from attendet.errors import Location, OutputError
 from attendet.files import cannot_write, write_atomically
 from attendet.predict.frames import Frame, UniqueNames
+from attendet.predict.sources import Skip
+
+_LONGEST_NAME = 255
 
 
 class Writer(ABC):
@@ -193,10 +197,12 @@ class CropWriter(Writer):
     Args:
         folder: The run's folder.
         names: The classes' names, by number.
+        skip: Told of crops that their formats cannot hold, or whose names are too long.
     """
 
-    def __init__(self, folder: Path, names: Sequence[str]) -> None:
+    def __init__(self, folder: Path, names: Sequence[str], skip: Skip) -> None:
         super().__init__()
+        self._skip = skip
         unique = UniqueNames()
         self._folders = [folder / "crops" / unique.take(as_file_name(name)) for name in names]
 
@@ -209,7 +215,8 @@ class CropWriter(Writer):
             rows = slice(math.floor(y1), min(height, math.ceil(y2)))
             columns = slice(math.floor(x1), min(width, math.ceil(x2)))
             name = f"{frame.stem}_{count}" if frame.number is None else f"{frame.stem}/{frame.number:06d}_{count}"
-            write_image(self._folders[seen.number] / f"{name}{suffix_of(frame)}", frame.image[rows, columns])
+            path = self._folders[seen.number] / f"{name}{suffix_of(frame)}"
+            write_image(path, frame.image[rows, columns], self._skip)
 
 
 def suffix_of(frame: Frame) -> str:
@@ -222,17 +229,41 @@ def suffix_of(frame: Frame) -> str:
     return Path(frame.source.name).suffix if is_image(frame.source.name) else ".png"
 
 
-def write_image(path: Path, image: NDArray[np.uint8]) -> None:
+def write_image(path: Path, image: NDArray[np.uint8], skip: Skip) -> None:
     """Write an image in the format of the path's ending, whole or not at all.
 
+    Args:
+        path: The file.
+        image: (H, W, 3) red, green, blue.
+        skip: Told of an image that is too large for its format, or has too long a name; others may still be written.
+
     Raises:
-        OutputError: If it cannot be written.
+        OutputError: If nothing can be written there.
     """
-    with write_atomically(path) as temporary:
-        try:
-            Image.fromarray(image).save(temporary, quality=95)
-        except ValueError as error:
-            raise OutputError(f"the image cannot be written: {error}") from error
+    if len(os.fsencode(path.name)) > _LONGEST_NAME:
+        skip(OutputError(f"its name is longer than {_LONGEST_NAME} bytes", where=Location(str(path))))
+        return
+    try:
+        with write_atomically(path) as temporary:
+            _save(image, temporary)
+    except _UnfitError as error:
+        height, width = image.shape[:2]
+        what = f"the format cannot hold {width}×{height} pixels: {error}"
+        skip(OutputError(what, where=Location(str(path))))
+
+
+class _UnfitError(Exception):
+    """An image that its format cannot hold."""
+
+
+def _save(image: NDArray[np.uint8], path: Path) -> None:
+    try:
+        Image.fromarray(image).save(path, quality=95)
+    except (OSError, ValueError, OverflowError) as error:
+        # Those of the system, such as a full disk, have a number.
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        raise _UnfitError(str(error)) from error
 
 
 def as_file_name(name: str) -> str:
