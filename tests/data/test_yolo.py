@@ -1,5 +1,6 @@
 """YOLO's text: what its rows mean, and what no text may do."""
 
+import glob
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attendet.data.labels import MAX_BYTES, MAX_PROBLEMS, from_json, to_json
+from attendet.data.paths import matching
 from attendet.data.records import Kind
 from attendet.data.source import open_source, read_split
 from attendet.data.yolo import images_of, label_path, parse_labels, read_labels
@@ -135,6 +137,33 @@ def test_patterns_take_every_image_once_and_no_labels(tmp_path: Path) -> None:
     for pattern, expected in {"*": ["a.png", "sub/b.png"], "**": ["a.png", "sub/b.png"], "li*.txt": ["a.png"]}.items():
         found = images_of(f"{tmp_path}/{pattern}", str(tmp_path), HERE)
         assert [Path(image).relative_to(tmp_path).as_posix() for image in found] == expected
+
+
+def test_patterns_match_what_glob_matches(tmp_path: Path) -> None:
+    root = tmp_path / "[1] set"
+    for name in ("a.png", "x/b.png", "x/y/c.png", "x/y/x/d.png", "x/.hidden/e.png", ".f.png", "x/n.txt"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+    escaped = glob.escape(str(root))
+    for pattern in ("**", "**/", "**/*.png", "**/x/*", "**/**/*.png", "**/y/**", "x/**/d.png", "*/**/*.png", "**.png"):
+        expected = set(glob.glob(f"{escaped}/{pattern}", recursive=True))  # noqa: PTH207 - what we compare with
+        assert {os.path.normpath(path) for path in matching(f"{escaped}/{pattern}")} == {
+            os.path.normpath(path) for path in expected
+        }, pattern
+
+
+@pytest.mark.parametrize("pattern", ["**/*.png", "**", "**/**/a.png"])
+def test_links_that_lead_back_up_make_no_paths_without_end(tmp_path: Path, pattern: str) -> None:
+    write_image(tmp_path / "one/two/a.png", (8, 8))
+    for name in ("back", "again"):
+        (tmp_path / "one/two" / name).symlink_to(tmp_path)
+    write_image(tmp_path / "other disk/a.png", (8, 8))
+    (tmp_path / "one/linked").symlink_to(tmp_path / "other disk")
+    found = images_of(f"{tmp_path}/one/{pattern}", str(tmp_path), HERE)
+    assert sorted(Path(image).relative_to(tmp_path).as_posix() for image in found) == [
+        "one/linked/a.png",
+        "one/two/a.png",
+    ]
 
 
 def test_lists_name_images_from_three_places(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import stat
 import struct
@@ -15,6 +16,14 @@ from zipfile import ZipFile, ZipInfo
 from attendet.errors import DataError, Location
 
 MAX_FILES = 50_000
+
+# PKWARE's APPNOTE.TXT, 4.3.16: mark, two numbers of disks, members of the disk and of all, bytes and place of their
+# list, bytes of a comment.
+_END = struct.Struct("<4s4H2LH")
+_END_MARK, _END64_MARK = b"PK\x05\x06", b"PK\x06\x07"
+_END_BYTES = _END.size + 2**16
+_MEMBER_BYTES = 256
+"""Bytes that a member has on average in the list at most: 46, and its path."""
 
 
 def unpack(
@@ -38,6 +47,7 @@ def unpack(
     Raises:
         DataError: If the archive is damaged or refused, or a pattern matches nothing.
     """
+    _refuse_long_directory(archive, max_files)
     try:
         with ZipFile(archive) as opened:
             members = _checked(opened, archive, max_bytes, max_files)
@@ -55,6 +65,31 @@ def unpack(
     except (zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError, ValueError) as error:
         # All that zipfile answers broken and hostile archives with.
         raise DataError(f"the archive is damaged: {error}", where=Location(str(archive))) from error
+
+
+def _refuse_long_directory(archive: Path, max_files: int) -> None:
+    """Refuse an archive by what its last record says of its list of members, before that list is held in memory."""
+    where = Location(str(archive))
+    with archive.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - _END_BYTES))
+        tail = file.read()
+    # A record without a comment comes first, as zipfile looks for it.
+    at = len(tail) - _END.size
+    if not (tail[at : at + 4] == _END_MARK and tail.endswith(b"\0\0")):
+        at = tail.rfind(_END_MARK)
+    if at < 0 or len(tail) - at < _END.size:
+        # zipfile says what is wrong.
+        return
+    *_, members, length, _, _ = _END.unpack_from(tail, at)
+    if tail[max(0, at - 20) : at].startswith(_END64_MARK):
+        raise DataError("the archive is of the kind for more than 4 GiB or 65,535 members", where=where)
+    if members > max_files:
+        raise DataError(f"the archive has {members:,} members; {max_files:,} are allowed", where=where)
+    # What zipfile goes by is the list's length, whatever number is stated.
+    if length > max_files * _MEMBER_BYTES:
+        what = f"the archive's list of members has {length:,} bytes; {max_files * _MEMBER_BYTES:,} are allowed"
+        raise DataError(what, where=where)
 
 
 def _checked(opened: ZipFile, archive: Path, max_bytes: int, max_files: int) -> list[tuple[PurePosixPath, ZipInfo]]:

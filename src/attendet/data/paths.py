@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import glob
 import os
+import re
+from collections.abc import Iterator
 
 
 def exists(path: str | os.PathLike[str]) -> bool:
@@ -23,3 +26,46 @@ def is_file(path: str | os.PathLike[str]) -> bool:
 def is_folder(path: str | os.PathLike[str]) -> bool:
     """Return whether a folder is there."""
     return os.path.isdir(path)  # noqa: PTH112
+
+
+def walk(folder: str) -> Iterator[tuple[str, list[str]]]:
+    """Yield a folder and those below with the names of their files, both in order and without hidden ones.
+
+    Links to folders are followed, and each folder is met once: a link back up would lead round for ever.
+    """
+    seen = set()
+    for parent, folders, files in os.walk(folder, followlinks=True):
+        real = os.path.realpath(parent)
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        yield parent, sorted(name for name in files if not name.startswith("."))
+
+
+def matching(pattern: str) -> Iterator[str]:
+    """Yield what a pattern matches, as `glob` has it, but `**` meets each folder once.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     Path(folder, "a").mkdir()
+        ...     Path(folder, "a/b.jpg").touch()
+        ...     Path(folder, "a/back").symlink_to(folder)
+        ...     [found.removeprefix(folder) for found in matching(f"{folder}/**/*.jpg")]
+        ['/a/b.jpg']
+    """
+    before, *after = re.split(r"(?:(?:^|/)\*\*)+(?=/|$)", pattern, maxsplit=1)
+    if not after:
+        yield from glob.iglob(pattern)  # noqa: PTH207 - absolute patterns
+        return
+    top = before or ("/" if pattern.startswith("/") else ".")
+    for start in glob.iglob(top):  # noqa: PTH207
+        for folder, files in walk(start):
+            if after[0]:
+                yield from matching(glob.escape(folder) + after[0])
+            else:
+                yield folder
+                yield from (os.path.join(folder, name) for name in files)  # noqa: PTH118

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from attendet.data.images import is_image
 from attendet.data.labels import Labels, Rows, read_bytes
-from attendet.data.paths import is_file, is_folder
+from attendet.data.paths import is_file, is_folder, matching, walk
 from attendet.data.records import Kind
 from attendet.errors import DataError, Location
 
@@ -103,16 +103,8 @@ def _number(word: str) -> float:
 
 def images_in(folder: str) -> Iterator[str]:
     """Yield the images in a folder and below, in the order of their names; hidden files are left out."""
-    seen = set()
-    for parent, folders, files in os.walk(folder, followlinks=True):
-        real = os.path.realpath(parent)
-        if real in seen:
-            # A link back up would lead round for ever.
-            folders.clear()
-            continue
-        seen.add(real)
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        yield from (os.path.join(parent, name) for name in sorted(files) if name[0] != "." and is_image(name))  # noqa: PTH118
+    for parent, files in walk(folder):
+        yield from (os.path.join(parent, name) for name in files if is_image(name))  # noqa: PTH118
 
 
 def images_of(entry: str, root: str, where: Location) -> list[str]:
@@ -130,9 +122,12 @@ def images_of(entry: str, root: str, where: Location) -> list[str]:
         return list(images_in(entry))
     if is_file(entry):
         return [entry] if is_image(entry) else images_listed(entry, root)
+    if entry.endswith("/**"):
+        # A folder is taken with all that is in it anyway.
+        return images_of(entry.removesuffix("/**"), root, where)
     if glob.has_magic(entry):
-        found = sorted(glob.iglob(entry, recursive=True))  # noqa: PTH207 - absolute patterns
-        # Labels lie beside images in some sets, and `**` matches a folder and all that is in it.
+        found = sorted(matching(entry))
+        # Labels lie beside images in some sets.
         taken = [name for name in found if is_image(name) or is_folder(name) or entry.endswith(".txt")]
         images = (image for name in taken for image in ([name] if is_image(name) else images_of(name, root, where)))
         return list(dict.fromkeys(images))
