@@ -36,9 +36,17 @@ def test_a_folder_in_order_without_what_lies_deeper(folder: Path) -> None:
     )
 
 
+def test_a_pattern_meets_each_folder_once(folder: Path) -> None:
+    for name in ("back", "again"):
+        (folder / "set" / "deep" / name).symlink_to(folder)
+    assert found("set/**/c.jpg") == (["set/deep/c.jpg"], [])
+
+
 @pytest.mark.usefixtures("folder")
 def test_files_patterns_and_cameras() -> None:
     assert found("set/*.png", "set/**/*.jpg") == (["set/a.png", "set/deep/c.jpg"], [])
+    assert found("**/*.jpg") == (["odd[1].jpg", "set/deep/c.jpg"], [])
+    assert found("set/**") == (["set/a.png", "set/b.JPG", "set/deep/c.jpg", "set/film.MP4"], [])
     assert found("odd[1].jpg") == (["odd[1].jpg"], [])
     assert list(expand(["set/film.MP4", "set/a.png", "7", "0"], print)) == [
         Source(Kind.VIDEO, "set/film.MP4"),

@@ -61,8 +61,10 @@ def matching(pattern: str) -> Iterator[str]:
     if not after:
         yield from glob.iglob(pattern)  # noqa: PTH207 - absolute patterns
         return
-    top = before or ("/" if pattern.startswith("/") else ".")
-    for start in glob.iglob(top):  # noqa: PTH207
+    if pattern.startswith("**"):
+        yield from (path.removeprefix("./") for path in matching(f"./{pattern}"))
+        return
+    for start in glob.iglob(before or "/"):  # noqa: PTH207
         for folder, files in walk(start):
             if after[0]:
                 yield from matching(glob.escape(folder) + after[0])

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from attendet.data.images import is_image
-from attendet.data.paths import is_file, is_folder
+from attendet.data.paths import is_file, is_folder, matching
 from attendet.errors import AttendetError, DataError, Location
 
 VIDEO_SUFFIXES = frozenset(
@@ -88,9 +88,7 @@ def _argument(argument: str, skip: Skip, lines: Iterable[str]) -> Iterator[Sourc
     elif argument.isdecimal():
         yield Source(Kind.CAMERA, str(int(argument)))
     elif glob.has_magic(argument):
-        # Path.glob refuses absolute patterns.
-        found = sorted(glob.glob(argument, recursive=True))  # noqa: PTH207
-        yield from _taken(found, argument, "no image or video matches")
+        yield from _taken(sorted(matching(argument)), argument, "no image or video matches")
     else:
         yield from _path(argument)
 
