@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attendet.data import coco
@@ -216,6 +216,7 @@ CONTENTS = st.fixed_dictionaries(
 )
 
 
+@settings(max_examples=50)
 @given(CONTENTS)
 def test_any_content_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, content: dict[str, Any]) -> None:
     file = tmp_path_factory.getbasetemp() / "any.json"
