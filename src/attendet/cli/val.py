@@ -48,10 +48,9 @@ def val(
     from attendet.data.usable import usable
     from attendet.engine.config import HardwareConfig, ValidationConfig
     from attendet.engine.hardware import accelerator_of
-    from attendet.engine.network import weights_file
     from attendet.engine.remedies import remedies
     from attendet.engine.validate import require_same_classes, validate
-    from attendet.graph.weights import load_weights
+    from attendet.graph.weights import load_weights, weights_file
 
     detector, card = load_weights(weights_file(weights))
     source, single_cls = _source(weights, data, single_cls=single_cls)

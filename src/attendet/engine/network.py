@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,7 +12,6 @@ from attendet.data.module import objects_at
 from attendet.data.records import Records
 from attendet.detection.anchors import best_possible_recall, fit_anchors
 from attendet.engine.config import TrainConfig
-from attendet.engine.run import RunFolder
 from attendet.errors import OptionError
 from attendet.graph.build import assemble
 from attendet.graph.costs import count_costs, total
@@ -23,7 +21,7 @@ from attendet.graph.files import load
 from attendet.graph.plan import plan
 from attendet.graph.readings import attention_readings
 from attendet.graph.spec import ModelFile, read_model_file
-from attendet.graph.weights import Card, load_matching, read_weights
+from attendet.graph.weights import Card, load_matching, read_weights, weights_file
 
 
 @dataclass(frozen=True)
@@ -101,11 +99,6 @@ def open_network(config: TrainConfig, names: tuple[str, ...]) -> Network:
         notes.append(f"{options.weights}: {alignment}")
     _freeze(detector, options.freeze)
     return Network(detector, file, dialect, tuple(attention_readings(planned)), tuple(notes))
-
-
-def weights_file(path: str) -> Path:
-    """Return the file of weights that a path names: itself, or the best of a run's folder."""
-    return RunFolder(Path(path)).best if Path(path).is_dir() else Path(path)
 
 
 @torch.no_grad()

@@ -110,6 +110,28 @@ def load_weights(path: str | os.PathLike[str]) -> tuple[Detector, Card]:
     return detector.train(False), card
 
 
+def weights_file(path: str | os.PathLike[str]) -> Path:
+    """Return the file of weights that a path names: itself, or the best ones in the folder of a run.
+
+    Raises:
+        WeightsError: If it is a folder without them.
+
+    Example:
+        >>> weights_file("best.safetensors").name
+        'best.safetensors'
+    """
+    if not Path(path).is_dir():
+        return Path(path)
+    best = Path(path, "weights", "best.safetensors")
+    if not best.is_file():
+        raise WeightsError(
+            "the folder has no weights/best.safetensors",
+            where=Location(os.fspath(path)),
+            remedy="name a .safetensors file or a run's folder",
+        )
+    return best
+
+
 def read_weights(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], Card]:
     """Return the tensors of a file of weights, and what the file says about itself.
 

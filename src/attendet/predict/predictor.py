@@ -19,8 +19,8 @@ from attendet.blocks.fuse import fuse
 from attendet.data.images import read_image
 from attendet.data.letterbox import Letterbox, canvas_shape, letterbox
 from attendet.detection.nms import nms
-from attendet.errors import DataError, Location, OptionError, WeightsError, unknown_name
-from attendet.graph.weights import load_weights
+from attendet.errors import DataError, OptionError, unknown_name
+from attendet.graph.weights import load_weights, weights_file
 from attendet.predict.timings import Timings
 
 ImageLike: TypeAlias = str | os.PathLike[str] | NDArray[np.uint8] | Image.Image
@@ -87,7 +87,7 @@ class Predictor:
         self.device = _device(device)
         if half and self.device.type != "cuda":
             raise OptionError(f"half precision on {self.device}", remedy="it needs a GPU; leave it out here")
-        detector, card = load_weights(_weights_file(Path(weights)))
+        detector, card = load_weights(weights_file(weights))
         self.names = card.names
         self.image_size = _image_size(card.image_size if image_size is None else image_size)
         self._options = {
@@ -189,19 +189,6 @@ class Predictor:
             class_id=numbers,
             data={"class_name": np.array(self.names, dtype=np.str_)[numbers]},
         )
-
-
-def _weights_file(path: Path) -> Path:
-    if not path.is_dir():
-        return path
-    best = path / "weights" / "best.safetensors"
-    if not best.is_file():
-        raise WeightsError(
-            "the folder has no weights/best.safetensors",
-            where=Location(str(path)),
-            remedy="name a .safetensors file or a run's folder",
-        )
-    return best
 
 
 def _device(name: str) -> torch.device:
