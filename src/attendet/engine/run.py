@@ -122,7 +122,7 @@ def read_record(folder: RunFolder) -> RunRecord:
         return RunRecord(**{**fields, **lists})
     except OSError as error:
         raise DataError("there is no run here", where=where, remedy="name the folder of a training run") from error
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise DataError(f"it is no record of a run: {error}", where=where) from error
 
 

@@ -145,7 +145,7 @@ class DetectionTask(LightningModule):
         stride = int(max(self.detector.strides))
         # All processes draw the same side.
         generator = random.Random(f"{schedule.seed} {self.batches_before + batch_idx}")  # noqa: S311
-        side = generator.randrange(schedule.imgsz // 2, schedule.imgsz * 3 // 2 + stride)
+        side = stride * generator.randint(-(-schedule.imgsz // (2 * stride)), 3 * schedule.imgsz // (2 * stride))
         scale = side / max(images.shape[2:])
         shape = [max(1, round(length * scale / stride)) * stride for length in images.shape[2:]]
         return functional.interpolate(images, size=shape, mode="bilinear", align_corners=False)

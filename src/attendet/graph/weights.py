@@ -20,6 +20,8 @@ from attendet.graph.detector import Detector
 from attendet.graph.plan import plan
 from attendet.graph.spec import read_model_file
 
+LARGEST_IMAGE = 8192
+
 
 @dataclass(frozen=True)
 class Card:
@@ -180,11 +182,11 @@ def _card(text: str | None) -> Card | None:
     try:
         fields = json.loads(text or "")
         card = Card(**{**fields, "names": tuple(fields["names"])})
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         return None
     words = (card.model, card.text, card.dialect, *card.names)
     sound = all(isinstance(word, str) for word in words) and isinstance(card.image_size, int)
-    return card if sound and card.names and card.image_size > 0 else None
+    return card if sound and card.names and 0 < card.image_size <= LARGEST_IMAGE else None
 
 
 def _rows(keys: tuple[str, ...]) -> list[str]:
