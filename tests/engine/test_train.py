@@ -1,0 +1,371 @@
+"""What each setting does to a run: real training of a small network, and its effect looked for in what it leaves."""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+from attendet.data.dataset import TrainingSet
+from attendet.data.sampler import Draw
+from attendet.engine import train as module
+from attendet.engine.config import TrainConfig
+from attendet.engine.run import RunFolder, RunRecord
+from attendet.engine.task import DetectionTask
+from attendet.engine.train import train
+from attendet.errors import DataError, OptionError
+from attendet.graph.weights import load_weights
+from tests.engine.conftest import MODEL, Listener, small, write_set
+
+
+@pytest.fixture(autouse=True)
+def _undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures take longer than training here, and have tests of their own."""
+    for name in ("draw_data", "draw_results"):
+        monkeypatch.setattr(module, name, lambda *_: None)
+
+
+@pytest.fixture
+def fit(data: Path, model: Path, tmp_path: Path) -> Callable[..., tuple[RunFolder, RunRecord, Listener]]:
+    def run(listener: Listener | None = None, **settings: object) -> tuple[RunFolder, RunRecord, Listener]:
+        listener = listener or Listener()
+        settings.setdefault("data__path", str(data))
+        return (*train(small(data, model, tmp_path / "runs", **settings), listener), listener)
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def start(tmp_path_factory: pytest.TempPathFactory, data: Path, model: Path) -> Path:
+    """A run of one epoch, whose weights others start from."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("draw_data", "draw_results"):
+            patch.setattr(module, name, lambda *_: None)
+        config = small(data, model, tmp_path_factory.mktemp("start"), schedule__epochs=1)
+        return train(config, Listener())[0].path
+
+
+def shapes_of(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
+    """Return a list that will hold the shape of every batch that the network is trained on."""
+    shapes = []
+    scaled = DetectionTask._scaled
+
+    def spy(task: DetectionTask, images: torch.Tensor, batch_idx: int) -> torch.Tensor:
+        shapes.append(tuple((result := scaled(task, images, batch_idx)).shape))
+        return result
+
+    monkeypatch.setattr(DetectionTask, "_scaled", spy)
+    return shapes
+
+
+def draws_of(monkeypatch: pytest.MonkeyPatch) -> list[Draw]:
+    draws = []
+    sample = TrainingSet.sample
+
+    def spy(dataset: TrainingSet, draw: Draw) -> object:
+        draws.append(draw)
+        return sample(dataset, draw)
+
+    monkeypatch.setattr(TrainingSet, "sample", spy)
+    return draws
+
+
+def test_a_run_leaves_what_others_read(fit: Callable, data: Path) -> None:
+    folder, record, listener = fit(output__name="first")
+    assert record.finished
+    assert json.loads(folder.record.read_text())["finished"] is True
+    assert (record.epochs, record.names) == (2, ("red", "blue"))
+    assert {name: facts["images"] for name, facts in record.data.items()} == {"train": 8, "val": 4}
+    assert record.metrics is not None
+    assert (record.metrics["images"], record.metrics["objects"]) == (4, 8)
+    lines = folder.results.read_text().splitlines()
+    assert [line.split(",")[0] for line in lines] == ["epoch", "1", "2"]
+    assert [row["epoch"] for row in listener.rows] == [1, 2]
+    detector, card = load_weights(folder.last)
+    assert (detector.classes, card.names, card.image_size) == (2, ("red", "blue"), 64)
+    assert folder.best.is_file()
+    assert folder.checkpoint.is_file()
+    assert record.configuration["data"]["path"] == str(data)
+    assert not list(folder.path.rglob(".*"))
+
+
+def test_losses_of_steps_are_means_of_this_epoch(fit: Callable) -> None:
+    _, _, listener = fit()
+    assert [batch for batch, _ in listener.steps] == [1, 2, 1, 2]
+    for row, (_, losses) in zip(listener.rows, listener.steps[1::2], strict=True):
+        assert losses == {name: pytest.approx(row[f"train/{name}_loss"], rel=1e-5) for name in ("box", "obj", "cls")}
+
+
+def test_the_seed_decides_everything(fit: Callable) -> None:
+    first, again, other = (
+        fit(schedule__seed=seed, schedule__epochs=1, data__cache=cache)[0]
+        for seed, cache in ((3, "ram"), (3, "disk"), (4, "none"))
+    )
+    weights = load_file(first.last)
+    assert all(torch.equal(value, weights[key]) for key, value in load_file(again.last).items())
+    assert not torch.equal(load_file(other.last)["model.0.conv.weight"], weights["model.0.conv.weight"])
+
+
+def test_an_existing_folder_gets_a_number_unless_it_may_be_used(fit: Callable, tmp_path: Path) -> None:
+    for _ in range(2):
+        fit(schedule__epochs=1)
+    (tmp_path / "runs" / "exp" / "mine.txt").write_text("keep")
+    folder, *_ = fit(schedule__epochs=1, output__exist_ok=True)
+    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["exp", "exp2"]
+    assert folder.path.name == "exp"
+    assert (folder.path / "mine.txt").read_text() == "keep"
+
+
+def test_frozen_rows_keep_every_bit(fit: Callable, start: Path) -> None:
+    folder, *_ = fit(model__cfg=None, model__weights=str(start), model__freeze=[0, 1])
+    before = load_file(RunFolder(start).best)
+    after = load_file(folder.last)
+    same = {key for key, value in after.items() if torch.equal(value, before[key])}
+    assert {key for key in before if key.startswith(("model.0.", "model.1."))} <= same
+    assert not {"model.2.conv.weight", "model.2.bn.running_mean", "model.5.m.0.bias"} & same
+
+
+def test_there_is_no_such_row_to_freeze(fit: Callable) -> None:
+    with pytest.raises(OptionError, match=r"no row 9 to freeze; rows go from 0 to 5"):
+        fit(model__freeze=[9])
+    with pytest.raises(OptionError, match="nothing is left to train"):
+        fit(model__freeze=list(range(6)))
+
+
+def test_one_class(fit: Callable) -> None:
+    folder, record, _ = fit(schedule__epochs=1, data__single_cls=True)
+    assert record.names == load_weights(folder.last)[1].names == ("object",)
+    assert record.metrics is not None
+    assert [each["objects"] for each in record.metrics["per_class"]] == [8]
+
+
+def test_rectangles(fit: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wide = write_set(tmp_path / "wide", train=4, val=2, size=(64, 30))
+    shapes = shapes_of(monkeypatch)
+    fit(data__path=str(wide), schedule__epochs=1, data__rect=True, schedule__batch_size=2)
+    assert shapes == [(2, 3, 32, 64)] * 2
+
+
+def test_multi_scale(fit: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    shapes = shapes_of(monkeypatch)
+    fit(schedule__epochs=6, schedule__multi_scale=True, validation__every_epoch=False, schedule__imgsz=128)
+    sides = {shape[2] for shape in shapes}
+    assert len(sides) >= 3
+    assert all(shape[2] == shape[3] and shape[2] % 32 == 0 for shape in shapes)
+    assert min(sides) >= 64
+    assert max(sides) <= 192
+
+
+def test_an_image_size_that_is_no_multiple_of_the_stride(fit: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    shapes = shapes_of(monkeypatch)
+    folder, record, listener = fit(schedule__epochs=1, schedule__imgsz=70)
+    assert set(shapes) == {(4, 3, 96, 96)}
+    assert record.configuration["schedule"]["imgsz"] == load_weights(folder.last)[1].image_size == 96
+    assert any("96 pixels: 70 is no multiple of the largest stride, 32" in said for said in listener.said)
+
+
+def test_without_validation_until_the_end(fit: Callable) -> None:
+    folder, record, listener = fit(schedule__epochs=3, validation__every_epoch=False)
+    assert np.isnan([row["metrics/mAP_0.5"] for row in listener.rows]).tolist() == [True, True, False]
+    assert record.best_epoch == 3
+    assert folder.best.is_file()
+
+
+class Watcher(Listener):
+    """Notes which weights there are after each epoch."""
+
+    def __init__(self, project: Path) -> None:
+        super().__init__()
+        self.project, self.files = project, []
+
+    def ended(self, row: Mapping[str, float], *, is_best: bool) -> None:
+        super().ended(row, is_best=is_best)
+        self.files.append({path.stem for path in self.project.rglob("*.safetensors")})
+
+
+def test_last_weights_at_the_end_only_and_some_kept(fit: Callable, tmp_path: Path) -> None:
+    watcher = Watcher(tmp_path)
+    fit(watcher, schedule__epochs=3, output__save=False, output__save_period=2)
+    assert watcher.files == [{"best"}, {"best", "epoch2"}, {"best", "epoch2", "last"}]
+
+
+def test_patience_ends_a_run_that_gets_no_better(fit: Callable, tmp_path: Path) -> None:
+    watcher = Watcher(tmp_path)
+    # Nothing is ever that certain: mAP stays at 0, and the first epoch is the best.
+    _, record, _ = fit(
+        watcher, schedule__epochs=9, schedule__patience=2, validation__confidence=1.0, output__save=False
+    )
+    assert (len(watcher.rows), record.epochs, record.best_epoch, record.finished) == (3, 3, 1, True)
+    assert "last" not in watcher.files[1]
+    assert "last" in watcher.files[2]
+    assert any("--patience" in said for said in watcher.said)
+
+
+def test_images_without_objects_are_not_drawn_by_weight(
+    fit: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = write_set(tmp_path / "few", train=6, val=2)
+    for number in (0, 1, 2, 4, 5):
+        (tmp_path / "few" / "train" / "labels" / f"{number}.txt").write_text("")
+    draws = draws_of(monkeypatch)
+    fit(data__path=str(file), data__image_weights=True)
+    assert len(draws) == 12
+    assert {draw.image for draw in draws} == {3}
+
+
+def test_label_smoothing_reaches_the_loss(fit: Callable) -> None:
+    plain, smooth = (fit(schedule__epochs=1, loss__label_smoothing=value)[2].steps[0][1] for value in (0.0, 0.5))
+    assert (plain["box"], plain["obj"]) == (smooth["box"], smooth["obj"])
+    assert plain["cls"] != smooth["cls"]
+
+
+def test_tensorboard_shows_losses_and_map(fit: Callable) -> None:
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    folder, _, listener = fit(output__tensorboard=True)
+    events = accumulator.EventAccumulator(str(folder.path / "tensorboard")).Reload()
+    tags = events.Tags()["scalars"]
+    assert {"train/box_loss", "val/obj_loss", "metrics/mAP_0.5"} <= set(tags)
+    shown = [event.value for event in events.Scalars("train/box_loss")]
+    assert shown == pytest.approx([row["train/box_loss"] for row in listener.rows])
+
+
+@pytest.mark.parametrize("name", ["SGD", "Adam"])
+def test_the_optimizer_that_is_asked_for(fit: Callable, name: str) -> None:
+    folder, record, _ = fit(schedule__epochs=1, optimizer__name=name)
+    assert record.recipe["name"] == name
+    state = torch.load(folder.checkpoint, weights_only=True)["optimizer_states"][0]["state"][0]
+    assert ("momentum_buffer" in state) == (name == "SGD")
+
+
+def test_summed_batches_are_one_step(fit: Callable) -> None:
+    folder, record, _ = fit(schedule__epochs=1, optimizer__nominal_batch=8)
+    assert record.recipe["accumulate"] == 2
+    assert torch.load(folder.checkpoint, weights_only=True)["global_step"] == 1
+
+
+def test_mosaic_is_closed(fit: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = []
+    original = TrainingSet._mosaic
+
+    def spy(dataset: TrainingSet, draw: Draw, *rest: object) -> object:
+        made.append(draw.epoch)
+        return original(dataset, draw, *rest)
+
+    monkeypatch.setattr(TrainingSet, "_mosaic", spy)
+    fit(schedule__epochs=3, schedule__close_mosaic=1)
+    assert sorted(set(made)) == [0, 1]
+
+
+def test_weights_alone_bring_their_model(fit: Callable, start: Path) -> None:
+    _, record, listener = fit(model__cfg=None, model__weights=str(start), optimizer__lr0=1e-12, schedule__epochs=1)
+    assert Path(record.model["name"]).name == "small.yaml"
+    assert any("tensors loaded" in said and "not in" not in said for said in listener.said)
+
+
+def test_weights_of_other_classes_lend_all_but_the_head(fit: Callable, start: Path, tmp_path: Path) -> None:
+    file = write_set(tmp_path / "three", train=4, val=2)
+    file.write_text(file.read_text().replace("blue]", "blue, green]"))
+    folder, _, listener = fit(
+        data__path=str(file), model__weights=str(start), schedule__epochs=1, optimizer__lr0=1e-12, model__freeze=[0]
+    )
+    assert any("6 of another shape (row 5)" in said for said in listener.said)
+    before, after = load_file(RunFolder(start).best), load_file(folder.last)
+    assert torch.equal(before["model.0.conv.weight"], after["model.0.conv.weight"])
+    assert after["model.5.m.0.bias"].shape == (24,)
+
+
+def test_weights_of_another_architecture(fit: Callable, start: Path, tmp_path: Path) -> None:
+    wide = tmp_path / "wide.yaml"
+    wide.write_text(MODEL.replace("Conv, [16", "Conv, [24"))
+    _, _, listener = fit(model__cfg=str(wide), model__weights=str(start), schedule__epochs=1)
+    assert any("of another shape (row 2, row 3, row 4, row 5)" in said for said in listener.said)
+    odd = tmp_path / "odd.yaml"
+    odd.write_text(MODEL.replace("Conv, [8,", "nn.Conv2d, [16,").replace("Conv, [16", "nn.Conv2d, [32"))
+    with pytest.raises(OptionError, match=r"nothing in .* fits .*odd.yaml: 0 of 17 tensors loaded"):
+        fit(model__cfg=str(odd), model__weights=str(start), data__single_cls=True)
+
+
+def test_neither_a_model_nor_weights(fit: Callable) -> None:
+    with pytest.raises(OptionError, match="neither a model file nor weights"):
+        fit(model__cfg=None)
+
+
+def test_a_model_file_that_gives_the_number_of_anchors_alone(fit: Callable, tmp_path: Path) -> None:
+    file = tmp_path / "anchors.yaml"
+    lines = [
+        line for line in MODEL.splitlines() if not line.startswith("  - [") or "Conv" in line or "anchors]" in line
+    ]
+    lines = [line.replace("anchors:", "anchors: 2") for line in lines]
+    file.write_text("\n".join(lines).replace("  - [[2, 3, 4]", "  - [[2, 3, 4]"))
+    if "Detect" not in file.read_text():
+        raise AssertionError(file.read_text())
+    folder, _, listener = fit(model__cfg=str(file), schedule__epochs=1)
+    assert any("anchors fitted to the data: 100.0%" in said for said in listener.said)
+    detector, _ = load_weights(folder.last)
+    anchors = detector.head.anchors_in_pixels()
+    assert anchors.shape == (3, 2, 2)
+    # Objects have sides of 12 to 23 pixels.
+    assert 10 < anchors.min() < anchors.max() < 26
+
+
+def test_anchors_that_fit_badly_are_fitted_unless_that_is_switched_off(fit: Callable, tmp_path: Path) -> None:
+    file = tmp_path / "large.yaml"
+    text = MODEL.replace("[10,13, 16,30, 33,23]", "[400,400, 420,400, 400,420]")
+    file.write_text(
+        text.replace("[30,61, 62,45, 59,119]", "[400,410, 410,400, 430,420]").replace(
+            "116,90, 156,198", "300,310, 350,340"
+        )
+    )
+    fitted, _, told = fit(model__cfg=str(file), schedule__epochs=1)
+    kept, _, warned = fit(model__cfg=str(file), schedule__epochs=1, anchors__fit=False)
+    assert any("anchors fitted to the data" in said for said in told.said)
+    assert load_weights(fitted.last)[0].head.anchors_in_pixels().max() < 40
+    assert any("only 0.0%" in said for said in warned.said)
+    assert load_weights(kept.last)[0].head.anchors_in_pixels().min() >= 300
+
+
+def test_a_data_set_without_objects(fit: Callable, tmp_path: Path) -> None:
+    file = write_set(tmp_path / "empty", train=2, val=2)
+    for label in (tmp_path / "empty" / "train" / "labels").iterdir():
+        label.write_text("")
+    with pytest.raises(DataError, match="no training image has an object; check the labels"):
+        fit(data__path=str(file))
+    assert not (tmp_path / "runs").exists()
+
+
+def test_bad_images_are_left_out_and_told_once(fit: Callable, tmp_path: Path) -> None:
+    file = write_set(tmp_path / "bad", train=6, val=3)
+    images = tmp_path / "bad" / "train" / "images"
+    (images / "1.png").write_bytes(b"no image")
+    (images / "2.png").write_bytes((images / "2.png").read_bytes()[:200])
+    Image.new("L", (64, 64), 99).save(images / "3.png")
+    _, record, listener = fit(data__path=str(file))
+    told = [said for said in listener.said if "left out" in said]
+    assert len(told) == 1
+    assert told[0].startswith("train: 2 images")
+    assert record.data["train"]["images"] == 4
+    assert record.data["train"]["skipped"] == 2
+
+
+def test_progress_is_told(fit: Callable) -> None:
+    _, _, listener = fit(schedule__epochs=1, data__cache="ram")
+    last = {what: (done, total) for what, done, total in listener.scans}
+    assert last["reading train"] == (8, 8)
+    assert last["decoding images"] == (4, 4)
+
+
+@pytest.mark.parametrize(("device", "message"), [("tpu", "there is no device 'tpu'"), ("77", "no CUDA device 77")])
+def test_a_device_that_is_not_there(fit: Callable, tmp_path: Path, device: str, message: str) -> None:
+    with pytest.raises(OptionError, match=message):
+        fit(hardware__device=device)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_configuration_is_what_is_recorded(fit: Callable) -> None:
+    _, record, _ = fit(schedule__epochs=1, augment__mixup=0.25, loss__box=0.07)
+    again = TrainConfig.model_validate(record.configuration)
+    assert (again.augment.mixup, again.loss.box, again.schedule.epochs) == (0.25, 0.07, 1)
