@@ -157,12 +157,12 @@ def train(
     else:
         folder = None
         config = build_config(_values(given, hyp, settings or []))
-    with Watch() as watch:
-        try:
+    try:
+        with Watch() as watch:
             done, record = run(config, watch, command=tuple(sys.argv[1:]), resume=folder)
-        except KeyboardInterrupt:
-            watch.say("interrupted: --resume goes on from the last whole epoch")
-            raise typer.Exit(INTERRUPTED) from None
+    except KeyboardInterrupt:
+        typer.echo("interrupted: --resume goes on from the last whole epoch", err=True)
+        raise typer.Exit(INTERRUPTED) from None
     if record.metrics is None:
         # One of several processes, of which the first tells.
         return
@@ -246,7 +246,7 @@ class Watch:
             TextColumn("left"),
             TimeRemainingColumn(),
         )
-        self.progress = Progress(*columns, console=self.console, transient=True)
+        self.progress = Progress(*columns, console=self.console, transient=True, disable=not self.console.is_terminal)
         self._scan = self.progress.add_task("", visible=False, told="")
         self._epoch = self.progress.add_task("", visible=False, told="")
         self._whole = self.progress.add_task("run", visible=False, told="")
@@ -257,7 +257,9 @@ class Watch:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.progress.stop()
+        # Stopping what has not been started prints an empty line.
+        if self.progress.live.is_started:
+            self.progress.stop()
 
     def say(self, text: str) -> None:
         """Print one line."""

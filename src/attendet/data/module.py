@@ -135,7 +135,8 @@ class DetectionData(LightningDataModule):
         self.batches = self.training_batches()
         # Workers are given the first batches before Lightning tells the epoch, which is not 0 in a resumed run; at this
         # moment only the loop's own count is right.
-        self.batches.set_epoch(self.trainer.fit_loop.epoch_progress.current.processed if self.trainer else 0)
+        count: Any = self.trainer.fit_loop.epoch_progress.current if self.trainer else None
+        self.batches.set_epoch(count.processed if count else 0)
         self.batches.weights = self.image_weights
         return loader(self.training_set(), self.batches, self.loading.workers)
 
