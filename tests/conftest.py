@@ -1,7 +1,7 @@
 """What tests have in common: where the oracles are, and which devices there are."""
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import jaxtyping
@@ -19,6 +19,14 @@ settings.register_profile("attendet", deadline=None)
 settings.load_profile("attendet")
 
 SHARED = Path(__file__).parents[2] / "shared"
+
+
+@pytest.fixture(autouse=True)
+def seeded() -> Iterator[None]:
+    """Give every test the same random numbers, and take back what training sets for its whole process."""
+    torch.manual_seed(0)
+    yield
+    torch.use_deterministic_algorithms(mode=False)
 
 
 @pytest.fixture

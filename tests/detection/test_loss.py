@@ -89,3 +89,14 @@ def test_the_memory_s_order_does_not_matter() -> None:
     other.total.backward()
     for first, second in zip(raw, strided, strict=True):
         torch.testing.assert_close(second.grad, first.grad, rtol=1e-5, atol=1e-8)
+
+
+@pytest.mark.parametrize("logit", [-10.0, -18.0, -40.0, -200.0, 200.0])
+def test_a_vanishing_or_huge_box_has_a_gradient(logit: float) -> None:
+    raw = torch.zeros(1, 1, 2, 2, 6)
+    raw[..., :2], raw[..., 2:4] = 0.7, logit
+    raw.requires_grad_()
+    target = torch.tensor([[0.0, 0.0, 0.55, 0.55, 0.5, 0.5]])
+    detection_loss([raw], target, torch.tensor([[[8.0, 8.0]]]), [8.0]).total.backward()
+    assert raw.grad is not None
+    assert torch.isfinite(raw.grad).all()

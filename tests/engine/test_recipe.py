@@ -12,7 +12,7 @@ def test_a_long_run_is_as_published() -> None:
     assert (recipe.warmup_steps, recipe.warmup_momentum, recipe.warmup_bias_lr) == (3000, 0.8, 0.1)
     assert (recipe.accumulate, recipe.weight_decay) == (4, 5e-4)
     assert (recipe.ema_decay, recipe.ema_ramp) == (0.9999, 2000)
-    assert (recipe.total_steps, recipe.close_mosaic, recipe.cosine) == (300_000, 0, False)
+    assert (recipe.total_steps, recipe.cosine) == (300_000, False)
 
 
 @pytest.mark.parametrize(
@@ -44,11 +44,10 @@ def test_what_is_set_is_taken() -> None:
         ema_ramp=7,
         cos_lr=False,
     )
-    recipe = choose_recipe(optimizer, ScheduleConfig(epochs=20, close_mosaic=0), steps_per_epoch=13)
+    recipe = choose_recipe(optimizer, ScheduleConfig(epochs=20), steps_per_epoch=13)
     chosen = (recipe.name, recipe.lr0, recipe.momentum, recipe.warmup_steps, recipe.accumulate, recipe.cosine)
     assert chosen == ("Adam", 0.1, 0.5, 0, 2, False)
     assert (recipe.warmup_momentum, recipe.warmup_bias_lr, recipe.ema_decay, recipe.ema_ramp) == (0, 0, 0, 7)
-    assert recipe.close_mosaic == 0
 
 
 def test_a_short_run_adapts_and_says_what_it_chose() -> None:
@@ -65,7 +64,6 @@ def test_a_short_run_adapts_and_says_what_it_chose() -> None:
         f"{recipe.lr0:g}",
         f"{recipe.warmup_steps} batches of warm-up",
         f"decay {recipe.ema_decay:.4g}",
-        f"last {recipe.close_mosaic} epochs",
     ):
         assert chosen in told
 
@@ -76,4 +74,3 @@ def test_every_length_has_a_recipe_that_can_be_run(steps_per_epoch: int, epochs:
     recipe = choose_recipe(OptimizerConfig(), ScheduleConfig(epochs=epochs), steps_per_epoch)
     assert 0 < recipe.warmup_steps <= max(recipe.total_steps, 100 + 3 * steps_per_epoch)
     assert 0 <= recipe.ema_decay < 1
-    assert recipe.close_mosaic < max(epochs, 1)

@@ -16,6 +16,7 @@ from attendet.detection.assign import Matches, assign
 # Small strides have many more cells, so that their mean is small and easily learned.
 LEVEL_WEIGHTS = {3: (4.0, 1.0, 0.4)}
 MANY_LEVEL_WEIGHTS = (4.0, 1.0, 0.25, 0.06, 0.02)
+LEAST_SIDE = 1e-12
 
 
 @dataclass(frozen=True)
@@ -129,16 +130,24 @@ def _level_loss(
     matches = assign(targets, anchors, height, width, weights.anchor_t)
     chosen = raw[matches.image, matches.anchor, matches.y, matches.x]
     scores = chosen[:, :4].sigmoid()
-    boxes = torch.cat([2 * scores[:, :2] - 0.5, (2 * scores[:, 2:]) ** 2 * anchors[matches.anchor]], dim=1)
-    distance = complete_box_iou_loss(
-        box_convert(boxes, "cxcywh", "xyxy"), box_convert(matches.boxes, "cxcywh", "xyxy"), eps=1e-7
-    )
+    centres, sides = 2 * scores[:, :2] - 0.5, (2 * scores[:, 2:]) ** 2 * anchors[matches.anchor]
+    distance = _complete_iou_loss(centres, sides, matches.boxes)
     wanted = raw.new_zeros(raw.shape[:-1])
     _set_last(wanted, matches, (1 - distance.detach()).clamp(min=0))
     objectness = _cross_entropy(raw[..., 4], wanted, weights.obj_pw, weights.fl_gamma).mean()
     count = raw.new_tensor(float(len(matches.image)))
     count = (mean_count(count) if mean_count else count).clamp(min=1e-6)
     return distance.sum() / count, objectness, _class_loss(chosen[:, 5:], matches.classes, weights) / count
+
+
+def _complete_iou_loss(centres: Tensor, sides: Tensor, wanted: Tensor) -> Tensor:
+    """Return (m,) 1 − CIoU of boxes (m, 2), (m, 2) with boxes (m, 4), all as centre and sides."""
+    # Seen from the predicted centre: elsewhere the corners of a tiny box round to one point, whose aspect is 0 / 0.
+    predicted = torch.cat([torch.zeros_like(centres), sides.clamp(min=LEAST_SIDE)], dim=1)
+    seen = torch.cat([wanted[:, :2] - centres, wanted[:, 2:]], dim=1)
+    return complete_box_iou_loss(
+        box_convert(predicted, "cxcywh", "xyxy"), box_convert(seen, "cxcywh", "xyxy"), eps=1e-7
+    )
 
 
 def _set_last(wanted: Tensor, matches: Matches, values: Tensor) -> None:
