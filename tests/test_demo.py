@@ -39,14 +39,12 @@ def bytes_of(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def with_and_without_digits(demo, monkeypatch, material, number):
-    """Return a scene, and its picture had the digits not been painted."""
-    scene = demo.scene(material, np.random.default_rng(number))
-    paint = demo.paint
+def scene_and_inks(demo, monkeypatch, material, number):
+    """Return a scene, and for each of its objects the ink (SIDE, SIDE) that was painted for it."""
+    inks, paint = [], demo.paint
     with monkeypatch.context() as patch:
-        # On a copy, so that the generator goes on as it would.
-        patch.setattr(demo, "paint", lambda canvas, ink, generator: paint(canvas.copy(), ink, generator))
-        return scene, demo.scene(material, np.random.default_rng(number)).image
+        patch.setattr(demo, "paint", lambda canvas, ink, generator: (inks.append(ink), paint(canvas, ink, generator)))
+        return demo.scene(material, np.random.default_rng(number)), inks
 
 
 @pytest.mark.parametrize("split", IMAGES)
@@ -82,36 +80,28 @@ def test_the_splits_share_no_digit_and_no_region_of_a_photograph(demo):
 def test_boxes_hold_the_ink_and_nothing_else(demo, monkeypatch, split):
     material = demo.materials()[split]
     for number in range(5):
-        scene, without = with_and_without_digits(demo, monkeypatch, material, number)
-        changed = (scene.image != without).any(2)
-        for left, top, right, bottom in scene.boxes.astype(int):
-            inside = changed[top:bottom, left:right]
-            assert inside[:, :3].any()
-            assert inside[:, -3:].any()
-            assert inside[:3].any()
-            assert inside[-3:].any()
-            changed[top:bottom, left:right] = False
-        assert not changed.any()
+        scene, inks = scene_and_inks(demo, monkeypatch, material, number)
+        for box, ink in zip(scene.boxes, inks, strict=True):
+            rows, columns = np.nonzero(ink.max(1) > 0.3)[0], np.nonzero(ink.max(0) > 0.3)[0]
+            assert box.tolist() == [columns[0], rows[0], columns[-1] + 1, rows[-1] + 1]
+            # Light colours: one channel is full, but where the glow of a neighbour reaches.
+            assert np.median(scene.image[ink == 1].max(1)) == 255
 
 
 def test_a_classifier_reads_the_digits_as_labelled(demo, monkeypatch):
     def grid(ink):
         rows, columns = np.nonzero(ink.max(1) > 0.3)[0], np.nonzero(ink.max(0) > 0.3)[0]
-        cut = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].astype(np.float32)
-        return cv2.resize(cut, (8, 8), interpolation=cv2.INTER_AREA).ravel()
+        return cv2.resize(ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1], (8, 8)).ravel()
 
     material = demo.materials()["train"]
     classifier = KNeighborsClassifier(3).fit([grid(digit) for digit in material.digits], material.classes)
     read, labelled = [], []
     for number in range(12):
-        scene, without = with_and_without_digits(demo, monkeypatch, material, number)
-        changed = np.abs(scene.image.astype(float) - without).max(2)
-        for (left, top, right, bottom), label in zip(scene.boxes.astype(int), scene.classes, strict=True):
-            ink = changed[top:bottom, left:right]
-            read.append(classifier.predict([grid((ink / ink.max() > 0.3).astype(float))])[0])
-            labelled.append(label)
-    # What is painted over ink-coloured clutter is hard to see; a wrong label would be right one time in ten.
-    assert np.mean(np.array(read) == labelled) > 0.75
+        scene, inks = scene_and_inks(demo, monkeypatch, material, number)
+        read += [classifier.predict([grid(ink)])[0] for ink in inks]
+        labelled += scene.classes.tolist()
+    # Enlarging has changed the strokes a little; a wrong label would be right one time in ten.
+    assert np.mean(np.array(read) == labelled) > 0.9
 
 
 def report_of(demo, folder: Path, map50: float) -> bool:

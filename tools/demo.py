@@ -28,6 +28,7 @@ IMAGES = {"train": 480, "val": 120}
 DIGITS = (4, 9)
 HEIGHTS = (44, 112)
 CLUTTER = (4, 9)
+GLOW = 4.0
 QUALITY = 92
 
 TRAINED_DIGITS = 0.7
@@ -105,7 +106,9 @@ def scene(material: Material, generator: Generator) -> Scene:
         box = (left, top, left + width, top + height)
         if any(touch(box, other) for other in boxes):
             continue
-        paint(canvas[box[1] : box[3], box[0] : box[2]], ink, generator)
+        plane = np.zeros((SIDE, SIDE), np.float32)
+        plane[top : top + height, left : left + width] = ink
+        paint(canvas, plane, generator)
         boxes.append(box)
         classes.append(int(material.classes[number]))
     image = np.rint(canvas.clip(0, 1) * 255).astype(np.uint8)
@@ -152,18 +155,17 @@ def enlarged(digit: Pixels, generator: Generator) -> Pixels:
     height = generator.integers(*HEIGHTS, endpoint=True)
     width = height * generator.uniform(0.8, 1.1)
     grid = cv2.resize(np.pad(digit, 1), (round(width * 10 / 8), round(height * 10 / 8)), interpolation=cv2.INTER_CUBIC)
-    share = ((np.asarray(grid) - 0.25) / 0.3).clip(0, 1)
+    share = ((np.asarray(grid) - 0.32) / 0.3).clip(0, 1)
     ink = (share * share * (3 - 2 * share)).astype(np.float32)
     rows, columns = np.nonzero((ink > 0.3).any(1))[0], np.nonzero((ink > 0.3).any(0))[0]
     return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
 
 def paint(canvas: Pixels, ink: Pixels, generator: Generator) -> None:
-    """Lay ink (H, W) onto a canvas (H, W, 3), light on dark or dark on light."""
-    is_dark = canvas.mean() < 0.5
-    hue, saturation = generator.random(), generator.uniform(0.1, 0.7)
-    value = generator.uniform(0.9, 1.0) if is_dark else generator.uniform(0.05, 0.25)
-    colour = np.array(colorsys.hsv_to_rgb(hue, saturation, value), np.float32)
+    """Lay ink (SIDE, SIDE) onto a canvas: a light colour, in a dark glow that sets it off from any background."""
+    glow = np.asarray(cv2.GaussianBlur(ink, (0, 0), sigmaX=GLOW))
+    canvas *= 1 - 0.8 * glow[:, :, None]
+    colour = np.array(colorsys.hsv_to_rgb(generator.random(), generator.uniform(0.0, 0.55), 1.0), np.float32)
     canvas += (colour - canvas) * ink[:, :, None]
 
 
