@@ -26,7 +26,8 @@ demo: install
 	$(BIN)/attendet train --data runs/demo/data/data.yaml --cfg yolov5n_CBAM --imgsz 160 --epochs 20 \
 		--set augment.fliplr=0 --set augment.scale=0.25 --set loss.cls=4 --project runs/demo --name train --exist-ok
 	$(BIN)/attendet val runs/demo/train --out runs/demo/val
-	$(BIN)/attendet predict runs/demo/train 'runs/demo/data/images/val/00*.jpg' --project runs/demo --name found --exist-ok
+	$(BIN)/attendet predict runs/demo/train 'runs/demo/data/images/val/00*.jpg' --conf-thres 0.4 --agnostic-nms \
+		--project runs/demo --name found --exist-ok
 	$(BIN)/python tools/demo.py report runs/demo
 
 lint: install
