@@ -240,6 +240,8 @@ def test_an_interrupted_run_keeps_what_it_has_done(weights: str, tmp_path: Path)
         cwd=tmp_path,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        # A shell that starts the tests in the background makes all of them deaf to Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
     )
     run = tmp_path / "runs" / "predict" / "exp"
     while not (run / "long.mp4").exists() and running.poll() is None:
