@@ -247,7 +247,10 @@ def test_an_interrupted_run_keeps_what_it_has_done(weights: str, tmp_path: Path)
     while not (run / "long.mp4").exists() and running.poll() is None:
         time.sleep(0.05)
     running.send_signal(signal.SIGINT)
-    out, err = running.communicate(timeout=60)
+    try:
+        out, err = running.communicate(timeout=60)
+    finally:
+        running.kill()
     assert running.returncode == 130, err
     assert b" frames of " in out
     names = sorted(path.name for path in run.iterdir())
