@@ -145,9 +145,9 @@ def jitter_colours(sample: Sample, options: Augmentation, generator: Generator) 
     hue, saturation, value = generator.uniform(-1, 1, 3) * [options.hsv_h, options.hsv_s, options.hsv_v]
     levels = np.arange(256)
     # OpenCV's hue of bytes counts to 180.
-    tables = np.stack([(levels + 180 * hue) % 180, levels * (1 + saturation), levels * (1 + value)], axis=-1)
+    tables = np.stack([np.rint(levels + 180 * hue) % 180, levels * (1 + saturation), levels * (1 + value)], axis=-1)
     hsv = cv2.cvtColor(np.ascontiguousarray(sample.image), cv2.COLOR_RGB2HSV)
-    changed = cv2.LUT(hsv, tables.clip(0, 255).astype(np.uint8)[None])
+    changed = cv2.LUT(hsv, np.rint(tables.clip(0, 255)).astype(np.uint8)[None])
     return Sample(np.asarray(cv2.cvtColor(changed, cv2.COLOR_HSV2RGB), np.uint8), sample.boxes, sample.classes)
 
 
