@@ -365,6 +365,13 @@ def test_a_device_that_is_not_there(fit: Callable, tmp_path: Path, device: str, 
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.parametrize(("batch", "message"), [(16, "do not divide by 5 processes"), (10, "5 processes would share 4")])
+def test_more_processes_than_work(fit: Callable, tmp_path: Path, batch: int, message: str) -> None:
+    with pytest.raises(OptionError, match=message):
+        fit(hardware__devices=5, schedule__batch_size=batch)
+    assert not (tmp_path / "exp").exists()
+
+
 def test_a_configuration_is_what_is_recorded(fit: Callable) -> None:
     _, record, _ = fit(schedule__epochs=1, augment__mixup=0.25, loss__box=0.07)
     again = TrainConfig.model_validate(record.configuration)

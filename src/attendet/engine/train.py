@@ -208,6 +208,9 @@ def _trainer(prepared: Prepared) -> Trainer:
             f"{schedule.batch_size} images a batch do not divide by {processes} processes",
             remedy=f"try --batch-size {nearest}",
         )
+    fewest = min(len(split.records) for split in prepared.splits.values())
+    if processes > fewest:
+        raise OptionError(f"{processes} processes would share {plural(fewest, 'image')}", remedy="use fewer devices")
     if config.hardware.sync_bn and accelerator != "cuda":
         raise OptionError("--sync-bn needs CUDA", remedy="leave it out")
     with quiet():
