@@ -365,7 +365,9 @@ def test_a_device_that_is_not_there(fit: Callable, tmp_path: Path, device: str, 
     assert not (tmp_path / "runs").exists()
 
 
-@pytest.mark.parametrize(("batch", "message"), [(16, "do not divide by 5 processes"), (10, "5 processes would share 4")])
+@pytest.mark.parametrize(
+    ("batch", "message"), [(16, "do not divide by 5 processes"), (10, "5 processes would share 4")]
+)
 def test_more_processes_than_work(fit: Callable, tmp_path: Path, batch: int, message: str) -> None:
     with pytest.raises(OptionError, match=message):
         fit(hardware__devices=5, schedule__batch_size=batch)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from attendet.attention.base import Attention, Gate, Start, hidden_width, zero_
 from attendet.attention.catalog import attentions
+from attendet.attention.dims import CONVOLUTIONS, NORMS, Dims, check_dims, check_features, normalise, zero_padding
 from attendet.attention.foreign_keys import accept_foreign_keys
 from attendet.errors import OptionError, unknown_name
 from attendet.ops.pooling import pool_positions
@@ -40,46 +41,52 @@ class ChannelBranch(nn.Module):
         self.norm = nn.BatchNorm1d(hidden)
         self.fc2 = nn.Linear(hidden, channels)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return the logits of the channels."""
-        logits = self.fc2(torch.relu(self.norm(self.fc1(pool_positions(x, "avg")))))
-        return logits[:, :, None, None]
+        logits = self.fc2(torch.relu(self.norm(self.fc1(pool_positions(x, "avg", mask)))))
+        return logits.reshape(*logits.shape, *[1] * (x.ndim - 2))
 
 
 class NormedConv(nn.Module):
     """A convolution that keeps the map's size, batch norm and ReLU."""
 
-    def __init__(self, channels: int, width: int, kernel_size: int, dilation: int) -> None:
+    def __init__(self, channels: int, width: int, kernel_size: int, dilation: int, dims: Dims) -> None:
         super().__init__()
         padding = kernel_size // 2 * dilation
-        self.conv = nn.Conv2d(channels, width, kernel_size, padding=padding, dilation=dilation)
-        self.norm = nn.BatchNorm2d(width)
+        self.conv = CONVOLUTIONS[dims](channels, width, kernel_size, padding=padding, dilation=dilation)
+        self.norm = NORMS[dims](width)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return (N, width, H, W)."""
-        return torch.relu(self.norm(self.conv(x)))
+        return torch.relu(normalise(self.norm, self.conv(x), mask))
 
 
 class SpatialBranch(nn.Module):
     """Ms(F): 1x1 to the hidden width, two dilated 3x3, 1x1 to one plane: (N, C, H, W) → (N, 1, H, W)."""
 
-    def __init__(self, channels: int, hidden: int, dilation: int) -> None:
+    def __init__(self, channels: int, hidden: int, dilation: int, dims: Dims) -> None:
         super().__init__()
-        self.reduce = NormedConv(channels, hidden, 1, dilation=1)
-        self.dilated1 = NormedConv(hidden, hidden, 3, dilation=dilation)
-        self.dilated2 = NormedConv(hidden, hidden, 3, dilation=dilation)
-        self.final = nn.Conv2d(hidden, 1, 1)
+        self.reduce = NormedConv(channels, hidden, 1, 1, dims)
+        self.dilated1 = NormedConv(hidden, hidden, 3, dilation, dims)
+        self.dilated2 = NormedConv(hidden, hidden, 3, dilation, dims)
+        self.final = CONVOLUTIONS[dims](hidden, 1, 1)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return the logits of the positions."""
-        return self.final(self.dilated2(self.dilated1(self.reduce(x))))
+        x = zero_padding(x, mask)
+        for layer in (self.reduce, self.dilated1, self.dilated2):
+            x = layer(x, mask)
+        return self.final(x)
 
 
 class BAMGate(Gate):
     """1 + σ(Mc(F) + Ms(F)), or 1 + σ(Mc(F) · Ms(F)), one weight per value: (N, C, H, W) → the same shape."""
 
-    def __init__(self, channels: int, reduction: float, dilation: int, variant: Variant, start: Start) -> None:
+    def __init__(
+        self, channels: int, reduction: float, dilation: int, variant: Variant, start: Start, dims: Dims
+    ) -> None:
         super().__init__(start, published=(1.0, 2.0))
+        self.dims: Dims = check_dims(dims)
         if variant not in VARIANTS:
             raise unknown_name("variant of BAM", variant, VARIANTS)
         if not isinstance(dilation, int) or dilation < 1:
@@ -87,16 +94,17 @@ class BAMGate(Gate):
         self.variant = variant
         hidden = hidden_width(channels, reduction)
         self.channel = ChannelBranch(channels, hidden)
-        self.spatial = SpatialBranch(channels, hidden, dilation)
+        self.spatial = SpatialBranch(channels, hidden, dilation, dims)
         if start == "identity":
             # Of a product only one factor may start at zero, or the gradient would reach neither.
             zero_(self.spatial.final.weight, self.spatial.final.bias)
             if variant == "paper":
                 zero_(self.channel.fc2.weight, self.channel.fc2.bias)
 
-    def logits(self, x: Tensor) -> Tensor:
+    def logits(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return (N, C, H, W)."""
-        channel, spatial = self.channel(x), self.spatial(x)
+        check_features(x, self.dims, mask)
+        channel, spatial = self.channel(x, mask), self.spatial(x, mask)
         return channel + spatial if self.variant == "paper" else channel * spatial
 
     def extra_repr(self) -> str:
@@ -125,6 +133,8 @@ class BAM(Attention):
         variant: `paper` or `authors`, as above.
         start: `paper` starts as published, with gates in (1, 2). `identity` is ours: all gates are exactly 1 at the
             first step, and range over (0, 2) from there.
+        dims: Axes of positions: 1 for sequences (N, C, L), 2 for images, 3 for volumes (N, C, D, H, W); the 3x3
+            convolutions then have 3, 9 or 27 taps.
 
     Raises:
         OptionError: If an option has no such value, or no hidden channel would be left.
@@ -147,11 +157,19 @@ class BAM(Attention):
         dilation: int = 4,
         variant: Variant = "paper",
         start: Start = "paper",
+        *,
+        dims: Dims = 2,
     ) -> None:
         super().__init__()
-        self.gate = BAMGate(channels, reduction, dilation, variant, start)
+        self.gate = BAMGate(channels, reduction, dilation, variant, start, dims)
         accept_foreign_keys(self, FOREIGN_KEYS)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the features (N, C, H, W) times their weights, one for each value."""
-        return x * self.gate(x)
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Return the features times their weights, one for each value.
+
+        Args:
+            x: Features (N, C, H, W), or as `dims` says.
+            mask: (N, H, W), or as `dims` says: True where a position is real, False where it is padding; None if
+                all are real. Padded positions never change the weights.
+        """
+        return x * self.gate(x, mask)

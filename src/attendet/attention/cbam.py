@@ -11,6 +11,15 @@ from torch import Tensor, nn
 
 from attendet.attention.base import Attention, Gate, Start, hidden_width, odd_kernel, zero_
 from attendet.attention.catalog import attentions
+from attendet.attention.dims import (
+    CONVOLUTIONS,
+    NORMS,
+    Dims,
+    check_dims,
+    check_features,
+    normalise,
+    zero_padding,
+)
 from attendet.attention.foreign_keys import accept_foreign_keys
 from attendet.errors import unknown_name
 from attendet.ops.pooling import Pool, pool_channels, pool_kinds, pool_positions
@@ -64,9 +73,10 @@ class ChannelGate(Gate):
     """
 
     def __init__(
-        self, channels: int, reduction: float, variant: Variant, start: Start, pool: str | Sequence[str]
+        self, channels: int, reduction: float, variant: Variant, start: Start, pool: str | Sequence[str], dims: Dims
     ) -> None:
         super().__init__(start)
+        self.dims: Dims = check_dims(dims)
         form = _form(variant)
         self.pool = pool_kinds(pool)
         hidden = hidden_width(channels, reduction, rounded=form.rounded)
@@ -75,11 +85,12 @@ class ChannelGate(Gate):
         if start == "identity":
             zero_(self.fc2.weight, self.fc2.bias)
 
-    def logits(self, x: Tensor) -> Tensor:
+    def logits(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return (N, C, 1, 1)."""
-        pooled = torch.stack([pool_positions(x, kind) for kind in self.pool])
+        check_features(x, self.dims, mask)
+        pooled = torch.stack([pool_positions(x, kind, mask) for kind in self.pool])
         logits = self.fc2(torch.relu(self.fc1(pooled))).sum(0)
-        return logits.reshape(*logits.shape, *[1] * (x.ndim - 2))
+        return logits.reshape(*logits.shape, *[1] * self.dims)
 
     def extra_repr(self) -> str:
         """Say how it pools."""
@@ -92,23 +103,27 @@ class SpatialGate(Gate):
     Equation 3 of the paper. The pools are over channels, f is one convolution.
     """
 
-    def __init__(self, kernel_size: int, variant: Variant, start: Start, planes: str | Sequence[str] | None) -> None:
+    def __init__(
+        self, kernel_size: int, variant: Variant, start: Start, planes: str | Sequence[str] | None, dims: Dims
+    ) -> None:
         super().__init__(start)
+        self.dims: Dims = check_dims(dims)
         form = _form(variant)
         self.planes = form.planes if planes is None else pool_kinds(planes)
         size = odd_kernel(kernel_size)
-        self.conv = nn.Conv2d(len(self.planes), 1, size, padding=size // 2, bias=False)
+        self.conv = CONVOLUTIONS[dims](len(self.planes), 1, size, padding=size // 2, bias=False)
         momentum = form.norm_momentum
-        self.norm = nn.Identity() if momentum is None else nn.BatchNorm2d(1, momentum=momentum)
+        self.norm = nn.Identity() if momentum is None else NORMS[dims](1, momentum=momentum)
         if start == "identity":
             # Of two layers in a row only the last may start at zero, or the gradient would reach neither.
-            last = self.norm if isinstance(self.norm, nn.BatchNorm2d) else self.conv
+            last = self.conv if momentum is None else self.norm
             zero_(last.weight, last.bias)
 
-    def logits(self, x: Tensor) -> Tensor:
+    def logits(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return (N, 1, H, W)."""
+        check_features(x, self.dims, mask)
         planes = torch.cat([pool_channels(x, kind) for kind in self.planes], dim=1)
-        return self.norm(self.conv(planes))
+        return normalise(self.norm, self.conv(zero_padding(planes, mask)), mask)
 
     def extra_repr(self) -> str:
         """Say which planes the convolution sees, in order."""
@@ -126,6 +141,7 @@ class ChannelAttention(Attention):
         variant: `plain`, `authors` or `timm`, see `CBAM`.
         start: `paper` or `identity`, see `CBAM`.
         pool: `avg`, `max`, `both`, the authors' `lp` and `lse`, or several of them.
+        dims: 1, 2 or 3 axes of positions, see `CBAM`.
 
     Raises:
         OptionError: If an option has no such value, or no hidden channel would be left.
@@ -147,13 +163,14 @@ class ChannelAttention(Attention):
         variant: Variant = "plain",
         start: Start = "paper",
         pool: str | Sequence[str] = "both",
+        dims: Dims = 2,
     ) -> None:
         super().__init__()
-        self.gate = ChannelGate(channels, reduction, variant, start, pool)
+        self.gate = ChannelGate(channels, reduction, variant, start, pool, dims)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return x (N, C, H, W) times its channel weights (N, C, 1, 1)."""
-        return x * self.gate(x)
+        return x * self.gate(x, mask)
 
 
 class SpatialAttention(Attention):
@@ -166,6 +183,7 @@ class SpatialAttention(Attention):
         variant: `plain`, `authors` or `timm`, see `CBAM`.
         start: `paper` or `identity`, see `CBAM`.
         planes: Pools over channels that the convolution sees, in order; by default the variant's own.
+        dims: 1, 2 or 3 axes of positions, see `CBAM`.
 
     Raises:
         OptionError: If an option has no such value, or the kernel is even.
@@ -185,13 +203,14 @@ class SpatialAttention(Attention):
         variant: Variant = "plain",
         start: Start = "paper",
         planes: str | Sequence[str] | None = None,
+        dims: Dims = 2,
     ) -> None:
         super().__init__()
-        self.gate = SpatialGate(kernel_size, variant, start, planes)
+        self.gate = SpatialGate(kernel_size, variant, start, planes, dims)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return x (N, C, H, W) times its spatial weights (N, 1, H, W)."""
-        return x * self.gate(x)
+        return x * self.gate(x, mask)
 
 
 @attentions.register("cbam")
@@ -222,6 +241,8 @@ class CBAM(Attention):
             `parallel`, both gates computed from F, F'' = Mc(F) ⊗ Ms(F) ⊗ F; `channel-only`; `spatial-only`.
         pool: Pools of the channel gate: `avg`, `max`, `both`, the authors' `lp` and `lse`, or several of them.
         planes: Pools over channels that the spatial convolution sees, in order; by default the variant's own.
+        dims: Axes of positions: 1 for sequences (N, C, L), 2 for images, 3 for volumes (N, C, D, H, W); the spatial
+            convolution then has k, k² or k³ taps per plane.
 
     Attributes:
         channel: The channel gate; there is none in order `spatial-only`.
@@ -256,22 +277,29 @@ class CBAM(Attention):
         order: Order = "channel-first",
         pool: str | Sequence[str] = "both",
         planes: str | Sequence[str] | None = None,
+        dims: Dims = 2,
     ) -> None:
         super().__init__()
         if order not in ORDERS:
             raise unknown_name("order", order, ORDERS)
         self.order: Order = order
         if "channel" in ORDERS[order]:
-            self.channel = ChannelGate(channels, reduction, variant, start, pool)
+            self.channel = ChannelGate(channels, reduction, variant, start, pool, dims)
         if "spatial" in ORDERS[order]:
-            self.spatial = SpatialGate(kernel_size, variant, start, planes)
+            self.spatial = SpatialGate(kernel_size, variant, start, planes, dims)
         accept_foreign_keys(self, FOREIGN_KEYS)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the features (N, C, H, W) times the weights of the channels and of the positions."""
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Return the features times the weights of the channels and of the positions.
+
+        Args:
+            x: Features (N, C, H, W), or as `dims` says.
+            mask: (N, H, W), or as `dims` says: True where a position is real, False where it is padding; None if
+                all are real. Padded positions never change the weights.
+        """
         gated = x
         for name in ORDERS[self.order]:
-            gated = gated * getattr(self, name)(x if self.order == "parallel" else gated)
+            gated = gated * getattr(self, name)(x if self.order == "parallel" else gated, mask)
         return gated
 
     def extra_repr(self) -> str:

@@ -7,6 +7,7 @@ among them (`torch.amax`).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Literal, get_args
 
@@ -19,12 +20,13 @@ Pool = Literal["avg", "max", "lp", "lse"]
 POOLS: tuple[Pool, ...] = get_args(Pool)
 
 
-def pool_positions(x: Tensor, kind: Pool) -> Tensor:
+def pool_positions(x: Tensor, kind: Pool, mask: Tensor | None = None) -> Tensor:
     """Pool every channel over all its positions.
 
     Args:
         x: Features (N, C, *positions).
         kind: `avg` mean; `max` maximum; `lp` Euclidean norm; `lse` log of the sum of exponentials.
+        mask: (N, *positions), False at positions to leave out; None for all. Over no position at all, pools are 0.
 
     Returns:
         (N, C).
@@ -34,7 +36,20 @@ def pool_positions(x: Tensor, kind: Pool) -> Tensor:
         >>> [round(pool_positions(x, kind).item(), 4) for kind in POOLS]
         [3.5, 4.0, 5.0, 4.3133]
     """
-    return _pool(x, kind, tuple(range(2, x.ndim)))
+    axes = tuple(range(2, x.ndim))
+    if mask is None:
+        return _pool(x, kind, axes)
+    left_out = ~mask.unsqueeze(1)
+    if kind in ("max", "lse"):
+        nothing = ~mask.flatten(1).any(1).reshape(-1, *[1] * (x.ndim - 1))
+        pooled = _pool(x.masked_fill(left_out, -math.inf).masked_fill(nothing, 0), kind, axes)
+        return pooled.masked_fill(nothing.flatten(1), 0)
+    pooled = _pool(x.masked_fill(left_out, 0), kind, axes)
+    if kind == "avg":
+        # The mean is over all positions; divided by the share of those that count, it is theirs.
+        share = mask.flatten(1).to(torch.promote_types(x.dtype, torch.float32)).mean(1, keepdim=True)
+        return (pooled / share.clamp(min=torch.finfo(torch.float32).tiny)).to(x.dtype)
+    return pooled
 
 
 def pool_channels(x: Tensor, kind: Pool) -> Tensor:
