@@ -30,5 +30,24 @@ def fuse(model: M) -> M:
     for module in fused.modules():
         if isinstance(module, Conv) and isinstance(module.bn, nn.BatchNorm2d):
             module.conv = fuse_conv_bn_eval(module.conv, module.bn)
-            module.bn = nn.Identity()
+            module.bn = emptied(module.bn)
     return fused
+
+
+def emptied(module: nn.Module) -> nn.Identity:
+    """Return an identity that has what hangs on a module: children and hooks of attention that is attached to it.
+
+    Example:
+        >>> norm = nn.BatchNorm2d(8)
+        >>> norm.add_module("attention", nn.ReLU())
+        >>> emptied(norm)
+        Identity(
+          (attention): ReLU()
+        )
+    """
+    identity = nn.Identity().train(module.training)
+    for name, child in module.named_children():
+        identity.add_module(name, child)
+    for hooks in ("_forward_hooks", "_forward_pre_hooks", "_forward_pre_hooks_with_kwargs"):
+        getattr(identity, hooks).update(getattr(module, hooks))
+    return identity

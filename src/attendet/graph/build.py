@@ -70,4 +70,5 @@ def assemble(planned: Plan) -> Detector:
         Route(tuple(source.row for source in row.row.sources), joins=bool(row.recipe and row.recipe.joins))
         for row in planned.rows
     ]
-    return Detector(planned.make(), routes)
+    backbone = sum(row.row.section == "backbone" for row in planned.rows)
+    return Detector(planned.make(), routes, backbone)

@@ -34,6 +34,7 @@ class Detector(nn.Module):
     Args:
         modules: One module per row; the last is a `Detect`.
         routes: What each row reads.
+        backbone: How many of the rows are the backbone.
 
     Example:
         >>> import torch, attendet
@@ -45,10 +46,11 @@ class Detector(nn.Module):
         torch.Size([1, 378, 8])
     """
 
-    def __init__(self, modules: Sequence[nn.Module], routes: Sequence[Route]) -> None:
+    def __init__(self, modules: Sequence[nn.Module], routes: Sequence[Route], backbone: int) -> None:
         super().__init__()
         self.model = nn.ModuleList(modules)
         self.routes = tuple(routes)
+        self.backbone = backbone
         self._read_later = {source for row, route in enumerate(routes) for source in route.sources if source != row - 1}
 
     @property
@@ -68,6 +70,11 @@ class Detector(nn.Module):
     def strides(self) -> tuple[float, ...]:
         """Stride of each level in pixels."""
         return self.head.strides
+
+    def regions(self) -> dict[str, tuple[str, ...]]:
+        """Return the paths of the rows that are the backbone, the neck and the head."""
+        paths = tuple(f"model.{row}" for row in range(len(self.model)))
+        return {"backbone": paths[: self.backbone], "neck": paths[self.backbone : -1], "head": paths[-1:]}
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """Return the raw maps, one per level.

@@ -1,0 +1,203 @@
+"""From what a user writes for `at` to places in a network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import TypeAlias
+
+from torch import nn
+
+from attendet.errors import OptionError, nearest_name
+from attendet.surgery.hooks import runs_children
+from attendet.surgery.plan import Side
+from attendet.surgery.regions import head_entries, is_within, neck_ends, region, stage_ends
+from attendet.surgery.residual import residual_branches
+from attendet.surgery.trace import Trace
+
+At: TypeAlias = str | type[nn.Module] | Sequence[str | type[nn.Module]]
+
+REGIONS = ("backbone", "neck", "head")
+SHOWN = 12
+
+
+@dataclass(frozen=True)
+class Place:
+    """A side of a module.
+
+    Attributes:
+        path: The module's.
+        side: Which of its sides.
+    """
+
+    path: str
+    side: Side = "output"
+
+
+def find_places(model: nn.Module, trace: Trace, at: At) -> list[Place]:
+    """Return the places that are asked for, each once, in the order of the network.
+
+    Args:
+        model: Any network.
+        trace: Of one pass through it.
+        at: One or several of: a module's path, or a pattern of paths with `*` and `?`; a module's class; or a
+            placement: `residual-branch`, `stage`, `stage:1-3`, `backbone`, `neck`, `head`, `before:SPPF`, `after:C3`,
+            `inside:C3`, `inside:C3.cv3`, `replace:C3`, where a class may stand in a region: `replace:backbone.C3`.
+
+    Raises:
+        OptionError: If one of them matches nothing; with what there is.
+    """
+    items = [at] if isinstance(at, str | type) else list(at)
+    if not items:
+        raise OptionError("at names no place", remedy="give a placement such as stage, or paths")
+    found = [place for item in items for place in _places(model, trace, item)]
+    order = {path: number for number, path in enumerate(trace.calls)}
+    return sorted(dict.fromkeys(found), key=lambda place: order.get(place.path, -1))
+
+
+def written(at: At) -> tuple[str, ...]:
+    """Return the parts of `at` as text."""
+    items = [at] if isinstance(at, str | type) else list(at)
+    return tuple(item if isinstance(item, str) else f"after:{item.__name__}" for item in items)
+
+
+def _places(model: nn.Module, trace: Trace, item: str | type[nn.Module]) -> list[Place]:
+    if isinstance(item, type):
+        found = [path for path, module in model.named_modules() if isinstance(module, item) and path in trace.calls]
+        return _some([Place(path) for path in found], model, trace, f"the class {item.__name__}")
+    name, colon, argument = item.partition(":")
+    if item in WHOLE:
+        return _some(WHOLE[item](model, trace), model, trace, item)
+    if colon and name in OF_CLASS:
+        return OF_CLASS[name](model, trace, argument)
+    if colon and name == "stage":
+        return _stages(model, trace, argument)
+    modules = dict(model.named_modules())
+    if item in modules:
+        return [Place(item)]
+    paths = [path for path in modules if path and fnmatchcase(path, item) and trace.output(path)]
+    return _some([Place(path) for path in paths], model, trace, item)
+
+
+def _outputs(find: Callable[[nn.Module, Trace], Iterable[str]]) -> Callable[[nn.Module, Trace], list[Place]]:
+    return lambda model, trace: [Place(path) for path in find(model, trace)]
+
+
+def _head(model: nn.Module, trace: Trace) -> list[Place]:
+    return [_entry(model, path) for path in head_entries(model, trace)]
+
+
+def _stages(model: nn.Module, trace: Trace, argument: str) -> list[Place]:
+    ends = stage_ends(model, trace)
+    first, _, last = argument.partition("-")
+    bounds = [first, last or first]
+    if not all(bound.isdecimal() and 1 <= int(bound) <= len(ends) for bound in bounds) or int(bounds[0]) > int(
+        bounds[1]
+    ):
+        raise OptionError(f"there are no stages {argument!r}", remedy=f"they count from 1 to {len(ends)}: stage:1-2")
+    return [Place(path) for path in ends[int(bounds[0]) - 1 : int(bounds[1])]]
+
+
+def _after(model: nn.Module, trace: Trace, argument: str) -> list[Place]:
+    return [Place(path) for path in _of_class(model, trace, argument)]
+
+
+def _before(model: nn.Module, trace: Trace, argument: str) -> list[Place]:
+    return [_entry(model, path) for path in _of_class(model, trace, argument)]
+
+
+def _replace(model: nn.Module, trace: Trace, argument: str) -> list[Place]:
+    return [Place(path, "replaced") for path in _of_class(model, trace, argument)]
+
+
+def _inside(model: nn.Module, trace: Trace, argument: str) -> list[Place]:
+    """Return the ends of the residual branches inside modules of a class, or one of their children by name."""
+    names = {type(module).__name__ for module in model.modules()}
+    words = argument.split(".")
+    # `C3.cv3` is a child of a class, `neck.C3` a class in a region, `neck.C3.cv3` both.
+    known = next((number for number, word in enumerate(words) if word in names), len(words) - 1)
+    owners, child = _of_class(model, trace, ".".join(words[: known + 1])), ".".join(words[known + 1 :])
+    if child:
+        paths = [path for owner in owners if (path := f"{owner}.{child}") in trace.calls]
+        what = f"a part {child!r} of {words[known]}"
+        return _some([Place(path) for path in paths], model, trace, what)
+    return _some([Place(path) for path in _branches_inside(model, trace, tuple(owners))], model, trace, "inside")
+
+
+def _branches_inside(model: nn.Module, trace: Trace, owners: tuple[str, ...]) -> list[str]:
+    """Return the ends of residual branches; a bottleneck without a shortcut adds nothing and ends with its output."""
+    plain = [
+        path
+        for path, module in model.named_modules()
+        if type(module).__name__.startswith("Bottleneck") and path not in owners and is_within(path, owners)
+    ]
+    added = {addition.inside for addition in trace.additions}
+    ends = [
+        [giver for giver in feature.givers if giver.startswith(f"{path}.")][-1]
+        for path in plain
+        if path not in added and (feature := trace.output(path))
+    ]
+    return [*residual_branches(trace, owners), *ends]
+
+
+def _of_class(model: nn.Module, trace: Trace, argument: str) -> list[str]:
+    name, roots = argument, ("",)
+    head, dot, tail = argument.partition(".")
+    if dot and head in REGIONS:
+        name, roots = tail, region(model, head)
+    found = [
+        path
+        for path, module in model.named_modules()
+        if type(module).__name__ == name and is_within(path, roots) and path in trace.calls
+    ]
+    if found:
+        return found
+    names = sorted({type(module).__name__ for path, module in model.named_modules() if path and is_within(path, roots)})
+    nearest = nearest_name(name, names)
+    where = f" in the {head}" if roots != ("",) else ""
+    remedy = f"did you mean {nearest!r}?" if nearest else f"there are {', '.join(names)}"
+    raise OptionError(f"no module of class {name!r} runs{where}", remedy=remedy)
+
+
+def _entry(model: nn.Module, path: str) -> Place:
+    """Return the place right before a module; a container that only runs its children is entered at the first."""
+    module = model.get_submodule(path)
+    while runs_children(module) and len(module):
+        name, module = next(iter(module.named_children()))
+        path = f"{path}.{name}"
+    return Place(path, "input")
+
+
+def _some(places: list[Place], model: nn.Module, trace: Trace, what: str) -> list[Place]:
+    if not places:
+        raise _nothing(model, trace, what)
+    return places
+
+
+def _nothing(model: nn.Module, trace: Trace, what: str) -> OptionError:
+    paths = [path for path, calls in trace.calls.items() if path and calls[0].gives_one]
+    nearest = nearest_name(what, [name for name in (*paths, *WHOLE, *OF_CLASS) if name != what])
+    hint = f"did you mean {nearest!r}? " if nearest else ""
+    classes = sorted({type(model.get_submodule(path)).__name__ for path in paths})
+    more = f" and {len(paths) - SHOWN} more" if len(paths) > SHOWN else ""
+    remedy = (
+        f"{hint}there are the placements {', '.join([*WHOLE, 'stage:1-3', *(f'{name}:CLASS' for name in OF_CLASS)])}; "
+        f"the classes {', '.join(classes)}; and the paths {', '.join(paths[:SHOWN])}{more}"
+    )
+    return OptionError(f"{what} matches nothing in {type(model).__name__}", remedy=remedy)
+
+
+WHOLE: Mapping[str, Callable[[nn.Module, Trace], list[Place]]] = {
+    "residual-branch": _outputs(lambda _, trace: residual_branches(trace)),
+    "stage": _outputs(stage_ends),
+    "backbone": _outputs(stage_ends),
+    "neck": _outputs(neck_ends),
+    "head": _head,
+}
+OF_CLASS: Mapping[str, Callable[[nn.Module, Trace, str], list[Place]]] = {
+    "before": _before,
+    "after": _after,
+    "inside": _inside,
+    "replace": _replace,
+}

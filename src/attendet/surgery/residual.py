@@ -1,0 +1,58 @@
+"""The residual branches of any network, found in a trace."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from attendet.errors import OptionError
+from attendet.surgery.regions import is_within
+from attendet.surgery.trace import Addition, Trace
+
+LONGEST_SHORTCUT = 4
+
+
+def residual_branches(trace: Trace, roots: tuple[str, ...] = ("",)) -> list[str]:
+    """Return the paths of the modules that end residual branches, right before the addition.
+
+    An addition is residual where both of its maps were computed from one that entered the running block; the branch is
+    the one that came the longer way, the other the shortcut, which is the input itself or a projection of it: at most
+    a pool, a convolution, a norm and an activation.
+
+    Args:
+        trace: Of one pass.
+        roots: Paths of the modules to look in.
+
+    Raises:
+        OptionError: If a branch does not end in a module that could be attached to.
+    """
+    ends = [
+        (addition, end)
+        for addition in trace.additions
+        if is_within(addition.inside, roots) and (end := _branch(trace, addition)) is not None
+    ]
+    uses = Counter(path for _, number in ends for path in trace.maps[number].givers)
+    return list(dict.fromkeys(_last_module(trace, addition, number, uses) for addition, number in ends))
+
+
+def _branch(trace: Trace, addition: Addition) -> int | None:
+    left, right = addition.terms
+    shared = trace.descends(left, addition.entry) & trace.descends(right, addition.entry)
+    if not shared:
+        return None
+    origin = max(shared)
+    lengths = trace.depth(left, origin), trace.depth(right, origin)
+    if lengths[0] == lengths[1] or min(lengths) > LONGEST_SHORTCUT:
+        return None
+    return left if lengths[0] > lengths[1] else right
+
+
+def _last_module(trace: Trace, addition: Addition, number: int, uses: Counter[str]) -> str:
+    prefix = f"{addition.inside}." if addition.inside else ""
+    for path in reversed(trace.maps[number].givers):
+        # A module that also runs elsewhere, as a shared ReLU does, would weigh more than the branch.
+        if path.startswith(prefix) and path != addition.inside and len(trace.calls[path]) == uses[path]:
+            return path
+    raise OptionError(
+        f"the residual branch of {addition.inside or 'the network'} does not end in a module of its own",
+        remedy="name modules by their paths instead",
+    )
