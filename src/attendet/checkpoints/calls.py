@@ -14,14 +14,13 @@ import torch
 from attendet.checkpoints.dtypes import dtype_named
 from attendet.checkpoints.inert import Name, Record, StorageSketch, TensorSketch, hashable
 from attendet.checkpoints.machine import Call
-from attendet.checkpoints.numerals import array, number, number_type
+from attendet.checkpoints.numerals import array, array_of_buffer, number, number_type
 from attendet.errors import WeightsError
 
 _MOST_AXES = 16
 
 # Classes of torch that hold what we do not read, by the function that would rebuild them.
 _REFUSED_TENSORS = {
-    "torch._utils._rebuild_qtensor": "quantized",
     "torch._utils._rebuild_sparse_tensor": "sparse",
     "torch._utils._rebuild_sparse_csr_tensor": "sparse",
     "torch._utils._rebuild_nested_tensor": "nested",
@@ -44,10 +43,10 @@ def calls() -> Mapping[str, Call]:
     Example:
         >>> calls()["pathlib.PosixPath"]("runs", "train")
         'runs/train'
-        >>> calls()["torch._utils._rebuild_qtensor"]()
+        >>> calls()["torch._utils._rebuild_sparse_tensor"]()
         Traceback (most recent call last):
         ...
-        attendet.errors.WeightsError: it holds a quantized tensor; save the model before it is quantized
+        attendet.errors.WeightsError: it holds a sparse tensor; save it as a dense one
     """
     return {
         "torch._utils._rebuild_tensor": _tensor,
@@ -79,6 +78,7 @@ def calls() -> Mapping[str, Call]:
         "numpy.dtype": number_type,
         "numpy._core.multiarray.scalar": number,
         "numpy._core.multiarray._reconstruct": array,
+        "numpy._core.numeric._frombuffer": array_of_buffer,
         **{path: _described(path) for path in _DESCRIBED},
         **{path: _refused(what) for path, what in _REFUSED_TENSORS.items()},
     }
@@ -156,6 +156,6 @@ def _described(path: str) -> Callable[..., Record]:
 
 def _refused(what: str) -> Callable[..., Any]:
     def refuse(*_: Any) -> Any:
-        raise WeightsError(f"it holds a {what} tensor", remedy=f"save the model before it is {what}")
+        raise WeightsError(f"it holds a {what} tensor", remedy="save it as a dense one")
 
     return refuse

@@ -15,7 +15,7 @@ from attendet.wording import printable
 _CONTENTS = ("_parameters", "_buffers", "_modules")
 
 # The largest models have a few thousand modules and tensors, some of them shared.
-_MOST_ENTRIES = 200_000
+_MOST_ENTRIES = 100_000
 _LONGEST_KEY = 500
 # A module that is used in several places is told at each of them, and takes memory once.
 _MOST_BYTES_SHARED = 16

@@ -75,4 +75,6 @@ def _module(name: Name) -> str:
 
 def _unread(name: Any) -> WeightsError:
     what = name if isinstance(name, Name) else "something that is no type"
+    if isinstance(name, Name) and _module(name) == "torch" and name.name.lower().startswith(("qint", "quint")):
+        return WeightsError("it holds a quantized tensor", remedy="save the model before it is quantized")
     return WeightsError(f"it holds tensors of a kind that is not read: {what}")

@@ -16,6 +16,7 @@ _MODULES = {
     "__builtin__": "builtins",
     "copy_reg": "copyreg",
     "numpy.core.multiarray": "numpy._core.multiarray",
+    "numpy.core.numeric": "numpy._core.numeric",
     "pathlib._local": "pathlib",
     "torch.cuda": "torch",
     "torch.tensor": "torch._tensor",

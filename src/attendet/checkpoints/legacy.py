@@ -52,13 +52,17 @@ class _Found:
 
     def persistent(self, identity: Any) -> Any:
         """Return what a persistent id stands for: a storage, or the class of a module."""
-        if isinstance(identity, tuple) and len(identity) == 4 and identity[0] == "module":
-            # The class comes with its source code, which nobody needs.
-            return identity[1]
-        kind, storage_type, key, _location, count, view = identity
-        if kind != "storage" or not isinstance(key, str) or not _is_count(count):
-            raise TypeError("a storage is described wrongly")
-        root = self._roots.setdefault(key, StorageSketch(key, storage_dtype(storage_type), count, stored=count))
+        match identity:
+            case ("module", kind, _file, _source):
+                # The class comes with its source code, which nobody needs.
+                return kind
+            case ("storage", storage_type, str() as key, _location, count, view) if _is_count(count):
+                return self._storage(key, storage_dtype(storage_type), count, view)
+            case _:
+                raise TypeError("a storage is described wrongly")
+
+    def _storage(self, key: str, dtype: torch.dtype, count: int, view: Any) -> StorageSketch:
+        root = self._roots.setdefault(key, StorageSketch(key, dtype, count, stored=count))
         if view is None:
             return root
         _view_key, start, length = view
@@ -100,7 +104,7 @@ class _Behind:
             raise WeightsError(f"it has no storage {printable(key[:50])!r} of {length:,} bytes")
         content = torch.empty(length, dtype=torch.uint8)
         self._file.seek(start)
-        if self._file.readinto(memoryview(content.numpy())) != length:  # pyright: ignore[reportAttributeAccessIssue]
+        if self._file.readinto(content.numpy().data) != length:  # pyright: ignore[reportAttributeAccessIssue]
             raise WeightsError("it ends too early", remedy="download or copy it again")
         return content
 

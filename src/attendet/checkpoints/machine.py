@@ -19,7 +19,7 @@ from attendet.wording import printable
 
 # The largest detectors and classifiers have a few hundred thousand steps, in a few megabytes.
 MAX_BYTES = 64 * 1024 * 1024
-MAX_STEPS = 2_000_000
+MAX_STEPS = 1_000_000
 _BYTES_A_STEP = 16
 
 Call: TypeAlias = Callable[..., Any]
@@ -67,7 +67,7 @@ class _Machine:
     def run(self, data: BytesIO) -> Any:
         while True:
             code = data.read(1)
-            opcode = pickletools.code2op.get(code.decode("latin-1"))
+            opcode = _OPCODES.get(code)
             if opcode is None:
                 raise ValueError("it ends too early" if not code else f"there is no opcode {code!r}")
             if opcode.name == "STOP":
@@ -192,6 +192,8 @@ def _weight(argument: Any) -> int:
 def _pushes(make: Callable[[_Machine], Any]) -> Callable[[_Machine, Any], None]:
     return lambda machine, _: machine.push(make(machine))
 
+
+_OPCODES = {opcode.code.encode("latin-1"): opcode for opcode in pickletools.opcodes}
 
 _OPERATIONS: dict[str, Callable[[_Machine, Any], object]] = {
     **dict.fromkeys(("PROTO", "FRAME"), lambda _machine, _argument: None),

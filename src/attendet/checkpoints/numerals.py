@@ -40,6 +40,11 @@ def array(*_: Any) -> Record:
     return Record(_ARRAY)
 
 
+def array_of_buffer(content: Any, dtype: Any, shape: Any, order: Any) -> Record:
+    """Return the description of an array as pickle protocol 5 writes it."""
+    return Record(_ARRAY, state=(1, shape, dtype, order == "F", content))
+
+
 def array_values(record: Record) -> Any:
     """Return the numbers of an array as nested lists; of an array with one number, that number.
 
@@ -59,7 +64,7 @@ def array_values(record: Record) -> Any:
 
 
 def _numbers(dtype: Any, content: Any, count: int) -> np.ndarray:
-    if not isinstance(dtype, Record) or dtype.type is not _TYPE or not isinstance(content, bytes):
+    if not isinstance(dtype, Record) or dtype.type is not _TYPE or not isinstance(content, bytes | bytearray):
         raise TypeError("a number has no dtype")
     code = dtype.arguments[0]
     if not isinstance(code, str) or not _NUMERIC.fullmatch(code):

@@ -81,8 +81,8 @@ def _read(file: BinaryIO, path: Path) -> Checkpoint:
     if found is None:
         remedy = f"weights are a state dict or a model, alone or under {', '.join(_PLACES)}"
         raise WeightsError("it holds no weights of a model", remedy=remedy)
-    sketches = module_sketches(found) if is_module(found) else dict_sketches(found)
-    model = unwrapped(found) if is_module(found) else None
+    sketches = module_sketches(found) if isinstance(found, Record) else dict_sketches(found)
+    model = unwrapped(found) if isinstance(found, Record) else None
     if not sketches:
         raise WeightsError("its model has neither parameters nor buffers")
     return Checkpoint(

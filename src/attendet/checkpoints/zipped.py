@@ -82,7 +82,7 @@ class _Members:
             what = f"the storage {printable(key[:50])!r} has {member.file_size:,} bytes where {length:,} are stated"
             raise WeightsError(what)
         content = torch.empty(length, dtype=torch.uint8)
-        self._fill(member, memoryview(content.numpy()))
+        self._fill(member, content.numpy().data)
         return content
 
     def _content(self, member: ZipInfo, limit: int) -> bytearray:
@@ -104,10 +104,11 @@ class _Members:
 
 
 def _storage(identity: Any) -> StorageSketch:
-    kind, storage_type, key, _location, count = identity
-    if kind != "storage" or not isinstance(key, str) or type(count) is not int or not 0 <= count < 2**63:
-        raise TypeError("a storage is described wrongly")
-    return StorageSketch(key, storage_dtype(storage_type), count, stored=count)
+    match identity:
+        case ("storage", storage_type, str() as key, _location, int() as count) if 0 <= count < 2**63:
+            return StorageSketch(key, storage_dtype(storage_type), count, stored=count)
+        case _:
+            raise TypeError("a storage is described wrongly")
 
 
 def _checked(archive: ZipFile) -> dict[str, ZipInfo]:
