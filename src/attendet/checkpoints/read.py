@@ -26,6 +26,9 @@ from attendet.errors import Location, WeightsError
 # Where checkpoints keep their weights. The averaged ones come first: they are what was validated.
 _PLACES = ("ema", "model", "state_dict", "model_state_dict")
 _DEEPEST_PLACE = 2
+
+# The state of optimizers, which is no setting of the training.
+_OPTIMIZERS = ("optimizer", "optimizer_states")
 _HEAD_BYTES = 512
 
 
@@ -111,7 +114,7 @@ def _weights(described: Any, depth: int) -> Record | dict[str, Any] | None:
 
 def _training(model: Record | None, holder: dict[Any, Any]) -> dict[str, Any]:
     of_model = {name: model.attribute(name) for name in ("nc", "hyp")} if model else {}
-    rest = {key: value for key, value in holder.items() if key not in _PLACES and not is_module(value)}
+    rest = {key: value for key, value in holder.items() if key not in (*_PLACES, *_OPTIMIZERS)}
     return plain_items(of_model | rest)
 
 
