@@ -122,9 +122,7 @@ def keep_with_weights(module: nn.Module, name: str, value: Tensor, published: ob
     module.register_load_state_dict_pre_hook(partial(_complete, name, published))
 
 
-def _complete(
-    name: str, published: object, module: nn.Module, state: dict[str, Any], prefix: str, *_: object
-) -> None:
+def _complete(name: str, published: object, module: nn.Module, state: dict[str, Any], prefix: str, *_: object) -> None:
     parameters = [prefix + parameter for parameter, _ in module.named_parameters() if parameter != "strength"]
     if parameters and prefix + name not in state and all(parameter in state for parameter in parameters):
         state[prefix + name] = torch.tensor(published)
