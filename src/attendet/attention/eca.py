@@ -1,0 +1,123 @@
+"""ECA: channel weights from neighbouring channels, without a bottleneck (Wang et al., CVPR 2020)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from torch import Tensor, nn
+
+from attendet.attention.base import Attention, Gate, Start, check_channels, odd_kernel, zero_
+from attendet.attention.catalog import attentions
+from attendet.attention.dims import Dims, check_dims, check_features
+from attendet.attention.foreign_keys import accept_foreign_keys
+from attendet.errors import OptionError
+from attendet.ops.pooling import pool_positions
+
+FOREIGN_KEYS: Mapping[str, str] = {"conv.": "gate.conv."}
+
+
+def adaptive_kernel(channels: int, gamma: float = 2, beta: float = 1) -> int:
+    """Return k, the odd number nearest to |log2(C)/γ + β/γ|; of two equally near the greater, as the authors do.
+
+    Equation 12 of the paper.
+
+    Raises:
+        OptionError: If there are no channels, or gamma is not positive.
+
+    Example:
+        >>> [adaptive_kernel(channels) for channels in (16, 64, 128, 256, 512, 2048)]
+        [3, 3, 5, 5, 5, 7]
+    """
+    check_channels(channels)
+    if not 0 < gamma < math.inf or not abs(beta) < math.inf:
+        raise OptionError(f"gamma {gamma!r} and beta {beta!r} give no kernel", remedy="give 2 and 1, as published")
+    return 2 * int(abs((math.log2(channels) + beta) / gamma) / 2) + 1
+
+
+class NeighbourGate(Gate):
+    """σ(a convolution along the channels of their means): (N, C, H, W) → (N, C, 1, 1)."""
+
+    def __init__(self, kernel_size: int, start: Start, dims: Dims) -> None:
+        super().__init__(start)
+        self.dims: Dims = check_dims(dims)
+        size = odd_kernel(kernel_size)
+        self.conv = nn.Conv1d(1, 1, size, padding=size // 2, bias=False)
+        if start == "identity":
+            zero_(self.conv.weight)
+
+    def logits(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Return (N, C, 1, 1)."""
+        check_features(x, self.dims, mask)
+        logits = self.conv(pool_positions(x, "avg", mask).unsqueeze(1)).squeeze(1)
+        return logits.reshape(*logits.shape, *[1] * self.dims)
+
+
+@attentions.register("eca", "ECALayer", "ECAModule", "ECABlock", "ECAAttention", "ECANet", "EfficientChannelAttention")
+class ECA(Attention):
+    """Efficient Channel Attention: ω = σ(C1D_k(z)), each weight from the means of k neighbouring channels.
+
+    | equation | | shape |
+    |---|---|---|
+    | squeeze | z = mean of x over positions | (N, C) |
+    | 9 | ω = σ(C1D_k(z)), one kernel of k taps for all channels, zeros beyond the first and last | (N, C) |
+    | 12 | k = the odd number nearest to abs(log2(C)/γ + β/γ) | |
+    | | y = ω · x | (N, C, H, W) |
+
+    Parameters: k.
+
+    In the wild: most copies for YOLO have k = 3 whatever the width. timm has no kernel below 3, which differs only at
+    C ≤ 4. Between two odd numbers the paper's rounding is open; the authors' code, and we, take the greater.
+
+    State dicts of the authors' and of timm's module load.
+
+    Args:
+        channels: C, the channels of the features; without a kernel it decides its size.
+        kernel_size: k, odd; None for equation 12.
+        gamma: γ of equation 12.
+        beta: β of equation 12 (the paper's b).
+        start: `paper` starts as published, with gates of about a half. `identity` is ours: gates are exactly 1 at
+            the first step, and range over (0, 2) from there.
+        dims: Axes of positions: 1 for sequences (N, C, L), 2 for images, 3 for volumes (N, C, D, H, W).
+
+    Raises:
+        OptionError: If an option has no such value, or the kernel is even.
+
+    Example:
+        >>> import torch
+        >>> attention = ECA(256)
+        >>> attention.gate.conv.kernel_size
+        (5,)
+        >>> attention(torch.rand(2, 256, 20, 20)).shape
+        torch.Size([2, 256, 20, 20])
+    """
+
+    paper = (
+        "Wang, Wu, Zhu, Li, Zuo, Hu: ECA-Net: Efficient Channel Attention for Deep Convolutional Neural Networks. "
+        "CVPR 2020, arXiv:1910.03151"
+    )
+
+    def __init__(
+        self,
+        channels: int,
+        kernel_size: int | None = None,
+        gamma: float = 2,
+        beta: float = 1,
+        start: Start = "paper",
+        *,
+        dims: Dims = 2,
+    ) -> None:
+        super().__init__()
+        size = adaptive_kernel(channels, gamma, beta) if kernel_size is None else kernel_size
+        self.gate = NeighbourGate(size, start, dims)
+        accept_foreign_keys(self, FOREIGN_KEYS)
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Return the features times the weights of their channels.
+
+        Args:
+            x: Features (N, C, H, W), or as `dims` says.
+            mask: (N, H, W), or as `dims` says: True where a position is real, False where it is padding; None if
+                all are real. Padded positions never change the weights.
+        """
+        return x * self.gate(x, mask)
