@@ -1,0 +1,107 @@
+"""GAM: channel then spatial attention that keep all positions and channels (Liu, Shao, Hoffmann, 2021)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from attendet.attention.base import Attention, Gate, Start, hidden_width, zero_
+from attendet.attention.catalog import attentions
+from attendet.attention.foreign_keys import accept_foreign_keys
+
+FOREIGN_KEYS: Mapping[str, str] = {
+    "channel_attention.0.": "channel.fc1.",
+    "channel_attention.2.": "channel.fc2.",
+    "spatial_attention.0.": "spatial.conv1.",
+    "spatial_attention.1.": "spatial.norm1.",
+    "spatial_attention.3.": "spatial.conv2.",
+    "spatial_attention.4.": "spatial.norm2.",
+}
+
+
+class PointwiseGate(Gate):
+    """Mc(F) = σ(MLP(F)), position by position: (N, C, H, W) → the same shape."""
+
+    def __init__(self, channels: int, reduction: float, start: Start) -> None:
+        super().__init__(start)
+        hidden = hidden_width(channels, reduction)
+        self.fc1 = nn.Linear(channels, hidden)
+        self.fc2 = nn.Linear(hidden, channels)
+        if start == "identity":
+            zero_(self.fc2.weight, self.fc2.bias)
+
+    def logits(self, x: Tensor) -> Tensor:
+        """Return (N, C, H, W)."""
+        return self.fc2(torch.relu(self.fc1(x.movedim(1, -1)))).movedim(-1, 1)
+
+
+class WideGate(Gate):
+    """Ms(F) = σ(BN(f(ReLU(BN(f(F)))))), two 7x7 convolutions through C/r channels: (N, C, H, W) → the same shape."""
+
+    def __init__(self, channels: int, reduction: float, start: Start) -> None:
+        super().__init__(start)
+        hidden = hidden_width(channels, reduction)
+        self.conv1 = nn.Conv2d(channels, hidden, 7, padding=3)
+        self.norm1 = nn.BatchNorm2d(hidden)
+        self.conv2 = nn.Conv2d(hidden, channels, 7, padding=3)
+        self.norm2 = nn.BatchNorm2d(channels)
+        if start == "identity":
+            zero_(self.norm2.weight, self.norm2.bias)
+
+    def logits(self, x: Tensor) -> Tensor:
+        """Return (N, C, H, W)."""
+        return self.norm2(self.conv2(torch.relu(self.norm1(self.conv1(x)))))
+
+
+@attentions.register("gam", "GAMAttention", "GAMModule", "GAMBlock", "GlobalAttentionMechanism")
+class GAM(Attention):
+    """Global Attention Mechanism: F2 = Mc(F1) ⊗ F1, F3 = Ms(F2) ⊗ F2, without any pooling.
+
+    | equation | | shape |
+    |---|---|---|
+    | 1 | Mc(F) = σ(MLP(F)), C → C/r → C with a ReLU between, at every position | (N, C, H, W) |
+    | 2 | Ms(F) = σ(BN(f(ReLU(BN(f(F)))))), f 7x7 convolutions C → C/r and C/r → C | (N, C, H, W) |
+
+    Parameters, with h = C/reduction rounded down: (2·C·h + h + C) + (98·C·h + h + C) + (2·h + 2·C). That is 6.6 million
+    at C = 512, as much as whole stages of a small detector. The paper also has a form with grouped convolutions
+    and a channel shuffle for such cases, which is not here.
+
+    In the wild: copies without the sigmoid of Mc, whose channel part is then no gate; copies with an argument for
+    output channels, which then change the width.
+
+    State dicts with the keys of the authors' code load.
+
+    Args:
+        channels: C, the channels of the features.
+        reduction: r of both parts.
+        start: `paper` starts as published. `identity` is ours: both gates are exactly 1 at the first step, and range
+            over (0, 2) from there.
+
+    Raises:
+        OptionError: If an option has no such value, or no hidden channel would be left.
+
+    Example:
+        >>> attention = GAM(16)
+        >>> attention(torch.rand(2, 16, 20, 20)).shape
+        torch.Size([2, 16, 20, 20])
+        >>> sum(parameter.numel() for parameter in attention.parameters())
+        6480
+    """
+
+    paper = (
+        "Liu, Shao, Hoffmann: Global Attention Mechanism: Retain Information to Enhance Channel-Spatial Interactions. "
+        "2021, arXiv:2112.05561"
+    )
+
+    def __init__(self, channels: int, reduction: float = 4, start: Start = "paper") -> None:
+        super().__init__()
+        self.channel = PointwiseGate(channels, reduction, start)
+        self.spatial = WideGate(channels, reduction, start)
+        accept_foreign_keys(self, FOREIGN_KEYS)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the features (N, C, H, W) times the weights of both parts."""
+        by_channel = x * self.channel(x)
+        return by_channel * self.spatial(by_channel)
