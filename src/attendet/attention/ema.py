@@ -1,0 +1,112 @@
+"""EMA: two parallel branches in groups of channels that look at each other (Ouyang et al., ICASSP 2023)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from attendet.attention.base import Attention, Gate, Start, check_channels, group_count, zero_
+from attendet.attention.catalog import attentions
+from attendet.attention.foreign_keys import accept_foreign_keys
+from attendet.attention.plane_norm import PlaneNorm
+
+FOREIGN_KEYS: Mapping[str, str] = {"conv1x1.": "gate.conv1x1.", "conv3x3.": "gate.conv3x3.", "gn.": "gate.norm."}
+
+
+class CrossGate(Gate):
+    """σ of what each branch's mean selects of the other: (N, C, H, W) → the same shape, one plane a group."""
+
+    def __init__(self, channels: int, groups: int, start: Start) -> None:
+        super().__init__(start)
+        self.width = channels // groups
+        self.conv1x1 = nn.Conv2d(self.width, self.width, 1)
+        self.norm = PlaneNorm(self.width)
+        self.conv3x3 = nn.Conv2d(self.width, self.width, 3, padding=1)
+        if start == "identity":
+            # The logits are linear in both branches: neither hides the gradient of the other.
+            zero_(self.norm.weight, self.norm.bias, self.conv3x3.weight, self.conv3x3.bias)
+
+    def logits(self, x: Tensor) -> Tensor:
+        """Return (N, C, H, W)."""
+        grouped = x.reshape(-1, self.width, *x.shape[2:])
+        along, across = self.by_axis(grouped), self.conv3x3(grouped)
+        planes = _selected(along, across) + _selected(across, along)
+        return planes.reshape(x.shape[0], -1, 1, *x.shape[2:]).expand(-1, -1, self.width, -1, -1).flatten(1, 2)
+
+    def by_axis(self, grouped: Tensor) -> Tensor:
+        """Return the branch of the 1x1 convolution: GN(x · σ(f^h) · σ(f^w)), (N·G, C/G, H, W)."""
+        rows = grouped.mean(3, keepdim=True)
+        columns = grouped.mean(2, keepdim=True).transpose(2, 3)
+        encoding = torch.sigmoid(self.conv1x1(torch.cat([rows, columns], dim=2)))
+        of_rows, of_columns = encoding.split([grouped.shape[2], grouped.shape[3]], dim=2)
+        return self.norm(grouped * of_rows * of_columns.transpose(2, 3))
+
+    def extra_repr(self) -> str:
+        """Say how many channels a group has."""
+        return f"channels per group={self.width}"
+
+
+@attentions.register("ema", "EMAAttention", "EMAModule", "EfficientMultiScaleAttention")
+class EMA(Attention):
+    """Efficient Multi-scale Attention: in every group of channels, one plane of weights from two branches.
+
+    Each of G groups of c = C/G channels is taken as an image of its own, with the same weights for all:
+
+    | step | | shape |
+    |---|---|---|
+    | 1x1 branch | z^h, z^w = means over columns, over rows; [f^h, f^w] = 1x1 convolution of both | (N·G, c, H + W) |
+    | | x1 = GN(x · σ(f^h) · σ(f^w)), GN of one group per channel | (N·G, c, H, W) |
+    | 3x3 branch | x2 = a 3x3 convolution of x | (N·G, c, H, W) |
+    | cross-spatial | p = softmax(mean of x1) · x2 + softmax(mean of x2) · x1, over channels | (N·G, 1, H, W) |
+    | | y = x · σ(p) | (N, C, H, W) |
+
+    Parameters: 10·c² + 4·c.
+
+    In the wild: G = 8 in most copies for YOLO and 32 in the authors' code; a softmax over positions in place of one
+    over channels; no norm.
+
+    State dicts with the keys of the authors' code load.
+
+    Args:
+        channels: C, the channels of the features.
+        groups: G, which has to divide C; None for the authors' 32, or the greatest number below that leaves two
+            channels in each: with one the softmax is 1.
+        start: `paper` starts as published. `identity` is ours: all weights are exactly 1 at the first step, and range
+            over (0, 2) from there.
+
+    Raises:
+        OptionError: If an option has no such value, or the groups do not divide the channels.
+
+    Example:
+        >>> attention = EMA(64, groups=8)
+        >>> x = torch.rand(2, 64, 20, 20)
+        >>> torch.equal(attention(x), x * attention.gate(x))
+        True
+        >>> sum(parameter.numel() for parameter in attention.parameters())
+        672
+    """
+
+    paper = (
+        "Ouyang, He, Zhang, Luo, Guo, Zhan, Huang: Efficient Multi-Scale Attention Module with Cross-Spatial Learning. "
+        "ICASSP 2023, arXiv:2305.13563"
+    )
+
+    def __init__(self, channels: int, groups: int | None = None, start: Start = "paper") -> None:
+        super().__init__()
+        if groups is None:
+            check_channels(channels)
+            groups = group_count(channels, None, most=max(min(32, channels // 2), 1))
+        self.gate = CrossGate(channels, group_count(channels, groups, most=32), start)
+        accept_foreign_keys(self, FOREIGN_KEYS)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the features (N, C, H, W) times the weights of their groups."""
+        return x * self.gate(x)
+
+
+def _selected(chooser: Tensor, chosen: Tensor) -> Tensor:
+    """Return the sum over channels of one branch, weighed by the softmax of the means of the other, (N·G, 1, H, W)."""
+    weights = torch.softmax(chooser.mean((2, 3), keepdim=True), 1)
+    return (weights * chosen).sum(1, keepdim=True)
