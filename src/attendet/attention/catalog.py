@@ -42,8 +42,8 @@ def names() -> tuple[str, ...]:
     """Return the names of all attention modules, those of other packages included.
 
     Example:
-        >>> names()
-        ('bam', 'cbam')
+        >>> {"bam", "cbam", "eca", "se", "simam"} <= set(names())
+        True
     """
     return attentions.names()
 
@@ -54,6 +54,6 @@ def options_of(attention: type[Attention]) -> tuple[str, ...]:
     Example:
         >>> from attendet.attention import CBAM
         >>> options_of(CBAM)
-        ('reduction', 'kernel_size', 'variant', 'start', 'order', 'pool', 'planes')
+        ('reduction', 'kernel_size', 'variant', 'start', 'order', 'pool', 'planes', 'dims')
     """
     return tuple(inspect.signature(attention).parameters)[1:]
