@@ -130,6 +130,14 @@ def test_attention_inside_c3_keeps_its_weights(file, block, row):
     assert all(".attention." in key for key in back.report.dropped)
 
 
+def test_of_two_rows_that_hold_as_much_the_equal_one_is_the_old_one(file):
+    inside = {f"attention.{key}": value for key, value in CBAM(128).state_dict().items()}
+    model = blank(with_row(file, 17, {**row_tensors(file, 17), **inside}))
+    aligned = align(model, file)
+    assert all(own(aligned, file, tool.own_place(key, 17), key) for key in file)
+    assert {row_of(key) for key in aligned.report.new} == {17}
+
+
 def test_attention_inside_conv_keeps_its_weights(file):
     aligned = align(tool.shapes(changed(5, [-1, 1, "Conv_CBAM", [512, 3, 2]])), file)
     assert all(own(aligned, file, key) for key in file)

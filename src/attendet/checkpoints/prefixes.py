@@ -57,9 +57,4 @@ def _common(keys: Iterable[str]) -> Sequence[str]:
 
 
 def _fitting(model: Mapping[str, Tensor], file: Mapping[str, Tensor], names: Mapping[str, str]) -> dict[str, str]:
-    # Every batch norm's counter of steps fits every other's: numbers say nothing.
-    return {
-        name: key
-        for name, key in names.items()
-        if name in model and file[key].ndim > 0 and fits(model[name], file[key])
-    }
+    return {name: key for name, key in names.items() if name in model and fits(model[name], file[key])}
