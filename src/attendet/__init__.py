@@ -8,17 +8,41 @@ from attendet._version import __version__
 if TYPE_CHECKING:
     from attendet import attention
     from attendet.graph import Detector, build
+    from attendet.model import LoadReport, load_weights, save_weights
     from attendet.predict.predictor import Predictor
+    from attendet.surgery import Attachment, attach, attached, describe, disabled, fuse
 
-__all__ = ["Detector", "Predictor", "__version__", "attention", "build"]
+__all__ = [
+    "Attachment",
+    "Detector",
+    "LoadReport",
+    "Predictor",
+    "__version__",
+    "attach",
+    "attached",
+    "attention",
+    "build",
+    "describe",
+    "disabled",
+    "fuse",
+    "load_weights",
+    "save_weights",
+]
 
 
 def __getattr__(name: str) -> object:
     # Torch takes seconds to import; `attendet --help` should not wait for it.
-    if name in ("Detector", "build"):
-        return getattr(import_module("attendet.graph"), name)
-    if name == "Predictor":
-        return import_module("attendet.predict.predictor").Predictor
-    if name == "attention":
-        return import_module("attendet.attention")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    match name:
+        case "Detector" | "build":
+            room = "attendet.graph"
+        case "LoadReport" | "load_weights" | "save_weights":
+            room = "attendet.model"
+        case "Attachment" | "attach" | "attached" | "describe" | "disabled" | "fuse":
+            room = "attendet.surgery"
+        case "Predictor":
+            room = "attendet.predict.predictor"
+        case "attention":
+            return import_module("attendet.attention")
+        case _:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(room), name)

@@ -15,7 +15,7 @@ from attendet.engine.task import DetectionTask
 from attendet.engine.train import resumed, train
 from attendet.errors import DataError, OptionError, OutputError, TrainingError, WeightsError
 from attendet.graph.detector import Detector
-from attendet.graph.weights import load_weights
+from attendet.model import open_detector
 from tests.engine.conftest import Listener, small, write_set
 
 
@@ -132,7 +132,7 @@ def test_a_disk_that_is_full(
         # The second epoch's weights are written, and its checkpoint is still the first's.
         assert folder.checkpoint.read_bytes() == keeper.files[folder.checkpoint]
         assert [path.name for path in folder.checkpoint.parent.iterdir()] == ["last.ckpt"]
-    load_weights(folder.last)
+    open_detector(folder.last)
     assert not read_record(folder).finished
 
 

@@ -20,7 +20,7 @@ def recipe_of(cosine: bool = False, name: str = "SGD") -> Recipe:
 
 def test_groups_hold_every_parameter_once_and_only_weights_decay() -> None:
     model = attendet.build("yolov5n_CBAM", classes=3)
-    optimizer = build_optimizer(model, recipe_of())
+    optimizer = build_optimizer(model, recipe_of(), OptimizerConfig())
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     grouped = [[names.pop(id(parameter)) for parameter in group["params"]] for group in optimizer.param_groups]
     assert not names
@@ -39,7 +39,7 @@ def test_groups_hold_every_parameter_once_and_only_weights_decay() -> None:
 def test_frozen_parameters_are_in_no_group() -> None:
     model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
     model[0].requires_grad_(False)
-    groups = build_optimizer(model, recipe_of()).param_groups
+    groups = build_optimizer(model, recipe_of(), OptimizerConfig()).param_groups
     assert [
         parameter is model[1].weight or parameter is model[1].bias for g in groups for parameter in g["params"]
     ] == [
@@ -61,7 +61,7 @@ def test_frozen_parameters_are_in_no_group() -> None:
     ],
 )
 def test_the_line(step: int, rate: float, bias_rate: float, momentum: float) -> None:
-    optimizer = build_optimizer(nn.Linear(2, 2), recipe_of())
+    optimizer = build_optimizer(nn.Linear(2, 2), recipe_of(), OptimizerConfig())
     set_rates(optimizer, recipe_of(), step, final=0.01)
     bias, plain, weight = optimizer.param_groups
     assert weight["lr"] == pytest.approx(rate, rel=1e-9)
@@ -76,14 +76,14 @@ def test_the_line(step: int, rate: float, bias_rate: float, momentum: float) -> 
 )
 def test_the_cosine(step: int, rate: float) -> None:
     recipe = recipe_of(cosine=True)
-    optimizer = build_optimizer(nn.Linear(2, 2), recipe)
+    optimizer = build_optimizer(nn.Linear(2, 2), recipe, OptimizerConfig())
     set_rates(optimizer, recipe, step, final=0.01)
     assert optimizer.param_groups[2]["lr"] == pytest.approx(rate, rel=1e-9)
 
 
 @pytest.mark.parametrize(("name", "kind"), [("SGD", torch.optim.SGD), ("Adam", torch.optim.Adam)])
 def test_the_optimizer_asked_for(name: str, kind: type) -> None:
-    optimizer = build_optimizer(nn.Linear(2, 2), recipe_of(name=name))
+    optimizer = build_optimizer(nn.Linear(2, 2), recipe_of(name=name), OptimizerConfig())
     assert type(optimizer) is kind
     if name == "SGD":
         assert all(group["nesterov"] for group in optimizer.param_groups)
@@ -91,7 +91,7 @@ def test_the_optimizer_asked_for(name: str, kind: type) -> None:
 
 def test_momentum_of_adam_is_its_first_beta() -> None:
     recipe = recipe_of(name="AdamW")
-    optimizer = build_optimizer(nn.Linear(2, 2), recipe)
+    optimizer = build_optimizer(nn.Linear(2, 2), recipe, OptimizerConfig())
     assert type(optimizer) is torch.optim.AdamW
     set_rates(optimizer, recipe, 0, final=0.01)
     start = recipe.warmup_momentum + (recipe.momentum - recipe.warmup_momentum) / recipe.warmup_steps
@@ -100,7 +100,7 @@ def test_momentum_of_adam_is_its_first_beta() -> None:
 
 def test_without_warm_up_the_first_step_is_at_the_full_rate() -> None:
     recipe = choose_recipe(OptimizerConfig(name="SGD", warmup_epochs=0), ScheduleConfig(), steps_per_epoch=1000)
-    optimizer = build_optimizer(nn.Linear(2, 2), recipe)
+    optimizer = build_optimizer(nn.Linear(2, 2), recipe, OptimizerConfig())
     set_rates(optimizer, recipe, 0, final=0.01)
     assert [group["lr"] for group in optimizer.param_groups] == pytest.approx([0.01] * 3)
     assert optimizer.param_groups[0]["momentum"] == 0.937

@@ -18,7 +18,7 @@ from attendet.data.usable import usable
 from attendet.engine.run import RunFolder
 from attendet.engine.train import train
 from attendet.engine.validate import validate
-from attendet.graph.weights import load_weights
+from attendet.model import open_detector
 from tests.engine.conftest import Listener, small, write_set
 
 
@@ -78,7 +78,7 @@ def test_every_picture_is_there(run: RunFolder) -> None:
 
 
 def test_nothing_depends_on_the_batch_size(run: RunFolder, wide_data: Path) -> None:
-    detector, _ = load_weights(run.best)
+    detector, _ = open_detector(run.best)
     split = usable(read_split(open_source(str(wide_data)), "val"))
     one, many = (validate(detector, split, 64, batch_size=size) for size in (1, 5))
     assert [record.image for record in one.records] == [record.image for record in many.records]
@@ -90,7 +90,7 @@ def test_nothing_depends_on_the_batch_size(run: RunFolder, wide_data: Path) -> N
 
 def test_boxes_are_in_pixels_of_the_image(run: RunFolder, wide_data: Path) -> None:
     """The most confident box of each image lies on the paint of its class."""
-    detector, _ = load_weights(run.best)
+    detector, _ = open_detector(run.best)
     split = usable(read_split(open_source(str(wide_data)), "train"))
     measured = validate(detector, split, 64)
     best = [found[found[:, 4].argmax()] for found in measured.detections]

@@ -12,7 +12,8 @@ import attendet
 from attendet.data.letterbox import resize
 from attendet.graph.bundled import bundled_text
 from attendet.graph.detector import Detector
-from attendet.graph.weights import Card, save_weights
+from attendet.model import save_weights
+from attendet.model.card import Card
 
 NAMES = ("cat", "white dog")
 
@@ -24,7 +25,7 @@ def photographs() -> list[NDArray[np.uint8]]:
 
 def write_weights(path: Path, detector: Detector, image_size: int = 96, names: tuple[str, ...] = NAMES) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_weights(path, detector, Card("yolov5n", bundled_text("yolov5n"), "auto", names, image_size))
+    save_weights(detector, path, Card("yolov5n", bundled_text("yolov5n"), "auto", names, image_size))
     return path
 
 

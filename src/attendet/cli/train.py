@@ -22,12 +22,13 @@ if TYPE_CHECKING:
     from attendet.engine.run import RunFolder, RunRecord
 
 INTERRUPTED = 130
-WEIGHTS = "Weights to start from: a .safetensors file or a run's folder."
+WEIGHTS = "Weights to start from: a run's folder, .safetensors, or a .pt of YOLOv5."
 SETTINGS: Mapping[str, str] = {
     "cfg": "model.cfg",
     "weights": "model.weights",
     "dialect": "model.dialect",
     "start": "model.start",
+    "attention": "model.attention",
     "freeze": "model.freeze",
     "data": "data.path",
     "cache": "data.cache",
@@ -42,6 +43,7 @@ SETTINGS: Mapping[str, str] = {
     "patience": "schedule.patience",
     "seed": "schedule.seed",
     "optimizer": "optimizer.name",
+    "release": "optimizer.release_epochs",
     "cos_lr": "optimizer.cos_lr",
     "label_smoothing": "loss.label_smoothing",
     "device": "hardware.device",
@@ -106,7 +108,13 @@ def train(
     patience: Annotated[
         int | None, typer.Option(help="Stop after so many epochs without a better one; 0 never.")
     ] = None,
-    freeze: Annotated[str | None, typer.Option(help="Rows not to train: 10 is the first ten, 0,3,5 these.")] = None,
+    attention: Annotated[
+        list[str] | None, typer.Option(metavar="NAME@PLACE", help="Attach attention: cbam@neck. May be repeated.")
+    ] = None,
+    freeze: Annotated[
+        str | None,
+        typer.Option(help="Rows not to train: 10 is the first ten, 0,3,5 these; base is everything but attention."),
+    ] = None,
     cache: Annotated[
         str | None, typer.Option(help="Where decoded images are kept: ram (also without a value), disk, none or auto.")
     ] = None,
@@ -136,7 +144,13 @@ def train(
     dialect: Annotated[
         str | None, typer.Option(help="How attention rows are read: auto, or a family of forks.")
     ] = None,
-    start: Annotated[str | None, typer.Option(help="How attention starts: paper, or identity.")] = None,
+    start: Annotated[
+        str | None, typer.Option(help="How attention starts: paper, or identity.  [default: identity with weights]")
+    ] = None,
+    release: Annotated[
+        int | None,
+        typer.Option(metavar="EPOCHS", help="Train attention first; release the rest row by row in so many epochs."),
+    ] = None,
     settings: Annotated[list[str] | None, typer.Option("--set", metavar="A.B=VALUE", help="Any other setting.")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -195,17 +209,21 @@ def _values(given: Mapping[str, object], hyp: Path | None, settings: list[str]) 
 NEGATIONS = {"noautoanchor": "anchors.fit", "nosave": "output.save", "noval": "validation.every_epoch"}
 
 
-def _rows(text: str) -> list[int]:
-    """Return the rows to freeze: one number stands for that many first rows, as in YOLOv5.
+def _rows(text: str) -> list[int] | str:
+    """Return the rows to freeze: one number stands for that many first rows, as in YOLOv5; `base` for itself.
 
     Example:
-        >>> _rows("3"), _rows("0,4")
-        ([0, 1, 2], [0, 4])
+        >>> _rows("3"), _rows("0,4"), _rows("base")
+        ([0, 1, 2], [0, 4], 'base')
     """
+    if text == "base":
+        return text
     try:
         numbers = [int(part) for part in text.replace(",", " ").split()]
     except ValueError as error:
-        raise OptionError(f"--freeze {text}", remedy="write 10 for the first ten rows, or rows as 0,3,5") from error
+        raise OptionError(
+            f"--freeze {text}", remedy="write 10 for the first ten rows, rows as 0,3,5, or base"
+        ) from error
     return list(range(numbers[0])) if len(numbers) == 1 else numbers
 
 

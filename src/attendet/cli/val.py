@@ -50,9 +50,9 @@ def val(
     from attendet.engine.hardware import accelerator_of
     from attendet.engine.remedies import remedies
     from attendet.engine.validate import require_same_classes, validate
-    from attendet.graph.weights import load_weights, weights_file
+    from attendet.model.open import open_detector, weights_file
 
-    detector, card = load_weights(weights_file(weights))
+    detector, card = open_detector(weights_file(weights))
     source, single_cls = _source(weights, data, single_cls=single_cls)
     accelerator, devices = accelerator_of(HardwareConfig(device=device))
     where = f"{accelerator}:{devices[0]}" if isinstance(devices, list) else accelerator

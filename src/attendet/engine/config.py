@@ -40,15 +40,17 @@ class ModelConfig(_Strict):
         cfg: A model file or bundled name; None takes the one that the weights were trained with.
         weights: A file of weights or a run's folder to start from; None starts afresh.
         dialect: How attention rows are read.
-        start: How fresh attention starts.
-        freeze: Rows whose weights are not trained.
+        start: How fresh attention starts: paper, or identity; None is identity where there are weights.
+        attention: What to attach, such as `cbam@neck` or `se:reduction=8@after:C3`.
+        freeze: Rows whose weights are not trained, or `base` for everything but attention.
     """
 
     cfg: str | None = None
     weights: str | None = None
     dialect: str = "auto"
-    start: Start = "paper"
-    freeze: tuple[Annotated[int, Field(ge=0)], ...] = ()
+    start: Start | None = None
+    attention: tuple[str, ...] = ()
+    freeze: tuple[Annotated[int, Field(ge=0)], ...] | Literal["base"] = ()
 
 
 class DataConfig(_Strict):
@@ -90,6 +92,10 @@ class OptimizerConfig(_Strict):
         ema_decay: Largest decay of the averaged weights.
         ema_ramp: Steps in which that decay is approached.
         clip_norm: Longest gradient; longer ones are scaled down.
+        attention_rate: Learning rate of attention, as a multiple of the others'.
+        base_rate: Learning rate of everything else, likewise.
+        release_epochs: Epochs until everything is trained: attention from the first, then one row after another, from
+            the head to the image; 0 trains all from the first.
     """
 
     name: Literal["auto", "SGD", "Adam", "AdamW"] = "auto"
@@ -105,6 +111,9 @@ class OptimizerConfig(_Strict):
     ema_decay: Annotated[float, Field(ge=0, lt=1)] | None = None
     ema_ramp: Positive | None = None
     clip_norm: Positive = 10.0
+    attention_rate: NotNegative = 1.0
+    base_rate: NotNegative = 1.0
+    release_epochs: Annotated[int, Field(ge=0)] = 0
 
 
 class ScheduleConfig(_Strict):

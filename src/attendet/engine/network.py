@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import copy
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import torch
 
-from attendet.attention.base import Attention
+from attendet.attention.base import Attention, Start
+from attendet.checkpoints import Checkpoint, read_checkpoint
 from attendet.data.module import objects_at
 from attendet.data.records import Records
 from attendet.detection.anchors import best_possible_recall, fit_anchors
 from attendet.engine.config import TrainConfig
-from attendet.errors import OptionError
+from attendet.engine.freezing import freeze
+from attendet.errors import Location, OptionError, WeightsError
 from attendet.graph.build import assemble
-from attendet.graph.costs import count_costs, total
+from attendet.graph.costs import BATCH, count
 from attendet.graph.detector import Detector
 from attendet.graph.examine import examine
 from attendet.graph.files import load
 from attendet.graph.plan import plan
 from attendet.graph.readings import attention_readings
 from attendet.graph.spec import ModelFile, read_model_file
-from attendet.graph.weights import Card, load_matching, read_weights, weights_file
+from attendet.model.card import Card, plans_of_file
+from attendet.model.load import attach_again, load_checkpoint
+from attendet.model.open import find_card, weights_file
+from attendet.model.request import parse_request
+from attendet.surgery import AttentionPlan, attach, attached
 
 
 @dataclass(frozen=True)
@@ -48,9 +56,9 @@ class Network:
 
     def facts(self, image_size: int) -> dict[str, Any]:
         """Return what a record of a run says about it."""
-        state = self.detector.state_dict()
-        classes = self.detector.classes
-        planned = plan(self.file, classes=classes, dialect=self.dialect, checkpoint=state, image_size=image_size)
+        with torch.device("meta"):
+            images = torch.empty(BATCH, 3, image_size, image_size)
+        cost, _ = count(copy.deepcopy(self.detector).to("meta"), images)
         attention = [
             row
             for row, module in enumerate(self.detector.model)
@@ -59,46 +67,71 @@ class Network:
         return {
             "name": self.file.name,
             "parameters": sum(parameter.numel() for parameter in self.detector.parameters()),
-            "gflops": total(count_costs(planned)).flops / 1e9,
+            "gflops": cost.flops / BATCH / 1e9,
             "attention_rows": attention,
+            "attached": [attachment.plan.to_dict() for attachment in attached(self.detector)],
             "readings": self.readings,
         }
 
 
 def open_network(config: TrainConfig, names: tuple[str, ...]) -> Network:
-    """Return the network that `--cfg` and `--weights` ask for.
+    """Return the network that `--cfg`, `--weights` and `--attention` ask for.
 
-    Weights alone bring their own model file. With a model file too, values are taken where key and shape agree, and
-    what does not fit is told.
+    Weights alone bring their own model file, and what was attached to their network. With a model file too, weights
+    are taken by structure, and what finds no place is told. Attention starts as an identity where there are weights.
 
     Raises:
-        OptionError: If neither is given, or no value of the weights fits.
+        OptionError: If there is neither a model file nor weights, or attention matches nothing.
         ModelFileError: If the model file cannot be built.
-        WeightsError: If the weights cannot be read.
+        WeightsError: If the weights cannot be read, or nothing of them fits.
     """
     options = config.model
-    state, card = read_weights(weights_file(options.weights)) if options.weights else ({}, None)
-    if not options.cfg and card is None:
-        raise OptionError("there is neither a model file nor weights", remedy="give --cfg yolov5s_CBAM, or --weights")
-    file = load(options.cfg) if options.cfg else read_model_file(card.text, card.model) if card else None
-    if file is None:
-        raise TypeError(card)
-    dialect = card.dialect if card and not options.cfg else options.dialect
-    planned = plan(file, classes=len(names), dialect=dialect, start=options.start, checkpoint=state)
+    path = weights_file(options.weights) if options.weights else None
+    checkpoint = read_checkpoint(path) if path else None
+    file, dialect, plans = _model_file(config, checkpoint, path)
+    start: Start = options.start or ("identity" if checkpoint else "paper")
+    tensors = checkpoint.tensors if checkpoint else {}
+    planned = plan(file, classes=len(names), dialect=dialect, start=start, checkpoint=tensors)
     detector = assemble(planned)
     notes = [str(finding) for finding in examine(planned)]
-    if card is not None:
+    attach_again(detector, plans, tensors)
+    notes += [_attach(detector, text, start) for text in options.attention]
+    report = None
+    if checkpoint is not None:
         if options.cfg:
             # The model file's anchors are part of what was asked for.
-            state = {key: value for key, value in state.items() if not key.endswith(".anchors")}
-        alignment = load_matching(detector, state)
-        if not alignment.loaded:
-            raise OptionError(
-                f"nothing in {options.weights} fits {file.name}: {alignment}", remedy="leave out --cfg or --weights"
-            )
-        notes.append(f"{options.weights}: {alignment}")
-    _freeze(detector, options.freeze)
+            rest = {key: value for key, value in tensors.items() if not key.endswith(".anchors")}
+            checkpoint = replace(checkpoint, tensors=rest)
+        report = load_checkpoint(detector, checkpoint, Location(str(path)), names=names)
+        notes += [f"{options.weights}: {line}" for line in str(report).splitlines()]
+    notes += freeze(detector, options.freeze, report)
     return Network(detector, file, dialect, tuple(attention_readings(planned)), tuple(notes))
+
+
+def _model_file(
+    config: TrainConfig, checkpoint: Checkpoint | None, path: Path | None
+) -> tuple[ModelFile, str, tuple[AttentionPlan, ...]]:
+    """Return the model file, how its attention rows are read, and what was attached to the network of the weights."""
+    options = config.model
+    if options.cfg:
+        return load(options.cfg), options.dialect, ()
+    if checkpoint is None or path is None:
+        raise OptionError("there is neither a model file nor weights", remedy="give --cfg yolov5s_CBAM, or --weights")
+    card = find_card(checkpoint, path.name)
+    if card is None:
+        raise WeightsError(
+            "it does not say which model it belongs to", where=Location(str(path)), remedy="give --cfg too"
+        )
+    return read_model_file(card.text, card.model), card.dialect, plans_of_file(checkpoint)
+
+
+def _attach(detector: Detector, text: str, start: Start) -> str:
+    request = parse_request(text)
+    options = {"start": start, **request.options}
+    side = 2 * int(max(detector.strides))
+    attachment = attach(detector, request.attention, request.at, example=torch.zeros(1, 3, side, side), **options)
+    places = ", ".join(f"{site.path} ({site.channels} channels)" for site in attachment.sites)
+    return f"{request.attention} attached at {places}, start {options['start']}"
 
 
 @torch.no_grad()
@@ -131,12 +164,3 @@ def fit_to_data(network: Network, records: Records, config: TrainConfig) -> list
     strides = torch.tensor(detector.strides)[:, None, None]
     detector.head.anchors.copy_(torch.from_numpy(fitted).float() / strides)
     return [f"anchors fitted to the data: {better:.1%} of the objects can be found, {recall:.1%} before"]
-
-
-def _freeze(detector: Detector, rows: tuple[int, ...]) -> None:
-    for row in rows:
-        if row >= len(detector.model):
-            raise OptionError(f"there is no row {row} to freeze", remedy=f"rows go from 0 to {len(detector.model) - 1}")
-        detector.model[row].requires_grad_(requires_grad=False)
-    if not any(parameter.requires_grad for parameter in detector.parameters()):
-        raise OptionError("every row is frozen, and nothing is left to train", remedy="freeze fewer")

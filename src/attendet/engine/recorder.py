@@ -19,7 +19,8 @@ from attendet.engine.run import RunFolder, write_results
 from attendet.engine.task import PARTS, DetectionTask
 from attendet.errors import Location, TrainingError, WeightsError
 from attendet.files import cannot_write
-from attendet.graph.weights import Card, save_weights
+from attendet.model.card import Card
+from attendet.model.save import save_weights
 
 STRICT_SHARE = 0.9
 
@@ -114,7 +115,9 @@ class Recorder(Callback):
 
     def _row(self, trainer: Trainer, measured: Metrics | None, epoch: int) -> dict[str, float]:
         known = {key: float(value) for key, value in trainer.callback_metrics.items()}
-        rates = [group["lr"] for group in trainer.optimizers[0].param_groups]
+        groups = trainer.optimizers[0].param_groups
+        rates = {f"x/lr{number}": group["lr"] for number, group in enumerate(groups[: len(PARTS)])}
+        attention = [group["lr"] for group in groups if group["is_attention"]]
         return {
             "epoch": epoch,
             **{f"train/{name}_loss": known[f"train/{name}_loss"] for name in PARTS},
@@ -123,7 +126,8 @@ class Recorder(Callback):
             "metrics/mAP_0.5": measured.map50 if measured else torch.nan,
             "metrics/mAP_0.5:0.95": measured.map50_95 if measured else torch.nan,
             **{f"val/{name}_loss": known.get(f"val/{name}_loss", torch.nan) for name in PARTS},
-            **{f"x/lr{number}": rate for number, rate in enumerate(rates)},
+            **rates,
+            **{f"x/attention_lr{number}": rate for number, rate in enumerate(attention)},
             "seconds": round(sum(self.seconds.values()), 1),
         }
 
@@ -131,11 +135,11 @@ class Recorder(Callback):
         output = task.config.output
         self.folder.best.parent.mkdir(parents=True, exist_ok=True)
         if output.save or is_last:
-            save_weights(self.folder.last, task.kept, self.card)
+            save_weights(task.kept, self.folder.last, self.card)
         if is_best:
-            save_weights(self.folder.best, task.kept, self.card)
+            save_weights(task.kept, self.folder.best, self.card)
         if output.save_period > 0 and epoch % output.save_period == 0:
-            save_weights(self.folder.last.with_name(f"epoch{epoch}.safetensors"), task.kept, self.card)
+            save_weights(task.kept, self.folder.last.with_name(f"epoch{epoch}.safetensors"), self.card)
 
     def _stop_where_it_stalls(self, trainer: Trainer, task: DetectionTask, epoch: int) -> None:
         patience = task.config.schedule.patience

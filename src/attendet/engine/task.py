@@ -20,6 +20,7 @@ from attendet.detection.loss import DetectionLoss, detection_loss
 from attendet.engine.config import TrainConfig
 from attendet.engine.ema import AveragedWeights
 from attendet.engine.evaluate import detect, truth
+from attendet.engine.freezing import base_modules, frozen_modules, released
 from attendet.engine.metrics import Evaluation, Metrics
 from attendet.engine.optimizer import build_optimizer, set_rates
 from attendet.engine.recipe import Recipe
@@ -65,17 +66,26 @@ class DetectionTask(LightningModule):
 
     def configure_optimizers(self) -> Optimizer:
         """Return the recipe's optimizer; its rates are set before every batch."""
-        return build_optimizer(self.detector, self.recipe)
+        return build_optimizer(self.detector, self.recipe, self.config.optimizer)
 
     def on_train_epoch_start(self) -> None:
-        """Keep the statistics of frozen rows too, which move without gradients."""
-        for row in self.config.model.freeze:
-            self.detector.model[row].train(mode=False)
+        """Keep the statistics of what is frozen or not yet released, which move without gradients."""
+        for module in frozen_modules(self.detector, self.config.model.freeze):
+            module.training = False
+        for row, held in enumerate(self.detector.model):
+            for module in base_modules(held):
+                module.training = module.training and self._released(row)
+
+    def _released(self, row: int) -> bool:
+        rows = len(self.detector.model)
+        return released(row, rows, self.current_epoch, self.config.optimizer.release_epochs)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002
         """Set learning rates and momentum, which depend on the number of batches so far alone."""
         for optimizer in self.trainer.optimizers:
-            set_rates(optimizer, self.recipe, self.batches_before + batch_idx, final=self.config.optimizer.lrf)
+            step = self.batches_before + batch_idx
+            final = self.config.optimizer.lrf
+            set_rates(optimizer, self.recipe, step, final=final, released=self._released)
 
     @property
     def batches_before(self) -> int:

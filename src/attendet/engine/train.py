@@ -39,7 +39,7 @@ from attendet.engine.task import DetectionTask
 from attendet.engine.validate import validate
 from attendet.errors import DataError, Location, OptionError
 from attendet.files import new_run_folder
-from attendet.graph.weights import load_weights
+from attendet.model.open import open_detector
 from attendet.wording import plural
 
 SHOWN_PROBLEMS = 3
@@ -325,7 +325,7 @@ def _finish(
     """Measure the best weights, draw the pictures and close the record."""
     config = prepared.config
     chosen = folder.best if folder.best.is_file() else folder.last
-    detector, _ = load_weights(chosen)
+    detector, _ = open_detector(chosen)
     measured = validate(
         detector,
         prepared.splits["val"],

@@ -20,7 +20,7 @@ from attendet.data.images import read_image
 from attendet.data.letterbox import Letterbox, canvas_shape, letterbox
 from attendet.detection.nms import nms
 from attendet.errors import DataError, OptionError, unknown_name
-from attendet.graph.weights import load_weights, weights_file
+from attendet.model.open import open_detector, weights_file
 from attendet.predict.timings import Timings
 
 ImageLike: TypeAlias = str | os.PathLike[str] | NDArray[np.uint8] | Image.Image
@@ -60,11 +60,12 @@ class Predictor:
     Example:
         >>> import attendet, tempfile
         >>> from attendet.graph.bundled import bundled_text
-        >>> from attendet.graph.weights import Card, save_weights
+        >>> from attendet.model.card import Card
+        >>> from attendet.model import save_weights
         >>> card = Card("yolov5n", bundled_text("yolov5n"), "auto", ("cell", "platelet"), 320)
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     path = Path(folder, "best.safetensors")
-        ...     save_weights(path, attendet.build("yolov5n", classes=2), card)
+        ...     save_weights(attendet.build("yolov5n", classes=2), path, card)
         ...     predictor = Predictor(path, device="cpu")
         >>> detections = predictor(np.zeros((48, 64, 3), np.uint8))
         >>> detections.xyxy.shape, predictor.names
@@ -87,7 +88,7 @@ class Predictor:
         self.device = _device(device)
         if half and self.device.type != "cuda":
             raise OptionError(f"half precision on {self.device}", remedy="it needs a GPU; leave it out here")
-        detector, card = load_weights(weights_file(weights))
+        detector, card = open_detector(weights_file(weights))
         self.names = card.names
         self.image_size = _image_size(card.image_size if image_size is None else image_size)
         self._options = {

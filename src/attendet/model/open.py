@@ -1,0 +1,106 @@
+"""A file of weights → the detector it belongs to."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from attendet.checkpoints import Checkpoint, read_checkpoint
+from attendet.errors import AttendetError, Location, WeightsError
+from attendet.graph.build import assemble
+from attendet.graph.bundled import bundled_names, bundled_text
+from attendet.graph.detector import Detector
+from attendet.graph.plan import plan
+from attendet.graph.spec import read_model_file
+from attendet.model.card import Card, card_of, class_numbers, image_size_of, plans_of_file
+from attendet.model.load import attach_again, load_checkpoint
+
+# Of old YOLOv5 checkpoints: what the head computes from its anchors.
+COMPUTED = ("anchor_grid",)
+
+
+def open_detector(path: str | os.PathLike[str]) -> tuple[Detector, Card]:
+    """Return the network of a file of weights, in evaluation mode, and what the file says about itself.
+
+    Args:
+        path: A file that `attendet train` wrote, a checkpoint of the original YOLOv5, or the state dict of a bundled
+            model.
+
+    Raises:
+        WeightsError: If it cannot be read, does not say to which network it belongs, or has not all of its tensors.
+
+    Example:
+        >>> import attendet, tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     torch.save(attendet.build("yolov5n", classes=2).state_dict(), Path(folder, "cells.pt"))
+        ...     detector, card = open_detector(Path(folder, "cells.pt"))
+        >>> card.model, card.names
+        ('yolov5n', ('0', '1'))
+    """
+    where = Location(os.fspath(path))
+    checkpoint = read_checkpoint(path)
+    card = find_card(checkpoint, Path(path).name)
+    if card is None:
+        raise WeightsError(
+            "it does not say which model it belongs to, and no bundled one has its tensors",
+            where=where,
+            remedy="give the model file too: attendet train --cfg MODEL --weights FILE",
+        )
+    try:
+        file = read_model_file(card.text, card.model)
+        detector = assemble(plan(file, classes=len(card.names), dialect=card.dialect, checkpoint=checkpoint.tensors))
+        attach_again(detector, plans_of_file(checkpoint), checkpoint.tensors)
+    except AttendetError as error:
+        raise WeightsError(f"its model cannot be made: {error}", where=where) from error
+    report = load_checkpoint(detector, checkpoint, where, names=card.names)
+    left = [key for key in report.dropped if not key.endswith(COMPUTED)]
+    if report.new or report.reshaped or left:
+        told = str(report).replace("\n", "; ")
+        raise WeightsError(f"its tensors are not those of {card.model}: {told}", where=where)
+    return detector.train(False), card
+
+
+def find_card(checkpoint: Checkpoint, name: str) -> Card | None:
+    """Return what a file says about itself, or else what the bundled model says that has exactly its tensors."""
+    card = card_of(checkpoint, name)
+    if card is not None or "card" in checkpoint.metadata:
+        return card
+    names = checkpoint.names or class_numbers(checkpoint)
+    if not names:
+        return None
+    tensors = {key: value for key, value in checkpoint.tensors.items() if not key.endswith(COMPUTED)}
+    found = next((model for model in bundled_names() if _fits(model, len(names), tensors)), None)
+    return Card(found, bundled_text(found), "auto", names, image_size_of(checkpoint)) if found else None
+
+
+def weights_file(path: str | os.PathLike[str]) -> Path:
+    """Return the file of weights that a path names: itself, or the best ones in the folder of a run.
+
+    Raises:
+        WeightsError: If it is a folder without them.
+
+    Example:
+        >>> weights_file("best.safetensors").name
+        'best.safetensors'
+    """
+    if not Path(path).is_dir():
+        return Path(path)
+    best = Path(path, "weights", "best.safetensors")
+    if not best.is_file():
+        raise WeightsError(
+            "the folder has no weights/best.safetensors",
+            where=Location(os.fspath(path)),
+            remedy="name a file of weights or a run's folder",
+        )
+    return best
+
+
+def _fits(model: str, classes: int, tensors: Mapping[str, Tensor]) -> bool:
+    planned = plan(read_model_file(bundled_text(model), model), classes=classes)
+    with torch.device("meta"):
+        state = assemble(planned).state_dict()
+    return state.keys() == tensors.keys() and all(state[key].shape == value.shape for key, value in tensors.items())
