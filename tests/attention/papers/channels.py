@@ -1,0 +1,88 @@
+"""Papers with one weight for every channel: SE, ECA, Global Context, and the channel half of NAM."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from tests.attention.papers.basics import (
+    Layer,
+    Norm,
+    average,
+    batch_norm,
+    linear,
+    per_channel,
+    pointwise,
+    relu,
+    sigmoid,
+    softmax,
+    standardised,
+)
+
+
+def squeeze_excitation(u: Tensor, w1: Layer, w2: Layer) -> Tensor:
+    """Hu, Shen, Sun: Squeeze-and-Excitation Networks. CVPR 2018, arXiv:1709.01507.
+
+    Eq. 2: z_c = 1/(H·W) Σ u_c(i, j). Eq. 3: s = σ(W2 δ(W1 z)), δ the ReLU. Eq. 4: x̃_c = s_c u_c.
+
+    The equations have no biases; the journal version says that removing them helped in ResNets. Most code has them.
+    """
+    z = average(u)
+    s = sigmoid(linear(relu(linear(z, *w1)), *w2))
+    return per_channel(s, u) * u
+
+
+def eca_kernel_size(channels: int, gamma: float = 2, b: float = 1) -> int:
+    """ECA, section 3.2.3: k = |log2(C)/γ + b/γ|_odd, "the nearest odd number of t".
+
+    The authors' code takes t rounded down, and where that is even the odd number above. Of an even t both neighbours
+    are nearest; for a t between they agree with "nearest" too, since the odd above ⌊t⌋ even is within 1 of t.
+    """
+    t = math.floor(abs(math.log2(channels) / gamma + b / gamma))
+    return t if t % 2 == 1 else t + 1
+
+
+def efficient_channel_attention(x: Tensor, kernel: Tensor) -> Tensor:
+    """Wang et al.: ECA-Net. CVPR 2020, arXiv:1910.03151.
+
+    Section 3.2.2: ω_c = σ(Σ_j w^j y_c^j), the k neighbours of channel c in y = GAP(x), one kernel for all channels.
+    At the ends the neighbours that do not exist are zero, as in the authors' code.
+    """
+    y = average(x)
+    reach = (kernel.numel() - 1) // 2
+    omega = torch.zeros_like(y)
+    for c in range(y.shape[1]):
+        for j, weight in enumerate(kernel.flatten()):
+            neighbour = c + j - reach
+            if 0 <= neighbour < y.shape[1]:
+                omega[:, c] = omega[:, c] + weight * y[:, neighbour]
+    return per_channel(sigmoid(omega), x) * x
+
+
+def global_context(
+    x: Tensor, attention: Layer, v1: Layer, norm: tuple[Tensor, Tensor], v2: Layer, eps: float = 1e-5
+) -> Tensor:
+    """Cao et al.: GCNet. ICCV workshop 2019, arXiv:1904.11492, the GC block of section 3.4.
+
+    z_i = x_i + W_v2 ReLU(LN(W_v1 Σ_j α_j x_j)), α_j = exp(W_k x_j) / Σ_m exp(W_k x_m).
+
+    LN normalises the numbers of one item. The biases are the authors' code's; that of W_k cancels in α.
+    """
+    n, c = x.shape[:2]
+    alpha = softmax(pointwise(x, *attention).reshape(n, -1), 1)
+    context = (x.reshape(n, c, -1) * alpha[:, None]).sum(2)
+    scale, shift = norm
+    normal = torch.stack([standardised(item, eps) for item in linear(context, *v1)]) * scale + shift
+    return x + per_channel(linear(relu(normal), *v2), x)
+
+
+def nam_channel(x: Tensor, norm: Norm, *, absolute: bool, training: bool) -> Tensor:
+    """Liu et al.: NAM. NeurIPS workshop 2021, arXiv:2111.12419.
+
+    Eq. 1: BN. Eq. 2: Mc = σ(W_γ(BN(F))), W_γ = γ_i / Σ_j γ_j. Output F ⊗ Mc, one weight for every value.
+
+    The paper's γ has no sign; the authors' code takes |γ|, without which a negative sum would turn the weights around.
+    """
+    gamma = norm.weight.abs() if absolute else norm.weight
+    share = gamma / gamma.sum()
+    return x * sigmoid(per_channel(share, x) * batch_norm(x, norm, training=training))

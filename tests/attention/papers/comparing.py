@@ -1,0 +1,75 @@
+"""A module beside the transcription of its paper: the same weights, outputs and gradients."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from tests.attention.papers.basics import Layer, Norm
+
+Weights = Mapping[str, Tensor]
+Paper = Callable[[Tensor, Weights, bool], Tensor]
+"""A transcription of (features, the module's weights by name, whether it trains)."""
+
+
+def randomise(module: nn.Module) -> nn.Module:
+    """Give every weight and every remembered statistic a value of its own, in float64."""
+    module.double()
+    with torch.no_grad():
+        for weight in module.parameters():
+            # Sums of so many terms stay near one, where gates are neither 0 nor 1.
+            weight.normal_().div_(weight[0].numel() ** 0.5 if weight.ndim > 1 else 1)
+        for name, statistic in module.named_buffers():
+            if name.endswith("running_mean"):
+                statistic.normal_()
+            elif name.endswith("running_var"):
+                statistic.uniform_(0.5, 2)
+    return module
+
+
+def leaves(module: nn.Module) -> Weights:
+    """Copies of the weights and statistics, by name, which have gradients of their own."""
+    return {
+        name: value.detach().clone().requires_grad_(value.is_floating_point())
+        for name, value in module.state_dict().items()
+    }
+
+
+def layer(weights: Weights, name: str) -> Layer:
+    """The weight and the bias of a layer; None where it has no bias."""
+    return weights[f"{name}.weight"], weights.get(f"{name}.bias")
+
+
+def affine(weights: Weights, name: str) -> tuple[Tensor, Tensor]:
+    """The scale and the shift of a layer norm or a group norm."""
+    return weights[f"{name}.weight"], weights[f"{name}.bias"]
+
+
+def norm(weights: Weights, name: str) -> Norm:
+    """The tensors of a batch norm."""
+    kinds = ("weight", "bias", "running_mean", "running_var")
+    return Norm(*(weights[f"{name}.{kind}"] for kind in kinds))
+
+
+def assert_equal_to_paper(module: nn.Module, paper: Paper, size: Sequence[int], *, training: bool) -> None:
+    """Hold outputs, and the gradients of the features and of every parameter, to nine digits."""
+    randomise(module).train(training)
+    weights = leaves(module)
+    x = torch.randn(*size, dtype=torch.float64, requires_grad=True)
+    x_paper = x.detach().clone().requires_grad_()
+    upstream = torch.randn(*size, dtype=torch.float64)
+
+    y, y_paper = module(x), paper(x_paper, weights, training)
+    assert_close(y, y_paper, "output")
+    y.backward(upstream)
+    y_paper.backward(upstream)
+    assert_close(x.grad, x_paper.grad, "gradient of the features")
+    for name, parameter in module.named_parameters():
+        assert_close(parameter.grad, weights[name].grad, f"gradient of {name}")
+
+
+def assert_close(ours: Tensor | None, papers: Tensor | None, what: str) -> None:
+    """Hold two tensors to nine digits; there has to be something to hold."""
+    assert ours is not None, what
+    assert papers is not None, what
+    torch.testing.assert_close(ours, papers, rtol=1e-9, atol=1e-11, msg=lambda text: f"{what}: {text}")

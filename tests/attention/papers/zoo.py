@@ -1,0 +1,125 @@
+"""Which weight of a module, by its name in the state dict, is which letter of its paper."""
+
+from torch import Tensor
+
+from tests.attention.papers import channels, groups, positions
+from tests.attention.papers.comparing import Paper, Weights, affine, layer, norm
+
+
+def se(u: Tensor, weights: Weights, _: bool) -> Tensor:
+    return channels.squeeze_excitation(u, layer(weights, "gate.fc1"), layer(weights, "gate.fc2"))
+
+
+def eca(x: Tensor, weights: Weights, _: bool) -> Tensor:
+    return channels.efficient_channel_attention(x, weights["gate.conv.weight"])
+
+
+def coordinate(x: Tensor, weights: Weights, training: bool) -> Tensor:
+    layers = (layer(weights, "gate.encode"), norm(weights, "gate.norm"))
+    gates = (layer(weights, "gate.height.conv"), layer(weights, "gate.width.conv"))
+    return positions.coordinate(x, *layers, *gates, training=training)
+
+
+def simam(regularizer: float, *, unbiased: bool) -> Paper:
+    return lambda x, _, __: positions.simam(x, regularizer, unbiased=unbiased)
+
+
+def scse(combine: str) -> Paper:
+    def paper(u: Tensor, weights: Weights, _: bool) -> Tensor:
+        channel = (layer(weights, "channel.fc1"), layer(weights, "channel.fc2"))
+        return positions.scse(u, channel, layer(weights, "spatial.conv"), combine)
+
+    return paper
+
+
+def gc(x: Tensor, weights: Weights, _: bool) -> Tensor:
+    attention, v1, v2 = (layer(weights, f"context.{name}") for name in ("positions.conv", "fc1", "fc2"))
+    return channels.global_context(x, attention, v1, affine(weights, "context.norm"), v2)
+
+
+def sk(branches: int, branch_groups: int) -> Paper:
+    def paper(x: Tensor, weights: Weights, training: bool) -> Tensor:
+        return groups.selective_kernel(
+            x,
+            [
+                (weights[f"branches.{i}.conv.weight"], norm(weights, f"branches.{i}.norm"), i + 1)
+                for i in range(branches)
+            ],
+            branch_groups,
+            weights["shares.fc.weight"],
+            norm(weights, "shares.norm"),
+            weights["shares.select.weight"].chunk(branches),
+            training=training,
+        )
+
+    return paper
+
+
+def triplet(x: Tensor, weights: Weights, training: bool) -> Tensor:
+    branches = [
+        (weights[f"gate.{name}.conv.weight"], norm(weights, f"gate.{name}.norm")) for name in ("cw", "hc", "hw")
+    ]
+    return positions.triplet(x, *branches, training=training)
+
+
+def shuffle(count: int) -> Paper:
+    def paper(x: Tensor, weights: Weights, _: bool) -> Tensor:
+        channel = (weights["gate.channel_weight"], weights["gate.channel_bias"])
+        spatial = (weights["gate.spatial_weight"], weights["gate.spatial_bias"])
+        return groups.shuffle_attention(x, count, channel, affine(weights, "gate.norm"), spatial)
+
+    return paper
+
+
+def gam(x: Tensor, weights: Weights, training: bool) -> Tensor:
+    mlp = (layer(weights, "channel.fc1"), layer(weights, "channel.fc2"))
+    convolutions = (layer(weights, "spatial.conv1"), layer(weights, "spatial.conv2"))
+    norms = (norm(weights, "spatial.norm1"), norm(weights, "spatial.norm2"))
+    return positions.gam(x, mlp, convolutions, norms, training=training)
+
+
+def ema(count: int) -> Paper:
+    def paper(x: Tensor, weights: Weights, _: bool) -> Tensor:
+        shared, local = layer(weights, "gate.conv1x1"), layer(weights, "gate.conv3x3")
+        return groups.efficient_multi_scale(x, count, shared, affine(weights, "gate.norm"), local)
+
+    return paper
+
+
+def nam(*, absolute: bool) -> Paper:
+    def paper(x: Tensor, weights: Weights, training: bool) -> Tensor:
+        return channels.nam_channel(x, norm(weights, "gate.norm"), absolute=absolute, training=training)
+
+    return paper
+
+
+def lsk(x: Tensor, weights: Weights, _: bool) -> Tensor:
+    near, far, mix_near, mix_far, selection, join = (
+        layer(weights, f"gate.{name}") for name in ("near", "far", "mix_near", "mix_far", "selection.conv", "join")
+    )
+    depthwise = [(*near, 1), (*far, 3)]
+    return groups.large_selective_kernel(x, depthwise, [mix_near, mix_far], selection, join)
+
+
+def cbam(*, mean_first: bool = False) -> Paper:
+    def paper(x: Tensor, weights: Weights, training: bool) -> Tensor:
+        mlp = (layer(weights, "channel.fc1"), layer(weights, "channel.fc2"))
+        after = norm(weights, "spatial.norm") if "spatial.norm.weight" in weights else None
+        kernel = weights["spatial.conv.weight"]
+        return positions.cbam(x, *mlp, kernel, after, mean_first=mean_first, training=training)
+
+    return paper
+
+
+def bam(dilation: int, *, product: bool) -> Paper:
+    def paper(x: Tensor, weights: Weights, training: bool) -> Tensor:
+        first, last = layer(weights, "gate.channel.fc1"), layer(weights, "gate.channel.fc2")
+        convolutions = [
+            (layer(weights, f"gate.spatial.{name}.conv"), norm(weights, f"gate.spatial.{name}.norm"))
+            for name in ("reduce", "dilated1", "dilated2")
+        ]
+        spatial = (*convolutions, layer(weights, "gate.spatial.final"))
+        channel = (first, norm(weights, "gate.channel.norm"), last)
+        return positions.bam(x, channel, spatial, dilation, product=product, training=training)
+
+    return paper
