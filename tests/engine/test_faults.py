@@ -8,6 +8,7 @@ import pytest
 import torch
 from lightning.pytorch import Trainer
 
+from attendet.engine import task
 from attendet.engine import train as module
 from attendet.engine.ema import AveragedWeights
 from attendet.engine.run import RunFolder, read_record
@@ -110,9 +111,9 @@ def test_a_disk_that_is_full(
         raise OSError(28, "No space left on device")
 
     if what == "weights":
-        from attendet.graph import weights  # noqa: PLC0415
+        from attendet.model import save  # noqa: PLC0415
 
-        save_file = weights.save_file
+        save_file = save.save_file
         original = lambda tensors, path: save_file(tensors, path, metadata=card[0])  # noqa: E731
         card: list[dict[str, str]] = []
 
@@ -120,7 +121,7 @@ def test_a_disk_that_is_full(
             card[:] = [metadata]
             full(tensors, path)
 
-        monkeypatch.setattr(weights, "save_file", with_card)
+        monkeypatch.setattr(save, "save_file", with_card)
     else:
         original = Trainer.save_checkpoint
         monkeypatch.setattr(Trainer, "save_checkpoint", full)
@@ -183,7 +184,7 @@ def raising(error: Exception) -> Callable[..., None]:
     ],
 )
 def test_too_little_memory(fit: Callable[..., RunFolder], monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
-    monkeypatch.setattr(Detector, "forward", raising(error))
+    monkeypatch.setattr(task, "detection_loss", raising(error))
     with pytest.raises(TrainingError, match=r"4 images of 64 pixels; try --batch-size 2, or a smaller --imgsz"):
         fit()
     with pytest.raises(TrainingError, match=r"1 image.* of 64 pixels; try a smaller --imgsz, or a smaller model"):
@@ -191,7 +192,7 @@ def test_too_little_memory(fit: Callable[..., RunFolder], monkeypatch: pytest.Mo
 
 
 def test_an_error_of_ours_stays_what_it_is(fit: Callable[..., RunFolder], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Detector, "forward", raising(RuntimeError("a defect")))
+    monkeypatch.setattr(task, "detection_loss", raising(RuntimeError("a defect")))
     with pytest.raises(RuntimeError, match="a defect"):
         fit()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -98,12 +98,14 @@ def open_network(config: TrainConfig, names: tuple[str, ...]) -> Network:
     notes += [_attach(detector, text, start) for text in options.attention]
     report = None
     if checkpoint is not None:
-        if options.cfg:
-            # The model file's anchors are part of what was asked for.
-            rest = {key: value for key, value in tensors.items() if not key.endswith(".anchors")}
-            checkpoint = replace(checkpoint, tensors=rest)
+        anchors = detector.head.anchors.clone()
         report = load_checkpoint(detector, checkpoint, Location(str(path)), names=names)
         notes += [f"{options.weights}: {line}" for line in str(report).splitlines()]
+        if options.cfg and not torch.equal(anchors, detector.head.anchors):
+            # They are part of what was asked for.
+            with torch.no_grad():
+                detector.head.anchors.copy_(anchors)
+            notes.append("anchors: those of the model file, not of the weights")
     notes += freeze(detector, options.freeze, report)
     return Network(detector, file, dialect, tuple(attention_readings(planned)), tuple(notes))
 

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
+from attendet.attention import bam, cbam
 from attendet.attention.catalog import create
-from attendet.attention.cbam import FOREIGN_KEYS
 from attendet.checkpoints import Checkpoint, read_checkpoint
 from attendet.checkpoints.align import align
 from attendet.checkpoints.report import LoadReport
@@ -75,7 +75,14 @@ def load_checkpoint(
     """
     card = card_of(checkpoint, where.file)
     theirs = card.names if card else checkpoint.names
-    aligned = align(model.state_dict(), checkpoint.tensors, model_names=names, file_names=theirs, foreign=FOREIGN_KEYS)
+    foreign = {**cbam.FOREIGN_KEYS, **bam.FOREIGN_KEYS}
+    aligned = align(
+        model.state_dict(),
+        checkpoint.tensors,
+        model_names=names,
+        file_names=theirs,
+        foreign=foreign,
+    )
     if not aligned.report.kept:
         raise WeightsError(
             f"it has nothing for {type(model).__name__}: {aligned.report}".replace("\n", "; "),
