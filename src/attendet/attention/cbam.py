@@ -116,7 +116,7 @@ class SpatialGate(Gate):
         self.norm = nn.Identity() if momentum is None else NORMS[dims](1, momentum=momentum)
         if start == "identity":
             # Of two layers in a row only the last may start at zero, or the gradient would reach neither.
-            last = self.conv if momentum is None else self.norm
+            last = self.conv if isinstance(self.norm, nn.Identity) else self.norm
             zero_(last.weight, last.bias)
 
     def logits(self, x: Tensor, mask: Tensor | None = None) -> Tensor:

@@ -51,7 +51,9 @@ class Context(Addend):
         return added[:, :, None, None].to(x.dtype)
 
 
-@attentions.register("gc", "GCBlock", "GCModule", "GCNet", "GCAttention", "ContextBlock", "GlobalContextBlock")
+@attentions.register(
+    "gc", "GlobalContext", "GCBlock", "GCModule", "GCNet", "GCAttention", "ContextBlock", "GlobalContextBlock"
+)
 class GlobalContext(Attention):
     """Global Context block: x plus a term that is the same at all positions, computed from a weighted mean of them.
 

@@ -95,8 +95,9 @@ class ShuffleAttention(Attention):
     def __init__(self, channels: int, groups: int | None = None, start: Start = "paper") -> None:
         super().__init__()
         self.gate = SplitGate(channels, group_count(channels, groups, most=64, each=2), start)
-        keep_with_weights(self, "in_order", torch.tensor(start == "identity"), False)
+        # In this order: what a state dict lacks is seen once its keys are ours.
         accept_foreign_keys(self, FOREIGN_KEYS)
+        keep_with_weights(self, "in_order", torch.tensor(start == "identity"), published=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the features (N, C, H, W) times their weights, shuffled."""

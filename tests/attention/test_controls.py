@@ -1,0 +1,115 @@
+"""Controls do what their pages say: nothing, parameters without gates, gates of other images."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from attendet.attention import ControlConv1x1, ControlIdentity, ControlNoiseGate, Gate, create, names
+from attendet.errors import OptionError, UnknownNameError
+
+
+def parameters(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def test_identity_gives_what_it_is_given() -> None:
+    x = torch.rand(2, 8, 3, 3)
+    assert ControlIdentity(8)(x) is x
+    with pytest.raises(OptionError, match="0 channels are none"):
+        ControlIdentity(0)
+
+
+@pytest.mark.parametrize("like", [name for name in names() if not name.startswith("control-")])
+@pytest.mark.parametrize("channels", [64, 160, 512])
+@pytest.mark.filterwarnings("ignore:.*hidden of")
+def test_a_convolution_has_as_many_parameters_as_can_be(like: str, channels: int) -> None:
+    with torch.device("meta"):
+        control, attention = ControlConv1x1(channels, like=like), create(like, channels)
+    wanted = parameters(attention)
+    possible = [2 * channels * rank for rank in range(1, 100_000 // 8)]
+    assert abs(parameters(control) - wanted) == min(abs(count - wanted) for count in possible)
+    assert not [module for module in control.modules() if isinstance(module, Gate)]
+
+
+def test_a_convolution_is_linear_and_acts_on_every_position_alone() -> None:
+    control = ControlConv1x1(8, parameters=48)
+    assert control.reduce.out_channels == 3
+    x, y = torch.randn(2, 2, 8, 4, 5).double()
+    control.double()
+    torch.testing.assert_close(control(2 * x - 3 * y), 2 * control(x) - 3 * control(y))
+    matrix = torch.eye(8).double() + control.expand.weight.flatten(1) @ control.reduce.weight.flatten(1)
+    expected = torch.stack([image.flatten(1).T @ matrix.T for image in x]).transpose(1, 2).reshape(x.shape)
+    torch.testing.assert_close(control(x), expected)
+
+
+def weights_of(like: str, x: Tensor, control: ControlNoiseGate) -> Tensor:
+    """The weights an attention with the control's parameters gives each image, by itself."""
+    attention = create(like, x.shape[1], reduction=2)
+    parameters = {key.replace("gate.weights.", "gate."): value for key, value in control.attention.state_dict().items()}
+    attention.load_state_dict({key: value for key, value in parameters.items() if not key.endswith(".mean")})
+    gate = attention.get_submodule("gate")
+    with torch.no_grad():
+        return gate(x)
+
+
+@torch.no_grad()
+def test_in_training_no_image_has_its_own_weights_and_each_is_used_once() -> None:
+    control = ControlNoiseGate(8, like="se", options={"reduction": 2})
+    x = torch.rand(5, 8, 3, 3) + 0.5
+    own = weights_of("se", x, control).flatten(1)
+    shifts = set()
+    for _ in range(40):
+        used = (control(x) / x)[:, :, 0, 0]
+        same = torch.isclose(used[:, None], own[None], rtol=1e-4).all(2)
+        taken = same.int().argmax(1)
+        assert same.sum(1).tolist() == [1] * 5
+        assert sorted(taken.tolist()) == [0, 1, 2, 3, 4]
+        shifts.add(int((taken[0]) % 5))
+        assert not torch.equal(taken, torch.arange(5))
+        assert all(image != place for place, image in enumerate(taken.tolist()))
+    assert shifts == {1, 2, 3, 4}
+
+
+@torch.no_grad()
+def test_in_evaluation_weights_are_the_running_mean_and_images_do_not_meet() -> None:
+    control = ControlNoiseGate(8, like="cbam", options={"reduction": 2})
+    x = torch.rand(3, 8, 4, 4)
+    assert torch.equal(control.train(False)(x), x)
+    torch.manual_seed(1)
+    control.train(True)
+    expected = torch.ones(8)
+    for _ in range(3):
+        batch = torch.rand(3, 8, 4, 4)
+        gate = control.attention.channel
+        assert isinstance(gate, nn.Module)
+        expected = 0.9 * expected + 0.1 * gate.get_submodule("weights")(batch).mean((0, 2, 3))
+        control(batch)
+    control.train(False)
+    torch.testing.assert_close(control.state_dict()["attention.channel.mean"], expected)
+    mean = expected * control.state_dict()["attention.spatial.mean"]
+    torch.testing.assert_close(control(x), x * mean[:, None, None])
+    torch.testing.assert_close(control(x)[:1], control(x[:1]))
+
+
+def test_an_image_alone_keeps_its_own_weights() -> None:
+    control = ControlNoiseGate(8, like="se", options={"reduction": 2})
+    x = torch.rand(1, 8, 3, 3)
+    torch.testing.assert_close(control(x), x * weights_of("se", x, control))
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (lambda: ControlNoiseGate(64, like="gc"), OptionError, "gc has no weights to exchange"),
+        (lambda: ControlNoiseGate(64, like="sk"), OptionError, "name one that multiplies"),
+        (lambda: ControlNoiseGate(64, like="control-identity"), OptionError, "is a control itself"),
+        (lambda: ControlNoiseGate(64, options={"reductoin": 8}), OptionError, "did you mean 'reduction'"),
+        (lambda: ControlConv1x1(64, like="cbamm"), UnknownNameError, "did you mean 'cbam'"),
+        (lambda: ControlConv1x1(64, like="control-conv1x1"), OptionError, "is a control itself"),
+        (lambda: ControlConv1x1(64, parameters=-1), OptionError, "cannot be matched"),
+    ],
+)
+def test_what_cannot_be_controlled(make: object, error: type[Exception], message: str) -> None:
+    assert callable(make)
+    with pytest.raises(error, match=message):
+        make()

@@ -1,0 +1,195 @@
+"""Sequences, images and volumes, and masks: what holds between the dimensions, and what is refused.
+
+That modules of every dimension equal their papers, masked or not, is held by test_papers_dimensions and
+test_papers_masks.
+"""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from attendet.attention import Attention, ChannelAttention, SpatialAttention, create, names
+from attendet.attention.catalog import attentions, options_of
+from attendet.errors import OptionError
+from attendet.ops.pooling import POOLS, Pool, pool_positions
+
+MODULES: list[tuple[str, dict[str, Any]]] = [
+    ("cbam", {"variant": "plain"}),
+    ("cbam", {"variant": "authors"}),
+    ("bam", {}),
+    ("se", {}),
+    ("eca", {}),
+    ("simam", {"variant": "paper"}),
+    ("simam", {"variant": "authors"}),
+]
+SIZES = {1: (9,), 2: (6, 5), 3: (4, 3, 5)}
+
+modules = pytest.mark.parametrize(("name", "options"), MODULES)
+
+
+def make(name: str, dims: int, options: dict[str, Any], **others: Any) -> Attention:
+    """Make a module whose parameters are all random and whose norms have seen something."""
+    module = create(name, 64, dims=dims, **options, **others)
+    for parameter in module.parameters():
+        nn.init.normal_(parameter, std=0.3)
+    module(torch.randn(4, 64, *SIZES[dims]))
+    return module
+
+
+def test_these_modules_have_dims() -> None:
+    have = {name for name in names() if "dims" in options_of(attentions.get(name))}
+    assert have == {name for name, _ in MODULES}
+
+
+@modules
+@pytest.mark.parametrize("dims", [1, 2])
+@torch.no_grad()
+def test_an_axis_of_length_one_changes_nothing(name: str, options: dict[str, Any], dims: int) -> None:
+    module = make(name, dims, options).train(False)
+    wider = create(name, 64, dims=dims + 1, **options).train(False)
+    state = module.state_dict()
+    for key, value in wider.state_dict().items():
+        if value.ndim == state[key].ndim + 1 and value.ndim > 2:
+            # The taps that lie beside the axis meet nothing but zeros, whatever they are.
+            value.copy_(torch.randn_like(value))
+            value.select(2, value.shape[2] // 2).copy_(state[key])
+        else:
+            value.copy_(state[key])
+    x = torch.randn(2, 64, *SIZES[dims])
+    torch.testing.assert_close(wider(x.unsqueeze(2)).squeeze(2), module(x), rtol=1e-4, atol=1e-5)
+
+
+@modules
+@pytest.mark.parametrize("dims", [1, 3])
+def test_identity_start_is_exact(name: str, options: dict[str, Any], dims: int) -> None:
+    for dtype in (torch.float32, torch.bfloat16):
+        module = create(name, 64, dims=dims, start="identity", **options).to(dtype)
+        x = torch.randn(2, 64, *SIZES[dims], dtype=dtype)
+        assert torch.equal(module(x), x)
+        mask = torch.rand(2, *SIZES[dims]) < 0.7
+        assert torch.equal(module(x, mask), x)
+
+
+@modules
+def test_sequences_compile_and_export_with_any_length(name: str, options: dict[str, Any]) -> None:
+    module = make(name, 1, options).train(False)
+    compiled = torch.compile(module, backend="aot_eager", fullgraph=True, dynamic=True)
+    length = torch.export.Dim("length", min=1, max=4096)
+    dynamic = {"x": {2: length}, "mask": {1: length}}
+    arguments = (torch.randn(2, 64, 9), torch.rand(2, 9) < 0.7)
+    exported = torch.export.export(module, arguments, dynamic_shapes=dynamic).module()
+    for size in (9, 1, 30):
+        x, mask = torch.randn(2, 64, size), torch.rand(2, size) < 0.7
+        mask[:, 0] = True
+        torch.testing.assert_close(compiled(x, mask), module(x, mask), rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(exported(x, mask), module(x, mask), rtol=1e-4, atol=1e-5)
+
+
+@modules
+@pytest.mark.parametrize("dims", [1, 2, 3])
+@pytest.mark.parametrize("training", [True, False])
+def test_a_mask_that_is_all_true_is_none(name: str, options: dict[str, Any], dims: int, training: bool) -> None:
+    module = make(name, dims, options).train(training)
+    x = torch.randn(2, 64, *SIZES[dims])
+    mask = torch.ones(2, *SIZES[dims], dtype=torch.bool)
+    torch.testing.assert_close(module(x, mask), module(x), rtol=1e-4, atol=1e-5)
+
+
+@modules
+def test_an_image_without_any_real_position_is_no_nan(name: str, options: dict[str, Any]) -> None:
+    module = make(name, 1, options)
+    mask = torch.tensor([[True] * 9, [False] * 9])
+    x = torch.randn(2, 64, 9, requires_grad=True)
+    y = module(x, mask)
+    y.sum().backward()
+    assert torch.isfinite(y).all()
+    assert x.grad is not None
+    assert torch.isfinite(x.grad).all()
+    for parameter in module.parameters():
+        assert parameter.grad is not None
+        assert torch.isfinite(parameter.grad).all()
+
+
+def in_words(values: list[float], kind: Pool) -> float:
+    tensor = torch.tensor(values, dtype=torch.float64)
+    by_kind = {
+        "avg": tensor.sum() / len(values),
+        "max": tensor.max(),
+        "lp": tensor.square().sum().sqrt(),
+        "lse": tensor.exp().sum().log(),
+    }
+    return by_kind[kind].item()
+
+
+@pytest.mark.parametrize("kind", POOLS)
+@pytest.mark.parametrize("dims", [1, 2, 3])
+def test_pools_leave_padding_out(kind: Pool, dims: int) -> None:
+    x = torch.randn(3, 2, *SIZES[dims], dtype=torch.float64)
+    mask = torch.rand(3, *SIZES[dims]) < 0.5
+    mask[2] = False
+    x = torch.where(mask[:, None], x, torch.nan).requires_grad_()
+    pooled = pool_positions(x, kind, mask)
+    for image in range(2):
+        for channel in range(2):
+            expected = in_words(x[image, channel][mask[image]].tolist(), kind)
+            assert pooled[image, channel].item() == pytest.approx(expected, rel=1e-9)
+    assert pooled[2].tolist() == [0, 0]
+    pooled.sum().backward()
+    assert x.grad is not None
+    assert torch.isfinite(x.grad).all()
+
+
+def test_the_parts_of_cbam_take_sequences_too() -> None:
+    x, mask = torch.randn(2, 64, 9), torch.rand(2, 9) < 0.7
+    channel, spatial = ChannelAttention(64, dims=1), SpatialAttention(dims=1)
+    assert torch.equal(channel(x, mask), x * channel.gate(x, mask))
+    assert spatial.gate(x, mask).shape == (2, 1, 9)
+
+
+@modules
+def test_what_does_not_fit_says_what_would(name: str, options: dict[str, Any]) -> None:
+    sequences, images = create(name, 64, dims=1, **options), create(name, 64, **options)
+    x = torch.randn(2, 64, 5, 5)
+    with pytest.raises(OptionError, match=r"features of 4 axes are not \(N, C, L\); give dims=2"):
+        sequences(x)
+    with pytest.raises(OptionError, match=r"features of 3 axes are not \(N, C, H, W\); give dims=1"):
+        images(x[0])
+    with pytest.raises(OptionError, match=r"a mask of torch.bool and \(2, 5\) .* give torch.bool and \(2, 5, 5\)"):
+        images(x, torch.ones(2, 5, dtype=torch.bool))
+    with pytest.raises(OptionError, match=r"a mask of torch.int64 and \(2, 5, 5\) does not fit"):
+        images(x, torch.ones(2, 5, 5, dtype=torch.int64))
+
+
+@modules
+@pytest.mark.parametrize("dims", [0, 4, "2", True, 2.0])
+def test_dims_that_do_not_exist(name: str, options: dict[str, Any], dims: Any) -> None:
+    with pytest.raises(OptionError, match="give 1, 2 or 3"):
+        create(name, 64, dims=dims, **options)
+
+
+def gates(module: Attention, x: Tensor, mask: Tensor | None) -> list[Tensor]:
+    """Return what the gates of a module give."""
+    seen: list[Tensor] = []
+    hooks = [
+        gate.register_forward_hook(lambda _gate, _inputs, weights: seen.append(weights))
+        for name, gate in module.named_children()
+        if name in ("gate", "channel", "spatial")
+    ]
+    module(x, mask)
+    for hook in hooks:
+        hook.remove()
+    return seen
+
+
+@modules
+@pytest.mark.parametrize("training", [True, False])
+@torch.no_grad()
+def test_padding_never_changes_a_gate(name: str, options: dict[str, Any], training: bool) -> None:
+    module = make(name, 1, options).train(training)
+    x = torch.randn(3, 64, 9)
+    longer = torch.cat([x, 1000 * torch.randn(3, 64, 5)], dim=2)
+    mask = torch.arange(14).expand(3, 14) < 9
+    for padded, plain in zip(gates(module, longer, mask), gates(module, x, None), strict=True):
+        torch.testing.assert_close(padded[..., : plain.shape[2]], plain, rtol=1e-4, atol=1e-5)

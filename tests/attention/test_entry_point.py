@@ -1,0 +1,110 @@
+"""A package of somebody else adds a module by an entry point, and it is one of ours in every way."""
+
+import subprocess
+import sys
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import pytest
+
+from attendet.attention import CBAM, create, names
+
+MODULE = '''
+import torch
+from torch import Tensor, nn
+
+from attendet.attention import Attention, Gate
+
+
+class MeanGate(Gate):
+    def __init__(self, channels: int, start: str) -> None:
+        super().__init__(start)
+        self.scale = nn.Parameter(torch.zeros(channels, 1, 1))
+
+    def logits(self, x: Tensor) -> Tensor:
+        return self.scale * x.mean((2, 3), keepdim=True)
+
+
+class MeanAttention(Attention):
+    """Parameters: C."""
+
+    paper = "Somebody: Means. arXiv:0000.00000"
+
+    def __init__(self, channels: int, start: str = "paper") -> None:
+        super().__init__()
+        self.gate = MeanGate(channels, start)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.gate(x)
+'''
+
+MODEL = """
+nc: 3
+depth_multiple: 1.0
+width_multiple: 1.0
+anchors: [[10, 13, 16, 30, 33, 23]]
+backbone:
+  - [-1, 1, Conv, [16, 6, 2, 2]]
+  - [-1, 1, Mean, []]
+head:
+  - [[-1], 1, Detect, [nc, anchors]]
+"""
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    """Return a folder with an installed package, as an installer leaves it: the module beside its metadata."""
+    (tmp_path / "mean_attention.py").write_text(MODULE)
+    information = tmp_path / "mean_attention-1.0.dist-info"
+    information.mkdir()
+    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: mean-attention\nVersion: 1.0\n")
+    (information / "entry_points.txt").write_text("[attendet.attention]\nmean = mean_attention:MeanAttention\n")
+    (information / "RECORD").write_text("mean_attention.py,,\nmean_attention-1.0.dist-info/METADATA,,\n")
+    (tmp_path / "model.yaml").write_text(MODEL)
+    return tmp_path
+
+
+def run(package: Path, code: str) -> str:
+    """Run code in a process of its own, with the package on its path and nothing of it left here."""
+    command = [sys.executable, "-c", code]
+    environment = {"PYTHONPATH": str(package), "PATH": "", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, cwd=package, env=environment, check=False)  # noqa: S603
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_a_module_of_another_package_is_one_of_ours(package: Path) -> None:
+    code = """
+import attendet, torch
+from attendet.attention import create, names
+from attendet.attention.catalog import attentions
+
+print("mean" in names(), attentions.knows("Mean"))
+module = create("mean", 16, start="identity")
+x = torch.rand(2, 16, 4, 4)
+print(torch.equal(module(x), x), type(module).__module__)
+
+detector = attendet.build("model.yaml", start="identity")
+print(type(detector.model[1]).__name__, detector.model[1].gate.range.tolist())
+
+from attendet.graph.costs import attention_costs
+print([cost["parameters"] for cost in attention_costs(16, 8) if cost["name"] == "mean"])
+"""
+    assert run(package, code).split("\n") == [
+        "True True",
+        "True mean_attention",
+        "MeanAttention [0.0, 2.0]",
+        "[16]",
+        "",
+    ]
+
+
+def test_a_name_that_is_taken_stays_ours(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    points = package / "mean_attention-1.0.dist-info" / "entry_points.txt"
+    points.write_text("[attendet.attention]\nCBAM = mean_attention:MeanAttention\n")
+    monkeypatch.syspath_prepend(package)
+    assert "CBAM" in entry_points(group="attendet.attention").names
+    before = names()
+    assert type(create("cbam", 64)) is CBAM
+    assert names() == before
+    assert "mean_attention" not in sys.modules

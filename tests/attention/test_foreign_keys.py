@@ -1,0 +1,137 @@
+"""Weights under the keys of the authors' code load, and compute what the authors' modules do."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from attendet.attention import create
+
+KEYS: dict[str, Mapping[str, str]] = {
+    "se": {"fc.0.weight": "gate.fc1.weight", "fc.2.weight": "gate.fc2.weight"},
+    "eca": {"conv.weight": "gate.conv.weight"},
+    "coordinate": {
+        "conv1.weight": "gate.encode.weight",
+        "conv1.bias": "gate.encode.bias",
+        "bn1.weight": "gate.norm.weight",
+        "bn1.bias": "gate.norm.bias",
+        "bn1.running_mean": "gate.norm.running_mean",
+        "bn1.running_var": "gate.norm.running_var",
+        "bn1.num_batches_tracked": "gate.norm.num_batches_tracked",
+        "conv_h.weight": "gate.height.conv.weight",
+        "conv_h.bias": "gate.height.conv.bias",
+        "conv_w.weight": "gate.width.conv.weight",
+        "conv_w.bias": "gate.width.conv.bias",
+    },
+    "scse": {
+        "cSE.fc1.weight": "channel.fc1.weight",
+        "cSE.fc1.bias": "channel.fc1.bias",
+        "cSE.fc2.weight": "channel.fc2.weight",
+        "cSE.fc2.bias": "channel.fc2.bias",
+        "sSE.conv.weight": "spatial.conv.weight",
+        "sSE.conv.bias": "spatial.conv.bias",
+    },
+    "gc": {
+        "conv_mask.weight": "context.positions.conv.weight",
+        "conv_mask.bias": "context.positions.conv.bias",
+        "channel_add_conv.0.weight": "context.fc1.weight",
+        "channel_add_conv.0.bias": "context.fc1.bias",
+        "channel_add_conv.1.weight": "context.norm.weight",
+        "channel_add_conv.1.bias": "context.norm.bias",
+        "channel_add_conv.3.weight": "context.fc2.weight",
+        "channel_add_conv.3.bias": "context.fc2.bias",
+    },
+    "triplet": {
+        f"{plane}.conv.{theirs}.{kind}": f"gate.{plane}.{ours}.{kind}"
+        for plane in ("cw", "hc", "hw")
+        for theirs, ours, kinds in (
+            ("conv", "conv", ["weight"]),
+            ("bn", "norm", ["weight", "bias", "running_mean", "running_var", "num_batches_tracked"]),
+        )
+        for kind in kinds
+    },
+    "shuffle": {
+        "cweight": "gate.channel_weight",
+        "cbias": "gate.channel_bias",
+        "sweight": "gate.spatial_weight",
+        "sbias": "gate.spatial_bias",
+        "gn.weight": "gate.norm.weight",
+        "gn.bias": "gate.norm.bias",
+    },
+    "gam": {
+        f"{theirs}.{kind}": f"{ours}.{kind}"
+        for theirs, ours, kinds in (
+            ("channel_attention.0", "channel.fc1", ["weight", "bias"]),
+            ("channel_attention.2", "channel.fc2", ["weight", "bias"]),
+            ("spatial_attention.0", "spatial.conv1", ["weight", "bias"]),
+            ("spatial_attention.1", "spatial.norm1", ["weight", "bias", "running_mean", "running_var"]),
+            ("spatial_attention.3", "spatial.conv2", ["weight", "bias"]),
+            ("spatial_attention.4", "spatial.norm2", ["weight", "bias", "running_mean", "running_var"]),
+        )
+        for kind in kinds
+    },
+    "ema": {
+        f"{theirs}.{kind}": f"gate.{ours}.{kind}"
+        for theirs, ours in (("conv1x1", "conv1x1"), ("gn", "norm"), ("conv3x3", "conv3x3"))
+        for kind in ("weight", "bias")
+    },
+    "nam": {f"Channel_Att.bn2.{k}": f"gate.norm.{k}" for k in ("weight", "bias", "running_mean", "running_var")},
+    "lsk": {
+        f"{theirs}.{kind}": f"gate.{ours}.{kind}"
+        for theirs, ours in (
+            ("conv0", "near"),
+            ("conv_spatial", "far"),
+            ("conv1", "mix_near"),
+            ("conv2", "mix_far"),
+            ("conv_squeeze", "selection.conv"),
+            ("conv", "join"),
+        )
+        for kind in ("weight", "bias")
+    },
+}
+OPTIONS: dict[str, dict[str, Any]] = {"scse": {"bias": True}}
+OURS_ALONE = ("range", "strength", "in_order")
+
+
+def trained(name: str) -> nn.Module:
+    module = create(name, 64, **OPTIONS.get(name, {}))
+    for tensor in (*module.parameters(), *module.buffers()):
+        if tensor.ndim and tensor.is_floating_point() and tensor.shape != (2,):
+            nn.init.uniform_(tensor, 0.2, 0.8)
+    return module.train(False)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("start", ["paper", "identity"])
+@pytest.mark.parametrize("name", KEYS)
+def test_weights_under_the_authors_keys_compute_the_published_function(name: str, start: str) -> None:
+    module = trained(name)
+    ours = module.state_dict()
+    theirs = {foreign: ours[key] for foreign, key in KEYS[name].items()}
+    left = {key.rpartition(".")[2] for key in set(ours) - set(KEYS[name].values())}
+    assert left <= {*OURS_ALONE, "num_batches_tracked"}
+    if "num_batches_tracked" in left:
+        # Older state dicts have none.
+        theirs |= {key: value for key, value in ours.items() if key.endswith("num_batches_tracked")}
+    loaded = create(name, 64, start=start, **OPTIONS.get(name, {})).train(False)
+    loaded.load_state_dict(theirs)
+    x = torch.randn(2, 64, 6, 5)
+    assert torch.equal(loaded(x), module(x))
+
+
+@torch.no_grad()
+def test_matrices_that_were_saved_as_convolutions_load() -> None:
+    module = trained("gc")
+    theirs: dict[str, Tensor] = {}
+    for foreign, key in KEYS["gc"].items():
+        value = module.state_dict()[key]
+        as_convolution = foreign.startswith(("channel_add_conv.0", "channel_add_conv.3"))
+        if foreign.startswith("channel_add_conv.1") or (as_convolution and value.ndim == 2):
+            value = value[..., None, None]
+        theirs[foreign] = value
+    loaded = create("gc", 64).train(False)
+    loaded.load_state_dict(theirs)
+    x = torch.randn(2, 64, 6, 5)
+    assert torch.equal(loaded(x), module(x))

@@ -1,0 +1,114 @@
+"""Attention as rows of model files: under every name that community files use, and with the arguments they give."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+import attendet
+from attendet.attention import create, names
+from attendet.attention.catalog import attentions
+from attendet.errors import ModelFileError
+from attendet.graph.check import check
+
+TEXT = """\
+nc: 3
+depth_multiple: 0.33
+width_multiple: 0.25
+anchors: [[10, 13, 16, 30, 33, 23]]
+backbone:
+  - [-1, 1, Conv, [64, 6, 2, 2]]
+  - [-1, 1, Conv, [256, 3, 2]]
+  - {row}
+head:
+  - [[-1], 1, Detect, [nc, anchors]]
+"""
+
+COMMUNITY = {
+    "se": ["SE", "SELayer", "SEAttention", "SEBlock", "SEModule", "SE_Layer", "SqueezeExcitation"],
+    "eca": ["ECA", "ECAAttention", "ECALayer", "eca_layer", "EcaModule", "ECABlock"],
+    "coordinate": ["CoordAtt", "CA", "CoordAttention", "CoordinateAttention", "Coord_Att"],
+    "simam": ["SimAM", "simam_module", "SimAMAttention"],
+    "scse": ["scSE", "SCSEModule", "ScSEAttention"],
+    "gc": ["GC", "GCBlock", "GCNet", "ContextBlock", "GlobalContext", "GlobalContextBlock"],
+    "sk": ["SK", "SKAttention", "SKConv", "SelectiveKernel"],
+    "triplet": ["Triplet", "TripletAttention"],
+    "shuffle": ["ShuffleAttention", "SA", "sa_layer"],
+    "gam": ["GAM", "GAMAttention", "GAM_Attention"],
+    "ema": ["EMA", "EMAAttention", "EMA_attention"],
+    "nam": ["NAM", "NAMAttention"],
+    "lsk": ["LSK", "LSKBlock", "LSKblock", "LSKAttention"],
+    "cbam": ["CBAM"],
+    "bam": ["BAM"],
+}
+
+
+def model_file(tmp_path: Path, row: str) -> Path:
+    file = tmp_path / "model.yaml"
+    file.write_text(TEXT.replace("{row}", row))
+    return file
+
+
+@pytest.mark.parametrize(("name", "alias"), [(name, alias) for name, aliases in COMMUNITY.items() for alias in aliases])
+def test_community_names_are_found(name: str, alias: str) -> None:
+    assert attentions.get(alias) is attentions.get(name)
+
+
+@pytest.mark.parametrize("name", names())
+def test_classes_are_found_by_their_own_names(name: str) -> None:
+    assert attentions.get(attentions.get(name).__name__) is attentions.get(name)
+
+
+def test_every_module_has_its_community_names() -> None:
+    assert {name for name in names() if not name.startswith("control-")} == set(COMMUNITY)
+
+
+@pytest.mark.filterwarnings("ignore:.*hidden of 64 channels")
+@pytest.mark.parametrize("start", ["paper", "identity"])
+@pytest.mark.parametrize("name", names())
+def test_every_module_is_a_row(name: str, start: str, tmp_path: Path) -> None:
+    row = f"[-1, 1, {COMMUNITY.get(name, [name])[0]}, [256]]"
+    file = model_file(tmp_path, row)
+    assert check(file) == []
+    detector = attendet.build(file, start=start)
+    assert type(detector.model[2]) is attentions.get(name)
+    levels = detector(torch.rand(2, 3, 64, 64))
+    assert [tuple(level.shape) for level in levels] == [(2, 3, 16, 16, 8)]
+
+
+@pytest.mark.parametrize(
+    ("row", "twin"),
+    [
+        ("[-1, 1, SE, [256, 8]]", create("se", 64, reduction=8)),
+        ("[-1, 1, SE, [256, {reduction: 4, bias: true}]]", create("se", 64, reduction=4, bias=True)),
+        ("[-1, 1, ECA, [256, 5]]", create("eca", 64, kernel_size=5)),
+        ("[-1, 1, CA, [256, 256, 16]]", create("coordinate", 64, reduction=16)),
+        ("[-1, 1, SimAM, []]", create("simam", 64)),
+        ("[-1, 3, SimAM, [{regularizer: 0.001}]]", create("simam", 64, regularizer=0.001)),
+        ("[-1, 1, EMA, [256, {groups: 8}]]", create("ema", 64, groups=8)),
+        ("[-1, 1, TripletAttention, [7]]", create("triplet", 64, kernel_size=7)),
+        ("[-1, 1, control-conv1x1, [256, {like: se}]]", create("control-conv1x1", 64, like="se")),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:.*forks differ about 3 repeats")
+def test_arguments_reach_the_module(row: str, twin: torch.nn.Module, tmp_path: Path) -> None:
+    made = attendet.build(model_file(tmp_path, row)).model[2]
+    assert repr(made) == repr(twin)
+    assert {key: value.shape for key, value in made.state_dict().items()} == {
+        key: value.shape for key, value in twin.state_dict().items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("[-1, 1, EMA, [256, {groups: 7}]]", "64 channels do not fall into 7 groups of equal size; use 4 or 8 groups"),
+        ("[-1, 1, EMA, [256, 16]]", "has no option 'reduction'"),
+        ("[-1, 1, SE, [256, {reduction: 128}]]", "leaves no hidden channel of 64; use a reduction of 16 or less"),
+        ("[-1, 1, ECA, [256, 4]]", "has no option 'reduction'"),
+        ("[-1, 1, TripletAtention, []]", "did you mean 'triplet"),
+    ],
+)
+def test_rows_that_cannot_be_say_why(row: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(ModelFileError, match=message):
+        attendet.build(model_file(tmp_path, row))
