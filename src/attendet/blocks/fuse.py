@@ -16,6 +16,8 @@ M = TypeVar("M", bound=nn.Module)
 def fuse(model: M) -> M:
     """Return a copy in which every `Conv` has its batch norm folded in; outputs in evaluation stay the same.
 
+    Where attention is attached between the two, they stay two.
+
     Args:
         model: Any module with `Conv`s in it; it is left as it is.
 
@@ -28,7 +30,11 @@ def fuse(model: M) -> M:
     """
     fused = copy.deepcopy(model).train(False)
     for module in fused.modules():
-        if isinstance(module, Conv) and isinstance(module.bn, nn.BatchNorm2d):
+        if not isinstance(module, Conv) or not isinstance(module.bn, nn.BatchNorm2d):
+            continue
+        # What hangs between them, as attention may, weighs features that are not normalised yet.
+        between = [*vars(module.conv)["_forward_hooks"], *vars(module.bn)["_forward_pre_hooks"]]
+        if not between:
             module.conv = fuse_conv_bn_eval(module.conv, module.bn)
             module.bn = emptied(module.bn)
     return fused

@@ -2,68 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from itertools import chain, count
 from typing import Any
 
 import torch
 from torch import nn
 from torch.nn.parallel import DataParallel, DistributedDataParallel
 
-from attendet.attention.base import Attention
-from attendet.attention.catalog import attentions, create, options_of
+from attendet.attention.catalog import attentions, options_of
 from attendet.errors import OptionError
+from attendet.surgery.attachment import Attachment, carry_out, require_plain
 from attendet.surgery.example import probe
-from attendet.surgery.hooks import insert, is_in_place, lists_children, remove
+from attendet.surgery.hooks import lists_children
+from attendet.surgery.making import create_at
 from attendet.surgery.placement import At, Place, find_places, written
-from attendet.surgery.plan import AttentionPlan, Site, forget, plans_of, remember
+from attendet.surgery.plan import AttentionPlan, Site
 from attendet.surgery.trace import FeatureMap, Trace, trace
 
-WRAPPERS = (DataParallel, DistributedDataParallel, torch.jit.ScriptModule)
-
-
-@dataclass(frozen=True)
-class Attachment:
-    """Attention that has been attached to a network.
-
-    Attributes:
-        model: The network.
-        plan: What was attached where.
-        originals: What stood where a site was replaced, by path; empty for a copy of a network.
-    """
-
-    model: nn.Module
-    plan: AttentionPlan
-    originals: dict[str, nn.Module] = field(default_factory=dict, repr=False)
-
-    @property
-    def sites(self) -> tuple[Site, ...]:
-        """Where the modules sit: path, channels and stride of each."""
-        return self.plan.sites
-
-    def modules(self) -> dict[str, nn.Module]:
-        """Return the attention modules by their own paths.
-
-        Raises:
-            OptionError: If one is no longer in its place.
-        """
-        _require_in_place(self.model, self.plan)
-        return {site.module: self.model.get_submodule(site.module) for site in self.sites}
-
-    def detach(self) -> None:
-        """Take the attention out; the network is then to the bit what it was before.
-
-        Raises:
-            OptionError: If it is not there any more, or what it replaced is not known: it stays as it is.
-        """
-        _require_in_place(self.model, self.plan)
-        for site in self.sites:
-            if site.side == "replaced" and site.path not in self.originals:
-                raise OptionError(
-                    f"what stood at {site.path} is not known to a copy", remedy="detach what `attach` has returned"
-                )
-        for site in reversed(self.sites):
-            remove(self.model, site, self.originals.get(site.path))
-        forget(self.model, self.plan)
+WRAPPERS = (DataParallel, DistributedDataParallel, torch.jit.ScriptModule, torch.fx.GraphModule)
+MOST_VALUES = 2**30
 
 
 def attach(
@@ -119,7 +76,7 @@ def attach(
     kind = attentions.get(attention)
     if "start" in options_of(kind):
         options = {"start": start, **options}
-    _require_plain(model)
+    require_plain(model)
     seen, arguments = probe(model, example)
     places = [
         _further_inside(seen, place) if lists_children(model.get_submodule(place.path)) else place
@@ -136,67 +93,6 @@ def attach(
             return attachment
         attachment.detach()
         places = [_further_inside(seen, place) if place in deaf else place for place in places]
-
-
-def reattach(model: nn.Module, plan: AttentionPlan) -> Attachment:
-    """Carry out a plan again on a network of the same kind, as loading weights does.
-
-    Raises:
-        OptionError: If the network lacks a module that the plan names, or a module of attention cannot be made.
-    """
-    _require_plain(model)
-    for site in plan.sites:
-        try:
-            target = model.get_submodule(site.path)
-        except AttributeError as error:
-            raise OptionError(f"{type(model).__name__} has no module {site.path!r} to attach to") from error
-        if site.child and hasattr(target, site.child):
-            raise OptionError(f"{site.path} has a part named {site.child!r} already")
-    kind = attentions.get(plan.attention)
-    options = {"start": plan.start, **plan.options} if "start" in options_of(kind) else dict(plan.options)
-    reference = next(model.parameters(), torch.empty(0))
-    made = []
-    for site in plan.sites:
-        module = create(plan.attention, site.channels, **options)
-        made.append(module.to(reference.device, reference.dtype).train(model.training))
-    return _carry_out(model, plan, made)
-
-
-def attached(model: nn.Module) -> tuple[Attachment, ...]:
-    """Return what is attached to a network, or to the network inside a wrapper; for a copy, what is in the copy.
-
-    Raises:
-        OptionError: If attention was lost since, as by a fusion that does not know of it.
-
-    Example:
-        >>> from torchvision.models import resnet18
-        >>> model = resnet18()
-        >>> _ = attach(model, "cbam", "stage")
-        >>> [site.path for attachment in attached(model) for site in attachment.sites]
-        ['layer1', 'layer2', 'layer3', 'layer4']
-    """
-    found = []
-    for _, module, plan in plans_of(model):
-        _require_in_place(module, plan)
-        found.append(Attachment(module, plan))
-    return tuple(found)
-
-
-def _carry_out(model: nn.Module, plan: AttentionPlan, made: list[Attention]) -> Attachment:
-    originals = {}
-    for site, module in zip(plan.sites, made, strict=True):
-        before = insert(model, site, module)
-        if site.side == "replaced":
-            originals[site.path] = before
-    remember(model, plan)
-    return Attachment(model, plan, originals)
-
-
-def _require_plain(model: nn.Module) -> None:
-    if isinstance(model, WRAPPERS) or hasattr(model, "_orig_mod") or isinstance(model, torch.fx.GraphModule):
-        raise OptionError(
-            f"nothing can be attached to a {type(model).__name__}", remedy="attach first, then wrap, compile or trace"
-        )
 
 
 def _feature_map(seen: Trace, place: Place) -> FeatureMap:
@@ -230,14 +126,16 @@ def _feature_map(seen: Trace, place: Place) -> FeatureMap:
     return feature
 
 
-def _site(model: nn.Module, seen: Trace, place: Place, feature: FeatureMap) -> Site:
-    target = model.get_submodule(place.path)
-    taken = {name for name, _ in target.named_children()} | set(dir(target))
-    child = next(
-        name for name in ("attention", *(f"attention{number}" for number in range(2, 1000))) if name not in taken
-    )
-    stride = seen.stride(feature.shape)
-    return Site(place.path, feature.shape[1], stride, place.side, "" if place.side == "replaced" else child)
+def _sites(model: nn.Module, seen: Trace, places: list[Place], maps: list[FeatureMap]) -> tuple[Site, ...]:
+    sites: list[Site] = []
+    for place, feature in zip(places, maps, strict=True):
+        child = ""
+        if place.side != "replaced":
+            taken = {*dir(model.get_submodule(place.path)), *(site.child for site in sites if site.path == place.path)}
+            names = chain(["attention"], (f"attention{number}" for number in count(2)))
+            child = next(name for name in names if name not in taken)
+        sites.append(Site(place.path, feature.shape[1], seen.stride(feature.shape), place.side, child))
+    return tuple(sites)
 
 
 def _attach_at(
@@ -245,21 +143,15 @@ def _attach_at(
 ) -> Attachment:
     attention, at, start, options = what
     maps = [_feature_map(seen, place) for place in places]
-    sites = tuple(_site(model, seen, place, feature) for place, feature in zip(places, maps, strict=True))
-    made = [_create(attention, site, feature, options) for site, feature in zip(sites, maps, strict=True)]
+    sites = _sites(model, seen, places, maps)
+    dims = len(maps[0].shape) - 2
+    options = options if dims == 2 else {**options, "dims": dims}
+    made = [
+        create_at(attention, site, options).to(feature.device, feature.dtype)
+        for site, feature in zip(sites, maps, strict=True)
+    ]
     given = {name: value for name, value in options.items() if name != "start"}
-    return _carry_out(model, AttentionPlan(attention, at, start, given, sites), made)
-
-
-def _create(name: str, site: Site, feature: FeatureMap, options: dict[str, Any]) -> Attention:
-    dims = len(feature.shape) - 2
-    if dims != 2 and "dims" not in options_of(attentions.get(name)):
-        raise OptionError(f"{name} is for images, and {site.path} gives maps with {dims} axes", remedy="use cbam or se")
-    try:
-        module = create(name, site.channels, **({} if dims == 2 else {"dims": dims}), **options)
-    except OptionError as error:
-        raise OptionError(f"at {site.path}: {error.what}", remedy=error.remedy) from error
-    return module.to(feature.device, feature.dtype)
+    return carry_out(model, AttentionPlan(attention, at, start, given, sites), made)
 
 
 def _without_effect(model: nn.Module, arguments: tuple[Any, ...], attachment: Attachment, before: Trace) -> list[Place]:
@@ -296,12 +188,3 @@ def _further_inside(seen: Trace, place: Place) -> Place:
             remedy="name a module inside it or after it",
         )
     return Place(inside[-1])
-
-
-def _require_in_place(model: nn.Module, plan: AttentionPlan) -> None:
-    lost = [site.path for site in plan.sites if not is_in_place(model, site)]
-    if lost:
-        raise OptionError(
-            f"attention has been lost at {', '.join(lost)}",
-            remedy="batch norms are folded by attendet.fuse, which moves it along",
-        )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from attendet.surgery.attach import attached
+from attendet.surgery.attachment import attached
 
 
 def describe(model: nn.Module) -> None:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from attendet.attention.base import Attention
 from attendet.errors import OptionError
+from attendet.surgery.hooks import is_compiled
 
 
 @contextmanager
@@ -30,16 +31,18 @@ def disabled(model: nn.Module) -> Iterator[None]:
         >>> same, torch.equal(model(x), x)
         (True, False)
     """
-    if any(hasattr(module, "_orig_mod") for module in model.modules()):
+    if any(is_compiled(module) for module in model.modules()):
         raise OptionError("a compiled network does not notice", remedy="disable the one it was compiled from")
-    handles = []
+    # Not by hooks: the modules would still run, and those with batch norms learn their statistics in training.
+    awake = [m for m in model.modules() if isinstance(m, Attention) and "forward" not in vars(m)]
     try:
-        handles += [m.register_forward_hook(_features) for m in model.modules() if isinstance(m, Attention)]
+        for module in awake:
+            vars(module)["forward"] = _features
         yield
     finally:
-        for handle in handles:
-            handle.remove()
+        for module in awake:
+            del vars(module)["forward"]
 
 
-def _features(_: nn.Module, args: tuple[Any, ...], __: Tensor) -> Tensor:
-    return args[0]
+def _features(x: Tensor, *_: Any, **__: Any) -> Tensor:
+    return x

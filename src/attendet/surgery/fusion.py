@@ -11,7 +11,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from attendet.blocks.fuse import emptied
 from attendet.surgery.example import probe
-from attendet.surgery.hooks import parent_of
+from attendet.surgery.hooks import is_bare, parent_of
 from attendet.surgery.regions import CONVOLUTIONS
 from attendet.surgery.trace import Trace
 
@@ -48,7 +48,7 @@ def fuse(model: M, example: Any = None) -> M:
     for path, norm in modules.items():
         source = _source(seen, path) if _is_plain_norm(norm) else None
         convolution = modules[source] if source else None
-        if source and isinstance(convolution, CONVOLUTIONS) and not list(convolution.children()):
+        if source and convolution and _is_plain_convolution(convolution):
             _put(fused, source, fuse_conv_bn_eval(convolution, norm))  # pyright: ignore[reportArgumentType]
             _put(fused, path, emptied(norm))
     return fused
@@ -60,14 +60,20 @@ def _source(seen: Trace, path: str) -> str | None:
     if len(calls) != 1 or not calls[0].takes_one:
         return None
     number = calls[0].inputs[0]
-    readers = [feature for feature in seen.maps if number in feature.parents]
-    givers = seen.maps[number].givers
-    return givers[0] if len(readers) == 1 and givers and len(seen.calls[givers[0]]) == 1 else None
+    feature, returned = seen.maps[number], seen.calls[""][0].outputs
+    if len(feature.readers) > 1 or number in returned or not feature.givers:
+        return None
+    return feature.givers[0] if len(seen.calls[feature.givers[0]]) == 1 else None
 
 
 def _is_plain_norm(module: nn.Module) -> bool:
     # Classes that do more than to normalise, such as timm's with an activation, stay as they are.
     return isinstance(module, _BatchNorm) and type(module).forward is _BatchNorm.forward and module.track_running_stats
+
+
+def _is_plain_convolution(module: nn.Module) -> bool:
+    # Classes that make their weights anew at every pass, and hooks that do, would undo the folding.
+    return type(module) in CONVOLUTIONS and is_bare(module)
 
 
 def _put(model: nn.Module, path: str, module: nn.Module) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from attendet.attention.base import Attention
 from attendet.surgery.plan import Site
 
 HookArguments = tuple[tuple[Any, ...], dict[str, Any]]
@@ -32,9 +33,12 @@ def weigh_input(child: str, module: nn.Module, args: tuple[Any, ...], kwargs: di
 def insert(model: nn.Module, site: Site, attention: nn.Module) -> nn.Module:
     """Put an attention module at a site and return the module that was there before, or the one it now belongs to.
 
+    It trains if what is there does.
+
     At the output of a plain `nn.Sequential` the child is simply its last: it would run twice with a hook.
     """
     target = model.get_submodule(site.path)
+    attention.train(target.training)
     if site.side == "replaced":
         parent, name = parent_of(model, site.path)
         parent.register_module(name, attention)
@@ -75,7 +79,9 @@ def is_in_place(model: nn.Module, site: Site) -> bool:
         model.get_submodule(site.module)
     except AttributeError:
         return False
-    if site.side == "replaced" or (site.side == "output" and runs_children(target)):
+    if site.side == "replaced":
+        return isinstance(target, Attention)
+    if site.side == "output" and runs_children(target):
         return True
     hooks = target._forward_hooks if site.side == "output" else target._forward_pre_hooks
     return any(is_ours(hook, site.child) for hook in hooks.values())
@@ -84,6 +90,16 @@ def is_in_place(model: nn.Module, site: Site) -> bool:
 def is_ours(hook: Any, child: str) -> bool:
     """Return whether a hook calls a child by this name."""
     return isinstance(hook, partial) and hook.func in (weigh_output, weigh_input) and hook.args == (child,)
+
+
+def is_bare(module: nn.Module) -> bool:
+    """Return whether nothing hangs on a module that would change what it takes or gives."""
+    return not module._forward_hooks and not module._forward_pre_hooks
+
+
+def is_compiled(module: nn.Module) -> bool:
+    """Return whether a module was compiled, by `torch.compile` or in place: what runs is then not what stands there."""
+    return hasattr(module, "_orig_mod") or module._compiled_call_impl is not None
 
 
 def runs_children(module: nn.Module) -> bool:

@@ -160,7 +160,9 @@ def _common_parent(paths: list[str]) -> str:
 
 def _outermost(givers: list[str], home: str, roots: tuple[str, ...]) -> str:
     prefix = f"{home}." if home else ""
-    return [path for path in givers if path.startswith(prefix) and path and is_within(path, roots)][-1]
+    # The innermost and what holds it: others that give the same map, as an identity does, only hand it on.
+    around = [path for path in givers if is_within(givers[0], (path,))]
+    return [path for path in around if path.startswith(prefix) and path and is_within(path, roots)][-1]
 
 
 def _convolutions(module: nn.Module) -> int:

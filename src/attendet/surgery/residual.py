@@ -36,7 +36,7 @@ def residual_branches(trace: Trace, roots: tuple[str, ...] = ("",)) -> list[str]
 
 def _branch(trace: Trace, addition: Addition) -> int | None:
     left, right = addition.terms
-    shared = trace.descends(left, addition.entry) & trace.descends(right, addition.entry)
+    shared = _origins(trace, addition, left, right) | _origins(trace, addition, right, left)
     if not shared:
         return None
     origin = max(shared)
@@ -44,6 +44,16 @@ def _branch(trace: Trace, addition: Addition) -> int | None:
     if lengths[0] == lengths[1] or min(lengths) > LONGEST_SHORTCUT:
         return None
     return left if lengths[0] > lengths[1] else right
+
+
+def _origins(trace: Trace, addition: Addition, branch: int, shortcut: int) -> set[int]:
+    """Return what both terms were computed from, among what entered the block."""
+    found = trace.descends(shortcut, addition.entry)
+    if shortcut in addition.entry and branch not in addition.entry:
+        # A shortcut that is handed in may have been made of another argument before, as in trees of blocks.
+        for parent in trace.maps[shortcut].parents:
+            found |= trace.descends(parent, addition.entry)
+    return found & trace.descends(branch, addition.entry)
 
 
 def _last_module(trace: Trace, addition: Addition, number: int, uses: Counter[str]) -> str:

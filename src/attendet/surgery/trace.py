@@ -12,6 +12,9 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakIdKeyDictionary
 
+from attendet.attention.base import Attention
+from attendet.surgery.untouched import untouched, version_of
+
 ADDITIONS = frozenset({"add", "add_", "__add__", "__iadd__", "__radd__"})
 
 
@@ -25,6 +28,7 @@ class FeatureMap:
         device: Where it is.
         parents: Numbers of the maps it was computed from.
         givers: Paths of the modules that returned it, from the inside out.
+        readers: Names of the functions that made tensors of it.
     """
 
     shape: tuple[int, ...]
@@ -32,6 +36,7 @@ class FeatureMap:
     device: torch.device
     parents: tuple[int, ...]
     givers: list[str] = field(default_factory=list)
+    readers: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -74,7 +79,8 @@ class Trace:
 
     Attributes:
         maps: Every map, by number, in the order in which they came to be.
-        calls: The calls of every module that ran, by path, in the order in which modules first returned.
+        calls: The calls of every module that ran, by path, in the order in which modules first returned; attention
+            is whole, without the modules inside it.
         additions: In their order.
     """
 
@@ -146,8 +152,12 @@ def trace(model: nn.Module, example: tuple[Any, ...]) -> Trace:
     """
     seen = Trace()
     recorder = _Recorder(seen)
-    devices = {parameter.device.index for parameter in model.parameters() if parameter.is_cuda}
-    with _evaluated(model), torch.random.fork_rng(devices), torch.no_grad(), _hooked(model, recorder), recorder:
+    with (
+        untouched(model),
+        torch.no_grad(),
+        _hooked(model, recorder),
+        recorder,
+    ):
         recorder.number_of_each(example, ())
         model(*example)
     return seen
@@ -161,7 +171,7 @@ class _Recorder(TorchFunctionMode):
         self.seen = seen
         # Weak, so that a pass takes no more memory than it would unseen.
         self._numbers: Any = WeakIdKeyDictionary()
-        self._running: list[tuple[str, tuple[int, ...]]] = []
+        self._running: list[tuple[str, tuple[int, ...], bool]] = []
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
@@ -169,29 +179,34 @@ class _Recorder(TorchFunctionMode):
         del types
         kwargs = kwargs or {}
         before = self._known((args, kwargs))
-        adds = getattr(func, "__name__", "") in ADDITIONS and len(before) == 2
+        name = getattr(func, "__name__", "")
         result = func(*args, **kwargs)
         self.number_of_each(result, before)
-        if adds and self._running and self.seen.maps[before[0]].shape == self.seen.maps[before[1]].shape:
-            inside, entry = self._running[-1]
-            self.seen.additions.append(Addition(inside, entry, (before[0], before[1])))
+        if any(isinstance(value, Tensor) for value in _flat(result)):
+            for number in before:
+                self.seen.maps[number].readers.append(name)
+        if name in ADDITIONS and len(before) == 2 and self._running:
+            inside, entry, in_attention = self._running[-1]
+            if not in_attention and self.seen.maps[before[0]].shape == self.seen.maps[before[1]].shape:
+                self.seen.additions.append(Addition(inside, entry, (before[0], before[1])))
         return result
 
     def number_of_each(self, value: Any, parents: tuple[int, ...]) -> None:
         """Number the maps in a value that have none, or were changed in place since they were numbered."""
         for tensor in _maps(value):
-            version, _ = self._numbers.get(tensor, (None, None))
-            if version != tensor._version:
-                self._numbers[tensor] = (tensor._version, len(self.seen.maps))
+            last, _ = self._numbers.get(tensor, (None, None))
+            version = version_of(tensor)
+            if version != last:
+                self._numbers[tensor] = (version, len(self.seen.maps))
                 self.seen.maps.append(FeatureMap(tuple(tensor.shape), tensor.dtype, tensor.device, parents))
 
-    def enter(self, path: str, arguments: Any) -> None:
+    def enter(self, path: str, module: nn.Module, arguments: Any) -> None:
         """Note that a module begins."""
-        self._running.append((path, self._known(arguments)))
+        self._running.append((path, self._known(arguments), isinstance(module, Attention)))
 
     def leave(self, path: str, arguments: Any, output: Any) -> None:
         """Note that a module has returned."""
-        _, inputs = self._running.pop()
+        _, inputs, _ = self._running.pop()
         outputs = self._known(output)
         gives_one = isinstance(output, Tensor) and len(outputs) == 1
         tensors = [value for value in _flat(arguments) if isinstance(value, Tensor)]
@@ -231,10 +246,13 @@ def _maps(value: Any) -> list[Tensor]:
 def _hooked(model: nn.Module, recorder: _Recorder) -> Iterator[None]:
     handles = []
     try:
+        inner = {part for m in model.modules() if isinstance(m, Attention) for part in m.modules() if part is not m}
         for path, module in model.named_modules():
+            if module in inner and not isinstance(module, Attention):
+                continue
 
-            def enter(_: nn.Module, args: Any, kwargs: Any, path: str = path) -> None:
-                recorder.enter(path, (args, kwargs))
+            def enter(module: nn.Module, args: Any, kwargs: Any, path: str = path) -> None:
+                recorder.enter(path, module, (args, kwargs))
 
             def leave(_: nn.Module, args: Any, kwargs: Any, output: Any, path: str = path) -> None:
                 recorder.leave(path, (args, kwargs), output)
@@ -246,15 +264,3 @@ def _hooked(model: nn.Module, recorder: _Recorder) -> Iterator[None]:
     finally:
         for handle in handles:
             handle.remove()
-
-
-@contextmanager
-def _evaluated(model: nn.Module) -> Iterator[None]:
-    training = [module for module in model.modules() if module.training]
-    try:
-        for module in training:
-            module.training = False
-        yield
-    finally:
-        for module in training:
-            module.training = True

@@ -1,0 +1,128 @@
+"""What has been attached to a network: where it is, and how it goes again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import nn
+from torch.nn.parallel import DataParallel, DistributedDataParallel
+
+from attendet.attention.base import Attention
+from attendet.errors import OptionError
+from attendet.surgery.hooks import insert, is_compiled, is_in_place, remove
+from attendet.surgery.plan import AttentionPlan, Site, forget, plans_of, remember
+from attendet.surgery.regions import is_within
+
+WRAPPERS = (DataParallel, DistributedDataParallel, torch.jit.ScriptModule, torch.fx.GraphModule)
+
+
+@dataclass(frozen=True)
+class Attachment:
+    """Attention that has been attached to a network.
+
+    Attributes:
+        model: The network.
+        plan: What was attached where.
+        originals: What stood where a site was replaced, by path; empty for a copy of a network.
+    """
+
+    model: nn.Module
+    plan: AttentionPlan
+    originals: dict[str, nn.Module] = field(default_factory=dict, repr=False)
+
+    @property
+    def sites(self) -> tuple[Site, ...]:
+        """Where the modules sit: path, channels and stride of each."""
+        return self.plan.sites
+
+    def modules(self) -> dict[str, nn.Module]:
+        """Return the attention modules by their own paths.
+
+        Raises:
+            OptionError: If one is no longer in its place.
+        """
+        _require_in_place(self.model, self.plan)
+        return {site.module: self.model.get_submodule(site.module) for site in self.sites}
+
+    def detach(self) -> None:
+        """Take the attention out; the network is then to the bit what it was before.
+
+        Raises:
+            OptionError: If it is not there any more, what it replaced is not known, or later attention sits in it: it
+                stays as it is.
+        """
+        _require_in_place(self.model, self.plan)
+        plans = [plan for _, module, plan in plans_of(self.model) if module is self.model]
+        own = tuple(site.module for site in self.sites)
+        for plan in plans[plans.index(self.plan) + 1 :]:
+            for site in plan.sites:
+                if is_within(site.module, own):
+                    raise OptionError(f"{plan.attention} sits in it, at {site.path}", remedy="detach that first")
+        for site in self.sites:
+            if site.side == "replaced" and site.path not in self.originals:
+                raise OptionError(
+                    f"what stood at {site.path} is not known to a copy", remedy="detach what `attach` has returned"
+                )
+        for site in reversed(self.sites):
+            remove(self.model, site, self.originals.get(site.path))
+        forget(self.model, self.plan)
+
+
+def attached(model: nn.Module) -> tuple[Attachment, ...]:
+    """Return what is attached to a network, or to the network inside a wrapper; for a copy, what is in the copy.
+
+    Raises:
+        OptionError: If attention was lost since, as by a fusion that does not know of it.
+
+    Example:
+        >>> from torchvision.models import resnet18
+        >>> from attendet.surgery import attach
+        >>> model = resnet18()
+        >>> _ = attach(model, "cbam", "stage")
+        >>> [site.path for attachment in attached(model) for site in attachment.sites]
+        ['layer1', 'layer2', 'layer3', 'layer4']
+    """
+    found = []
+    for _, module, plan in plans_of(model):
+        _require_in_place(module, plan)
+        found.append(Attachment(module, plan))
+    return tuple(found)
+
+
+def carry_out(model: nn.Module, plan: AttentionPlan, made: list[Attention]) -> Attachment:
+    """Put modules at the sites of a plan, and write the plan down.
+
+    Raises:
+        OptionError: If something stands at a site that has to stay.
+    """
+    there = [site.module for path, _, other in plans_of(model) for site in other.placed(path).sites]
+    there += [site.module for site in plan.sites]
+    for site in plan.sites:
+        if site.side == "replaced" and (not site.path or any(path.startswith(f"{site.path}.") for path in there)):
+            what = f"attention is attached inside {site.path}" if site.path else "a whole network cannot be replaced"
+            raise OptionError(what, remedy="detach that first" if site.path else "name a module inside it")
+    originals = {}
+    for site, module in zip(plan.sites, made, strict=True):
+        before = insert(model, site, module)
+        if site.side == "replaced":
+            originals[site.path] = before
+    remember(model, plan)
+    return Attachment(model, plan, originals)
+
+
+def require_plain(model: nn.Module) -> None:
+    """Raise an OptionError if a network is wrapped or compiled: what runs is then not what can be attached to."""
+    if isinstance(model, WRAPPERS) or any(is_compiled(module) for module in model.modules()):
+        raise OptionError(
+            f"nothing can be attached to a {type(model).__name__}", remedy="attach first, then wrap, compile or trace"
+        )
+
+
+def _require_in_place(model: nn.Module, plan: AttentionPlan) -> None:
+    lost = [site.path for site in plan.sites if not is_in_place(model, site)]
+    if lost:
+        raise OptionError(
+            f"attention has been lost at {', '.join(lost)}",
+            remedy="batch norms are folded by attendet.fuse, which moves it along",
+        )

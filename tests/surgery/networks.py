@@ -1,0 +1,204 @@
+"""Networks of other people, small, and what has to stay as it was in them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import timm
+import torch
+import torchvision
+from torch import Tensor, nn
+from torchvision.models import get_model
+from torchvision.models.detection import FCOS, RetinaNet
+from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
+from torchvision.models.resnet import Bottleneck
+from torchvision.models.segmentation import deeplabv3_mobilenet_v3_large
+from torchvision.ops.feature_pyramid_network import LastLevelP6P7
+
+from attendet.attention.base import Attention
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network as its package builds it, without weights from the web.
+
+    Attributes:
+        make: Builds it.
+        branches: How many residual branches its definition has: counted by hand from the lists of blocks.
+        stages: The last module of each of its stages.
+        least: The narrowest of the residual branches, in channels.
+        detects: Whether it takes a list of images.
+    """
+
+    make: Callable[[], nn.Module]
+    branches: int
+    stages: tuple[str, ...]
+    least: int
+    detects: bool = False
+
+    def example(self) -> tuple[Any, ...]:
+        images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+        return (list(images),) if self.detects else (images,)
+
+
+def layers(prefix: str = "", count: int = 4) -> tuple[str, ...]:
+    return tuple(f"{prefix}layer{number}" for number in range(1, count + 1))
+
+
+def pyramid() -> nn.Module:
+    return resnet_fpn_backbone(
+        backbone_name="resnet18",
+        weights=None,
+        trainable_layers=5,
+        returned_layers=[2, 3, 4],
+        extra_blocks=LastLevelP6P7(256, 256),
+    )
+
+
+# Five levels make RetinaNet's own anchors; every box is told, however unsure a random network is of it.
+LITTLE = {"min_size": 64, "max_size": 64, "score_thresh": 0.0, "topk_candidates": 20}
+BODY = "backbone.body."
+
+NETWORKS: Mapping[str, Network] = {
+    # Two BasicBlocks in each of four stages.
+    "resnet18": Network(lambda: get_model("resnet18", weights=None), 2 + 2 + 2 + 2, layers(), 64),
+    "resnext": Network(
+        lambda: torchvision.models.ResNet(Bottleneck, [1, 2, 1, 1], groups=32, width_per_group=4),
+        1 + 2 + 1 + 1,
+        layers(),
+        256,
+    ),
+    # Blocks of stride 1 and equal widths: table 2 of the paper (arXiv:1905.02244).
+    "mobilenet_v3_small": Network(
+        lambda: get_model("mobilenet_v3_small", weights=None),
+        0 + 1 + 2 + 1 + 2,
+        ("features.1", "features.3", "features.8", "features.12"),
+        24,
+    ),
+    # Repeats 1, 2, 2, 3, 3, 4, 1; the first of each changes width or stride.
+    "efficientnet_b0": Network(
+        lambda: get_model("efficientnet_b0", weights=None),
+        0 + 1 + 1 + 2 + 2 + 3 + 0,
+        ("features.1", "features.2", "features.3", "features.5", "features.8"),
+        24,
+    ),
+    "convnext": Network(
+        lambda: torchvision.models.ConvNeXt(
+            [
+                torchvision.models.convnext.CNBlockConfig(16, 32, 2),
+                torchvision.models.convnext.CNBlockConfig(32, 64, 1),
+                torchvision.models.convnext.CNBlockConfig(64, None, 3),
+            ]
+        ),
+        2 + 1 + 3,
+        ("features.1", "features.3", "features.5"),
+        16,
+    ),
+    # Depths 1, 3, 6, 6; every block adds its input or a projection of it.
+    "regnet_y_400mf": Network(
+        lambda: get_model("regnet_y_400mf", weights=None),
+        1 + 3 + 6 + 6,
+        tuple(f"trunk_output.block{number}" for number in range(1, 5)),
+        48,
+    ),
+    "fcos": Network(lambda: FCOS(pyramid(), 3, **LITTLE), 2 + 2 + 2 + 2, layers(BODY), 64, detects=True),
+    "retinanet": Network(lambda: RetinaNet(pyramid(), 3, **LITTLE), 2 + 2 + 2 + 2, layers(BODY), 64, detects=True),
+    # The last stage of its backbone dilates instead of striding, and so goes on with the one before.
+    "deeplab": Network(
+        lambda: deeplabv3_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=3),
+        1 + 1 + 2 + 3 + 1 + 2,
+        ("backbone.1", "backbone.3", "backbone.6", "backbone.16"),
+        16,
+    ),
+    # One block a stage; timm counts the three convolutions of the deep stem as a stage as well.
+    "timm-resnet10t": Network(lambda: timm.create_model("resnet10t"), 1 + 1 + 1 + 1, ("act1", *layers()), 64),
+    "timm-seresnet18": Network(lambda: timm.create_model("seresnet18"), 2 + 2 + 2 + 2, layers(), 64),
+    "timm-convnext_atto": Network(
+        lambda: timm.create_model("convnext_atto"), 2 + 2 + 6 + 2, tuple(f"stages.{number}" for number in range(4)), 40
+    ),
+    # Its stages run whatever children they have, attention would be one of them: the last block stands for each.
+    "timm-regnetx_002": Network(
+        lambda: timm.create_model("regnetx_002"), 1 + 1 + 4 + 7, ("s1.b1", "s2.b1", "s3.b4", "s4.b7"), 24
+    ),
+    # Eleven levels of trees: 2, 4, 4 and 2 blocks; the first of each is given its shortcut from outside.
+    "timm-dla34": Network(
+        lambda: timm.create_model("dla34"), 2 + 4 + 4 + 2, ("level0", "level2", "level3", "level4", "level5"), 64
+    ),
+}
+
+
+def tensors(value: Any) -> list[Tensor]:
+    """Return the tensors of an output, in order."""
+    if isinstance(value, Tensor):
+        return [value]
+    items = value.values() if isinstance(value, Mapping) else value
+    return [tensor for item in items for tensor in tensors(item)]
+
+
+def equal(actual: Any, expected: Any) -> bool:
+    """Return whether two outputs are equal to the bit."""
+    left, right = tensors(actual), tensors(expected)
+    return len(left) == len(right) > 0 and all(
+        torch.equal(a, b) and a.dtype == b.dtype for a, b in zip(left, right, strict=True)
+    )
+
+
+def run(model: nn.Module, *arguments: Any) -> Any:
+    """Run a network without gradients."""
+    with torch.no_grad():
+        return model(*arguments)
+
+
+def randomise(model: nn.Module) -> None:
+    """Give every attention module of a network weights that no start would give it."""
+    generator = torch.Generator().manual_seed(7)
+    for module in model.modules():
+        if isinstance(module, Attention):
+            for parameter in module.parameters():
+                parameter.data.copy_(torch.randn(parameter.shape, generator=generator) * 0.5)
+
+
+def vary_norms(model: nn.Module) -> None:
+    """Give batch norms statistics and weights under which folding them matters."""
+    generator = torch.Generator().manual_seed(8)
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+            for values, least in ((module.running_mean, -0.2), (module.running_var, 0.6), (module.weight, 0.7)):
+                assert values is not None
+                values.data.copy_(torch.rand(values.shape, generator=generator) * 0.6 + least)
+
+
+class Facts:
+    """All of a network that may be told from another: keys, values, modules, flags, hooks and attributes."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self.state = [(key, value.clone()) for key, value in model.state_dict().items()]
+        self.modules = [(path, id(module), type(module)) for path, module in model.named_modules()]
+        self.training = [module.training for module in model.modules()]
+        self.hooks = hooks(model)
+        self.attributes = [sorted(vars(module)) for module in model.modules()]
+
+    def still_hold(self, model: nn.Module) -> bool:
+        """Return whether the network is as it was."""
+        now = Facts(model)
+        same = [key for key, _ in self.state] == [key for key, _ in now.state] and all(
+            torch.equal(a, b) for (_, a), (_, b) in zip(self.state, now.state, strict=True)
+        )
+        return same and (self.modules, self.training, self.hooks, self.attributes) == (
+            now.modules,
+            now.training,
+            now.hooks,
+            now.attributes,
+        )
+
+
+def hooks(model: nn.Module) -> dict[str, list[Any]]:
+    """Return everything that hangs on the modules of a network, of whatever kind."""
+    return {
+        f"{path}.{name}": list(value.items())
+        for path, module in model.named_modules()
+        for name, value in vars(module).items()
+        if "hooks" in name and isinstance(value, dict) and value
+    }

@@ -1,0 +1,99 @@
+"""Networks of torchvision and timm: where attention goes, that it changes nothing at first, learns, and leaves."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import pytest
+import torch
+from torch import nn
+
+from attendet.surgery import attach, attached, disabled
+from tests.surgery.networks import NETWORKS, Facts, Network, equal, randomise, run, vary_norms
+
+pytestmark = pytest.mark.parametrize("network", NETWORKS.values(), ids=NETWORKS)
+
+
+@cache
+def built(network: Network) -> nn.Module:
+    """Build a network once: every test leaves it as it was, which is what they test."""
+    model = network.make().train(False)
+    vary_norms(model)
+    return model
+
+
+def test_comes_without_a_trace_and_goes_without_one(network: Network) -> None:
+    model, example = built(network), network.example()
+    facts, before = Facts(model), run(model, *example)
+    attachment = attach(model, "cbam", "residual-branch", reduction=4, example=example)
+    stages = attach(model, "cbam", "stage", reduction=4, example=example)
+    assert len(attachment.sites) == network.branches
+    assert min(site.channels for site in attachment.sites) == network.least
+    assert tuple(site.path for site in stages.sites) == network.stages
+    assert equal(run(model, *example), before)
+    kept = {key: value for key, value in model.state_dict().items() if ".attention" not in key}
+    assert list(kept) == [key for key, _ in facts.state]
+    randomise(model)
+    assert not equal(run(model, *example), before)
+    with disabled(model):
+        assert equal(run(model, *example), before)
+    attachment.detach()
+    stages.detach()
+    assert facts.still_hold(model)
+    assert equal(run(model, *example), before)
+    assert attached(model) == ()
+
+
+def test_learns(network: Network) -> None:
+    """One step in training changes every attention module, through the loss that the network itself gives."""
+    model = built(network)
+    state = {key: value.clone() for key, value in model.state_dict().items()}
+    attachment = attach(model, "cbam", "residual-branch", reduction=4, example=network.example())
+    model.train()
+    try:
+        before = [parameter.detach().clone() for parameter in last_layers(attachment.modules())]
+        optimizer = torch.optim.SGD([p for m in attachment.modules().values() for p in m.parameters()], lr=1.0)
+        loss_of(model, network).backward()
+        assert all(p.grad is not None for m in attachment.modules().values() for p in m.parameters())
+        optimizer.step()
+        after = last_layers(attachment.modules())
+        assert all(not torch.equal(new, old) for new, old in zip(after, before, strict=True))
+    finally:
+        model.zero_grad()
+        model.train(False)
+        attachment.detach()
+        model.load_state_dict(state)
+
+
+def last_layers(modules: dict[str, nn.Module]) -> list[torch.Tensor]:
+    """Return what an identity start sets to zero: the only weights that have a gradient at the first step."""
+    names = ("channel.fc2.weight", "spatial.conv.weight")
+    return [module.get_parameter(name) for module in modules.values() for name in names]
+
+
+def loss_of(model: nn.Module, network: Network) -> torch.Tensor:
+    (images,) = network.example()
+    if network.detects:
+        targets = [{"boxes": torch.tensor([[4.0, 4.0, 40.0, 40.0]]), "labels": torch.tensor([1])} for _ in images]
+        return torch.stack(list(model(images, targets).values())).sum()
+    output = model(images)
+    output = output["out"] if isinstance(output, dict) else output
+    return (output * torch.linspace(-1, 1, output.shape[1]).view(1, -1, *[1] * (output.ndim - 2))).square().sum()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_starts_as_the_identity_in_channels_last(network: Network, dtype: torch.dtype) -> None:
+    if network.detects and dtype is torch.bfloat16:
+        pytest.skip("torchvision's detectors make anchors and boxes of one type only")
+    model = built(network).to(dtype=dtype, memory_format=torch.channels_last)
+    try:
+        example = network.example()
+        if not network.detects:
+            example = (example[0].to(dtype=dtype, memory_format=torch.channels_last),)
+        before = run(model, *example)
+        attachment = attach(model, "cbam", "residual-branch", reduction=4, example=example)
+        assert equal(run(model, *example), before)
+        assert {p.dtype for m in attachment.modules().values() for p in m.parameters()} == {dtype}
+        attachment.detach()
+    finally:
+        model.to(dtype=torch.float32, memory_format=torch.contiguous_format)
