@@ -1,11 +1,12 @@
-"""CBAM against its peers: time of forward and forward+backward, side by side in one run.
+"""What attention costs: CBAM beside its peers, and every module of the zoo beside SE, each side by side in one run.
 
-    python benchmarks/attention.py [--device cuda] [--rounds 15] [--out benchmarks/results/attention-cpu.md]
+    python benchmarks/attention.py [--device cuda] [--rounds 15] [--only cbam|zoo]
+        [--out benchmarks/results/attention-cpu.md] [--docs docs/attention.md]
 
-Peers are the authors' formula written naively and timm's module, all eager and in float32. Ours and the naive one have
-the same weights and have to agree before anything is timed. In every round each contender runs once, in an order drawn
-anew, so that a drifting machine slows all alike; a ratio is taken within its round. Reported are median and quartiles
-over the rounds: time for ours, ratio of the peer's time to ours for the peers (above 1: ours is faster).
+Peers of CBAM are the authors' formula written naively and timm's module, all eager and in float32. Ours and the naive
+one have the same weights and have to agree before anything is timed. In every round each contender runs once, in an
+order drawn anew, so that a drifting machine slows all alike; a ratio is taken within its round. Reported are median and
+quartiles over the rounds. `--docs` writes the zoo's tables, medians only, between their marks in that page.
 """
 
 from __future__ import annotations
@@ -20,17 +21,32 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F  # noqa: N812
+import torch.utils._pytree as pytree
 from timm.layers.cbam import CbamModule
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import FlopCounterMode
 
-from attendet.attention import CBAM
+from attendet.attention import CBAM, create, names
 
 SHAPES = ((8, 64, 160, 160), (8, 128, 80, 80), (8, 256, 40, 40), (8, 512, 20, 20))
 LAYOUTS = {"contiguous": torch.contiguous_format, "channels-last": torch.channels_last}
 
+MARKS = ("<!-- costs: written by benchmarks/attention.py -->", "<!-- end of costs -->")
+
 METHOD = (
     "Interleaved in one run; median (quartiles). Ratios are the contender's time over that of ours with variant "
     "`authors`, which computes what the naive one computes; above 1, ours is faster."
+)
+
+
+ZOO_METHOD = (
+    "Interleaved in one run; contiguous features; median (quartiles) of the module's time over that of SE in the same "
+    "round, default options."
+)
+COUNTED = (
+    "Per image, forward, at {shapes}. FLOPs of convolutions and matrix products, a multiply-add counted as two. Bytes "
+    "moved are what plain torch operations read and write, each tensor counted once for each operation, float32."
 )
 
 
@@ -138,13 +154,109 @@ def rows(device: torch.device, rounds: int) -> list[str]:
     return lines
 
 
-def report(device: torch.device, rounds: int) -> str:
-    """Return the whole table as Markdown, with what it was measured on."""
+class BytesMoved(TorchDispatchMode):
+    """Adds up what operations read and write; views move nothing, and what is broadcast is read as it is stored."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.total = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # noqa: ANN001, ANN204
+        """Run an operation and count its tensors."""
+        result = func(*args, **(kwargs or {}))
+        if not func.is_view:
+            tensors = [leaf for leaf in pytree.tree_leaves((args, kwargs, result)) if isinstance(leaf, Tensor)]
+            self.total += sum(stored_bytes(tensor) for tensor in {id(tensor): tensor for tensor in tensors}.values())
+        return result
+
+
+def stored_bytes(tensor: Tensor) -> int:
+    """Return how many bytes of memory a tensor's values are, those it repeats counted once."""
+    stored = tensor.element_size()
+    for length, stride in zip(tensor.shape, tensor.stride(), strict=True):
+        stored *= length if stride else 1
+    return stored
+
+
+def counts(name: str, shape: tuple[int, ...]) -> tuple[int, int, int]:
+    """Return parameters, FLOPs and bytes moved of a module, forward, of one image; nothing is computed."""
+    with torch.device("meta"), torch.no_grad():
+        module, x = create(name, shape[1]), torch.empty(shape)
+        with FlopCounterMode(display=False) as flops:
+            module(x)
+        with BytesMoved() as moved:
+            module(x)
+    parameters = sum(parameter.numel() for parameter in module.parameters())
+    return parameters, flops.get_total_flops() // shape[0], moved.total // shape[0]
+
+
+def short(number: float) -> str:
+    """Return a number with three digits and its magnitude, as 5.24G."""
+    for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if number >= size:
+            return f"{number / size:.3g}{unit}"
+    return f"{number:g}"
+
+
+def counted_table() -> list[str]:
+    """Return parameters, FLOPs and bytes of every module at all shapes, as Markdown."""
+    shapes = ", ".join("×".join(str(side) for side in shape[1:]) for shape in SHAPES)
+    lines = [COUNTED.format(shapes=shapes), "", "| module | parameters | FLOPs | bytes moved |", "|---|---|---|---|"]
+    for name in names():
+        columns = zip(*(counts(name, shape) for shape in SHAPES), strict=True)
+        cells = [" · ".join(short(number) for number in column) for column in columns]
+        lines.append(f"| `{name}` | {' | '.join(cells)} |")
+    return lines
+
+
+def zoo_ratios(device: torch.device, rounds: int) -> dict[str, list[list[float]]]:
+    """Return for every module its times over those of SE: for forward, then forward and backward, at each shape."""
+    ratios: dict[str, list[list[float]]] = {name: [] for name in names()}
+    for backward in (False, True):
+        for shape in SHAPES:
+            torch.manual_seed(0)
+            x = torch.randn(shape, device=device)
+            upstream = torch.randn_like(x)
+            modules = {name: create(name, shape[1]).to(device).train() for name in names()}
+            works = {name: work_on(module, x, upstream, backward=backward) for name, module in modules.items()}
+            times = measure(works, rounds, device)
+            for name, spent in times.items():
+                ratios[name].append([own / se for own, se in zip(spent, times["se"], strict=True)])
+            print(f"{shape}, backward {backward}: SE {spread(times['se'], 1e3)} ms", flush=True)
+    return ratios
+
+
+def measured_table(ratios: Mapping[str, list[list[float]]], *, quartiles: bool) -> list[str]:
+    """Return the measured ratios as Markdown, with quartiles or without."""
+    what = [f"{word} {shape[1]}×{shape[2]}²" for word in ("forward", "both") for shape in SHAPES]
+    lines = [f"| module | {' | '.join(what)} |", "|---" * (len(what) + 1) + "|"]
+    for name, columns in ratios.items():
+        cells = [spread(column) if quartiles else f"{statistics.median(column):.2f}" for column in columns]
+        lines.append(f"| `{name}` | {' | '.join(cells)} |")
+    return lines
+
+
+def machine(device: torch.device, rounds: int) -> str:
+    """Return what a table was measured on."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
+    return f"{name}; torch {torch.__version__}; float32, training mode; {rounds} rounds."
+
+
+def write_between_marks(page: Path, lines: list[str]) -> None:
+    """Replace what a page has between the marks."""
+    before, _, rest = page.read_text(encoding="utf-8").partition(MARKS[0])
+    _, end, after = rest.partition(MARKS[1])
+    if not end:
+        raise SystemExit(f"{page} has no place for the tables; write {MARKS[0]} and {MARKS[1]} into it")
+    page.write_text("\n".join([before + MARKS[0], "", *lines, "", end + after]), encoding="utf-8")
+
+
+def cbam_report(device: torch.device, rounds: int) -> str:
+    """Return CBAM's table as Markdown, with what it was measured on."""
     header = [
         "# CBAM, side by side",
         "",
-        f"{name}; torch {torch.__version__}; float32, training mode; {rounds} rounds.",
+        machine(device, rounds),
         "",
         METHOD,
         "",
@@ -156,18 +268,32 @@ def report(device: torch.device, rounds: int) -> str:
 
 
 def main() -> None:
-    """Measure, print and write the table."""
+    """Measure, print and write the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--only", choices=("cbam", "zoo"))
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--docs", type=Path)
     options = parser.parse_args()
+    device = torch.device(options.device)
+    reports = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        table = report(torch.device(options.device), options.rounds)
+        if options.only != "zoo":
+            reports.append(cbam_report(device, options.rounds))
+        if options.only != "cbam":
+            counted, ratios = counted_table(), zoo_ratios(device, options.rounds)
+            about = [machine(device, options.rounds), "", ZOO_METHOD, ""]
+            table = [*about, *measured_table(ratios, quartiles=True)]
+            print("\n".join(table))
+            reports.append("\n".join(["# The zoo beside SE", "", *table, "", "## Counted", "", *counted]) + "\n")
+            if options.docs:
+                medians = measured_table(ratios, quartiles=False)
+                write_between_marks(options.docs, [*counted, "", *about, *medians])
     if options.out:
         options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(table, encoding="utf-8")
+        options.out.write_text("\n".join(reports), encoding="utf-8")
 
 
 if __name__ == "__main__":
