@@ -1,0 +1,126 @@
+"""Padded positions do not exist: a masked module equals its paper on the features without the padding."""
+
+import math
+from collections.abc import Sequence
+
+import pytest
+import torch
+
+from attendet.attention import create
+from tests.attention.papers import positions
+from tests.attention.papers.basics import Norm, convolve, max_and_mean
+from tests.attention.papers.comparing import Paper, assert_close, layer, leaves, randomise
+from tests.attention.test_papers_dimensions import CASES, IDS, C
+
+PADDED = [
+    ((11,), [(11,), (6,), (1,)]),
+    ((5, 7), [(3, 4), (5, 2), (1, 7)]),
+    ((4, 3, 5), [(4, 2, 1), (3, 3, 5), (2, 1, 2)]),
+]
+
+
+def padding(whole: Sequence[int], real: Sequence[Sequence[int]], value: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """Features (N, C, *whole) that are `value` outside of each item's real corner, and the mask (N, *whole)."""
+    mask = torch.zeros(len(real), *whole, dtype=torch.bool)
+    for item, size in zip(mask, real, strict=True):
+        item[corner(size)] = True
+    x = torch.randn(len(real), C, *whole, dtype=torch.float64)
+    return torch.where(mask[:, None], x, value), mask
+
+
+def corner(size: Sequence[int]) -> tuple[slice, ...]:
+    return tuple(slice(length) for length in size)
+
+
+@pytest.mark.parametrize("value", [0.0, 100.0, -100.0, math.inf, math.nan])
+@pytest.mark.parametrize(("whole", "real"), PADDED, ids=["sequence", "image", "volume"])
+@pytest.mark.parametrize(("name", "options", "paper"), CASES, ids=IDS)
+def test_every_item_is_weighed_as_if_alone_and_unpadded(
+    name: str,
+    options: dict[str, object],
+    paper: Paper,
+    whole: Sequence[int],
+    real: Sequence[Sequence[int]],
+    value: float,
+) -> None:
+    module = randomise(create(name, C, dims=len(whole), **options)).eval()
+    x, mask = padding(whole, real, value)
+    y = module(x, mask)
+    for n, size in enumerate(real):
+        inside = (slice(n, n + 1), slice(None), *corner(size))
+        assert_close(y[inside], paper(x[inside], leaves(module), False), f"item {n}")
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize(("whole", "size"), [((11,), (6,)), ((5, 7), (4, 3)), ((4, 3, 5), (3, 2, 4))])
+@pytest.mark.parametrize(("name", "options", "paper"), CASES, ids=IDS)
+def test_a_batch_trains_as_if_unpadded(
+    name: str, options: dict[str, object], paper: Paper, whole: Sequence[int], size: Sequence[int], training: bool
+) -> None:
+    module = randomise(create(name, C, dims=len(whole), **options)).train(training)
+    weights = leaves(module)
+    x, mask = padding(whole, [size] * 3, 100.0)
+    x.requires_grad_()
+    inside = (slice(None), slice(None), *corner(size))
+    unpadded = x.detach()[inside].clone().requires_grad_()
+    upstream = torch.randn(unpadded.shape, dtype=torch.float64)
+
+    y, y_paper = module(x, mask)[inside], paper(unpadded, weights, training)
+    assert_close(y, y_paper, "output")
+    y.backward(upstream)
+    y_paper.backward(upstream)
+    assert x.grad is not None
+    assert_close(x.grad[inside], unpadded.grad, "gradient of the features")
+    assert torch.count_nonzero(torch.where(mask[:, None], 0.0, x.grad)) == 0
+    for key, parameter in module.named_parameters():
+        assert_close(parameter.grad, weights[key].grad, f"gradient of {key}")
+
+
+@pytest.mark.parametrize(("whole", "size"), [((11,), (6,)), ((5, 7), (4, 3)), ((4, 3, 5), (3, 2, 4))])
+@pytest.mark.parametrize(("name", "options"), [case[:2] for case in CASES], ids=IDS)
+def test_norms_remember_what_is_not_padded(
+    name: str, options: dict[str, object], whole: Sequence[int], size: Sequence[int]
+) -> None:
+    masked = randomise(create(name, C, dims=len(whole), **options))
+    plain = create(name, C, dims=len(whole), **options).double()
+    plain.load_state_dict(masked.state_dict())
+    x, mask = padding(whole, [size] * 3, 100.0)
+    masked(x, mask)
+    plain(x[(slice(None), slice(None), *corner(size))])
+    for key, value in plain.state_dict().items():
+        torch.testing.assert_close(masked.state_dict()[key], value, rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize(("name", "options"), [case[:2] for case in CASES], ids=IDS)
+def test_lengths_that_differ_may_be_padded_by_anything(name: str, options: dict[str, object], training: bool) -> None:
+    module = randomise(create(name, C, dims=1, **options)).train(training)
+    x, mask = padding((9,), [(9,), (4,), (7,)], 0.0)
+    longer = torch.full((3, C, 14), 100.0, dtype=torch.float64)
+    longer[..., :9] = torch.where(mask[:, None], x, -5.0)
+    longer_mask = torch.zeros(3, 14, dtype=torch.bool)
+    longer_mask[:, :9] = mask
+    weights = {key: value.clone() for key, value in module.state_dict().items()}
+    y = module(x, mask)
+    module.load_state_dict(weights)
+    y_longer = module(longer, longer_mask)[..., :9]
+    assert_close(torch.where(mask[:, None], y, 0), torch.where(mask[:, None], y_longer, 0), "output")
+
+
+def test_lengths_that_differ_share_the_statistics_of_all_real_positions() -> None:
+    module = randomise(create("cbam", C, dims=1, reduction=4, variant="authors"))
+    weights = leaves(module)
+    mlp, kernel = (layer(weights, "channel.fc1"), layer(weights, "channel.fc2")), weights["spatial.conv.weight"]
+    x, mask = padding((9,), [(9,), (4,), (7,)], 100.0)
+    items = [x[n : n + 1, :, real] for n, real in enumerate(mask)]
+    # A kernel of zeros gates all positions by one half: what is left are the features after the channel gate.
+    gated = [2 * positions.cbam(item, *mlp, torch.zeros_like(kernel), training=False) for item in items]
+    values = torch.cat([convolve(max_and_mean(item, 1), kernel).flatten() for item in gated])
+    mean = values.sum() / len(values)
+    variance = ((values - mean) ** 2).sum() / len(values)
+    norm = Norm(weights["spatial.norm.weight"], weights["spatial.norm.bias"], mean, variance)
+
+    y = module(x, mask)
+    for n, item in enumerate(items):
+        expected = positions.cbam(item, *mlp, kernel, norm, training=False)
+        assert_close(y[n : n + 1, :, mask[n]], expected, f"item {n}")
