@@ -74,3 +74,13 @@ def test_every_length_has_a_recipe_that_can_be_run(steps_per_epoch: int, epochs:
     recipe = choose_recipe(OptimizerConfig(), ScheduleConfig(epochs=epochs), steps_per_epoch)
     assert 0 < recipe.warmup_steps <= max(recipe.total_steps, 100 + 3 * steps_per_epoch)
     assert 0 <= recipe.ema_decay < 1
+
+
+def test_trained_weights_move_in_small_steps() -> None:
+    schedule = ScheduleConfig(epochs=5)
+    fresh, tuned = (choose_recipe(OptimizerConfig(), schedule, 13, trained=trained) for trained in (False, True))
+    assert (fresh.lr0, tuned.lr0) == (0.004, 0.0004)
+    assert any("what the weights know" in reason for reason in tuned.reasons)
+    # A published recipe is what it is, and so is what is asked for.
+    assert choose_recipe(OptimizerConfig(), schedule, 10_000, trained=True).lr0 == 0.01
+    assert choose_recipe(OptimizerConfig(lr0=0.002), schedule, 13, trained=True).lr0 == 0.002

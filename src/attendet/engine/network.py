@@ -42,6 +42,7 @@ class Network:
         dialect: How attention rows were read.
         readings: What they were read as, in words.
         notes: What loading the weights gave.
+        trained: Whether most of it came from weights.
     """
 
     detector: Detector
@@ -49,6 +50,7 @@ class Network:
     dialect: str
     readings: tuple[str, ...]
     notes: tuple[str, ...]
+    trained: bool = False
 
     def card(self, names: tuple[str, ...], image_size: int) -> Card:
         """Return what files of its weights say about themselves."""
@@ -107,7 +109,8 @@ def open_network(config: TrainConfig, names: tuple[str, ...]) -> Network:
                 detector.head.anchors.copy_(anchors)
             notes.append("anchors: those of the model file, not of the weights")
     notes += freeze(detector, options.freeze, report)
-    return Network(detector, file, dialect, tuple(attention_readings(planned)), tuple(notes))
+    trained = report is not None and len(report.kept) > report.total / 2
+    return Network(detector, file, dialect, tuple(attention_readings(planned)), tuple(notes), trained)
 
 
 def _model_file(

@@ -18,6 +18,8 @@ PUBLISHED_BATCH = 64
 
 # Of short runs: measured on 205 images of blood cells and on 534 of pears, see docs/results.md.
 SHORT_LR = 0.004
+# Of trained weights: at the rate above they were forgotten within an epoch, see docs/weights.md.
+SHORT_TUNING_LR = 0.0004
 SHORT_WARMUP = 0.05
 SHORT_AVERAGE = 0.05
 SHORT_MOMENTUM = 0.9
@@ -58,13 +60,16 @@ class Recipe:
     reasons: tuple[str, ...]
 
 
-def choose_recipe(optimizer: OptimizerConfig, schedule: ScheduleConfig, steps_per_epoch: int) -> Recipe:
+def choose_recipe(
+    optimizer: OptimizerConfig, schedule: ScheduleConfig, steps_per_epoch: int, *, trained: bool = False
+) -> Recipe:
     """Return the recipe of a run: what the configuration says, and for the rest what suits the number of steps.
 
     Args:
         optimizer: What is set; None and `auto` are chosen.
         schedule: Epochs and batch size.
         steps_per_epoch: Batches in an epoch.
+        trained: Whether the network starts from weights that know most of it already.
 
     Example:
         >>> recipe = choose_recipe(OptimizerConfig(), ScheduleConfig(epochs=20), steps_per_epoch=13)
@@ -82,7 +87,7 @@ def choose_recipe(optimizer: OptimizerConfig, schedule: ScheduleConfig, steps_pe
     ema_decay, ema_ramp = (0.9999, 2000.0) if is_long else _short_average(steps)
     recipe = Recipe(
         name=name,
-        lr0=optimizer.lr0 or (0.01 if name == "SGD" else SHORT_LR),
+        lr0=optimizer.lr0 or (0.01 if name == "SGD" else SHORT_TUNING_LR if trained else SHORT_LR),
         cosine=not is_long if optimizer.cos_lr is None else optimizer.cos_lr,
         momentum=_given(optimizer.momentum, 0.937 if name == "SGD" else SHORT_MOMENTUM),
         warmup_steps=warmup,
@@ -95,16 +100,20 @@ def choose_recipe(optimizer: OptimizerConfig, schedule: ScheduleConfig, steps_pe
         total_steps=steps,
         reasons=(),
     )
-    return replace(recipe, reasons=_reasons(recipe, optimizer, schedule, is_long=is_long))
+    return replace(recipe, reasons=_reasons(recipe, optimizer, schedule, is_long=is_long, trained=trained))
 
 
-def _reasons(recipe: Recipe, optimizer: OptimizerConfig, schedule: ScheduleConfig, *, is_long: bool) -> tuple[str, ...]:
+def _reasons(
+    recipe: Recipe, optimizer: OptimizerConfig, schedule: ScheduleConfig, *, is_long: bool, trained: bool
+) -> tuple[str, ...]:
     steps = recipe.total_steps
     kind = "long" if is_long else "short"
     length = f"{plural(steps, 'batch', 'batches')} in {plural(schedule.epochs, 'epoch')}"
     told = [f"{length}: a {kind} run (published recipe from {LONG_RUN:,} batches)"]
     if optimizer.name == "auto" or optimizer.lr0 is None:
-        why = "as published" if recipe.name == "SGD" else "each weight's step adapts, so that few are enough"
+        adapts = "each weight's step adapts, so that few are enough"
+        kept = "small steps, which do not wash out what the weights know"
+        why = "as published" if recipe.name == "SGD" else kept if trained and optimizer.lr0 is None else adapts
         told.append(f"{recipe.name}, learning rate {recipe.lr0:g}: {why}")
     if optimizer.cos_lr is None:
         why = "along a line, as published" if is_long else "along a cosine, which stays high for longer"

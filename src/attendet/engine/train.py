@@ -171,7 +171,7 @@ def prepare(config: TrainConfig, reporter: Reporter) -> Prepared:
     config = config.model_copy(update={"schedule": schedule, "data": data})
     notes += [*network.notes, *fit_to_data(network, splits["train"].records, config)]
     steps = -(-len(splits["train"].records) // schedule.batch_size)
-    recipe = choose_recipe(config.optimizer, schedule, steps)
+    recipe = choose_recipe(config.optimizer, schedule, steps, trained=network.trained)
     for line in (*notes, *recipe.reasons):
         reporter.say(line)
     return Prepared(config, splits, network, recipe, tuple(notes))
