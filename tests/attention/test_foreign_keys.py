@@ -5,7 +5,10 @@ from typing import Any
 
 import pytest
 import torch
+from timm.layers import EcaModule
+from timm.layers.squeeze_excite import SEModule
 from torch import Tensor, nn
+from torchvision.ops import SqueezeExcitation
 
 from attendet.attention import create
 
@@ -135,3 +138,20 @@ def test_matrices_that_were_saved_as_convolutions_load() -> None:
     loaded.load_state_dict(theirs)
     x = torch.randn(2, 64, 6, 5)
     assert torch.equal(loaded(x), module(x))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(
+    ("peer", "name", "options"),
+    [
+        (SEModule(64, rd_channels=8), "se", {"reduction": 8, "bias": True}),
+        (SqueezeExcitation(64, 16), "se", {"reduction": 4, "bias": True}),
+        (EcaModule(256), "eca", {}),
+    ],
+    ids=["timm's SE", "torchvision's SE", "timm's ECA"],
+)
+def test_peers_load_as_they_are(peer: nn.Module, name: str, options: dict[str, Any]) -> None:
+    x = torch.randn(2, 256 if name == "eca" else 64, 6, 5)
+    loaded = create(name, x.shape[1], start="identity", **options)
+    loaded.load_state_dict(peer.state_dict())
+    torch.testing.assert_close(loaded(x), peer(x))

@@ -20,7 +20,7 @@ FOREIGN_KEYS: Mapping[str, str] = {"conv.": "gate.conv."}
 def adaptive_kernel(channels: int, gamma: float = 2, beta: float = 1) -> int:
     """Return k, the odd number nearest to |log2(C)/γ + β/γ|; of two equally near the greater, as the authors do.
 
-    Equation 12 of the paper.
+    Section 3.2.3 of the paper.
 
     Raises:
         OptionError: If there are no channels, or gamma is not positive.
@@ -57,11 +57,11 @@ class NeighbourGate(Gate):
 class ECA(Attention):
     """Efficient Channel Attention: ω = σ(C1D_k(z)), each weight from the means of k neighbouring channels.
 
-    | equation | | shape |
+    | section | | shape |
     |---|---|---|
-    | squeeze | z = mean of x over positions | (N, C) |
-    | 9 | ω = σ(C1D_k(z)), one kernel of k taps for all channels, zeros beyond the first and last | (N, C) |
-    | 12 | k = the odd number nearest to abs(log2(C)/γ + β/γ) | |
+    | | z = mean of x over positions | (N, C) |
+    | 3.2.2 | ω = σ(C1D_k(z)), one kernel of k taps for all channels, zeros beyond the first and last | (N, C) |
+    | 3.2.3 | k = the odd number nearest to abs(log2(C)/γ + β/γ) | |
     | | y = ω · x | (N, C, H, W) |
 
     Parameters: k.
@@ -73,9 +73,9 @@ class ECA(Attention):
 
     Args:
         channels: C, the channels of the features; without a kernel it decides its size.
-        kernel_size: k, odd; None for equation 12.
-        gamma: γ of equation 12.
-        beta: β of equation 12 (the paper's b).
+        kernel_size: k, odd; None for the formula of section 3.2.3.
+        gamma: γ of the formula.
+        beta: β of the formula (the paper's b).
         start: `paper` starts as published, with gates of about a half. `identity` is ours: gates are exactly 1 at
             the first step, and range over (0, 2) from there.
         dims: Axes of positions: 1 for sequences (N, C, L), 2 for images, 3 for volumes (N, C, D, H, W).

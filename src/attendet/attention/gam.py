@@ -57,12 +57,14 @@ class WideGate(Gate):
 
 @attentions.register("gam", "GAMAttention", "GAMModule", "GAMBlock", "GlobalAttentionMechanism")
 class GAM(Attention):
-    """Global Attention Mechanism: F2 = Mc(F1) ⊗ F1, F3 = Ms(F2) ⊗ F2, without any pooling.
+    """Global Attention Mechanism: F2 = Mc(F1) ⊗ F1, F3 = Ms(F2) ⊗ F2 (equations 1 and 2), without any pooling.
 
     | equation | | shape |
     |---|---|---|
-    | 1 | Mc(F) = σ(MLP(F)), C → C/r → C with a ReLU between, at every position | (N, C, H, W) |
-    | 2 | Ms(F) = σ(BN(f(ReLU(BN(f(F)))))), f 7x7 convolutions C → C/r and C/r → C | (N, C, H, W) |
+    | in 1 | Mc(F) = σ(MLP(F)), C → C/r → C with a ReLU between, at every position | (N, C, H, W) |
+    | in 2 | Ms(F) = σ(BN(f(ReLU(BN(f(F)))))), f 7x7 convolutions C → C/r and C/r → C | (N, C, H, W) |
+
+    The paper draws Mc and Ms; biases, norms and the ReLU are those of the published code.
 
     Parameters, with h = C/reduction rounded down: (2·C·h + h + C) + (98·C·h + h + C) + (2·h + 2·C). That is 6.6 million
     at C = 512, as much as whole stages of a small detector. The paper also has a form with grouped convolutions

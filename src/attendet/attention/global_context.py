@@ -57,7 +57,7 @@ class Context(Addend):
 class GlobalContext(Attention):
     """Global Context block: x plus a term that is the same at all positions, computed from a weighted mean of them.
 
-    z_i = x_i + W_v2 ReLU(LN(W_v1 Σ_j α_j x_j)), equation 5 of the paper, in which
+    z_i = x_i + W_v2 ReLU(LN(W_v1 Σ_j α_j x_j)), section 3.4 of the paper, in which
 
     | step | | shape |
     |---|---|---|

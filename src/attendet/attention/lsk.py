@@ -70,7 +70,7 @@ class LSK(Attention):
     | 4, 5 | SA = [mean; max] over the channels of [U~_1; U~_2] | (N, 2, H, W) |
     | 6, 7 | SA~ = σ(7x7 convolution of SA) | (N, 2, H, W) |
     | 8 | S = 1x1 convolution of SA~_1 · U~_1 + SA~_2 · U~_2, to C channels | (N, C, H, W) |
-    | | y = x · S | (N, C, H, W) |
+    | 9 | y = x · S | (N, C, H, W) |
 
     S is no gate: there is no sigmoid, and it may be negative. `gate` gives it, and `gate.selection` the gates SA~.
     Widths, biases and the two kernels are those of the authors' code.

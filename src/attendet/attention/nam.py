@@ -67,8 +67,10 @@ class NAM(Attention):
 
     Parameters: 2·C.
 
-    In the wild: fresh weights are 1/C each, so that logits, and what the gate can tell, shrink as channels grow: fresh
-    gates are all near a half.
+    Fresh shares are 1/C each, so that logits, and what the gate can tell, shrink as channels grow: fresh gates are all
+    near a half.
+
+    In the wild: copies that keep the shares out of the gradient, or that have a ReLU before the sigmoid.
 
     State dicts with the keys of the authors' code load.
 

@@ -66,11 +66,11 @@ class TripletWeights(Weights):
 class TripletAttention(Attention):
     """Triplet Attention: the mean of x weighed in the planes (H, C), (C, W) and (H, W).
 
-    | equation | | shape |
+    | step | | shape |
     |---|---|---|
-    | 1 | Z-pool(x) = [max over an axis; mean over it] | two planes of the other axes |
-    | | ω = σ(BN(ψ(Z-pool(x)))), each plane with a k×k convolution ψ of its own | as the plane |
-    | 4 | y = (x·ω_hc + x·ω_cw + x·ω_hw) / 3 | (N, C, H, W) |
+    | Z-pool | Z(x) = [max over an axis; mean over it] | two planes of the other axes |
+    | gates | ω = σ(BN(ψ(Z(x)))), each plane with a k×k convolution ψ of its own | as the plane |
+    | mean | y = (x·ω_hc + x·ω_cw + x·ω_hw) / 3 | (N, C, H, W) |
 
     It is computed as x times the mean of the three, so that `gate` gives what x is multiplied by, and `gate.hc`,
     `gate.cw` and `gate.hw` its parts.
