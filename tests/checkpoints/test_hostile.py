@@ -150,6 +150,7 @@ def test_names_import_nothing(tmp_path: Path) -> None:
         ((8,), (1,), 0, 2**40),
         ((8,), (1,), 0, -8),
         ((0,), (1,), 0, 2**62),
+        ((0,), (1,), 2**62, 8),
     ],
 )
 def test_tensors_lie_inside_of_their_storage(tmp_path: Path, size, stride, offset: int, held: int) -> None:

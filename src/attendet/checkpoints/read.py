@@ -115,7 +115,7 @@ def _weights(described: Any, depth: int) -> Record | dict[str, Any] | None:
 def _training(model: Record | None, holder: dict[Any, Any]) -> dict[str, Any]:
     of_model = {name: model.attribute(name) for name in ("nc", "hyp")} if model else {}
     rest = {key: value for key, value in holder.items() if key not in (*_PLACES, *_OPTIMIZERS)}
-    return plain_items(of_model | rest)
+    return plain_items(of_model) | plain_items(rest)
 
 
 def _either(model: Record | None, holder: dict[Any, Any], name: str) -> Any:

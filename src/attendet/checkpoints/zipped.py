@@ -112,7 +112,7 @@ def _storage(identity: Any) -> StorageSketch:
 
 
 def _checked(archive: ZipFile) -> dict[str, ZipInfo]:
-    """Return the members by name, none of them packed, encrypted, twice there, or inside of another."""
+    """Return the members by name, none of them packed, twice there, or inside of another."""
     members = sorted(archive.infolist(), key=lambda member: member.header_offset)
     by_name = {member.filename: member for member in members}
     if len(by_name) != len(members):
@@ -122,8 +122,6 @@ def _checked(archive: ZipFile) -> dict[str, ZipInfo]:
         told = printable(member.filename[:50])
         if member.compress_type != zipfile.ZIP_STORED or member.compress_size != member.file_size:
             raise WeightsError(f"its member {told!r} is compressed, which torch.save never does")
-        if member.flag_bits & 1:
-            raise WeightsError(f"its member {told!r} is encrypted")
         if member.header_offset < 0 or member.header_offset + _HEADER_BYTES + member.file_size > end:
             raise WeightsError(f"its member {told!r} reaches into another")
     return by_name
