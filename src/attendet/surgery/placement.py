@@ -95,7 +95,7 @@ def _stages(model: nn.Module, trace: Trace, argument: str) -> list[Place]:
     if not all(bound.isdecimal() and 1 <= int(bound) <= len(ends) for bound in bounds) or int(bounds[0]) > int(
         bounds[1]
     ):
-        raise OptionError(f"there are no stages {argument!r}", remedy=f"they count from 1 to {len(ends)}: stage:1-2")
+        raise OptionError(f"there are no stages {argument!r}", remedy=f"they count from 1 to {len(ends)}: stage:1-{len(ends)}")
     return [Place(path) for path in ends[int(bounds[0]) - 1 : int(bounds[1])]]
 
 

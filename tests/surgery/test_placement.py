@@ -1,0 +1,219 @@
+"""Named places in our detectors, whose rows the model files number."""
+
+from __future__ import annotations
+
+import copy
+from functools import cache
+
+import pytest
+import torch
+from torch import nn
+
+import attendet
+from attendet.blocks import SPPF
+from attendet.errors import AttendetError, OptionError, UnknownNameError
+from attendet.surgery import attach, attached
+from attendet.surgery.placement import At
+from tests.surgery.networks import Facts, equal, hooks, run
+
+# Rows of YOLOv5 of the published model file: C3 in the backbone, C3 in the neck.
+BACKBONE_C3, NECK_C3 = (2, 4, 6, 8), (13, 17, 20, 23)
+# Bottlenecks of each C3 at the depth of size n, a third of 3, 6, 9, 3 and of the neck's 3.
+REPEATS = {2: 1, 4: 2, 6: 3, 8: 1, 13: 1, 17: 1, 20: 1, 23: 1}
+IMAGES = (torch.rand(1, 3, 64, 64),)
+
+
+@cache
+def built() -> nn.Module:
+    return attendet.build("yolov5n", classes=3).train(False)
+
+
+def detector() -> nn.Module:
+    """Return a detector; copying is quicker than building."""
+    return copy.deepcopy(built())
+
+
+def rows(*numbers: int, end: str = "") -> list[str]:
+    return [f"model.{number}{end}" for number in numbers]
+
+
+@pytest.mark.parametrize(
+    ("at", "expected"),
+    [
+        ("before:SPPF", rows(9)),
+        ("after:SPPF", rows(9)),
+        ("after:C3", rows(*BACKBONE_C3, *NECK_C3)),
+        ("after:backbone.C3", rows(*BACKBONE_C3)),
+        ("after:neck.C3", rows(*NECK_C3)),
+        # Strides 4, 8, 16 and 32 end with the C3 of rows 2, 4, 6 and with SPPF, which row 8 feeds at its stride.
+        ("backbone", rows(2, 4, 6, 9)),
+        ("stage", rows(2, 4, 6, 9)),
+        ("stage:2-3", rows(4, 6)),
+        ("stage:4", rows(9)),
+        ("neck", rows(*NECK_C3)),
+        # Detect reads rows 17, 20 and 23, each by one convolution of its own.
+        ("head", rows(*[24] * 3, end=".m.{}")),
+        (
+            "inside:C3",
+            [f"model.{row}.m.{number}.cv2" for row, repeats in REPEATS.items() for number in range(repeats)],
+        ),
+        ("inside:neck.C3", [f"model.{row}.m.0.cv2" for row in NECK_C3]),
+        ("inside:C3.cv3", rows(*BACKBONE_C3, *NECK_C3, end=".cv3")),
+        ("inside:neck.C3.cv3", rows(*NECK_C3, end=".cv3")),
+        ("model.9.cv2", ["model.9.cv2"]),
+        ("model.?.cv3", rows(*BACKBONE_C3, end=".cv3")),
+        (SPPF, rows(9)),
+        ([SPPF, "model.9", "stage:4", "after:SPPF"], rows(9)),
+        (["model.9", "stage:1"], rows(2, 9)),
+    ],
+    ids=str,
+)
+def test_places(at: At, expected: list[str]) -> None:
+    model = detector()
+    if at == "head":
+        expected = [path.format(number) for number, path in enumerate(expected)]
+    attachment = attach(model, "eca", at, example=IMAGES)
+    found = [site.path for site in attachment.sites]
+    attachment.detach()
+    assert found == expected
+
+
+def test_channels_and_strides_are_measured() -> None:
+    """Widths of size n are a quarter of 128, 256, 512 and 1024."""
+    model = detector()
+    attachment = attach(model, "eca", "backbone", example=IMAGES)
+    attachment.detach()
+    assert [(site.channels, site.stride) for site in attachment.sites] == [(32, 4), (64, 8), (128, 16), (256, 32)]
+
+
+def test_before_weighs_what_goes_in_and_after_what_comes_out() -> None:
+    model = detector()
+    seen: dict[str, torch.Tensor] = {}
+    attachment = attach(model, "cbam", ["before:SPPF", "after:SPPF"], start="paper", example=IMAGES)
+    before, after = attachment.modules().values()
+    assert before is not after
+    handles = [
+        model.get_submodule("model.8").register_forward_hook(lambda *args: seen.update(eight=args[2])),
+        model.get_submodule("model.9.cv1").register_forward_pre_hook(lambda *args: seen.update(into=args[1][0])),
+        model.get_submodule("model.9.cv2").register_forward_hook(lambda *args: seen.update(out=args[2])),
+        model.get_submodule("model.10").register_forward_pre_hook(lambda *args: seen.update(ten=args[1][0])),
+    ]
+    run(model, *IMAGES)
+    for handle in handles:
+        handle.remove()
+    assert torch.equal(seen["into"], run(before, seen["eight"]))
+    assert torch.equal(seen["ten"], run(after, seen["out"]))
+    attachment.detach()
+    assert not hooks(model)
+
+
+def test_one_upon_another() -> None:
+    model = detector()
+    facts, plain = Facts(model), run(model, *IMAGES)
+    first = attach(model, "cbam", "after:SPPF", example=IMAGES)
+    second = attach(model, "se", ["stage", "model.9"], start="paper", reduction=4, example=IMAGES)
+    assert [site.child for site in second.sites] == ["attention", "attention", "attention", "attention2"]
+    assert [attachment.sites for attachment in attached(model)] == [first.sites, second.sites]
+    weighed = run(model, *IMAGES)
+    assert not equal(weighed, plain)
+    first.detach()
+    assert equal(run(model, *IMAGES), weighed)
+    second.detach()
+    assert facts.still_hold(model)
+
+
+def test_replaced_rows_are_gone_until_detached() -> None:
+    model = detector()
+    facts = Facts(model)
+    attachment = attach(model, "cbam", "replace:backbone.C3", reduction=8, example=IMAGES)
+    assert [site.path for site in attachment.sites] == rows(*BACKBONE_C3)
+    assert not any(key.startswith("model.2.cv") for key in model.state_dict())
+    with pytest.raises(OptionError, match=r"model\.2 is not known|not known to a copy"):
+        attached(model)[0].detach()
+    attachment.detach()
+    assert facts.still_hold(model)
+
+
+def test_what_holds_attention_is_neither_replaced_nor_taken_away() -> None:
+    model = detector()
+    facts = Facts(model)
+    inner = attach(model, "eca", "inside:C3.cv3", example=IMAGES)
+    with pytest.raises(OptionError, match=r"attached inside model\.2; detach that first"):
+        attach(model, "eca", "replace:backbone.C3", example=IMAGES)
+    inner.detach()
+    outer = attach(model, "eca", "replace:backbone.C3", example=IMAGES)
+    upon = attach(model, "se", "model.2", reduction=4, example=IMAGES)
+    with pytest.raises(OptionError, match=r"se sits in it, at model\.2; detach that first"):
+        outer.detach()
+    upon.detach()
+    outer.detach()
+    assert facts.still_hold(model)
+    with pytest.raises(OptionError, match=r"attached inside model\.2;"):
+        attach(model, "eca", ["replace:backbone.C3", "inside:C3.cv3"], example=IMAGES)
+    assert facts.still_hold(model)
+
+
+def test_attention_is_whole() -> None:
+    """Patterns, classes and residual branches do not look into attention that is there already."""
+    model = detector()
+    first = attach(model, "cbam", "after:SPPF", example=IMAGES)
+    second = attach(model, "eca", [nn.Conv2d, "*.conv", "model.9.*"], example=IMAGES)
+    inside = [site.path for site in second.sites if site.path.startswith("model.9.attention.")]
+    second.detach()
+    first.detach()
+    assert inside == []
+
+
+@pytest.mark.parametrize(
+    ("at", "message"),
+    [
+        ("after:C33", r"no module of class 'C33' runs; did you mean 'C3'\?"),
+        ("after:neck.SPPF", r"no module of class 'SPPF' runs in the neck; there are .*C3, Concat, Conv"),
+        ("replace:head.C3", r"no module of class 'C3' runs in the head"),
+        ("inside:C3.cv4", r"a part 'cv4' of C3 matches nothing"),
+        ("inside:SPPF", r"inside matches nothing|SPPF"),
+        ("model.9.cv3", r"model\.9\.cv3 matches nothing in Detector; did you mean 'model\.9\.cv[12]'\?"),
+        ("stages", r"matches nothing in Detector; did you mean 'stage'\?"),
+        ("*.nothing", r"matches nothing .*residual-branch, stage, .*the classes .*SPPF.*the paths model\.0\.conv"),
+        (nn.Conv3d, r"the class Conv3d matches nothing"),
+        ("stage:0", r"no stages '0'; they count from 1 to 4"),
+        ("stage:2-5", r"no stages '2-5'; they count from 1 to 4"),
+        ("stage:3-2", r"no stages '3-2'"),
+        ("stage:", r"no stages ''"),
+        ("stage:²", r"no stages"),
+        ("stage:one", r"no stages 'one'"),
+        ([], r"at names no place"),
+        ("replace:Detector", r"a whole network|makes"),
+        ("model.24", r"model\.24 gives something else than one feature map"),
+        ("model.12", r"^$"),
+        ("before:Concat", r"model\.12 takes something else than one feature map"),
+        ("replace:Conv", r"model\.0 makes \(1, 3, 64, 64\) into \(1, 16, 32, 32\) and cannot be replaced"),
+    ],
+    ids=str,
+)
+def test_what_matches_nothing_says_what_there_is(at: At, message: str) -> None:
+    model = detector()
+    facts = Facts(model)
+    if at == "model.12":
+        # Concat gives one map, of what it takes.
+        attach(model, "eca", at, example=IMAGES).detach()
+    else:
+        with pytest.raises(OptionError, match=message):
+            attach(model, "eca", at, example=IMAGES)
+    assert facts.still_hold(model)
+
+
+def test_networks_without_a_part_say_so() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 8, 3))
+    with pytest.raises(OptionError, match=r"Sequential shows no neck; looked for neck, backbone.fpn, fpn"):
+        attach(model, "eca", "neck")
+    with pytest.raises(OptionError, match="shows no head"):
+        attach(model, "eca", "head")
+    with pytest.raises(OptionError, match="residual-branch matches nothing"):
+        attach(model, "eca", "residual-branch")
+    with pytest.raises(UnknownNameError, match="did you mean 'cbam'"):
+        attach(model, "cbamm", "1")
+    with pytest.raises(AttendetError, match=r"cannot be run.*give example="):
+        attach(model, "eca", "1", example=torch.rand(1, 4, 32, 32))
+    with pytest.raises(OptionError, match=r"no convolution that would say what it takes"):
+        attach(nn.Sequential(nn.Linear(3, 3)), "eca", "0")

@@ -1,0 +1,97 @@
+"""A row of a model file and a plan are two doors to one network: equal outputs for equal weights."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+
+import attendet
+from attendet.graph import Detector
+from attendet.graph.bundled import bundled_text
+from attendet.surgery import attach
+from tests.surgery.networks import equal, randomise, run, vary_norms
+
+
+def with_every_weight(model: Detector) -> Detector:
+    """Return a detector in evaluation in which nothing stands as it started."""
+    vary_norms(model)
+    randomise(model)
+    return model.train(False)
+
+
+def renumbered(key: str, rows: dict[int, int]) -> str:
+    return re.sub(r"^model\.(\d+)", lambda match: f"model.{rows[int(match[1])]}", key)
+
+
+def assert_equal_outputs(by_file: Detector, by_plan: Detector, keys: dict[str, str]) -> None:
+    """Copy every tensor of one into the other, by the keys, and compare what they give."""
+    theirs = by_file.state_dict()
+    assert sorted(keys.values()) == sorted(by_plan.state_dict())
+    by_plan.load_state_dict({mine: theirs[key] for key, mine in keys.items()})
+    images = torch.rand(2, 3, 96, 64)
+    expected = run(by_file, images)
+    assert equal(run(by_plan.train(False), images), expected)
+    for module in by_plan.modules():
+        if hasattr(module, "spatial") and hasattr(module, "channel"):
+            module.channel.fc2.weight.data.add_(1)
+    assert not equal(run(by_plan, images), expected)
+
+
+def test_a_row_before_sppf() -> None:
+    by_file = with_every_weight(attendet.build("yolov5n_CBAM", classes=3))
+    by_plan = attendet.build("yolov5n", classes=3)
+    attach(by_plan, "cbam", "before:SPPF", start="paper")
+    # The file's row 9 is CBAM, and every later row one further than in YOLOv5.
+    rows = {row: row - (row > 9) for row in range(26)}
+    keys = {key: renumbered(key, rows) for key in by_file.state_dict()}
+    keys |= {key: key.replace("model.9.", "model.9.attention.") for key in keys if key.startswith("model.9.")}
+    assert_equal_outputs(by_file, by_plan, keys)
+
+
+def test_rows_in_place_of_c3() -> None:
+    by_file = with_every_weight(attendet.build("yolov5n_CBAM-C3", classes=3))
+    by_plan = attendet.build("yolov5n", classes=3)
+    attach(by_plan, "cbam", "replace:backbone.C3", start="paper", reduction=8)
+    assert_equal_outputs(by_file, by_plan, {key: key for key in by_file.state_dict()})
+
+
+@pytest.mark.parametrize(
+    ("block", "at", "mine"),
+    [
+        # CBAM of a bottleneck ends its branch, with its second convolution.
+        ("C3CBAM", "inside:neck.C3", lambda key: re.sub(r"(\.m\.\d+)\.attention\.", r"\1.cv2.attention.", key)),
+        ("CBAMC3", "after:neck.C3", lambda key: key),
+        ("CBAMC3", "inside:neck.C3.cv3", lambda key: re.sub(r"^(model\.\d+)\.attention", r"\1.cv3.attention", key)),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:a reduction of 4")
+def test_blocks_with_cbam_inside(block: str, at: str, mine: object, tmp_path: Path) -> None:
+    assert callable(mine)
+    backbone, _, neck = bundled_text("yolov5n").partition("head:")
+    neck = re.sub(r"C3, \[(\d+), False\]", rf"{block}, [\1, False, {{reduction: 4}}]", neck)
+    assert neck.count(block) == 4
+    file = tmp_path / "model.yaml"
+    file.write_text(f"{backbone}head:{neck}")
+    by_file = with_every_weight(attendet.build(file, classes=3))
+    by_plan = attendet.build("yolov5n", classes=3)
+    attach(by_plan, "cbam", at, start="paper", reduction=4)
+    assert_equal_outputs(by_file, by_plan, {key: mine(key) for key in by_file.state_dict()})
+
+
+def test_blocks_with_shortcuts(tmp_path: Path) -> None:
+    """In the backbone, bottlenecks add their input, and CBAM comes before the addition."""
+    backbone, _, neck = bundled_text("yolov5s").partition("head:")
+    file = tmp_path / "model.yaml"
+    file.write_text(f"{backbone.replace('C3, [512]', 'C3CBAM, [512]')}head:{neck}")
+    by_file = with_every_weight(attendet.build(file, classes=3))
+    by_plan = attendet.build("yolov5s", classes=3)
+    attach(by_plan, "cbam", [f"model.6.m.{number}.cv2" for number in range(3)], start="paper")
+    move = re.compile(r"(\.m\.\d+)\.attention\.")
+    assert_equal_outputs(by_file, by_plan, {key: move.sub(r"\1.cv2.attention.", key) for key in by_file.state_dict()})
+    named = attendet.build("yolov5s", classes=3)
+    attach(named, "cbam", "inside:C3", start="paper", reduction=8)
+    inside_six = {key for key in named.state_dict() if key.startswith("model.6.") and ".attention." in key}
+    assert inside_six == {move.sub(r"\1.cv2.attention.", key) for key in by_file.state_dict() if ".attention." in key}
