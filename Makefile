@@ -45,6 +45,7 @@ format: install
 
 docs: install
 	$(BIN)/python tools/summaries.py
+	$(BIN)/python tools/insertion_table.py
 
 benchmark: install
 	$(BIN)/python benchmarks/attention.py --out benchmarks/results/attention-cpu.md
