@@ -135,6 +135,13 @@ def test_constant_features_give_no_nan(name: str, value: float) -> None:
     assert torch.isfinite(x.grad).all()
 
 
+@torch.no_grad()
+def test_large_values_of_half_precision_give_no_nan(name: str) -> None:
+    # Their squares are beyond what half precision holds.
+    module = create(name, CHANNELS).half().train(False)
+    assert not module((1000 * features(6, 5)).half()).isnan().any()
+
+
 @pytest.mark.parametrize("start", ["paper", "identity"])
 def test_gates_stay_in_their_range(name: str, start: str) -> None:
     module = randomise(started(name, start))

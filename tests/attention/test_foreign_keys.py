@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from timm.layers import EcaModule
+from timm.layers.eca import EcaModule
 from timm.layers.squeeze_excite import SEModule
 from torch import Tensor, nn
 from torchvision.ops import SqueezeExcitation

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+import torch
 from torch import Tensor
 
 from attendet.attention.base import Attention, Gate, Start, add_strength, check_channels
@@ -35,6 +36,8 @@ class EnergyGate(Gate):
     def logits(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return 1/E, (N, C, H, W)."""
         check_features(x, self.dims, mask)
+        # Squares of half-precision values overflow early.
+        x = x.to(torch.promote_types(x.dtype, torch.float32))
         ones = [1] * self.dims
         mean = pool_positions(x, "avg", mask)
         squares = zero_padding((x - mean.reshape(*mean.shape, *ones)).square(), mask)
@@ -82,7 +85,6 @@ class SimAM(Attention):
         OptionError: If an option has no such value.
 
     Example:
-        >>> import torch
         >>> attention = SimAM(64)
         >>> weights = attention.gate(torch.randn(2, 64, 20, 20))
         >>> 0.62 < weights.min() and weights.max() < 1
