@@ -115,7 +115,8 @@ def require_plain(model: nn.Module) -> None:
     """Raise an OptionError if a network is wrapped or compiled: what runs is then not what can be attached to."""
     if isinstance(model, WRAPPERS) or any(is_compiled(module) for module in model.modules()):
         raise OptionError(
-            f"nothing can be attached to a {type(model).__name__}", remedy="attach first, then wrap, compile or trace"
+            f"this {type(model).__name__} is wrapped, compiled or traced, and nothing can be attached to it any more",
+            remedy="attach first",
         )
 
 
