@@ -31,7 +31,7 @@ _INTERRUPTED = 130
 
 
 def predict(
-    weights: Annotated[str, typer.Argument(help="A .safetensors file, or the folder of a run.")],
+    weights: Annotated[str, typer.Argument(help="A run's folder, a .safetensors file, or a .pt of YOLOv5.")],
     sources: Annotated[
         list[str],
         typer.Argument(

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 
 def val(
-    weights: Annotated[str, typer.Argument(metavar="RUN|WEIGHTS", help="A run's folder, or a .safetensors file.")],
+    weights: Annotated[
+        str, typer.Argument(metavar="RUN|WEIGHTS", help="A run's folder, a .safetensors file, or a .pt of YOLOv5.")
+    ],
     data: Annotated[str | None, typer.Option(help="A data set; that of the run if left out.")] = None,
     split: Annotated[str, typer.Option("--split", "--task", help="train, val or test.")] = "val",
     imgsz: Annotated[

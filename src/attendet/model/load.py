@@ -15,7 +15,7 @@ from attendet.checkpoints.align import align
 from attendet.checkpoints.report import LoadReport
 from attendet.errors import AttendetError, Location, WeightsError
 from attendet.model.card import card_of, plans_of_file
-from attendet.surgery import AttentionPlan, Attachment, reattach
+from attendet.surgery import Attachment, AttentionPlan, reattach
 from attendet.surgery.plan import plans_of
 
 

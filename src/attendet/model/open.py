@@ -65,16 +65,21 @@ def open_detector(path: str | os.PathLike[str]) -> tuple[Detector, Card]:
 
 
 def find_card(checkpoint: Checkpoint, name: str) -> Card | None:
-    """Return what a file says about itself, or else what the bundled model says that has exactly its tensors."""
-    card = card_of(checkpoint, name)
-    if card is not None or "card" in checkpoint.metadata:
-        return card
+    """Return what a file says about itself, or else what the bundled model says that has exactly its tensors.
+
+    Args:
+        checkpoint: The file.
+        name: What to call a model file in it that is none of the bundled ones.
+    """
+    if "card" in checkpoint.metadata:
+        return card_of(checkpoint, name)
     names = checkpoint.names or class_numbers(checkpoint)
-    if not names:
-        return None
     tensors = {key: value for key, value in checkpoint.tensors.items() if not key.endswith(COMPUTED)}
-    found = next((model for model in bundled_names() if _fits(model, len(names), tensors)), None)
-    return Card(found, bundled_text(found), "auto", names, image_size_of(checkpoint)) if found else None
+    found = next((model for model in bundled_names() if names and _fits(model, len(names), tensors)), None)
+    card = card_of(checkpoint, found or name)
+    if card is None and found:
+        return Card(found, bundled_text(found), "auto", names, image_size_of(checkpoint))
+    return card
 
 
 def weights_file(path: str | os.PathLike[str]) -> Path:
@@ -100,7 +105,7 @@ def weights_file(path: str | os.PathLike[str]) -> Path:
 
 
 def _fits(model: str, classes: int, tensors: Mapping[str, Tensor]) -> bool:
-    planned = plan(read_model_file(bundled_text(model), model), classes=classes)
+    text = bundled_text(model)
     with torch.device("meta"):
-        state = assemble(planned).state_dict()
+        state = assemble(plan(read_model_file(text, model), classes=classes)).state_dict()
     return state.keys() == tensors.keys() and all(state[key].shape == value.shape for key, value in tensors.items())

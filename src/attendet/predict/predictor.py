@@ -35,8 +35,8 @@ class Predictor:
     stride. What an image gives does not depend on the images beside it in a batch, but for rounding.
 
     Args:
-        weights: A `.safetensors` file that training wrote, or the folder of a run, whose `weights/best.safetensors`
-            is taken.
+        weights: A `.safetensors` file that training wrote, the folder of a run, whose `weights/best.safetensors` is
+            taken, or a `.pt` of the original YOLOv5.
         image_size: Longer side in pixels that images are scaled to; that of training if None.
         confidence: Least confidence (objectness · class score), in 0-1.
         iou: Boxes of one class that overlap a better one by more are dropped, in 0-1.
