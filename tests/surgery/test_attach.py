@@ -1,0 +1,260 @@
+"""What attach promises: all or nothing, a plain network, and a probing pass that leaves no trace."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+import torchvision
+from torch import Tensor, nn
+
+import attendet
+from attendet.errors import AttendetWarning, OptionError, UnknownNameError
+from attendet.surgery import Attachment, attach, attached, describe, disabled
+from tests.surgery.networks import Facts, equal, hooks, randomise, run, vary_norms
+from tests.surgery.small import Block, Plain, Restless, images
+
+
+def test_a_site_says_where_it_is() -> None:
+    model = Plain()
+    attachment = attach(model, "cbam", "residual-branch", reduction=2)
+    first, second = attachment.sites
+    assert (first.path, first.channels, first.stride, first.side, first.module) == (
+        "blocks.0.norm",
+        8,
+        2.0,
+        "output",
+        "blocks.0.norm.attention",
+    )
+    assert second.path == "blocks.1.norm"
+    assert list(attachment.modules()) == ["blocks.0.norm.attention", "blocks.1.norm.attention"]
+
+
+@pytest.mark.parametrize(
+    ("attention", "options", "error"),
+    [
+        ("cbam", {"reduction": 16}, "at blocks.0.norm: a reduction of 16 leaves no hidden channel of 8"),
+        ("cbam", {"redution": 2}, "has no option 'redution'; did you mean 'reduction'"),
+        ("cbam", {"variant": "mine"}, "no variant of CBAM 'mine'"),
+        ("cbam", {"variant": []}, "cannot be made with"),
+        ("cbam", {"start": "soft", "reduction": 2}, "no start 'soft'"),
+        ("nothing", {}, "no attention 'nothing'"),
+    ],
+)
+def test_a_failing_attach_changes_nothing(attention: str, options: dict[str, object], error: str) -> None:
+    model = Plain()
+    model.blocks[0].train(False)
+    facts = Facts(model)
+    with pytest.raises((OptionError, UnknownNameError), match=error):
+        attach(model, attention, "residual-branch", **options)
+    assert facts.still_hold(model)
+
+
+def test_too_few_channels_at_the_last_site_alone() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 64, 1), nn.Conv2d(64, 64, 1), nn.Conv2d(64, 4, 1))
+    facts = Facts(model)
+    with pytest.raises(OptionError, match="at 2: a reduction of 16 leaves no hidden channel of 4"):
+        attach(model, "cbam", nn.Conv2d)
+    assert facts.still_hold(model)
+    with pytest.warns(AttendetWarning, match="leaves 1 hidden of 4"):
+        assert len(attach(model, "cbam", ["0", "1", "2"], reduction=4).sites) == 3
+
+
+def test_a_network_that_raises_in_its_pass() -> None:
+    class Angry(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.block = nn.Sequential(nn.Conv2d(3, 8, 3), Block())
+
+        def forward(self, x: Tensor) -> Tensor:
+            self.block(x)
+            raise RuntimeError("not today\nnor tomorrow")
+
+    model = Angry()
+    facts = Facts(model)
+    with pytest.raises(
+        OptionError, match=r"Angry cannot be run \(a tensor \(1, 3, 256, 256\): RuntimeError: not today;"
+    ):
+        attach(model, "cbam", "block")
+    assert facts.still_hold(model)
+    with pytest.raises(KeyboardInterrupt):
+        attach(Interrupted(), "cbam", "0")
+
+
+class Interrupted(nn.Sequential):
+    def __init__(self) -> None:
+        super().__init__(nn.Conv2d(3, 8, 3))
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002, ARG002 (torch's name)
+        raise KeyboardInterrupt
+
+
+def test_an_interrupted_second_pass_detaches() -> None:
+    class Impatient(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.passes = nn.Conv2d(3, 8, 3), [0]
+
+        def forward(self, x: Tensor) -> Tensor:
+            self.passes[0] += 1
+            if self.passes[0] == 2:
+                raise KeyboardInterrupt
+            return self.conv(x)
+
+    model = Impatient()
+    facts = Facts(model)
+    with pytest.raises(KeyboardInterrupt):
+        attach(model, "cbam", "conv", reduction=2)
+    assert facts.still_hold(model)
+    assert attached(model) == ()
+
+
+def test_probing_draws_and_counts_nothing() -> None:
+    """Whatever a network does to its buffers and random numbers in a pass is taken back."""
+    model = Restless()
+    buffers = dict(model.named_buffers())
+    facts, state = Facts(model), torch.get_rng_state()
+    with pytest.raises(OptionError, match="matches nothing"):
+        attach(model, "cbam", "nowhere")
+    assert torch.equal(torch.get_rng_state(), state)
+    attach(model, "cbam", "norm", reduction=2).detach()
+    assert facts.still_hold(model)
+    assert all(now is buffers[name] for name, now in model.named_buffers())
+    model(images())
+    assert model.calls == 1
+    assert model.norm.num_batches_tracked == 1
+
+
+def wrapped() -> Iterator[tuple[str, nn.Module]]:
+    model = Plain()
+    yield "DataParallel", nn.DataParallel(model)
+    yield "OptimizedModule", torch.compile(Plain(), backend="eager")  # pyright: ignore[reportArgumentType]
+    yield "Plain", torch.fx.symbolic_trace(Plain())
+    part = Plain()
+    part.blocks = torch.compile(part.blocks, backend="eager")  # pyright: ignore[reportAttributeAccessIssue]
+    yield "Plain", part
+    in_place = Plain()
+    in_place.compile(backend="eager")
+    yield "Plain", in_place
+
+
+@pytest.mark.parametrize(("name", "model"), list(wrapped()), ids=["parallel", "compiled", "fx", "part", "in-place"])
+def test_wrapped_networks_are_refused(name: str, model: nn.Module) -> None:
+    facts = Facts(model)
+    with pytest.raises(OptionError, match=f"this {name} is wrapped, compiled or traced.*; attach first"):
+        attach(model, "cbam", "residual-branch")
+    assert facts.still_hold(model)
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit.*is deprecated")  # some networks are scripted all the same
+def test_scripted_networks_are_refused() -> None:
+    with pytest.raises(OptionError, match="this RecursiveScriptModule is wrapped"):
+        attach(torch.jit.script(Plain()), "cbam", "blocks")
+
+
+def test_detaching_twice() -> None:
+    model = Plain()
+    attachment = attach(model, "cbam", "residual-branch", reduction=2)
+    attachment.detach()
+    with pytest.raises(OptionError, match=r"attention has been lost at blocks\.0\.norm, blocks\.1\.norm"):
+        attachment.detach()
+    with pytest.raises(OptionError, match="lost"):
+        attachment.modules()
+
+
+def test_what_somebody_else_has_cut_out_is_told() -> None:
+    """A fusion that does not know of attachments drops a norm, and what hangs on it."""
+    model = torchvision.models.ResNet(torchvision.models.resnet.BasicBlock, [1, 1, 1, 1])
+    attachment = attach(model, "cbam", "residual-branch")
+    model.layer1[0].bn2 = nn.Identity()
+    with pytest.raises(OptionError, match=r"attention has been lost at layer1\.0\.bn2; .*attendet\.fuse"):
+        attached(model)
+    with pytest.raises(OptionError, match="lost"):
+        attachment.detach()
+    model.layer1[0].bn2 = nn.Sequential(nn.Identity())
+    with pytest.raises(OptionError, match="lost"):
+        describe(model)
+
+
+def test_disabled_for_a_while() -> None:
+    model = Plain().train(False)
+    plain = run(model, images())
+    attach(model, "cbam", "residual-branch", start="paper", reduction=2, variant="authors")
+    randomise(model)
+    weighed, facts = run(model, images()), Facts(model)
+    with disabled(model):
+        assert equal(run(model, images()), plain)
+        with disabled(model):
+            assert equal(run(model, images()), plain)
+        assert equal(run(model, images()), plain)
+    assert facts.still_hold(model)
+    assert equal(run(model, images()), weighed)
+    with pytest.raises(ZeroDivisionError), disabled(model):
+        raise ZeroDivisionError
+    assert facts.still_hold(model)
+    assert equal(run(model, images()), weighed)
+
+
+def test_disabled_attention_learns_nothing() -> None:
+    """Not even the statistics of its norms, in training."""
+    model = Plain()
+    attachment = attach(model, "cbam", "residual-branch", reduction=2, variant="authors")
+    state = {name: module.state_dict() for name, module in attachment.modules().items()}
+    before = {name: {key: value.clone() for key, value in values.items()} for name, values in state.items()}
+    with disabled(model):
+        model(images()).sum().backward()
+    for name, values in state.items():
+        assert all(torch.equal(value, before[name][key]) for key, value in values.items())
+    assert all(p.grad is None for module in attachment.modules().values() for p in module.parameters())
+    assert model.stem.weight.grad is not None
+
+
+def test_disabled_rows_of_a_model_file() -> None:
+    by_row = attendet.build("yolov5n_CBAM", classes=3).train(False)
+    vary_norms(by_row)
+    images_ = torch.rand(1, 3, 64, 64)
+    weighed = run(by_row, images_)
+    seen: list[Tensor] = []
+    handles = [by_row.model[row].register_forward_hook(lambda *args: seen.append(args[2])) for row in (8, 9)]
+    with disabled(by_row):
+        without = run(by_row, images_)
+    for handle in handles:
+        handle.remove()
+    assert torch.equal(seen[0], seen[1])
+    assert not equal(without, weighed)
+
+
+def test_compiled_networks_cannot_be_disabled() -> None:
+    model = Plain()
+    model.compile(backend="eager")
+    with pytest.raises(OptionError, match="a compiled network does not notice"), disabled(model):
+        pass
+
+
+def test_describe(capsys: pytest.CaptureFixture[str]) -> None:
+    model = Plain()
+    attach(model, "cbam", "blocks", reduction=2, kernel_size=3)
+    attach(model, "se", "before:Block", reduction=2)
+    describe(model)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split() for line in lines[1:-1]] == [
+        # 2 * 8 * 4 + 2 * 9
+        ["cbam", "blocks", "output", "8", "2", "82"],
+        ["se", "blocks.0", "input", "8", "2", lines[2].split()[-1]],
+        ["se", "blocks.1", "input", "8", "2", lines[2].split()[-1]],
+    ]
+    assert lines[-1].startswith("3 modules, ")
+    assert lines[-1].endswith(f" of {sum(p.numel() for p in model.parameters()):,} parameters")
+
+
+def test_a_part_of_a_network_and_a_wrapped_one() -> None:
+    """What is attached is found from outside, wherever it was carried out."""
+    model = nn.Sequential(Plain(), nn.Identity())
+    attachment = attach(model[0], "cbam", "blocks", reduction=2)
+    (found,) = attached(nn.DataParallel(model))
+    assert isinstance(found, Attachment)
+    assert found.sites == attachment.sites
+    found.detach()
+    assert not hooks(model)
+    assert attached(model) == ()

@@ -1,0 +1,160 @@
+"""Copies, averages, wrappers and exports of a network: each calls its own attention."""
+
+from __future__ import annotations
+
+import copy
+import io
+import pickle
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+import torch.distributed
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.optim.swa_utils import AveragedModel
+
+from attendet.errors import OptionError
+from attendet.surgery import attach, attached
+from tests.surgery.networks import Facts, equal, randomise, run
+from tests.surgery.small import Plain, Twice, images
+
+
+def weighed() -> Plain:
+    """Return a network with attention before and after modules and in a row, and weights that matter."""
+    model = Plain().train(False)
+    attach(model, "cbam", ["residual-branch", "before:Sequential", "blocks"], reduction=2)
+    randomise(model)
+    return model
+
+
+def change(model: nn.Module) -> None:
+    for attachment in attached(model):
+        for module in attachment.modules().values():
+            module.get_parameter("channel.fc2.weight").data.add_(1.0)
+
+
+def pickled(model: nn.Module) -> nn.Module:
+    return pickle.loads(pickle.dumps(model))  # noqa: S301 (made one line above)
+
+
+def saved(model: nn.Module) -> nn.Module:
+    file = io.BytesIO()
+    torch.save(model, file)
+    file.seek(0)
+    return torch.load(file, weights_only=False)
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, pickled, saved])
+def test_a_copy_has_its_own_gates(copied: object) -> None:
+    """A closure as a hook would make the copy call the original's."""
+    assert callable(copied)
+    model = weighed()
+    expected = run(model, images())
+    twin = copied(model)
+    assert equal(run(twin, images()), expected)
+    change(twin)
+    assert not equal(run(twin, images()), expected)
+    assert equal(run(model, images()), expected)
+    theirs = {id(module) for attachment in attached(twin) for module in attachment.modules().values()}
+    ours = {id(module) for attachment in attached(model) for module in attachment.modules().values()}
+    assert len(theirs) == len(ours) == 4
+    assert not theirs & ours
+    for attachment in attached(twin):
+        attachment.detach()
+    assert equal(run(model, images()), expected)
+    assert set(twin.state_dict()) == set(Plain().state_dict())
+
+
+def test_a_shared_module_is_shared_in_the_copy() -> None:
+    model = Twice().train(False)
+    attach(model, "cbam", "shared", reduction=2)
+    twin = copy.deepcopy(model)
+    assert twin.alias is twin.shared
+    assert set(twin.state_dict()) == set(model.state_dict())
+    attached(twin)[0].detach()
+    assert set(twin.state_dict()) == set(Twice().state_dict())
+
+
+def test_a_copy_does_not_know_what_was_replaced() -> None:
+    model = Plain().train(False)
+    attachment = attach(model, "cbam", "replace:Block", reduction=2)
+    twin = copy.deepcopy(model)
+    facts = Facts(twin)
+    with pytest.raises(OptionError, match=r"what stood at blocks\.0 is not known to a copy"):
+        attached(twin)[0].detach()
+    assert facts.still_hold(twin)
+    attachment.detach()
+    assert set(model.state_dict()) == set(Plain().state_dict())
+
+
+def test_averaged_weights() -> None:
+    """The exponential moving average that training keeps."""
+    model = weighed()
+    average = AveragedModel(model, avg_fn=lambda mean, new, _: 0.5 * mean + 0.5 * new)
+    average.update_parameters(model)
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    change(model)
+    average.update_parameters(model)
+    expected = weighed()
+    expected.load_state_dict({key: (before[key] + value) / 2 for key, value in model.state_dict().items()}, strict=True)
+    torch.testing.assert_close(run(average.train(False), images()), run(expected, images()))
+    assert len(attached(average)) == 1
+
+
+@pytest.fixture
+def alone() -> Iterator[None]:
+    """A group of one process."""
+    with tempfile.TemporaryDirectory() as folder:
+        store = torch.distributed.FileStore(str(Path(folder, "store")), 1)
+        torch.distributed.init_process_group("gloo", store=store, rank=0, world_size=1)
+        yield
+        torch.distributed.destroy_process_group()
+
+
+@pytest.mark.usefixtures("alone")
+def test_distributed() -> None:
+    model = weighed().train()
+    twin = copy.deepcopy(model)
+    parallel = DistributedDataParallel(model)
+    parallel(images()).square().sum().backward()
+    twin(images()).square().sum().backward()
+    gradients = {name: parameter.grad for name, parameter in model.named_parameters()}
+    assert any(".attention" in name for name in gradients)
+    for name, parameter in twin.named_parameters():
+        torch.testing.assert_close(gradients[name], parameter.grad)
+    assert len(attached(parallel)) == 1
+    with pytest.raises(OptionError, match="this DistributedDataParallel is wrapped"):
+        attach(parallel, "cbam", "blocks")
+
+
+def test_compiled_as_one_graph() -> None:
+    model = weighed()
+    compiled = torch.compile(model, fullgraph=True, backend="aot_eager")
+    torch.testing.assert_close(run(compiled, images()), run(model, images()))
+    change(model)
+    torch.testing.assert_close(run(compiled, images()), run(model, images()))
+
+
+def test_exported() -> None:
+    model = weighed()
+    batch = torch.export.Dim("batch", min=1, max=8)
+    program = torch.export.export(model, (images(),), dynamic_shapes=({0: batch},))
+    torch.testing.assert_close(run(program.module(), images(5)), run(model, images(5)))
+    assert set(program.state_dict) == set(model.state_dict())
+
+
+# torch announces that its successor is a package of its own, which is no dependency of ours.
+@pytest.mark.filterwarnings("ignore:torch.ao.quantization is deprecated")
+@pytest.mark.filterwarnings("ignore:torch.quantize_per_tensor")
+def test_quantised_weights() -> None:
+    model = weighed()
+    quantised = torch.ao.quantization.quantize_dynamic(copy.deepcopy(model), {nn.Linear}, dtype=torch.qint8)
+    (attachment,) = attached(quantised)
+    for module in attachment.modules().values():
+        assert module.get_submodule("channel.fc1").weight().dtype is torch.qint8
+    expected = run(model, images())
+    assert (run(quantised, images()) - expected).abs().max() < 0.05 * expected.abs().max()
+    assert not equal(run(quantised, images()), expected)

@@ -1,0 +1,170 @@
+"""Batch norms folded into convolutions: outputs stay, attention moves along, and what cannot be folded is not."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torchvision
+from torch import Tensor, nn
+from torch.nn.utils import parametrizations
+
+import attendet
+from attendet.blocks.fuse import fuse as fold
+from attendet.surgery import attach, attached, fuse
+from tests.surgery.networks import Facts, hooks, randomise, run, vary_norms
+from tests.surgery.small import images
+
+
+def assert_close(actual: object, expected: object) -> None:
+    # Folding multiplies in another order: rounding only.
+    torch.testing.assert_close(actual, expected, rtol=1e-3, atol=1e-4)
+
+
+def norms(model: nn.Module) -> int:
+    return sum(isinstance(module, nn.BatchNorm2d) for module in model.modules())
+
+
+def resnet() -> nn.Module:
+    return torchvision.models.ResNet(torchvision.models.resnet.BasicBlock, [1, 1, 1, 1])
+
+
+def mobilenet() -> nn.Module:
+    return torchvision.models.mobilenet_v3_small()
+
+
+def detector() -> nn.Module:
+    return attendet.build("yolov5n", classes=3)
+
+
+@pytest.mark.parametrize("make", [resnet, mobilenet, detector])
+@pytest.mark.parametrize("at", [nn.BatchNorm2d, nn.Conv2d, "residual-branch"])
+def test_parity_with_attention_at_norms_at_convolutions_and_in_branches(
+    make: object, at: type[nn.Module] | str
+) -> None:
+    assert callable(make)
+    model = make().train(False)
+    vary_norms(model)
+    x = torch.rand(2, 3, 64, 64)
+    attachment = attach(model, "eca", at, start="paper", example=x)
+    randomise(model)
+    facts, expected, there = Facts(model), run(model, x), norms(model)
+    fused = fuse(model, x)
+    assert_close(run(fused, x), expected)
+    assert facts.still_hold(model)
+    assert attached(fused)[0].sites == attachment.sites
+    attention = [key for key in model.state_dict() if ".attention" in key]
+    assert [key for key in fused.state_dict() if ".attention" in key] == attention
+    # Attention between a convolution and its norm has to see the map in between.
+    assert norms(fused) == (there if at is nn.Conv2d else 0)
+    attached(fused)[0].detach()
+    assert not hooks(fused)
+
+
+@pytest.mark.parametrize("at", [nn.BatchNorm2d, nn.Conv2d, "before:BatchNorm2d", "before:Conv2d", "inside:Conv.act"])
+def test_folding_of_the_detectors_own_blocks(at: type[nn.Module] | str) -> None:
+    model = detector().train(False)
+    vary_norms(model)
+    x = torch.rand(2, 3, 64, 64)
+    attach(model, "eca", at, start="paper", example=x)
+    randomise(model)
+    expected = run(model, x)
+    assert_close(run(fold(model), x), expected)
+    assert_close(run(fuse(model, x), x), expected)
+
+
+def test_wrong_places_would_be_seen() -> None:
+    """The parity above can fail: attention at a norm is not attention at its convolution."""
+    model = resnet().train(False)
+    vary_norms(model)
+    x = torch.rand(2, 3, 64, 64)
+    attachment = attach(model, "eca", nn.BatchNorm2d, start="paper")
+    randomise(model)
+    expected = run(model, x)
+    attachment.detach()
+    with pytest.raises(AssertionError):
+        assert_close(run(model, x), expected)
+
+
+class Read(nn.Module):
+    """A convolution whose map somebody else needs besides its norm."""
+
+    def __init__(self, how: str) -> None:
+        super().__init__()
+        self.conv, self.norm, self.how = nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), how
+
+    def forward(self, x: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        features = self.conv(x)
+        normed = self.norm(features)
+        if self.how == "pooled":
+            return normed.mean((2, 3)) + features.mean((2, 3))
+        if self.how == "returned":
+            return normed, features
+        if self.how == "twice":
+            return normed + self.norm(self.conv(x))
+        return normed + features
+
+
+@pytest.mark.parametrize("how", ["added", "pooled", "returned", "twice"])
+def test_a_map_that_is_read_twice_stays(how: str) -> None:
+    model = Read(how).train(False)
+    vary_norms(model)
+    fused = fuse(model)
+    assert norms(fused) == 1
+    torch.testing.assert_close(run(fused, images()), run(model, images()))
+
+
+class Standardised(nn.Conv2d):
+    """Makes its weights anew at every pass (Qiao et al., arXiv:1903.10520)."""
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 (torch's name)
+        weight = self.weight - self.weight.mean((1, 2, 3), keepdim=True)
+        weight = weight / weight.std((1, 2, 3), keepdim=True)
+        return nn.functional.conv2d(input, weight, self.bias, self.stride, self.padding)
+
+
+class Acting(nn.BatchNorm2d):
+    """Does more than to normalise."""
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002
+        return torch.relu(super().forward(input))
+
+
+def special() -> list[nn.Sequential]:
+    hooked = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8))
+    hooked[0].register_forward_hook(lambda *arguments: arguments[2].square())
+    return [
+        nn.Sequential(Standardised(3, 8, 3), nn.BatchNorm2d(8)),
+        nn.Sequential(nn.Conv2d(3, 8, 3), Acting(8)),
+        nn.Sequential(parametrizations.weight_norm(nn.Conv2d(3, 8, 3)), nn.BatchNorm2d(8)),
+        nn.Sequential(nn.BatchNorm2d(3), nn.Conv2d(3, 8, 3)),
+        hooked,
+    ]
+
+
+@pytest.mark.parametrize("model", special(), ids=["standardised", "acting", "weight-norm", "norm-first", "hooked"])
+def test_special_layers_are_left_alone(model: nn.Module) -> None:
+    model.train(False)
+    vary_norms(model)
+    fused = fuse(model)
+    assert norms(fused) == 1
+    torch.testing.assert_close(run(fused, images()), run(model, images()))
+
+
+def test_norms_without_statistics_are_left_alone() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8, track_running_stats=False)).train(False)
+    fused = fuse(model)
+    assert norms(fused) == 1
+    torch.testing.assert_close(run(fused, images()), run(model, images()))
+
+
+@pytest.mark.parametrize("norm", [lambda: nn.BatchNorm2d(8, affine=False), lambda: nn.BatchNorm2d(8, eps=0.1)])
+@pytest.mark.parametrize("groups", [1, 4])
+def test_plain_layers_are_folded(norm: object, groups: int) -> None:
+    assert callable(norm)
+    model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.Conv2d(8, 8, 3, groups=groups, bias=False), norm()).train(False)
+    norm_ = model[2]
+    norm_.running_mean.uniform_(-1, 1)
+    norm_.running_var.uniform_(0.5, 2)
+    fused = fuse(model)
+    assert norms(fused) == 0
+    torch.testing.assert_close(run(fused, images()), run(model, images()))

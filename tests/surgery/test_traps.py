@@ -1,0 +1,187 @@
+"""Habits of networks under which a careless hook would run twice, never, or on somebody else's weights."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from attendet.attention import CBAM
+from attendet.errors import OptionError
+from attendet.surgery import attach
+from tests.surgery.networks import Facts, equal, randomise, run
+from tests.surgery.small import (
+    Block,
+    Children,
+    Named,
+    OwnSequential,
+    Parts,
+    PastHooks,
+    Plain,
+    Sequence,
+    Twice,
+    Uneven,
+    images,
+)
+
+OPTIONS = {"start": "paper", "reduction": 2}
+
+
+def counted(module: nn.Module) -> list[int]:
+    calls: list[int] = []
+    module.register_forward_hook(lambda *_: calls.append(1))
+    return calls
+
+
+def test_a_sequential_runs_it_once_as_its_last() -> None:
+    model = Plain().train(False)
+    facts, expected = Facts(model), run(model.blocks, run(model.stem, images()))
+    attachment = attach(model, "cbam", "blocks", **OPTIONS)
+    (cbam,) = attachment.modules().values()
+    calls = counted(cbam)
+    weighed = run(model.blocks, run(model.stem, images()))
+    assert len(calls) == 1
+    assert equal(weighed, run(cbam, expected))
+    assert list(model.blocks)[-1] is cbam
+    attachment.detach()
+    assert facts.still_hold(model)
+    assert len(model.blocks) == 2
+
+
+@pytest.mark.parametrize(
+    "container", [OwnSequential, Children, lambda *parts: Parts(dict(zip("ab", parts, strict=True)))]
+)
+def test_containers_that_run_whatever_they_hold(container: type[nn.Module]) -> None:
+    """Attention goes to the last part inside, which gives the same map."""
+    body = container(nn.Conv2d(8, 8, 3), nn.Conv2d(8, 16, 3))
+    model = nn.Sequential(nn.Conv2d(3, 8, 3), body, nn.ReLU()).train(False)
+    facts, stem = Facts(model), model[0]
+    expected = run(body, run(stem, images()))
+    attachment = attach(model, "cbam", "1", **OPTIONS)
+    (cbam,) = attachment.modules().values()
+    last = list(body.children())[-1]
+    assert attachment.sites[0].path == f"1.{[name for name, _ in body.named_children()][-1]}"
+    assert cbam is last.get_submodule("attention")
+    calls = counted(cbam)
+    assert equal(run(body, run(stem, images())), run(cbam, expected))
+    assert len(calls) == 2
+    attachment.detach()
+    assert facts.still_hold(model)
+
+
+def test_a_container_that_ends_in_a_function_cannot_be_weighed() -> None:
+    class Ends(Children):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return super().forward(x).relu()
+
+    model = nn.Sequential(nn.Conv2d(3, 8, 3), Ends(nn.Conv2d(8, 8, 3)))
+    facts = Facts(model)
+    with pytest.raises(OptionError, match=r"1 runs its children in its own way.*name a module inside it or after it"):
+        attach(model, "cbam", "1", **OPTIONS)
+    assert facts.still_hold(model)
+
+
+def test_code_that_calls_forward_itself() -> None:
+    model = PastHooks()
+    facts = Facts(model)
+    with pytest.raises(OptionError, match="body never ran in the probing pass; a module whose forward is called past"):
+        attach(model, "cbam", "body", **OPTIONS)
+    with pytest.raises(OptionError, match="matches nothing"):
+        attach(model, "cbam", "bod*", **OPTIONS)
+    assert facts.still_hold(model)
+
+
+def test_a_module_that_runs_twice_weighs_twice() -> None:
+    model = Twice().train(False)
+    facts = Facts(model)
+    attachment = attach(model, "cbam", "shared", **OPTIONS)
+    (cbam,) = attachment.modules().values()
+    assert len(attachment.sites) == 1
+    first = run(cbam, nn.functional.conv2d(model.stem(images()), model.shared.weight, model.shared.bias))
+    expected = run(cbam, nn.functional.conv2d(torch.relu(first), model.shared.weight, model.shared.bias))
+    assert equal(run(model, images()), expected)
+    attachment.detach()
+    assert facts.still_hold(model)
+
+
+@pytest.mark.parametrize(
+    ("at", "message"),
+    [
+        ("act", r"act runs several times, with \[8, 16\] channels"),
+        ("idle", r"idle never ran in the probing pass"),
+        ("split", r"split gives something else than one feature map; name modules inside it"),
+        ("replace:Split", r"split makes .* and cannot be replaced"),
+        ("", r"gives something else than one feature map"),
+        (["narrow", "idle"], r"idle never ran"),
+    ],
+)
+def test_what_has_no_one_map(at: str, message: str) -> None:
+    model = Uneven()
+    facts = Facts(model)
+    with pytest.raises(OptionError, match=message):
+        attach(model, "cbam", at, **OPTIONS)
+    assert facts.still_hold(model)
+
+
+def test_a_vector_is_no_map() -> None:
+    model = Plain()
+    with pytest.raises(OptionError, match="fc gives something else than one feature map"):
+        attach(model, "cbam", "fc", **OPTIONS)
+
+
+def test_arguments_by_name() -> None:
+    model = Named().train(False)
+    facts = Facts(model)
+    features = run(model.stem, images())
+    attachment = attach(model, "cbam", "before:Scaled", **OPTIONS)
+    randomise(model)
+    (cbam,) = attachment.modules().values()
+    assert equal(run(model, images(), 3.0), run(model.scaled.conv, run(cbam, features)) * 3.0)
+    attachment.detach()
+    assert facts.still_hold(model)
+
+
+@pytest.mark.parametrize("attention", ["cbam", "se"])
+def test_networks_for_sequences(attention: str) -> None:
+    model = Sequence().train(False)
+    facts, x = Facts(model), torch.rand(2, 3, 40)
+    expected = run(model, x)
+    attachment = attach(model, attention, "residual-branch", reduction=2)
+    assert [(site.path, site.channels, site.stride) for site in attachment.sites] == [("norm", 8, 2.0)]
+    assert equal(run(model, x), expected)
+    randomise(model)
+    (module,) = attachment.modules().values()
+    stem = run(model.stem, x)
+    plain = nn.functional.batch_norm(
+        model.conv(stem), model.norm.running_mean, model.norm.running_var, model.norm.weight, model.norm.bias
+    )
+    assert equal(run(model, x), torch.relu(stem + run(module, plain)))
+    attachment.detach()
+    assert facts.still_hold(model)
+
+
+def test_attention_trains_where_its_place_does() -> None:
+    model = Plain()
+    model.blocks[1].train(False)
+    attachment = attach(model, "cbam", "residual-branch", reduction=2, variant="authors")
+    assert [module.training for module in attachment.modules().values()] == [True, False]
+    norms = [module.get_submodule("spatial.norm") for module in attachment.modules().values()]
+    assert [norm.training for norm in norms] == [True, False]
+
+
+def test_attention_inside_a_network_can_be_weighed_itself() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 8, 3), CBAM(8, reduction=2)).train(False)
+    facts = Facts(model)
+    expected = run(model, images())
+    attachment = attach(model, "cbam", "1", **OPTIONS)
+    (upon,) = attachment.modules().values()
+    assert equal(run(model, images()), run(upon, expected))
+    attachment.detach()
+    assert facts.still_hold(model)
+    assert equal(run(model, images()), expected)
+
+
+def test_blocks_are_found_in_networks_of_ones_own() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 8, 1), Block(), Block())
+    attachment = attach(model, "cbam", Block, reduction=2)
+    assert [site.path for site in attachment.sites] == ["1", "2"]
