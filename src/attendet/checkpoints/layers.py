@@ -6,6 +6,7 @@ units, each wholly or not at all.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -20,8 +21,11 @@ Bone: TypeAlias = tuple[Path, int, tuple[int, ...]]
 
 GATE_RANGE = "range"
 STEPS = "num_batches_tracked"
-# Files of others have no ranges, and files older than torch 0.4.1 no steps: what loads the state dict fills them in.
-OPTIONAL = (GATE_RANGE, STEPS)
+# Files of others have no ranges, strengths or orders, and files older than torch 0.4.1 no steps: what loads the state
+# dict fills them in.
+OPTIONAL = (GATE_RANGE, "strength", "in_order", STEPS)
+# What attention is called within the module it belongs to: not every kind has a gate with a range.
+ATTENTION = re.compile(r"attention\d*")
 
 
 @dataclass(frozen=True)
@@ -51,8 +55,9 @@ class Row:
 
     @cached_property
     def gates(self) -> frozenset[Path]:
-        """Paths of the gates inside; the buffer of its range gives one away."""
-        return frozenset(_parent(key) for key in self.tensors if _name(key) == GATE_RANGE)
+        """Paths of the gates inside, given away by the buffers of their ranges, and of modules named as attention."""
+        ranges = frozenset(_parent(key) for key in self.tensors if _name(key) == GATE_RANGE)
+        return ranges | _named_attention(self.tensors)
 
     @cached_property
     def gate_patterns(self) -> frozenset[Path]:
@@ -195,7 +200,13 @@ def _attentions(keys: Iterable[str]) -> frozenset[Path]:
         path = _parent(key)
         if parents and _root(path, gates) is None:
             others.update(path[:end] for end in range(len(path) + 1) if path[:end] in parents)
-    return frozenset(gate if not gate or others[gate[:-1]] else gate[:-1] for gate in gates)
+    alone = frozenset(gate if not gate or others[gate[:-1]] else gate[:-1] for gate in gates)
+    return alone | _named_attention(keys)
+
+
+def _named_attention(keys: Iterable[str]) -> frozenset[Path]:
+    paths = (_parent(key) for key in keys)
+    return frozenset(path[: end + 1] for path in paths for end, part in enumerate(path) if ATTENTION.fullmatch(part))
 
 
 def _root(path: Path, roots: frozenset[Path]) -> Path | None:

@@ -29,7 +29,8 @@ def describe_attention(planned: PlannedRow) -> str:
     defaults = {
         name: parameter.default
         for name, parameter in inspect.signature(attention).parameters.items()
-        if parameter.default not in (None, inspect.Parameter.empty)
+        # A row of a model file weighs images.
+        if parameter.default not in (None, inspect.Parameter.empty) and name != "dims"
     }
     declared = "" if planned.reading.width is None else f" (declared: {planned.reading.width})"
     return f"{planned.recipe.arguments[0]} channels{declared}; {_named(defaults | dict(planned.recipe.options))}"

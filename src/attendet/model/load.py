@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -13,7 +14,7 @@ from attendet.attention.catalog import create
 from attendet.checkpoints import Checkpoint, read_checkpoint
 from attendet.checkpoints.align import align
 from attendet.checkpoints.report import LoadReport
-from attendet.errors import AttendetError, Location, WeightsError
+from attendet.errors import AttendetError, AttendetWarning, Location, WeightsError
 from attendet.model.card import card_of, plans_of_file
 from attendet.surgery import Attachment, AttentionPlan, reattach
 from attendet.surgery.plan import plans_of
@@ -114,7 +115,8 @@ def attach_again(model: nn.Module, plans: Sequence[AttentionPlan], tensors: Mapp
 
 def _require_tensors(plan: AttentionPlan, tensors: Mapping[str, Tensor]) -> None:
     for site in plan.sites:
-        with torch.device("meta"):
+        with torch.device("meta"), warnings.catch_warnings():
+            warnings.simplefilter("ignore", AttendetWarning)
             module = create(plan.attention, site.channels, **plan.options)
         for key, value in module.state_dict().items():
             held = tensors.get(f"{site.module}.{key}")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
+
 import torch
 from torch import nn
 
 from attendet.attention.catalog import attentions, options_of
-from attendet.errors import OptionError
+from attendet.errors import AttendetWarning, OptionError
 from attendet.surgery.attachment import Attachment, carry_out, require_plain
 from attendet.surgery.making import create_at, require_bounded
 from attendet.surgery.plan import AttentionPlan
@@ -32,5 +34,8 @@ def reattach(model: nn.Module, plan: AttentionPlan) -> Attachment:
     options = {"start": plan.start, **plan.options} if "start" in options_of(kind) else dict(plan.options)
     require_bounded(plan, options)
     reference = next(model.parameters(), torch.empty(0))
-    made = [create_at(plan.attention, site, options).to(reference.device, reference.dtype) for site in plan.sites]
+    with warnings.catch_warnings():
+        # They were told when it was attached first.
+        warnings.simplefilter("ignore", AttendetWarning)
+        made = [create_at(plan.attention, site, options).to(reference.device, reference.dtype) for site in plan.sites]
     return carry_out(model, plan, made)
