@@ -48,7 +48,7 @@ docs: install
 	$(BIN)/python tools/insertion_table.py
 
 benchmark: install
-	$(BIN)/python benchmarks/attention.py --out benchmarks/results/attention-cpu.md
+	$(BIN)/python benchmarks/attention.py --out benchmarks/results/attention-cpu.md --docs docs/attention.md
 	$(BIN)/python benchmarks/pipeline.py --out benchmarks/results/pipeline-cpu.md
 
 lock: install
