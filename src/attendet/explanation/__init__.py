@@ -1,0 +1,1 @@
+"""What a network's attention looks at, and what it changes."""
