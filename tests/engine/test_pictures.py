@@ -14,10 +14,10 @@ from matplotlib.text import Text
 from numpy.typing import NDArray
 from PIL import Image
 
+from attendet import style
 from attendet.data.records import Record, Records
 from attendet.engine import pictures
 from attendet.engine.metrics import Evaluation, Metrics, Truth
-from attendet.engine.pictures import style
 from attendet.errors import OptionError, OutputError
 
 Draw = Callable[[Path], None]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from attendet.engine.confusion import CONFIDENCE, IOU
 from attendet.engine.metrics import ClassMetrics, Metrics
-from attendet.engine.pictures.style import COLOURS, FAINT, INK, colour_of, dress, new_figure, save, shown, standing_out
+from attendet.style import COLOURS, FAINT, INK, colour_of, dress, new_figure, save, shown, standing_out
 
 MOST_WITH_COUNTS = 15
 NOTE = "orange: detections of nothing, per object of the class"

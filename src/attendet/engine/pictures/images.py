@@ -17,8 +17,8 @@ from torch import Tensor
 
 from attendet.engine.curves import IOU
 from attendet.engine.matching import UNMATCHED, Sample, Truth, match
-from attendet.engine.pictures.style import COLOURS, INK, colour_of, contrast_to, new_figure, save, shown
 from attendet.errors import OptionError
+from attendet.style import COLOURS, INK, colour_of, contrast_to, new_figure, save, shown
 
 MOST_IMAGES = 16
 MOST_PAIRS = 8

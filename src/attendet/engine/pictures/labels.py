@@ -14,8 +14,8 @@ from matplotlib.ticker import FormatStrFormatter, LogLocator, NullLocator
 from numpy.typing import NDArray
 
 from attendet.data.records import Records
-from attendet.engine.pictures.style import COLOURS, INK, dress, new_figure, save, shown
 from attendet.errors import OptionError
+from attendet.style import COLOURS, INK, dress, new_figure, save, shown
 
 # Without the palest, which cannot be told from white.
 SHADES = ListedColormap(colormaps["Blues"](np.linspace(0.2, 1, 256)))

@@ -9,8 +9,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from attendet.engine.pictures.style import COLOURS, dress, new_figure, save
 from attendet.errors import OptionError
+from attendet.style import COLOURS, dress, new_figure, save
 
 # By panel: what it is called, and the columns of results.csv with their names.
 PANELS: dict[str, dict[str, str]] = {
