@@ -122,7 +122,7 @@ NETWORKS: Mapping[str, Network] = {
     "timm-regnetx_002": Network(
         lambda: timm.create_model("regnetx_002"), 1 + 1 + 4 + 7, ("s1.b1", "s2.b1", "s3.b4", "s4.b7"), 24
     ),
-    # Eleven levels of trees: 2, 4, 4 and 2 blocks; the first of each is given its shortcut from outside.
+    # Trees of 2, 4, 4 and 2 blocks (figure 3 of arXiv:1707.06484); the first of each pair is handed its shortcut.
     "timm-dla34": Network(
         lambda: timm.create_model("dla34"), 2 + 4 + 4 + 2, ("level0", "level2", "level3", "level4", "level5"), 64
     ),

@@ -108,8 +108,8 @@ def test_averaged_weights() -> None:
 def alone() -> Iterator[None]:
     """A group of one process."""
     with tempfile.TemporaryDirectory() as folder:
-        store = torch.distributed.FileStore(str(Path(folder, "store")), 1)
-        torch.distributed.init_process_group("gloo", store=store, rank=0, world_size=1)
+        meeting = f"file://{Path(folder, 'meeting')}"
+        torch.distributed.init_process_group("gloo", init_method=meeting, rank=0, world_size=1)
         yield
         torch.distributed.destroy_process_group()
 

@@ -36,8 +36,16 @@ def detector() -> nn.Module:
     return attendet.build("yolov5n", classes=3)
 
 
-@pytest.mark.parametrize("make", [resnet, mobilenet, detector])
-@pytest.mark.parametrize("at", [nn.BatchNorm2d, nn.Conv2d, "residual-branch"])
+@pytest.mark.parametrize(
+    ("make", "at"),
+    [
+        (resnet, nn.BatchNorm2d),
+        (resnet, nn.Conv2d),
+        (mobilenet, nn.BatchNorm2d),
+        (mobilenet, "residual-branch"),
+        (detector, "residual-branch"),
+    ],
+)
 def test_parity_with_attention_at_norms_at_convolutions_and_in_branches(
     make: object, at: type[nn.Module] | str
 ) -> None:
@@ -60,7 +68,7 @@ def test_parity_with_attention_at_norms_at_convolutions_and_in_branches(
     assert not hooks(fused)
 
 
-@pytest.mark.parametrize("at", [nn.BatchNorm2d, nn.Conv2d, "before:BatchNorm2d", "before:Conv2d", "inside:Conv.act"])
+@pytest.mark.parametrize("at", ["inside:C3.cv3.bn", "inside:C3.cv3.conv", "before:backbone.BatchNorm2d"])
 def test_folding_of_the_detectors_own_blocks(at: type[nn.Module] | str) -> None:
     model = detector().train(False)
     vary_norms(model)

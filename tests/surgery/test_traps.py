@@ -181,6 +181,32 @@ def test_attention_inside_a_network_can_be_weighed_itself() -> None:
     assert equal(run(model, images()), expected)
 
 
+def test_a_branch_that_ends_in_a_shared_activation() -> None:
+    """The activation also runs after the addition, where attention does not belong."""
+
+    class Shared(Block):
+        def __init__(self) -> None:
+            super().__init__()
+            self.act = nn.ReLU()
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.act(x + self.act(self.norm(self.conv(x))))
+
+    model = nn.Sequential(nn.Conv2d(3, 8, 3), Shared())
+    facts = Facts(model)
+    with pytest.raises(OptionError, match="the residual branch of 1 does not end in a module of its own; name modules"):
+        attach(model, "cbam", "residual-branch", **OPTIONS)
+    assert facts.still_hold(model)
+
+
+def test_attention_has_the_networks_type_under_autocast() -> None:
+    model = Plain()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        attachment = attach(model, "cbam", "residual-branch", **OPTIONS)
+        model(images()).sum().backward()
+    assert {p.dtype for module in attachment.modules().values() for p in module.parameters()} == {torch.float32}
+
+
 def test_blocks_are_found_in_networks_of_ones_own() -> None:
     model = nn.Sequential(nn.Conv2d(3, 8, 1), Block(), Block())
     attachment = attach(model, "cbam", Block, reduction=2)

@@ -8,7 +8,7 @@ original's. The class, the keys and the source of the network stay as they are.
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import Any, TypeGuard
 
 from torch import Tensor, nn
 
@@ -102,7 +102,7 @@ def is_compiled(module: nn.Module) -> bool:
     return hasattr(module, "_orig_mod") or module._compiled_call_impl is not None
 
 
-def runs_children(module: nn.Module) -> bool:
+def runs_children(module: nn.Module) -> TypeGuard[nn.Sequential]:
     """Return whether a module does nothing but run its children in turn."""
     return isinstance(module, nn.Sequential) and type(module).forward is nn.Sequential.forward
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from torch import nn
 
@@ -48,9 +48,9 @@ def find_places(model: nn.Module, trace: Trace, at: At) -> list[Place]:
     Raises:
         OptionError: If one of them matches nothing; with what there is.
     """
-    items = [at] if isinstance(at, str | type) else list(at)
-    if not items:
-        raise OptionError("at names no place", remedy="give a placement such as stage, or paths")
+    items: list[Any] = list(at) if isinstance(at, list | tuple) else [at]
+    if not items or not all(isinstance(item, str | type) for item in items):
+        raise OptionError(f"at={at!r} names no place", remedy="give a placement such as stage, paths or classes")
     found = [place for item in items for place in _places(model, trace, item)]
     order = {path: number for number, path in enumerate(trace.calls)}
     return sorted(dict.fromkeys(found), key=lambda place: order.get(place.path, -1))
@@ -95,7 +95,9 @@ def _stages(model: nn.Module, trace: Trace, argument: str) -> list[Place]:
     if not all(bound.isdecimal() and 1 <= int(bound) <= len(ends) for bound in bounds) or int(bounds[0]) > int(
         bounds[1]
     ):
-        raise OptionError(f"there are no stages {argument!r}", remedy=f"they count from 1 to {len(ends)}: stage:1-{len(ends)}")
+        raise OptionError(
+            f"there are no stages {argument!r}", remedy=f"they count from 1 to {len(ends)}: stage:1-{len(ends)}"
+        )
     return [Place(path) for path in ends[int(bounds[0]) - 1 : int(bounds[1])]]
 
 

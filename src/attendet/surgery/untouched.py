@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 @contextmanager
 def untouched(model: nn.Module) -> Iterator[None]:
-    """Put a network into evaluation; take back the flags afterwards, what it drew at random, and its buffers.
+    """Put a network into evaluation, without autocast; take back the flags, what it drew at random, and its buffers.
 
     Example:
         >>> norm, state = nn.BatchNorm2d(4), torch.get_rng_state()
@@ -20,8 +20,14 @@ def untouched(model: nn.Module) -> Iterator[None]:
         >>> norm.training, norm.running_mean.sum().item(), torch.equal(torch.get_rng_state(), state)
         (True, 0.0, True)
     """
-    devices = {parameter.device.index for parameter in model.parameters() if parameter.is_cuda}
-    with torch.random.fork_rng(devices), _buffers_kept(model), _evaluated(model):
+    devices = {parameter.device for parameter in model.parameters()}
+    with ExitStack() as stack:
+        stack.enter_context(torch.random.fork_rng({device.index for device in devices if device.type == "cuda"}))
+        for kind in {device.type for device in devices if torch.amp.is_autocast_available(device.type)}:
+            # Maps have the types of the network itself, and so will what is made for them.
+            stack.enter_context(torch.autocast(kind, enabled=False))
+        stack.enter_context(_buffers_kept(model))
+        stack.enter_context(_evaluated(model))
         yield
 
 
