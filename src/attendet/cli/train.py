@@ -55,6 +55,7 @@ SETTINGS: Mapping[str, str] = {
     "exist_ok": "output.exist_ok",
     "save_period": "output.save_period",
     "tensorboard": "output.tensorboard",
+    "watch_attention": "output.watch_attention",
 }
 
 # What an option means that is given without a value, as YOLOv5's users write it.
@@ -141,6 +142,10 @@ def train(
     devices: Annotated[int | None, typer.Option(help="Processes on this machine.")] = None,
     num_nodes: Annotated[int | None, typer.Option(help="Machines.")] = None,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write curves for TensorBoard too.")] = False,
+    watch_attention: Annotated[
+        int | None,
+        typer.Option(metavar="EPOCHS", help="Write what attention does every so many epochs: columns and a filmstrip."),
+    ] = None,
     dialect: Annotated[
         str | None, typer.Option(help="How attention rows are read: auto, or a family of forks.")
     ] = None,

@@ -196,6 +196,7 @@ class OutputConfig(_Strict):
         save: Whether weights are written every epoch, or at the end only.
         save_period: Keep the weights of every so many epochs; 0 none.
         tensorboard: Whether curves are written for TensorBoard too.
+        watch_attention: Write what attention does every so many epochs; 0 never.
     """
 
     project: str = "runs/train"
@@ -204,6 +205,7 @@ class OutputConfig(_Strict):
     save: bool = True
     save_period: int = 0
     tensorboard: bool = False
+    watch_attention: Annotated[int, Field(ge=0)] = 0
 
 
 def _plain(options: object) -> object:

@@ -17,12 +17,15 @@ from attendet.engine.metrics import Metrics
 from attendet.engine.reporter import Reporter
 from attendet.engine.run import RunFolder, write_results
 from attendet.engine.task import PARTS, DetectionTask
+from attendet.engine.watch import GateWatch
 from attendet.errors import Location, TrainingError, WeightsError
 from attendet.files import cannot_write
 from attendet.model.card import Card
 from attendet.model.save import save_weights
 
 STRICT_SHARE = 0.9
+# What loggers are given; losses and rates they are given by Lightning.
+CURVES = ("metrics/", "attention/")
 
 
 class Recorder(Callback):
@@ -32,10 +35,11 @@ class Recorder(Callback):
         folder: Where.
         card: What the weights say about themselves.
         reporter: Who watches.
+        gates: Who watches attention; its numbers become columns.
     """
 
-    def __init__(self, folder: RunFolder, card: Card, reporter: Reporter) -> None:
-        self.folder, self.card, self.reporter = folder, card, reporter
+    def __init__(self, folder: RunFolder, card: Card, reporter: Reporter, gates: GateWatch | None = None) -> None:
+        self.folder, self.card, self.reporter, self.gates = folder, card, reporter, gates
         self.rows: list[dict[str, float]] = []
         self.best_fitness = -1.0
         self.best_epoch: int | None = None
@@ -96,18 +100,20 @@ class Recorder(Callback):
         task, epoch = pl_module, trainer.current_epoch + 1
         self.seconds["training"] += time.perf_counter() - self._epoch_start
         measured, task.metrics = task.metrics, None
-        row = self._row(trainer, measured, epoch)
-        self.rows.append(row)
-        curves = {key: value for key, value in row.items() if key.startswith("metrics/") and not math.isnan(value)}
-        for logger in trainer.loggers:
-            logger.log_metrics(curves, step=trainer.global_step)
         is_best = measured is not None and fitness(measured) > self.best_fitness
         if measured is not None and is_best:
             self.best_fitness, self.best_epoch = fitness(measured), epoch
         self._stop_where_it_stalls(trainer, task, epoch)
+        is_last = trainer.should_stop or epoch == trainer.max_epochs
         _require_finite(task, epoch)
+        row = self._row(trainer, measured, epoch)
+        if self.gates:
+            row |= self.gates.row(task.kept, epoch, is_last=is_last)
+        self.rows.append(row)
+        curves = {key: value for key, value in row.items() if key.startswith(CURVES) and not math.isnan(value)}
+        for logger in trainer.loggers:
+            logger.log_metrics(curves, step=trainer.global_step)
         if trainer.is_global_zero:
-            is_last = trainer.should_stop or epoch == trainer.max_epochs
             self._write_weights(task, epoch, is_best=is_best, is_last=is_last)
             write_results(self.folder, self.rows)
         save_checkpoint(trainer, self.folder.checkpoint)

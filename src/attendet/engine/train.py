@@ -37,6 +37,7 @@ from attendet.engine.run import (
 )
 from attendet.engine.task import DetectionTask
 from attendet.engine.validate import validate
+from attendet.engine.watch import FILMSTRIP, GateWatch, require_attention
 from attendet.errors import DataError, Location, OptionError
 from attendet.files import new_run_folder
 from attendet.model.open import open_detector
@@ -89,8 +90,10 @@ def train(
     config = prepared.config
     trainer = _trainer(prepared)
     folder = resume or RunFolder(_folder(config, trainer))
-    recorder = Recorder(folder, prepared.network.card(prepared.splits["train"].names, config.schedule.imgsz), reporter)
-    trainer.callbacks.append(recorder)  # pyright: ignore[reportAttributeAccessIssue]
+    card = prepared.network.card(prepared.splits["train"].names, config.schedule.imgsz)
+    gates = _gates(prepared, folder)
+    recorder = Recorder(folder, card, reporter, gates)
+    trainer.callbacks += [*filter(None, [gates]), recorder]  # pyright: ignore[reportAttributeAccessIssue]
     if config.output.tensorboard:
         trainer.loggers = [TensorBoardLogger(folder.path, name="", version="tensorboard")]
     record = _record(prepared, trainer, command)
@@ -161,6 +164,8 @@ def prepare(config: TrainConfig, reporter: Reporter) -> Prepared:
     if splits["train"].records.crowd.all():
         raise DataError("no training image has an object", where=Location(config.data.path), remedy="check the labels")
     network = open_network(config, splits["train"].names)
+    if config.output.watch_attention:
+        require_attention(network.detector)
     stride = int(max(network.detector.strides))
     size = -(-config.schedule.imgsz // stride) * stride
     if size != config.schedule.imgsz:
@@ -243,6 +248,12 @@ def _folder(config: TrainConfig, trainer: Trainer) -> Path:
     return Path(output.project, output.name)
 
 
+def _gates(prepared: Prepared, folder: RunFolder) -> GateWatch | None:
+    config, stride = prepared.config, int(max(prepared.network.detector.strides))
+    every = config.output.watch_attention
+    return GateWatch(folder, prepared.splits["val"], config.schedule.imgsz, stride, every) if every else None
+
+
 def _data(prepared: Prepared, folder: RunFolder, reporter: Reporter) -> DetectionData:
     config = prepared.config
     loading = Loading(
@@ -310,7 +321,8 @@ def _continued(before: RunRecord, record: RunRecord) -> RunRecord:
 
 def _clear(folder: RunFolder) -> None:
     """Remove what an older run left (`--exist-ok`): nobody may resume or measure it in this one's name."""
-    for path in (folder.checkpoint, folder.best, folder.last, folder.results):
+    film = folder.picture(FILMSTRIP)
+    for path in (folder.checkpoint, folder.best, folder.last, folder.results, film):
         path.unlink(missing_ok=True)
 
 
