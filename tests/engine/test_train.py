@@ -318,6 +318,18 @@ def test_attention_alone_is_trained(fit: Callable, start: Path) -> None:
     assert record.model["attached"][0]["sites"][0]["path"] == "model.3"
 
 
+def test_attention_in_the_head_does_not_release_the_head(fit: Callable, start: Path) -> None:
+    folder, *_ = fit(
+        model__weights=str(start),
+        model__attention=["cbam:reduction=2@head"],
+        model__freeze="base",
+        optimizer__lr0=0.01,
+    )
+    before, after = load_file(RunFolder(start).best), load_file(folder.last)
+    assert all(torch.equal(value, after[key]) for key, value in before.items())
+    assert after["model.5.m.0.attention.channel.fc2.weight"].any()
+
+
 def test_nothing_is_left_to_train_without_attention(fit: Callable, start: Path) -> None:
     with pytest.raises(OptionError, match="nothing is left to train; give --attention"):
         fit(model__weights=str(start), model__freeze="base")

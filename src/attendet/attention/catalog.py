@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterable
 from typing import Any
 
 from attendet.attention.base import Attention
@@ -28,14 +29,29 @@ def create(name: str, channels: int, **options: Any) -> Attention:
         >>> create("cbam", 64, kernel_size=3).spatial.conv.kernel_size
         (3, 3)
     """
-    attention = attentions.get(name)
-    known = options_of(attention)
+    require_options(name, options)
+    return attentions.get(name)(channels, **options)
+
+
+def require_options(name: str, options: Iterable[str]) -> None:
+    """Raise an error if a module has no option of such a name.
+
+    Raises:
+        UnknownNameError: If there is no such module.
+        OptionError: If it has no such option; with the one that may be meant.
+
+    Example:
+        >>> require_options("cbam", ["reducton"])
+        Traceback (most recent call last):
+        ...
+        attendet.errors.OptionError: cbam has no option 'reducton'; did you mean 'reduction'?
+    """
+    known = options_of(attentions.get(name))
     for option in options:
         if option not in known:
             nearest = nearest_name(option, known)
             remedy = f"did you mean {nearest!r}?" if nearest else f"it has {', '.join(known)}"
             raise OptionError(f"{name} has no option {option!r}", remedy=remedy)
-    return attention(channels, **options)
 
 
 def names() -> tuple[str, ...]:

@@ -30,14 +30,22 @@ def freeze(detector: Detector, frozen: Frozen, report: LoadReport | None) -> lis
     for module in frozen_modules(detector, frozen):
         for parameter in module.parameters(recurse=False):
             parameter.requires_grad_(requires_grad=False)
-    head = f"model.{len(detector.model) - 1}."
-    if frozen == "base" and (report is None or any(key.startswith(head) for key in (*report.reshaped, *report.new))):
+    if frozen == "base" and _has_new_head(detector, report):
         detector.head.requires_grad_(requires_grad=True)
         notes.append("the head is new for these classes and is trained too")
     if not any(parameter.requires_grad for parameter in detector.parameters()):
         remedy = "give --attention cbam@neck" if frozen == "base" else "freeze fewer"
         raise OptionError("everything is frozen, and nothing is left to train", remedy=remedy)
     return notes
+
+
+def _has_new_head(detector: Detector, report: LoadReport | None) -> bool:
+    """Return whether weights had not all of the head; attention that sits in it does not count."""
+    if report is None:
+        return True
+    own = {parameter for module in base_modules(detector.head) for parameter in module.parameters(recurse=False)}
+    changed = {*report.new, *report.reshaped}
+    return any(parameter in own and path in changed for path, parameter in detector.named_parameters())
 
 
 def frozen_modules(detector: Detector, frozen: Frozen) -> Iterator[nn.Module]:

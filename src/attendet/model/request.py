@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from attendet.attention.catalog import attentions
+from attendet.attention.catalog import require_options
 from attendet.errors import OptionError
 
 
@@ -29,7 +29,7 @@ def parse_request(text: str) -> Request:
     """Read NAME@PLACE or NAME:OPTION=VALUE,…@PLACE; values are numbers, true, false, or words.
 
     Raises:
-        OptionError: If it is neither.
+        OptionError: If it is neither, or the attention has no such option.
         UnknownNameError: If there is no such attention.
 
     Example:
@@ -41,8 +41,9 @@ def parse_request(text: str) -> Request:
     pairs = [pair.partition("=") for pair in given.split(",") if pair]
     if not at or not place or not all(key and equals and value for key, equals, value in pairs):
         raise OptionError(f"attention {text!r}", remedy="write cbam@neck, or cbam:reduction=8@before:SPPF")
-    attentions.get(name)
-    return Request(name, place, {key: _value(value) for key, _, value in pairs})
+    options = {key: _value(value) for key, _, value in pairs}
+    require_options(name, options)
+    return Request(name, place, options)
 
 
 def _value(word: str) -> Any:

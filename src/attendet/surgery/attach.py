@@ -5,9 +5,7 @@ from __future__ import annotations
 from itertools import chain, count
 from typing import Any
 
-import torch
 from torch import nn
-from torch.nn.parallel import DataParallel, DistributedDataParallel
 
 from attendet.attention.catalog import attentions, options_of
 from attendet.errors import OptionError
@@ -18,9 +16,6 @@ from attendet.surgery.making import create_at
 from attendet.surgery.placement import At, Place, find_places, written
 from attendet.surgery.plan import AttentionPlan, Site
 from attendet.surgery.trace import FeatureMap, Trace, trace
-
-WRAPPERS = (DataParallel, DistributedDataParallel, torch.jit.ScriptModule, torch.fx.GraphModule)
-MOST_VALUES = 2**30
 
 
 def attach(
@@ -62,6 +57,7 @@ def attach(
         OptionError: If nothing matches, a place is none, or an option does not fit its channels.
 
     Example:
+        >>> import torch
         >>> from torchvision.models import resnet18
         >>> model = resnet18().train(False)
         >>> images = torch.rand(1, 3, 64, 64)
@@ -119,11 +115,25 @@ def _feature_map(seen: Trace, place: Place) -> FeatureMap:
     image = seen.image()
     if image is None or len(image.shape) != len(feature.shape):
         raise OptionError(f"what {place.path} gives, {feature.shape}, is no feature map", remedy="name other modules")
+    if _has_channels_last(feature.shape, image.shape):
+        raise OptionError(
+            f"what {place.path} gives, {feature.shape}, has its channels on the last axis",
+            remedy="name modules whose maps are (N, C, H, W)",
+        )
     numbers = [call.inputs[0] if place.side == "input" else call.outputs[0] for call in calls]
     channels = {seen.maps[number].shape[1] for number in numbers}
     if len(channels) > 1:
         raise OptionError(f"{place.path} runs several times, with {sorted(channels)} channels", remedy="name others")
     return feature
+
+
+def _has_channels_last(shape: tuple[int, ...], image: tuple[int, ...]) -> bool:
+    """Return whether a map, as those of Swin, is an image of the same sides' ratio only if its channels come last."""
+
+    def is_alike(sides: tuple[int, ...]) -> bool:
+        return len({side / whole for side, whole in zip(sides, image[2:], strict=True)}) == 1
+
+    return len(shape) > 3 and is_alike(shape[1:-1]) and not is_alike(shape[2:])
 
 
 def _sites(model: nn.Module, seen: Trace, places: list[Place], maps: list[FeatureMap]) -> tuple[Site, ...]:
