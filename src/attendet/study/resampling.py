@@ -29,8 +29,8 @@ def sign_flip_p(differences: ArrayLike) -> Floats:
 
     If neither of a pair's two runs were the better one, each difference could as well have had the other sign. p is the
     share of all 2^n choices of signs whose mean is as far from 0 as the one found, itself among them: Fisher's
-    randomisation test ("The Design of Experiments", 1935, §21). It assumes no normal distribution, and its false-positive
-    rate is at most nominal for every n. Up to 14 differences it is exact.
+    randomisation test ("The Design of Experiments", 1935, §21). It assumes no normal distribution, and its
+    false-positive rate is at most nominal for every n. Up to 14 differences it is exact.
 
     Args:
         differences: (..., n), n at least 1.

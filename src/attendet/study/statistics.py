@@ -58,6 +58,11 @@ class PairedDifference:
         """Number of pairs."""
         return len(self.seeds)
 
+    @property
+    def ends(self) -> tuple[float, float] | None:
+        """The interval's ends."""
+        return (self.interval.low, self.interval.high) if self.interval else None
+
 
 def summarize(values: Sequence[float]) -> Summary | None:
     """Return mean and spread, or None of no values.
@@ -103,9 +108,9 @@ def paired_difference(arm: Mapping[int, float], against: Mapping[int, float]) ->
 def holm(p_values: Sequence[float]) -> list[float]:
     """Return p-values adjusted for their number, in the same order.
 
-    Of m p-values in ascending order the k-th is multiplied by m - k + 1, is no less than the ones before it, and at most
-    1 (Holm, "A Simple Sequentially Rejective Multiple Test Procedure", 1979). Then the chance that any of the arms that
-    do nothing has an adjusted p of at most 0.05 is at most 0.05, however they depend on each other.
+    Of m p-values in ascending order the k-th is multiplied by m - k + 1, is no less than the ones before it, and at
+    most 1 (Holm, "A Simple Sequentially Rejective Multiple Test Procedure", 1979). Then the chance that any of the arms
+    that do nothing has an adjusted p of at most 0.05 is at most 0.05, however they depend on each other.
 
     Example:
         >>> holm([0.01, 0.04, 0.03])

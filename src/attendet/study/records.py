@@ -1,0 +1,307 @@
+"""What a study leaves on disk, and all that a report needs: what was planned, one record a run, and costs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from attendet.errors import DataError, Location
+from attendet.files import write_atomically
+from attendet.study.design import Metric, StudyDesign
+from attendet.study.grid import Cell
+
+MAX_BYTES = 8 * 1024 * 1024
+
+# The columns of results.csv that hold what decides.
+COLUMNS: Mapping[Metric, str] = {
+    "map50_95": "metrics/mAP_0.5:0.95",
+    "map50": "metrics/mAP_0.5",
+    "precision": "metrics/precision",
+    "recall": "metrics/recall",
+}
+LOSSES = ("box_loss", "obj_loss", "cls_loss")
+
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ClassScores(_Record):
+    """How well one class is detected; fields as in `attendet.engine.metrics.ClassMetrics`."""
+
+    name: str
+    images: int
+    objects: int
+    precision: Finite | None
+    recall: Finite | None
+    f1: Finite | None
+    ap50: Finite | None
+    ap50_95: Finite | None
+
+
+class Scores(_Record):
+    """How good detections are; fields as in `attendet.engine.metrics.Metrics`."""
+
+    map50_95: Finite
+    map50: Finite
+    map75: Finite
+    map_small: Finite | None
+    map_medium: Finite | None
+    map_large: Finite | None
+    precision: Finite
+    recall: Finite
+    f1: Finite
+    confidence: Finite | None
+    per_class: tuple[ClassScores, ...]
+
+
+class CellRecord(_Record):
+    """A run that ended, well or not.
+
+    Attributes:
+        key: Of its cell; the record's file is called so.
+        arm: Name of its arm when it was run.
+        seed: Its seed.
+        fraction: Share of the training images, in 0-1.
+        status: Whether it came to its end.
+        error: Why not.
+        history: By column of results.csv, a value an epoch; None where nothing was measured.
+        best_epoch: The epoch, from 1, whose weights were kept as the best.
+        best: What those are worth on the validation images.
+        train: The same weights on the training images, not augmented; None where this was not measured.
+        parameters: Learned values.
+        gflops: Billions of floating-point operations an image, at the training size.
+        images: By split.
+        seconds: Of the whole run, and by part.
+        device: What computed.
+        versions: Of all that numbers depend on.
+        initialisation: Fingerprint of the weights of the base model before the first step.
+        order: Fingerprint of which images came when.
+    """
+
+    key: str
+    arm: str
+    seed: int
+    fraction: Annotated[float, Field(gt=0, le=1)]
+    status: Literal["finished", "failed"]
+    error: str | None = None
+    history: dict[str, list[Finite | None]] = {}
+    best_epoch: int | None = None
+    best: Scores | None = None
+    train: Scores | None = None
+    parameters: Annotated[int, Field(ge=0)] | None = None
+    gflops: NotNegative | None = None
+    images: dict[str, int] = {}
+    seconds: dict[str, NotNegative] = {}
+    device: str | None = None
+    versions: dict[str, str] = {}
+    initialisation: str | None = None
+    order: str | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> CellRecord:
+        if len({len(column) for column in self.history.values()}) > 1:
+            raise ValueError("columns of the history differ in length")
+        if self.status == "finished" and (self.best is None or self.parameters is None or self.gflops is None):
+            raise ValueError("a finished run has best, parameters and gflops")
+        if self.status == "finished" and not any(value is not None for value in self.history.get(COLUMNS["map50"], [])):
+            raise ValueError("a finished run has measured epochs")
+        return self
+
+
+class Latency(_Record):
+    """How long one pass takes: images of the training size to detections.
+
+    Attributes:
+        batch: Images at once.
+        median_ms: Milliseconds a batch.
+        low_ms: The lower quartile.
+        high_ms: The upper quartile.
+        rounds: Passes measured.
+    """
+
+    batch: Annotated[int, Field(ge=1)]
+    median_ms: NotNegative
+    low_ms: NotNegative
+    high_ms: NotNegative
+    rounds: Annotated[int, Field(ge=1)]
+
+
+class ArmCosts(_Record):
+    """What an arm costs to use.
+
+    Attributes:
+        parameters: Learned values.
+        gflops: Billions of floating-point operations an image.
+        activation_bytes: What one image's pass writes.
+        peak_bytes: Most memory in use at once, at the largest batch measured; None where it cannot be known.
+        latency: By batch.
+    """
+
+    parameters: Annotated[int, Field(ge=0)]
+    gflops: NotNegative
+    activation_bytes: Annotated[int, Field(ge=0)] | None = None
+    peak_bytes: Annotated[int, Field(ge=0)] | None = None
+    latency: tuple[Latency, ...] = ()
+
+
+class CostRecord(_Record):
+    """Costs of all arms, measured in turns on one device so that a machine that slows down slows all.
+
+    Attributes:
+        device: What computed.
+        imgsz: Side of the images in pixels.
+        arms: By name.
+    """
+
+    device: str
+    imgsz: int
+    arms: dict[str, ArmCosts]
+
+
+class StudyRecord(_Record):
+    """What was planned.
+
+    Attributes:
+        design: `study.yaml`, read.
+        data: Fingerprint of the images.
+        cells: Its runs.
+    """
+
+    design: StudyDesign
+    data: str
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True)
+class StudyFolder:
+    """Where the files of a study are.
+
+    Example:
+        >>> StudyFolder(Path("runs/study/first")).cell("0a1b").as_posix()
+        'runs/study/first/cells/0a1b.json'
+    """
+
+    path: Path
+
+    @property
+    def study(self) -> Path:
+        """What was planned."""
+        return self.path / "study.json"
+
+    @property
+    def costs(self) -> Path:
+        """What arms cost to use."""
+        return self.path / "costs.json"
+
+    def cell(self, key: str) -> Path:
+        """Return where the record of a run is."""
+        return self.path / "cells" / f"{key}.json"
+
+
+@dataclass(frozen=True)
+class Records:
+    """All records of a study.
+
+    Attributes:
+        study: What was planned.
+        cells: By key, those that are planned and there; under the names that their arms have now.
+        costs: What arms cost; None where it was not measured.
+        problems: What could not be read, a sentence each.
+    """
+
+    study: StudyRecord
+    cells: Mapping[str, CellRecord]
+    costs: CostRecord | None
+    problems: tuple[str, ...]
+
+
+def write(record: BaseModel, path: Path) -> None:
+    """Write a record, whole or not at all.
+
+    Raises:
+        OutputError: If the file cannot be written.
+    """
+    with write_atomically(path) as temporary:
+        temporary.write_text(record.model_dump_json() + "\n", encoding="utf-8")
+
+
+def read_study(folder: StudyFolder) -> Records:
+    """Return all records of a study; what is damaged is named and left out.
+
+    Raises:
+        DataError: If there is no study, or its plan is damaged.
+    """
+    if not folder.study.exists():
+        remedy = "name the folder of a study, or begin one: attendet study run study.yaml"
+        raise DataError("there is no study here", where=Location(str(folder.path)), remedy=remedy)
+    study = _read(StudyRecord, folder.study)
+    cells: dict[str, CellRecord] = {}
+    problems: list[str] = []
+    for cell in study.cells:
+        path = folder.cell(cell.key)
+        if not path.exists():
+            continue
+        try:
+            record = _read(CellRecord, path)
+        except DataError as error:
+            problems.append(f"{cell.name}: {error}")
+            continue
+        if (record.key, record.seed, record.fraction) != (cell.key, cell.seed, cell.fraction):
+            problems.append(f"{cell.name}: {path}: it is the record of another run")
+            continue
+        cells[cell.key] = record.model_copy(update={"arm": cell.arm})
+    costs = None
+    if folder.costs.exists():
+        try:
+            costs = _read(CostRecord, folder.costs)
+        except DataError as error:
+            problems.append(str(error))
+    return Records(study, cells, costs, tuple(problems))
+
+
+def of_arm(records: Records, name: str, fraction: float = 1.0) -> list[CellRecord]:
+    """Return the finished runs of an arm with a share of the images."""
+    return [
+        record
+        for record in records.cells.values()
+        if record.arm == name and record.fraction == fraction and record.status == "finished"
+    ]
+
+
+def read_cell(folder: StudyFolder, key: str) -> CellRecord | None:
+    """Return the record of a run, or None where there is none, or a damaged one: then it has to be run again."""
+    try:
+        return _read(CellRecord, folder.cell(key))
+    except DataError:
+        return None
+
+
+Kind = TypeVar("Kind", bound=BaseModel)
+
+
+def _read(kind: type[Kind], path: Path) -> Kind:
+    where = Location(str(path))
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
+            raise DataError(f"it has more than {MAX_BYTES:,} bytes", where=where, remedy="it is none of our records")
+        return kind.model_validate_json(content)
+    except OSError as error:
+        raise DataError(f"it cannot be read: {error.strerror}", where=where) from error
+    except ValidationError as error:
+        raise DataError(f"it is damaged: {misfit(error)}", where=where, remedy="remove it") from error
+
+
+def misfit(error: ValidationError) -> str:
+    """Return where a record does not fit, and why."""
+    first = error.errors()[0]
+    return f"{'.'.join(str(part) for part in first['loc'])} {first['msg']}".strip()

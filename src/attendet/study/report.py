@@ -1,0 +1,93 @@
+"""Records → report: everything that tables, figures and `report.json` show, and nothing that they do not."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from attendet.study.arms import ArmReport, arm_report
+from attendet.study.contrasts import Contrast, family_of_contrasts
+from attendet.study.design import METRIC_NAMES
+from attendet.study.records import Records
+from attendet.study.remarks import remarks
+from attendet.study.statistics import ALPHA
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A run that failed.
+
+    Attributes:
+        cell: Its name.
+        error: Why.
+    """
+
+    cell: str
+    error: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """A study's outcome.
+
+    Attributes:
+        name: The study's.
+        metric: What decides, for people.
+        last_epochs: Over how many last epochs it is averaged.
+        baseline: The arm that the others are compared with.
+        alpha: The false-positive rate, over all comparisons of a family.
+        planned: Runs.
+        finished: Those that came to their end.
+        complete: Whether all did.
+        arms: In the order of the design.
+        contrasts: Each arm against the baseline, then each against its control.
+        failures: Runs that failed.
+        remarks: What a reader should know before believing it.
+    """
+
+    name: str
+    metric: str
+    last_epochs: int
+    baseline: str
+    alpha: float
+    planned: int
+    finished: int
+    complete: bool
+    arms: tuple[ArmReport, ...]
+    contrasts: tuple[Contrast, ...]
+    failures: tuple[Failure, ...]
+    remarks: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values, for JSON."""
+        return asdict(self)
+
+
+def make_report(records: Records) -> Report:
+    """Return what the records of a study say, those that are there."""
+    design = records.study.design
+    finished = [record for record in records.cells.values() if record.status == "finished"]
+    arms = tuple(arm_report(name, records) for name in design.arms)
+    against_baseline = [(name, design.baseline) for name in design.arms if name != design.baseline]
+    against_control = [(name, arm.control) for name, arm in design.arms.items() if arm.control]
+    return Report(
+        name=design.name,
+        metric=METRIC_NAMES[design.metric],
+        last_epochs=design.last_epochs,
+        baseline=design.baseline,
+        alpha=ALPHA,
+        planned=len(records.study.cells),
+        finished=len(finished),
+        complete=len(finished) == len(records.study.cells),
+        arms=arms,
+        contrasts=(
+            *family_of_contrasts("baseline", against_baseline, records),
+            *family_of_contrasts("control", against_control, records),
+        ),
+        failures=tuple(
+            Failure(cell.name, records.cells[cell.key].error or "unknown")
+            for cell in records.study.cells
+            if cell.key in records.cells and records.cells[cell.key].status == "failed"
+        ),
+        remarks=tuple(remarks(records)),
+    )
