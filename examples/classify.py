@@ -64,8 +64,14 @@ def accuracy(network: nn.Module, options: argparse.Namespace) -> tuple[float, fl
     seed_everything(options.seed, verbose=False)
     train = loader(options.folder / "train", options.size, options.batch_size, training=True)
     val = loader(options.folder / "val", options.size, options.batch_size, training=False)
-    quiet = {"logger": False, "enable_checkpointing": False, "enable_model_summary": False}
-    trainer = Trainer(max_epochs=options.epochs, accelerator=options.device, num_sanity_val_steps=0, **quiet)
+    trainer = Trainer(
+        max_epochs=options.epochs,
+        accelerator=options.device,
+        num_sanity_val_steps=0,
+        logger=False,
+        enable_checkpointing=False,
+        enable_model_summary=False,
+    )
     task = Classifier(network, options.learning_rate)
     before = trainer.validate(task, val, verbose=False)[0]["accuracy"]
     trainer.fit(task, train, val)

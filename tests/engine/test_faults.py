@@ -113,7 +113,7 @@ def test_a_disk_that_is_full(
     if what == "weights":
         from attendet.model import save  # noqa: PLC0415
 
-        save_file = save.save_file
+        save_file = save.save_file  # pyright: ignore[reportPrivateImportUsage]
         original = lambda tensors, path: save_file(tensors, path, metadata=card[0])  # noqa: E731
         card: list[dict[str, str]] = []
 

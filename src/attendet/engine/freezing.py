@@ -29,7 +29,7 @@ def freeze(detector: Detector, frozen: Frozen, report: LoadReport | None) -> lis
     notes = []
     for module in frozen_modules(detector, frozen):
         for parameter in module.parameters(recurse=False):
-            parameter.requires_grad_(requires_grad=False)
+            parameter.requires_grad = False
     if frozen == "base" and _has_new_head(detector, report):
         detector.head.requires_grad_(requires_grad=True)
         notes.append("the head is new for these classes and is trained too")

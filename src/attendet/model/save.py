@@ -69,9 +69,10 @@ def write_tensors(
 
 
 def _unwrapped(model: nn.Module) -> nn.Module:
-    while isinstance(model, DataParallel | DistributedDataParallel) or hasattr(model, "_orig_mod"):
-        model = model.module if isinstance(model, DataParallel | DistributedDataParallel) else model._orig_mod  # noqa: SLF001 (torch.compile has no other way)
-    return model
+    inner = model.module if isinstance(model, DataParallel | DistributedDataParallel) else None
+    # Compiled networks have no other name for theirs.
+    inner = getattr(model, "_orig_mod", inner)
+    return _unwrapped(inner) if isinstance(inner, nn.Module) else model
 
 
 def _separate(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -165,9 +165,8 @@ def _of_class(model: nn.Module, trace: Trace, argument: str) -> list[str]:
 def _entry(model: nn.Module, path: str) -> Place:
     """Return the place right before a module; a container that only runs its children is entered at the first."""
     module = model.get_submodule(path)
-    while runs_children(module) and len(module):
-        name, module = next(iter(module.named_children()))
-        path = f"{path}.{name}"
+    while runs_children(module) and (first := next(module.named_children(), None)):
+        path, module = f"{path}.{first[0]}", first[1]
     return Place(path, "input")
 
 
