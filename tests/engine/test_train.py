@@ -333,6 +333,9 @@ def test_attention_in_the_head_does_not_release_the_head(fit: Callable, start: P
 def test_nothing_is_left_to_train_without_attention(fit: Callable, start: Path) -> None:
     with pytest.raises(OptionError, match="nothing is left to train; give --attention"):
         fit(model__weights=str(start), model__freeze="base")
+    # The first epoch would train nothing.
+    with pytest.raises(OptionError, match="no attention to train before the rest; give --attention"):
+        fit(model__weights=str(start), optimizer__release_epochs=2)
 
 
 def test_rows_are_released_from_the_head_to_the_image(fit: Callable, start: Path) -> None:

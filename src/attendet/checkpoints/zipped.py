@@ -41,8 +41,8 @@ def read_zipped(file: BinaryIO) -> tuple[Any, Tensors]:
     with _damage():
         # The archive and not the file is closed, by the collector: it owns nothing.
         archive = ZipFile(_Sparing(file))  # pyright: ignore[reportArgumentType]
-    members = _checked(archive)
-    storages = _Members(archive, members, _folder(members))
+    folder = _folder(set(archive.namelist()))
+    storages = _Members(archive, _checked(archive), folder)
     if storages.byte_order() != "little":
         raise WeightsError("its numbers are big-endian", remedy="save it again on a common machine")
     return unpickle(BytesIO(storages.pickle()), calls(), _storage), Tensors(storages)
@@ -127,7 +127,7 @@ def _checked(archive: ZipFile) -> dict[str, ZipInfo]:
     return by_name
 
 
-def _folder(members: dict[str, ZipInfo]) -> str:
+def _folder(members: set[str]) -> str:
     folders = [name.removesuffix(f"/{_PICKLE}") for name in members if name.endswith(f"/{_PICKLE}")]
     if len(folders) != 1:
         raise WeightsError("it is a zip archive, and not one of torch.save")

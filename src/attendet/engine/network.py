@@ -83,7 +83,8 @@ def open_network(config: TrainConfig, names: tuple[str, ...]) -> Network:
     are taken by structure, and what finds no place is told. Attention starts as an identity where there are weights.
 
     Raises:
-        OptionError: If there is neither a model file nor weights, or attention matches nothing.
+        OptionError: If there is neither a model file nor weights, attention matches nothing, or there is none that
+            could be trained before the rest is released.
         ModelFileError: If the model file cannot be built.
         WeightsError: If the weights cannot be read, or nothing of them fits.
     """
@@ -98,6 +99,8 @@ def open_network(config: TrainConfig, names: tuple[str, ...]) -> Network:
     notes = [str(finding) for finding in examine(planned)]
     attach_again(detector, plans, tensors)
     notes += [_attach(detector, text, start) for text in options.attention]
+    if config.optimizer.release_epochs and not any(isinstance(module, Attention) for module in detector.modules()):
+        raise OptionError("there is no attention to train before the rest", remedy="give --attention cbam@neck")
     report = None
     if checkpoint is not None:
         anchors = detector.head.anchors.clone()
