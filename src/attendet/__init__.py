@@ -7,6 +7,7 @@ from attendet._version import __version__
 
 if TYPE_CHECKING:
     from attendet import attention
+    from attendet.explanation.explain import Explanation, explain
     from attendet.graph import Detector, build
     from attendet.model import LoadReport, load_weights, save_weights
     from attendet.predict.predictor import Predictor
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Attachment",
     "Detector",
+    "Explanation",
     "LoadReport",
     "Predictor",
     "__version__",
@@ -24,6 +26,7 @@ __all__ = [
     "build",
     "describe",
     "disabled",
+    "explain",
     "fuse",
     "load_weights",
     "save_weights",
@@ -39,6 +42,9 @@ def __getattr__(name: str) -> object:
             room = "attendet.model"
         case "Attachment" | "attach" | "attached" | "describe" | "disabled" | "fuse":
             room = "attendet.surgery"
+        # The room is called otherwise: a package attendet.explain would take the function's place once it is imported.
+        case "Explanation" | "explain":
+            room = "attendet.explanation.explain"
         case "Predictor":
             room = "attendet.predict.predictor"
         case "attention":

@@ -10,7 +10,7 @@ from typing import Annotated, TypeAlias
 import typer
 
 from attendet._version import __version__
-from attendet.cli import attentions, check, data, predict, summary, train, val, weights
+from attendet.cli import attentions, check, data, explain, predict, summary, train, val, weights
 from attendet.errors import AttendetError
 from attendet.wording import printable
 
@@ -24,6 +24,7 @@ app = typer.Typer(
 app.command("summary")(summary.summary)
 app.command("check")(check.check)
 app.command("predict")(predict.predict)
+app.command("explain")(explain.explain)
 app.add_typer(data.app, name="data")
 app.command("train", cls=train.TrainCommand)(train.train)
 app.command("val")(val.val)

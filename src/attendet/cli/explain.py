@@ -1,0 +1,173 @@
+"""`attendet explain`: what a detector's attention looks at in images, and what it changes."""
+
+from __future__ import annotations
+
+import glob
+import json
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from attendet.cli.options import AsJson
+from attendet.cli.progress import progress_bar
+from attendet.cli.tables import PIPE_WIDTH, console, table
+from attendet.errors import AttendetError, DataError, Location
+from attendet.wording import plural, printable
+
+if TYPE_CHECKING:
+    from attendet.explanation.explain import Explanation
+    from attendet.explanation.view import SiteView
+
+_MOST_TOLD = 40
+
+
+def explain(
+    weights: Annotated[
+        str, typer.Argument(metavar="RUN|WEIGHTS", help="A run's folder, a .safetensors file, or a .pt of YOLOv5.")
+    ],
+    images: Annotated[list[str], typer.Argument(metavar="IMAGE...", help="Images, folders, or patterns in quotes.")],
+    out: Annotated[
+        Path | None, typer.Option(help="A new folder for figures, page and numbers; runs/explain/exp if left out.")
+    ] = None,
+    site: Annotated[str, typer.Option(help="Which attention modules, by path: 'model.9', 'model.[2-4].*'.")] = "*",
+    class_name: Annotated[
+        str | None, typer.Option("--class", help="Name or number of the class whose detection CAMs explain.")
+    ] = None,
+    detection: Annotated[
+        int, typer.Option(help="Which detection (of the class) CAMs explain, 1 the most confident.", min=1)
+    ] = 1,
+    conf_thres: Annotated[float, typer.Option(help="Least confidence, 0-1.", min=0, max=1)] = 0.25,
+    iou_thres: Annotated[
+        float, typer.Option(help="Boxes that overlap a better one by more are dropped, 0-1.", min=0, max=1)
+    ] = 0.45,
+    imgsz: Annotated[
+        int | None,
+        typer.Option("--imgsz", "--img", "--img-size", help="Longer side in pixels; training's if left out.", min=32),
+    ] = None,
+    device: Annotated[str, typer.Option(help="cpu, cuda, 0, mps or auto.")] = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Show what attention looks at and what it changes: a figure for each image, one page, and the numbers.
+
+    Images that cannot be read are named and left out. Exits with 1 if one was, and with 2 if none could be read.
+    """
+    from attendet.engine.config import HardwareConfig
+    from attendet.engine.hardware import accelerator_of
+    from attendet.explanation.answer import Thresholds
+    from attendet.explanation.explain import Question, explanations, opened
+    from attendet.explanation.write import MANIFEST, PAGE, write, write_run
+    from attendet.files import refuse_existing
+
+    if out is not None:
+        refuse_existing(out)
+    accelerator, devices = accelerator_of(HardwareConfig(device=device))
+    where = f"{accelerator}:{devices[0]}" if isinstance(devices, list) else accelerator
+    question = Question(
+        site=site,
+        class_name=class_name,
+        detection=detection,
+        thresholds=Thresholds(conf_thres, iou_thres),
+        image_size=imgsz,
+    )
+    network, question = opened(weights, question)
+    skipped = _Skipped()
+    tally = _Tally()
+    paths = list(_named(images, skipped))
+    with progress_bar("explaining") as bar:
+        each = explanations(network.to(where), _counted(paths, bar), question, skipped)
+        watched = tally.watch(each)
+        if out is None:
+            folder, _ = write_run(watched, Path("runs/explain"), "exp", network, question, weights)
+        else:
+            folder = out
+            write(watched, out, network, question, weights)
+    if as_json:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        typer.echo(json.dumps({"folder": str(folder), **manifest}, indent=2))
+    else:
+        tally.tell()
+        console().print(f"written to {escape(str(folder))}; open {escape(str(folder / PAGE))}", soft_wrap=True)
+    if skipped.count:
+        raise typer.Exit(1)
+
+
+def _named(arguments: Iterable[str], skipped: _Skipped) -> Iterator[str]:
+    """Yield the images that arguments name, in their order, folders' by name."""
+    from attendet.data.images import is_image
+    from attendet.data.paths import is_folder, matching
+
+    for argument in arguments:
+        if is_folder(argument):
+            found = sorted(str(path) for path in Path(argument).iterdir() if is_image(path.name))
+        elif glob.has_magic(argument) and not Path(argument).exists():
+            found = sorted(path for path in matching(argument) if is_image(path))
+        else:
+            found = [argument]
+        if not found:
+            skipped(DataError("there is no image", where=Location(argument)))
+        yield from found
+
+
+def _counted(paths: list[str], bar: Callable[[int, int], None]) -> Iterator[str]:
+    for number, path in enumerate(paths):
+        bar(number, len(paths))
+        yield path
+
+
+class _Skipped:
+    """Names on standard error what is left out, and counts it."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __call__(self, error: AttendetError) -> None:
+        self.count += 1
+        out = Console(stderr=True, highlight=False, width=PIPE_WIDTH)
+        out.print(escape(f"attendet: {printable(str(error))}"), style="yellow", soft_wrap=True)
+
+
+class _Tally:
+    """Keeps what the terminal shows of explanations that pass by: of the first images, and the number of all."""
+
+    def __init__(self) -> None:
+        self._rows: list[tuple[str, ...]] = []
+        self._notes: list[str] = []
+        self._images = 0
+        self._detections = [0, 0]
+
+    def watch(self, each: Iterable[Explanation]) -> Iterator[Explanation]:
+        """Yield explanations, having noted them."""
+        for explanation in each:
+            self._images += 1
+            for place, answer in enumerate((explanation.answer, explanation.without)):
+                self._detections[place] += 0 if answer.detections is None else len(answer.detections)
+            name = Path(explanation.picture.name).name
+            self._notes += [f"{name}: {note}" for note in explanation.notes]
+            self._rows += [_row(name, site) for site in explanation.sites if len(self._rows) < _MOST_TOLD]
+            yield explanation
+
+    def tell(self) -> None:
+        """Print it."""
+        out = console()
+        heads = [("image", False), ("module", False), ("kind", False), ("over positions", True)]
+        rows = table(None, [*heads, ("entropy", True), ("spread", True), ("saturated", True), ("features", True)])
+        for row in self._rows:
+            rows.add_row(*(escape(printable(cell)) for cell in row))
+        out.print(rows)
+        for note in self._notes[:_MOST_TOLD]:
+            out.print(escape(printable(note)), soft_wrap=True)
+        now, then = self._detections
+        out.print(f"{plural(self._images, 'image')}: {plural(now, 'detection')}, {then:,} with gates disabled")
+
+
+def _row(name: str, site: SiteView) -> tuple[str, ...]:
+    over = "" if site.spatial is None else f"{site.spatial.min():.2f} to {site.spatial.max():.2f}"
+    before = float(site.before.mean())
+    numbers = ((site.entropy, ".2f"), (site.spread, ".2f"), (site.saturated, ".0%"))
+    told = ["" if value is None else f"{value:{form}}" for value, form in numbers]
+    change = f"× {float(site.after.mean()) / before:.2f}" if before else ""
+    return (name, site.path, site.kind, over, *told, change)

@@ -1,0 +1,339 @@
+"""A network and images → what its attention looks at, and what it changes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from attendet.detection.nms import nms
+from attendet.errors import AttendetError, DataError, OptionError
+from attendet.explanation.answer import (
+    Answer,
+    Thresholds,
+    class_name,
+    class_number,
+    classes_in,
+    detections_in,
+    is_scores,
+)
+from attendet.explanation.cam import (
+    Activation,
+    Target,
+    activation,
+    class_score,
+    detection_score,
+    layer_of_class,
+    layer_of_detection,
+    level_of,
+    shapes,
+)
+from attendet.explanation.picture import ImageLike, Picture, for_classifier, for_detector, of_tensor, read
+from attendet.explanation.view import SiteView, view
+from attendet.graph.detector import Detector
+from attendet.model.open import open_detector, weights_file
+from attendet.observe.capture import observed, sites
+from attendet.observe.plain import evaluating, plain
+from attendet.surgery import disabled
+
+LARGEST_IMAGE = 8192
+USUAL_SIZES = {True: 640, False: 224}
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What a network's attention does with an image.
+
+    Attributes:
+        picture: The image, and the tensor that the network got.
+        sites: Each attention module's part, in the order in which they run.
+        answer: What the network says.
+        without: What it says with the attention at these sites disabled.
+        activation: Class activation maps of the chosen detection or class; None where there is none.
+        notes: What a reader has to know, in sentences.
+    """
+
+    picture: Picture
+    sites: tuple[SiteView, ...]
+    answer: Answer
+    without: Answer
+    activation: Activation | None
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked of every image.
+
+    Attributes:
+        site: Which attention modules, by their paths, with `*` and `?` as in names of files.
+        class_name: Name or number of the class whose detection, or whose score, class activation maps explain; the
+            best one if None.
+        detection: Which of its detections, the most confident being 1.
+        thresholds: Which detections are taken.
+        names: The classes' names, by number.
+        image_size: Longer side in pixels that a detector's images are scaled to; side of a classifier's.
+    """
+
+    site: str = "*"
+    class_name: str | int | None = None
+    detection: int = 1
+    thresholds: Thresholds = field(default_factory=Thresholds)
+    names: tuple[str, ...] = ()
+    image_size: int | None = None
+
+
+def explain(
+    model: nn.Module | str | os.PathLike[str],
+    images: ImageLike | Tensor | Sequence[ImageLike],
+    *,
+    out: str | os.PathLike[str] | None = None,
+    site: str = "*",
+    class_name: str | int | None = None,
+    detection: int = 1,
+    confidence: float = 0.25,
+    iou: float = 0.45,
+    names: Sequence[str] = (),
+    image_size: int | None = None,
+) -> list[Explanation]:
+    """Show what the attention of a network looks at in images, and what it changes.
+
+    For each attention module: the weights it multiplied the features by, over the image and by channel, and the
+    features before and after. What the network says with and without its attention; LayerCAM and Grad-CAM++ of one
+    detection or class. All in coordinates of the images.
+
+    Each image costs three passes. The network is left as it was: hooks, training flags and gradients. One that was
+    compiled or distributed is explained by its plain twin.
+
+    Args:
+        model: A network with attention, attached or built in: a detector of ours, a classifier whose output is
+            (N, classes), or any other that takes (N, C, H, W), of which only the attention is shown; or a file of a
+            detector's weights, or the folder of a run.
+        images: Paths, arrays (H, W, 3) of red, green, blue in 0-255, Pillow images, or one of these. Detectors get
+            them letterboxed, in 0-1; others as torchvision's classifiers do: the centre, 7/8 of the shorter side,
+            normalised as ImageNet. For anything else a tensor (N, C, H, W) or (C, H, W), which is taken as it is.
+        out: A folder for figures, page and numbers, as `attendet explain` writes them; it must not exist.
+        site: Which attention modules, by their paths, with `*` and `?` as in names of files.
+        class_name: Name or number of the class to explain; by default that of the best detection, or the best class.
+        detection: Which detection (of that class), the most confident being 1.
+        confidence: Least confidence of detections, in 0-1.
+        iou: Boxes of one class that overlap a better one by more are dropped, in 0-1.
+        names: The classes' names, by number; a file of weights has its own.
+        image_size: Longer side in pixels for detectors, that of training or 640 by default; side for others, 224.
+
+    Returns:
+        One for each image. They hold the images: for very many, take `attendet.explanation.explain.explanations`,
+        which yields one after the other.
+
+    Raises:
+        OptionError: If there is no attention in the network, or an option has no such value.
+        UnknownNameError: If no attention matches `site`, or there is no such class.
+        DataError: If an image cannot be read.
+        WeightsError: If the weights cannot be read.
+        OutputError: If `out` exists, or cannot be written.
+
+    Example:
+        >>> import attendet
+        >>> from torchvision.models import resnet18
+        >>> model = resnet18()
+        >>> _ = attendet.attach(model, "cbam", "stage:3-4")
+        >>> (explanation,) = attendet.explain(model, torch.rand(1, 3, 64, 96))
+        >>> [(site.path, site.spatial.shape, site.join) for site in explanation.sites]
+        [('layer3.attention', (4, 6), 'product'), ('layer4.attention', (2, 3), 'product')]
+    """
+    question = Question(
+        site=site,
+        class_name=class_name,
+        detection=detection,
+        thresholds=Thresholds(confidence, iou),
+        names=tuple(names),
+        image_size=image_size,
+    )
+    network, question = opened(model, question)
+    if out is None:
+        return list(explanations(network, images, question))
+    # Drawing takes a second to import.
+    from attendet.explanation.write import write  # noqa: PLC0415
+
+    kept: list[Explanation] = []
+    write(
+        _kept(explanations(network, images, question), kept),
+        Path(out),
+        network,
+        question,
+        "" if isinstance(model, nn.Module) else os.fspath(model),
+    )
+    return kept
+
+
+def opened(model: nn.Module | str | os.PathLike[str], question: Question) -> tuple[nn.Module, Question]:
+    """Return the network, opened where a file is named, and the question with what the file says about itself."""
+    if isinstance(model, nn.Module):
+        return model, question
+    detector, card = open_detector(weights_file(model))
+    names, size = question.names or card.names, question.image_size or card.image_size
+    return detector, replace(question, names=names, image_size=size)
+
+
+def explanations(
+    model: nn.Module,
+    images: ImageLike | Tensor | Iterable[ImageLike],
+    question: Question | None = None,
+    skip: Callable[[AttendetError], None] | None = None,
+) -> Iterator[Explanation]:
+    """Yield an explanation of one image after the other, so that memory is bounded.
+
+    Args:
+        model: As in `explain`, no file.
+        images: As in `explain`; they are read one at a time.
+        question: What is asked.
+        skip: Told of images that cannot be read, which are left out; if None they raise.
+
+    Raises:
+        OptionError: As `explain`.
+        UnknownNameError: As `explain`.
+        DataError: As `explain`.
+    """
+    question = question or Question()
+    _check(question)
+    # Asked once before any image is read, and again by every pass.
+    with plain(model) as network:
+        sites(network, question.site)
+        reference = next(iter(network.parameters()), torch.zeros(()))
+        prepare = _preparation(network, question)
+        if isinstance(network, Detector) and question.class_name is not None:
+            class_number(question.class_name, question.names, network.classes)
+    for number, image in enumerate(_each(images), start=1):
+        try:
+            picture = prepare(number, image)
+        except DataError as error:
+            if skip is None:
+                raise
+            skip(error)
+            continue
+        tensor = picture.tensor.to(reference.device, reference.dtype)
+        with plain(model) as network, evaluating(network):
+            explanation = _explained(network, replace(picture, tensor=tensor), question)
+        yield explanation
+
+
+def _explained(model: nn.Module, picture: Picture, question: Question) -> Explanation:
+    views: list[SiteView] = []
+    with torch.no_grad():
+        with (
+            shapes(model) as seen,
+            observed(model, lambda visit: views.append(view(visit)), question.site) as chosen,
+        ):
+            output = model(picture.tensor)
+        with ExitStack() as off:
+            for module in chosen.values():
+                off.enter_context(disabled(module))
+            without = model(picture.tensor)
+    answer, answer_without = _answer(model, output, picture, question), _answer(model, without, picture, question)
+    found, note = _target(model, output, answer, seen, question)
+    shown = activation(model, picture.tensor, found) if found else None
+    notes = [note] if note else []
+    notes += [f"{path} did not run in this pass." for path in chosen if not any(_is_at(each, path) for each in views)]
+    kept = replace(picture, tensor=picture.tensor.cpu())
+    return Explanation(kept, tuple(views), answer, answer_without, shown, tuple(notes))
+
+
+def _answer(model: nn.Module, output: object, picture: Picture, question: Question) -> Answer:
+    if isinstance(model, Detector) and isinstance(output, tuple):
+        names = question.names or tuple(str(number) for number in range(model.classes))
+        return detections_in(model, output, picture, names, question.thresholds)
+    if isinstance(output, Tensor) and is_scores(model, output):
+        return classes_in(output, question.names)
+    return Answer()
+
+
+def _target(
+    model: nn.Module, output: object, answer: Answer, seen: dict[str, tuple[int, ...]], question: Question
+) -> tuple[Target | None, str]:
+    """Return what class activation maps explain, and a sentence where that is nothing."""
+    if isinstance(model, Detector) and isinstance(output, tuple):
+        return _target_detection(model, output, answer, seen, question)
+    layer = layer_of_class(seen)
+    if not isinstance(output, Tensor) or not is_scores(model, output) or layer is None:
+        return None, "The network's output is neither detections nor classes: its attention alone is shown."
+    best = int(output[0].argmax())
+    wanted = question.class_name
+    number = best if wanted is None else class_number(wanted, question.names, output.shape[1])
+    words = f"class {class_name(number, question.names)}"
+    return Target(words, layer, partial(class_score, number)), ""
+
+
+def _target_detection(
+    model: Detector, raw: Sequence[Tensor], answer: Answer, seen: dict[str, tuple[int, ...]], question: Question
+) -> tuple[Target | None, str]:
+    found = answer.detections
+    if found is None or found.class_id is None or found.confidence is None:
+        return None, ""
+    wanted = question.class_name
+    number = None if wanted is None else class_number(wanted, question.names, model.classes)
+    places = [place for place, each in enumerate(found.class_id.tolist()) if number in (None, each)]
+    if len(places) < question.detection:
+        of_class = "" if wanted is None else f" of class {wanted}"
+        least = f"confidence {question.thresholds.confidence:g}"
+        return None, f"No detection {question.detection}{of_class} at {least} (there are {len(places)}): no CAM."
+    place = places[question.detection - 1]
+    level, cell = level_of(raw, int(found.data["row"][place]))
+    layer = layer_of_detection(model, seen, raw[level].shape[2:4])
+    words = f"{found.data['class_name'][place]} {found.confidence[place]:.2f}"
+    score = partial(detection_score, level, cell, int(found.class_id[place]))
+    return Target(words, layer, score, place + 1), ""
+
+
+def _preparation(model: nn.Module, question: Question) -> Callable[[int, ImageLike | Tensor], Picture]:
+    """Return what makes a picture of the n-th image."""
+    is_detector = isinstance(model, Detector)
+    size = question.image_size or USUAL_SIZES[is_detector]
+    stride = int(max(model.strides)) if isinstance(model, Detector) else 1
+
+    def prepare(number: int, image: ImageLike | Tensor) -> Picture:
+        if isinstance(image, Tensor):
+            return of_tensor(f"image {number}", image)
+        name, pixels = read(image, number)
+        return for_detector(name, pixels, size, stride) if is_detector else for_classifier(name, pixels, size)
+
+    return prepare
+
+
+def _each(images: ImageLike | Tensor | Iterable[ImageLike]) -> Iterator[ImageLike | Tensor]:
+    if isinstance(images, Tensor):
+        if images.ndim not in (3, 4) or 0 in images.shape or not images.is_floating_point():
+            raise DataError(
+                f"the images are {images.dtype} of the shape {tuple(images.shape)}",
+                remedy="give a floating-point tensor (N, C, H, W), as the network takes it",
+            )
+        yield from images.reshape(-1, *images.shape[-3:]).split(1)
+    elif isinstance(images, str | os.PathLike) or hasattr(images, "__array_interface__"):
+        # One path, array or Pillow image.
+        yield images  # pyright: ignore[reportReturnType]
+    else:
+        yield from images  # pyright: ignore[reportReturnType]
+
+
+def _check(question: Question) -> None:
+    if question.detection < 1:
+        raise OptionError(f"there is no detection {question.detection}", remedy="give 1 for the most confident one")
+    if question.image_size is not None and not 1 <= question.image_size <= LARGEST_IMAGE:
+        raise OptionError(f"image_size is {question.image_size}", remedy=f"give 1 to {LARGEST_IMAGE} pixels")
+    # Asked for nothing, so that a wrong threshold is told before the first image is read.
+    nms(torch.zeros(1, 0, 6), confidence=question.thresholds.confidence, iou=question.thresholds.iou)
+
+
+def _is_at(each: SiteView, path: str) -> bool:
+    return each.path.split("#")[0] == path
+
+
+def _kept(each: Iterable[Explanation], kept: list[Explanation]) -> Iterator[Explanation]:
+    for explanation in each:
+        kept.append(explanation)
+        yield explanation
