@@ -110,7 +110,7 @@ def _contrast(
         p_holm=p_holm,
         p_holm_floor=least_alpha(found.n if found else 0, comparisons),
         verdict=verdict,
-        explanation=explain(found, p_holm, comparisons, needed, against, METRIC_NAMES[design.metric]),
+        explanation=explain(pair, found, p_holm, comparisons, needed, METRIC_NAMES[design.metric]),
         seeds_to_settle=needed,
         detectable=multiple * found.spread if multiple and found and found.spread else None,
         best_epoch_difference=fmean(best_difference) if best_difference else None,

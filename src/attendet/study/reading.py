@@ -11,7 +11,6 @@ from attendet.study.checks import check, listing, node_at
 from attendet.study.design import Arm, StudyDesign
 from attendet.yaml_nodes import Node, parse, read_text
 
-
 # Where pydantic speaks of Python to somebody who writes YAML.
 WORDS = {
     "tuple_type": "write a list, as [a, b]",

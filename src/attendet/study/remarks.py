@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from attendet.study.power import least_alpha, least_seeds
 from attendet.study.records import CellRecord, Records
-from attendet.study.statistics import ALPHA
+from attendet.study.verdict import cannot_decide
 from attendet.wording import plural
 
 
@@ -18,15 +17,11 @@ def remarks(records: Records) -> Iterator[str]:
     if missing:
         yield (
             f"{missing} of {plural(len(records.study.cells), 'run')} {'is' if missing == 1 else 'are'} missing: the"
-            " verdicts are provisional, and who stops when he likes them is right less often than they say"
+            " verdicts are provisional, and to stop when one of them pleases makes it wrong more often than it says"
         )
-    seeds, comparisons = len(design.seeds), design.comparisons
-    if least_alpha(seeds, comparisons) > ALPHA:
-        yield (
-            f"{plural(seeds, 'seed')} cannot decide {plural(comparisons, 'comparison')}: p_holm is at least"
-            f" {least_alpha(seeds, comparisons):.2g}, whatever the differences; it takes {least_seeds(comparisons)}"
-            " seeds, or fewer arms"
-        )
+    too_few = cannot_decide(len(design.seeds), design.comparisons)
+    if too_few:
+        yield too_few
     yield from _unpaired(runs, records)
     yield from _mixed(runs, "devices", lambda run: run.device)
     yield from _mixed(runs, "versions", lambda run: str(sorted(run.versions.items())))

@@ -136,7 +136,7 @@ def studentised_interval(differences: ArrayLike) -> tuple[Floats, Floats]:
 
 def _all_signs(count: int) -> Floats:
     """Return (2^(n-1), n): flipping all signs changes no distance from 0, so the first one stays."""
-    rest = np.array(list(itertools.product((1.0, -1.0), repeat=count - 1))).reshape(-1, count - 1)
+    rest = np.array(list(itertools.product((1.0, -1.0), repeat=count - 1))).reshape(2 ** (count - 1), count - 1)
     return np.hstack([np.ones((len(rest), 1)), rest])
 
 

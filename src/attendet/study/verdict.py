@@ -44,40 +44,60 @@ def seeds_needed(found: PairedDifference | None, comparisons: int) -> int | None
 
 
 def explain(
-    found: PairedDifference | None, p_holm: float, comparisons: int, needed: int | None, against: str, metric: str
+    pair: tuple[str, str],
+    found: PairedDifference | None,
+    p_holm: float,
+    comparisons: int,
+    needed: int | None,
+    metric: str,
 ) -> str:
     """Return the verdict as a sentence with its evidence.
 
     Args:
+        pair: The arm, and what it is compared with.
         found: The comparison; None where no seed has both runs.
         p_holm: Its adjusted p.
         comparisons: Over how many it is adjusted.
         needed: What `seeds_needed` says.
-        against: What the arm is compared with.
         metric: What is compared, for people.
     """
+    arm, against = pair
+    undecided = f"{arm} is not distinguishable from {against}: "
     if found is None:
-        return f"Not distinguishable from {against}: no seed has both runs yet."
+        return f"{undecided}no seed has both runs yet."
     if found.interval is None:
-        return f"Not distinguishable from {against}: one seed says nothing about what chance does."
+        return f"{undecided}one seed says nothing about what chance does."
     interval = f"{signed(found.interval.low)} to {signed(found.interval.high)}"
-    evidence = f"95 % interval {interval}, p_holm {p_holm:.2g}, {plural(found.n, 'seed')}"
+    evidence = f"(95 % interval {interval}, p_holm {p_holm:.2g}, {plural(found.n, 'seed')})"
     verdict = judge(found, p_holm)
     if verdict != "not distinguishable":
-        word = "Helps" if verdict == "helps" else "Hurts"
-        return f"{word}: {signed(found.difference)} {metric} against {against} ({evidence})."
-    told = f"Not distinguishable from {against}: {signed(found.difference)} {metric} ({evidence})."
+        return f"{arm} {verdict}: {signed(found.difference)} {metric} against {against} {evidence}."
+    told = f"{undecided}{signed(found.difference)} {metric} {evidence}."
     if found.difference == 0 and found.spread == 0:
         return f"{told} The runs are the same."
-    if least_alpha(found.n, comparisons) > ALPHA:
-        least = least_alpha(found.n, comparisons)
+    least = least_alpha(found.n, comparisons)
+    if least > ALPHA:
         told += (
-            f" With {plural(found.n, 'seed')} and {plural(comparisons, 'comparison')} p_holm is at least {least:.2g}"
-            f" whatever the difference; it takes {plural(least_seeds(comparisons), 'seed')} to be able to say more."
+            f" Alone among {plural(comparisons, 'comparison')}, {plural(found.n, 'seed')} cannot bring p_holm below"
+            f" {least:.2g}, whatever the difference; {least_seeds(comparisons)} seeds can."
         )
     if needed is None:
         return f"{told} Were this the true difference, more than {MOST_SEEDS} seeds would be needed to settle it."
     return f"{told} Were this the true difference, about {needed} seeds would settle it."
+
+
+def cannot_decide(seeds: int, comparisons: int) -> str | None:
+    """Return why so many seeds can give no verdict at all, or None where they can.
+
+    Example:
+        >>> cannot_decide(6, comparisons=5)
+        '6 seeds cannot decide 5 comparisons: p_holm is at least 0.16, whatever the differences; 8 can'
+    """
+    least = least_alpha(seeds, comparisons)
+    if least <= ALPHA:
+        return None
+    what = f"{plural(seeds, 'seed')} cannot decide {plural(comparisons, 'comparison')}"
+    return f"{what}: p_holm is at least {least:.2g}, whatever the differences; {least_seeds(comparisons)} can"
 
 
 def signed(value: float) -> str:
