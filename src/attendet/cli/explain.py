@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,10 +12,12 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from attendet.cli.explain_data import explain_data
 from attendet.cli.options import AsJson
 from attendet.cli.progress import progress_bar
 from attendet.cli.tables import PIPE_WIDTH, console, table
-from attendet.errors import AttendetError, DataError, Location
+from attendet.errors import AttendetError, DataError, Location, OptionError
+from attendet.files import refuse_existing
 from attendet.wording import plural, printable
 
 if TYPE_CHECKING:
@@ -29,7 +31,15 @@ def explain(
     weights: Annotated[
         str, typer.Argument(metavar="RUN|WEIGHTS", help="A run's folder, a .safetensors file, or a .pt of YOLOv5.")
     ],
-    images: Annotated[list[str], typer.Argument(metavar="IMAGE...", help="Images, folders, or patterns in quotes.")],
+    images: Annotated[
+        list[str] | None, typer.Argument(metavar="[IMAGE...]", help="Images, folders, or patterns in quotes.")
+    ] = None,
+    data: Annotated[
+        str | None, typer.Option(help="A data set in place of images: which modules do something, and which nothing.")
+    ] = None,
+    split: Annotated[str | None, typer.Option(help="train, val or test of --data.  [default: val]")] = None,
+    limit: Annotated[int | None, typer.Option(help="So many images of --data, spread evenly, instead of all.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Images of --data per batch.  [default: 16]", min=1)] = None,
     out: Annotated[
         Path | None, typer.Option(help="A new folder for figures, page and numbers; runs/explain/exp if left out.")
     ] = None,
@@ -54,16 +64,38 @@ def explain(
     """Show what attention looks at and what it changes: a figure for each image, one page, and the numbers.
 
     Images that cannot be read are named and left out. Exits with 1 if one was, and with 2 if none could be read.
+
+    With --data, measure instead what each module does on a data set, and what mAP is without it.
     """
+    of_images = {"--class": class_name, "--detection": detection != 1}
+    of_images |= {"--conf-thres": conf_thres != 0.25, "--iou-thres": iou_thres != 0.45}
+    of_data = {"--split": split, "--limit": limit is not None, "--batch-size": batch_size}
+    _refuse(of_data if data is None else of_images, "without" if data is None else "beside")
+    if (data is None) == (not images):
+        both = "there are images and a data set" if images else "there is nothing to explain attention by"
+        raise OptionError(both, remedy="name images, or give --data data.yaml")
+    if out is not None:
+        refuse_existing(out)
+    if data is not None:
+        explain_data(
+            weights,
+            data,
+            split=split or "val",
+            site=site,
+            limit=limit,
+            imgsz=imgsz,
+            batch_size=batch_size or 16,
+            device=device,
+            out=out,
+            as_json=as_json,
+        )
+        return
     from attendet.engine.config import HardwareConfig
     from attendet.engine.hardware import accelerator_of
     from attendet.explanation.answer import Thresholds
     from attendet.explanation.explain import Question, explanations, opened
     from attendet.explanation.write import MANIFEST, PAGE, write, write_run
-    from attendet.files import refuse_existing
 
-    if out is not None:
-        refuse_existing(out)
     accelerator, devices = accelerator_of(HardwareConfig(device=device))
     where = f"{accelerator}:{devices[0]}" if isinstance(devices, list) else accelerator
     question = Question(
@@ -76,7 +108,7 @@ def explain(
     network, question = opened(weights, question)
     skipped = _Skipped()
     tally = _Tally()
-    paths = list(_named(images, skipped))
+    paths = list(_named(images or (), skipped))
     with progress_bar("explaining") as bar:
         each = explanations(network.to(where), _counted(paths, bar), question, skipped)
         watched = tally.watch(each)
@@ -93,6 +125,13 @@ def explain(
         console().print(f"written to {escape(str(folder))}; open {escape(str(folder / PAGE))}", soft_wrap=True)
     if skipped.count:
         raise typer.Exit(1)
+
+
+def _refuse(options: Mapping[str, object], how: str) -> None:
+    """Refuse options that would say nothing."""
+    given = next((name for name, value in options.items() if value), None)
+    if given:
+        raise OptionError(f"{given} {how} --data", remedy="leave one of them out" if how == "beside" else "give both")
 
 
 def _named(arguments: Iterable[str], skipped: _Skipped) -> Iterator[str]:

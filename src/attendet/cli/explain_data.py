@@ -8,7 +8,6 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import typer
 from rich.markup import escape
 
@@ -85,6 +84,8 @@ def explain_data(
 
 
 def _some(split: Split, limit: int | None) -> Split:
+    import numpy as np
+
     from attendet.data.records import Records
 
     if limit is None or limit >= len(split.records):

@@ -20,7 +20,7 @@ from attendet.engine.evaluate import detect, truth
 from attendet.engine.frames import frames_of
 from attendet.engine.metrics import Evaluation, Metrics
 from attendet.graph.detector import Detector
-from attendet.observe.capture import observed, sites
+from attendet.observe.capture import PARTS, observed, sites
 from attendet.observe.constant import constant
 from attendet.observe.statistics import SiteStatistics, Statistics
 from attendet.surgery import disabled
@@ -103,7 +103,8 @@ def survey(
     found = sites(model, sites_like)
     dataset = ValidationSet(split.records, OnDemand(split.records, image_size), image_size, int(max(model.strides)))
     images = len(split.records)
-    total = images * (1 + -(-2 * len(found) // AT_ONCE))
+    changes = sum(1 + any(isinstance(part, PARTS) for part in site.modules()) for site in found.values())
+    total = images * (1 + -(-changes // AT_ONCE))
 
     def measure(variants: Mapping[str, Variant], done: int) -> dict[str, Metrics]:
         """Run the network on all images once for each variant."""
@@ -130,8 +131,6 @@ def survey(
     for number, start in enumerate(range(0, len(variants), AT_ONCE), start=1):
         some = dict(list(variants.items())[start : start + AT_ONCE])
         changed |= measure(some, number * images)
-    if progress:
-        progress(total, total)
     return Survey(
         whole,
         tuple(

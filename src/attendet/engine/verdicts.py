@@ -12,6 +12,8 @@ Kind = Literal["works", "constant", "dead", "idle", "harms"]
 
 # Weights that differ between images by less than this share of their range are constants.
 CONSTANT = 0.01
+# The last digit of mAP that is told, and the noise from which on images are few.
+TOLD, NOISY = 0.001, 0.02
 
 
 @dataclass(frozen=True)
@@ -37,13 +39,11 @@ def verdicts(survey: Survey) -> dict[str, Verdict]:
 
 def caution(survey: Survey) -> str | None:
     """Return what a reader has to know before believing any verdict; None if nothing."""
-    best = survey.metrics.map50_95
-    if best > survey.noise:
-        return None
-    return (
-        f"mAP50-95 is {best:.3f}, and one object more or less changes it by {survey.noise:.3f}: "
-        "with these weights and images no site can be told to do anything"
-    )
+    whole, noise = survey.metrics.map50_95, survey.noise
+    told = f"one object more or less changes mAP50-95 by {noise:.3f}"
+    if whole <= noise:
+        return f"mAP50-95 is {whole:.3f}, and {told}: with these weights and images no site can be told to do anything"
+    return f"{told}: with more images smaller changes would be seen" if noise > NOISY else None
 
 
 def _verdict(report: SiteReport, survey: Survey) -> Verdict:
@@ -101,9 +101,9 @@ def _change(change: float, noise: float) -> str:
     """Return a change of mAP in words.
 
     Example:
-        >>> _change(-0.0942, 0.004), _change(0.003, 0.004), _change(0.02, 0.004)
-        ('falls by 0.094', 'unchanged', 'rises by 0.020')
+        >>> _change(-0.0942, 0.004), _change(0.003, 0.004), _change(0.0, 0.004)
+        ('falls by 0.094', 'not measurably changed (+0.003)', 'unchanged')
     """
-    if abs(change) <= noise:
-        return "unchanged"
-    return f"{'rises' if change > 0 else 'falls'} by {abs(change):.3f}"
+    if abs(change) > noise:
+        return f"{'rises' if change > 0 else 'falls'} by {abs(change):.3f}"
+    return "unchanged" if abs(change) < TOLD / 2 else f"not measurably changed ({change:+.3f})"

@@ -49,11 +49,11 @@ class Frame:
     def crop(self, height: int, width: int) -> tuple[slice, slice]:
         """Return the rows and columns of a map (height, width) of the canvas that show the image, at least one each.
 
-        A cell belongs to the image if at least half of its side does.
+        A cell belongs to the image if its centre does.
 
         Example:
             >>> Frame((0, 12, 64, 52), torch.zeros(64, 64)).crop(8, 8)
-            (slice(2, 6, None), slice(0, 8, None))
+            (slice(1, 6, None), slice(0, 8, None))
         """
         left, top, right, bottom = self.inside
         tall, wide = self.objects.shape
@@ -72,6 +72,6 @@ class Frame:
 
 
 def _cells(start: float, stop: float, count: int) -> slice:
-    # Half a cell is rounded up at both ends, so that two images that touch share no cell and leave none out.
-    first = min(math.floor(start + 0.5), count - 1)
-    return slice(first, max(math.floor(stop + 0.5), first + 1))
+    # The centre of cell n is n + 1/2; one that lies on the border belongs to what comes after it.
+    first = min(max(math.ceil(start - 0.5), 0), count - 1)
+    return slice(first, max(min(math.ceil(stop - 0.5), count), first + 1))

@@ -65,7 +65,7 @@ def attention_filmstrip(image: NDArray[np.uint8], shots: Sequence[Shot], path: P
             _tile(axes, "" if number else f"epoch {shot.epoch}" if shot.epoch else "start")
             if site in shot.maps:
                 extent = (0, image.shape[1], image.shape[0], 0)
-                drawn = axes.imshow(shot.maps[site], cmap="cividis", vmin=low, vmax=high, extent=extent)
+                drawn = axes.imshow(shot.maps[site].numpy(), cmap="cividis", vmin=low, vmax=high, extent=extent)
         bar = figure.colorbar(drawn, ax=row.tolist(), shrink=0.9, pad=0.01, aspect=12, ticks=[low, high], format="%.2f")
         bar.ax.tick_params(labelsize=7, length=0, colors=INK)
         bar.outline.set_visible(False)

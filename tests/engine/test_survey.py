@@ -1,0 +1,264 @@
+"""What each site is worth, on a small detector that was really trained, against validating changed networks."""
+
+import copy
+import csv
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from attendet.cli.explain_data import explain_data
+from attendet.data.records import Split
+from attendet.data.source import open_source, read_split
+from attendet.data.usable import usable
+from attendet.engine import survey as module
+from attendet.engine import train as training
+from attendet.engine.metrics import Metrics
+from attendet.engine.pictures.survey import attention_survey
+from attendet.engine.survey import SiteReport, Survey, survey
+from attendet.engine.train import train
+from attendet.engine.validate import validate
+from attendet.engine.verdicts import caution, verdicts
+from attendet.errors import OptionError, UnknownNameError
+from attendet.graph.detector import Detector
+from attendet.model import open_detector
+from attendet.observe import statistics
+from attendet.observe.statistics import PartStatistics, SiteStatistics
+from tests.engine.conftest import Listener, small
+
+SITES = ("model.2.attention", "model.3.attention")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory, data: Path, model: Path) -> Iterator[Path]:
+    """A run long enough to find most of the rectangles."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("draw_data", "draw_results"):
+            patch.setattr(training, name, lambda *_: None)
+        config = small(
+            data,
+            model,
+            tmp_path_factory.mktemp("runs"),
+            schedule__epochs=25,
+            optimizer__name="AdamW",
+            optimizer__lr0=0.02,
+            augment__mosaic=0,
+            augment__scale=0.1,
+            validation__every_epoch=False,
+            model__attention=["cbam:reduction=2@model.[23]"],
+        )
+        yield train(config, Listener())[0].path
+
+
+@pytest.fixture(scope="module")
+def split(data: Path) -> Split:
+    return usable(read_split(open_source(data), "val"))
+
+
+@pytest.fixture(scope="module")
+def detector(run: Path) -> Detector:
+    return open_detector(run / "weights" / "best.safetensors")[0]
+
+
+@pytest.fixture(scope="module")
+def found(detector: Detector, split: Split) -> Survey:
+    with pytest.MonkeyPatch.context() as patch:
+        # All maps are 8 x 8 or 4 x 4, of which each cell then holds as many of the points.
+        patch.setattr(statistics, "POINTS", 16)
+        return survey(detector, split, 64, batch_size=3)
+
+
+class Nothing(nn.Module):
+    """What a site is that was taken out."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x
+
+
+class Fixed(nn.Module):
+    """A gate that does not look."""
+
+    def __init__(self, mean: Tensor) -> None:
+        super().__init__()
+        self.mean = nn.Buffer(mean)
+
+    def forward(self, x: Tensor, *_: object) -> Tensor:
+        return self.mean.expand(len(x), -1, 1, 1)
+
+
+def changed(detector: Detector, path: str, instead: nn.Module) -> Detector:
+    copied = copy.deepcopy(detector)
+    parent, _, name = path.rpartition(".")
+    setattr(copied.get_submodule(parent), name, instead)
+    return copied
+
+
+def worth(metrics: Metrics) -> tuple[float, ...]:
+    return metrics.map50_95, metrics.map50, metrics.precision, metrics.recall
+
+
+def test_the_network_as_it_is_measures_as_val_does(found: Survey, detector: Detector, split: Split) -> None:
+    assert worth(found.metrics) == worth(validate(detector, split, 64, batch_size=3).metrics)
+    # Or all that follows would compare zeros.
+    assert found.metrics.map50 > 0.3
+
+
+def test_without_a_site_is_a_network_that_lacks_it(found: Survey, detector: Detector, split: Split) -> None:
+    assert tuple(report.statistics.path for report in found.sites) == SITES
+    for report in found.sites:
+        without = validate(changed(detector, report.statistics.path, Nothing()), split, 64, batch_size=3)
+        assert worth(report.without) == worth(without.metrics)
+    assert len({report.without.map50_95 for report in found.sites} | {found.metrics.map50_95}) == 3
+
+
+def test_constant_weights_are_the_means_of_all_gates(found: Survey, detector: Detector, split: Split) -> None:
+    watched = copy.deepcopy(detector)
+    for report in found.sites:
+        gates: dict[str, list[np.ndarray]] = {"channel": [], "spatial": []}
+        hooks = [
+            watched.get_submodule(f"{report.statistics.path}.{name}").register_forward_hook(
+                lambda *call, kept=kept: kept.append(call[-1].numpy())
+            )
+            for name, kept in gates.items()
+        ]
+        validate(watched, split, 64, batch_size=1)
+        validated = copy.deepcopy(detector)
+        for hook in hooks:
+            hook.remove()
+        for name, kept in gates.items():
+            mean = torch.from_numpy(np.concatenate(kept).astype(np.float64).mean((0, 2, 3), keepdims=True)).float()
+            validated = changed(validated, f"{report.statistics.path}.{name}", Fixed(mean))
+        assert report.constant is not None
+        expected = worth(validate(validated, split, 64, batch_size=3).metrics)
+        assert worth(report.constant) == pytest.approx(expected, abs=1e-6)
+
+
+def test_many_sites_take_several_passes(
+    found: Survey, detector: Detector, split: Split, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "AT_ONCE", 3)
+    monkeypatch.setattr(statistics, "POINTS", 16)
+    told: list[tuple[int, int]] = []
+    again = survey(detector, split, 64, batch_size=3, progress=lambda *done: told.append(done))
+    assert told == [(3, 12), (4, 12), (7, 12), (8, 12), (11, 12), (12, 12)]
+    for one, other in zip(found.sites, again.sites, strict=True):
+        assert one.statistics == other.statistics
+        assert worth(one.without) == worth(other.without)
+
+
+def test_the_network_is_left_as_it_is(detector: Detector, split: Split) -> None:
+    before = copy.deepcopy(detector.state_dict())
+    hooks = [len(each._forward_hooks) for each in detector.modules()]
+    survey(detector, split, 64, sites_like="model.3*")
+    assert all(torch.equal(value, before[key]) for key, value in detector.state_dict().items())
+    assert [len(each._forward_hooks) for each in detector.modules()] == hooks
+
+
+def test_no_such_site(detector: Detector, split: Split) -> None:
+    with pytest.raises(UnknownNameError):
+        survey(detector, split, 64, sites_like="neck")
+
+
+def test_noise_is_one_object_of_the_rarest_class(found: Survey) -> None:
+    # Two classes with four objects each.
+    assert found.noise == pytest.approx(1 / 8)
+
+
+def report_of(
+    found: Survey, without: float, constant: float | None, between: float, range_: tuple[float, float] | None = (0, 1)
+) -> Survey:
+    part = PartStatistics("gate", "gate", range_, 0.5, 0.2, between, 0.0, torch.zeros(1))
+    site = SiteStatistics("model.9", "SE", 4, (part,) if constant is not None else (), None)
+
+    def metrics(change: float) -> Metrics:
+        return replace(found.metrics, map50_95=0.5 + change)
+
+    report = SiteReport(site, metrics(without), None if constant is None else metrics(constant))
+    return Survey(metrics(0), (report,))
+
+
+@pytest.mark.parametrize(
+    ("without", "constant", "between", "kind", "words"),
+    [
+        (0.0, 0.0, 0.001, "dead", "model.9: constant gate, mAP unchanged without it: dead"),
+        (0.0, 0.0, 0.1, "idle", "a gate that depends on the image, mAP unchanged without it: idle"),
+        (-0.1, 0.05, 0.1, "idle", "mAP not measurably changed (-0.100) without it"),
+        (-0.3, 0.0, 0.001, "constant", "constant gate; mAP falls by 0.300 without it, unchanged with its means"),
+        (-0.3, 0.0, 0.1, "constant", "constants do as well"),
+        (-0.3, -0.2, 0.1, "works", "falls by 0.300 without it, falls by 0.200 with its means in its place: it works"),
+        (0.0, -0.2, 0.1, "works", "unchanged without it, but falls by 0.200 with its means"),
+        (0.2, 0.0, 0.1, "harms", "mAP rises by 0.200 without it: it harms"),
+        (-0.3, None, 0.0, "works", "no weights; mAP falls by 0.300 without it"),
+        (0.0, None, 0.0, "dead", "no weights, mAP unchanged without it: dead"),
+    ],
+)
+def test_verdicts(found: Survey, without: float, constant: float | None, between: float, kind: str, words: str) -> None:
+    said = verdicts(report_of(found, without, constant, between))["model.9"]
+    assert said.kind == kind
+    assert words in said.words
+
+
+def test_what_is_constant_is_told_by_the_range(found: Survey) -> None:
+    assert verdicts(report_of(found, 0, 0, 0.015, (0.0, 2.0)))["model.9"].kind == "dead"
+    assert verdicts(report_of(found, 0, 0, 0.015, (0.0, 1.0)))["model.9"].kind == "idle"
+    assert verdicts(report_of(found, 0, 0, 0.004, None))["model.9"].kind == "dead"
+
+
+def test_a_network_that_finds_nothing_says_nothing(found: Survey) -> None:
+    told = caution(replace(found, metrics=replace(found.metrics, map50_95=0.1)))
+    assert told is not None
+    assert "mAP50-95 is 0.100, and one object more or less changes mAP50-95 by 0.125" in told
+    told = caution(found)
+    assert told is not None
+    assert "with more images" in told
+    per_class = tuple(replace(each, objects=500) for each in found.metrics.per_class)
+    assert caution(replace(found, metrics=replace(found.metrics, per_class=per_class))) is None
+
+
+def test_the_picture_shows_every_site(found: Survey, tmp_path: Path) -> None:
+    sizes = []
+    for count in (1, 2):
+        attention_survey(replace(found, sites=found.sites[:count]), tmp_path / f"{count}.png")
+        with Image.open(tmp_path / f"{count}.png") as picture:
+            sizes.append(picture.size)
+    assert sizes[0][0] == sizes[1][0]
+    assert sizes[0][1] < sizes[1][1]
+
+
+def test_the_verb_writes_json_csv_and_a_picture(
+    run: Path, data: Path, tmp_path: Path, found: Survey, capsys: pytest.CaptureFixture[str]
+) -> None:
+    explain_data(str(run), str(data), batch_size=3, device="cpu", out=tmp_path, as_json=True)
+    printed = json.loads(capsys.readouterr().out)
+    assert printed == json.loads((tmp_path / "attention.json").read_text())
+    assert printed["map50_95"] == found.metrics.map50_95
+    assert [site["path"] for site in printed["sites"]] == list(SITES)
+    for site, report in zip(printed["sites"], found.sites, strict=True):
+        assert site["map50_95_without"] == report.without.map50_95
+        assert site["parts"][0]["mean"] == pytest.approx(report.statistics.parts[0].mean)
+        assert site["looking"]["pointing"] == pytest.approx(report.statistics.looking.pointing)
+    with (tmp_path / "attention.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["path"], row["part"]) for row in rows] == [(s, p) for s in SITES for p in ("channel", "spatial")]
+    assert (tmp_path / "attention.png").is_file()
+
+
+def test_the_verb_prints_a_table_and_words(run: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    explain_data(str(run), str(data), device="cpu", site="model.3.*", limit=2)
+    out = capsys.readouterr().out
+    assert "2 images, 4 objects" in out
+    assert "model.3.attention: gates that depend on the image" in out
+    assert "model.2" not in out
+
+
+def test_the_verb_refuses_what_cannot_be(run: Path, data: Path) -> None:
+    with pytest.raises(OptionError, match="--limit 0; give 1 or more images"):
+        explain_data(str(run), str(data), limit=0)
+    with pytest.raises(UnknownNameError):
+        explain_data(str(run), str(data), site="model.3.attentoin")

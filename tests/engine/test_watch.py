@@ -1,0 +1,230 @@
+"""Watching attention while it is trained: real runs, their columns, their film, and that nothing else changes."""
+
+import csv
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+from attendet.data.source import open_source, read_split
+from attendet.data.usable import usable
+from attendet.engine import train as module
+from attendet.engine import watch
+from attendet.engine.pictures.filmstrip import Shot, attention_filmstrip
+from attendet.engine.run import RunFolder
+from attendet.engine.task import DetectionTask
+from attendet.engine.train import resumed, train
+from attendet.engine.watch import GateWatch
+from attendet.errors import OptionError
+from attendet.model import open_detector
+from tests.engine.conftest import Listener, small, write_set
+
+ATTENTION = ("cbam:reduction=2@model.3",)
+COLUMNS = [
+    f"attention/model.3.attention/{part}/{name}"
+    for part in ("channel", "spatial")
+    for name in ("mean", "std", "share_between", "saturated")
+]
+
+
+@pytest.fixture(autouse=True)
+def _undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("draw_data", "draw_results"):
+        monkeypatch.setattr(module, name, lambda *_: None)
+    monkeypatch.setattr(watch, "attention_filmstrip", lambda *_: None)
+
+
+@pytest.fixture
+def _drawn(_undrawn: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch, "attention_filmstrip", attention_filmstrip)
+
+
+@pytest.fixture
+def fit(data: Path, model: Path, tmp_path: Path) -> Callable[..., RunFolder]:
+    def run(listener: Listener | None = None, **settings: object) -> RunFolder:
+        settings = {"model__attention": ATTENTION, "data__path": str(data), **settings}
+        return train(small(data, model, tmp_path / "runs", **settings), listener or Listener())[0]
+
+    return run
+
+
+def rows(folder: RunFolder) -> list[dict[str, str]]:
+    with folder.results.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def measured(folder: RunFolder) -> list[bool]:
+    return [not math.isnan(float(row[COLUMNS[0]])) for row in rows(folder)]
+
+
+def test_every_so_many_epochs_and_at_the_end(fit: Callable[..., RunFolder]) -> None:
+    folder = fit(schedule__epochs=5, output__watch_attention=2)
+    assert [name for name in rows(folder)[0] if name.startswith("attention/")] == COLUMNS
+    assert measured(folder) == [False, True, False, True, True]
+    assert not list(folder.path.rglob(".*"))
+
+
+def test_the_end_may_come_early(fit: Callable[..., RunFolder]) -> None:
+    # Nothing is ever that certain: mAP stays at 0, and the first epoch is the best.
+    folder = fit(schedule__epochs=9, schedule__patience=2, validation__confidence=1.0, output__watch_attention=5)
+    assert measured(folder) == [False, False, True]
+
+
+def test_training_goes_the_same_way(fit: Callable[..., RunFolder]) -> None:
+    settings = {"schedule__epochs": 3, "augment__mixup": 0.2, "data__image_weights": True}
+    with_it, without = (fit(output__watch_attention=every, **settings) for every in (1, 0))
+    for name in ("last", "best"):
+        watched, plain = (load_file(getattr(folder, name)) for folder in (with_it, without))
+        assert watched.keys() == plain.keys()
+        assert all(torch.equal(value, plain[key]) for key, value in watched.items())
+    shared = [name for name in rows(without)[0] if name != "seconds"]
+    assert [[row[name] for name in shared] for row in rows(with_it)] == [
+        [row[name] for name in shared] for row in rows(without)
+    ]
+
+
+def test_numbers_are_those_of_the_kept_weights(fit: Callable[..., RunFolder], data: Path) -> None:
+    folder = fit(output__watch_attention=1)
+    detector, _ = open_detector(folder.last)
+    gates: dict[str, list[np.ndarray]] = {"channel": [], "spatial": []}
+    for name, kept in gates.items():
+        detector.get_submodule(f"model.3.attention.{name}").register_forward_hook(
+            lambda *call, kept=kept: kept.append(call[-1].numpy())
+        )
+    for record in usable(read_split(open_source(data), "val")).records:
+        with Image.open(record.image) as image, torch.no_grad():
+            detector(torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].float() / 255)
+    last = rows(folder)[-1]
+    for name, kept in gates.items():
+        # The map is 4 x 4, and 20 points a side are 5 a cell.
+        values = np.concatenate(kept).astype(np.float64)
+        start = f"attention/model.3.attention/{name}"
+        assert float(last[f"{start}/mean"]) == pytest.approx(values.mean(), rel=1e-5)
+        assert float(last[f"{start}/std"]) == pytest.approx(values.std(), rel=1e-3)
+        share = values.var(0).mean() / values.var()
+        assert float(last[f"{start}/share_between"]) == pytest.approx(share, rel=1e-2, abs=1e-6)
+
+
+def test_nothing_hangs_on_the_network_afterwards(
+    fit: Callable[..., RunFolder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tasks: list[DetectionTask] = []
+    original = module.DetectionTask
+
+    def spy(*arguments: object) -> DetectionTask:
+        tasks.append(original(*arguments))
+        return tasks[-1]
+
+    monkeypatch.setattr(module, "DetectionTask", spy)
+    counts = []
+    for every in (0, 1):
+        fit(schedule__epochs=1, output__watch_attention=every)
+        modules = list(tasks[-1].modules())
+        counts.append([(len(each._forward_hooks), len(each._forward_pre_hooks), each.training) for each in modules])
+    assert counts[0] == counts[1]
+
+
+def test_tensorboard_shows_them(fit: Callable[..., RunFolder]) -> None:
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    folder = fit(schedule__epochs=3, output__watch_attention=2, output__tensorboard=True)
+    events = accumulator.EventAccumulator(str(folder.path / "tensorboard")).Reload()
+    assert set(COLUMNS) <= set(events.Tags()["scalars"])
+    shown = [event.value for event in events.Scalars(COLUMNS[0])]
+    assert shown == pytest.approx([float(row[COLUMNS[0]]) for row in rows(folder)[1:]], rel=1e-5)
+
+
+class Interrupted(Exception):  # noqa: N818
+    """Ends a run from outside."""
+
+
+class Leaver(Listener):
+    """Ends a run after three epochs."""
+
+    def ended(self, row: dict[str, float], *, is_best: bool) -> None:  # noqa: ARG002
+        if row["epoch"] == 3:
+            raise Interrupted
+
+
+def test_a_resumed_run_goes_on(fit: Callable[..., RunFolder], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    films: list[list[int]] = []
+
+    def spy(_: object, shots: list[Shot], *__: object) -> None:
+        films.append([shot.epoch for shot in shots])
+
+    monkeypatch.setattr(watch, "attention_filmstrip", spy)
+    settings = {"schedule__epochs": 5, "output__watch_attention": 2}
+    whole = fit(output__name="whole", **settings)
+    assert films == [[0], [0, 2], [0, 2, 4], [0, 2, 4, 5]]
+    films.clear()
+    with pytest.raises(Interrupted):
+        fit(Leaver(), output__name="parts", **settings)
+    folder = RunFolder(tmp_path / "runs" / "parts")
+    train(resumed(folder), Listener(), resume=folder)
+    assert films == [[0], [0, 2], [0, 2, 4], [0, 2, 4, 5]]
+    kept = [name for name in rows(whole)[0] if name != "seconds"]
+    assert [[row[name] for name in kept] for row in rows(folder)] == [
+        [row[name] for name in kept] for row in rows(whole)
+    ]
+
+
+def test_a_network_without_attention_is_refused_before_anything_is_written(
+    fit: Callable[..., RunFolder], tmp_path: Path
+) -> None:
+    with pytest.raises(OptionError, match="no attention to watch; give --attention NAME@PLACE"):
+        fit(model__attention=(), output__watch_attention=1)
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.usefixtures("_drawn")
+@pytest.mark.parametrize(("attention", "has_film"), [("se:reduction=2@model.3", False), ("simam@model.3", True)])
+def test_a_film_where_positions_are_weighed(fit: Callable[..., RunFolder], attention: str, has_film: bool) -> None:
+    folder = fit(model__attention=(attention,), output__watch_attention=1, schedule__epochs=1)
+    assert folder.picture("attention_filmstrip").is_file() == has_film
+
+
+@pytest.mark.usefixtures("_drawn")
+def test_the_film_of_an_older_run_does_not_stay(fit: Callable[..., RunFolder]) -> None:
+    folder = fit(output__watch_attention=1, schedule__epochs=1)
+    assert folder.picture("attention_filmstrip").is_file()
+    fit(schedule__epochs=1, output__exist_ok=True)
+    assert not folder.picture("attention_filmstrip").exists()
+
+
+def test_the_film_shows_the_image_without_padding(tmp_path: Path, fit: Callable[..., RunFolder]) -> None:
+    file = write_set(tmp_path / "wide", train=4, val=2, size=(64, 30))
+    split = usable(read_split(open_source(file), "val"))
+    # A canvas of 32 rows for 30: of a map of two rows both belong to the image, of one of 16 the outer ones too.
+    detector, _ = open_detector(fit(data__path=str(file), schedule__epochs=1).last)
+    gates = GateWatch(RunFolder(tmp_path / "film"), split, 64, 32, every=1)
+    gates._measure(detector, 1)
+    ((epoch, maps),) = gates.state_dict()["shots"]
+    assert epoch == 1
+    assert maps["model.3.attention"].shape == (2, 4)
+
+
+def test_shots_are_thinned_evenly_and_keep_both_ends() -> None:
+    shots: list[Shot] = []
+    for epoch in range(0, 301, 5):
+        shots = watch._thinned([*shots, Shot(epoch, {})])
+        assert len(shots) <= watch.MOST_SHOTS
+    epochs = [shot.epoch for shot in shots]
+    assert (epochs[0], epochs[-1]) == (0, 300)
+    gaps = np.diff(epochs)
+    assert gaps.max() <= 4 * gaps.min()
+
+
+def test_pictures_of_many_sites_stay_small(tmp_path: Path) -> None:
+    shots = [Shot(epoch, {f"model.{n}": torch.rand(4, 4) for n in range(30)}) for epoch in range(10)]
+    attention_filmstrip(np.zeros((32, 32, 3), np.uint8), shots, tmp_path / "film.png")
+    with Image.open(tmp_path / "film.png") as picture:
+        assert max(picture.size) < 3000
+
+
+def test_a_film_of_nothing_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match="no site weighs positions"):
+        attention_filmstrip(np.zeros((32, 32, 3), np.uint8), [Shot(1, {})], tmp_path / "film.png")
