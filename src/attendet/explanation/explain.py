@@ -151,7 +151,7 @@ def explain(
         site=site,
         class_name=class_name,
         detection=detection,
-        thresholds=Thresholds(confidence, iou),
+        thresholds=Thresholds(float(confidence), float(iou)),
         names=tuple(names),
         image_size=image_size,
     )

@@ -1,0 +1,274 @@
+"""What is told of a network is what it computes, at the price promised, and the network stays as it was."""
+
+import copy
+import weakref
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from scipy.spatial.distance import cdist
+from torch import Tensor, nn
+from torchvision.models import resnet18
+from torchvision.models.segmentation import lraspp_mobilenet_v3_large
+
+import attendet
+from attendet.errors import DataError, OptionError, UnknownNameError
+from attendet.explanation.explain import Question, explanations
+from attendet.graph.bundled import bundled_text
+from attendet.graph.detector import Detector
+from attendet.model.card import Card
+from tests.explanation.conftest import NAMES
+
+Photographs = list[NDArray[np.uint8]]
+
+
+@pytest.fixture
+def weights(tmp_path: Path, detector: Detector) -> Path:
+    path = tmp_path / "best.safetensors"
+    attendet.save_weights(detector, path, Card("yolov5n_CBAM", bundled_text("yolov5n_CBAM"), "auto", NAMES, 192))
+    return path
+
+
+def attended_resnet() -> nn.Module:
+    model = resnet18(num_classes=7).train(False)
+    attendet.attach(model, "cbam", "stage:3-4", start="paper")
+    return model
+
+
+def state_of(model: nn.Module) -> list[object]:
+    """Everything that an explanation might leave behind."""
+    kinds = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+    hooks = [len(getattr(module, kind)) for module in model.modules() for kind in kinds]
+    own = [sorted(vars(module)) for module in model.modules()]
+    flags = [module.training for module in model.modules()]
+    tensors = [(key, value._version) for key, value in model.state_dict(keep_vars=True).items()]
+    gradients = [(parameter.grad is None, parameter.requires_grad) for parameter in model.parameters()]
+    return [hooks, own, flags, tensors, gradients, torch.is_grad_enabled()]
+
+
+def test_an_image_costs_three_passes_of_yolov5s_cbam_at_640(photographs: Photographs) -> None:
+    model = attendet.build("yolov5s_CBAM", classes=2).train(False)
+    with torch.no_grad():
+        for level in model.head.m:
+            level.bias.view(3, -1)[:, 4] = 3.0
+    passes: list[tuple[int, ...]] = []
+    counter = model.register_forward_pre_hook(lambda _, args: passes.append(tuple(args[0].shape)))
+    (explanation,) = attendet.explain(model, photographs[0])
+    counter.remove()
+    assert explanation.activation is not None
+    assert passes == [(1, 3, 448, 640)] * 3
+
+
+def test_gates_are_those_of_the_network(detector: Detector, photographs: Photographs) -> None:
+    (explanation,) = attendet.explain(detector, photographs[0], image_size=192)
+    (site,) = explanation.sites
+    cbam = detector.model[9]
+    taken: list[Tensor] = []
+    tap = cbam.register_forward_pre_hook(lambda _, args: taken.append(args[0]))
+    with torch.no_grad():
+        detector(explanation.picture.tensor)
+        tap.remove()
+        channel = cbam.channel(taken[0])
+        spatial = cbam.spatial(taken[0] * channel)
+        after = cbam(taken[0])
+    np.testing.assert_allclose(site.channels, channel[0, :, 0, 0], rtol=1e-6)
+    np.testing.assert_allclose(site.spatial, spatial[0, 0], rtol=1e-6)
+    np.testing.assert_allclose(site.before, taken[0][0].abs().mean(0), rtol=1e-5)
+    np.testing.assert_allclose(site.after, after[0].abs().mean(0), rtol=1e-5)
+    assert (site.path, site.kind, site.join) == ("model.9", "CBAM", "product")
+    assert site.shape == tuple(taken[0].shape[1:])
+    assert [part.name for part in site.parts] == ["channel", "spatial"]
+
+
+def test_detections_are_the_predictors_with_attention_and_without(weights: Path, photographs: Photographs) -> None:
+    (explanation,) = attendet.explain(weights, photographs[1])
+    predictor = attendet.Predictor(weights, device="cpu")
+    with_attention = predictor(photographs[1])
+    # Without: a module that hands on its features, by hand.
+    predictor._detector.model[9].forward = lambda x: x
+    without = predictor(photographs[1])
+    for answer, expected in ((explanation.answer, with_attention), (explanation.without, without)):
+        found = answer.detections
+        assert len(found) == len(expected) > 1
+        # By what they are: rounding may change the order of two that are equally sure.
+        told, known = (
+            np.column_stack([each.xyxy, 1000 * each.confidence, 1000 * each.class_id]) for each in (found, expected)
+        )
+        nearest = cdist(told, known)
+        assert nearest.min(0).max() < 1
+        assert nearest.min(1).max() < 1
+    assert sorted(with_attention.confidence.tolist()) != sorted(without.confidence.tolist())
+
+
+def test_the_chosen_detection_is_explained(detector: Detector, photographs: Photographs) -> None:
+    def ask(**options: object) -> object:
+        (explanation,) = attendet.explain(detector, photographs[1], names=NAMES, image_size=192, **options)
+        return explanation
+
+    first = ask()
+    classes = first.answer.detections.class_id.tolist()
+    of_dogs = [place for place, number in enumerate(classes, start=1) if number == 1]
+    assert first.activation.number == 1
+    assert ask(detection=3).activation.number == 3
+    assert ask(class_name="white dog", detection=2).activation.number == of_dogs[1]
+    assert ask(class_name=1, detection=2).activation.number == of_dogs[1]
+    missing = ask(detection=1000)
+    assert missing.activation is None
+    assert "No detection 1000" in missing.notes[0]
+    with pytest.raises(UnknownNameError, match="did you mean 'white dog'"):
+        ask(class_name="white dogs")
+    with pytest.raises(OptionError, match="there is no detection 0"):
+        ask(detection=0)
+    with pytest.raises(OptionError, match="confidence is 2"):
+        ask(confidence=2)
+    # Two detections far from each other, of one level, have their maps apart.
+    one, other = (ask(detection=place).activation for place in (1, 2))
+    assert not np.array_equal(one.maps["LayerCAM"], other.maps["LayerCAM"])
+
+
+@pytest.mark.parametrize("fails", [None, "attention", "cam"])
+def test_the_network_stays_as_it_was(fails: str | None, photographs: Photographs) -> None:
+    model = attended_resnet().train()
+    model.layer1.train(False)
+    model.fc.requires_grad_(requires_grad=False)
+    passes = 0
+
+    def fail(*_: object) -> None:
+        nonlocal passes
+        passes += 1
+        # The third pass is that of class activation maps.
+        if fails == "attention" or (fails == "cam" and passes == 3):
+            raise KeyError
+
+    own = model.layer4.register_forward_hook(fail)
+    before = state_of(model)
+    if fails is None:
+        attendet.explain(model, photographs[0])
+    else:
+        with pytest.raises(KeyError):
+            attendet.explain(model, photographs[0])
+    assert state_of(model) == before
+    own.remove()
+
+
+def test_compiled_and_fused_networks_are_explained_alike(photographs: Photographs) -> None:
+    model = attended_resnet()
+    expected = attendet.explain(model, photographs)
+    compiled = torch.compile(model, backend="eager")
+    in_place = copy.deepcopy(model)
+    in_place.compile(backend="eager")
+    for twin in (compiled, in_place, nn.DataParallel(model), attendet.fuse(model)):
+        for found, known in zip(attendet.explain(twin, photographs), expected, strict=True):
+            assert [site.path for site in found.sites] == ["layer3.attention", "layer4.attention"]
+            for one, other in zip(found.sites, known.sites, strict=True):
+                np.testing.assert_allclose(one.spatial, other.spatial, atol=1e-4)
+            # Fusing moves logits by rounding errors.
+            np.testing.assert_allclose(found.activation.maps["LayerCAM"], known.activation.maps["LayerCAM"], atol=0.02)
+
+
+def test_classifiers_tell_their_classes(photographs: Photographs) -> None:
+    model = attended_resnet()
+    tensor = torch.rand(2, 3, 96, 64)
+    names = [f"class {letter}" for letter in "abcdefg"]
+    explained = attendet.explain(model, tensor, names=names)
+    with torch.no_grad():
+        shares = model(tensor).softmax(1)
+        with attendet.disabled(model):
+            without = model(tensor).softmax(1)
+    for number, explanation in enumerate(explained):
+        for answer, expected in ((explanation.answer, shares[number]), (explanation.without, without[number])):
+            best = {names[each]: pytest.approx(float(expected[each]), abs=1e-5) for each in expected.topk(5).indices}
+            assert dict(answer.classes) == best
+        assert explanation.activation.words == explanation.answer.classes[0][0].join(["class ", ""])
+        assert explanation.activation.layer == "layer4"
+    (by_name,) = attendet.explain(model, photographs[0], names=names, class_name="class d")
+    assert by_name.activation.words == "class class d"
+    with pytest.raises(OptionError, match="there is no class 7"):
+        attendet.explain(model, tensor, class_name=7)
+
+
+def test_only_the_chosen_sites_are_shown_and_disabled() -> None:
+    model = attended_resnet()
+    images = torch.rand(1, 3, 64, 64)
+    (explanation,) = attendet.explain(model, images, site="layer4.*")
+    assert [site.path for site in explanation.sites] == ["layer4.attention"]
+    with torch.no_grad(), attendet.disabled(model.layer4.attention):
+        expected = model(images).softmax(1).max()
+    assert explanation.without.classes[0][1] == pytest.approx(float(expected), abs=1e-5)
+
+
+def test_of_other_networks_attention_alone_is_shown() -> None:
+    model = lraspp_mobilenet_v3_large(weights=None, weights_backbone=None).train(False)
+    attendet.attach(model, "se", "classifier.cbr", start="paper")
+    (explanation,) = attendet.explain(model, torch.rand(1, 3, 64, 64))
+    assert len(explanation.sites) == 1
+    assert explanation.activation is None
+    assert "neither detections nor classes" in explanation.notes[0]
+
+
+@pytest.mark.parametrize("name", attendet.attention.names())
+def test_every_module_is_explained(name: str) -> None:
+    options = {"reduction": 2} if name in ("cbam", "se", "bam") else {}
+    model = nn.Sequential(
+        nn.Conv2d(3, 64, 3, stride=2),
+        nn.BatchNorm2d(64),
+        nn.SiLU(),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(64, 5),
+    ).train(False)
+    attendet.attach(model, name, "2", **options, **({"start": "paper"} if name != "control-identity" else {}))
+    (explanation,) = attendet.explain(model, torch.rand(1, 3, 20, 30))
+    (site,) = explanation.sites
+    assert site.before.shape == (9, 14)
+    assert site.shape == (64, 9, 14)
+    shows = site.spatial is not None or site.channels is not None
+    assert shows == (name not in ("control-conv1x1", "control-identity"))
+    assert explanation.activation is not None
+
+
+def test_images_stream_one_at_a_time(photographs: Photographs) -> None:
+    model = attended_resnet()
+    taken: list[int] = []
+    alive: list[weakref.ref[object]] = []
+
+    def images() -> Iterator[NDArray[np.uint8]]:
+        for number in range(4):
+            taken.append(number)
+            yield photographs[0][:64, :64].copy()
+
+    for number, explanation in enumerate(explanations(model, images())):
+        assert taken == list(range(number + 1))
+        alive.append(weakref.ref(explanation))
+        del explanation
+        assert sum(each() is not None for each in alive) <= 1
+    assert len(alive) == 4
+    assert alive[0]() is None
+
+
+def test_what_cannot_be_read_raises_or_is_told(tmp_path: Path, photographs: Photographs) -> None:
+    model = attended_resnet()
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"no image")
+    with pytest.raises(DataError, match=r"broken\.png"):
+        attendet.explain(model, [broken])
+    told: list[Exception] = []
+    images = [str(broken), photographs[0]]
+    assert len(list(explanations(model, images, Question(), told.append))) == 1
+    assert len(told) == 1
+    with pytest.raises(DataError, match="floating-point"):
+        attendet.explain(model, torch.zeros(1, 3, 64, 64, dtype=torch.uint8))
+    with pytest.raises(OptionError, match="there is no attention"):
+        attendet.explain(resnet18(), photographs[0])
+
+
+def test_the_function_stays_a_function() -> None:
+    from attendet.cli import explain as verb  # noqa: PLC0415
+    from attendet.explanation import explain as module  # noqa: PLC0415
+
+    assert callable(attendet.explain)
+    assert attendet.explain is module.explain
+    assert attendet.explain is not verb.explain
