@@ -37,10 +37,11 @@ class Classifier(LightningModule):
         return cross_entropy(self.network(images), classes)
 
     def validation_step(self, batch: tuple[Tensor, Tensor], _: int) -> None:
-        """Log the share of right answers."""
+        """Log the loss and the share of right answers."""
         images, classes = batch
-        right = (self.network(images).argmax(1) == classes).float().mean()
-        self.log("accuracy", right, on_step=False, on_epoch=True, batch_size=len(images))
+        logits = self.network(images)
+        measured = {"loss": cross_entropy(logits, classes), "accuracy": (logits.argmax(1) == classes).float().mean()}
+        self.log_dict(measured, on_step=False, on_epoch=True, batch_size=len(images))
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Return AdamW."""
@@ -59,8 +60,8 @@ def loader(folder: Path, size: int, batch_size: int, *, training: bool) -> DataL
     return DataLoader(ImageFolder(folder, transform), batch_size, shuffle=training)
 
 
-def accuracy(network: nn.Module, options: argparse.Namespace) -> tuple[float, float]:
-    """Return the accuracy on the validation images before training and after it."""
+def measured(network: nn.Module, options: argparse.Namespace) -> tuple[dict[str, float], dict[str, float]]:
+    """Return loss and accuracy on the validation images before training and after it."""
     seed_everything(options.seed, verbose=False)
     train = loader(options.folder / "train", options.size, options.batch_size, training=True)
     val = loader(options.folder / "val", options.size, options.batch_size, training=False)
@@ -73,9 +74,9 @@ def accuracy(network: nn.Module, options: argparse.Namespace) -> tuple[float, fl
         enable_model_summary=False,
     )
     task = Classifier(network, options.learning_rate)
-    before = trainer.validate(task, val, verbose=False)[0]["accuracy"]
+    before = dict(trainer.validate(task, val, verbose=False)[0])
     trainer.fit(task, train, val)
-    return before, float(trainer.callback_metrics["accuracy"])
+    return before, dict(trainer.validate(task, val, verbose=False)[0])
 
 
 def main() -> None:
@@ -107,8 +108,10 @@ def main() -> None:
                 network, options.attention, options.at, example=torch.zeros(1, 3, options.size, options.size)
             )
             attendet.describe(network)
-        before, after = accuracy(network, options)
-        print(f"{name}: accuracy {before:.3f} before training, {after:.3f} after {options.epochs} epochs")
+        for when, found in zip(
+            ("before training", f"after {options.epochs} epochs"), measured(network, options), strict=True
+        ):
+            print(f"{name} {when}: accuracy {found['accuracy']:.3f}, loss {found['loss']:.6f}")
 
 
 if __name__ == "__main__":

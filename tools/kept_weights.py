@@ -20,7 +20,7 @@ import attendet
 from attendet.data.source import open_source, read_split
 from attendet.data.usable import usable
 from attendet.engine.config import ValidationConfig
-from attendet.engine.run import RunFolder, read_record
+from attendet.engine.run import RunFolder
 from attendet.engine.validate import validate
 from attendet.graph.bundled import bundled_text
 from attendet.graph.detector import Detector
@@ -89,7 +89,6 @@ def trained(weights: Path, options: argparse.Namespace, size: int, rate: float) 
     settings += ["--set", f"optimizer.lr0={rate}"]
     subprocess.run([*command, *settings, "--project", str(options.out), "--name", weights.stem], check=True)  # noqa: S603
     folder = RunFolder(options.out / weights.stem)
-    read_record(folder)
     rows = [row.split(",") for row in folder.results.read_text(encoding="utf-8").splitlines()]
     columns = [rows[0].index("metrics/mAP_0.5"), rows[0].index("metrics/mAP_0.5:0.95")]
     return [(float(row[columns[0]]), float(row[columns[1]])) for row in rows[1:]]
@@ -97,7 +96,7 @@ def trained(weights: Path, options: argparse.Namespace, size: int, rate: float) 
 
 def line(name: str, before: tuple[float, float], epochs: list[tuple[float, float]]) -> str:
     """Return a row of the table."""
-    cells = [name, f"{before[0]:.3f}", f"{before[1]:.3f}", *(f"{map50:.3f}, {map95:.3f}" for map50, map95 in epochs)]
+    cells = [name, *(f"{map50:.3f}, {map95:.3f}" for map50, map95 in (before, *epochs))]
     return "| " + " | ".join(cells) + " |"
 
 

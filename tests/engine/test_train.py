@@ -42,11 +42,11 @@ def fit(data: Path, model: Path, tmp_path: Path) -> Callable[..., tuple[RunFolde
 
 @pytest.fixture(scope="module")
 def start(tmp_path_factory: pytest.TempPathFactory, data: Path, model: Path) -> Path:
-    """A run of one epoch, whose weights others start from."""
+    """A run that has learned something, whose weights others start from."""
     with pytest.MonkeyPatch.context() as patch:
         for name in ("draw_data", "draw_results"):
             patch.setattr(module, name, lambda *_: None)
-        config = small(data, model, tmp_path_factory.mktemp("start"), schedule__epochs=1)
+        config = small(data, model, tmp_path_factory.mktemp("start"), schedule__epochs=40, augment__mosaic=0)
         return train(config, Listener())[0].path
 
 
@@ -299,12 +299,31 @@ def test_attention_on_weights_changes_nothing_at_first(fit: Callable, start: Pat
         optimizer__lr0=1e-12,
     )
     assert after.metrics == before.metrics
+    assert before.metrics["map50"] > 0.1
     assert "cbam attached at model.0 (8 channels), model.1 (8 channels)" in "\n".join(listener.said)
     assert "kept 37 of 62 tensors" in "\n".join(listener.said)
     detector, _ = open_detector(folder.last)
     assert [site.path for attachment in attached(detector) for site in attachment.sites] == [
         f"model.{row}" for row in range(5)
     ]
+
+
+def test_attention_of_the_weights_is_attached_again_where_it_belongs(
+    fit: Callable, start: Path, tmp_path: Path
+) -> None:
+    before, _, _ = fit(
+        model__weights=str(start), model__attention=["cbam:reduction=2@model.3"], schedule__epochs=1, output__name="a"
+    )
+    again, record, _ = fit(model__weights=str(before.path), schedule__epochs=1, optimizer__lr0=1e-12)
+    assert record.model["attached"][0]["sites"][0]["path"] == "model.3"
+    expected = load_file(before.best)["model.3.attention.channel.fc2.weight"]
+    torch.testing.assert_close(load_file(again.last)["model.3.attention.channel.fc2.weight"], expected)
+    # Another model file may count its rows otherwise.
+    other = tmp_path / "other.yaml"
+    other.write_text(MODEL + "# another\n")
+    _, record, listener = fit(model__cfg=str(other), model__weights=str(before.path), schedule__epochs=1)
+    assert record.model["attached"] == []
+    assert "cbam at model.3 of" in "\n".join(listener.said)
 
 
 def test_attention_alone_is_trained(fit: Callable, start: Path) -> None:
@@ -349,6 +368,14 @@ def test_rows_are_released_from_the_head_to_the_image(fit: Callable, start: Path
     after = load_file(second.last)
     moved = {int(key.split(".")[1]) for key, value in before.items() if not torch.equal(value, after[key])}
     assert moved == {4, 5}
+
+
+def test_what_is_frozen_is_not_released(fit: Callable, start: Path) -> None:
+    settings = {"model__weights": str(start), "model__attention": ["cbam:reduction=2@model.3"]}
+    with pytest.raises(OptionError, match="what is frozen is never released"):
+        fit(**settings, model__freeze="base", optimizer__release_epochs=2)
+    _, _, listener = fit(**settings, optimizer__release_epochs=9, schedule__epochs=1)
+    assert "the first rows are never released: that takes 9 epochs" in "\n".join(listener.said)
 
 
 def test_parts_have_rates_of_their_own(fit: Callable, start: Path) -> None:

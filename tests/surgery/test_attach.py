@@ -157,7 +157,7 @@ def test_detaching_twice() -> None:
     model = Plain()
     attachment = attach(model, "cbam", "residual-branch", reduction=2)
     attachment.detach()
-    with pytest.raises(OptionError, match=r"attention has been lost at blocks\.0\.norm, blocks\.1\.norm"):
+    with pytest.raises(OptionError, match="it is detached already"):
         attachment.detach()
     with pytest.raises(OptionError, match="lost"):
         attachment.modules()

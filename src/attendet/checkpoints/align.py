@@ -110,6 +110,7 @@ def align(
         new=tuple(key for key in model if key not in matches),
         dropped=tuple(key for key in file if key not in used),
         reshaped=tuple(key for key in model if key in matches and not matches[key].whole),
+        merged=tuple(key for key in model if key in values and not matches[key].whole),
     )
     return Aligned(values, report)
 

@@ -23,6 +23,7 @@ class LoadReport:
         dropped: Keys of the file that no place of the model takes.
         reshaped: Keys of the model whose counterpart in the file is of another shape, or part of a layer that is. The
             class channels of a head are kept as far as there are such classes; anything else stays as it was.
+        merged: Those of `reshaped` that were kept in part.
 
     Example:
         >>> report = LoadReport(
@@ -30,6 +31,7 @@ class LoadReport:
         ...     new=("model.1.spatial.conv.weight",),
         ...     dropped=(),
         ...     reshaped=("model.3.m.0.weight", "model.3.m.0.bias"),
+        ...     merged=("model.3.m.0.weight", "model.3.m.0.bias"),
         ... )
         >>> print(report)
         kept 2 of 5 tensors
@@ -50,6 +52,7 @@ class LoadReport:
     new: tuple[str, ...]
     dropped: tuple[str, ...]
     reshaped: tuple[str, ...]
+    merged: tuple[str, ...] = ()
 
     @property
     def total(self) -> int:
@@ -68,11 +71,21 @@ class LoadReport:
     def __str__(self) -> str:
         return "\n".join(line for line, _ in self._told())
 
+    def _hint(self) -> str:
+        """Say what could be done about attention that has no place: only files of ours say how it was attached."""
+        attention = any(re.search(r"(^|\.)attention\d*\.", key) for key in self.dropped)
+        return "; attach its attention first to keep that" if attention else ""
+
+    def _share(self) -> str:
+        if len(self.merged) == len(self.reshaped):
+            return ", kept as far as they fit"
+        return f", {len(self.merged):,} of them kept in part" if self.merged else ", left as they were"
+
     def _told(self) -> list[tuple[str, tuple[str, ...]]]:
         rest = (
             ("new", self.new, ""),
-            ("dropped", self.dropped, " of the file"),
-            ("reshaped", self.reshaped, ", kept as far as they fit"),
+            ("dropped", self.dropped, " of the file" + self._hint()),
+            ("reshaped", self.reshaped, self._share()),
         )
         lines = [
             (f"{kind}: {plural(len(keys), 'tensor')}{more} ({_places(keys)})", keys)

@@ -91,16 +91,18 @@ def open_network(config: TrainConfig, names: tuple[str, ...]) -> Network:
     options = config.model
     path = weights_file(options.weights) if options.weights else None
     checkpoint = read_checkpoint(path) if path else None
-    file, dialect, plans = _model_file(config, checkpoint, path)
+    file, dialect, plans, left_out = _model_file(config, checkpoint, path)
     start: Start = options.start or ("identity" if checkpoint else "paper")
     tensors = checkpoint.tensors if checkpoint else {}
     planned = plan(file, classes=len(names), dialect=dialect, start=start, checkpoint=tensors)
     detector = assemble(planned)
-    notes = [str(finding) for finding in examine(planned)]
+    notes = [*left_out, *(str(finding) for finding in examine(planned))]
     attach_again(detector, plans, tensors)
     notes += [_attach(detector, text, start) for text in options.attention]
     if config.optimizer.release_epochs and not any(isinstance(module, Attention) for module in detector.modules()):
         raise OptionError("there is no attention to train before the rest", remedy="give --attention cbam@neck")
+    if config.optimizer.release_epochs and options.freeze == "base":
+        raise OptionError("what is frozen is never released", remedy="give --freeze base or --release")
     report = None
     if checkpoint is not None:
         anchors = detector.head.anchors.clone()
@@ -112,25 +114,35 @@ def open_network(config: TrainConfig, names: tuple[str, ...]) -> Network:
                 detector.head.anchors.copy_(anchors)
             notes.append("anchors: those of the model file, not of the weights")
     notes += freeze(detector, options.freeze, report)
+    if config.optimizer.release_epochs > config.schedule.epochs:
+        notes.append(f"the first rows are never released: that takes {config.optimizer.release_epochs} epochs")
     trained = report is not None and len(report.kept) > report.total / 2
     return Network(detector, file, dialect, tuple(attention_readings(planned)), tuple(notes), trained)
 
 
 def _model_file(
     config: TrainConfig, checkpoint: Checkpoint | None, path: Path | None
-) -> tuple[ModelFile, str, tuple[AttentionPlan, ...]]:
-    """Return the model file, how its attention rows are read, and what was attached to the network of the weights."""
+) -> tuple[ModelFile, str, tuple[AttentionPlan, ...], list[str]]:
+    """Return the model file, how its attention rows are read, what is attached again, and what is told of the rest."""
     options = config.model
+    card = find_card(checkpoint, path.name) if checkpoint and path else None
+    plans = plans_of_file(checkpoint) if checkpoint else ()
     if options.cfg:
-        return load(options.cfg), options.dialect, ()
+        file = load(options.cfg)
+        # The sites of a plan are rows by number, which another file may count otherwise.
+        if card is not None and card.text == file.text and not options.attention:
+            return file, options.dialect, plans, []
+        told = [
+            f"{plan.attention} at {', '.join(plan.at)} of {path}'s network is left out (--attention)" for plan in plans
+        ]
+        return file, options.dialect, (), told
     if checkpoint is None or path is None:
         raise OptionError("there is neither a model file nor weights", remedy="give --cfg yolov5s_CBAM, or --weights")
-    card = find_card(checkpoint, path.name)
     if card is None:
         raise WeightsError(
             "it does not say which model it belongs to", where=Location(str(path)), remedy="give --cfg too"
         )
-    return read_model_file(card.text, card.model), card.dialect, plans_of_file(checkpoint)
+    return read_model_file(card.text, card.model), card.dialect, plans, []
 
 
 def _attach(detector: Detector, text: str, start: Start) -> str:

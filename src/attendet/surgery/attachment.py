@@ -52,8 +52,10 @@ class Attachment:
             OptionError: If it is not there any more, what it replaced is not known, or later attention sits in it: it
                 stays as it is.
         """
-        _require_in_place(self.model, self.plan)
         plans = [plan for _, module, plan in plans_of(self.model) if module is self.model]
+        if self.plan not in plans:
+            raise OptionError("it is detached already")
+        _require_in_place(self.model, self.plan)
         own = tuple(site.module for site in self.sites)
         for plan in plans[plans.index(self.plan) + 1 :]:
             for site in plan.sites:

@@ -178,9 +178,11 @@ def _some(places: list[Place], model: nn.Module, trace: Trace, what: str) -> lis
 
 def _nothing(model: nn.Module, trace: Trace, what: str) -> OptionError:
     paths = [path for path, calls in trace.calls.items() if path and calls[0].gives_one]
-    nearest = nearest_name(what, [name for name in (*paths, *WHOLE, *OF_CLASS) if name != what])
-    hint = f"did you mean {nearest!r}? " if nearest else ""
     classes = sorted({type(model.get_submodule(path)).__name__ for path in paths})
+    nearest = nearest_name(what, [name for name in (*paths, *WHOLE, *OF_CLASS) if name != what])
+    if what.rpartition(".")[2] in classes:
+        nearest = f"after:{what.rpartition('.')[2]}"
+    hint = f"did you mean {nearest!r}? " if nearest else ""
     more = f" and {len(paths) - SHOWN} more" if len(paths) > SHOWN else ""
     remedy = (
         f"{hint}there are the placements {', '.join([*WHOLE, 'stage:1-3', *(f'{name}:CLASS' for name in OF_CLASS)])}; "

@@ -72,8 +72,11 @@ def stage_ends(model: nn.Module, trace: Trace) -> list[str]:
         last[stride] = number
         convolutions[stride] += isinstance(model.get_submodule(innermost), CONVOLUTIONS)
     strides = [stride for stride in last if convolutions[stride] > 1]
-    if not strides:
-        raise OptionError(f"{type(model).__name__} has no stages", remedy="name modules by their paths instead")
+    deepest = max((trace.stride(trace.maps[number].shape) for number in given), default=0.0)
+    if not strides or deepest > strides[-1]:
+        raise OptionError(
+            f"the stages of {type(model).__name__} cannot be told", remedy="name modules by their paths instead"
+        )
     home = _common_parent([given[last[stride]] for stride in strides[:-1]]) or (roots[0] if len(roots) == 1 else "")
     # What follows the last stage at its own stride, as a neck's first layer may, does not lie where the stages lie.
     at_last = [
@@ -136,12 +139,20 @@ def _maps_within(trace: Trace, roots: tuple[str, ...]) -> dict[int, str]:
     found = {}
     for number, feature in enumerate(trace.maps):
         paths = [path for path in feature.givers if path and is_within(path, roots)]
-        if image is None or not paths or len(feature.shape) != len(image.shape) or max(feature.shape[2:]) == 1:
+        if image is None or not paths or not _is_scaled(feature.shape, image.shape):
             continue
         stride = trace.stride(feature.shape)
         if not any(entered[path] == stride and is_within(paths[-1], (path,)) for path in halving):
             found[number] = paths[0]
     return found
+
+
+def _is_scaled(shape: tuple[int, ...], image: tuple[int, ...]) -> bool:
+    """Return whether a map is the image made smaller: windows and scores of a transformer's attention are not."""
+    if len(shape) != len(image) or shape[0] != image[0] or max(shape[2:]) == 1:
+        return False
+    strides = [whole / part for whole, part in zip(image[2:], shape[2:], strict=True)]
+    return max(strides) < 1.5 * min(strides)
 
 
 def _halves(trace: Trace, path: str) -> bool:

@@ -23,7 +23,7 @@ def residual_branches(trace: Trace, roots: tuple[str, ...] = ("",)) -> list[str]
         roots: Paths of the modules to look in.
 
     Raises:
-        OptionError: If a branch does not end in a module that could be attached to.
+        OptionError: If a branch that lies in no other does not end in a module that could be attached to.
     """
     ends = [
         (addition, end)
@@ -31,7 +31,21 @@ def residual_branches(trace: Trace, roots: tuple[str, ...] = ("",)) -> list[str]
         if is_within(addition.inside, roots) and (end := _branch(trace, addition)) is not None
     ]
     uses = Counter(path for _, number in ends for path in trace.maps[number].givers)
-    return list(dict.fromkeys(_last_module(trace, addition, number, uses) for addition, number in ends))
+    found: list[str] = []
+    for addition, number in ends:
+        path = _last_module(trace, addition, number, uses)
+        if path is not None:
+            found.append(path)
+        elif not any(_is_inside(addition.inside, other.inside) for other, _ in ends):
+            raise OptionError(
+                f"the residual branch of {addition.inside or 'the network'} does not end in a module of its own",
+                remedy="name modules by their paths instead",
+            )
+    return list(dict.fromkeys(found))
+
+
+def _is_inside(path: str, other: str) -> bool:
+    return path != other and is_within(path, (other,))
 
 
 def _branch(trace: Trace, addition: Addition) -> int | None:
@@ -56,13 +70,10 @@ def _origins(trace: Trace, addition: Addition, branch: int, shortcut: int) -> se
     return found & trace.descends(branch, addition.entry)
 
 
-def _last_module(trace: Trace, addition: Addition, number: int, uses: Counter[str]) -> str:
+def _last_module(trace: Trace, addition: Addition, number: int, uses: Counter[str]) -> str | None:
     prefix = f"{addition.inside}." if addition.inside else ""
     for path in reversed(trace.maps[number].givers):
         # A module that also runs elsewhere, as a shared ReLU does, would weigh more than the branch.
         if path.startswith(prefix) and path != addition.inside and len(trace.calls[path]) == uses[path]:
             return path
-    raise OptionError(
-        f"the residual branch of {addition.inside or 'the network'} does not end in a module of its own",
-        remedy="name modules by their paths instead",
-    )
+    return None

@@ -1,0 +1,42 @@
+"""Networks of convolutions and transformers: found where there are maps, refused in words where there are none."""
+
+import pytest
+import timm
+import torch
+
+from attendet.errors import OptionError
+from attendet.surgery import attach
+
+
+def test_an_inner_addition_does_not_hide_the_branch_around_it() -> None:
+    # Its response normalisation adds inside of every block, without a module that could be attached to.
+    model = timm.create_model("convnextv2_atto")
+    attachment = attach(model, "se", "residual-branch", reduction=4, example=torch.zeros(1, 3, 64, 64))
+    depths = [len(stage.blocks) for stage in model.stages]
+    assert [site.path for site in attachment.sites] == [
+        f"stages.{stage}.blocks.{block}.drop_path" for stage, depth in enumerate(depths) for block in range(depth)
+    ]
+
+
+def test_scores_and_windows_are_no_maps() -> None:
+    model = timm.create_model("mobilevit_xxs")
+    attachment = attach(model, "se", "stage", reduction=4, example=torch.zeros(1, 3, 128, 128))
+    assert [(site.path, site.stride) for site in attachment.sites] == [
+        ("stages.0", 2.0),
+        ("stages.1", 4.0),
+        ("stages.2", 8.0),
+        ("stages.3", 16.0),
+        ("stages.4", 32.0),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("at", "message"),
+    [("stage", "the stages of EdgeNeXt cannot be told"), ("residual-branch", "does not end in a module of its own")],
+)
+def test_what_cannot_be_told_is_refused(at: str, message: str) -> None:
+    model = timm.create_model("edgenext_xx_small")
+    keys = set(model.state_dict())
+    with pytest.raises(OptionError, match=message):
+        attach(model, "se", at, example=torch.zeros(1, 3, 64, 64))
+    assert set(model.state_dict()) == keys
