@@ -1,0 +1,192 @@
+"""A study.yaml is read whole or refused at its place, and its runs are known by what matters."""
+
+import json
+import pickle
+import subprocess
+import sys
+from hashlib import sha256
+
+import pytest
+
+from attendet.engine.config import build_config
+from attendet.errors import OptionError
+from attendet.graph.bundled import bundled_text
+from attendet.study.grid import grid
+from attendet.study.plan import describe_plan, make_plan, run_seconds
+from attendet.study.reading import parse_design, read_design
+from attendet.study.template import STUDY
+
+HEAD = "name: a\nmodel: yolov5n\ndata: d.yaml\n"
+TWO = HEAD + "seeds: 2\n"
+ARMS = "arms: {a: , b: se@neck}"
+MANY = "arms: {" + ", ".join(f"a{n}: {{recipe: {{loss.box: {n}}}}}" for n in range(11)) + "}"
+
+
+def keys(text, folder, data="f"):
+    return {(cell.arm, cell.seed, cell.fraction): cell.key for cell in grid(parse_design(text), data, folder)}
+
+
+def test_what_init_writes_is_a_study(tmp_path):
+    path = tmp_path / "study.yaml"
+    path.write_text(STUDY, encoding="utf-8")
+    design = read_design(path)
+    assert list(design.arms) == ["baseline", "cbam-sppf", "conv-sppf", "cbam-neck", "larger"]
+    assert design.seeds == tuple(range(8))
+    assert design.arms["cbam-sppf"].control == "conv-sppf"
+    assert design.recipe == {"schedule.epochs": 20, "schedule.imgsz": 320}
+    # What it says of six and eight seeds is so.
+    assert make_plan(design, grid(design, "f", tmp_path)).warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name: a\nmodle: yolov5n", "study.yaml:2:8: there is no key 'modle'; did you mean 'model'?"),
+        ("name: a", "study.yaml:1:1: there is no model; add a line model: …"),
+        ("[1]", "study.yaml:1:1: a study is a mapping; write a line such as name: first"),
+        (TWO + "arms: {a: , b: {atention: se@neck}}", "5:27: there is no key 'atention'; did you mean 'attention'?"),
+        (TWO + "arms: {a: , b: sse@neck}", "5:16: there is no attention 'sse'; did you mean"),
+        (TWO + "arms: {a: , b: [se@neck, cbam]}", "5:26: attention 'cbam'; write cbam@neck"),
+        (TWO + "arms: {a: , b: 'cbam:reducton=8@neck'}", "cbam has no option 'reducton'; did you mean 'reduction'?"),
+        (TWO + "arms: {a: }", "5:7: arms is"),
+        (TWO + "arms: {a: , b: {model: yolov5q}}", "there is no model 'yolov5q'; did you mean"),
+        (TWO + "arms: {a: , b: {model: yolov5n}}", "5:16: it is the same as a; leave one of them out"),
+        (TWO + "arms: {a: , b: {attention: se@neck, control: c}}", "5:46: there is no arm 'c'; there are a, b"),
+        (TWO + "arms: {a: , b: {attention: se@neck, control: b}}", "5:46: b is no control of b"),
+        (TWO + "baseline: bas\narms: {base: , b: se@neck}", "5:11: there is no arm 'bas'; did you mean 'base'?"),
+        (HEAD + "seeds: [0, 1, 0]\n" + ARMS, "4:8: seeds has one twice"),
+        (HEAD + "seeds: 99999999999\n" + ARMS, "4:8: seeds is 99999999999"),
+        (HEAD + "seeds: [0.5]\n" + ARMS, "4:9: seeds.0 is 0.5"),
+        (TWO + "fractions: [0.5]\n" + ARMS, "5:12: fractions lacks 1"),
+        (TWO + "fractions: [1, 0]\n" + ARMS, "5:16: fractions.1 is 0"),
+        (TWO + "metric: mAP\n" + ARMS, "5:9: metric is 'mAP'; input should be 'map50_95'"),
+        (TWO + "recipe: {schedule.epoch: 3}\n" + ARMS, "5:26: there is no setting 'schedule.epoch'; did"),
+        (TWO + "recipe: {loss.box: -1}\n" + ARMS, "5:20: loss.box is -1"),
+        (TWO + "recipe: {schedule.seed: 1}\n" + ARMS, "5:25: the study decides schedule.seed; see seeds"),
+        (HEAD + "seeds: 1000\n" + MANY, "1:1: there are 11,000 runs; up to 10,000 can be told apart in a report"),
+        ("name: ../a\nmodel: yolov5n\ndata: d\nseeds: 2\n" + ARMS, "1:7: name is '../a'; names are letters"),
+        (TWO + "arms: {a: , b: &x se@neck}", "5:16: the anchor &x is refused"),
+    ],
+)  # fmt: skip
+def test_a_wrong_study_is_refused_at_its_place(text, message):
+    with pytest.raises(OptionError) as error:
+        parse_design(text)
+    assert message in str(error.value)
+
+
+def test_a_design_and_its_cells_travel_between_processes(tmp_path):
+    design = parse_design(STUDY)
+    cells = grid(design, "f", tmp_path)
+    assert pickle.loads(pickle.dumps((design, cells))) == (design, cells)  # noqa: S301
+
+
+def test_every_arm_has_every_seed_and_share_and_pairs_come_together(tmp_path):
+    design = parse_design(HEAD + "seeds: [3, 1]\nfractions: [0.25, 1]\narms: {a: , b: se@neck}")
+    cells = grid(design, "f", tmp_path)
+    assert [cell.name for cell in cells[:4]] == ["a-seed3", "b-seed3", "a-seed1", "b-seed1"]
+    assert [cell.name for cell in cells[4:6]] == ["a-0.25-seed3", "b-0.25-seed3"]
+    assert len({cell.key for cell in cells}) == 8
+
+
+def test_a_key_is_a_hash_of_what_matters_and_the_same_everywhere(tmp_path):
+    """By hand: SHA-256 of canonical JSON; and in another process, where words hash differently."""
+    text = HEAD + "seeds: [7]\nrecipe: {schedule.epochs: '5'}\narms: {a: , b: 'CBAM:reduction=8@neck'}"
+    identity = {
+        "attention": [{"attention": "cbam", "at": "neck", "options": {"reduction": 8}}],
+        "data": "f",
+        "fraction": 1.0,
+        "model": sha256(bundled_text("yolov5n").encode()).hexdigest(),
+        "seed": 7,
+        "settings": {"schedule.epochs": 5},
+        "weights": None,
+    }
+    expected = sha256(json.dumps(identity, sort_keys=True, separators=(",", ":")).encode()).hexdigest()[:16]
+    assert keys(text, tmp_path)["b", 7, 1.0] == expected
+    program = (
+        "from pathlib import Path; from attendet.study.grid import grid; "
+        "from attendet.study.reading import parse_design; "
+        f"print(grid(parse_design({text!r}), 'f', Path({str(tmp_path)!r}))[1].key)"
+    )
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)  # noqa: S603
+    assert told.stdout.strip() == expected
+
+
+def test_names_order_and_what_changes_nothing_leave_keys_as_they_are(tmp_path):
+    before = keys(HEAD + "seeds: [0, 1]\nrecipe: {loss.box: 0.1}\narms: {a: , b: se@neck}", tmp_path)
+    after = keys(
+        "name: other\nmodel: yolov5n\ndata: elsewhere.yaml\nseeds: [1, 0]\nmetric: map50\nlast_epochs: 1\n"
+        "baseline: plain\n"
+        "recipe: {data.workers: 2, schedule.epochs: 300, loss.box: 0.10, data.cache: none}\n"
+        "arms: {renamed: SE@neck, plain: , third: cbam@neck}",
+        tmp_path,
+    )
+    assert {key for (arm, *_), key in after.items() if arm != "third"} == set(before.values())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ("se@neck", "se@backbone"),
+        ("se@neck", "se:reduction=8@neck"),
+        ("se@neck", "{attention: se@neck, recipe: {optimizer.lr0: 0.1}}"),
+        ("seeds: [0]", "seeds: [1]"),
+        ("model: yolov5n\n", "model: yolov5s\n"),
+        ("model: yolov5n\n", "model: yolov5n\nweights: w.pt\n"),
+        ("loss.box: 0.1", "loss.box: 0.2"),
+    ],
+)
+def test_whatever_matters_changes_the_key(tmp_path, change):
+    tmp_path.joinpath("w.pt").write_bytes(b"weights")
+    text = HEAD + "seeds: [0]\nrecipe: {loss.box: 0.1}\narms: {a: , b: se@neck}"
+    before, after = keys(text, tmp_path), keys(text.replace(*change), tmp_path)
+    assert [key for (arm, *_), key in before.items() if arm == "b"] != [
+        key for (arm, *_), key in after.items() if arm == "b"
+    ]
+
+
+def test_other_data_and_another_content_of_a_model_file_are_other_runs(tmp_path):
+    text = "name: a\nmodel: m.yaml\ndata: d\nseeds: 1\narms: {a: , b: se@neck}"
+    file = tmp_path / "m.yaml"
+    file.write_text(bundled_text("yolov5n"), encoding="utf-8")
+    first = keys(text, tmp_path)
+    assert set(first.values()).isdisjoint(keys(text, tmp_path, data="g").values())
+    file.write_text(bundled_text("yolov5s"), encoding="utf-8")
+    assert set(first.values()).isdisjoint(keys(text, tmp_path).values())
+    file.unlink()
+    with pytest.raises(OptionError, match=r"m\.yaml: it cannot be read"):
+        keys(text, tmp_path)
+
+
+def test_two_arms_that_are_one_run_are_refused(tmp_path):
+    text = HEAD + "seeds: 1\narms: {a: se@neck, b: SE@neck}"
+    with pytest.raises(OptionError, match="the arms a and b are the same"):
+        keys(text, tmp_path)
+
+
+def test_settings_of_an_arm_are_what_training_takes():
+    design = parse_design(STUDY)
+    config = build_config(design.settings("cbam-sppf", seed=4))
+    assert (config.model.cfg, config.model.attention) == ("yolov5n", ("cbam@before:SPPF",))
+    assert (config.schedule.seed, config.schedule.epochs) == (4, 20)
+    assert build_config(design.settings("larger", seed=4)).model.cfg == "yolov5s"
+
+
+def test_a_plan_tells_runs_hours_and_what_can_be_found(tmp_path):
+    arms = "{base: , b: se@neck, c: eca@neck, d: cbam@neck, e: bam@neck, f: simam@neck}"
+    design = parse_design(HEAD + f"seeds: 6\nfractions: [0.5, 1]\nbudget_hours: 10\nspread: 0.01\narms: {arms}")
+    cells = grid(design, "f", tmp_path)
+    seconds = {(arm, share): run_seconds(int(1000 * share), 0.5) for arm in design.arms for share in design.fractions}
+    done = [cell.key for cell in cells if cell.arm == "base" and cell.fraction == 1]
+    plan = make_plan(design, cells, seconds, done)
+    assert (plan.runs, plan.finished) == (72, 6)
+    # 36 runs of 250 s and 30 of 500 s.
+    assert plan.hours == pytest.approx((36 * 250 + 30 * 500) / 3600)
+    assert plan.hours_by_arm["base"] == pytest.approx(6 * 250 / 3600)
+    assert plan.detectable is None
+    told = "\n".join(describe_plan(plan, design))
+    assert "6 arms × 6 seeds × 2 shares of the images: 72 runs, 6 of them done" in told
+    assert "6 seeds cannot decide 5 comparisons: p_holm is at least 0.16" in told
+    enough = design.model_copy(update={"seeds": tuple(range(8)), "budget_hours": 1.0})
+    plan = make_plan(enough, cells, seconds)
+    assert plan.detectable_in_metric == pytest.approx(0.01 * plan.detectable)
+    assert plan.warnings == ("it takes 7.5 hours, more than the 1 of the budget",)
