@@ -51,9 +51,7 @@ def publish(study: StudyFolder, out: Path | None = None) -> Published:
     figures = draw(report, records, folder / "figures")
     relative = {name: path.relative_to(folder).as_posix() for name, path in figures.items()}
     text = {
-        "report.json": json.dumps(
-            report.to_dict(), indent=2, ensure_ascii=False, default=lambda record: record.model_dump()
-        ),
+        "report.json": json.dumps(report.to_dict(), indent=2, ensure_ascii=False, allow_nan=False),
         "report.md": markdown(report, relative),
         "report.html": page(report, figures),
     }

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
+
+from pydantic import TypeAdapter
 
 from attendet.study.arms import ArmReport, arm_report
 from attendet.study.contrasts import Contrast, family_of_contrasts
@@ -60,7 +62,7 @@ class Report:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, for JSON."""
-        return asdict(self)
+        return TypeAdapter(Report).dump_python(self, mode="json")
 
 
 def make_report(records: Records) -> Report:
