@@ -58,6 +58,7 @@ class DataConfig(_Strict):
 
     Attributes:
         path: A data.yaml, a folder, or a COCO json.
+        fraction: Share of the training images to train on, without 0; the smaller is part of the larger.
         format: yolo, coco, voc, or auto to find out by looking.
         cache: Where decoded images are kept: ram, disk, none, or auto for ram where they fit.
         workers: Processes that augment images; None chooses.
@@ -67,6 +68,7 @@ class DataConfig(_Strict):
     """
 
     path: str
+    fraction: Annotated[float, Field(gt=0, le=1)] = 1.0
     format: Literal["auto", "yolo", "coco", "voc"] = "auto"
     cache: Cache = "auto"
     workers: Annotated[int, Field(ge=0, le=256)] | None = None

@@ -20,8 +20,10 @@ from attendet.data.source import open_source, read_split
 from attendet.data.usable import usable
 from attendet.engine.config import TrainConfig
 from attendet.engine.draw import draw_data, draw_results
+from attendet.engine.fraction import share_of
 from attendet.engine.hardware import accelerator_of, is_first_process, precision_of, processes_of
 from attendet.engine.network import Network, fit_to_data, open_network
+from attendet.engine.pairing import first_order, first_weights
 from attendet.engine.recipe import Recipe, choose_recipe
 from attendet.engine.recorder import Recorder, require_sound
 from attendet.engine.remedies import quiet, remedies
@@ -88,7 +90,7 @@ def train(
     seed_everything(config.schedule.seed, verbose=False)
     prepared = prepare(config, reporter)
     config = prepared.config
-    trainer = _trainer(prepared)
+    trainer = make_trainer(prepared)
     folder = resume or RunFolder(_folder(config, trainer))
     card = prepared.network.card(prepared.splits["train"].names, config.schedule.imgsz)
     gates = _gates(prepared, folder)
@@ -96,10 +98,10 @@ def train(
     trainer.callbacks += [*filter(None, [gates]), recorder]  # pyright: ignore[reportAttributeAccessIssue]
     if config.output.tensorboard:
         trainer.loggers = [TensorBoardLogger(folder.path, name="", version="tensorboard")]
-    record = _record(prepared, trainer, command)
+    data = make_data(prepared, folder, reporter)
+    record = _record(prepared, trainer, command, data)
     if resume:
         record = _continued(read_record(folder), record)
-    data = _data(prepared, folder, reporter)
     task = DetectionTask(prepared.network.detector, prepared.splits["train"].names, prepared.recipe, config)
     with remedies(config.schedule.batch_size, config.schedule.imgsz), quiet():
         if trainer.is_global_zero:
@@ -107,14 +109,20 @@ def train(
                 _clear(folder)
             write_record(folder, record)
             draw_data(folder, data, prepared.splits["train"])
-        _fit(trainer, task, data, folder.checkpoint if resume else None)
+        fit(trainer, task, data, folder.checkpoint if resume else None)
         record = replace(record, epochs=trainer.current_epoch, best_epoch=recorder.best_epoch)
         if trainer.is_global_zero:
             record = _finish(folder, record, recorder, prepared, reporter, time.perf_counter() - start)
     return folder, record
 
 
-def _fit(trainer: Trainer, task: DetectionTask, data: DetectionData, checkpoint: Path | None) -> None:
+def fit(trainer: Trainer, task: DetectionTask, data: DetectionData, checkpoint: Path | None) -> None:
+    """Train, from a checkpoint where there is one.
+
+    Raises:
+        KeyboardInterrupt: On Ctrl-C, of which Lightning makes something else.
+        WeightsError: If the checkpoint is damaged.
+    """
     if checkpoint is not None:
         require_sound(checkpoint)
     interrupt = signal.getsignal(signal.SIGINT)
@@ -159,7 +167,7 @@ def prepare(config: TrainConfig, reporter: Reporter) -> Prepared:
     """
     if config.output.tensorboard and not find_spec("tensorboard"):
         raise OptionError("TensorBoard is not installed", remedy="pip install 'attendet[tensorboard]'")
-    splits = {name: _read(config, name, reporter) for name in ("train", "val")}
+    splits = {name: read_images(config, name, reporter) for name in ("train", "val")}
     notes = [note for split in splits.values() for note in _problems(split)]
     if splits["train"].records.crowd.all():
         raise DataError("no training image has an object", where=Location(config.data.path), remedy="check the labels")
@@ -182,10 +190,16 @@ def prepare(config: TrainConfig, reporter: Reporter) -> Prepared:
     return Prepared(config, splits, network, recipe, tuple(notes))
 
 
-def _read(config: TrainConfig, name: str, reporter: Reporter) -> Split:
+def read_images(config: TrainConfig, name: str, reporter: Reporter) -> Split:
+    """Return a split as a run takes it, `train` with the share of its images that the run is given.
+
+    Raises:
+        DataError: If it cannot be read.
+    """
     source = open_source(config.data.path, config.data.format)
     split = read_split(source, name, progress=lambda done, total: reporter.scanned(f"reading {name}", done, total))
-    return usable(split, single_class=config.data.single_cls)
+    split = usable(split, single_class=config.data.single_cls)
+    return share_of(split, config.data.fraction, config.schedule.seed) if name == "train" else split
 
 
 def _problems(split: Split) -> list[str]:
@@ -201,7 +215,12 @@ def _problems(split: Split) -> list[str]:
     return told
 
 
-def _trainer(prepared: Prepared) -> Trainer:
+def make_trainer(prepared: Prepared) -> Trainer:
+    """Return what drives a run.
+
+    Raises:
+        OptionError: If the devices are not there, or do not suit the batches.
+    """
     config = prepared.config
     accelerator, devices = accelerator_of(config.hardware)
     precision = precision_of(config.hardware, accelerator)
@@ -254,7 +273,8 @@ def _gates(prepared: Prepared, folder: RunFolder) -> GateWatch | None:
     return GateWatch(folder, prepared.splits["val"], config.schedule.imgsz, stride, every) if every else None
 
 
-def _data(prepared: Prepared, folder: RunFolder, reporter: Reporter) -> DetectionData:
+def make_data(prepared: Prepared, folder: RunFolder, reporter: Reporter) -> DetectionData:
+    """Return the loaders of a run; nothing is decoded yet."""
     config = prepared.config
     loading = Loading(
         size=config.schedule.imgsz,
@@ -281,8 +301,10 @@ def _data(prepared: Prepared, folder: RunFolder, reporter: Reporter) -> Detectio
     return data
 
 
-def _record(prepared: Prepared, trainer: Trainer, command: tuple[str, ...]) -> RunRecord:
+def _record(prepared: Prepared, trainer: Trainer, command: tuple[str, ...], data: DetectionData) -> RunRecord:
     recipe = asdict(prepared.recipe)
+    batches = data.training_batches()
+    batches.weights = data.image_weights
     return RunRecord(
         command=command,
         configuration=prepared.config.model_dump(mode="json"),
@@ -303,6 +325,8 @@ def _record(prepared: Prepared, trainer: Trainer, command: tuple[str, ...]) -> R
         device=device_name(trainer.strategy.root_device),
         computed_on=str(trainer.strategy.root_device),
         notes=prepared.notes,
+        initialisation=first_weights(prepared.network.detector),
+        order=first_order(batches, prepared.splits["train"].digests),
     )
 
 
@@ -316,7 +340,7 @@ def _continued(before: RunRecord, record: RunRecord) -> RunRecord:
         if before.data.get(name, {}).get("fingerprint") != facts["fingerprint"]:
             path = Location(str(record.configuration["data"]["path"]))
             raise DataError(f"{name} has changed since the run began", where=path, remedy="start a new run")
-    return replace(record, command=before.command)
+    return replace(record, command=before.command, initialisation=before.initialisation, order=before.order)
 
 
 def _clear(folder: RunFolder) -> None:

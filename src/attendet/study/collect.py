@@ -21,8 +21,6 @@ def cell_record(
     run: RunFolder,
     *,
     train: Mapping[str, Any] | None = None,
-    initialisation: str | None = None,
-    order: str | None = None,
 ) -> CellRecord:
     """Return the record of a finished run.
 
@@ -30,8 +28,6 @@ def cell_record(
         cell: Which it is.
         run: Its folder.
         train: Metrics of its best weights on the training images, as `Metrics.to_dict` gives them.
-        initialisation: Fingerprint of the base model's weights before the first step.
-        order: Fingerprint of which images came when.
 
     Raises:
         DataError: If the run did not come to its end, or its files are damaged.
@@ -57,8 +53,8 @@ def cell_record(
             seconds=dict(record.seconds),
             device=record.device,
             versions=dict(record.versions),
-            initialisation=initialisation,
-            order=order,
+            initialisation=dict(record.initialisation),
+            order=record.order or None,
         )
     except (ValidationError, KeyError, TypeError) as error:
         raise DataError(

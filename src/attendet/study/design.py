@@ -20,6 +20,7 @@ MOST_CELLS = 10_000
 # What the study itself decides, and under which key a user decides it.
 DECIDED: Mapping[str, str] = {
     "data.path": "data",
+    "data.fraction": "fractions",
     "model.cfg": "model",
     "model.weights": "weights",
     "model.attention": "arms",

@@ -82,7 +82,7 @@ class CellRecord(_Record):
         seconds: Of the whole run, and by part.
         device: What computed.
         versions: Of all that numbers depend on.
-        initialisation: Fingerprint of the weights of the base model before the first step.
+        initialisation: Fingerprint of the first weights of each layer that is no part of attention, by its path.
         order: Fingerprint of which images came when.
     """
 
@@ -102,7 +102,7 @@ class CellRecord(_Record):
     seconds: dict[str, NotNegative] = {}
     device: str | None = None
     versions: dict[str, str] = {}
-    initialisation: str | None = None
+    initialisation: dict[str, str] = {}
     order: str | None = None
 
     @model_validator(mode="after")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from attendet.study.pairs import mispaired
 from attendet.study.records import CellRecord, Records
 from attendet.study.verdict import cannot_decide
 from attendet.wording import plural
@@ -29,27 +30,9 @@ def remarks(records: Records) -> Iterator[str]:
 
 
 def _unpaired(runs: list[CellRecord], records: Records) -> Iterator[str]:
-    """Hold what makes runs of one seed a pair: the same images in the same order, and the same base weights."""
-    arms = records.study.design.arms
-    checks: tuple[tuple[str, Callable[[CellRecord], str | None], Callable[[CellRecord], object]], ...] = (
-        ("saw the images in different orders", lambda run: run.order, lambda _: None),
-        (
-            "started from different base weights",
-            lambda run: run.initialisation,
-            # Another model has other weights; arms of one model are compared among themselves.
-            lambda run: (arms[run.arm].model, arms[run.arm].weights),
-        ),
-    )
-    for told, fingerprint, kind in checks:
-        groups: dict[object, set[str]] = {}
-        for run in runs:
-            found = fingerprint(run)
-            if found is not None:
-                groups.setdefault((run.seed, run.fraction, kind(run)), set()).add(found)
-        broken = sum(len(found) > 1 for found in groups.values())
-        if broken:
-            yield f"runs of one seed {told}, {plural(broken, 'time')}: their differences are not paired"
-    unknown = sum(run.order is None or run.initialisation is None for run in runs)
+    wrong = mispaired(runs, records.study.design)
+    yield from (f"{run.arm}, seed {run.seed}: {wrong[run.key]}" for run in runs if run.key in wrong)
+    unknown = sum(run.order is None or not run.initialisation for run in runs)
     if unknown:
         yield f"{plural(unknown, 'run')} did not record what pairs have in common"
 
