@@ -244,7 +244,9 @@ def test_the_verb_writes_json_csv_and_a_picture(
     for site, report in zip(printed["sites"], found.sites, strict=True):
         assert site["map50_95_without"] == report.without.map50_95
         assert site["parts"][0]["mean"] == pytest.approx(report.statistics.parts[0].mean)
-        assert site["looking"]["pointing"] == pytest.approx(report.statistics.looking.pointing)
+        looked = report.statistics.looking
+        assert looked is not None
+        assert site["looking"]["pointing"] == pytest.approx(looked.pointing)
     with (tmp_path / "attention.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [(row["path"], row["part"]) for row in rows] == [(s, p) for s in SITES for p in ("channel", "spatial")]

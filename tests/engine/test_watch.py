@@ -2,7 +2,7 @@
 
 import csv
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -114,10 +114,9 @@ def test_nothing_hangs_on_the_network_afterwards(
     fit: Callable[..., RunFolder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tasks: list[DetectionTask] = []
-    original = module.DetectionTask
 
     def spy(*arguments: object) -> DetectionTask:
-        tasks.append(original(*arguments))
+        tasks.append(DetectionTask(*arguments))
         return tasks[-1]
 
     monkeypatch.setattr(module, "DetectionTask", spy)
@@ -145,7 +144,7 @@ class Interrupted(Exception):  # noqa: N818
 class Leaver(Listener):
     """Ends a run after three epochs."""
 
-    def ended(self, row: dict[str, float], *, is_best: bool) -> None:  # noqa: ARG002
+    def ended(self, row: Mapping[str, float], *, is_best: bool) -> None:  # noqa: ARG002
         if row["epoch"] == 3:
             raise Interrupted
 

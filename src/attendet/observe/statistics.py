@@ -162,7 +162,8 @@ class _Site:
 
 class _Part:
     def __init__(self, part: Part) -> None:
-        self.name, self.role, self.range = part.name, part.role, part.range
+        self.name, self.range = part.name, part.range
+        self.role: Role = part.role
         self.moments, self.near = Moments(), Moments()
 
     def take(self, values: Tensor) -> None:

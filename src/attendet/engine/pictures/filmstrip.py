@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -58,15 +60,23 @@ def attention_filmstrip(image: NDArray[np.uint8], shots: Sequence[Shot], path: P
     grid = figure.subplots(len(sites), columns, squeeze=False)
     for number, (row, site) in enumerate(zip(grid, sites, strict=True)):
         low, high = _span([shot.maps[site].numpy() for shot in shots if site in shot.maps])
+        scale = Normalize(low, high)
         _tile(row[0], shown(site, 22))
         row[0].imshow(image)
-        drawn = None
         for axes, shot in zip(row[1:], shots, strict=True):
             _tile(axes, "" if number else f"epoch {shot.epoch}" if shot.epoch else "start")
             if site in shot.maps:
                 extent = (0, image.shape[1], image.shape[0], 0)
-                drawn = axes.imshow(shot.maps[site].numpy(), cmap="cividis", vmin=low, vmax=high, extent=extent)
-        bar = figure.colorbar(drawn, ax=row.tolist(), shrink=0.9, pad=0.01, aspect=12, ticks=[low, high], format="%.2f")
+                axes.imshow(shot.maps[site].numpy(), cmap="cividis", norm=scale, extent=extent)
+        bar = figure.colorbar(
+            ScalarMappable(scale, "cividis"),
+            ax=row.tolist(),
+            shrink=0.9,
+            pad=0.01,
+            aspect=12,
+            ticks=[low, high],
+            format="%.2f",
+        )
         bar.ax.tick_params(labelsize=7, length=0, colors=INK)
         bar.outline.set_visible(False)
     save(figure, path)

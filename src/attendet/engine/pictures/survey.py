@@ -27,9 +27,9 @@ def attention_survey(survey: Survey, path: Path) -> None:
     """
     lines = sum(max(2, len(report.statistics.parts)) for report in survey.sites)
     figure = new_figure(11, min(MARGIN + LINE * lines, 40))
-    for side, draw in zip(figure.subfigures(1, 2), (_changes, _weights), strict=True):
-        axes = side.add_subplot()
-        draw(axes, survey)
+    sides = figure.subfigures(1, 2, squeeze=False)
+    for side, draw in zip(sides[0], (_changes, _weights), strict=True):
+        draw(side.add_subplot(), survey)
         side.legend(loc="outside lower center", fontsize=8, frameon=False, ncols=3, columnspacing=1.2)
     save(figure, path)
 
