@@ -20,6 +20,8 @@ from attendet.style import COLOURS, FAINT, INK, dress, new_figure, save, shown
 
 MARKERS = "osD^vP*X"
 COLUMNS = 3
+# Units of the metric, which is in 0-1.
+LEAST_SHOWN = 0.02
 
 
 def draw(report: Report, records: Records, folder: Path) -> dict[str, Path]:
@@ -57,6 +59,7 @@ def _differences(report: Report) -> Figure | None:
     axes.axvline(0, color=INK, linewidth=1)
     for row, contrast in enumerate(found):
         _difference(axes, row, contrast)
+    _widen(axes.get_xlim, axes.set_xlim)
     axes.set_yticks(range(len(found)), [f"{shown(each.arm)}\nagainst {shown(each.against)}" for each in found])
     axes.set_ylim(len(found) - 0.4, -0.6)
     axes.grid(axis="y", visible=False)
@@ -72,7 +75,8 @@ def _difference(axes: Axes, row: int, contrast: Contrast) -> None:
     axes.plot(contrast.differences, np.full(contrast.n, row + 0.22), "o", color=colour, markersize=4, alpha=0.7)
     if contrast.interval:
         axes.plot(contrast.interval, (row, row), color=colour, linewidth=3, solid_capstyle="butt")
-    axes.plot(contrast.difference, row, "D", color=INK, markersize=6)
+    if contrast.difference is not None:
+        axes.plot(contrast.difference, row, "D", color=INK, markersize=6)
 
 
 def _learning_curves(report: Report, records: Records) -> Figure | None:
@@ -134,6 +138,7 @@ def _costs(report: Report) -> Figure | None:
         for arm, cost in points:
             _point(axes, cost, arm.score, looks[arm.name], shown(arm.name))
         axes.margins(0.12)
+        _widen(axes.get_ylim, axes.set_ylim)
     names, labels = figure.axes[0].get_legend_handles_labels()
     figure.legend(names, labels, loc="outside upper left", ncols=min(8, len(labels)), fontsize=9, frameon=False)
     return figure
@@ -141,6 +146,13 @@ def _costs(report: Report) -> Figure | None:
 
 def _batches(report: Report) -> list[int]:
     return sorted({found.batch for arm in report.arms if arm.costs for found in arm.costs.latency})
+
+
+def _widen(get: Callable[[], tuple[float, float]], let: Callable[[float, float], object]) -> None:
+    """Let an axis show no less than LEAST_SHOWN: drawn across a whole figure, any difference looks like one."""
+    low, high = get()
+    missing = max(0.0, LEAST_SHOWN - (high - low)) / 2
+    let(low - missing, high + missing)
 
 
 def _latency(batch: int) -> Callable[[ArmReport], float | None]:

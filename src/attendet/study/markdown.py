@@ -28,8 +28,9 @@ def _blocks(report: Report, figures: Mapping[str, str]) -> Iterator[str]:
             yield "\n".join(f"- {_plain(point)}" for point in section.points)
         if section.table:
             yield table(section.table)
-        if section.figure in figures:
-            yield f"![{section.title}]({figures[section.figure]})"
+        figure = figures.get(section.figure or "")
+        if figure:
+            yield f"![{section.title}]({figure})"
 
 
 def table(of: Table) -> str:

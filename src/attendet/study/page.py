@@ -11,6 +11,8 @@ from attendet.study.report import Report
 from attendet.study.sections import Section, Table, sections
 from attendet.wording import printable
 
+# Characters of a cell beyond which it may take several lines.
+LONG = 60
 STYLE = """
 :root { color-scheme: light; --ink: #222; --faint: #6b6b6b; --line: #e4e4e4; }
 body { margin: 0 auto; padding: 2rem 1.25rem 4rem; max-width: 68rem; color: var(--ink); background: #fff;
@@ -25,8 +27,8 @@ li.hurts { border-color: #d55e00; }
 .table { overflow-x: auto; margin: 1rem 0; }
 table { border-collapse: collapse; font-size: .875rem; font-variant-numeric: tabular-nums; }
 th, td { padding: .35rem .8rem .35rem 0; text-align: left; border-bottom: 1px solid var(--line); vertical-align: top;
-         overflow-wrap: anywhere; min-width: 3rem; }
-td { white-space: nowrap; }
+         white-space: nowrap; }
+td.long { white-space: normal; overflow-wrap: anywhere; min-width: 20rem; }
 th { color: var(--faint); font-weight: 600; }
 td:first-child { font-weight: 600; }
 img { display: block; max-width: 100%; height: auto; margin: 1rem 0; }
@@ -62,15 +64,20 @@ def _section(section: Section, report: Report, figures: Mapping[str, Path]) -> I
         yield "</ul>"
     if section.table:
         yield _table(section.table)
-    if section.figure in figures:
-        content = base64.b64encode(figures[section.figure].read_bytes()).decode("ascii")
+    figure = figures.get(section.figure or "")
+    if figure:
+        content = base64.b64encode(figure.read_bytes()).decode("ascii")
         yield f'<img alt="{_plain(section.title)}" src="data:image/png;base64,{content}">'
 
 
 def _table(of: Table) -> str:
     header = "".join(f"<th>{_plain(word)}</th>" for word in of.header)
-    rows = "\n".join("<tr>" + "".join(f"<td>{_plain(cell)}</td>" for cell in row) + "</tr>" for row in of.rows)
+    rows = "\n".join("<tr>" + "".join(map(_cell, row)) + "</tr>" for row in of.rows)
     return f'<div class="table"><table>\n<thead><tr>{header}</tr></thead>\n<tbody>\n{rows}\n</tbody>\n</table></div>'
+
+
+def _cell(text: str) -> str:
+    return f'<td class="long">{_plain(text)}</td>' if len(text) > LONG else f"<td>{_plain(text)}</td>"
 
 
 def _plain(text: str) -> str:

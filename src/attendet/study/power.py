@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import stats
 
-from attendet.study.resampling import LARGEST_ENUMERATED, sign_flip_p
+from attendet.study.resampling import LARGEST_ENUMERATED, p_floor, sign_flip_p
 from attendet.study.statistics import ALPHA
 
 POWER = 0.8
@@ -17,13 +17,13 @@ MOST_SEEDS = 200
 
 
 def least_alpha(count: int, comparisons: int = 1) -> float:
-    """Return the least p_holm that so many seeds can give the best of so many comparisons: m · 2/2^n, at most 1.
+    """Return the least p_holm that so many seeds can give the best of so many comparisons: m · p_floor, at most 1.
 
     Example:
         >>> least_alpha(6), least_alpha(6, comparisons=5), least_alpha(8, comparisons=5)
         (0.03125, 0.15625, 0.0390625)
     """
-    return min(1.0, comparisons * 2 / 2**count)
+    return min(1.0, comparisons * p_floor(count))
 
 
 def least_seeds(comparisons: int = 1, alpha: float = ALPHA) -> int:
@@ -65,8 +65,9 @@ def power(count: int, effect: float, comparisons: int = 1, alpha: float = ALPHA)
         return float((sign_flip_p(noise + effect) <= level).mean())
     steps = 2.0 ** (min(count, LARGEST_ENUMERATED) - 1)
     attained = np.floor(level * steps) / steps
-    critical, shift = stats.t.ppf(1 - attained / 2, count - 1), effect * np.sqrt(count)
-    return float(stats.nct.sf(critical, count - 1, shift) + stats.nct.cdf(-critical, count - 1, shift))
+    critical = stats.t.isf(attained / 2, count - 1)
+    # Student's t, squared, is F; scipy's noncentral t itself is NaN in the far tail of large effects.
+    return float(stats.ncf.sf(critical**2, 1, count - 1, count * effect**2))
 
 
 def smallest_detectable(count: int, comparisons: int = 1, alpha: float = ALPHA) -> float | None:

@@ -111,7 +111,8 @@ class CellRecord(_Record):
             raise ValueError("columns of the history differ in length")
         if self.status == "finished" and (self.best is None or self.parameters is None or self.gflops is None):
             raise ValueError("a finished run has best, parameters and gflops")
-        if self.status == "finished" and not any(value is not None for value in self.history.get(COLUMNS["map50"], [])):
+        measured = {column for column, values in self.history.items() if any(value is not None for value in values)}
+        if self.status == "finished" and not measured.issuperset(COLUMNS.values()):
             raise ValueError("a finished run has measured epochs")
         return self
 

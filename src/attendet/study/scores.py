@@ -10,7 +10,7 @@ from attendet.study.records import COLUMNS, LOSSES, CellRecord
 
 
 def last_epochs(record: CellRecord, metric: Metric, count: int) -> float:
-    """Return the mean of the metric over those of the last epochs that were measured.
+    """Return the mean of the metric over the last epochs that were measured.
 
     No epoch is picked by what it gave, so chance has nothing to pick from. The best epoch is picked by the validation
     images themselves, and is too good by what luck adds.
