@@ -69,6 +69,7 @@ def explain_data(
     where = f"{accelerator}:{devices[0]}" if isinstance(devices, list) else accelerator
     size = imgsz or card.image_size
     with progress_bar("reading") as bar:
+        # Weights of one class called object were trained with --single-cls.
         images = usable(read_split(open_source(data), split, progress=bar), single_class=card.names == ("object",))
     require_same_classes(card.names, images, data)
     images = _some(images, limit)

@@ -38,4 +38,4 @@ def constant(model: nn.Module, means: Mapping[str, Tensor]) -> Iterator[None]:
 def _constant(numbers: Tensor, module: nn.Module, inputs: Any, weights: Tensor) -> Tensor:  # noqa: ARG001
     # Between images and positions: C of (N, C, H, W), M and C of (N, M, C, 1, 1); (C, 1, 1) has no images.
     channels = weights.shape[weights.ndim > 3 : -2]
-    return numbers.to(weights).reshape(*channels, 1, 1).expand_as(weights)
+    return numbers.to(weights.dtype).to(weights.device).reshape(*channels, 1, 1).expand_as(weights)
