@@ -92,6 +92,7 @@ def test_detections_are_the_predictors_with_attention_and_without(weights: Path,
     without = predictor(photographs[1])
     for answer, expected in ((explanation.answer, with_attention), (explanation.without, without)):
         found = answer.detections
+        assert found is not None
         assert len(found) == len(expected) > 1
         # By what they are: rounding may change the order of two that are equally sure.
         told, known = (
@@ -100,6 +101,8 @@ def test_detections_are_the_predictors_with_attention_and_without(weights: Path,
         nearest = cdist(told, known)
         assert nearest.min(0).max() < 1
         assert nearest.min(1).max() < 1
+    assert with_attention.confidence is not None
+    assert without.confidence is not None
     assert sorted(with_attention.confidence.tolist()) != sorted(without.confidence.tolist())
 
 
@@ -166,6 +169,8 @@ def test_compiled_and_fused_networks_are_explained_alike(photographs: Photograph
             for one, other in zip(found.sites, known.sites, strict=True):
                 np.testing.assert_allclose(one.spatial, other.spatial, atol=1e-4)
             # Fusing moves logits by rounding errors.
+            assert found.activation is not None
+            assert known.activation is not None
             np.testing.assert_allclose(found.activation.maps["LayerCAM"], known.activation.maps["LayerCAM"], atol=0.02)
 
 
@@ -182,9 +187,11 @@ def test_classifiers_tell_their_classes(photographs: Photographs) -> None:
         for answer, expected in ((explanation.answer, shares[number]), (explanation.without, without[number])):
             best = {names[each]: pytest.approx(float(expected[each]), abs=1e-5) for each in expected.topk(5).indices}
             assert dict(answer.classes) == best
-        assert explanation.activation.words == explanation.answer.classes[0][0].join(["class ", ""])
+        assert explanation.activation is not None
+        assert explanation.activation.words == f"class {explanation.answer.classes[0][0]}"
         assert explanation.activation.layer == "layer4"
     (by_name,) = attendet.explain(model, photographs[0], names=names, class_name="class d")
+    assert by_name.activation is not None
     assert by_name.activation.words == "class class d"
     with pytest.raises(OptionError, match="there is no class 7"):
         attendet.explain(model, tensor, class_name=7)

@@ -1,5 +1,7 @@
 """What is recorded is what the network multiplies by, and nothing of the recording stays."""
 
+from typing import Any
+
 import pytest
 import torch
 from scipy import stats
@@ -50,7 +52,9 @@ def test_multiplying_again_gives_what_the_module_gave(name: str, dtype: torch.dt
     x = torch.randn(2, 64, 6, 5).to(dtype)
     visit = visit_of(module, x)
     assert torch.equal(visit.before, x)
-    assert torch.equal(visit.after, module(x))
+    # A module that nobody watches may compute the same in another order, with other roundings.
+    roundings = 8 * torch.finfo(dtype).eps
+    torch.testing.assert_close(visit.after, module(x), rtol=roundings, atol=roundings)
     assert join(visit) == JOINS.get(name, "product")
     if name not in JOINS:
         # Written out, and not by the function that is tested.
@@ -148,7 +152,7 @@ def test_compiled_networks_are_observed_by_their_plain_twin(how: str) -> None:
     model = resnet18().train(False)
     attendet.attach(model, "cbam", "stage:2-3", start="paper")
     expected = model(torch.ones(1, 3, 32, 32))
-    wrapped: nn.Module = model
+    wrapped: Any = model
     if how == "whole":
         wrapped = torch.compile(model, backend="eager")
     elif how == "in place":
@@ -161,7 +165,7 @@ def test_compiled_networks_are_observed_by_their_plain_twin(how: str) -> None:
     seen: list[str] = []
     with plain(wrapped) as network:
         with observed(network, lambda visit: seen.append(visit.path)):
-            assert torch.equal(network(torch.ones(1, 3, 32, 32)), expected)
+            torch.testing.assert_close(network(torch.ones(1, 3, 32, 32)), expected)
         assert network is model
     assert seen == ["layer2.attention", "layer3.attention"]
     assert [id(module) for module in wrapped.modules()] == modules
@@ -208,5 +212,6 @@ def test_entropy_and_saturation_equal_their_definitions() -> None:
     assert entropy(torch.tensor([[-1.0, 2.0]])).isnan()
     gate = torch.tensor([[0.0, 0.09, 0.11, 1.0], [1.89, 1.91, 2.0, 2.0]]).reshape(2, 4, 1, 1)
     shares = saturated(Part("gate", "gate", gate, outermost=True, range=(0.0, 2.0)))
+    assert shares is not None
     assert shares.tolist() == [0.5, 0.75]
     assert saturated(Part("gate", "weights", gate, outermost=True)) is None

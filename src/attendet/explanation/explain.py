@@ -9,7 +9,9 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
 from attendet.detection.nms import nms
@@ -313,11 +315,10 @@ def _each(images: ImageLike | Tensor | Iterable[ImageLike]) -> Iterator[ImageLik
                 remedy="give a floating-point tensor (N, C, H, W), as the network takes it",
             )
         yield from images.reshape(-1, *images.shape[-3:]).split(1)
-    elif isinstance(images, str | os.PathLike) or hasattr(images, "__array_interface__"):
-        # One path, array or Pillow image.
-        yield images  # pyright: ignore[reportReturnType]
+    elif isinstance(images, str | os.PathLike | np.ndarray | Image.Image):
+        yield images
     else:
-        yield from images  # pyright: ignore[reportReturnType]
+        yield from images
 
 
 def _check(question: Question) -> None:

@@ -10,12 +10,13 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from supervision import Detections
 
 from attendet.explanation import panels
 from attendet.explanation.explain import Explanation
 from attendet.explanation.picture import Picture
 from attendet.explanation.view import JOINED, SiteView
-from attendet.style import COLOURS, INK, colour_of, new_figure, save, shown
+from attendet.style import COLOURS, INK, colour_of, new_figure, shown
 from attendet.wording import plural
 
 MOST_ROWS = 8
@@ -29,22 +30,13 @@ DOTS_PER_INCH = 200
 STRIPS = {"weight": "weight by channel", "share": "share of the last branch, by channel", "term": "added, by channel"}
 
 
-def draw(explanation: Explanation, classes: int, path: Path) -> None:
-    """Write the figure of an explanation, in the format that the path ends with: `.png` or `.svg`.
+def figure_of(explanation: Explanation, classes: int) -> Figure:
+    """Return the figure of an explanation, 9.9 inches wide; `attendet.style.save` writes it.
 
     Args:
         explanation: What is drawn.
-        classes: How many classes there are.
-        path: Where the figure goes.
-
-    Raises:
-        OutputError: If it cannot be written.
+        classes: How many classes there are: while each has a colour, boxes need no names.
     """
-    save(figure_of(explanation, classes), path)
-
-
-def figure_of(explanation: Explanation, classes: int) -> Figure:
-    """Return the figure of an explanation, of 9.7 inches in width."""
     height, width = explanation.picture.pixels.shape[:2]
     tile = TILE * min(max(height / width, 0.4), 1.6)
     rows = drawn(explanation.sites)
@@ -109,15 +101,15 @@ def _draw_answers(axes: list[Axes], explanation: Explanation, classes: int) -> N
         number = shown_map.number if shown_map else None
         panels.draw_detections(axes[0], picture, answer.detections, without.detections, classes, number)
         panels.draw_detections(axes[1], picture, without.detections, answer.detections, classes, None)
-        panels.title(axes[0], f"with attention: {plural(len(answer.detections), 'detection')}")
-        panels.title(axes[1], f"gates disabled: {plural(len(without.detections), 'detection')}")
+        panels.title(axes[0], f"with attention: {_counted(answer.detections)}")
+        panels.title(axes[1], f"gates disabled: {_counted(without.detections)}")
         chosen = answer.detections.xyxy[number - 1] if number else None
     else:
         panels.draw_image(axes[0], picture)
         panels.title(axes[0], "image")
         if answer.classes:
             panels.draw_classes(axes[1], answer, without)
-            panels.title(axes[1], "with attention, and gates disabled")
+            panels.title(axes[1], "probabilities")
         else:
             panels.draw_words(axes[1], "neither detections\nnor classes")
     if shown_map is None:
@@ -126,14 +118,19 @@ def _draw_answers(axes: list[Axes], explanation: Explanation, classes: int) -> N
         return
     for each, (method, values) in zip(axes[2:], shown_map.maps.items(), strict=True):
         panels.draw_map(each, picture, values, panels.ACTIVATION, Normalize(0, 1))
-        panels.title(each, shown(f"{method} of {shown_map.words}", 36))
+        panels.title(each, shown(f"{method} of {shown_map.words}", 33))
         if chosen is not None:
             panels.outline_chosen(each, picture, chosen)
 
 
+def _counted(found: Detections) -> str:
+    drawn_only = f", the best {panels.MOST_BOXES}" if len(found) > panels.MOST_BOXES else ""
+    return plural(len(found), "detection") + drawn_only
+
+
 def _draw_site(axes: list[Axes], picture: Picture, site: SiteView) -> None:
     if site.spatial is None:
-        panels.draw_words(axes[0], "weighs all positions alike")
+        panels.draw_words(axes[0], "nothing by position")
     else:
         colours, scale = panels.weight_scale(site)
         panels.draw_map(axes[0], picture, site.spatial, colours, scale)
@@ -150,7 +147,7 @@ def _draw_site(axes: list[Axes], picture: Picture, site: SiteView) -> None:
         panels.draw_map(each, picture, values, panels.FEATURES, scale)
         panels.title(each, f"features {words}: mean {mean:.3g}")
     if site.channels is None:
-        panels.draw_words(axes[3], "weighs all channels alike")
+        panels.draw_words(axes[3], "nothing by channel")
         return
     panels.draw_strip(axes[3], site)
     panels.title(axes[3], STRIPS[site.channels_are])

@@ -33,6 +33,9 @@ LEAST_SPAN = 0.05
 SAME = 0.5
 """Least IoU of two detections of a class that are taken for the same."""
 
+MOST_BOXES = 100
+"""Of more detections, the most confident are drawn, and the chosen one."""
+
 DASHES = (0, (2.5, 1.5))
 FONT = 8.5
 
@@ -53,7 +56,8 @@ def draw_detections(
     scale = draw_image(axes, picture)
     alike = counterparts(found, other)
     # The most confident come last, and so on top.
-    for place in reversed(range(len(found))):
+    drawn = {*range(min(len(found), MOST_BOXES)), *([] if chosen is None else [chosen - 1])}
+    for place in sorted(drawn, reverse=True):
         number = int(found.class_id[place]) if found.class_id is not None else 0
         sure = float(found.confidence[place]) if found.confidence is not None else 1.0
         is_chosen = place + 1 == chosen
@@ -79,20 +83,20 @@ def counterparts(found: Detections, other: Detections) -> NDArray[np.bool_]:
 def draw_classes(axes: Axes, answer: Answer, without: Answer) -> None:
     """Draw the probabilities of the best classes, with and without attention."""
     now, then = dict(answer.classes), dict(without.classes)
-    names = list(dict.fromkeys([*now, *then]))[:6]
+    names = list(dict.fromkeys([*now, *then]))[:5]
     places = np.arange(len(names))
-    bars = [(now, -0.2, COLOURS[0], "with attention"), (then, 0.2, COLOURS[1], "without")]
+    bars = [(now, 0.05, COLOURS[0], "with attention"), (then, 0.31, COLOURS[1], "gates disabled")]
     for shares, shift, colour, label in bars:
         # A class that is not among the five best of an answer has at most what the fifth has, and no bar.
         values = [shares.get(name, 0.0) for name in names]
-        axes.barh(places + shift, values, height=0.36, color=colour, label=label)
+        axes.barh(places + shift, values, height=0.24, color=colour, label=label)
         for place, value in zip(places, values, strict=True):
             if value:
                 axes.text(value + 0.02, place + shift, f"{value:.2f}", fontsize=FONT - 2, color=INK, va="center")
-    axes.set(xlim=(0, 1.18), ylim=(len(names) - 0.5, -0.5))
+    axes.set(xlim=(0, 1.18), ylim=(len(names) - 0.5, -0.55))
     axes.set_yticks(places, [""] * len(names))
     for place, name in enumerate(names):
-        axes.text(0.01, place - 0.4, shown(name), fontsize=FONT - 1, color=INK, va="bottom")
+        axes.text(0.01, place - 0.11, shown(name), fontsize=FONT - 1.5, color=INK, va="bottom")
     axes.set_xticks([0, 0.5, 1])
     _bare(axes)
     axes.legend(loc="lower right", fontsize=FONT - 2, frameon=False, borderaxespad=0)
@@ -111,7 +115,7 @@ def covered(picture: Picture, values: Array, colours: str, scale: Normalize, cov
     # Of class activation maps, nothing is to cover nothing: where the image shows, nothing spoke for it.
     shares = cover * np.sqrt(np.clip(flat, 0, 1)) if colours == ACTIVATION else np.full(flat.shape, cover)
     share = np.where(np.isnan(flat), 0, shares)[..., None]
-    return np.uint8(np.clip(share * heat + (1 - share) * grey, 0, 1) * 255)
+    return (np.clip(share * heat + (1 - share) * grey, 0, 1) * 255).astype(np.uint8)
 
 
 def weight_scale(site: SiteView) -> tuple[str, Normalize]:
@@ -174,8 +178,11 @@ def draw_strip(axes: Axes, site: SiteView) -> None:
     axes.set_xlabel("channels, sorted", fontsize=FONT - 1, color=INK, labelpad=-6)
     _bare(axes)
     axes.grid(axis="y", color=GRID, linewidth=0.6)
-    # Sorted from the greatest down, a strip leaves its upper right corner free.
-    note = axes.text(0.98, 0.9, strip_words(site), fontsize=FONT - 1, color=INK, ha="right", va="top")
+    # Sorted from the greatest down, a strip leaves its upper right corner free, or else fills the lower one evenly.
+    bottom, top = axes.get_ylim()
+    is_free = values[len(values) * 2 // 3] < bottom + 0.55 * (top - bottom)
+    y, edge = (0.9, "top") if is_free else (0.1, "bottom")
+    note = axes.text(0.98, y, strip_words(site), fontsize=FONT - 1, color=INK, ha="right", va=edge)
     note.set_transform(axes.transAxes)
     note.set_bbox({"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 1.5})
 

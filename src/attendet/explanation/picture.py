@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 import numpy as np
 import torch
@@ -72,9 +72,9 @@ def for_classifier(name: str, pixels: NDArray[np.uint8], size: int) -> Picture:
         (torch.Size([1, 3, 224, 224]), (288.0, 32.0, 736.0, 480.0))
     """
     shorter = round(size * SHORTER_PER_CROP)
-    scaled = functional.resize(Image.fromarray(pixels), [shorter], antialias=True)
-    cropped = functional.to_dtype(functional.pil_to_tensor(functional.center_crop(scaled, [size])), scale=True)
-    tensor = functional.normalize(cropped, MEAN, DEVIATION)[None]
+    scaled = cast("Image.Image", functional.resize(cast("Tensor", Image.fromarray(pixels)), [shorter]))
+    cropped = functional.pil_to_tensor(functional.center_crop(cast("Tensor", scaled), [size]))
+    tensor = functional.normalize(functional.to_dtype(cropped, scale=True), list(MEAN), list(DEVIATION))[None]
     height, width = pixels.shape[:2]
     columns, rows = scaled.size
     left, top = round((columns - size) / 2), round((rows - size) / 2)

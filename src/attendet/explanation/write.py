@@ -15,19 +15,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from torch import nn
 
 from attendet._version import __version__
 from attendet.errors import DataError
 from attendet.explanation.answer import Answer
 from attendet.explanation.explain import Explanation, Question
-from attendet.explanation.figure import draw
+from attendet.explanation.figure import figure_of
 from attendet.explanation.page import Page
 from attendet.explanation.view import Array, SiteView
 from attendet.files import cannot_write, new_run_folder, refuse_existing, write_atomically
 from attendet.graph.detector import Detector
+from attendet.style import save
 
-PROGRAMS = ("torch", "torchvision", "torchcam", "numpy", "matplotlib")
+PROGRAMS = ("torchvision", "torchcam", "numpy", "matplotlib")
 PAGE, MANIFEST = "index.html", "manifest.json"
 
 
@@ -78,17 +80,23 @@ def write_run(
 def _write(
     explanations: Iterable[Explanation], folder: Path, model: nn.Module, question: Question, weights: str
 ) -> int:
-    versions = {"attendet": __version__, **{name: importlib.metadata.version(name) for name in PROGRAMS}}
+    # torch's own version also says for which devices it was built.
+    versions = {
+        "attendet": __version__,
+        "torch": str(torch.__version__),
+        **{name: importlib.metadata.version(name) for name in PROGRAMS},
+    }
     versions["python"] = platform.python_version()
     classes = model.classes if isinstance(model, Detector) else 0
     of = weights or type(model).__name__
     entries = []
     with write_atomically(folder / PAGE) as temporary, temporary.open("w", encoding="utf-8") as file:
-        page = Page(file, f"What the attention of {of} looks at", _about(question), versions)
+        page = Page(file, f"What the attention of {of} looks at", _about(question, model), versions)
         for number, explanation in enumerate(explanations, start=1):
             name = _file_name(explanation.picture.name, number)
-            draw(explanation, classes, folder / f"{name}.png")
-            draw(explanation, classes, folder / f"{name}.svg")
+            figure = figure_of(explanation, classes)
+            save(figure, folder / f"{name}.png")
+            save(figure, folder / f"{name}.svg")
             with write_atomically(folder / f"{name}.npz") as numbers:
                 np.savez_compressed(numbers, **_arrays(explanation))
             page.add(explanation, (folder / f"{name}.png").read_bytes())
@@ -121,10 +129,10 @@ def _whole_or_not(folder: Path) -> Iterator[None]:
         raise
 
 
-def _about(question: Question) -> str:
+def _about(question: Question, model: nn.Module) -> str:
     sites = "all attention modules" if question.site == "*" else f"attention modules that match {question.site}"
-    least = f"confidence of detections at least {question.thresholds.confidence:g}"
-    return f"{sites[0].upper()}{sites[1:]}; {least}."
+    least = f"; detections of confidence {question.thresholds.confidence:g} or more"
+    return f"{sites[0].upper()}{sites[1:]}{least if isinstance(model, Detector) else ''}."
 
 
 def _file_name(name: str, number: int) -> str:
@@ -173,7 +181,7 @@ def _answer(answer: Answer) -> dict[str, Any]:
         return {"classes": dict(answer.classes)}
     found = answer.detections
     names, sure = found.data["class_name"], found.confidence if found.confidence is not None else np.ones(len(found))
-    rows = zip(names.tolist(), sure.tolist(), found.xyxy.tolist(), strict=True)
+    rows = zip(map(str, names), sure.tolist(), found.xyxy.tolist(), strict=True)
     return {"detections": [{"class": name, "confidence": each, "xyxy": box} for name, each, box in rows]}
 
 
