@@ -53,7 +53,7 @@ def test_multiplying_again_gives_what_the_module_gave(name: str, dtype: torch.dt
     visit = visit_of(module, x)
     assert torch.equal(visit.before, x)
     # A module that nobody watches may compute the same in another order, with other roundings.
-    roundings = 8 * torch.finfo(dtype).eps
+    roundings = {torch.float32: 1e-5, torch.bfloat16: 0.06}[dtype]
     torch.testing.assert_close(visit.after, module(x), rtol=roundings, atol=roundings)
     assert join(visit) == JOINS.get(name, "product")
     if name not in JOINS:
