@@ -74,7 +74,7 @@ def test_large_differences_do_not_help_where_seeds_are_too_few(tmp_path):
     assert {each.p for each in report.contrasts} == {2 / 64}
     assert {each.p_holm for each in report.contrasts} == {10 / 64}
     assert "6 seeds cannot decide 5 comparisons" in report.remarks[0]
-    assert "8 seeds can" in report.contrasts[0].explanation
+    assert "it takes 8 seeds to reach 0.05" in report.contrasts[0].explanation
     assert report.contrasts[0].seeds_to_settle == 8
 
 

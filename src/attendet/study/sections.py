@@ -105,7 +105,8 @@ def _asked(report: Report) -> str:
 
 def _tested(report: Report) -> str:
     return (
-        "Arm minus other, seed by seed. The interval is at 95 %; p is that of the exact sign-flip test, and cannot be"
+        "Arm minus other, seed by seed. The interval is at 95 %, (t) where it is Student's; p is that of the exact"
+        " sign-flip test, and cannot be"
         " below its floor with so few seeds; p_holm is adjusted for the number of comparisons and decides at"
         f" {report.alpha:g}. Best epoch is the same difference between best epochs, which decides nothing; detectable"
         " is the smallest true difference that so many seeds find in four of five studies."

@@ -77,9 +77,10 @@ def explain(
         return f"{told} The runs are the same."
     least = least_alpha(found.n, comparisons)
     if least > ALPHA:
+        among = f"Alone among {comparisons} comparisons, " if comparisons > 1 else ""
         told += (
-            f" Alone among {plural(comparisons, 'comparison')}, {plural(found.n, 'seed')} cannot bring p_holm below"
-            f" {least:.2g}, whatever the difference; {least_seeds(comparisons)} seeds can."
+            f" {among}{plural(found.n, 'seed')} cannot bring p_holm below {least:.2g}, whatever the difference;"
+            f" it takes {least_seeds(comparisons)} seeds to reach {ALPHA:g}."
         )
     if needed is None:
         return f"{told} Were this the true difference, more than {MOST_SEEDS} seeds would be needed to settle it."
