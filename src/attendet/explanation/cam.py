@@ -33,8 +33,8 @@ class GradCAMPlusPlus(GradCAMpp):
         self._backprop(scores, class_idx, **kwargs)
         weights = []
         for features, gradients in zip(self.hook_a, self.hook_g, strict=True):
-            positive = torch.relu(gradients).double()
-            total = torch.relu(features).double().sum((2, 3), keepdim=True)
+            positive = torch.relu(gradients).float()
+            total = torch.relu(features).float().sum((2, 3), keepdim=True)
             # Divided through by g², so that small gradients do not underflow.
             weights.append((positive / (2 + total * positive)).sum((2, 3)).to(features.dtype))
         return weights
