@@ -1,0 +1,76 @@
+"""CBAM as one function of tensors: plain torch as the truth, and fused operators beside it."""
+
+from __future__ import annotations
+
+import warnings
+from functools import cache
+
+import torch
+from torch import Tensor
+
+from attendet.errors import AttendetError, AttendetWarning
+from attendet.ops.cbam import compiled
+from attendet.ops.cbam.operators import fused_cbam, implementation
+from attendet.ops.cbam.reference import ChannelNet, SpatialNet, Statistics, cbam
+
+__all__ = [
+    "ChannelNet",
+    "SpatialNet",
+    "Statistics",
+    "cbam",
+    "device_obstacle",
+    "fused_cbam",
+    "obstacle",
+    "warn_of_fallback",
+]
+
+DTYPES = (torch.float32, torch.bfloat16, torch.float16)
+
+
+def obstacle(x: Tensor) -> str | None:
+    """Return why the fused operators cannot compute these features, or None if they can.
+
+    The first call for a CPU compiles the operators, which takes seconds, once for each machine and version.
+
+    Example:
+        >>> print(obstacle(torch.rand(1, 8, 4, 4, dtype=torch.float64)))
+        they compute in float32, bfloat16 or float16, not float64
+    """
+    if type(x) not in (Tensor, torch.nn.Parameter):
+        return f"they do not know tensors of type {type(x).__name__}"
+    if x.dtype not in DTYPES:
+        return f"they compute in float32, bfloat16 or float16, not {str(x.dtype).removeprefix('torch.')}"
+    if x.numel() == 0:
+        return "there are no features"
+    return device_obstacle(x.device.type)
+
+
+@torch.compiler.assume_constant_result
+def device_obstacle(device: str) -> str | None:
+    """Return why there are no fused operators for a type of device, or None if there are."""
+    return _device_obstacle(device)
+
+
+@cache
+def _device_obstacle(device: str) -> str | None:
+    try:
+        if device == "cpu":
+            compiled.load()
+            return None
+        if device == "cuda":
+            implementation("gpu")
+            return None
+    except (AttendetError, ImportError) as error:
+        return str(error)
+    return f"there are none for {device}"
+
+
+@torch.compiler.assume_constant_result
+def warn_of_fallback(reason: str) -> None:
+    """Warn, once, that plain torch computes what fused operators could."""
+    _warn(reason)
+
+
+@cache
+def _warn(reason: str) -> None:
+    warnings.warn(f"CBAM runs without its fused operators, which is slower: {reason}", AttendetWarning, stacklevel=2)

@@ -1,0 +1,45 @@
+"""The Triton passes against the reference: interpreted on a CPU everywhere, and on a GPU where there is one."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+pytest.importorskip("triton", reason="there is no Triton")
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_interpreted_passes_equal_the_reference() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.ops.interpreted"],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "TRITON_INTERPRET": "1"},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert len(found) == 2 * (5 + 5 + 1 + 2) + 2
+    for case, differences in found.items():
+        # Half precision rounds the output to 8 or 11 bits; else only sums of float32 differ.
+        tolerance = 2**-8 if "bfloat16" in case else 2**-11 if "float16" in case else 3e-5
+        for name, difference in differences.items():
+            assert difference < tolerance, (case, name)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_on_a_gpu(layout: torch.memory_format, dtype: torch.dtype) -> None:
+    from tests.ops.cbam_nets import converted, nets  # noqa: PLC0415
+    from tests.ops.interpreted import differences  # noqa: PLC0415
+
+    x = torch.randn(4, 96, 61, 67, device="cuda").to(dtype, memory_format=layout)
+    bits = {torch.float32: 15, torch.bfloat16: 8, torch.float16: 11}[dtype]
+    assert max(differences(x, converted(nets(96, "authors"), device="cuda")).values()) < 2**-bits

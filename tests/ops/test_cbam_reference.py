@@ -1,0 +1,52 @@
+"""The reference against timm's module, finite differences and gradients computed by hand."""
+
+import pytest
+import torch
+from timm.layers.cbam import CbamModule
+
+from attendet.ops.cbam import ChannelNet, SpatialNet, cbam
+from tests.ops.cbam_nets import ORDERS, VARIANTS, converted, nets, parameters
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_equals_timms_module(training: bool) -> None:
+    theirs = CbamModule(64).train(training)
+    torch.nn.init.normal_(theirs.spatial.conv.bn.running_mean)
+    channel, spatial = theirs.channel, theirs.spatial.conv
+    span, norm = torch.tensor([0.0, 1.0]), spatial.bn
+    channel_net = ChannelNet(channel.fc1.weight.flatten(1), None, channel.fc2.weight.flatten(1), None, span)
+    statistics = (norm.running_mean.clone(), norm.running_var.clone())
+    spatial_net = SpatialNet(spatial.conv.weight, norm.weight, norm.bias, *statistics, span, True, training, norm.eps)
+    x = torch.randn(3, 64, 9, 7)
+    expected = theirs(x)
+    y, seen = cbam(x, channel_net, spatial_net)
+    torch.testing.assert_close(y, expected)
+    assert (seen is not None) == training
+    if seen is not None:
+        assert seen.count == 3 * 9 * 7
+        torch.testing.assert_close(0.9 * statistics[0] + 0.1 * seen.mean, norm.running_mean)
+        unbiased = seen.var * seen.count / (seen.count - 1)
+        torch.testing.assert_close(0.9 * statistics[1] + 0.1 * unbiased, norm.running_var)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("training", [False, True])
+def test_gradients_equal_finite_differences(variant: str, order: str, training: bool) -> None:
+    given = converted(nets(4, variant, order, training=training, kernel=3), torch.float64, learn=True)
+    x = torch.randn(2, 4, 3, 4, dtype=torch.float64, requires_grad=True)
+    inputs = (x, *parameters(given).values())
+    assert torch.autograd.gradcheck(lambda x, *_: cbam(x, *given)[0], inputs)
+
+
+def test_maxima_that_are_shared_split_their_gradient_evenly() -> None:
+    # fc1 and fc2 pass on one channel's maximum: the weight is σ(maximum + mean), and only their gradients reach x.
+    channel = ChannelNet(torch.ones(1, 1), None, torch.ones(1, 1), None, torch.tensor([0.0, 1.0]))
+    x = torch.tensor([[[[2.0, 2.0, 1.0, 2.0]]]], requires_grad=True)
+    y, _ = cbam(x, channel, None)
+    y.sum().backward()
+    weight = torch.sigmoid(torch.tensor(2.0 + 7 / 4))
+    of_logit = 7 * weight * (1 - weight)
+    expected = torch.tensor([weight + of_logit * (1 / 4 + share) for share in (1 / 3, 1 / 3, 0, 1 / 3)])
+    assert x.grad is not None
+    torch.testing.assert_close(x.grad.flatten(), expected)
