@@ -10,7 +10,7 @@ from typing import Annotated, TypeAlias
 import typer
 
 from attendet._version import __version__
-from attendet.cli import attentions, check, data, explain, predict, summary, train, val, weights
+from attendet.cli import attentions, check, data, explain, predict, study, summary, train, val, weights
 from attendet.errors import AttendetError
 from attendet.wording import printable
 
@@ -28,6 +28,7 @@ app.command("explain")(explain.explain)
 app.add_typer(data.app, name="data")
 app.command("train", cls=train.TrainCommand)(train.train)
 app.command("val")(val.val)
+app.add_typer(study.app, name="study")
 app.add_typer(weights.app, name="weights")
 app.command("attentions")(attentions.attentions)
 

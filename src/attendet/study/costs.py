@@ -1,0 +1,148 @@
+"""What arms cost to use, measured in turns: a machine that slows down slows all of them."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import cycle, islice
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from attendet.blocks.fuse import fuse
+from attendet.data.letterbox import letterbox
+from attendet.data.records import Split
+from attendet.data.source import open_source, read_split
+from attendet.data.store import OnDemand
+from attendet.data.usable import usable
+from attendet.detection.nms import nms
+from attendet.engine.run import RunFolder, RunRecord, device_name, read_record
+from attendet.graph.costs import BATCH, count
+from attendet.graph.detector import Detector
+from attendet.model.open import open_detector
+from attendet.study.memory import peak_bytes
+from attendet.study.records import ArmCosts, CostRecord, Latency
+
+# Images at once, and how often each arm's pass is timed.
+ROUNDS: Mapping[int, int] = {1: 40, 16: 10}
+WARM_UP = 2
+# As `attendet predict` has them.
+CONFIDENCE, IOU = 0.25, 0.45
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """An arm that is timed.
+
+    Attributes:
+        detector: Its network, batch norms folded, where it computes.
+        record: Its run.
+        size: Side of its images in pixels.
+    """
+
+    detector: Detector
+    record: RunRecord
+    size: int
+
+    @torch.inference_mode()
+    def detect(self, images: Tensor) -> None:
+        """Make detections of images (N, 3, size, size) in 0-1, to the end."""
+        nms(self.detector.decode(self.detector(images)), confidence=CONFIDENCE, iou=IOU)
+        if images.is_cuda:
+            torch.cuda.synchronize(images.device)
+
+
+def measure_costs(runs: Mapping[str, RunFolder], baseline: str, rounds: Mapping[int, int] | None = None) -> CostRecord:
+    """Return what arms cost: trained weights, batch norms folded, on validation images, where they were trained.
+
+    Each arm takes the images at its own training size; in every round each arm makes one pass, in an order that moves
+    on by one from round to round.
+
+    Args:
+        runs: A finished run of each arm.
+        baseline: The arm whose size stands for all in the record, where it is among them.
+        rounds: How often each arm is timed, by number of images at once.
+
+    Raises:
+        AttendetError: If the weights or images of a run are not there any more.
+    """
+    contestants = {name: _contestant(run) for name, run in runs.items()}
+    rounds = rounds or ROUNDS
+    device = next(iter(contestants.values())).detector.head.anchors.device
+    first = contestants.get(baseline, next(iter(contestants.values())))
+    pictures = _pictures(first.record)
+    latencies: dict[str, list[Latency]] = {name: [] for name in contestants}
+    peaks: dict[str, int] = {}
+    for batch, times in sorted(rounds.items()):
+        images = {size: _images(pictures, batch, size, device) for size in {each.size for each in contestants.values()}}
+        measured = _timed(contestants, images, times)
+        for name, milliseconds in measured.items():
+            low, middle, high = np.percentile(milliseconds, [25, 50, 75]).tolist()
+            latencies[name].append(Latency(batch=batch, median_ms=middle, low_ms=low, high_ms=high, rounds=times))
+        if batch == max(rounds):
+            peaks = {name: _peak(each, images[each.size]) for name, each in contestants.items()}
+    arms = {
+        name: ArmCosts(
+            parameters=each.record.model["parameters"],
+            gflops=each.record.model["gflops"],
+            activation_bytes=_kept_bytes(runs[name], each.size),
+            peak_bytes=peaks[name],
+            latency=tuple(latencies[name]),
+        )
+        for name, each in contestants.items()
+    }
+    return CostRecord(device=device_name(device), imgsz=first.size, arms=arms)
+
+
+def _timed(contestants: Mapping[str, Contestant], images: Mapping[int, Tensor], times: int) -> dict[str, list[float]]:
+    """Return milliseconds of every pass, by arm."""
+    names = list(contestants)
+    spent: dict[str, list[float]] = {name: [] for name in names}
+    for number in range(-WARM_UP, times):
+        for name in names[number % len(names) :] + names[: number % len(names)]:
+            contestant = contestants[name]
+            start = time.perf_counter()
+            contestant.detect(images[contestant.size])
+            if number >= 0:
+                spent[name].append(1000 * (time.perf_counter() - start))
+    return spent
+
+
+def _contestant(run: RunFolder) -> Contestant:
+    record = read_record(run)
+    detector, _ = open_detector(run.best if run.best.is_file() else run.last)
+    moved: Any = fuse(detector).to(record.computed_on)
+    return Contestant(
+        moved.to(memory_format=torch.channels_last), record, int(record.configuration["schedule"]["imgsz"])
+    )
+
+
+def _pictures(record: RunRecord) -> Split:
+    settings = record.configuration["data"]
+    return usable(read_split(open_source(settings["path"], settings["format"]), "val"))
+
+
+def _images(split: Split, batch: int, size: int, device: torch.device) -> Tensor:
+    """Return validation images (batch, 3, size, size) in 0-1; from the first again where there are too few."""
+    store = OnDemand(split.records, size)
+    chosen: Sequence[int] = list(islice(cycle(range(len(split.records))), batch))
+    canvases = np.stack([letterbox(store[number], size, (size, size))[0] for number in chosen])
+    images = torch.from_numpy(canvases).permute(0, 3, 1, 2).to(device, torch.float32) / 255
+    return images.contiguous(memory_format=torch.channels_last)
+
+
+def _peak(contestant: Contestant, images: Tensor) -> int:
+    return peak_bytes(contestant.detector, lambda: contestant.detect(images), images.device)
+
+
+def _kept_bytes(run: RunFolder, size: int) -> int:
+    """Return what training keeps of one image for the backward pass, weights left out."""
+    detector, _ = open_detector(run.best if run.best.is_file() else run.last)
+    with torch.device("meta"):
+        images = torch.empty(BATCH, 3, size, size)
+    cost, _ = count(copy.deepcopy(detector).to("meta"), images)
+    return cost.activation_bytes // BATCH

@@ -1,0 +1,41 @@
+"""A process that carries out one run of a study: `python -m attendet.study.worker`, with the job on standard input."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+
+from attendet.engine.reporter import Silence
+from attendet.study.job import Job, explain, perform
+
+FAILED = 2
+
+
+def main() -> int:
+    """Carry out the job of the first line of standard input; on failure, tell why on standard output.
+
+    Standard input stays open as long as whoever began this process lives, and its end is the end of this process: no
+    run goes on unseen that the next `attendet study run` would take up as well.
+    """
+    # What libraries print must not be taken for the answer.
+    answer = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    job = Job.from_json(sys.stdin.readline())
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    try:
+        perform(job, Silence())
+    except Exception as error:  # noqa: BLE001 - told to whoever began this process
+        answer.write(explain(error))
+        answer.flush()
+        return FAILED
+    return 0
+
+
+def _end_with_parent() -> None:
+    sys.stdin.read()
+    os._exit(FAILED)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
