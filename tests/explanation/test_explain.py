@@ -16,7 +16,8 @@ from torchvision.models.segmentation import lraspp_mobilenet_v3_large
 
 import attendet
 from attendet.errors import DataError, OptionError, UnknownNameError
-from attendet.explanation.explain import Question, explanations
+from attendet.explanation.explain import explanations
+from attendet.explanation.question import Question
 from attendet.graph.bundled import bundled_text
 from attendet.graph.detector import Detector
 from attendet.model.card import Card

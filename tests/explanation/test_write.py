@@ -19,7 +19,8 @@ from torchvision.models import resnet18
 
 import attendet
 from attendet.errors import DataError, OutputError
-from attendet.explanation.explain import Explanation, Question, explanations
+from attendet.explanation.explain import Explanation, explanations
+from attendet.explanation.question import Question
 from attendet.explanation.write import write, write_run
 from attendet.graph.detector import Detector
 from tests.explanation.conftest import NAMES

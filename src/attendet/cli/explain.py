@@ -93,7 +93,8 @@ def explain(
     from attendet.engine.config import HardwareConfig
     from attendet.engine.hardware import accelerator_of
     from attendet.explanation.answer import Thresholds
-    from attendet.explanation.explain import Question, explanations, opened
+    from attendet.explanation.explain import explanations, opened
+    from attendet.explanation.question import Question
     from attendet.explanation.write import MANIFEST, PAGE, write, write_run
 
     accelerator, devices = accelerator_of(HardwareConfig(device=device))

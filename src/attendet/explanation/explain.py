@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
-from functools import partial
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +13,10 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from attendet.detection.nms import nms
-from attendet.errors import AttendetError, DataError, OptionError
+from attendet.errors import AttendetError, DataError
 from attendet.explanation.answer import (
     Answer,
     Thresholds,
-    class_name,
     class_number,
     classes_in,
     detections_in,
@@ -27,16 +24,12 @@ from attendet.explanation.answer import (
 )
 from attendet.explanation.cam import (
     Activation,
-    Target,
     activation,
-    class_score,
-    detection_score,
-    layer_of_class,
-    layer_of_detection,
-    level_of,
     shapes,
 )
 from attendet.explanation.picture import ImageLike, Picture, for_classifier, for_detector, of_tensor, read
+from attendet.explanation.question import Question, check
+from attendet.explanation.target import target_of
 from attendet.explanation.view import SiteView, view
 from attendet.graph.detector import Detector
 from attendet.model.open import open_detector, weights_file
@@ -44,7 +37,6 @@ from attendet.observe.capture import observed, sites
 from attendet.observe.plain import evaluating, plain
 from attendet.surgery import disabled
 
-LARGEST_IMAGE = 8192
 USUAL_SIZES = {True: 640, False: 224}
 
 
@@ -67,28 +59,6 @@ class Explanation:
     without: Answer
     activation: Activation | None
     notes: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Question:
-    """What is asked of every image.
-
-    Attributes:
-        site: Which attention modules, by their paths, with `*` and `?` as in names of files.
-        class_name: Name or number of the class whose detection, or whose score, class activation maps explain; the
-            best one if None.
-        detection: Which of its detections, the most confident being 1.
-        thresholds: Which detections are taken.
-        names: The classes' names, by number.
-        image_size: Longer side in pixels that a detector's images are scaled to; side of a classifier's.
-    """
-
-    site: str = "*"
-    class_name: str | int | None = None
-    detection: int = 1
-    thresholds: Thresholds = field(default_factory=Thresholds)
-    names: tuple[str, ...] = ()
-    image_size: int | None = None
 
 
 def explain(
@@ -203,7 +173,7 @@ def explanations(
         DataError: As `explain`.
     """
     question = question or Question()
-    _check(question)
+    check(question)
     # Asked once before any image is read, and again by every pass.
     with plain(model) as network:
         sites(network, question.site)
@@ -238,7 +208,7 @@ def _explained(model: nn.Module, picture: Picture, question: Question) -> Explan
                 off.enter_context(disabled(module))
             without = model(picture.tensor)
     answer, answer_without = _answer(model, output, picture, question), _answer(model, without, picture, question)
-    found, note = _target(model, output, answer, seen, question)
+    found, note = target_of(model, output, answer, seen, question)
     shown = activation(model, picture.tensor, found) if found else None
     notes = [note] if note else []
     notes += [f"{path} did not run in this pass." for path in chosen if not any(_is_at(each, path) for each in views)]
@@ -253,43 +223,6 @@ def _answer(model: nn.Module, output: object, picture: Picture, question: Questi
     if isinstance(output, Tensor) and is_scores(model, output):
         return classes_in(output, question.names)
     return Answer()
-
-
-def _target(
-    model: nn.Module, output: object, answer: Answer, seen: dict[str, tuple[int, ...]], question: Question
-) -> tuple[Target | None, str]:
-    """Return what class activation maps explain, and a sentence where that is nothing."""
-    if isinstance(model, Detector) and isinstance(output, tuple):
-        return _target_detection(model, output, answer, seen, question)
-    layer = layer_of_class(seen)
-    if not isinstance(output, Tensor) or not is_scores(model, output) or layer is None:
-        return None, "The network's output is neither detections nor classes: its attention alone is shown."
-    best = int(output[0].argmax())
-    wanted = question.class_name
-    number = best if wanted is None else class_number(wanted, question.names, output.shape[1])
-    words = f"class {class_name(number, question.names)}"
-    return Target(words, layer, partial(class_score, number)), ""
-
-
-def _target_detection(
-    model: Detector, raw: Sequence[Tensor], answer: Answer, seen: dict[str, tuple[int, ...]], question: Question
-) -> tuple[Target | None, str]:
-    found = answer.detections
-    if found is None or found.class_id is None or found.confidence is None:
-        return None, ""
-    wanted = question.class_name
-    number = None if wanted is None else class_number(wanted, question.names, model.classes)
-    places = [place for place, each in enumerate(found.class_id.tolist()) if number in (None, each)]
-    if len(places) < question.detection:
-        of_class = "" if wanted is None else f" of class {wanted}"
-        least = f"confidence {question.thresholds.confidence:g}"
-        return None, f"No detection {question.detection}{of_class} at {least} (there are {len(places)}): no CAM."
-    place = places[question.detection - 1]
-    level, cell = level_of(raw, int(found.data["row"][place]))
-    layer = layer_of_detection(model, seen, raw[level].shape[2:4])
-    words = f"{found.data['class_name'][place]} {found.confidence[place]:.2f}"
-    score = partial(detection_score, level, cell, int(found.class_id[place]))
-    return Target(words, layer, score, place + 1), ""
 
 
 def _preparation(model: nn.Module, question: Question) -> Callable[[int, ImageLike | Tensor], Picture]:
@@ -319,15 +252,6 @@ def _each(images: ImageLike | Tensor | Iterable[ImageLike]) -> Iterator[ImageLik
         yield images
     else:
         yield from images
-
-
-def _check(question: Question) -> None:
-    if question.detection < 1:
-        raise OptionError(f"there is no detection {question.detection}", remedy="give 1 for the most confident one")
-    if question.image_size is not None and not 1 <= question.image_size <= LARGEST_IMAGE:
-        raise OptionError(f"image_size is {question.image_size}", remedy=f"give 1 to {LARGEST_IMAGE} pixels")
-    # Asked for nothing, so that a wrong threshold is told before the first image is read.
-    nms(torch.zeros(1, 0, 6), confidence=question.thresholds.confidence, iou=question.thresholds.iou)
 
 
 def _is_at(each: SiteView, path: str) -> bool:

@@ -21,9 +21,10 @@ from torch import nn
 from attendet._version import __version__
 from attendet.errors import DataError
 from attendet.explanation.answer import Answer
-from attendet.explanation.explain import Explanation, Question
+from attendet.explanation.explain import Explanation
 from attendet.explanation.figure import figure_of
 from attendet.explanation.page import Page
+from attendet.explanation.question import Question
 from attendet.explanation.view import Array, SiteView
 from attendet.files import cannot_write, new_run_folder, refuse_existing, write_atomically
 from attendet.graph.detector import Detector
