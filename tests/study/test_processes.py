@@ -1,0 +1,101 @@
+"""Runs side by side: processes that are killed are replaced, and none outlives whoever began it."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from attendet.study.execute import run_study
+from attendet.study.executor import RETRIES
+from attendet.study.grid import Cell
+from attendet.study.processes import ProcessExecutor
+from attendet.study.records import read_study
+from tests.study.conftest import Spectator, children, opened, write_small
+
+ARMS = "{a: , b: se:reduction=2@after:Conv}"
+WORKER = "attendet.study.worker"
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def test_two_processes_of_which_one_is_killed_do_the_whole_study(tmp_path: Path) -> None:
+    study, watcher = opened(write_small(tmp_path, ARMS, epochs=6)), Spectator()
+    first: dict[str, str] = {}
+
+    def kill(cell: Cell, epoch: int) -> None:
+        # The first run has the process that was begun first.
+        if cell.arm == "a" and epoch >= 2 and not first:
+            assert len(children(WORKER)) == 2
+            os.kill(min(children(WORKER)), signal.SIGKILL)
+            first[cell.key] = study.job(cell).run.results.read_text()
+
+    watcher.then = kill
+    outcome = run_study(study, ProcessExecutor(2), watcher)
+    assert (outcome.finished, outcome.failed) == (2, ())
+    assert children(WORKER) == []
+    assert sum("its process was killed" in line for line in watcher.said) == 1
+    for record in read_study(study.folder).cells.values():
+        assert record.history["epoch"] == [1, 2, 3, 4, 5, 6]
+    # Their times show that the epochs before were not done again.
+    for key, before in first.items():
+        cell = next(cell for cell in study.cells()[1] if cell.key == key)
+        assert study.job(cell).run.results.read_text().startswith(before)
+
+
+def test_a_run_that_is_killed_every_time_fails_and_the_other_goes_on(tmp_path: Path) -> None:
+    study, watcher = opened(write_small(tmp_path, ARMS)), Spectator()
+    started: set[int] = set()
+
+    def kill(cell: Cell, epoch: int) -> None:  # noqa: ARG001
+        if cell.arm == "a":
+            for pid in children(WORKER):
+                started.add(pid)
+                os.kill(pid, signal.SIGKILL)
+
+    watcher.then = kill
+    outcome = run_study(study, ProcessExecutor(1), watcher, limit=1)
+    assert len(started) == RETRIES + 1
+    assert outcome.left == 1
+    assert [name for name, _ in outcome.failed] == ["a-seed0"]
+    assert f"its process was killed {RETRIES + 1} times (SIGKILL)" in outcome.failed[0][1]
+
+
+def test_what_goes_wrong_in_a_process_is_told(tmp_path: Path) -> None:
+    study = opened(write_small(tmp_path, "{a: se:reduction=2@replace:Conv, b: }"))
+    (failed,) = run_study(study, ProcessExecutor(2), Spectator(), limit=1).failed
+    assert failed == (
+        "a-seed0",
+        "model.0 makes (1, 3, 64, 64) into (1, 8, 32, 32) and cannot be replaced; weigh what it gives instead",
+    )
+
+
+def test_a_study_that_is_killed_leaves_no_process_and_goes_on(tmp_path: Path) -> None:
+    file = write_small(tmp_path, ARMS, epochs=14)
+    command = [sys.executable, "-m", "attendet", "study", "run", str(file), "--executor", "processes", "--workers", "1"]
+    killed = subprocess.Popen([*command, "--project", str(tmp_path / "runs")], stderr=subprocess.PIPE)  # noqa: S603
+    study = opened(file)
+    job = study.job(study.cells()[1][0])
+    wait_for(lambda: job.run.results.is_file() and len(job.run.results.read_text().splitlines()) > 2)
+    workers = children(WORKER, killed.pid)
+    assert len(workers) == 1
+    killed.kill()
+    killed.communicate()
+    wait_for(lambda: not Path(f"/proc/{workers[0]}").exists() or not Path(f"/proc/{workers[0]}/cmdline").read_bytes())
+    before = job.run.results.read_text()
+    assert 2 < len(before.splitlines()) < 15
+    assert run_study(study, ProcessExecutor(1), Spectator(), limit=1).finished == 1
+    assert job.run.results.read_text().startswith(before)
+
+
+def wait_for(condition, seconds: float = 120) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not come"
+        time.sleep(0.05)
