@@ -76,7 +76,9 @@ def make_job(cell: Cell, design: StudyDesign, beside: Path, cells: Path) -> Job:
     settings = design.settings(cell.arm, cell.seed)
     for key in ("data.path", "model.cfg", "model.weights"):
         if settings[key]:
-            settings[key] = str(located(str(settings[key]), beside))
+            place = located(str(settings[key]), beside)
+            # Absolute, for processes that work elsewhere; a bundled name is no file.
+            settings[key] = str(Path(place).resolve()) if Path(place).exists() else place
     # The name is for people; the key is what a run is known by when its arm is changed and keeps its name.
     folder = (cells / f"{cell.name}-{cell.key}").resolve()
     output = {"output.project": str(folder.parent), "output.name": folder.name, "output.exist_ok": True}
