@@ -1,0 +1,218 @@
+"""CBAM by its fused operators: equal to plain torch, taken where they apply, left where somebody looks inside."""
+
+import copy
+import io
+import json
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.utils.checkpoint import checkpoint
+
+from attendet.attention import CBAM
+from attendet.attention.cbam_fused import Implementation, fused_forward
+from attendet.errors import OptionError, UnknownNameError
+from attendet.ops.cbam import obstacle
+from tests.attention.test_cbam_oracle import NAMES, OUR_KEYS
+from tests.conftest import oracle_weights, relative_difference
+
+pytestmark = pytest.mark.skipif(
+    obstacle(torch.ones(1, 1, 1, 1)) is not None, reason="there is no compiler for the fused operators"
+)
+
+
+def module(implementation: Implementation, *, channels: int = 24, variant: str = "authors", **options: object) -> CBAM:
+    torch.manual_seed(1)
+    made = CBAM(channels, 4, 7, variant, **options)
+    for parameter in made.parameters():
+        nn.init.normal_(parameter, std=0.5)
+    made.implementation = implementation
+    return made
+
+
+def runs_fused(made: CBAM, x: torch.Tensor) -> bool:
+    return fused_forward(made, x, None) is not None
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_forward_and_every_gradient_equal_the_authors(oracles: Path, name: str) -> None:
+    settings = json.loads((oracles / f"{name}.json").read_text())
+    numbers = {key: torch.from_numpy(value) for key, value in np.load(oracles / f"{name}.npz").items()}
+    made = CBAM(settings["channels"], settings["reduction"], variant="authors")
+    shapes = {key: torch.zeros(shape) for key, shape in settings["state_dict"].items()}
+    made.load_state_dict(oracle_weights(shapes, "bn.weight"))
+    made.train(settings["train_mode"])
+    made.implementation = "fused"
+    x = numbers["x"].requires_grad_()
+    y = made(x)
+    y.backward(numbers["upstream"])
+    assert relative_difference(y, numbers["y"]) < 1e-5
+    assert relative_difference(x.grad, numbers["grad_x"]) < 1e-5
+    for key, value in made.named_parameters():
+        ours, _, kind = key.rpartition(".")
+        theirs = {mine: other for other, mine in OUR_KEYS.items()}[ours]
+        assert relative_difference(value.grad, numbers[f"grad.{theirs}.{kind}"]) < 1e-5, key
+
+
+@pytest.mark.parametrize("variant", ["plain", "authors", "timm"])
+@pytest.mark.parametrize("order", ["channel-first", "channel-only", "spatial-only"])
+def test_training_moves_the_same_numbers_as_plain_torch(variant: str, order: str) -> None:
+    fused, plain = (module(which, variant=variant, order=order) for which in ("fused", "reference"))
+    for _ in range(3):
+        x = torch.randn(4, 24, 9, 7)
+        outputs = [made(x) for made in (fused, plain)]
+        assert relative_difference(*outputs) < 1e-5
+        for y in outputs:
+            y.square().sum().backward()
+    for (name, one), other in zip(fused.named_parameters(), plain.parameters(), strict=True):
+        assert relative_difference(one.grad, other.grad) < 1e-4, name
+    for (name, one), other in zip(fused.named_buffers(), plain.buffers(), strict=True):
+        torch.testing.assert_close(one, other, msg=name)
+
+
+def test_auto_takes_the_fused_operators_where_they_apply() -> None:
+    x = torch.randn(2, 24, 9, 7)
+    assert runs_fused(module("auto"), x)
+    assert CBAM(64).implementation == "auto"
+    assert not runs_fused(module("reference"), x)
+    others = [
+        module("auto", order="parallel"),
+        module("auto", order="spatial-first"),
+        module("auto", pool="avg"),
+        module("auto", planes=["avg", "max", "lse"]),
+        module("auto").double(),
+        nn.SyncBatchNorm.convert_sync_batchnorm(module("auto")),
+    ]
+    for made in others:
+        assert not runs_fused(made, x.to(next(made.parameters()).dtype))
+    assert not runs_fused(module("auto").to("meta"), x.to("meta"))
+
+
+@pytest.mark.parametrize(
+    ("options", "shape", "reason"),
+    [
+        ({"order": "parallel"}, (2, 24, 9, 7), "the order parallel"),
+        ({"pool": "lse"}, (2, 24, 9, 7), "average and maximum"),
+        ({"dims": 1}, (2, 24, 9), "2 dims"),
+        ({}, (1, 24, 1, 1), "more than one value"),
+        ({}, (2, 25, 9, 7), "25 channels are not 24"),
+        ({}, (2, 24, 9, 0), "no features"),
+    ],
+)
+def test_fused_works_or_says_why_not(options: dict[str, object], shape: tuple[int, ...], reason: str) -> None:
+    with pytest.raises(OptionError, match=f"{reason}.*give implementation='auto'"):
+        module("fused", **options)(torch.randn(shape))
+
+
+def test_fused_refuses_masks_dtypes_and_names_that_do_not_exist() -> None:
+    x = torch.randn(2, 24, 9, 7)
+    with pytest.raises(OptionError, match="knows no masks"):
+        module("fused")(x, torch.ones(2, 9, 7, dtype=torch.bool))
+    with pytest.raises(OptionError, match="not float64"):
+        module("fused").double()(x.double())
+    with pytest.raises(OptionError, match=r"features are torch\.bfloat16, the parameters torch\.float32"):
+        module("fused")(x.bfloat16())
+    with pytest.raises(UnknownNameError, match="did you mean 'fused'"):
+        module("fusd")(x)  # pyright: ignore[reportArgumentType]
+
+
+def test_hooks_see_the_weights_that_multiply() -> None:
+    made, x = module("fused"), torch.randn(2, 24, 9, 7)
+    seen = []
+    hooks = [gate.register_forward_hook(lambda *given: seen.append(given[-1])) for gate in (made.channel, made.spatial)]
+    y = made(x)
+    assert torch.equal(y, x * seen[0] * seen[1])
+    for hook in hooks:
+        hook.remove()
+    assert runs_fused(made, x)
+    made.spatial.conv.register_forward_pre_hook(lambda *_: None)
+    assert not runs_fused(made, x)
+
+
+def test_exports_are_plain_torch() -> None:
+    made, x = module("fused").train(False), torch.randn(2, 24, 9, 7)
+    exported = torch.export.export(made, (x,))
+    assert "attendet.cbam" not in str(exported.graph)
+    assert relative_difference(exported.module()(x), made(x)) < 1e-5
+    with pytest.warns((DeprecationWarning, FutureWarning)):
+        traced = torch.jit.trace(made, x)
+    assert "attendet::" not in str(traced.inlined_graph)
+
+
+# torch.func imports what torch itself deprecates.
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script:FutureWarning")
+def test_derivatives_forwards_and_function_transforms_are_plain_torch() -> None:
+    fused, plain = (module(which).train(False) for which in ("fused", "reference"))
+    x, direction = torch.randn(2, 24, 9, 7), torch.randn(2, 24, 9, 7)
+    for compute in (
+        lambda made: torch.func.jvp(made, (x,), (direction,))[1],
+        lambda made: torch.func.vmap(torch.func.grad(lambda one: made(one[None]).sum()))(x),
+    ):
+        assert torch.equal(compute(fused), compute(plain))
+    with torch.autograd.forward_ad.dual_level():
+        dual = torch.autograd.forward_ad.make_dual(x, direction)
+        assert torch.autograd.forward_ad.unpack_dual(fused(dual)).tangent is not None
+
+
+def test_a_second_derivative_is_refused() -> None:
+    x = torch.randn(2, 24, 9, 7, requires_grad=True)
+    (gradient,) = torch.autograd.grad(module("fused")(x).sum(), x, create_graph=True)
+    with pytest.raises(OptionError, match="no second derivative; give CBAM implementation='reference'"):
+        gradient.sum().backward()
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_compiles_without_a_break(training: bool) -> None:
+    made = module("fused").train(training)
+    other = copy.deepcopy(made)
+    compiled = torch.compile(other, fullgraph=True, backend="aot_eager", dynamic=True)
+    for shape in ((2, 24, 9, 7), (3, 24, 5, 8)):
+        x = torch.randn(shape, requires_grad=True)
+        twin = x.detach().clone().requires_grad_()
+        compiled(x).square().sum().backward()
+        made(twin).square().sum().backward()
+        assert torch.equal(x.grad, twin.grad)
+    for (name, one), two in zip(made.named_buffers(), other.buffers(), strict=True):
+        assert torch.equal(one, two), name
+
+
+def test_the_compiled_graph_holds_the_operator() -> None:
+    graphs = []
+
+    def backend(graph: torch.fx.GraphModule, _: object) -> torch.fx.GraphModule:
+        graphs.append(str(graph.graph))
+        return graph
+
+    torch.compile(module("auto").train(False), fullgraph=True, backend=backend)(torch.randn(2, 24, 9, 7))
+    assert len(graphs) == 1
+    assert "attendet.cbam" in graphs[0]
+
+
+@pytest.mark.parametrize("reentrant", [False, True])
+def test_checkpointing_gives_the_same_gradients(reentrant: bool) -> None:
+    made = module("fused").train(False)
+    x = torch.randn(2, 24, 9, 7, requires_grad=True)
+    twin = x.detach().clone().requires_grad_()
+    made(x).square().sum().backward()
+    checkpoint(made, twin, use_reentrant=reentrant).square().sum().backward()
+    assert torch.equal(x.grad, twin.grad)
+
+
+def test_autocast_computes_in_float32_and_answers_in_the_dtype_of_the_features() -> None:
+    made, x = module("fused").train(False), torch.randn(2, 24, 9, 7)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(made(x), module("fused").train(False)(x))
+        assert made(x.bfloat16()).dtype == torch.bfloat16
+    assert torch.equal(made(x), made(x))
+
+
+def test_copies_and_pickles_keep_the_choice() -> None:
+    made = module("reference")
+    saved = io.BytesIO()
+    torch.save(made.state_dict(), saved)
+    # What a test has just pickled itself may be unpickled.
+    for twin in (copy.deepcopy(made), pickle.loads(pickle.dumps(made))):  # noqa: S301
+        assert twin.implementation == "reference"
