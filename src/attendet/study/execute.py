@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -117,7 +117,7 @@ def run_study(study: Study, executor: Executor, watcher: Watcher, limit: int | N
         return Outcome(study.folder, len(finished), tuple(failed), len(todo) - len(chosen))
 
 
-def _ended(executor: Executor, jobs: Sequence[Job], watcher: Watcher) -> Iterator[tuple[Job, str | None]]:
+def _ended(executor: Executor, jobs: Sequence[Job], watcher: Watcher) -> Generator[tuple[Job, str | None], None, None]:
     yield from executor.run(jobs, watcher)
 
 
