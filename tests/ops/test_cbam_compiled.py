@@ -37,6 +37,7 @@ def test_without_a_compiler_auto_is_plain_torch_and_says_so_once(
 ) -> None:
     monkeypatch.setenv("CXX", "no-such-compiler")
     module, x = CBAM(64), torch.rand(1, 64, 3, 3)
+    module.implementation = "auto"
     with pytest.warns(AttendetWarning, match=r"there is no C\+\+ compiler no-such-compiler; install g\+\+"):
         y = module(x)
     assert torch.equal(module(x), y)

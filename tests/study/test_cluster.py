@@ -16,6 +16,10 @@ from attendet.study.grid import Cell
 from attendet.study.records import read_study
 from tests.study.conftest import Spectator, children, opened, write_small
 
+pytestmark = pytest.mark.skipif(
+    "ATTENDET_SLOW_TESTS" not in os.environ, reason="several processes that import torch: set ATTENDET_SLOW_TESTS=1"
+)
+
 WORKER = "ray::answer"
 
 

@@ -158,9 +158,9 @@ class CBAM(Attention):
     Attributes:
         channel: The channel gate; there is none in order `spatial-only`.
         spatial: The spatial gate; there is none in order `channel-only`.
-        implementation: `auto` takes fused operators where they apply and are known to be faster, on a CPU; `fused`
-            takes them, on a GPU too, or raises an OptionError; `reference` is plain torch. While the module is exported
-            or a hook looks at a gate, it is plain torch whatever this says.
+        implementation: `reference`, the default, is plain torch; `auto` takes fused operators where they apply and are
+            known to be faster, on a CPU, and compiles them the first time; `fused` takes them, on a GPU too, or raises
+            an OptionError. While the module is exported or a hook looks at a gate, it is plain torch whatever this says.
 
     Raises:
         OptionError: If an option has no such value, the kernel is even, or no hidden channel would be left.
@@ -180,7 +180,7 @@ class CBAM(Attention):
     paper = PAPER
     channel: ChannelGate
     spatial: SpatialGate
-    implementation: Implementation = "auto"
+    implementation: Implementation = "reference"
 
     def __init__(
         self,
