@@ -160,7 +160,7 @@ class CBAM(Attention):
         spatial: The spatial gate; there is none in order `channel-only`.
         implementation: `reference`, the default, is plain torch; `auto` takes fused operators where they apply and are
             known to be faster, on a CPU, and compiles them the first time; `fused` takes them, on a GPU too, or raises
-            an OptionError. While the module is exported or a hook looks at a gate, it is plain torch whatever this says.
+            an OptionError. While the module is exported or a gate is watched, it is plain torch whatever this says.
 
     Raises:
         OptionError: If an option has no such value, the kernel is even, or no hidden channel would be left.
