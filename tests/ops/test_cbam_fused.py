@@ -192,9 +192,8 @@ def test_runs_and_numbers_of_threads_agree_bit_for_bit(layout: torch.memory_form
             assert torch.equal(other[name], value), name
 
 
-def test_large_maps_are_written_past_the_caches() -> None:
+def test_maps_larger_than_the_caches() -> None:
     x = torch.randn(1, 16, 730, 724)
-    assert x.numel() * x.element_size() >= 32 << 20
     # Among so many positions are some whose two largest products float32 cannot tell apart, so that gradients of
     # maxima over channels are no test here.
     compare(x, nets(16, order="channel"), torch.randn_like(x))

@@ -4,11 +4,6 @@
 
 #include <cstdint>
 #include <cstring>
-#include <type_traits>
-
-#ifdef __SSE__
-#include <xmmintrin.h>
-#endif
 
 namespace {
 
@@ -83,20 +78,6 @@ void store(BFloat16* to, V value) {
         const HalfBits halves = __builtin_convertvector(rounded, HalfBits);
         std::memcpy(to, &halves, sizeof halves);
     }
-}
-
-// Past the caches: what is larger than they are would only push out what is still needed.
-template <class T, class V>
-void store_past_caches(T* to, V value) {
-#ifdef __SSE__
-    if constexpr (std::is_same_v<T, float> && std::is_same_v<V, Lanes>) {
-        __m128 quarters[4];
-        std::memcpy(quarters, &value, sizeof value);
-        for (int i = 0; i < 4; ++i) _mm_stream_ps(to + 4 * i, quarters[i]);
-        return;
-    }
-#endif
-    store(to, value);
 }
 
 template <class V>

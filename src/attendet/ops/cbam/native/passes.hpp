@@ -14,10 +14,6 @@
 #include <limits>
 #include <vector>
 
-#ifdef __linux__
-#include <sys/mman.h>
-#endif
-
 #include "lanes.hpp"
 
 namespace {
@@ -259,32 +255,7 @@ struct Passes {
         maximum_parts.template join<Max>();
     }
 
-    // Memory of this size is fresh from the system at every call. Asks for large pages, as every page costs a fault,
-    // and says whether to write past the caches, which it would only clear of what is still needed.
-    bool prepare(T* output) const {
-        const size_t bytes = sizeof(T) * shape.samples * shape.channels * shape.positions;
-        if (bytes < (size_t{32} << 20)) return false;
-        const uintptr_t begin = reinterpret_cast<uintptr_t>(output);
-#ifdef __linux__
-        const uintptr_t page = uintptr_t{1} << 21;
-        const uintptr_t first = (begin + page - 1) / page * page, past = (begin + bytes) / page * page;
-        if (past > first) madvise(reinterpret_cast<void*>(first), past - first, MADV_HUGEPAGE);
-#endif
-        return begin % 16 == 0 && tiling.width % 4 == 0;
-    }
-
-    template <bool past_caches>
-    static void put(T* to, auto value) {
-        if constexpr (past_caches) store_past_caches(to, value);
-        else store(to, value);
-    }
-
     void scale(const T* x, const float* channel, const float* position, T* y) const {
-        prepare(y) ? scale_to<true>(x, channel, position, y) : scale_to<false>(x, channel, position, y);
-    }
-
-    template <bool past_caches>
-    void scale_to(const T* x, const float* channel, const float* position, T* y) const {
         for_each_tile(shape, whole_rows, threads, [&](const Tile& tile) {
             for (Index row = tile.row_begin; row < tile.row_end; ++row) {
                 const T* from = x + row_start(tile, row);
@@ -292,7 +263,7 @@ struct Passes {
                 const PerChannel a(channels_of(channel, tile), row);
                 const PerPosition s(positions_of(position, tile), row);
                 along(tile.begin, tile.end, [&](auto zero, Index i) {
-                    put<past_caches>(to + i, load<decltype(zero)>(from + i) * a.at(zero, i) * s.at(zero, i));
+                    store(to + i, load<decltype(zero)>(from + i) * a.at(zero, i) * s.at(zero, i));
                 });
             }
         });
@@ -359,33 +330,30 @@ struct Passes {
 
     // What reaches x: through the product, the pools over channels and the pools over positions.
     void spread(const T* x, const T* upstream, const Gates& gates, const PoolGradients& pools, T* gradient) const {
-        const auto run = [&](auto past_caches) {
-            for_each_tile(shape, whole_rows, threads, [&](const Tile& tile) {
-                for (Index row = tile.row_begin; row < tile.row_end; ++row) {
-                    const T* from = x + row_start(tile, row);
-                    const T* above = upstream + row_start(tile, row);
-                    T* to = gradient + row_start(tile, row);
-                    const PerChannel a(channels_of(gates.channel, tile), row);
-                    const PerPosition s(positions_of(gates.position, tile), row);
-                    const PerChannel a_max(channels_of(gates.channel_maxima, tile, 2), row);
-                    const PerPosition s_max(positions_of(gates.position_maxima, tile, 2), row);
-                    const PerChannel a_every(channels_of(pools.channel_every, tile), row);
-                    const PerChannel a_maximal(channels_of(pools.channel_maximal, tile), row);
-                    const PerPosition s_every(positions_of(pools.position_every, tile), row);
-                    const PerPosition s_maximal(positions_of(pools.position_maximal, tile), row);
-                    along(tile.begin, tile.end, [&](auto zero, Index i) {
-                        using V = decltype(zero);
-                        const V value = load<V>(from + i), weight = a.at(zero, i);
-                        const V of_gated = load<V>(above + i) * s.at(zero, i) + s_every.at(zero, i) +
-                                           (value * weight == s_max.at(zero, i) ? s_maximal.at(zero, i) : zero);
-                        const V of_pools =
-                            a_every.at(zero, i) + (value == a_max.at(zero, i) ? a_maximal.at(zero, i) : zero);
-                        put<decltype(past_caches)::value>(to + i, weight * of_gated + of_pools);
-                    });
-                }
-            });
-        };
-        prepare(gradient) ? run(std::true_type{}) : run(std::false_type{});
+        for_each_tile(shape, whole_rows, threads, [&](const Tile& tile) {
+            for (Index row = tile.row_begin; row < tile.row_end; ++row) {
+                const T* from = x + row_start(tile, row);
+                const T* above = upstream + row_start(tile, row);
+                T* to = gradient + row_start(tile, row);
+                const PerChannel a(channels_of(gates.channel, tile), row);
+                const PerPosition s(positions_of(gates.position, tile), row);
+                const PerChannel a_max(channels_of(gates.channel_maxima, tile, 2), row);
+                const PerPosition s_max(positions_of(gates.position_maxima, tile, 2), row);
+                const PerChannel a_every(channels_of(pools.channel_every, tile), row);
+                const PerChannel a_maximal(channels_of(pools.channel_maximal, tile), row);
+                const PerPosition s_every(positions_of(pools.position_every, tile), row);
+                const PerPosition s_maximal(positions_of(pools.position_maximal, tile), row);
+                along(tile.begin, tile.end, [&](auto zero, Index i) {
+                    using V = decltype(zero);
+                    const V value = load<V>(from + i), weight = a.at(zero, i);
+                    const V of_gated = load<V>(above + i) * s.at(zero, i) + s_every.at(zero, i) +
+                                       (value * weight == s_max.at(zero, i) ? s_maximal.at(zero, i) : zero);
+                    const V of_pools =
+                        a_every.at(zero, i) + (value == a_max.at(zero, i) ? a_maximal.at(zero, i) : zero);
+                    store(to + i, weight * of_gated + of_pools);
+                });
+            }
+        });
     }
 };
 
