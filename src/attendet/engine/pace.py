@@ -12,11 +12,12 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer, seed_everything
 
 from attendet.engine.config import TrainConfig
+from attendet.engine.prepare import make_data, make_trainer, prepare
 from attendet.engine.remedies import quiet, remedies
 from attendet.engine.reporter import Reporter
 from attendet.engine.run import RunFolder
 from attendet.engine.task import DetectionTask
-from attendet.engine.train import fit, make_data, make_trainer, prepare
+from attendet.engine.train import fit
 
 
 @dataclass(frozen=True)

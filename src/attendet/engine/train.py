@@ -4,27 +4,19 @@ from __future__ import annotations
 
 import signal
 import time
-from dataclasses import asdict, dataclass, replace
-from importlib.util import find_spec
+from dataclasses import asdict, replace
 from pathlib import Path
 
-import numpy as np
 from lightning.pytorch import Trainer, seed_everything
 from lightning.pytorch.loggers import TensorBoardLogger
 from pydantic import ValidationError
 
-from attendet.data.module import DetectionData, Loading
-from attendet.data.records import Split
-from attendet.data.sampler import image_weights
-from attendet.data.source import open_source, read_split
-from attendet.data.usable import usable
+from attendet.data.module import DetectionData
 from attendet.engine.config import TrainConfig
 from attendet.engine.draw import draw_data, draw_results
-from attendet.engine.fraction import share_of
-from attendet.engine.hardware import accelerator_of, is_first_process, precision_of, processes_of
-from attendet.engine.network import Network, fit_to_data, open_network
+from attendet.engine.hardware import is_first_process
 from attendet.engine.pairing import first_order, first_weights
-from attendet.engine.recipe import Recipe, choose_recipe
+from attendet.engine.prepare import Prepared, make_data, make_trainer, prepare
 from attendet.engine.recorder import Recorder, require_sound
 from attendet.engine.remedies import quiet, remedies
 from attendet.engine.reporter import Reporter, Silence
@@ -39,32 +31,10 @@ from attendet.engine.run import (
 )
 from attendet.engine.task import DetectionTask
 from attendet.engine.validate import validate
-from attendet.engine.watch import FILMSTRIP, GateWatch, require_attention
+from attendet.engine.watch import FILMSTRIP, GateWatch
 from attendet.errors import DataError, Location, OptionError
 from attendet.files import new_run_folder
 from attendet.model.open import open_detector
-from attendet.wording import plural
-
-SHOWN_PROBLEMS = 3
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """Everything a run needs before its first step.
-
-    Attributes:
-        config: With the image size that the network takes.
-        splits: `train` and `val`, as training takes them.
-        network: The network and what is known of it.
-        recipe: How its weights are moved.
-        notes: What a reader should know.
-    """
-
-    config: TrainConfig
-    splits: dict[str, Split]
-    network: Network
-    recipe: Recipe
-    notes: tuple[str, ...]
 
 
 def train(
@@ -159,106 +129,6 @@ def resumed(folder: RunFolder) -> TrainConfig:
         ) from error
 
 
-def prepare(config: TrainConfig, reporter: Reporter) -> Prepared:
-    """Read the data, build the network and choose the recipe; nothing is written.
-
-    Raises:
-        AttendetError: If something is missing or does not fit.
-    """
-    if config.output.tensorboard and not find_spec("tensorboard"):
-        raise OptionError("TensorBoard is not installed", remedy="pip install 'attendet[tensorboard]'")
-    splits = {name: read_images(config, name, reporter) for name in ("train", "val")}
-    notes = [note for split in splits.values() for note in _problems(split)]
-    if splits["train"].records.crowd.all():
-        raise DataError("no training image has an object", where=Location(config.data.path), remedy="check the labels")
-    network = open_network(config, splits["train"].names)
-    if config.output.watch_attention:
-        require_attention(network.detector)
-    stride = int(max(network.detector.strides))
-    size = -(-config.schedule.imgsz // stride) * stride
-    if size != config.schedule.imgsz:
-        notes.append(f"images of {size} pixels: {config.schedule.imgsz} is no multiple of the largest stride, {stride}")
-    schedule = config.schedule.model_copy(update={"imgsz": size})
-    # Absolute, so that the run can be measured and resumed from anywhere.
-    data = config.data.model_copy(update={"path": str(Path(config.data.path).resolve())})
-    config = config.model_copy(update={"schedule": schedule, "data": data})
-    notes += [*network.notes, *fit_to_data(network, splits["train"].records, config)]
-    steps = -(-len(splits["train"].records) // schedule.batch_size)
-    recipe = choose_recipe(config.optimizer, schedule, steps, trained=network.trained)
-    for line in (*notes, *recipe.reasons):
-        reporter.say(line)
-    return Prepared(config, splits, network, recipe, tuple(notes))
-
-
-def read_images(config: TrainConfig, name: str, reporter: Reporter) -> Split:
-    """Return a split as a run takes it, `train` with the share of its images that the run is given.
-
-    Raises:
-        DataError: If it cannot be read.
-    """
-    source = open_source(config.data.path, config.data.format)
-    split = read_split(source, name, progress=lambda done, total: reporter.scanned(f"reading {name}", done, total))
-    split = usable(split, single_class=config.data.single_cls)
-    return share_of(split, config.data.fraction, config.schedule.seed) if name == "train" else split
-
-
-def _problems(split: Split) -> list[str]:
-    """Tell once what was left out, and where to look for more."""
-    errors = [problem for problem in split.problems if problem.kind.is_error]
-    told = [f"{split.name}: {plural(len(split.records), 'image')}, {plural(len(split.records.classes), 'object')}"]
-    if split.skipped:
-        told.append(f"{split.name}: {plural(split.skipped, 'image')} left out that cannot be read")
-    if errors:
-        first = "; ".join(str(problem) for problem in errors[:SHOWN_PROBLEMS])
-        count = sum(count for kind, count in split.counts().items() if kind.is_error)
-        told.append(f"{split.name}: {plural(count, 'error')}, see `attendet data check`: {first}")
-    return told
-
-
-def make_trainer(prepared: Prepared) -> Trainer:
-    """Return what drives a run.
-
-    Raises:
-        OptionError: If the devices are not there, or do not suit the batches.
-    """
-    config = prepared.config
-    accelerator, devices = accelerator_of(config.hardware)
-    precision = precision_of(config.hardware, accelerator)
-    processes = processes_of(devices, config.hardware.num_nodes)
-    schedule = config.schedule
-    if schedule.batch_size % processes:
-        nearest = max(1, round(schedule.batch_size / processes)) * processes
-        raise OptionError(
-            f"{schedule.batch_size} images a batch do not divide by {processes} processes",
-            remedy=f"try --batch-size {nearest}",
-        )
-    fewest = min(len(split.records) for split in prepared.splits.values())
-    if processes > fewest:
-        raise OptionError(f"{processes} processes would share {plural(fewest, 'image')}", remedy="use fewer devices")
-    if config.hardware.sync_bn and accelerator != "cuda":
-        raise OptionError("--sync-bn needs CUDA", remedy="leave it out")
-    with quiet():
-        return Trainer(
-            accelerator=accelerator,
-            devices=devices,
-            num_nodes=config.hardware.num_nodes,
-            strategy="ddp" if processes > 1 else "auto",
-            precision=precision,
-            sync_batchnorm=config.hardware.sync_bn,
-            max_epochs=schedule.epochs,
-            accumulate_grad_batches=prepared.recipe.accumulate,
-            gradient_clip_val=config.optimizer.clip_norm,
-            check_val_every_n_epoch=1 if config.validation.every_epoch else schedule.epochs,
-            deterministic="warn" if schedule.deterministic else False,
-            use_distributed_sampler=False,
-            num_sanity_val_steps=0,
-            logger=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            enable_checkpointing=False,
-        )
-
-
 def _folder(config: TrainConfig, trainer: Trainer) -> Path:
     output = config.output
     if trainer.is_global_zero:
@@ -271,34 +141,6 @@ def _gates(prepared: Prepared, folder: RunFolder) -> GateWatch | None:
     config, stride = prepared.config, int(max(prepared.network.detector.strides))
     every = config.output.watch_attention
     return GateWatch(folder, prepared.splits["val"], config.schedule.imgsz, stride, every) if every else None
-
-
-def make_data(prepared: Prepared, folder: RunFolder, reporter: Reporter) -> DetectionData:
-    """Return the loaders of a run; nothing is decoded yet."""
-    config = prepared.config
-    loading = Loading(
-        size=config.schedule.imgsz,
-        stride=int(max(prepared.network.detector.strides)),
-        batch_size=config.schedule.batch_size,
-        seed=config.schedule.seed,
-        cache=config.data.cache,
-        workers=config.data.workers,
-        rect=config.data.rect,
-        mosaic_epochs=config.schedule.epochs - config.schedule.close_mosaic,
-        folder=folder.path.parent,
-    )
-    splits = prepared.splits
-    data = DetectionData(
-        splits["train"],
-        splits["val"],
-        loading,
-        config.augment,
-        progress=lambda done, total: reporter.scanned("decoding images", done, total),
-    )
-    if config.data.image_weights:
-        classes = len(splits["train"].names)
-        data.weigh_images(image_weights(splits["train"].records, classes, np.zeros(classes)))
-    return data
 
 
 def _record(prepared: Prepared, trainer: Trainer, command: tuple[str, ...], data: DetectionData) -> RunRecord:

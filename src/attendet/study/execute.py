@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import IO
 
 from attendet.engine.config import build_config
+from attendet.engine.prepare import read_images
 from attendet.engine.reporter import Silence
-from attendet.engine.train import read_images
 from attendet.errors import AttendetError, DataError, Location, OptionError
 from attendet.files import cannot_write
 from attendet.study.collect import cell_record, failed_record

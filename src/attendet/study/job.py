@@ -12,9 +12,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from attendet.engine.config import TrainConfig, build_config
+from attendet.engine.prepare import read_images
 from attendet.engine.reporter import Reporter
 from attendet.engine.run import RunFolder, RunRecord, read_record
-from attendet.engine.train import read_images, resumed, train
+from attendet.engine.train import resumed, train
 from attendet.engine.validate import validate
 from attendet.errors import AttendetError, DataError, Location, WeightsError
 from attendet.files import write_atomically
