@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from lightning.pytorch import LightningDataModule
@@ -20,6 +19,7 @@ from attendet.data.dataset import Batch, Placed, TrainingSet, ValidationSet, can
 from attendet.data.records import Records, Split
 from attendet.data.sampler import TrainingBatches
 from attendet.data.store import Cache, Images, open_images
+from attendet.data.worker import settle
 
 MOST_WORKERS = 8
 
@@ -169,7 +169,7 @@ def loader(dataset: TrainingSet | ValidationSet, batches: object, workers: int |
         num_workers=count,
         persistent_workers=count > 0,
         multiprocessing_context="fork" if count else None,
-        worker_init_fn=_one_thread if count else None,
+        worker_init_fn=settle if count else None,
         pin_memory=torch.cuda.is_available(),
     )
 
@@ -185,8 +185,3 @@ def objects_at(records: Records, size: int) -> np.ndarray:
     scale = (size / records.sizes.max(1))[records.image_of_objects()]
     kept = ~records.crowd
     return (records.boxes[kept, 2:] - records.boxes[kept, :2]) * scale[kept, None]
-
-
-def _one_thread(_: int) -> None:
-    torch.set_num_threads(1)
-    cv2.setNumThreads(0)
