@@ -18,7 +18,7 @@ from PIL import Image
 
 from attendet import Predictor
 from attendet.cli import main as entry
-from attendet.cli.predict import _Watch
+from attendet.cli.predict_watch import Watch
 from attendet.predict.frames import Frame
 from attendet.predict.sources import Kind, Source
 from attendet.predict.video import Moment
@@ -224,7 +224,7 @@ def test_an_interruption_before_the_first_frame(
 
 @pytest.mark.parametrize("stride", [1, 3, 20])
 def test_the_bar_of_a_video_ends_at_its_end(stride: int) -> None:
-    watch = _Watch(expected=1, stride=stride)
+    watch = Watch(expected=1, stride=stride)
     source = Source(Kind.VIDEO, "film.mp4")
     for number in range(1, 11, stride):
         moment = Moment(number, number - 1, Fraction(25), 10)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
+from attendet.cli.exits import DEFECTS
 from attendet.cli.options import DialectName, Model
 from attendet.cli.tables import console
 
@@ -42,7 +43,7 @@ def check(
     elif faults:
         count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
         console().print(f"{count} in {escape(model)}")
-        raise typer.Exit(1)
+        raise typer.Exit(DEFECTS)
     else:
         console().print(f"{escape(model)}: no fault")
 
@@ -61,7 +62,7 @@ def _fix(model: str, target: Path, dialect: str) -> None:
     if correction.left:
         count = "1 fault has" if len(correction.left) == 1 else f"{len(correction.left)} faults have"
         out.print(f"{count} to be mended by hand" + ("" if correction.changes else "; nothing was written"))
-        raise typer.Exit(1)
+        raise typer.Exit(DEFECTS)
 
 
 def _print(found: list[Finding]) -> None:

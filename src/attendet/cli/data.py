@@ -10,6 +10,7 @@ import typer
 from rich.markup import escape
 
 from attendet.cli.data_table import print_report
+from attendet.cli.exits import DEFECTS
 from attendet.cli.options import AsJson
 from attendet.cli.progress import progress_bar
 from attendet.cli.tables import console, table
@@ -69,7 +70,7 @@ def check(
         if not as_json:
             console().print(escape(f"drawn: {drawn}"), soft_wrap=True)
     if found.errors:
-        raise typer.Exit(1)
+        raise typer.Exit(DEFECTS)
 
 
 @app.command()
@@ -115,7 +116,7 @@ def convert(
     for line in lost:
         console().print(escape(f"! {line}"), style="yellow", soft_wrap=True)
     if lost:
-        raise typer.Exit(1)
+        raise typer.Exit(DEFECTS)
 
 
 @app.command()

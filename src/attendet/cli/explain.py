@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from attendet.cli.exits import DEFECTS
 from attendet.cli.explain_data import explain_data
 from attendet.cli.options import AsJson
 from attendet.cli.progress import progress_bar
@@ -125,7 +126,7 @@ def explain(
         tally.tell()
         console().print(f"written to {escape(str(folder))}; open {escape(str(folder / PAGE))}", soft_wrap=True)
     if skipped.count:
-        raise typer.Exit(1)
+        raise typer.Exit(DEFECTS)
 
 
 def _refuse(options: Mapping[str, object], how: str) -> None:

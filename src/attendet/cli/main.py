@@ -11,6 +11,7 @@ import typer
 
 from attendet._version import __version__
 from attendet.cli import attentions, check, data, explain, predict, study, summary, train, val, weights
+from attendet.cli.exits import DEFECTS, REFUSED
 from attendet.errors import AttendetError
 from attendet.wording import printable
 
@@ -63,14 +64,14 @@ def run() -> None:
     except AttendetError as error:
         # Names of files and words of servers stand in it, and a terminal obeys control characters.
         typer.echo("\n".join(map(printable, f"attendet: {error}".split("\n"))), err=True)
-        sys.exit(2)
+        sys.exit(REFUSED)
     except UnicodeError:
         typer.echo("attendet: a file's name is not valid text; rename the file", err=True)
-        sys.exit(2)
+        sys.exit(REFUSED)
     except BrokenPipeError:
         # The reader, `head` say, has seen enough; what is still buffered would raise again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+        sys.exit(DEFECTS)
     except OSError as error:
         typer.echo(f"attendet: {error.strerror}", err=True)
-        sys.exit(2)
+        sys.exit(REFUSED)

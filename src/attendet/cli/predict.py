@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,21 +12,20 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from attendet.cli.exits import DEFECTS, INTERRUPTED
 from attendet.cli.options import AsJson
+from attendet.cli.predict_watch import Watch
 from attendet.cli.tables import PIPE_WIDTH, console, table
-from attendet.errors import AttendetError, DataError, OptionError
+from attendet.errors import DataError, OptionError
 from attendet.wording import plural, printable
 
 if TYPE_CHECKING:
-    from attendet.predict.frames import Frame
     from attendet.predict.session import Tally
     from attendet.predict.timings import Timings
     from attendet.predict.writers import Writer
 
 _LONGEST_LINE = 65_536
-_INTERRUPTED = 130
 
 
 def predict(
@@ -108,7 +106,7 @@ def predict(
     ]
     wanted = [make for is_wanted, make in possible if is_wanted]
 
-    watch = _Watch(_expected(sources), vid_stride)
+    watch = Watch(_expected(sources), vid_stride)
     seen = frames(expand(sources, watch.skip, _standard_input()), watch.skip, vid_stride)
     tally, folder, interrupted = Tally(), None, False
     with watch.progress, ExitStack() as stack:
@@ -131,9 +129,9 @@ def predict(
             interrupted = True
     _summarise(tally, predictor.timings, folder, watch.skipped, to_stderr=as_json)
     if interrupted:
-        raise typer.Exit(_INTERRUPTED)
+        raise typer.Exit(INTERRUPTED)
     if watch.skipped:
-        raise typer.Exit(1)
+        raise typer.Exit(DEFECTS)
 
 
 def _class_list(texts: list[str] | None) -> list[str] | None:
@@ -161,60 +159,6 @@ def _expected(sources: list[str]) -> int | None:
             return None
         found += 1
     return found
-
-
-class _Watch:
-    """Shows on standard error how far it is, and names what is left out.
-
-    Args:
-        expected: Number of images and videos, None if not known.
-        stride: Every how many frames of a video one is taken.
-    """
-
-    def __init__(self, expected: int | None, stride: int = 1) -> None:
-        self._stride = stride
-        # Messages are kept on one line each where no terminal says how wide it is.
-        terminal = Console(stderr=True, highlight=False)
-        self._console = terminal if terminal.is_terminal else Console(stderr=True, highlight=False, width=PIPE_WIDTH)
-        self.progress = Progress(
-            TextColumn("{task.fields[count]} images, {task.fields[rate]:.1f} a second"),
-            BarColumn(),
-            TaskProgressColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.description}"),
-            console=self._console,
-            transient=True,
-            disable=not self._console.is_terminal,
-            # Standard output may carry JSON.
-            redirect_stdout=False,
-            redirect_stderr=False,
-        )
-        self.skipped = 0
-        """Number of things left out so far."""
-        self._task = self.progress.add_task("", total=expected, count=0, rate=0.0)
-        self._count = 0
-        self._begin = time.perf_counter()
-
-    def skip(self, error: AttendetError) -> None:
-        """Name a thing that is left out."""
-        self.skipped += 1
-        self._console.print(escape(f"attendet: {printable(str(error))}"), style="yellow", soft_wrap=True)
-
-    def advance(self, frame: Frame) -> None:
-        """Count an image or frame."""
-        self._count += 1
-        rate = self._count / (time.perf_counter() - self._begin)
-        name = frame.source.name
-        if frame.moment is None:
-            share = 1.0
-        else:
-            total = frame.moment.total
-            # The last step may be shorter, and what a video says of its length need not be true.
-            share = max(0, min(self._stride, total - frame.moment.number + 1)) / total if total else 0.0
-            name = f"{name} {frame.moment.number}" + (f" of {total}" if total else "")
-        self.progress.update(
-            self._task, description=escape(printable(name)), count=self._count, rate=rate, advance=share
-        )
 
 
 def _summarise(tally: Tally, timings: Timings, folder: Path | None, skipped: int, *, to_stderr: bool) -> None:

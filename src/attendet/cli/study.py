@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 import typer
 from rich.markup import escape
 
+from attendet.cli.exits import DEFECTS, INTERRUPTED
 from attendet.cli.options import AsJson
 from attendet.cli.tables import console
 from attendet.errors import OptionError
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from attendet.study.execute import Outcome, Study
     from attendet.study.executor import Executor
 
-INTERRUPTED = 130
 PROJECT = Path("runs/study")
 
 app = typer.Typer(no_args_is_help=True, help="Does it help? Arms that differ in one thing, paired by seed.")
@@ -116,7 +116,7 @@ def run(
     else:
         _tell(outcome, published)
     if outcome.failed:
-        raise typer.Exit(1)
+        raise typer.Exit(DEFECTS)
 
 
 @app.command("report")

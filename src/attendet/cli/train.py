@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import itertools
-import math
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from typer.core import TyperCommand
 
+from attendet.cli.exits import INTERRUPTED
 from attendet.cli.options import AsJson
+from attendet.cli.train_watch import Watch
 from attendet.errors import OptionError
 
 if TYPE_CHECKING:
     from attendet.engine.run import RunFolder, RunRecord
 
-INTERRUPTED = 130
 WEIGHTS = "Weights to start from: a run's folder, .safetensors, or a .pt of YOLOv5."
 SETTINGS: Mapping[str, str] = {
     "cfg": "model.cfg",
@@ -57,6 +56,7 @@ SETTINGS: Mapping[str, str] = {
     "tensorboard": "output.tensorboard",
     "watch_attention": "output.watch_attention",
 }
+NEGATIONS = {"noautoanchor": "anchors.fit", "nosave": "output.save", "noval": "validation.every_epoch"}
 
 # What an option means that is given without a value, as YOLOv5's users write it.
 BARE = {"--cache": "ram", "--resume": "latest"}
@@ -211,9 +211,6 @@ def _values(given: Mapping[str, object], hyp: Path | None, settings: list[str]) 
     return values
 
 
-NEGATIONS = {"noautoanchor": "anchors.fit", "nosave": "output.save", "noval": "validation.every_epoch"}
-
-
 def _rows(text: str) -> list[int] | str:
     """Return the rows to freeze: one number stands for that many first rows, as in YOLOv5; `base` for itself.
 
@@ -253,70 +250,6 @@ def _latest(project: Path) -> Path:
     if not runs:
         raise OptionError(f"there is no interrupted run in {project}", remedy="name its folder: --resume RUN")
     return runs[-1].parent.parent
-
-
-class Watch:
-    """Shows a run on the terminal: a bar while it works, one line per epoch."""
-
-    def __init__(self) -> None:
-        self.console = Console(stderr=True, highlight=False)
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=20),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[told]}"),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
-        )
-        self.progress = Progress(*columns, console=self.console, transient=True, disable=not self.console.is_terminal)
-        self._scan = self.progress.add_task("", visible=False, told="")
-        self._epoch = self.progress.add_task("", visible=False, told="")
-        self._whole = self.progress.add_task("run", visible=False, told="")
-        self._epochs = 0
-        self._batches = 0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        # Stopping what has not been started prints an empty line.
-        if self.progress.live.is_started:
-            self.progress.stop()
-
-    def say(self, text: str) -> None:
-        """Print one line."""
-        self.console.print(escape(text), soft_wrap=True)
-
-    def scanned(self, what: str, done: int, total: int) -> None:
-        """Move the bar of reading data."""
-        self.progress.start()
-        self.progress.update(self._scan, description=what, completed=done, total=total, visible=done < total)
-
-    def began(self, epoch: int, epochs: int, batches: int) -> None:
-        """Start the bar of an epoch."""
-        self.progress.start()
-        if not self._epochs:
-            self.say("epoch      box     obj     cls   precision  recall   mAP50  mAP50-95")
-        self._epochs, self._batches = epochs, batches
-        self.progress.reset(self._epoch, description=f"epoch {epoch}/{epochs}", total=batches, visible=True, told="")
-        self.progress.update(self._whole, visible=True, total=epochs * batches, completed=(epoch - 1) * batches)
-
-    def stepped(self, batch: int, losses: Mapping[str, float], images_per_second: float) -> None:
-        """Move the bar of an epoch."""
-        told = " ".join(f"{name} {value:.4f}" for name, value in losses.items() if not math.isnan(value))
-        self.progress.update(self._epoch, completed=batch, told=f"{told}  {images_per_second:.1f} images/s")
-        self.progress.advance(self._whole)
-
-    def ended(self, row: Mapping[str, float], *, is_best: bool) -> None:
-        """Print the row of an epoch."""
-        losses = "  ".join(f"{row[f'train/{name}_loss']:.4f}" for name in ("box", "obj", "cls"))
-        measured = [row[f"metrics/{name}"] for name in ("precision", "recall", "mAP_0.5", "mAP_0.5:0.95")]
-        told = "   ".join("     -" if math.isnan(value) else f"{value:6.3f}" for value in measured)
-        self.say(f"{int(row['epoch']):>4}/{self._epochs:<4} {losses}   {told}{'  best' if is_best else ''}")
-        if not math.isnan(measured[-1]):
-            self.progress.update(self._whole, told=f"mAP50 {measured[-2]:.3f}, mAP50-95 {measured[-1]:.3f}")
-        self.progress.update(self._epoch, visible=False)
 
 
 def _print(folder: RunFolder, record: RunRecord) -> None:
