@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 from attendet.engine.config import build_config
 from attendet.engine.prepare import read_images
 from attendet.engine.reporter import Silence
-from attendet.errors import AttendetError, DataError, Location, OptionError
-from attendet.files import cannot_write
+from attendet.errors import AttendetError, DataError, Location
 from attendet.study.collect import cell_record, failed_record
 from attendet.study.costs import measure_costs
 from attendet.study.design import StudyDesign
 from attendet.study.executor import Executor, Watcher
 from attendet.study.grid import Cell, grid
 from attendet.study.job import Job, make_job
+from attendet.study.lock import alone
 from attendet.study.pairs import mispaired
 from attendet.study.records import CellRecord, StudyFolder, StudyRecord, read_cell, write
 
@@ -100,7 +98,7 @@ def run_study(study: Study, executor: Executor, watcher: Watcher, limit: int | N
         AttendetError: If data or models are not there, or another process works on this study.
     """
     data, cells = study.cells()
-    with _alone(study.folder):
+    with alone(study.folder.path, "study"):
         write(StudyRecord(design=study.design, data=data, cells=tuple(cells)), study.folder.study)
         before = study.finished(cells)
         watcher.planned(cells, list(before.values()))
@@ -167,24 +165,3 @@ def _measure(study: Study, cells: Sequence[Cell], finished: dict[str, CellRecord
         write(measure_costs(runs, study.design.baseline), study.folder.costs)
     except AttendetError as error:
         watcher.say(f"what the arms cost was not measured: {error}")
-
-
-@contextmanager
-def _alone(folder: StudyFolder) -> Iterator[None]:
-    """Hold the folder while the block runs; the system lets go of it when this process ends, however it ends."""
-    with _lock(folder.path) as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise OptionError(
-                f"another process runs the study in {folder.path}", remedy="wait for it, or stop it"
-            ) from error
-        yield
-
-
-def _lock(folder: Path) -> IO[str]:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        return (folder / ".lock").open("w")
-    except OSError as error:
-        raise cannot_write(folder, error) from error

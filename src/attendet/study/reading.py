@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from attendet.errors import AttendetError, OptionError, nearest_name
 from attendet.study.checks import check, listing, node_at
@@ -19,6 +21,8 @@ WORDS = {
     "model_attributes_type": "write a mapping, as {a: b}",
     "string_pattern_mismatch": "names are letters, digits, points, hyphens and underscores",
 }
+
+Kind = TypeVar("Kind", bound=BaseModel)
 
 
 def read_design(path: Path) -> StudyDesign:
@@ -47,25 +51,42 @@ def parse_design(text: str, file: str = "study.yaml") -> StudyDesign:
         attendet.errors.OptionError: study.yaml:2:8: there is no key 'modle'; did you mean 'model'?
     """
     root = parse(text, file, OptionError)
-    if not isinstance(root.value, dict):
-        raise root.error("a study is a mapping", "write a line such as name: first")
-    try:
-        design = StudyDesign.model_validate(root.plain())
-    except ValidationError as error:
-        raise _misfit(root, error) from error
+    design = fitted(StudyDesign, "study", root, {"arms": Arm})
     if not design.baseline:
         design = design.model_copy(update={"baseline": next(iter(design.arms))})
     check(design, root)
     return design
 
 
-def _misfit(root: Node, error: ValidationError) -> AttendetError:
+def fitted(kind: type[Kind], what: str, root: Node, within: Mapping[str, type[BaseModel]]) -> Kind:
+    """Return what a document describes.
+
+    Args:
+        kind: What it has to be.
+        what: What that is called.
+        root: The document.
+        within: What stands under a key that has keys of its own.
+
+    Raises:
+        OptionError: If a key is missing, misspelt or wrong by itself, with its place.
+    """
+    if not isinstance(root.value, dict):
+        raise root.error(f"a {what} is a mapping", "write a line such as name: first")
+    try:
+        return kind.model_validate(root.plain())
+    except ValidationError as error:
+        raise _misfit(root, error, kind, within) from error
+
+
+def _misfit(
+    root: Node, error: ValidationError, kind: type[BaseModel], within: Mapping[str, type[BaseModel]]
+) -> AttendetError:
     """Return what is wrong at its place; a misspelt key explains a missing one, so it goes first."""
     first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
     place, node = first["loc"], node_at(root, first["loc"])
     key = str(place[-1])
     if first["type"] == "extra_forbidden":
-        known = Arm.model_fields if place[0] == "arms" else StudyDesign.model_fields
+        known = within.get(str(place[0]), kind).model_fields if len(place) > 1 else kind.model_fields
         nearest = nearest_name(key, known)
         return node.error(f"there is no key {key!r}", f"did you mean {nearest!r}?" if nearest else listing(known))
     if first["type"] == "missing":
