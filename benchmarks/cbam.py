@@ -54,7 +54,7 @@ def contenders(channels: int, *, compiled: bool) -> dict[str, nn.Module]:
     ours_by_naive = {"mlp.1": "channel.fc1", "mlp.3": "channel.fc2", "conv": "spatial.conv", "norm": "spatial.norm"}
     for theirs, name in ours_by_naive.items():
         naive.get_submodule(theirs).load_state_dict(fused.get_submodule(name).state_dict())
-    fused.implementation = "fused"  # pyright: ignore[reportArgumentType]  # the registry hides the class
+    fused.implementation = "fused"
     found: dict[str, nn.Module] = {"fused": fused, "naive": naive, "timm": CbamModule(channels)}
     found["reference"] = in_plain_torch(fused)
     if compiled:
@@ -67,7 +67,7 @@ def contenders(channels: int, *, compiled: bool) -> dict[str, nn.Module]:
 def in_plain_torch(module: CBAM) -> CBAM:
     """Return a copy of a module that computes with the reference."""
     twin = copy.deepcopy(module)
-    twin.implementation = "reference"  # pyright: ignore[reportArgumentType]
+    twin.implementation = "reference"
     return twin
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib.metadata import entry_points
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 from attendet.errors import AttendetError, unknown_name
 
 T = TypeVar("T")
+E = TypeVar("E")
 
 
 class Registry(Generic[T]):
@@ -38,18 +39,19 @@ class Registry(Generic[T]):
         self._entries: dict[str, T] = {}
         self._names: list[str] = []
 
-    def register(self, name: str, *aliases: str) -> Callable[[T], T]:
+    def register(self, name: str, *aliases: str) -> Callable[[E], E]:
         """Return a decorator that enters what it decorates under `name`, findable by the aliases too.
 
         Raises:
             AttendetError: If a name is taken already.
         """
 
-        def add(entry: T) -> T:
+        # That E is a T cannot be said in Python; said as T, a decorated class would lose its own type.
+        def add(entry: E) -> E:
             keys = [_key(alias) for alias in (name, *aliases)]
             if any(key in self._entries for key in keys):
                 raise AttendetError(f"the {self.kind} name {name!r} is taken", remedy="choose another name")
-            self._entries.update(dict.fromkeys(keys, entry))
+            self._entries.update(dict.fromkeys(keys, cast("T", entry)))
             self._names.append(name)
             return entry
 
