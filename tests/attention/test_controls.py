@@ -54,7 +54,7 @@ def weights_of(like: str, x: Tensor, control: ControlNoiseGate) -> Tensor:
 
 @torch.no_grad()
 def test_in_training_no_image_has_its_own_weights_and_each_is_used_once() -> None:
-    control = ControlNoiseGate(8, like="se", options={"reduction": 2})
+    control = ControlNoiseGate(8, like="se", reduction=2)
     x = torch.rand(5, 8, 3, 3) + 0.5
     own = weights_of("se", x, control).flatten(1)
     shifts = set()
@@ -72,7 +72,7 @@ def test_in_training_no_image_has_its_own_weights_and_each_is_used_once() -> Non
 
 @torch.no_grad()
 def test_in_evaluation_weights_are_the_running_mean_and_images_do_not_meet() -> None:
-    control = ControlNoiseGate(8, like="cbam", options={"reduction": 2})
+    control = ControlNoiseGate(8, like="cbam", reduction=2)
     x = torch.rand(3, 8, 4, 4)
     assert torch.equal(control.train(False)(x), x)
     torch.manual_seed(1)
@@ -92,7 +92,7 @@ def test_in_evaluation_weights_are_the_running_mean_and_images_do_not_meet() -> 
 
 
 def test_an_image_alone_keeps_its_own_weights() -> None:
-    control = ControlNoiseGate(8, like="se", options={"reduction": 2})
+    control = ControlNoiseGate(8, like="se", reduction=2)
     x = torch.rand(1, 8, 3, 3)
     torch.testing.assert_close(control(x), x * weights_of("se", x, control))
 
@@ -103,9 +103,12 @@ def test_an_image_alone_keeps_its_own_weights() -> None:
         (lambda: ControlNoiseGate(64, like="gc"), OptionError, "gc has no weights to exchange"),
         (lambda: ControlNoiseGate(64, like="sk"), OptionError, "name one that multiplies"),
         (lambda: ControlNoiseGate(64, like="control-identity"), OptionError, "is a control itself"),
-        (lambda: ControlNoiseGate(64, options={"reductoin": 8}), OptionError, "did you mean 'reduction'"),
+        (lambda: ControlNoiseGate(64, reductoin=8), OptionError, "did you mean 'reduction'"),
         (lambda: ControlConv1x1(64, like="cbamm"), UnknownNameError, "did you mean 'cbam'"),
         (lambda: ControlConv1x1(64, like="control-conv1x1"), OptionError, "is a control itself"),
+        (lambda: ControlConv1x1(64, like="cbam", reducton=8), OptionError, "did you mean 'reduction'"),
+        (lambda: ControlConv1x1(64, parameters=100, reduction=8), OptionError, "reduction beside parameters"),
+        (lambda: create("control-conv1x1", 64, likes="cbam"), OptionError, "cbam has no option 'likes'"),
         (lambda: ControlConv1x1(64, parameters=-1), OptionError, "cannot be matched"),
     ],
 )

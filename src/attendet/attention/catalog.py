@@ -10,6 +10,7 @@ from attendet.attention.base import Attention
 from attendet.errors import OptionError, nearest_name
 from attendet.registry import Registry
 
+VAR_KEYWORD = inspect.Parameter.VAR_KEYWORD
 attentions = Registry[type[Attention]]("attention", entry_point_group="attendet.attention")
 
 
@@ -36,6 +37,8 @@ def create(name: str, channels: int, **options: Any) -> Attention:
 def require_options(name: str, options: Iterable[str]) -> None:
     """Raise an error if a module has no option of such a name.
 
+    A module that passes options on to another, as controls do, says so itself when it is made.
+
     Raises:
         UnknownNameError: If there is no such module.
         OptionError: If it has no such option; with the one that may be meant.
@@ -46,7 +49,10 @@ def require_options(name: str, options: Iterable[str]) -> None:
         ...
         attendet.errors.OptionError: cbam has no option 'reducton'; did you mean 'reduction'?
     """
-    known = options_of(attentions.get(name))
+    attention = attentions.get(name)
+    if _passes_on(attention):
+        return
+    known = options_of(attention)
     for option in options:
         if option not in known:
             nearest = nearest_name(option, known)
@@ -72,4 +78,9 @@ def options_of(attention: type[Attention]) -> tuple[str, ...]:
         >>> options_of(CBAM)
         ('reduction', 'kernel_size', 'variant', 'start', 'order', 'pool', 'planes', 'dims')
     """
-    return tuple(inspect.signature(attention).parameters)[1:]
+    named = [name for name, option in inspect.signature(attention).parameters.items() if option.kind != VAR_KEYWORD]
+    return tuple(named[1:])
+
+
+def _passes_on(attention: type[Attention]) -> bool:
+    return any(option.kind == VAR_KEYWORD for option in inspect.signature(attention).parameters.values())

@@ -6,7 +6,6 @@ Each control has some of these and no attention: where it does as well, attentio
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -59,32 +58,41 @@ class ControlConv1x1(Attention):
 
     Args:
         channels: C, the channels of the features.
-        like: Name of the attention whose parameters are matched, with its default options.
+        like: Name of the attention whose parameters are matched.
         parameters: P itself, in place of `like`.
         start: `paper` starts both convolutions at random. `identity` starts the last one at zero, so that at the first
             step the output is the input.
+        options: Of that attention; what is not given has its default.
 
     Raises:
         UnknownNameError: If there is no such attention.
         OptionError: If an option has no such value, or the attention cannot be made for so many channels.
 
     Example:
-        >>> control = ControlConv1x1(64, like="se")
+        >>> control = ControlConv1x1(64, like="se", reduction=8)
         >>> sum(parameter.numel() for parameter in control.parameters())
-        512
+        1024
     """
 
     paper = NONE
 
     def __init__(
-        self, channels: int, like: str = "cbam", parameters: int | None = None, start: Start = "paper"
+        self,
+        channels: int,
+        like: str = "cbam",
+        parameters: int | None = None,
+        start: Start = "paper",
+        **options: Any,
     ) -> None:
         super().__init__()
         check_start(start)
         check_channels(channels)
         if parameters is None:
             with torch.device("meta"):
-                parameters = sum(parameter.numel() for parameter in _attention(like, channels).parameters())
+                attention = _attention(like, channels, **options)
+            parameters = sum(parameter.numel() for parameter in attention.parameters())
+        elif options:
+            raise OptionError(f"options {', '.join(options)} beside parameters", remedy="give one or the other")
         elif not isinstance(parameters, int) or parameters < 0:
             raise OptionError(f"{parameters!r} parameters cannot be matched", remedy="give their number, 0 or more")
         width = max(1, (parameters + channels) // (2 * channels))
@@ -144,8 +152,8 @@ class ControlNoiseGate(Attention):
     Args:
         channels: C, the channels of the features.
         like: Name of an attention that multiplies features by weights: not `gc`, which adds, nor `sk`, which mixes.
-        options: Its options, besides the start.
         start: Its start. With `identity` all weights are 1 at the first step, whoever's they are.
+        options: Its other options.
 
     Raises:
         UnknownNameError: If there is no such attention.
@@ -165,12 +173,12 @@ class ControlNoiseGate(Attention):
         self,
         channels: int,
         like: str = "cbam",
-        options: Mapping[str, Any] | None = None,
         start: Start = "paper",
+        **options: Any,
     ) -> None:
         super().__init__()
         check_start(start)
-        self.attention = _attention(like, channels, start=start, **(options or {}))
+        self.attention = _attention(like, channels, start=start, **options)
         if not _exchange_weights(self.attention, channels):
             raise OptionError(f"{like} has no weights to exchange", remedy="name one that multiplies features, as cbam")
 
