@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from attendet.attention.catalog import attentions, options_of
 from attendet.engine.config import build_config
 from attendet.errors import AttendetError, OptionError, nearest_name
 from attendet.graph.bundled import bundled_names
@@ -49,7 +48,7 @@ def check(design: StudyDesign, root: Node) -> None:
                     f"{arm.control} is no control of {name}", "name another arm than itself and the baseline"
                 )
         for number, request in enumerate(arm.attention):
-            _parsed(request, node_at(root, [*place, "attention", number]))
+            _known_request(request, node_at(root, [*place, "attention", number]))
         _known_settings(arm.recipe, [*place, "recipe"], root)
     _different(design, root)
     for key, values in (("seeds", design.seeds), ("fractions", design.fractions)):
@@ -86,17 +85,11 @@ def _known_settings(recipe: Mapping[str, object], place: Sequence[str], root: No
             raise node.error(error.what, error.remedy) from error
 
 
-def _parsed(request: str, node: Node) -> None:
+def _known_request(request: str, node: Node) -> None:
     try:
-        parsed = parse_request(request)
+        parse_request(request)
     except AttendetError as error:
         raise node.error(error.what, error.remedy) from error
-    known = dict.fromkeys(options_of(attentions.get(parsed.attention)))
-    for option in parsed.options:
-        if option not in known:
-            nearest = nearest_name(option, known)
-            remedy = f"did you mean {nearest!r}?" if nearest else listing(known)
-            raise node.error(f"{parsed.attention} has no option {option!r}", remedy)
 
 
 def _different(design: StudyDesign, root: Node) -> None:
