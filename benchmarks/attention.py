@@ -42,7 +42,7 @@ METHOD = (
 
 ZOO_METHOD = (
     "Interleaved in one run; contiguous features; median (quartiles) of the module's time over that of SE in the same "
-    "round, default options."
+    "round, default options. All in plain torch; what fused operators make of CBAM is in docs/performance.md."
 )
 COUNTED = (
     "Per image, forward, at {shapes}. FLOPs of convolutions and matrix products, a multiply-add counted as two. Bytes "
@@ -77,7 +77,16 @@ def contenders(channels: int) -> dict[str, nn.Module]:
         naive.get_submodule(theirs).load_state_dict(ours.get_submodule(name).state_dict())
     x = torch.randn(2, channels, 16, 16)
     torch.testing.assert_close(ours(x), naive(x))
-    return {"ours, authors": ours, "ours, plain": CBAM(channels), "naive": naive, "timm": CbamModule(channels)}
+    made = {"ours, authors": ours, "ours, plain": CBAM(channels), "naive": naive, "timm": CbamModule(channels)}
+    return {name: in_plain_torch(module) for name, module in made.items()}
+
+
+def in_plain_torch(module: nn.Module) -> nn.Module:
+    """Return the module with every CBAM in it computed operation by operation, as the others are."""
+    for part in module.modules():
+        if isinstance(part, CBAM):
+            part.implementation = "reference"
+    return module
 
 
 def seconds(work: Callable[[], object], device: torch.device) -> float:
@@ -181,7 +190,7 @@ def stored_bytes(tensor: Tensor) -> int:
 def counts(name: str, shape: tuple[int, ...]) -> tuple[int, int, int]:
     """Return parameters, FLOPs and bytes moved of a module, forward, of one image; nothing is computed."""
     with torch.device("meta"), torch.no_grad():
-        module, x = create(name, shape[1]), torch.empty(shape)
+        module, x = in_plain_torch(create(name, shape[1])), torch.empty(shape)
         with FlopCounterMode(display=False) as flops:
             module(x)
         with BytesMoved() as moved:
@@ -217,7 +226,7 @@ def zoo_ratios(device: torch.device, rounds: int) -> dict[str, list[list[float]]
             torch.manual_seed(0)
             x = torch.randn(shape, device=device)
             upstream = torch.randn_like(x)
-            modules = {name: create(name, shape[1]).to(device).train() for name in names()}
+            modules = {name: in_plain_torch(create(name, shape[1])).to(device).train() for name in names()}
             works = {name: work_on(module, x, upstream, backward=backward) for name, module in modules.items()}
             times = measure(works, rounds, device)
             for name, spent in times.items():

@@ -26,7 +26,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
-from attention import LAYOUTS, SHAPES, NaiveCBAM, measure, seconds, work_on
+from attention import LAYOUTS, SHAPES, NaiveCBAM, in_plain_torch, measure, seconds, work_on
 from timm.layers.cbam import CbamModule
 from torch import Tensor, nn
 
@@ -56,19 +56,12 @@ def contenders(channels: int, *, compiled: bool) -> dict[str, nn.Module]:
         naive.get_submodule(theirs).load_state_dict(fused.get_submodule(name).state_dict())
     fused.implementation = "fused"
     found: dict[str, nn.Module] = {"fused": fused, "naive": naive, "timm": CbamModule(channels)}
-    found["reference"] = in_plain_torch(fused)
+    found["reference"] = in_plain_torch(copy.deepcopy(fused))
     if compiled:
-        twin = in_plain_torch(fused)
+        twin = in_plain_torch(copy.deepcopy(fused))
         twin.compile()
         found["compiled"] = twin
     return found
-
-
-def in_plain_torch(module: CBAM) -> CBAM:
-    """Return a copy of a module that computes with the reference."""
-    twin = copy.deepcopy(module)
-    twin.implementation = "reference"
-    return twin
 
 
 def agree(modules: Mapping[str, nn.Module], x: Tensor) -> None:

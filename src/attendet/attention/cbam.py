@@ -158,9 +158,10 @@ class CBAM(Attention):
     Attributes:
         channel: The channel gate; there is none in order `spatial-only`.
         spatial: The spatial gate; there is none in order `channel-only`.
-        implementation: `reference`, the default, is plain torch; `auto` takes fused operators where they apply and are
-            known to be faster, on a CPU, and compiles them the first time; `fused` takes them, on a GPU too, or raises
-            an OptionError. While the module is exported or a gate is watched, it is plain torch whatever this says.
+        implementation: `auto`, the default, takes fused operators where they apply and are known to be faster, on a
+            CPU, and compiles them the first time; `reference` is plain torch; `fused` takes the fused operators, on a
+            GPU too, or raises an OptionError. While the module is exported or a gate is watched, it is plain torch
+            whatever this says.
 
     Raises:
         OptionError: If an option has no such value, the kernel is even, or no hidden channel would be left.
@@ -180,7 +181,7 @@ class CBAM(Attention):
     paper = PAPER
     channel: ChannelGate
     spatial: SpatialGate
-    implementation: Implementation = "reference"
+    implementation: Implementation = "auto"
 
     def __init__(
         self,
