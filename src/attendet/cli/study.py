@@ -11,6 +11,7 @@ from rich.markup import escape
 
 from attendet.cli.exits import DEFECTS, INTERRUPTED
 from attendet.cli.options import AsJson
+from attendet.cli.study_search import search
 from attendet.cli.tables import console
 from attendet.errors import OptionError
 
@@ -134,6 +135,9 @@ def report(
         typer.echo(published.json.read_text(encoding="utf-8"))
     else:
         _verdicts(published)
+
+
+app.command("search")(search)
 
 
 def _study(file: Path, project: Path) -> Study:

@@ -1,0 +1,85 @@
+"""A search on the terminal: what was tried, while it runs and afterwards."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+from rich.console import Console
+from rich.live import Live
+from rich.markup import escape
+from rich.table import Table
+
+from attendet.cli.tables import table
+from attendet.study.design import METRIC_NAMES
+from attendet.wording import plural
+
+if TYPE_CHECKING:
+    from attendet.study.search.records import Candidate, SearchRecord
+
+COLOURS = {"running": "yellow", "finished": "green", "stopped": "dim", "failed": "red"}
+
+
+class SearchTable:
+    """Shows a search: a live table where somebody is there to see it, a line for each run that ends elsewhere."""
+
+    def __init__(self) -> None:
+        self.console = Console(stderr=True, highlight=False)
+        self._live = Live(console=self.console, refresh_per_second=2, transient=True)
+
+    def __enter__(self) -> Self:
+        if self.console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.console.is_terminal:
+            self._live.stop()
+
+    def say(self, text: str) -> None:
+        """Print one line."""
+        self.console.print(escape(text), soft_wrap=True)
+
+    def moved(self, record: SearchRecord) -> None:
+        """Show how far the search is."""
+        if self.console.is_terminal:
+            self._live.update(candidates_table(record))
+
+    def ended(self, candidate: Candidate, record: SearchRecord) -> None:
+        """Show how a run has ended."""
+        if candidate.state == "failed":
+            self.say(f"{candidate.arm} failed: {candidate.error}")
+        elif not self.console.is_terminal:
+            metric = METRIC_NAMES[record.design.metric]
+            self.say(f"{_tried(record)}: {candidate.arm} {_state(candidate, record)}, {metric} {_score(candidate)}")
+
+
+def candidates_table(record: SearchRecord) -> Table:
+    """Return what was tried: the baseline, then what came to its end, the best first, then the others as they came."""
+    ranked = record.ranked()
+    others = [each for each in record.candidates if each not in ranked]
+    title = f"{_tried(record)}, seed {record.design.seed}"
+    shown = table(
+        title, [("candidate", False), ("attention", False), (METRIC_NAMES[record.design.metric], True), ("", False)]
+    )
+    for each in [*others[:1], *ranked, *others[1:]]:
+        colour = COLOURS[each.state]
+        state = f"[{colour}]{_state(each, record)}[/{colour}]"
+        shown.add_row(escape(each.arm), escape(each.attention or "none"), _score(each), state)
+    return shown
+
+
+def _tried(record: SearchRecord) -> str:
+    return f"{len(record.candidates) - 1} of {plural(record.design.trials, 'candidate')}"
+
+
+def _state(candidate: Candidate, record: SearchRecord) -> str:
+    if candidate.state in ("finished", "failed"):
+        return candidate.state
+    preposition = "after" if candidate.state == "stopped" else "at"
+    return f"{candidate.state} {preposition} epoch {candidate.epochs} of {record.epochs}"
+
+
+def _score(candidate: Candidate) -> str:
+    last = list(candidate.values.values())[-1:]
+    value = candidate.value if candidate.value is not None else next(iter(last), None)
+    return "·" if value is None else f"{value:.3f}"

@@ -1,0 +1,80 @@
+"""Who hears a candidate's run, epoch by epoch, and ends it where the candidate is among the weak."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Callable, Mapping
+from statistics import fmean
+from typing import TYPE_CHECKING
+
+from attendet.engine.reporter import Silence
+from attendet.engine.run import RunFolder
+from attendet.errors import DataError, Location
+from attendet.study.records import COLUMNS
+from attendet.study.search.design import BASELINE
+
+if TYPE_CHECKING:
+    from optuna.trial import Trial
+
+    from attendet.study.design import Metric
+
+
+class Listener(Silence):
+    """Reports what each epoch has measured to a trial.
+
+    Args:
+        trial: Which.
+        run: Its run.
+        metric: What is looked at.
+        epochs: Of a run that comes to its end.
+        moved: Called after each epoch.
+    """
+
+    def __init__(self, trial: Trial, run: RunFolder, metric: Metric, epochs: int, moved: Callable[[], object]) -> None:
+        self.trial, self.run, self.metric, self.epochs, self.moved = trial, run, metric, epochs, moved
+        known = trial.study.get_trials(deepcopy=False)[trial.number]
+        self.values: dict[int, float] = dict(known.intermediate_values)
+
+    def ended(self, row: Mapping[str, float], *, is_best: bool) -> None:  # noqa: ARG002
+        """Take the row of an epoch, which the run has written."""
+        self.look()
+
+    def look(self) -> None:
+        """Report the epochs that are new, also those of a process that was killed before it could.
+
+        Raises:
+            optuna.TrialPruned: If the candidate is among the weak. The baseline never is: without it, there is nothing
+                to look at the others beside.
+        """
+        import optuna  # noqa: PLC0415 - an extra
+
+        for epoch, value in measured(self.run, self.metric).items():
+            if epoch in self.values:
+                continue
+            self.values[epoch] = value
+            self.trial.report(value, epoch)
+            self.moved()
+            is_judged = epoch < self.epochs and self.trial.user_attrs["arm"] != BASELINE
+            if is_judged and self.trial.should_prune():
+                raise optuna.TrialPruned
+
+    def score(self, last_epochs: int) -> float:
+        """Return the mean over the last epochs that were measured.
+
+        Raises:
+            DataError: If none was.
+        """
+        if not self.values:
+            raise DataError("no epoch was measured", where=Location(str(self.run.results)), remedy="remove the folder")
+        return fmean([value for _, value in sorted(self.values.items())][-last_epochs:])
+
+
+def measured(run: RunFolder, metric: Metric) -> dict[int, float]:
+    """Return what a run has measured so far, by epoch from 1; nothing where nothing is whole yet."""
+    try:
+        with run.results.open(newline="", encoding="utf-8") as file:
+            values = {int(row["epoch"]): float(row[COLUMNS[metric]]) for row in csv.DictReader(file)}
+    except (OSError, ValueError, KeyError, TypeError, csv.Error):
+        return {}
+    return {epoch: value for epoch, value in sorted(values.items()) if not math.isnan(value)}

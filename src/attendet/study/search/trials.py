@@ -1,0 +1,186 @@
+"""What has been tried, and what to try next: Optuna chooses, judges and remembers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from attendet.errors import DataError, Location, OptionError
+from attendet.files import cannot_write
+from attendet.study.search.design import BASELINE, SearchDesign
+
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial, Trial
+
+NAME = "search"
+
+
+class Trials:
+    """The trials of a search, in a file that outlives this process.
+
+    What is suggested depends on the seed, on what was tried before and on nothing else, and a trial that was cut short
+    goes on as the same trial. So a search that is stopped and taken up again is the same search.
+
+    Args:
+        file: Optuna's journal; made where it is missing.
+        design: The search.
+        epochs: Of a run that comes to its end.
+        facts: What the search is, by a word for it. It must be as it was when the file was made.
+
+    Raises:
+        OptionError: If the file is of another search.
+        DataError: If the file is damaged.
+        OutputError: If it cannot be written.
+    """
+
+    def __init__(self, file: Path, design: SearchDesign, epochs: int, facts: Mapping[str, object]) -> None:
+        import optuna  # noqa: PLC0415 - an extra
+
+        self._optuna = optuna
+        self._design, self._candidates = design, design.candidates
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        try:
+            self._storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(file)))
+            self._study = optuna.create_study(
+                storage=self._storage,
+                study_name=NAME,
+                direction="maximize",
+                # It chooses nothing: see `suggest`.
+                sampler=optuna.samplers.RandomSampler(seed=design.seed),
+                pruner=self._pruner(epochs),
+                load_if_exists=True,
+            )
+        except OSError as error:
+            raise cannot_write(file, error) from error
+        except (ValueError, KeyError, TypeError) as error:
+            remedy = "remove it: finished runs are taken up again"
+            raise DataError(f"it is damaged: {error}", where=Location(str(file)), remedy=remedy) from error
+        self._require_same(facts, file.parent)
+        self._choices = {
+            key: optuna.distributions.CategoricalDistribution(sorted(getattr(design.search, key)))
+            for key in ("attention", "at")
+        }
+
+    def latest(self) -> dict[str, FrozenTrial]:
+        """Return the last trial of each candidate, and of the baseline, by name, in the order of their first ones."""
+        return {trial.user_attrs["arm"]: trial for trial in self._study.get_trials(deepcopy=False)}
+
+    def cut_short(self) -> list[Trial]:
+        """Return the trials that have not ended: those of a process that was stopped or killed."""
+        running = self._study.get_trials(deepcopy=False, states=(self._optuna.trial.TrialState.RUNNING,))
+        return [self._alive(trial.number) for trial in running]
+
+    def failed(self) -> list[str]:
+        """Return the names of what has failed."""
+        return [name for name, trial in self.latest().items() if trial.state.name == "FAIL"]
+
+    def begin(self, arm: str) -> Trial:
+        """Return a new trial of a candidate, or of the baseline."""
+        parameters = dict(zip(self._choices, self._candidates[arm], strict=True)) if arm != BASELINE else {}
+        self._study.add_trial(
+            self._optuna.trial.create_trial(
+                state=self._optuna.trial.TrialState.RUNNING,
+                params=parameters,
+                distributions={key: self._choices[key] for key in parameters},
+                user_attrs={"arm": arm},
+            )
+        )
+        return self.cut_short()[-1]
+
+    def suggest(self) -> str | None:
+        """Return the name of a candidate that was not tried, or None where all were.
+
+        Optuna's tree-structured Parzen estimator (Bergstra et al., 2011) chooses attention and place by how others with
+        the same fared. It may choose what was tried before, and is asked again then; where it insists, the first that
+        is left is taken.
+        """
+        tried = self.latest()
+        left = {pair: name for name, pair in self._candidates.items() if name not in tried}
+        if not left:
+            return None
+        known = [
+            trial for trial in self._study.get_trials(deepcopy=False) if trial.params and trial.state.is_finished()
+        ]
+        sampler = self._optuna.samplers.TPESampler(seed=(self._design.seed + len(known)) % 2**32)
+        scratch = self._optuna.create_study(direction="maximize", sampler=sampler)
+        scratch.add_trials(known)
+        for _ in self._candidates:
+            chosen = scratch.ask(self._choices).params
+            if (name := left.get((chosen["attention"], chosen["at"]))) is not None:
+                return name
+        return next(iter(left.values()))
+
+    def finish(self, trial: Trial, value: float) -> None:
+        """Remember that a trial came to its end."""
+        self._study.tell(trial.number, value)
+
+    def stop(self, trial: Trial) -> None:
+        """Remember that a trial was among the weak."""
+        self._study.tell(trial.number, state=self._optuna.trial.TrialState.PRUNED)
+
+    def fail(self, trial: Trial, error: str) -> None:
+        """Remember why a trial has failed."""
+        trial.set_user_attr("error", error)
+        self._study.tell(trial.number, state=self._optuna.trial.TrialState.FAIL)
+
+    def recall(self, key: str) -> object:
+        """Return what was kept under a word, or None."""
+        return self._study.user_attrs.get(key)
+
+    def keep(self, key: str, value: object) -> None:
+        """Keep something that JSON can hold."""
+        self._study.set_user_attr(key, value)
+
+    def _alive(self, number: int) -> Trial:
+        study = self._storage.get_study_id_from_name(NAME)
+        return self._optuna.trial.Trial(
+            self._study, self._storage.get_trial_id_from_study_id_trial_number(study, number)
+        )
+
+    def _pruner(self, epochs: int) -> object:
+        factor = self._design.halving
+        if factor is None:
+            return self._optuna.pruners.NopPruner()
+        return self._optuna.pruners.SuccessiveHalvingPruner(
+            min_resource=_first_rung(epochs, factor), reduction_factor=factor
+        )
+
+    def _require_same(self, facts: Mapping[str, object], folder: Path) -> None:
+        before = self.recall("facts")
+        if before is None:
+            self.keep("facts", dict(facts))
+        elif before != dict(facts):
+            other = ", ".join(key for key in facts if not isinstance(before, dict) or before.get(key) != facts[key])
+            raise OptionError(
+                f"the search in {folder} was begun with another {other}", remedy="give this one another name"
+            )
+
+
+def require_optuna() -> None:
+    """Raise an error where Optuna is not installed.
+
+    Raises:
+        OptionError: If it is not.
+    """
+    if not find_spec("optuna"):
+        raise OptionError("Optuna is not installed", remedy="pip install 'attendet[search]'")
+
+
+def rungs(epochs: int, factor: int) -> Sequence[int]:
+    """Return after which epochs the weak are stopped: the first after a factor² of all, then a factor apart.
+
+    Example:
+        >>> rungs(20, 3), rungs(100, 2), rungs(1, 3)
+        ([2, 6, 18], [25, 50], [])
+    """
+    found, epoch = [], _first_rung(epochs, factor)
+    while epoch < epochs:
+        found.append(epoch)
+        epoch *= factor
+    return found
+
+
+def _first_rung(epochs: int, factor: int) -> int:
+    return max(1, epochs // factor**2)
