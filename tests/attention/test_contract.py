@@ -29,7 +29,7 @@ MORE_THAN_A_PRODUCT = {"scse", "shuffle"}
 # Options that make a module for eight channels.
 SMALL: dict[str, dict[str, Any]] = {
     "control-conv1x1": {"parameters": 32},
-    "control-noise-gate": {"options": {"reduction": 2}},
+    "control-noise-gate": {"reduction": 2},
 }
 
 
