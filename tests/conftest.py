@@ -1,5 +1,6 @@
 """What tests have in common: where the oracles are, and which devices there are."""
 
+import os
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -17,6 +18,14 @@ jaxtyping.install_import_hook("attendet.detection", "beartype.beartype")
 # A busy machine takes longer, which is no defect.
 settings.register_profile("attendet", deadline=None)
 settings.load_profile("attendet")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let tests that run side by side, and the commands they start, compute on one thread each."""
+    if hasattr(config, "workerinput"):
+        torch.set_num_threads(1)
+        os.environ["OMP_NUM_THREADS"] = "1"
+
 
 SHARED = Path(__file__).parents[2] / "shared"
 
