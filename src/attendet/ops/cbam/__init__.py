@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from functools import cache
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -24,7 +26,17 @@ __all__ = [
     "warn_of_fallback",
 ]
 
+F = TypeVar("F", bound=Callable[..., object])
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)
+
+
+def constant_when_compiled(function: F) -> F:
+    """Mark a function whose result `torch.compile` may take for a constant, once it has called it.
+
+    As `torch.compiler.assume_constant_result`, which imports the compiler, two seconds long, to do no more than this.
+    """
+    function._dynamo_marked_constant = True  # noqa: SLF001  # pyright: ignore[reportFunctionMemberAccess]
+    return function
 
 
 def obstacle(x: Tensor) -> str | None:
@@ -45,7 +57,7 @@ def obstacle(x: Tensor) -> str | None:
     return device_obstacle(x.device.type)
 
 
-@torch.compiler.assume_constant_result
+@constant_when_compiled
 def device_obstacle(device: str) -> str | None:
     """Return why there are no fused operators for a type of device, or None if there are."""
     return _device_obstacle(device)
@@ -65,7 +77,7 @@ def _device_obstacle(device: str) -> str | None:
     return f"there are none for {device}"
 
 
-@torch.compiler.assume_constant_result
+@constant_when_compiled
 def warn_of_fallback(reason: str) -> None:
     """Warn, once, that plain torch computes what fused operators could."""
     _warn(reason)
