@@ -1,0 +1,90 @@
+"""Where the time of a training step goes: loading, forward, loss, backward, clipping, optimizer, averaging.
+
+    python benchmarks/step_parts.py [--model yolov5n_CBAM] [--rounds 15]
+
+Batches of 16 images of 320 pixels with mosaic, from pictures written to a temporary folder and decoded once; AdamW;
+one process that loads and trains, as training on few processors does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+import warnings
+from collections.abc import Iterator
+from itertools import cycle, islice
+from pathlib import Path
+
+import torch
+from pipeline import BATCH, CLASSES, SIZE, training_set, write_pictures
+from torch.nn.utils import clip_grad_norm_
+
+import attendet
+from attendet.data.augment import Augmentation
+from attendet.data.dataset import TrainingSet
+from attendet.data.sampler import TrainingBatches
+from attendet.data.source import open_source, read_split
+from attendet.data.store import Store
+from attendet.data.usable import usable
+from attendet.detection.loss import LossWeights, detection_loss
+from attendet.engine.ema import AveragedWeights
+from attendet.graph.detector import Detector
+
+WARM_UP = 2
+PARTS = ("loading", "forward", "loss", "backward", "clipping", "optimizer", "averaging")
+
+
+def dataset(folder: Path) -> TrainingSet:
+    """Return a training set with its images decoded."""
+    records = usable(read_split(open_source(write_pictures(folder)), "train")).records
+    return training_set(records, Store(records, SIZE), Augmentation())
+
+
+def moments(detector: Detector, images: TrainingSet) -> Iterator[list[float]]:
+    """Yield, step by step, the seconds at which its parts begin and the last one ends."""
+    optimizer = torch.optim.AdamW(detector.parameters(), lr=1e-4)
+    averaged = AveragedWeights(detector, decay=0.999, ramp=100)
+    weights = LossWeights().scaled(classes=CLASSES, levels=3, image_size=SIZE)
+    anchors, strides = detector.head.anchors_in_pixels(), detector.strides
+    for draws in cycle(TrainingBatches(len(images.records), BATCH, (SIZE, SIZE), seed=0)):
+        now = [time.perf_counter()]
+        batch = images[draws]
+        now.append(time.perf_counter())
+        raw = detector(batch.images.to(torch.float32, memory_format=torch.channels_last) / 255)
+        now.append(time.perf_counter())
+        loss = detection_loss(raw, batch.targets, anchors, strides, weights).total
+        now.append(time.perf_counter())
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        now.append(time.perf_counter())
+        clip_grad_norm_(detector.parameters(), 10.0)
+        now.append(time.perf_counter())
+        optimizer.step()
+        now.append(time.perf_counter())
+        averaged.update(detector)
+        now.append(time.perf_counter())
+        yield now
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default="yolov5n_CBAM")
+    parser.add_argument("--rounds", type=int, default=15)
+    options = parser.parse_args()
+    torch.manual_seed(0)
+    detector = attendet.build(options.model, classes=CLASSES).to(memory_format=torch.channels_last).train()
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        steps = list(islice(moments(detector, dataset(Path(folder))), WARM_UP, WARM_UP + options.rounds))
+    whole = statistics.median(step[-1] - step[0] for step in steps)
+    print(f"{options.model}, {torch.get_num_threads()} threads, {whole * 1e3:.0f} ms a step\n\n| part | % |\n|---|---|")
+    for number, part in enumerate(PARTS):
+        share = statistics.median((step[number + 1] - step[number]) / (step[-1] - step[0]) for step in steps)
+        print(f"| {part} | {share * 100:.1f} |")
+
+
+if __name__ == "__main__":
+    main()
