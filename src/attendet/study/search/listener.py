@@ -32,7 +32,8 @@ class Listener(Silence):
     """
 
     def __init__(self, trial: Trial, run: RunFolder, metric: Metric, epochs: int, moved: Callable[[], object]) -> None:
-        self.trial, self.run, self.metric, self.epochs, self.moved = trial, run, metric, epochs, moved
+        self.trial, self.run, self.epochs, self.moved = trial, run, epochs, moved
+        self.metric: Metric = metric
         known = trial.study.get_trials(deepcopy=False)[trial.number]
         self.values: dict[int, float] = dict(known.intermediate_values)
 
@@ -47,17 +48,14 @@ class Listener(Silence):
             optuna.TrialPruned: If the candidate is among the weak. The baseline never is: without it, there is nothing
                 to look at the others beside.
         """
-        import optuna  # noqa: PLC0415 - an extra
-
+        # A process that was killed may have reported an epoch and not judged it.
+        self._judge()
         for epoch, value in measured(self.run, self.metric).items():
-            if epoch in self.values:
-                continue
-            self.values[epoch] = value
-            self.trial.report(value, epoch)
-            self.moved()
-            is_judged = epoch < self.epochs and self.trial.user_attrs["arm"] != BASELINE
-            if is_judged and self.trial.should_prune():
-                raise optuna.TrialPruned
+            if epoch not in self.values:
+                self.values[epoch] = value
+                self.trial.report(value, epoch)
+                self._judge()
+                self.moved()
 
     def score(self, last_epochs: int) -> float:
         """Return the mean over the last epochs that were measured.
@@ -68,6 +66,14 @@ class Listener(Silence):
         if not self.values:
             raise DataError("no epoch was measured", where=Location(str(self.run.results)), remedy="remove the folder")
         return fmean([value for _, value in sorted(self.values.items())][-last_epochs:])
+
+    def _judge(self) -> None:
+        """End the run if it is among the weak where it is now; at its end it is too late to save anything."""
+        import optuna  # noqa: PLC0415 - an extra
+
+        is_judged = self.trial.user_attrs["arm"] != BASELINE and max(self.values, default=0) < self.epochs
+        if is_judged and self.trial.should_prune():
+            raise optuna.TrialPruned
 
 
 def measured(run: RunFolder, metric: Metric) -> dict[int, float]:

@@ -12,6 +12,8 @@ from attendet.files import cannot_write
 from attendet.study.search.design import BASELINE, SearchDesign
 
 if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+    from optuna.pruners import BasePruner
     from optuna.trial import FrozenTrial, Trial
 
 NAME = "search"
@@ -37,12 +39,14 @@ class Trials:
 
     def __init__(self, file: Path, design: SearchDesign, epochs: int, facts: Mapping[str, object]) -> None:
         import optuna  # noqa: PLC0415 - an extra
+        from optuna.storages.journal import JournalFileBackend  # noqa: PLC0415
 
         self._optuna = optuna
         self._design, self._candidates = design, design.candidates
+        # It would tell of each trial on standard error, beside our table.
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         try:
-            self._storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(file)))
+            self._storage = optuna.storages.JournalStorage(JournalFileBackend(str(file)))
             self._study = optuna.create_study(
                 storage=self._storage,
                 study_name=NAME,
@@ -58,7 +62,7 @@ class Trials:
             remedy = "remove it: finished runs are taken up again"
             raise DataError(f"it is damaged: {error}", where=Location(str(file)), remedy=remedy) from error
         self._require_same(facts, file.parent)
-        self._choices = {
+        self._choices: dict[str, BaseDistribution] = {
             key: optuna.distributions.CategoricalDistribution(sorted(getattr(design.search, key)))
             for key in ("attention", "at")
         }
@@ -139,7 +143,8 @@ class Trials:
             self._study, self._storage.get_trial_id_from_study_id_trial_number(study, number)
         )
 
-    def _pruner(self, epochs: int) -> object:
+    def _pruner(self, epochs: int) -> BasePruner:
+        """Return who judges: asynchronous successive halving (Li et al., 2020), or nobody."""
         factor = self._design.halving
         if factor is None:
             return self._optuna.pruners.NopPruner()

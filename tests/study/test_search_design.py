@@ -1,0 +1,81 @@
+"""`search.yaml`: what is refused, where, and what a search could try."""
+
+import pytest
+
+from attendet.errors import OptionError
+from attendet.study.search.reading import parse_search
+from attendet.study.search.trials import rungs
+
+HEAD = "name: a\nmodel: yolov5n\ndata: d.yaml\ntrials: 3\n"
+SPACE = "search: {attention: [se, cbam], at: [neck, head]}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[1]", "search.yaml:1:1: a search is a mapping; write a line such as name: first"),
+        (HEAD + SPACE + "trails: 4", "6:9: there is no key 'trails'; did you mean 'trials'?"),
+        (HEAD + "search: {attention: se, att: neck}", "5:30: there is no key 'att'; did you mean 'at'?"),
+        (HEAD, "1:1: there is no search; add a line search"),
+        (HEAD + "search: {attention: se}", "5:9: there is no at; add a line at"),
+        (HEAD + "search: {attention: [], at: neck}", "5:21: search.attention is []"),
+        (HEAD + "search: {attention: [se, sse], at: neck}", "5:26: there is no attention 'sse'; did you mean"),
+        (HEAD + "search: {attention: 'se:reducton=2', at: neck}", "5:21: se has no option 'reducton'; did you mean"),
+        (HEAD + "search: {attention: se@neck, at: neck}", "5:21: attention 'se@neck' has a place; write places"),
+        (HEAD + "search: {attention: [se, eca, se], at: neck}", "5:21: attention has one twice; each is tried once"),
+        (HEAD + "search: {attention: se, at: [neck, neck]}", "5:29: at has one twice"),
+        (HEAD + SPACE + "halving: 1", "6:10: halving is 1; input should be greater than or equal to 2"),
+        (HEAD + SPACE + "seed: -1", "6:7: seed is -1"),
+        (HEAD + SPACE + "seeds: 3", "6:8: there is no key 'seeds'; did you mean 'seed'?"),
+        (HEAD + SPACE + "recipe: {schedule.seed: 1}", "6:25: the search decides schedule.seed; see seed"),
+        (HEAD + SPACE + "recipe: {schedule.epoch: 1}", "6:26: there is no setting 'schedule.epoch'; did"),
+        (HEAD + SPACE + "recipe: {validation.every_epoch: false}", "6:34: halving looks at earlier epochs; leave it"),
+        (HEAD.replace("yolov5n", "yolov5q") + SPACE, "2:8: there is no model 'yolov5q'; did you mean"),
+    ],
+)  # fmt: skip
+def test_a_wrong_search_is_refused_at_its_place(text: str, message: str) -> None:
+    with pytest.raises(OptionError) as error:
+        parse_search(text)
+    assert message in str(error.value)
+
+
+def test_each_attention_in_each_place_is_a_candidate_with_a_name_of_its_own() -> None:
+    long = "cbam:reduction=8,kernel_size=3,variant=authors"
+    text = HEAD + f"search: {{attention: [se, '{long}'], at: [before:SPPF, 'model.4.*', model.4]}}"
+    design = parse_search(text)
+    assert list(design.candidates.values()) == [
+        (attention, at) for attention in ("se", long) for at in ("before:SPPF", "model.4.*", "model.4")
+    ]
+    assert list(design.candidates)[:3] == ["se-before-SPPF", "se-model-4", "se-model-4-2"]
+    study = design.study()
+    assert list(study.arms) == ["baseline", *design.candidates]
+    assert all(len(f"conv-{name}") <= 40 for name in design.candidates)
+    assert (study.seeds, study.settings("se-model-4", 1000)["model.attention"]) == ((1000,), ("se@model.4.*",))
+
+
+def test_without_halving_it_does_not_matter_which_epochs_are_measured() -> None:
+    text = HEAD + SPACE + "recipe: {validation.every_epoch: false}\nhalving: null"
+    assert parse_search(text).halving is None
+
+
+@pytest.mark.parametrize("epochs", [1, 2, 3, 5, 9, 20, 50])
+@pytest.mark.parametrize("factor", [2, 3, 4])
+def test_rungs_are_those_of_the_pruner(epochs: int, factor: int) -> None:
+    """A candidate weaker than one before it is stopped at the first rung, and nowhere before."""
+    optuna = pytest.importorskip("optuna")
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    expected = rungs(epochs, factor)
+    assert expected == sorted(set(expected))
+    assert all(epoch < epochs for epoch in expected)
+    pruner = optuna.pruners.SuccessiveHalvingPruner(min_resource=max(1, epochs // factor**2), reduction_factor=factor)
+    study = optuna.create_study(direction="maximize", pruner=pruner)
+    stops = []
+    for strength in range(1, 3):
+        trial = study.ask()
+        for epoch in range(1, epochs):
+            trial.report(-strength, epoch)
+            if trial.should_prune():
+                stops.append(epoch)
+                break
+        study.tell(trial, -strength)
+    assert stops == expected[:1]
