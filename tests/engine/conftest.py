@@ -1,13 +1,16 @@
 """A small network and small images with coloured rectangles, so that real training takes a second."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from attendet.engine import train as train_module
 from attendet.engine.config import TrainConfig, build_config
+from attendet.engine.run import RunFolder, RunRecord
+from attendet.engine.train import train
 
 COLOURS = {"red": (255, 0, 0), "blue": (0, 0, 255)}
 MODEL = """
@@ -95,6 +98,38 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data file: 8 images to train on, 4 to measure on."""
     return write_set(tmp_path_factory.mktemp("set"))
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave pictures out: they take longer than training here, and have tests of their own."""
+    leave_pictures_out(monkeypatch)
+
+
+def leave_pictures_out(patch: pytest.MonkeyPatch) -> None:
+    for name in ("draw_data", "draw_results"):
+        patch.setattr(train_module, name, lambda *_: None)
+
+
+@pytest.fixture
+def fit(data: Path, model: Path, tmp_path: Path) -> Callable[..., tuple[RunFolder, RunRecord, Listener]]:
+    """What trains a small network, with the settings that it is given."""
+
+    def run(listener: Listener | None = None, **settings: object) -> tuple[RunFolder, RunRecord, Listener]:
+        listener = listener or Listener()
+        settings.setdefault("data__path", str(data))
+        return (*train(small(data, model, tmp_path / "runs", **settings), listener), listener)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def start(tmp_path_factory: pytest.TempPathFactory, data: Path, model: Path) -> Path:
+    """A run that has learned something, whose weights others start from."""
+    with pytest.MonkeyPatch.context() as patch:
+        leave_pictures_out(patch)
+        config = small(data, model, tmp_path_factory.mktemp("start"), schedule__epochs=40, augment__mosaic=0)
+        return train(config, Listener())[0].path
 
 
 def small(data: Path, model: Path, project: Path, **settings: object) -> TrainConfig:

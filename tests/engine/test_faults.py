@@ -9,7 +9,6 @@ import torch
 from lightning.pytorch import Trainer
 
 from attendet.engine import task
-from attendet.engine import train as module
 from attendet.engine.ema import AveragedWeights
 from attendet.engine.run import RunFolder, read_record
 from attendet.engine.task import DetectionTask
@@ -17,13 +16,9 @@ from attendet.engine.train import resumed, train
 from attendet.errors import DataError, OptionError, OutputError, TrainingError, WeightsError
 from attendet.graph.detector import Detector
 from attendet.model import open_detector
-from tests.engine.conftest import Listener, small, write_set
+from tests.engine.conftest import Listener, leave_pictures_out, small, write_set
 
-
-@pytest.fixture(autouse=True)
-def _undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("draw_data", "draw_results"):
-        monkeypatch.setattr(module, name, lambda *_: None)
+pytestmark = pytest.mark.usefixtures("undrawn")
 
 
 @pytest.fixture
@@ -74,8 +69,7 @@ def test_a_loss_that_is_not_finite(
         fit(keeper, schedule__epochs=3)
     keeper.check()
     monkeypatch.undo()
-    for name in ("draw_data", "draw_results"):
-        monkeypatch.setattr(module, name, lambda *_: None)
+    leave_pictures_out(monkeypatch)
     assert resumed(folder).schedule.epochs == 3
 
 

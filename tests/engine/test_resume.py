@@ -11,11 +11,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from attendet.engine import train as module
 from attendet.engine.run import RunFolder, read_record
 from attendet.engine.train import resumed, train
 from attendet.errors import DataError
 from tests.engine.conftest import Listener, small, write_set
+
+pytestmark = pytest.mark.usefixtures("undrawn")
 
 # The command as installed; its bar kills the process where a user's `kill -9` may.
 KILLED = """
@@ -35,12 +36,6 @@ import attendet.engine.train as engine
 engine.draw_data = engine.draw_results = lambda *_: None
 main.run()
 """
-
-
-@pytest.fixture(autouse=True)
-def _undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("draw_data", "draw_results"):
-        monkeypatch.setattr(module, name, lambda *_: None)
 
 
 def losses(folder: RunFolder) -> list[dict[str, str]]:
