@@ -1,5 +1,7 @@
 """`search.yaml`: what is refused, where, and what a search could try."""
 
+from pathlib import Path
+
 import pytest
 
 from attendet.errors import OptionError
@@ -51,6 +53,18 @@ def test_each_attention_in_each_place_is_a_candidate_with_a_name_of_its_own() ->
     assert list(study.arms) == ["baseline", *design.candidates]
     assert all(len(f"conv-{name}") <= 40 for name in design.candidates)
     assert (study.seeds, study.settings("se-model-4", 1000)["model.attention"]) == ((1000,), ("se@model.4.*",))
+
+
+def test_the_search_of_the_guide_is_one() -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "study.md").read_text(encoding="utf-8")
+    example = guide.split("## Searching first")[1].split("```yaml\n")[1].split("```")[0]
+    design = parse_search(example)
+    assert len(design.candidates) == 12
+    assert {"seed": design.seed, "halving": design.halving, "keep": design.keep} == {
+        "seed": 1000,
+        "halving": 3,
+        "keep": 2,
+    }
 
 
 def test_without_halving_it_does_not_matter_which_epochs_are_measured() -> None:
