@@ -1,6 +1,7 @@
 """`attendet study search` as a user types it, with real runs."""
 
 import json
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -35,6 +36,8 @@ def test_a_search_shows_what_it_tried_and_drafts_a_study(
     assert code == 0
     assert "baseline finished, mAP50-95 0." in told
     assert "eca-nowhere failed: nowhere matches nothing" in told
+    assert re.search(r"eca@after:Conv +1/1 +0\.\d{3} +finished", out)
+    assert re.search(r"eca@nowhere +0/1 +· +failed", out)
     assert "nothing is left to try: the space has 2 candidates" in out
     assert "These numbers are no evidence" in out
     assert "then attendet study plan runs/search/tiny/study.yaml" in out

@@ -50,21 +50,19 @@ class SearchTable:
             self.say(f"{candidate.arm} failed: {candidate.error}")
         elif not self.console.is_terminal:
             metric = METRIC_NAMES[record.design.metric]
-            self.say(f"{_tried(record)}: {candidate.arm} {_state(candidate, record)}, {metric} {_score(candidate)}")
+            self.say(f"{_tried(record)}: {candidate.arm} {_state(candidate)}, {metric} {_score(candidate)}")
 
 
 def candidates_table(record: SearchRecord) -> Table:
     """Return what was tried: the baseline, then what came to its end, the best first, then the others as they came."""
     ranked = record.ranked()
     others = [each for each in record.candidates if each not in ranked]
-    title = f"{_tried(record)}, seed {record.design.seed}"
-    shown = table(
-        title, [("candidate", False), ("attention", False), (METRIC_NAMES[record.design.metric], True), ("", False)]
-    )
+    metric = METRIC_NAMES[record.design.metric]
+    columns = [("candidate", False), ("epochs", True), (metric, True), ("", False)]
+    shown = table(f"{_tried(record)}, seed {record.design.seed}", columns)
     for each in [*others[:1], *ranked, *others[1:]]:
-        colour = COLOURS[each.state]
-        state = f"[{colour}]{_state(each, record)}[/{colour}]"
-        shown.add_row(escape(each.arm), escape(each.attention or "none"), _score(each), state)
+        state = f"[{COLOURS[each.state]}]{each.state}[/{COLOURS[each.state]}]"
+        shown.add_row(escape(each.attention or each.arm), f"{each.epochs}/{record.epochs}", _score(each), state)
     return shown
 
 
@@ -72,14 +70,11 @@ def _tried(record: SearchRecord) -> str:
     return f"{len(record.candidates) - 1} of {plural(record.design.trials, 'candidate')}"
 
 
-def _state(candidate: Candidate, record: SearchRecord) -> str:
-    if candidate.state in ("finished", "failed"):
-        return candidate.state
-    preposition = "after" if candidate.state == "stopped" else "at"
-    return f"{candidate.state} {preposition} epoch {candidate.epochs} of {record.epochs}"
+def _state(candidate: Candidate) -> str:
+    return f"stopped after {plural(candidate.epochs, 'epoch')}" if candidate.state == "stopped" else candidate.state
 
 
 def _score(candidate: Candidate) -> str:
-    last = list(candidate.values.values())[-1:]
-    value = candidate.value if candidate.value is not None else next(iter(last), None)
+    last = next(reversed(candidate.values.values()), None)
+    value = last if candidate.value is None else candidate.value
     return "·" if value is None else f"{value:.3f}"
