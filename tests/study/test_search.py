@@ -256,6 +256,15 @@ def test_two_at_once_are_refused_and_optuna_is_asked_for(
         run_search(search, Onlooker())
 
 
+def test_without_its_data_a_search_leaves_nothing(tmp_path: Path, pretend: Pretend) -> None:
+    pretend()
+    search = opened(write_search(tmp_path, SPACE))
+    shutil.rmtree(tmp_path / "set")
+    with pytest.raises(DataError):
+        run_search(search, Onlooker())
+    assert not search.folder.path.exists()
+
+
 def test_a_damaged_journal_is_named(tmp_path: Path, pretend: Pretend) -> None:
     pretend()
     search = opened(write_search(tmp_path, SPACE))

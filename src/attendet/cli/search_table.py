@@ -67,7 +67,8 @@ def candidates_table(record: SearchRecord) -> Table:
 
 
 def _tried(record: SearchRecord) -> str:
-    return f"{len(record.candidates) - 1} of {plural(record.design.trials, 'candidate')}"
+    tried = len(record.candidates) - 1
+    return f"{tried} of {plural(max(tried, record.design.trials), 'candidate')}"
 
 
 def _state(candidate: Candidate) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -73,8 +74,8 @@ def run_search(search: Search, watcher: SearchWatcher) -> SearchRecord:
             this search.
     """
     require_optuna()
+    searching = Searching(search, watcher)
     with alone(search.folder.path, "search"):
-        searching = Searching(search, watcher)
         for trial in searching.order():
             searching.carry_out(trial)
         record = searching.record()
@@ -102,7 +103,11 @@ class Searching:
         self.data, cells = self.study.cells()
         self.cells = {cell.arm: cell for cell in cells}
         self.epochs = build_config(self.study.design.settings(BASELINE, self.design.seed)).schedule.epochs
-        self.trials = Trials(search.folder.journal, self.design, self.epochs, _facts(self.design, self.cells))
+
+    @cached_property
+    def trials(self) -> Trials:
+        """What was tried; opened when it is needed, for only who holds the folder may."""
+        return Trials(self.search.folder.journal, self.design, self.epochs, _facts(self.design, self.cells))
 
     def order(self) -> Iterator[Trial]:
         """Yield the trials that are to be carried out, each begun when the one before has ended."""
