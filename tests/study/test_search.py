@@ -303,7 +303,7 @@ def test_the_draft_holds_the_best_with_controls_and_other_seeds(tmp_path: Path, 
     text = search.folder.draft.read_text()
     assert "no evidence" in text
     assert "one run with seed\n# 5" in text
-    assert "no parameters to match, and so no control, for simam-neck" in text
+    assert "There is no control for simam-neck: no parameters to match" in text
 
 
 def test_a_draft_that_somebody_has_changed_stays(tmp_path: Path, pretend: Pretend) -> None:

@@ -4,8 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from attendet.attention.catalog import create, names
 from attendet.errors import OptionError
+from attendet.model.request import parse_request
+from attendet.study.search.draft import control_of
 from attendet.study.search.reading import parse_search
+from attendet.study.search.records import Candidate
 from attendet.study.search.trials import rungs
 
 HEAD = "name: a\nmodel: yolov5n\ndata: d.yaml\ntrials: 3\n"
@@ -65,6 +69,21 @@ def test_the_search_of_the_guide_is_one() -> None:
         "halving": 3,
         "keep": 2,
     }
+
+
+@pytest.mark.parametrize("name", names())
+def test_whatever_has_parameters_has_a_control_with_about_as_many(name: str) -> None:
+    facts = {"arm": "a", "state": "finished", "epochs": 1, "values": {}, "value": 0.1, "error": None, "run": "a"}
+    found = control_of(Candidate(attention=f"{name}@neck", **facts))
+    mine = sum(each.numel() for each in create(name, 256).parameters())
+    if name.startswith("control") or not mine:
+        assert found is None
+        return
+    request = parse_request(found)
+    assert (request.attention, request.at) == ("control-conv1x1", "neck")
+    control = create(request.attention, 256, **request.options)
+    # Two convolutions of 256 channels to k and back: the nearest number, and at least one.
+    assert sum(each.numel() for each in control.parameters()) == 512 * max(1, (mine + 256) // 512)
 
 
 def test_without_halving_it_does_not_matter_which_epochs_are_measured() -> None:

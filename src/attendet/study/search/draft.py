@@ -11,6 +11,7 @@ import torch
 import yaml
 
 from attendet.attention.catalog import create
+from attendet.attention.controls import NONE
 from attendet.files import write_atomically
 from attendet.model.request import parse_request
 from attendet.study.power import least_seeds
@@ -60,7 +61,7 @@ def draft(record: SearchRecord, places: Mapping[str, Any]) -> str:
     tried = sum(each.arm != BASELINE and each.state != "failed" for each in record.candidates)
     head = HEAD.format(tried=tried, kept=len(kept), seed=design.seed)
     alone = " and ".join(each.arm for each in kept if control_of(each) is None)
-    note = f"# There are no parameters to match, and so no control, for {alone}.\n" if alone else ""
+    note = f"# There is no control for {alone}: no parameters to match, or a control itself.\n" if alone else ""
     return head + note + "\n" + yaml.safe_dump(study, sort_keys=False, allow_unicode=True, width=120)
 
 
@@ -93,7 +94,7 @@ def _arms(candidate: Candidate) -> Iterator[tuple[str, dict[str, str] | str | No
 
 
 def control_of(candidate: Candidate) -> str | None:
-    """Return what has as many parameters in the same place, or None where there are none to match.
+    """Return what has as many parameters in the same place, or None beside a control, and where there are none.
 
     Example:
         >>> facts = dict(arm="a", state="finished", epochs=1, values={}, value=0.1, error=None, run="a")
@@ -105,7 +106,7 @@ def control_of(candidate: Candidate) -> str | None:
     name, colon, given = what.partition(":")
     with torch.device("meta"):
         made = create(name, CHANNELS, **parse_request(candidate.attention or "").options)
-    if next(made.parameters(), None) is None:
+    if made.paper == NONE or next(made.parameters(), None) is None:
         return None
     return f"control-conv1x1:like={name}{',' if colon else ''}{given}@{place}"
 
