@@ -25,7 +25,7 @@ from attendet.engine.survey import SiteReport, Survey, survey
 from attendet.engine.train import train
 from attendet.engine.validate import validate
 from attendet.engine.verdicts import caution, verdicts
-from attendet.errors import OptionError, UnknownNameError
+from attendet.errors import OptionError, UnknownNameError, WeightsError
 from attendet.graph.detector import Detector
 from attendet.model import open_detector
 from attendet.observe import statistics
@@ -159,6 +159,13 @@ def test_the_network_is_left_as_it_is(detector: Detector, split: Split) -> None:
     survey(detector, split, 64, sites_like="model.3*")
     assert all(torch.equal(value, before[key]) for key, value in detector.state_dict().items())
     assert [len(each._forward_hooks) for each in detector.modules()] == hooks
+
+
+def test_weights_that_are_no_numbers_are_refused(detector: Detector, split: Split) -> None:
+    diverged = copy.deepcopy(detector)
+    diverged.model[0].conv.weight.data.fill_(torch.nan)
+    with pytest.raises(WeightsError, match=r"at model\.2\.attention gets is not finite"):
+        survey(diverged, split, 64)
 
 
 def test_no_such_site(detector: Detector, split: Split) -> None:

@@ -15,13 +15,13 @@ from torchvision.models import resnet18
 from torchvision.models.segmentation import lraspp_mobilenet_v3_large
 
 import attendet
-from attendet.errors import DataError, OptionError, UnknownNameError
+from attendet.errors import DataError, OptionError, UnknownNameError, WeightsError
 from attendet.explanation.explain import explanations
 from attendet.explanation.question import Question
 from attendet.graph.bundled import bundled_text
 from attendet.graph.detector import Detector
 from attendet.model.card import Card
-from tests.explanation.conftest import NAMES
+from tests.predict.conftest import NAMES
 
 Photographs = list[NDArray[np.uint8]]
 
@@ -150,22 +150,23 @@ def test_the_network_stays_as_it_was(fails: str | None, photographs: Photographs
     own = model.layer4.register_forward_hook(fail)
     before = state_of(model)
     if fails is None:
-        attendet.explain(model, photographs[0])
+        attendet.explain(model, photographs[0], image_size=64)
     else:
         with pytest.raises(KeyError):
-            attendet.explain(model, photographs[0])
+            attendet.explain(model, photographs[0], image_size=64)
     assert state_of(model) == before
     own.remove()
 
 
 def test_compiled_and_fused_networks_are_explained_alike(photographs: Photographs) -> None:
     model = attended_resnet()
-    expected = attendet.explain(model, photographs)
+    photographs = photographs[:1]
+    expected = attendet.explain(model, photographs, image_size=96)
     compiled = torch.compile(model, backend="eager")
     in_place = copy.deepcopy(model)
     in_place.compile(backend="eager")
     for twin in (compiled, in_place, nn.DataParallel(model), attendet.fuse(model)):
-        for found, known in zip(attendet.explain(twin, photographs), expected, strict=True):
+        for found, known in zip(attendet.explain(twin, photographs, image_size=96), expected, strict=True):
             assert [site.path for site in found.sites] == ["layer3.attention", "layer4.attention"]
             for one, other in zip(found.sites, known.sites, strict=True):
                 np.testing.assert_allclose(one.spatial, other.spatial, atol=1e-4)
@@ -248,7 +249,7 @@ def test_images_stream_one_at_a_time(photographs: Photographs) -> None:
             taken.append(number)
             yield photographs[0][:64, :64].copy()
 
-    for number, explanation in enumerate(explanations(model, images())):
+    for number, explanation in enumerate(explanations(model, images(), Question(image_size=64))):
         assert taken == list(range(number + 1))
         alive.append(weakref.ref(explanation))
         del explanation
@@ -271,6 +272,68 @@ def test_what_cannot_be_read_raises_or_is_told(tmp_path: Path, photographs: Phot
         attendet.explain(model, torch.zeros(1, 3, 64, 64, dtype=torch.uint8))
     with pytest.raises(OptionError, match="there is no attention"):
         attendet.explain(resnet18(), photographs[0])
+
+
+@pytest.mark.parametrize(
+    ("where", "value"),
+    [("conv1", torch.nan), ("conv1", torch.inf), ("layer3.attention.spatial", torch.nan), ("fc", torch.nan)],
+)
+def test_networks_that_compute_no_numbers_are_refused(where: str, value: float, tmp_path: Path) -> None:
+    model = attended_resnet()
+    with torch.no_grad():
+        next(model.get_submodule(where).parameters()).fill_(value)
+    before = state_of(model)
+    with pytest.raises(WeightsError, match="is not finite; take weights from before training diverged"):
+        attendet.explain(model, torch.rand(1, 3, 64, 64), out=tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+    assert state_of(model) == before
+
+
+class WithSideBranch(nn.Module):
+    """Its last feature map has no part in the scores."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.side, self.fc = nn.Conv2d(3, 8, 3), nn.Conv2d(8, 2, 1), nn.Linear(8, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        features = self.conv(x)
+        self.side(features)
+        return self.fc(features.mean((2, 3)))
+
+
+def test_scores_that_do_not_depend_on_the_last_features_have_no_cam() -> None:
+    model = WithSideBranch().train(False)
+    attendet.attach(model, "se", "conv", reduction=2)
+    before = state_of(model)
+    (explanation,) = attendet.explain(model, torch.rand(1, 3, 16, 16), class_name=2)
+    assert explanation.activation is None
+    assert explanation.notes == ("class 2 does not depend on the features of side: no CAM.",)
+    assert state_of(model) == before
+
+
+def test_a_callers_inference_mode_changes_nothing() -> None:
+    model, images = attended_resnet(), torch.rand(1, 3, 64, 64)
+    (expected,) = attendet.explain(model, images)
+    with torch.inference_mode():
+        (found,) = attendet.explain(model, images)
+    assert found.activation is not None
+    assert expected.activation is not None
+    assert np.array_equal(found.activation.maps["LayerCAM"], expected.activation.maps["LayerCAM"])
+
+
+def test_detectors_refuse_tensors_that_their_strides_do_not_divide(detector: Detector) -> None:
+    with pytest.raises(DataError, match=r"image 2 is a tensor of 64 x 70 pixels; .* multiples of 32"):
+        attendet.explain(detector, [torch.rand(1, 3, 64, 64), torch.rand(1, 3, 64, 70)])
+
+
+def test_classes_without_a_name_have_their_number(detector: Detector) -> None:
+    (explanation,) = attendet.explain(detector, torch.rand(1, 3, 64, 64), names=["cat"], confidence=0.0)
+    found = explanation.answer.detections
+    assert found is not None
+    assert found.class_id is not None
+    assert [("cat", "1")[number] for number in found.class_id] == list(found.data["class_name"])
+    assert set(found.class_id.tolist()) == {0, 1}
 
 
 def test_the_function_stays_a_function() -> None:

@@ -23,7 +23,7 @@ from attendet.explanation.explain import Explanation, explanations
 from attendet.explanation.question import Question
 from attendet.explanation.write import write, write_run
 from attendet.graph.detector import Detector
-from tests.explanation.conftest import NAMES
+from tests.predict.conftest import NAMES
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium to open the page in")
@@ -232,6 +232,28 @@ def test_a_folder_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no image"):
         write(iter(()), tmp_path / "out", model, Question())
     assert list(tmp_path.iterdir()) == []
+
+
+def test_numbers_that_json_does_not_have_are_null(tmp_path: Path) -> None:
+    class Overflowing(nn.Module):
+        """Without its gates, which are far below 1, it leaves the range of its numbers."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.gates = attendet.attention.create("cbam", 16, reduction=2)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            features = self.gates(x.expand(-1, 16, -1, -1)).mean((2, 3))[:, :4]
+            return torch.where(features > 0.9, torch.inf, features)
+
+    model = Overflowing().train(False)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.zero_()
+    attendet.explain(model, torch.ones(1, 1, 8, 8), out=tmp_path / "out")
+    (told,) = json.loads((tmp_path / "out" / "manifest.json").read_text())["images"]
+    assert told["with_attention"]["classes"] == {str(number): 0.25 for number in range(4)}
+    assert told["without_attention"]["classes"] == {str(number): None for number in range(4)}
 
 
 def test_nothing_is_overwritten(tmp_path: Path) -> None:

@@ -29,11 +29,11 @@ def write_weights(path: Path, detector: Detector, image_size: int = 96, names: t
     return path
 
 
-def seeing_detector() -> Detector:
+def seeing_detector(model: str = "yolov5n") -> Detector:
     """Random weights whose norms know real photographs, so that cells and classes get different scores."""
     with torch.random.fork_rng():
         torch.manual_seed(1)
-        detector = attendet.build("yolov5n", classes=len(NAMES))
+        detector = attendet.build(model, classes=len(NAMES))
     for norm in detector.modules():
         if isinstance(norm, torch.nn.BatchNorm2d):
             norm.momentum = 1.0

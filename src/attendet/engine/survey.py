@@ -20,8 +20,9 @@ from attendet.engine.evaluate import detect, truth
 from attendet.engine.frames import frames_of
 from attendet.engine.metrics import Evaluation, Metrics
 from attendet.graph.detector import Detector
-from attendet.observe.capture import PARTS, observed, sites
+from attendet.observe.capture import PARTS, Visit, observed, sites
 from attendet.observe.constant import constant
+from attendet.observe.finite import require_finite_visit
 from attendet.observe.statistics import SiteStatistics, Statistics
 from attendet.surgery import disabled
 
@@ -97,7 +98,9 @@ def survey(
         progress: Called with (done, total) images, over all passes.
 
     Raises:
-        OptionError: If there is no attention, or none at such a path.
+        OptionError: If there is no attention.
+        UnknownNameError: If no attention matches `sites_like`.
+        WeightsError: If the features at a site are not finite.
     """
     model = fuse(detector).to(device).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     found = sites(model, sites_like)
@@ -142,7 +145,12 @@ def survey(
 @contextmanager
 def _watched(model: Detector, sites_like: str, statistics: Statistics, placed: Placed) -> Iterator[None]:
     frames = frames_of(placed)
-    with observed(model, lambda visit: statistics.take(visit, frames), sites_like):
+
+    def take(visit: Visit) -> None:
+        require_finite_visit(visit)
+        statistics.take(visit, frames)
+
+    with observed(model, take, sites_like):
         yield
 
 

@@ -61,11 +61,12 @@ def detections_in(
     # What lies in the padding alone has no part of the image.
     inside = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
     classes = numbers[inside, 5].astype(np.int64)
+    called = np.array([class_name(number, names) for number in classes.tolist()], np.str_)
     found = Detections(
         xyxy=boxes[inside],
         confidence=numbers[inside, 4].astype(np.float32),
         class_id=classes,
-        data={"class_name": np.array(names, np.str_)[classes], "row": rows.numpy()[inside]},
+        data={"class_name": called, "row": rows.numpy()[inside]},
     )
     return Answer(detections=found)
 

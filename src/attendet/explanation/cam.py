@@ -162,7 +162,7 @@ def class_score(number: int, scores: Tensor) -> Tensor:
     return scores[number]
 
 
-def activation(model: nn.Module, image: Tensor, target: Target) -> Activation:
+def activation(model: nn.Module, image: Tensor, target: Target) -> Activation | None:
     """Return what LayerCAM (Jiang et al., TIP 2021) and Grad-CAM++ (Chattopadhay et al., WACV 2018) show of a target.
 
     One pass with gradients, from which both are computed; parameters keep the gradients that they have.
@@ -171,14 +171,24 @@ def activation(model: nn.Module, image: Tensor, target: Target) -> Activation:
         model: The network, in evaluation mode.
         image: (1, C, H, W).
         target: What is explained.
+
+    Returns:
+        The maps, or None where the score does not depend on the layer's features.
     """
-    with torch.enable_grad(), ExitStack() as stack:
+    # An inference mode of the caller would forbid gradients, also where they are enabled.
+    with torch.inference_mode(mode=False), torch.enable_grad(), ExitStack() as stack:
         extractors = {name: stack.enter_context(kind(model, target.layer)) for name, kind in METHODS.items()}
         # Gradients flow from the image on, also where all parameters are frozen.
         output = model(image.detach().clone().requires_grad_())
         first = output[0] if isinstance(output, Tensor) else tuple(level[0] for level in output)
         maps = {}
         for name, extractor in extractors.items():
-            (found,) = extractor(scores=[first], targets=target.score, retain_graph=True)
+            try:
+                (found,) = extractor(scores=[first], targets=target.score, retain_graph=True)
+            except RuntimeError as error:
+                # torchcam's words; every other failure stays one.
+                if "not connected" not in str(error):
+                    raise
+                return None
             maps[name] = np.array(found[0].detach().float().cpu().numpy(), np.float32)
     return Activation(target.words, target.layer, target.number, maps)

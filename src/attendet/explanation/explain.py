@@ -14,26 +14,16 @@ from PIL import Image
 from torch import Tensor, nn
 
 from attendet.errors import AttendetError, DataError
-from attendet.explanation.answer import (
-    Answer,
-    Thresholds,
-    class_number,
-    classes_in,
-    detections_in,
-    is_scores,
-)
-from attendet.explanation.cam import (
-    Activation,
-    activation,
-    shapes,
-)
+from attendet.explanation.answer import Answer, Thresholds, class_number, classes_in, detections_in, is_scores
+from attendet.explanation.cam import Activation, activation, shapes
 from attendet.explanation.picture import ImageLike, Picture, for_classifier, for_detector, of_tensor, read
 from attendet.explanation.question import Question, check
 from attendet.explanation.target import target_of
 from attendet.explanation.view import SiteView, view
 from attendet.graph.detector import Detector
 from attendet.model.open import open_detector, weights_file
-from attendet.observe.capture import observed, sites
+from attendet.observe.capture import Visit, observed, sites
+from attendet.observe.finite import require_finite, require_finite_visit
 from attendet.observe.plain import evaluating, plain
 from attendet.surgery import disabled
 
@@ -107,7 +97,7 @@ def explain(
         OptionError: If there is no attention in the network, or an option has no such value.
         UnknownNameError: If no attention matches `site`, or there is no such class.
         DataError: If an image cannot be read.
-        WeightsError: If the weights cannot be read.
+        WeightsError: If the weights cannot be read, or the network gives what is not finite.
         OutputError: If `out` exists, or cannot be written.
 
     Example:
@@ -171,6 +161,7 @@ def explanations(
         OptionError: As `explain`.
         UnknownNameError: As `explain`.
         DataError: As `explain`.
+        WeightsError: If the network gives what is not finite.
     """
     question = question or Question()
     check(question)
@@ -197,12 +188,17 @@ def explanations(
 
 def _explained(model: nn.Module, picture: Picture, question: Question) -> Explanation:
     views: list[SiteView] = []
+
+    def take(visit: Visit) -> None:
+        require_finite_visit(visit)
+        views.append(view(visit))
+
     with torch.no_grad():
-        with (
-            shapes(model) as seen,
-            observed(model, lambda visit: views.append(view(visit)), question.site) as chosen,
-        ):
+        with shapes(model) as seen, observed(model, take, question.site) as chosen:
             output = model(picture.tensor)
+        for each in output if isinstance(output, tuple) else (output,):
+            if isinstance(each, Tensor):
+                require_finite(each, "the network's output")
         with ExitStack() as off:
             for module in chosen.values():
                 off.enter_context(disabled(module))
@@ -211,6 +207,8 @@ def _explained(model: nn.Module, picture: Picture, question: Question) -> Explan
     found, note = target_of(model, output, answer, seen, question)
     shown = activation(model, picture.tensor, found) if found else None
     notes = [note] if note else []
+    if found and not shown:
+        notes.append(f"{found.words} does not depend on the features of {found.layer}: no CAM.")
     notes += [f"{path} did not run in this pass." for path in chosen if not any(_is_at(each, path) for each in views)]
     kept = replace(picture, tensor=picture.tensor.cpu())
     return Explanation(kept, tuple(views), answer, answer_without, shown, tuple(notes))
@@ -233,6 +231,12 @@ def _preparation(model: nn.Module, question: Question) -> Callable[[int, ImageLi
 
     def prepare(number: int, image: ImageLike | Tensor) -> Picture:
         if isinstance(image, Tensor):
+            height, width = image.shape[2:]
+            if height % stride or width % stride:
+                raise DataError(
+                    f"image {number} is a tensor of {height} x {width} pixels",
+                    remedy=f"give this detector multiples of {stride}, or an array or a path to be letterboxed",
+                )
             return of_tensor(f"image {number}", image)
         name, pixels = read(image, number)
         return for_detector(name, pixels, size, stride) if is_detector else for_classifier(name, pixels, size)

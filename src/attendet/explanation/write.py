@@ -8,7 +8,7 @@ import math
 import platform
 import re
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -25,7 +25,7 @@ from attendet.explanation.explain import Explanation
 from attendet.explanation.figure import figure_of
 from attendet.explanation.page import Page
 from attendet.explanation.question import Question
-from attendet.explanation.view import Array, SiteView
+from attendet.explanation.view import SiteView
 from attendet.files import cannot_write, new_run_folder, refuse_existing, write_atomically
 from attendet.graph.detector import Detector
 from attendet.style import save
@@ -58,10 +58,15 @@ def write(
         OutputError: If the folder exists or cannot be written.
         DataError: If there is not a single image. Whatever is raised, no folder is left.
     """
-    refuse_existing(folder)
-    made = new_run_folder(folder.parent, folder.name)
-    with _whole_or_not(made):
-        return _write(explanations, made, model, question, weights)
+    try:
+        folder.mkdir(parents=True)
+    except FileExistsError:
+        refuse_existing(folder)
+        raise
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+    with _whole_or_not(folder):
+        return _write(explanations, folder, model, question, weights)
 
 
 def write_run(
@@ -113,7 +118,7 @@ def _write(
         "images": entries,
     }
     with write_atomically(folder / MANIFEST) as temporary:
-        temporary.write_text(json.dumps(manifest, indent=1, allow_nan=False), encoding="utf-8")
+        temporary.write_text(json.dumps(_json(manifest), indent=1, allow_nan=False), encoding="utf-8")
     return len(entries)
 
 
@@ -195,15 +200,21 @@ def _site(site: SiteView) -> dict[str, Any]:
         "entropy": site.entropy,
         "spread": site.spread,
         "saturated": site.saturated,
-        "features_before": _finite(site.before),
-        "features_after": _finite(site.after),
-        "parts": [{key: _json(value) for key, value in asdict(part).items()} for part in site.parts],
+        "features_before": float(site.before.mean()),
+        "features_after": float(site.after.mean()),
+        "parts": [asdict(part) for part in site.parts],
     }
 
 
-def _finite(values: Array) -> float | None:
-    return _json(float(values.mean()))
-
-
 def _json(value: Any) -> Any:
+    """Return a value with None for numbers that are not finite, which JSON does not have.
+
+    Example:
+        >>> _json({"a": [1.0, math.nan]})
+        {'a': [1.0, None]}
+    """
+    if isinstance(value, Mapping):
+        return {key: _json(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_json(each) for each in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

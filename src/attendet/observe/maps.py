@@ -148,11 +148,11 @@ JOINS: Mapping[Join, Callable[[Tensor, Sequence[Tensor]], Tensor]] = {
 def _is_close(actual: Tensor, expected: Tensor) -> bool:
     # A few roundings of the features' own precision, in whatever order the module multiplies.
     tolerance = 8 * torch.finfo(expected.dtype).eps
-    return torch.allclose(actual.to(expected.dtype), expected, rtol=tolerance, atol=tolerance * _scale(expected))
-
-
-def _scale(features: Tensor) -> float:
-    return float(features.abs().amax()) if features.numel() else 0.0
+    largest = float(expected.abs().amax()) if expected.numel() else 0.0
+    # Of what is not finite no tolerance can be said, and nothing is close to it.
+    return math.isfinite(largest) and torch.allclose(
+        actual.to(expected.dtype), expected, rtol=tolerance, atol=tolerance * largest
+    )
 
 
 def _weights(visit: Visit) -> list[Tensor]:
