@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -136,21 +135,20 @@ def _refuse(options: Mapping[str, object], how: str) -> None:
         raise OptionError(f"{given} {how} --data", remedy="leave one of them out" if how == "beside" else "give both")
 
 
-def _named(arguments: Iterable[str], skipped: _Skipped) -> Iterator[str]:
-    """Yield the images that arguments name, in their order, folders' by name."""
-    from attendet.data.images import is_image
-    from attendet.data.paths import is_folder, matching
+def _named(arguments: Iterable[str], skip: Callable[[AttendetError], None]) -> Iterator[str]:
+    """Yield the images that arguments name, as `attendet predict` understands them."""
+    from attendet.predict.sources import Kind, expand
 
-    for argument in arguments:
-        if is_folder(argument):
-            found = sorted(str(path) for path in Path(argument).iterdir() if is_image(path.name))
-        elif glob.has_magic(argument) and not Path(argument).exists():
-            found = sorted(path for path in matching(argument) if is_image(path))
+    for source in expand(arguments, skip):
+        if source.kind is Kind.IMAGE:
+            yield source.name
         else:
-            found = [argument]
-        if not found:
-            skipped(DataError("there is no image", where=Location(argument)))
-        yield from found
+            remedy = "give images, such as single frames"
+            skip(
+                DataError(
+                    f"attention is not explained in a {source.kind.value}", where=Location(source.name), remedy=remedy
+                )
+            )
 
 
 def _counted(paths: list[str], bar: Callable[[int, int], None]) -> Iterator[str]:
