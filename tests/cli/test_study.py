@@ -63,16 +63,27 @@ def test_plan_measures_steps_and_writes_nothing(typed, tmp_path: Path) -> None:
 
 
 def test_run_exits_with_1_where_a_run_failed_and_reports_the_rest(typed, tmp_path: Path) -> None:
-    write_small(tmp_path, "{plain: , broken: se:reduction=2@replace:Conv}")
+    write_small(tmp_path, "{plain: , broken: {recipe: {hardware.device: '99'}}}")
     code, out, told = typed("run study.yaml")
     assert code == 1
-    assert "broken-seed0 failed: model.0 makes" in out
+    assert "broken-seed0 failed: there is no CUDA device 99" in out
     assert "1/2 plain-seed0: best mAP50-95" in told
     assert "broken is not distinguishable from plain: no seed has both runs yet" in out
     study = tmp_path / "runs" / "study" / "tiny"
     (study / "report.md").unlink()
     assert typed(f"report {study}")[0] == 0
     assert (study / "report.md").is_file()
+
+
+@pytest.mark.parametrize("verb", ["run", "plan"])
+def test_an_arm_that_cannot_be_built_is_refused_before_anything_is_spent(typed, tmp_path: Path, verb: str) -> None:
+    write_small(tmp_path, "{plain: , slip: se:reduction=2@nek}")
+    code, _, error = typed(f"{verb} study.yaml")
+    assert code == 2
+    assert (
+        "study.yaml:4:23: the arm slip cannot be built: nek matches nothing in Detector; did you mean 'neck'?" in error
+    )
+    assert not (tmp_path / "runs").exists()
 
 
 @pytest.mark.parametrize(

@@ -69,8 +69,10 @@ def plan(
     from attendet.cli.study_table import grid_table
     from attendet.study.estimate import estimate
     from attendet.study.plan import describe_plan, make_plan
+    from attendet.study.rehearsal import rehearse
 
     study = _study(file, project)
+    rehearse(study.design, file)
     _, cells = study.cells()
     finished = study.finished(cells)
     seconds = None if no_measure else estimate(study)
@@ -92,8 +94,10 @@ def run(
     executor: Annotated[
         Place, typer.Option(help="Carry runs out here, in several processes, or on Ray.")
     ] = Place.LOCAL,
-    workers: Annotated[int | None, typer.Option(help="Runs at once.  [default: processors / 2]", min=1)] = None,
-    address: Annotated[str | None, typer.Option(help="Of the Ray cluster.  [default: this machine's]")] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Runs at once; unless given, half as many as processors.", min=1)
+    ] = None,
+    address: Annotated[str | None, typer.Option(help="Of the Ray cluster; unless given, this machine's.")] = None,
     limit: Annotated[int | None, typer.Option(help="Most runs of this call.", min=0)] = None,
     project: Project = PROJECT,
     as_json: AsJson = False,
@@ -102,9 +106,11 @@ def run(
     from attendet.cli.study_table import StudyTable
     from attendet.study.execute import run_study
     from attendet.study.publish import publish
+    from attendet.study.rehearsal import rehearse
 
     study = _study(file, project)
     with_whom = _executor(executor, workers, address)
+    rehearse(study.design, file)
     try:
         with StudyTable() as watcher:
             outcome = run_study(study, with_whom, watcher, limit)

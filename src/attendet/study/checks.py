@@ -10,6 +10,7 @@ from attendet.errors import AttendetError, OptionError, nearest_name
 from attendet.graph.bundled import bundled_names
 from attendet.model.request import parse_request
 from attendet.study.design import DECIDED, MOST_CELLS, StudyDesign
+from attendet.wording import plural
 from attendet.yaml_nodes import Node
 
 
@@ -54,6 +55,7 @@ def check(design: StudyDesign, root: Node) -> None:
     for key, values in (("seeds", design.seeds), ("fractions", design.fractions)):
         if len(set(values)) < len(values):
             raise node_at(root, [key]).error(f"{key} has one twice", "runs that are equal tell nothing new")
+    _enough_epochs(design, root)
     if 1 not in design.fractions:
         raise node_at(root, ["fractions"]).error("fractions lacks 1", "all images decide: add 1")
     cells = len(design.arms) * len(design.seeds) * len(design.fractions)
@@ -90,6 +92,17 @@ def _known_request(request: str, node: Node) -> None:
         parse_request(request)
     except AttendetError as error:
         raise node.error(error.what, error.remedy) from error
+
+
+def _enough_epochs(design: StudyDesign, root: Node) -> None:
+    for name in design.arms:
+        epochs = build_config(design.settings(name, 0)).schedule.epochs
+        if design.last_epochs > epochs:
+            # Unless given it has no place of its own.
+            raise node_at(root, ["last_epochs"]).error(
+                f"last_epochs is {design.last_epochs}, and {name} has {plural(epochs, 'epoch')}",
+                f"write last_epochs: {epochs} or less",
+            )
 
 
 def _different(design: StudyDesign, root: Node) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, StringConstraints
+from pydantic_core import PydanticCustomError
 
 Metric = Literal["map50_95", "map50", "precision", "recall"]
 METRIC_NAMES: Mapping[Metric, str] = {
@@ -17,6 +18,7 @@ METRIC_NAMES: Mapping[Metric, str] = {
 
 MOST_SEEDS = 1000
 MOST_CELLS = 10_000
+SEEDS = f"write how many, from 1 to {MOST_SEEDS:,}, or which, as [0, 1, 2]"
 # What the study itself decides, and under which key a user decides it.
 DECIDED: Mapping[str, str] = {
     "data.path": "data",
@@ -53,7 +55,11 @@ def _whole_arm(value: object) -> object:
 def _counted(value: object) -> object:
     """`seeds: 6` is 0 to 5."""
     if isinstance(value, int) and not isinstance(value, bool):
-        return list(range(min(value, MOST_SEEDS + 1)))
+        if not 1 <= value <= MOST_SEEDS:
+            raise PydanticCustomError("seeds", SEEDS)
+        return list(range(value))
+    if not isinstance(value, list | tuple):
+        raise PydanticCustomError("seeds", SEEDS)
     return value
 
 

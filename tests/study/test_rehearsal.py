@@ -1,0 +1,48 @@
+"""What only a built network can tell is told at its place in study.yaml, before anything is spent."""
+
+from pathlib import Path
+
+import pytest
+
+from attendet.errors import OptionError
+from attendet.study.reading import read_design
+from attendet.study.rehearsal import rehearse
+from tests.study.conftest import write_small
+
+
+def rehearsed(folder: Path, arms: str, **given: str) -> None:
+    file = write_small(folder, arms)
+    text = file.read_text()
+    for old, new in given.items():
+        text = text.replace(f"{old}: ", f"{old}: {new}")
+    file.write_text(text)
+    rehearse(read_design(file), file)
+
+
+def test_arms_that_can_be_built_pass_and_leave_nothing(tmp_path: Path) -> None:
+    rehearsed(tmp_path, "{a: , b: se:reduction=2@after:Conv, c: control-identity@after:Conv}")
+    assert {path.name for path in tmp_path.iterdir()} == {"set", "small.yaml", "study.yaml"}
+
+
+@pytest.mark.parametrize(
+    ("arm", "message"),
+    [
+        ("se@nek", "4:16: the arm b cannot be built: nek matches nothing in Detector; did you mean 'neck'?"),
+        ("se@after:Cnv", "4:16: the arm b cannot be built: no module of class 'Cnv' runs; did you mean 'Conv'?"),
+        ("[se:reduction=x@after:Conv]", "leave no bottleneck; both have to be positive numbers"),
+        ("control-conv1x1:like=sse@after:Conv", "4:16: the arm b cannot be built: there is no attention 'sse'; did"),
+        ("{model: other.yaml}", "4:16: the arm b cannot be built: other.yaml: there is no such file"),
+        ("{weights: w.pt}", "4:16: the arm b cannot be built: w.pt: there is no such file"),
+        ("se@replace:Conv", "4:16: the arm b cannot be built: model.0 makes (1, 3, 64, 64) into (1, 8, 32, 32)"),
+    ],
+)
+def test_an_arm_that_cannot_be_built_is_refused_at_its_place(tmp_path: Path, arm: str, message: str) -> None:
+    with pytest.raises(OptionError) as error:
+        rehearsed(tmp_path, f"{{a: , b: {arm}}}")
+    assert str(error.value).startswith(f"{tmp_path / 'study.yaml'}:4:")
+    assert message in str(error.value)
+
+
+def test_data_that_are_not_there_are_told_at_their_place(tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match=r"study\.yaml:3:7: data: elsewhere/set/data\.yaml: there is no such file"):
+        rehearsed(tmp_path, "{a: , b: se:reduction=2@after:Conv}", data="elsewhere/")
