@@ -85,7 +85,7 @@ def test_missing_and_failed_runs_are_told_and_leave_the_others_standing(tmp_path
     assert found["cbam", "control"].seeds == (1, 2, 4, 5, 6, 7)
     assert (report.planned, report.finished, report.complete) == (24, 22, False)
     assert [failure.cell for failure in report.failures] == ["control-seed0"]
-    assert report.remarks[0].startswith("2 of 24 runs are missing: the verdicts are provisional")
+    assert report.remarks[0].startswith("2 of 24 runs are missing, 1 of them failed: the verdicts are provisional")
     arm = next(arm for arm in report.arms if arm.name == "control")
     assert (arm.planned, arm.finished, arm.failed) == (8, 7, 1)
 
@@ -186,7 +186,8 @@ def test_all_is_published_from_records_alone_and_the_page_needs_nothing_else(tmp
 
 def test_report_json_has_what_it_promises(tmp_path):
     study = write_study(tmp_path, design(ARMS, "6"), {"cbam": 0.03})
-    found = json.loads(json.dumps(make_report(read_study(study)).to_dict()), parse_constant=pytest.fail)
+    records = read_study(study)
+    found = json.loads(json.dumps(make_report(records).to_dict()), parse_constant=pytest.fail)
     promised = {"arm", "difference", "interval", "p", "p_floor", "p_holm", "n", "verdict"}
     assert all(promised <= contrast.keys() for contrast in found["contrasts"])
     assert [arm["name"] for arm in found["arms"]] == ["baseline", "cbam", "control"]
@@ -194,9 +195,28 @@ def test_report_json_has_what_it_promises(tmp_path):
     assert {part["name"] for part in arm["classes"]} == {"RBC", "WBC", "Platelets"}
     assert [part["name"] for part in arm["sizes"]] == ["small", "medium"]
     assert arm["gap"]["mean"] == pytest.approx(0.06, abs=0.02)
+    mine, other = (
+        {run.seed: run.train.map50_95 - run.best.map50_95 for run in records.cells.values() if run.arm == name}
+        for name in ("cbam", "baseline")
+    )
+    assert arm["gap_difference"] == pytest.approx(np.mean([mine[seed] - other[seed] for seed in mine]))
+    assert found["arms"][0]["gap_difference"] is None
+    assert (found["measured_on"], found["measured_size"]) == ("CPU (2 threads)", 320)
     assert arm["loss_gap"]["mean"] == pytest.approx(0.03)
     assert arm["best_epoch"]["mean"] >= arm["score"]["mean"]
     assert arm["costs"]["latency"][1]["batch"] == 16
+
+
+def test_tables_say_what_their_numbers_are_of(tmp_path):
+    planned = design(ARMS, "6", "[0.5, 1]")
+    study = write_study(tmp_path, planned, {}, missing=("cbam-seed3", "cbam-0.5-seed1"))
+    text = markdown(make_report(read_study(study)), {})
+    # Means are of the seeds with all images, and of no others.
+    assert "| cbam | cbam@before:SPPF | 5 of 6 |" in text
+    assert "34 of 36 runs finished" in text
+    assert "images of 320 pixels to detections on CPU (2 threads)" in text
+    study.costs.unlink()
+    assert "Latency and memory were not measured" in markdown(make_report(read_study(study)), {})
 
 
 def test_names_of_classes_are_text_on_the_page_and_in_markdown(tmp_path):

@@ -64,6 +64,8 @@ class ArmReport:
         score: The same, summarised; None where nothing has finished, as with all that follow.
         best_epoch: The metric of the best epochs, which validation picked and which are too good for it.
         gap: The metric on training images minus on validation images.
+        gap_difference: Mean difference of that gap to the baseline's over the seeds that both have; None for the
+            baseline.
         loss_gap: Validation loss minus training loss.
         parameters: Learned values.
         gflops: Billions of floating-point operations an image, at the training size.
@@ -83,6 +85,7 @@ class ArmReport:
     score: Summary | None
     best_epoch: Summary | None
     gap: Summary | None
+    gap_difference: float | None
     loss_gap: Summary | None
     parameters: int | None
     gflops: float | None
@@ -111,6 +114,7 @@ def arm_report(name: str, records: Records) -> ArmReport:
         score=summarize(list(scores.values())),
         best_epoch=_over(runs, lambda run: best_epoch(run, design.metric)),
         gap=_over(runs, lambda run: gap(run, design.metric)),
+        gap_difference=_paired(runs, compared, lambda run: gap(run, design.metric)),
         loss_gap=_over(runs, lambda run: loss_gap(run, design.last_epochs)),
         parameters=runs[0].parameters if runs else None,
         gflops=runs[0].gflops if runs else None,
@@ -158,12 +162,17 @@ def _part(
     value: Callable[[CellRecord], float | None],
 ) -> Part | None:
     summary = _over(runs, value)
-    if summary is None:
-        return None
+    return None if summary is None else Part(name, objects, summary, _paired(runs, baseline, value))
+
+
+def _paired(
+    runs: Sequence[CellRecord], baseline: Sequence[CellRecord], value: Callable[[CellRecord], float | None]
+) -> float | None:
+    """Return the mean difference over the seeds that both have, or None without such seeds."""
     others = {run.seed: value(run) for run in baseline}
     pairs = [(value(run), others.get(run.seed)) for run in runs]
     differences = [mine - other for mine, other in pairs if mine is not None and other is not None]
-    return Part(name, objects, summary, fmean(differences) if differences else None)
+    return fmean(differences) if differences else None
 
 
 def _at(fraction: float, name: str, records: Records) -> AtFraction:

@@ -18,7 +18,8 @@ from attendet.study.scores import curves
 from attendet.study.statistics import Summary
 from attendet.style import COLOURS, FAINT, INK, dress, new_figure, save, shown
 
-MARKERS = "osD^vP*X"
+# Squares are the baseline's.
+MARKERS = "oD^vP*X"
 COLUMNS = 3
 # Units of the metric, which is in 0-1.
 LEAST_SHOWN = 0.02
@@ -60,9 +61,7 @@ def _differences(report: Report) -> Figure | None:
     for row, contrast in enumerate(found):
         _difference(axes, row, contrast)
     _widen(axes.get_xlim, axes.set_xlim)
-    axes.set_yticks(range(len(found)), [f"{shown(each.arm)}\nagainst {shown(each.against)}" for each in found])
-    axes.set_ylim(len(found) - 0.4, -0.6)
-    axes.grid(axis="y", visible=False)
+    _name_rows(axes, [f"{shown(each.arm)}\nagainst {shown(each.against)}" for each in found])
     verdicts = axes.secondary_yaxis("right")
     verdicts.set_yticks(range(len(found)), [each.verdict for each in found])
     verdicts.tick_params(length=0, labelsize=9, colors=INK)
@@ -237,10 +236,15 @@ def _gaps(report: Report) -> Figure | None:
         if arm.gap:
             colour, marker = looks[arm.name]
             axes.errorbar(arm.gap.mean, row, xerr=arm.gap.spread or 0.0, color=colour, marker=marker, markersize=7)
-    axes.set_yticks(range(len(found)), [shown(arm.name) for arm in found])
-    axes.set_ylim(len(found) - 0.5, -0.5)
-    axes.grid(axis="y", visible=False)
+    _name_rows(axes, [shown(arm.name) for arm in found])
     return figure
+
+
+def _name_rows(axes: Axes, names: Sequence[str]) -> None:
+    """Name rows, the first one on top."""
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.grid(axis="y", visible=False)
 
 
 def _looks(report: Report) -> dict[str, tuple[str, str]]:

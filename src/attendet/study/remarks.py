@@ -16,9 +16,12 @@ def remarks(records: Records) -> Iterator[str]:
     runs = [record for record in records.cells.values() if record.status == "finished"]
     missing = len(records.study.cells) - len(runs)
     if missing:
+        failed = sum(record.status == "failed" for record in records.cells.values())
+        among = f", {failed} of them failed" if failed else ""
+        planned = plural(len(records.study.cells), "run")
         yield (
-            f"{missing} of {plural(len(records.study.cells), 'run')} {'is' if missing == 1 else 'are'} missing: the"
-            " verdicts are provisional, and to stop when one of them pleases makes it wrong more often than it says"
+            f"{missing} of {planned} {'is' if missing == 1 else 'are'} missing{among}: the verdicts are provisional,"
+            " and to stop when one of them pleases makes it wrong more often than it says"
         )
     too_few = cannot_decide(len(design.seeds), design.comparisons)
     if too_few:

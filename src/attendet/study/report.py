@@ -44,6 +44,8 @@ class Report:
         arms: In the order of the design.
         contrasts: Each arm against the baseline, then each against its control.
         failures: Runs that failed.
+        measured_on: The device that latency and memory were measured on; None where they were not.
+        measured_size: Side in pixels of the images that the baseline took there.
         remarks: What a reader should know before believing it.
     """
 
@@ -58,6 +60,8 @@ class Report:
     arms: tuple[ArmReport, ...]
     contrasts: tuple[Contrast, ...]
     failures: tuple[Failure, ...]
+    measured_on: str | None
+    measured_size: int | None
     remarks: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
@@ -91,5 +95,7 @@ def make_report(records: Records) -> Report:
             for cell in records.study.cells
             if cell.key in records.cells and records.cells[cell.key].status == "failed"
         ),
+        measured_on=records.costs.device if records.costs else None,
+        measured_size=records.costs.imgsz if records.costs else None,
         remarks=tuple(remarks(records)),
     )

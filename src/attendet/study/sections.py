@@ -70,10 +70,7 @@ def sections(report: Report) -> Iterator[Section]:
     )
     yield Section(
         "Cost",
-        (
-            "The dashed line is the Pareto front: arms that no other arm beats in both accuracy and cost.",
-            *_devices(report),
-        ),
+        tuple(_priced(report)),
         table=_costs(report),
         figure="costs",
     )
@@ -98,8 +95,8 @@ def sections(report: Report) -> Iterator[Section]:
 
 def _asked(report: Report) -> str:
     return (
-        f"{report.finished} of {plural(report.planned, 'run')}. What decides is {report.metric}, averaged over the last"
-        f" {plural(report.last_epochs, 'epoch')} of each run, against {report.baseline}, paired by seed."
+        f"{report.finished} of {plural(report.planned, 'run')} finished. What decides is {report.metric}, averaged"
+        f" over the last {plural(report.last_epochs, 'epoch')} of each run, against {report.baseline}, paired by seed."
     )
 
 
@@ -117,7 +114,7 @@ def _measured(report: Report) -> str:
     return (
         f"Mean and standard deviation over seeds of {report.metric}, the mean of each run's last"
         f" {plural(report.last_epochs, 'epoch')}. Best epochs are picked by the images that measure them, and too good"
-        " by what luck adds."
+        " by what luck adds. Bands around learning curves are one standard deviation over seeds."
     )
 
 
@@ -125,7 +122,7 @@ def _gap_told(report: Report) -> str:
     return (
         f"{report.metric} of the best weights on training images, not augmented, minus on validation images; and"
         " validation loss minus training loss. Training losses are of augmented images, so that only differences"
-        " between arms mean something."
+        " between arms mean something. In brackets the mean difference to the baseline, without a verdict."
     )
 
 
@@ -171,14 +168,15 @@ def _interval(contrast: Contrast) -> str:
 
 
 def _arms(report: Report) -> Table:
-    header = ("arm", "what it is", "runs", report.metric, "least, most", "best epoch")
+    header = ("arm", "what it is", "seeds", report.metric, "least, most", "best epoch")
     return Table(header, tuple(_arm(arm) for arm in report.arms))
 
 
 def _arm(arm: ArmReport) -> tuple[str, ...]:
     ends = f"{arm.score.low:.3f}, {arm.score.high:.3f}" if arm.score else NOTHING
-    runs = f"{arm.finished} of {arm.planned}"
-    return arm.name, arm.description, runs, _summary(arm.score), ends, _summary(arm.best_epoch)
+    # Those with all images, which the numbers beside are of.
+    seeds = f"{arm.score.n if arm.score else 0} of {arm.planned // len(arm.fractions)}"
+    return arm.name, arm.description, seeds, _summary(arm.score), ends, _summary(arm.best_epoch)
 
 
 def _costs(report: Report) -> Table:
@@ -188,7 +186,7 @@ def _costs(report: Report) -> Table:
         "parameters",
         "GFLOPs",
         *(f"ms, batch {batch} (quartiles)" for batch in batches),
-        "kept MB an image",
+        "MB kept an image",
         "peak MB",
         "training, s",
     )
@@ -214,9 +212,17 @@ def _cost(arm: ArmReport, batches: Sequence[int]) -> tuple[str, ...]:
     )
 
 
-def _devices(report: Report) -> Iterator[str]:
-    if not any(arm.costs for arm in report.arms):
-        yield "Latency was not measured."
+def _priced(report: Report) -> Iterator[str]:
+    if report.measured_on is None:
+        yield "Latency and memory were not measured."
+    else:
+        yield (
+            f"Latency is from images of {report.measured_size} pixels to detections on {report.measured_on}, batch"
+            " norms folded, all arms in turns: median and quartiles. Peak memory is that of the largest batch; MB kept"
+            " is what training keeps of one image for the backward pass."
+        )
+    if any(arm.score for arm in report.arms):
+        yield "The dashed line is the Pareto front: arms that no other arm beats in both accuracy and cost."
 
 
 def _fractions(report: Report) -> Table:
@@ -225,10 +231,7 @@ def _fractions(report: Report) -> Table:
     rows = tuple(
         (
             arm.name,
-            *(
-                _summary(each.score) + (f" ({signed(each.difference)})" if each.difference is not None else "")
-                for each in arm.fractions
-            ),
+            *(_compared(each.score, each.difference) for each in arm.fractions),
         )
         for arm in report.arms
     )
@@ -237,7 +240,8 @@ def _fractions(report: Report) -> Table:
 
 def _gaps(report: Report) -> Table:
     header = ("arm", f"{report.metric}, training − validation", "loss, validation − training")
-    return Table(header, tuple((arm.name, _summary(arm.gap), _summary(arm.loss_gap)) for arm in report.arms))
+    rows = tuple((arm.name, _compared(arm.gap, arm.gap_difference), _summary(arm.loss_gap)) for arm in report.arms)
+    return Table(header, rows)
 
 
 def _parts(report: Report, kind: str) -> Table | None:
@@ -258,7 +262,11 @@ def _parts(report: Report, kind: str) -> Table | None:
 def _part(part: Part | None) -> str:
     if part is None:
         return NOTHING
-    return _summary(part.map50_95) + (f" ({signed(part.difference)})" if part.difference is not None else "")
+    return _compared(part.map50_95, part.difference)
+
+
+def _compared(summary: Summary | None, difference: float | None) -> str:
+    return _summary(summary) + (f" ({signed(difference)})" if difference is not None else "")
 
 
 def _summary(summary: Summary | None, digits: int = 3) -> str:
