@@ -66,7 +66,8 @@ def write_search(root: Path, space: str, *, trials: int = 3, epochs: int = 4, mo
     (root / "small.yaml").write_text(MODEL)
     file = root / "search.yaml"
     file.write_text(
-        f"name: tiny\nmodel: small.yaml\ndata: set/data.yaml\nsearch: {space}\ntrials: {trials}\nlast_epochs: 2\n{more}"
+        f"name: tiny\nmodel: small.yaml\ndata: set/data.yaml\nsearch: {space}\ntrials: {trials}\n"
+        f"last_epochs: {min(2, epochs)}\n{more}"
         f"recipe: {{schedule.epochs: {epochs}, {RECIPE}}}\n"
     )
     return file

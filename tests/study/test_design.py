@@ -57,7 +57,7 @@ def test_what_init_writes_is_a_study(tmp_path):
         (HEAD + "seeds: [0, 1, 0]\n" + ARMS, "4:8: seeds has one twice"),
         (HEAD + "seeds: 99999999999\n" + ARMS, "4:8: seeds is 99999999999"),
         (HEAD + "seeds: [0.5]\n" + ARMS, "4:9: seeds.0 is 0.5"),
-        (HEAD + "seeds: 0\n" + ARMS, "4:8: seeds is 0; write how many, from 1 to 1,000, or which, as [0, 1, 2]"),
+        (HEAD + "seeds: 0\n" + ARMS, "4:8: seeds is 0; write how many, 1 to 1000, or which, as [0, 1, 2]"),
         (HEAD + "seeds: two\n" + ARMS, "4:8: seeds is 'two'; write how many"),
         (TWO + "last_epochs: 4\nrecipe: {schedule.epochs: 3}\n" + ARMS, "5:14: last_epochs is 4, and a has 3 epochs"),
         (TWO + "fractions: [0.5]\n" + ARMS, "5:12: fractions lacks 1"),

@@ -55,6 +55,7 @@ def check(design: StudyDesign, root: Node) -> None:
     for key, values in (("seeds", design.seeds), ("fractions", design.fractions)):
         if len(set(values)) < len(values):
             raise node_at(root, [key]).error(f"{key} has one twice", "runs that are equal tell nothing new")
+    _enough_epochs(design, root)
     if 1 not in design.fractions:
         raise node_at(root, ["fractions"]).error("fractions lacks 1", "all images decide: add 1")
     cells = len(design.arms) * len(design.seeds) * len(design.fractions)
@@ -93,12 +94,8 @@ def _known_request(request: str, node: Node) -> None:
         raise node.error(error.what, error.remedy) from error
 
 
-def check_epochs(design: StudyDesign, root: Node) -> None:
-    """Hold that each run has the epochs that are averaged; a mean over fewer would be called what it is not.
-
-    Raises:
-        OptionError: With the place of what is wrong.
-    """
+def _enough_epochs(design: StudyDesign, root: Node) -> None:
+    """Hold that each run has the epochs that are averaged; a mean over fewer would be called what it is not."""
     for name in design.arms:
         epochs = build_config(design.settings(name, 0)).schedule.epochs
         if design.last_epochs > epochs:

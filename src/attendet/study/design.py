@@ -18,7 +18,6 @@ METRIC_NAMES: Mapping[Metric, str] = {
 
 MOST_SEEDS = 1000
 MOST_CELLS = 10_000
-SEEDS = f"write how many, from 1 to {MOST_SEEDS:,}, or which, as [0, 1, 2]"
 # What the study itself decides, and under which key a user decides it.
 DECIDED: Mapping[str, str] = {
     "data.path": "data",
@@ -54,13 +53,11 @@ def _whole_arm(value: object) -> object:
 
 def _counted(value: object) -> object:
     """`seeds: 6` is 0 to 5."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        if not 1 <= value <= MOST_SEEDS:
-            raise PydanticCustomError("seeds", SEEDS)
-        return list(range(value))
-    if not isinstance(value, list | tuple):
-        raise PydanticCustomError("seeds", SEEDS)
-    return value
+    if isinstance(value, list | tuple):
+        return value
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= MOST_SEEDS:
+        raise PydanticCustomError("seeds", "write how many, 1 to {most}, or which, as [0, 1, 2]", {"most": MOST_SEEDS})
+    return list(range(value))
 
 
 class Arm(_Strict):

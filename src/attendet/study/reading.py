@@ -9,7 +9,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from attendet.errors import AttendetError, OptionError, nearest_name
-from attendet.study.checks import check, check_epochs, listing, node_at
+from attendet.study.checks import check, listing, node_at
 from attendet.study.design import Arm, StudyDesign
 from attendet.yaml_nodes import Node, parse, read_text
 
@@ -55,7 +55,6 @@ def parse_design(text: str, file: str = "study.yaml") -> StudyDesign:
     if not design.baseline:
         design = design.model_copy(update={"baseline": next(iter(design.arms))})
     check(design, root)
-    check_epochs(design, root)
     return design
 
 

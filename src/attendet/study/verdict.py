@@ -74,7 +74,7 @@ def explain(
         return f"{arm} {verdict}: {signed(found.difference)} {metric} against {against} {evidence}."
     told = f"{undecided}{signed(found.difference)} {metric} {evidence}."
     if found.difference == 0 and found.spread == 0:
-        return f"{told} The runs are the same."
+        return f"{told} Seed by seed both scored the same."
     least = least_alpha(found.n, comparisons)
     if least > ALPHA:
         among = f"Alone among {comparisons} comparisons, " if comparisons > 1 else ""
