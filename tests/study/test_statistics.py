@@ -30,7 +30,7 @@ def studies(count, noise="normal", arms=1, seed=0):
 
 @pytest.mark.parametrize(
     ("count", "noise"),
-    [(4, "normal"), (5, "normal"), (6, "normal"), (7, "normal"), (6, "heavy"), (6, "skewed")],
+    [(4, "normal"), (5, "normal"), (6, "normal"), (7, "normal"), (8, "normal"), (6, "heavy"), (6, "skewed")],
 )
 def test_95_percent_intervals_cover_the_truth_in_95_percent_of_2000_studies(count, noise):
     low, high = studentised_interval(studies(count, noise)[:, 0])

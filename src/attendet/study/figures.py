@@ -137,6 +137,7 @@ def _costs(report: Report) -> Figure | None:
         for arm, cost in points:
             _point(axes, cost, arm.score, looks[arm.name], shown(arm.name))
         axes.margins(0.12)
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=5))
         _widen(axes.get_ylim, axes.set_ylim)
     names, labels = figure.axes[0].get_legend_handles_labels()
     figure.legend(names, labels, loc="outside upper left", ncols=min(8, len(labels)), fontsize=9, frameon=False)
