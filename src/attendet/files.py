@@ -76,14 +76,14 @@ def new_run_folder(project: Path, name: str, *, exist_ok: bool = False) -> Path:
     raise AssertionError  # itertools.count does not end
 
 
-def refuse_existing(folder: Path) -> None:
-    """Allow a folder that is not there yet.
+def refuse_existing(path: Path) -> None:
+    """Allow a folder or file that is not there yet.
 
     Raises:
         OutputError: If something is there.
     """
-    if os.path.lexists(folder):
-        raise OutputError("it exists", where=Location(str(folder)), remedy="name a new folder")
+    if os.path.lexists(path):
+        raise OutputError("it exists", where=Location(str(path)), remedy="name a new one")
 
 
 def cannot_write(path: Path, error: OSError) -> OutputError:

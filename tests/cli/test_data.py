@@ -156,7 +156,7 @@ def test_convert_and_check_what_was_written(attendet: Callable[..., Done], good:
         assert told["splits"]["val"]["objects_by_class"] == [1, 1]
     assert (tmp_path / "yolo/labels/train/a.txt").read_text() == "0 0.5 0.5 0.25 0.5\n1 0.25 0.5 0.5 1\n"
     done = attendet("convert", str(good), "yolo", "--to", "coco")
-    assert (done.returncode, done.stderr) == (2, "attendet: yolo: it exists; name a new folder\n")
+    assert (done.returncode, done.stderr) == (2, "attendet: yolo: it exists; name a new one\n")
 
 
 def test_convert_says_what_it_could_not_take_along(attendet: Callable[..., Done], good: Path) -> None:

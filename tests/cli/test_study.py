@@ -43,7 +43,7 @@ def test_init_writes_the_template_and_overwrites_nothing(typed, tmp_path: Path) 
     assert (tmp_path / "study.yaml").read_text() == STUDY
     parse_design(STUDY)
     code, _, told = typed("init")
-    assert (code, told) == (2, "attendet: study.yaml: it exists; name a new folder\n")
+    assert (code, told) == (2, "attendet: study.yaml: it exists; name a new one\n")
 
 
 def test_plan_measures_steps_and_writes_nothing(typed, tmp_path: Path) -> None:

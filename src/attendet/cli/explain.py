@@ -37,9 +37,9 @@ def explain(
     data: Annotated[
         str | None, typer.Option(help="A data set in place of images: which modules do something, and which nothing.")
     ] = None,
-    split: Annotated[str | None, typer.Option(help="train, val or test of --data.  [default: val]")] = None,
+    split: Annotated[str | None, typer.Option(help="train, val or test of --data; unless given, val.")] = None,
     limit: Annotated[int | None, typer.Option(help="So many images of --data, spread evenly, instead of all.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Images of --data per batch.  [default: 16]", min=1)] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Images of --data per batch; unless given, 16.", min=1)] = None,
     out: Annotated[
         Path | None, typer.Option(help="A new folder for figures, page and numbers; runs/explain/exp if left out.")
     ] = None,
@@ -90,15 +90,13 @@ def explain(
             as_json=as_json,
         )
         return
-    from attendet.engine.config import HardwareConfig
-    from attendet.engine.hardware import accelerator_of
+    from attendet.engine.hardware import device_of
     from attendet.explanation.answer import Thresholds
     from attendet.explanation.explain import explanations, opened
     from attendet.explanation.question import Question
     from attendet.explanation.write import MANIFEST, PAGE, write, write_run
 
-    accelerator, devices = accelerator_of(HardwareConfig(device=device))
-    where = f"{accelerator}:{devices[0]}" if isinstance(devices, list) else accelerator
+    where = device_of(device)
     question = Question(
         site=site,
         class_name=class_name,

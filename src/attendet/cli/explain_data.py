@@ -55,8 +55,7 @@ def explain_data(
     """
     from attendet.data.source import open_source, read_split
     from attendet.data.usable import usable
-    from attendet.engine.config import HardwareConfig
-    from attendet.engine.hardware import accelerator_of
+    from attendet.engine.hardware import device_of
     from attendet.engine.remedies import remedies
     from attendet.engine.survey import survey
     from attendet.engine.validate import require_same_classes
@@ -65,8 +64,7 @@ def explain_data(
 
     detector, card = open_detector(weights_file(weights))
     sites(detector, site)
-    accelerator, devices = accelerator_of(HardwareConfig(device=device))
-    where = f"{accelerator}:{devices[0]}" if isinstance(devices, list) else accelerator
+    where = device_of(device)
     size = imgsz or card.image_size
     with progress_bar("reading") as bar:
         # Weights of one class called object were trained with --single-cls.

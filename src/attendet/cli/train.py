@@ -95,13 +95,16 @@ def train(
     cfg: Annotated[str | None, typer.Option(help="A model file, or a bundled name such as yolov5s_CBAM.")] = None,
     weights: Annotated[str | None, typer.Option(help=WEIGHTS)] = None,
     hyp: Annotated[Path | None, typer.Option(help="A YOLOv5 hyperparameter file.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Passes over the images.  [default: 300]")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the images; unless given, 300.")] = None,
     batch_size: Annotated[
-        int | None, typer.Option("--batch-size", "--batch", help="Images per step, over all processes.  [default: 16]")
+        int | None,
+        typer.Option("--batch-size", "--batch", help="Images per step, over all processes; unless given, 16."),
     ] = None,
     imgsz: Annotated[
         int | None,
-        typer.Option("--imgsz", "--img", "--img-size", help="Side of the training images in pixels.  [default: 640]"),
+        typer.Option(
+            "--imgsz", "--img", "--img-size", help="Side of the training images in pixels; unless given, 640."
+        ),
     ] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, 0, 0,1, mps or auto.")] = None,
     optimizer: Annotated[str | None, typer.Option(help="SGD, Adam, AdamW, or auto.")] = None,
@@ -123,8 +126,8 @@ def train(
     resume: Annotated[
         str | None, typer.Option(help="Go on with an interrupted run: its folder, or without a value the latest.")
     ] = None,
-    project: Annotated[str | None, typer.Option(help="Folder of runs.  [default: runs/train]")] = None,
-    name: Annotated[str | None, typer.Option(help="Name of the run.  [default: exp]")] = None,
+    project: Annotated[str | None, typer.Option(help="Folder of runs; unless given, runs/train.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the run; unless given, exp.")] = None,
     exist_ok: Annotated[bool, typer.Option("--exist-ok", help="Write into a folder that exists.")] = False,
     rect: Annotated[bool, typer.Option("--rect", help="Batches of images of like shapes, without mosaic.")] = False,
     single_cls: Annotated[bool, typer.Option("--single-cls", help="Treat all classes as one.")] = False,
@@ -150,7 +153,7 @@ def train(
         str | None, typer.Option(help="How attention rows are read: auto, or a family of forks.")
     ] = None,
     start: Annotated[
-        str | None, typer.Option(help="How attention starts: paper, or identity.  [default: identity with weights]")
+        str | None, typer.Option(help="How attention starts: paper, or identity; unless given, identity with weights.")
     ] = None,
     release: Annotated[
         int | None,

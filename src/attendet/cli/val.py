@@ -48,17 +48,16 @@ def val(
     """Measure detections: COCO's mAP by class and size, precision, recall, F1, and the time per image by stage."""
     from attendet.data.source import read_split
     from attendet.data.usable import usable
-    from attendet.engine.config import HardwareConfig, ValidationConfig
-    from attendet.engine.hardware import accelerator_of
+    from attendet.engine.config import ValidationConfig
+    from attendet.engine.hardware import device_of
     from attendet.engine.remedies import remedies
     from attendet.engine.validate import require_same_classes, validate
     from attendet.model.open import open_detector, weights_file
 
     detector, card = open_detector(weights_file(weights))
     source, single_cls = _source(weights, data, single_cls=single_cls)
-    accelerator, devices = accelerator_of(HardwareConfig(device=device))
-    where = f"{accelerator}:{devices[0]}" if isinstance(devices, list) else accelerator
-    if half and accelerator != "cuda":
+    where = device_of(device)
+    if half and not where.startswith("cuda"):
         raise OptionError("--half needs CUDA", remedy="leave it out")
     with progress_bar("reading") as bar:
         records = usable(read_split(source, split, progress=bar), single_class=single_cls)

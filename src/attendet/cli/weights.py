@@ -42,7 +42,9 @@ def inspect(file: File, as_json: AsJson = False) -> None:
 @app.command()
 def convert(
     file: File,
-    out: Annotated[Path | None, typer.Option(help="The new file.  [default: beside it, .safetensors]")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The new file; unless given, beside it, ending in .safetensors.")
+    ] = None,
 ) -> None:
     """Write the weights of a file as safetensors, with the model and classes they belong to where that is known."""
     from attendet.checkpoints import read_checkpoint

@@ -43,6 +43,20 @@ def accelerator_of(hardware: HardwareConfig) -> tuple[str, int | list[int]]:
     return device, processes
 
 
+def device_of(device: str) -> str:
+    """Return the torch device for a device as users write it; of several, the first.
+
+    Raises:
+        OptionError: If there is no such device.
+
+    Example:
+        >>> device_of("cpu")
+        'cpu'
+    """
+    accelerator, devices = accelerator_of(HardwareConfig(device=device))
+    return f"{accelerator}:{devices[0]}" if isinstance(devices, list) else accelerator
+
+
 def precision_of(hardware: HardwareConfig, accelerator: str) -> Any:
     """Return Lightning's precision: `auto` is bf16 on CUDA devices that have it.
 
