@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from attendet.study.execute import Study
+from attendet.study.folder import StudyFolder
 from attendet.study.grid import Cell
 from attendet.study.reading import read_design
-from attendet.study.records import CellRecord, StudyFolder
+from attendet.study.records import CellRecord
 from tests.engine.conftest import MODEL, write_set
 
 

@@ -7,19 +7,10 @@ import numpy as np
 
 from attendet.study.collect import failed_record
 from attendet.study.design import StudyDesign
+from attendet.study.folder import StudyFolder, write
 from attendet.study.grid import Cell, grid
 from attendet.study.reading import parse_design
-from attendet.study.records import (
-    ArmCosts,
-    CellRecord,
-    ClassScores,
-    CostRecord,
-    Latency,
-    Scores,
-    StudyFolder,
-    StudyRecord,
-    write,
-)
+from attendet.study.records import ArmCosts, CellRecord, ClassScores, CostRecord, Latency, Scores, StudyRecord
 
 EPOCHS = 20
 PARAMETERS = {"baseline": 1_767_976, "cbam": 1_776_266, "control": 1_776_200, "larger": 7_027_720}

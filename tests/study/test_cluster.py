@@ -12,8 +12,8 @@ from attendet.errors import OptionError
 from attendet.study import cluster
 from attendet.study.cluster import RayExecutor
 from attendet.study.execute import run_study
+from attendet.study.folder import read_study
 from attendet.study.grid import Cell
-from attendet.study.records import read_study
 from tests.study.conftest import Spectator, children, opened, write_small
 
 pytestmark = pytest.mark.skipif(

@@ -12,10 +12,10 @@ from attendet.engine.run import read_record
 from attendet.errors import OptionError
 from attendet.study import execute
 from attendet.study.execute import Study, run_study
+from attendet.study.folder import StudyFolder, read_study
 from attendet.study.job import Job
 from attendet.study.local import LocalExecutor
 from attendet.study.publish import publish
-from attendet.study.records import StudyFolder, read_study
 from tests.study.conftest import Spectator, opened, write_small
 
 # SiLU keeps shapes, so attention may stand in its place. A convolution of stride 2 does not.

@@ -11,9 +11,9 @@ import pytest
 
 from attendet.study.execute import run_study
 from attendet.study.executor import RETRIES
+from attendet.study.folder import read_study
 from attendet.study.grid import Cell
 from attendet.study.processes import ProcessExecutor
-from attendet.study.records import read_study
 from tests.study.conftest import Spectator, children, opened, write_small
 
 pytestmark = pytest.mark.skipif(

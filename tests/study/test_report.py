@@ -11,11 +11,12 @@ import pytest
 from attendet.engine.run import RunFolder, RunRecord, write_record, write_results
 from attendet.errors import DataError
 from attendet.study.collect import cell_record
+from attendet.study.folder import StudyFolder, read_cell, read_study, write
 from attendet.study.grid import Cell
 from attendet.study.markdown import markdown
 from attendet.study.page import page
 from attendet.study.publish import publish
-from attendet.study.records import CellRecord, StudyFolder, read_cell, read_study, write
+from attendet.study.records import CellRecord
 from attendet.study.report import make_report
 from attendet.study.scores import last_epochs
 from tests.study.synthetic import design, record, write_study
@@ -142,7 +143,7 @@ def test_damaged_records_are_named_and_left_out(tmp_path):
     assert len(records.cells) == 24 - 6
     assert [problem.split(":")[0] for problem in records.problems] == [f"cbam-seed{seed}" for seed in range(6)]
     assert contrasts(make_report(records))["cbam", "baseline"].seeds == (6, 7)
-    assert read_cell(study, cells["cbam-seed0"].stem) is None
+    assert read_cell(study, cells["cbam-seed0"].stem) is read_cell(study, cells["cbam-seed1"].stem) is None
     assert read_cell(study, cells["cbam-seed6"].stem).seed == 6
 
 

@@ -17,9 +17,9 @@ from attendet.engine import train as engine
 from attendet.engine.run import read_record
 from attendet.errors import DataError, OptionError, TrainingError
 from attendet.study.execute import Study, run_study
+from attendet.study.folder import StudyFolder, read_study
 from attendet.study.publish import publish
 from attendet.study.reading import read_design
-from attendet.study.records import StudyFolder, read_study
 from attendet.study.search import execute, listener, trials
 from attendet.study.search.execute import run_search
 from attendet.study.search.records import SearchRecord

@@ -133,8 +133,8 @@ def report(
     as_json: AsJson = False,
 ) -> None:
     """Write the report again, from the records alone: Markdown, one HTML page, JSON and figures."""
+    from attendet.study.folder import StudyFolder
     from attendet.study.publish import publish
-    from attendet.study.records import StudyFolder
 
     published = publish(StudyFolder(folder), out)
     if as_json:
@@ -148,8 +148,8 @@ app.command("search")(search)
 
 def _study(file: Path, project: Path) -> Study:
     from attendet.study.execute import Study
+    from attendet.study.folder import StudyFolder
     from attendet.study.reading import read_design
-    from attendet.study.records import StudyFolder
 
     design = read_design(file)
     return Study(design, file.parent, StudyFolder(project / design.name))

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 from statistics import fmean
 
-from attendet.study.records import ArmCosts, CellRecord, Records, of_arm
+from attendet.study.folder import Records, of_arm
+from attendet.study.records import ArmCosts, CellRecord
 from attendet.study.scores import best_epoch, by_seed, gap, loss_gap
 from attendet.study.statistics import Summary, paired_difference, summarize
 

@@ -8,8 +8,8 @@ from statistics import fmean
 from typing import Literal
 
 from attendet.study.design import METRIC_NAMES
+from attendet.study.folder import Records, of_arm
 from attendet.study.power import least_alpha, smallest_detectable
-from attendet.study.records import Records, of_arm
 from attendet.study.scores import best_epoch, by_seed
 from attendet.study.statistics import PairedDifference, holm, paired_difference
 from attendet.study.verdict import Verdict, explain, judge, seeds_needed

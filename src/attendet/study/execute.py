@@ -16,11 +16,12 @@ from attendet.study.collect import cell_record, failed_record
 from attendet.study.costs import measure_costs
 from attendet.study.design import StudyDesign
 from attendet.study.executor import Executor, Watcher
+from attendet.study.folder import StudyFolder, read_cell, write
 from attendet.study.grid import Cell, grid
 from attendet.study.job import Job, make_job
 from attendet.study.lock import alone
 from attendet.study.pairs import mispaired
-from attendet.study.records import CellRecord, StudyFolder, StudyRecord, read_cell, write
+from attendet.study.records import CellRecord, StudyRecord
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 
 from attendet.study.arms import ArmReport
 from attendet.study.contrasts import Contrast
-from attendet.study.records import Records, of_arm
+from attendet.study.folder import Records, of_arm
 from attendet.study.report import Report
 from attendet.study.scores import curves
 from attendet.study.statistics import Summary

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from attendet.files import write_atomically
 from attendet.study.figures import draw
+from attendet.study.folder import StudyFolder, read_study
 from attendet.study.markdown import markdown
 from attendet.study.page import page
-from attendet.study.records import StudyFolder, read_study
 from attendet.study.report import Report, make_report
 
 

@@ -1,16 +1,12 @@
-"""What a study leaves on disk, and all that a report needs: what was planned, one record a run, and costs."""
+"""What a study keeps: what was planned, one record a run, and costs."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from attendet.errors import DataError, Location
-from attendet.files import write_atomically
 from attendet.study.design import Metric, StudyDesign
 from attendet.study.grid import Cell
 
@@ -179,127 +175,6 @@ class StudyRecord(_Record):
     design: StudyDesign
     data: str
     cells: tuple[Cell, ...]
-
-
-@dataclass(frozen=True)
-class StudyFolder:
-    """Where the files of a study are.
-
-    Example:
-        >>> StudyFolder(Path("runs/study/first")).cell("0a1b").as_posix()
-        'runs/study/first/cells/0a1b.json'
-    """
-
-    path: Path
-
-    @property
-    def study(self) -> Path:
-        """What was planned."""
-        return self.path / "study.json"
-
-    @property
-    def costs(self) -> Path:
-        """What arms cost to use."""
-        return self.path / "costs.json"
-
-    def cell(self, key: str) -> Path:
-        """Return where the record of a run is."""
-        return self.path / "cells" / f"{key}.json"
-
-
-@dataclass(frozen=True)
-class Records:
-    """All records of a study.
-
-    Attributes:
-        study: What was planned.
-        cells: By key, those that are planned and there; under the names that their arms have now.
-        costs: What arms cost; None where it was not measured.
-        problems: What could not be read, a sentence each.
-    """
-
-    study: StudyRecord
-    cells: Mapping[str, CellRecord]
-    costs: CostRecord | None
-    problems: tuple[str, ...]
-
-
-def write(record: BaseModel, path: Path) -> None:
-    """Write a record, whole or not at all.
-
-    Raises:
-        OutputError: If the file cannot be written.
-    """
-    with write_atomically(path) as temporary:
-        temporary.write_text(record.model_dump_json() + "\n", encoding="utf-8")
-
-
-def read_study(folder: StudyFolder) -> Records:
-    """Return all records of a study; what is damaged is named and left out.
-
-    Raises:
-        DataError: If there is no study, or its plan is damaged.
-    """
-    if not folder.study.exists():
-        remedy = "name the folder of a study, or begin one: attendet study run study.yaml"
-        raise DataError("there is no study here", where=Location(str(folder.path)), remedy=remedy)
-    study = _read(StudyRecord, folder.study)
-    cells: dict[str, CellRecord] = {}
-    problems: list[str] = []
-    for cell in study.cells:
-        path = folder.cell(cell.key)
-        if not path.exists():
-            continue
-        try:
-            record = _read(CellRecord, path)
-        except DataError as error:
-            problems.append(f"{cell.name}: {error}")
-            continue
-        if (record.key, record.seed, record.fraction) != (cell.key, cell.seed, cell.fraction):
-            problems.append(f"{cell.name}: {path}: it is the record of another run")
-            continue
-        cells[cell.key] = record.model_copy(update={"arm": cell.arm})
-    costs = None
-    if folder.costs.exists():
-        try:
-            costs = _read(CostRecord, folder.costs)
-        except DataError as error:
-            problems.append(str(error))
-    return Records(study, cells, costs, tuple(problems))
-
-
-def of_arm(records: Records, name: str, fraction: float = 1.0) -> list[CellRecord]:
-    """Return the finished runs of an arm with a share of the images."""
-    return [
-        record
-        for record in records.cells.values()
-        if record.arm == name and record.fraction == fraction and record.status == "finished"
-    ]
-
-
-def read_cell(folder: StudyFolder, key: str) -> CellRecord | None:
-    """Return the record of a run, or None where there is none, or a damaged one: then it has to be run again."""
-    try:
-        return _read(CellRecord, folder.cell(key))
-    except DataError:
-        return None
-
-
-Kind = TypeVar("Kind", bound=BaseModel)
-
-
-def _read(kind: type[Kind], path: Path) -> Kind:
-    where = Location(str(path))
-    try:
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
-        if len(content) > MAX_BYTES:
-            raise DataError(f"it has more than {MAX_BYTES:,} bytes", where=where, remedy="it is none of our records")
-        return kind.model_validate_json(content)
-    except OSError as error:
-        raise DataError(f"it cannot be read: {error.strerror}", where=where) from error
-    except ValidationError as error:
-        raise DataError(f"it is damaged: {misfit(error)}", where=where, remedy="remove it") from error
 
 
 def misfit(error: ValidationError) -> str:

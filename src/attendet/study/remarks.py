@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from attendet.study.folder import Records
 from attendet.study.pairs import mispaired
-from attendet.study.records import CellRecord, Records
+from attendet.study.records import CellRecord
 from attendet.study.verdict import cannot_decide
 from attendet.wording import plural
 

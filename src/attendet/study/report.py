@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from attendet.study.arms import ArmReport, arm_report
 from attendet.study.contrasts import Contrast, family_of_contrasts
 from attendet.study.design import METRIC_NAMES
-from attendet.study.records import Records
+from attendet.study.folder import Records
 from attendet.study.remarks import remarks
 from attendet.study.statistics import ALPHA
 

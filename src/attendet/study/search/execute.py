@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Protocol
 from attendet.engine.config import build_config
 from attendet.errors import AttendetError, OptionError
 from attendet.study.execute import Study
+from attendet.study.folder import StudyFolder, write
 from attendet.study.grid import Cell
 from attendet.study.job import Job, explain, make_job, perform
 from attendet.study.lock import alone
-from attendet.study.records import StudyFolder, write
 from attendet.study.search.design import BASELINE, SearchDesign
 from attendet.study.search.draft import draft, write_draft
 from attendet.study.search.listener import Listener
