@@ -1,7 +1,6 @@
 """CBAM by its fused operators: equal to plain torch, taken where they apply, left where somebody looks inside."""
 
 import copy
-import io
 import json
 import pickle
 from pathlib import Path
@@ -15,13 +14,11 @@ from torch.utils.checkpoint import checkpoint
 from attendet.attention import CBAM
 from attendet.attention.cbam_fused import Implementation, fused_forward
 from attendet.errors import OptionError, UnknownNameError
-from attendet.ops.cbam import obstacle
 from tests.attention.test_cbam_oracle import NAMES, OUR_KEYS
 from tests.conftest import oracle_weights, relative_difference
+from tests.ops.cbam_nets import NEEDS_COMPILER
 
-pytestmark = pytest.mark.skipif(
-    obstacle(torch.ones(1, 1, 1, 1)) is not None, reason="there is no compiler for the fused operators"
-)
+pytestmark = NEEDS_COMPILER
 
 
 def module(implementation: Implementation, *, channels: int = 24, variant: str = "authors", **options: object) -> CBAM:
@@ -202,16 +199,38 @@ def test_checkpointing_gives_the_same_gradients(reentrant: bool) -> None:
 
 def test_autocast_computes_in_float32_and_answers_in_the_dtype_of_the_features() -> None:
     made, x = module("fused").train(False), torch.randn(2, 24, 9, 7)
+    expected = made(x)
     with torch.autocast("cpu", torch.bfloat16):
-        assert torch.equal(made(x), module("fused").train(False)(x))
+        assert torch.equal(made(x), expected)
         assert made(x.bfloat16()).dtype == torch.bfloat16
-    assert torch.equal(made(x), made(x))
+
+
+@pytest.mark.parametrize(
+    "convolution",
+    [
+        nn.Conv2d(2, 1, 7, padding=3),  # as folding a batch norm leaves it
+        nn.Conv2d(2, 1, 7, padding=3, padding_mode="reflect", bias=False),
+        nn.Conv2d(2, 1, 3, padding=2, dilation=2, bias=False),
+        nn.Conv2d(2, 1, (3, 5), padding=(1, 2), bias=False),
+    ],
+)
+def test_convolutions_that_others_have_put_in_are_computed_as_they_are(convolution: nn.Conv2d) -> None:
+    made, x = module("auto").train(False), torch.randn(2, 24, 9, 7)
+    made.spatial.conv, made.spatial.norm = convolution, nn.Identity()
+    assert not runs_fused(made, x)
+    gated = x * made.channel(x)
+    planes = torch.cat([gated.amax(1, keepdim=True), gated.mean(1, keepdim=True)], 1)
+    torch.testing.assert_close(made(x), gated * convolution(planes).sigmoid())
+
+
+def test_parameters_elsewhere_are_left_to_torch() -> None:
+    made, x = module("auto"), torch.randn(2, 24, 9, 7)
+    made.channel.fc2.to("meta")
+    assert not runs_fused(made, x)
 
 
 def test_copies_and_pickles_keep_the_choice() -> None:
     made = module("reference")
-    saved = io.BytesIO()
-    torch.save(made.state_dict(), saved)
     # What a test has just pickled itself may be unpickled.
     for twin in (copy.deepcopy(made), pickle.loads(pickle.dumps(made))):  # noqa: S301
         assert twin.implementation == "reference"

@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from attendet.attention import Addend, Attention, Gate, Shares, Weights, create, names
+from attendet.attention import CBAM, Addend, Attention, Gate, Shares, Weights, create, names
 from attendet.attention.catalog import attentions, options_of
 from attendet.errors import OptionError, UnknownNameError
 
@@ -33,9 +33,16 @@ SMALL: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.fixture(params=names())
-def name(request: pytest.FixtureRequest) -> str:
+# What a GPU and a machine without a compiler run.
+PLAIN_CBAM = "cbam in plain torch"
+
+
+@pytest.fixture(params=[*names(), PLAIN_CBAM])
+def name(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     torch.manual_seed(0)
+    if request.param == PLAIN_CBAM:
+        monkeypatch.setattr(CBAM, "implementation", "reference")
+        return "cbam"
     return str(request.param)
 
 

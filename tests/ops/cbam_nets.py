@@ -2,13 +2,27 @@
 
 from dataclasses import fields, replace
 
+import pytest
 import torch
 from torch import Tensor
 
-from attendet.ops.cbam import ChannelNet, SpatialNet
+from attendet.errors import OptionError
+from attendet.ops.cbam import ChannelNet, SpatialNet, compiled
 
 VARIANTS = ("plain", "authors", "timm")
 ORDERS = ("both", "channel", "spatial")
+
+
+def compiler_is_missing() -> bool:
+    """Return whether there is no compiler; whatever else keeps the operators from running is a defect."""
+    try:
+        compiled.find_compiler()
+    except OptionError:
+        return True
+    return False
+
+
+NEEDS_COMPILER = pytest.mark.skipif(compiler_is_missing(), reason="there is no compiler for the fused operators")
 
 Nets = tuple[ChannelNet | None, SpatialNet | None]
 

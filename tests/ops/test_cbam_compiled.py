@@ -76,3 +76,18 @@ def test_the_name_of_compiled_code_says_by_which_compiler(forgotten: Path) -> No
         compiler.write_text("x" * size)
         names.add(compiled.fingerprint(str(compiler)))
     assert len(names) == 2
+
+
+def test_nowhere_to_keep_what_is_compiled(forgotten: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No home folder, or a path that the system does not take: plain torch, and a word why."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(forgotten / ("x" * 5000)))
+    assert "set XDG_CACHE_HOME to a folder that can be written" in (obstacle(torch.rand(1, 1, 1, 1)) or "")
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr(Path, "home", no_home)
+    ops.cbam._device_obstacle.cache_clear()
+    with pytest.warns(AttendetWarning, match="compiled code cannot be kept: there is no home"):
+        CBAM(64)(torch.rand(1, 64, 3, 3))
+
+
+def no_home() -> Path:
+    raise RuntimeError("there is no home")

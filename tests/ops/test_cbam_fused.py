@@ -7,13 +7,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from attendet.ops.cbam import ChannelNet, SpatialNet, cbam, fused_cbam, obstacle
+from attendet.ops.cbam import ChannelNet, SpatialNet, cbam, fused_cbam
 from tests.conftest import relative_difference
-from tests.ops.cbam_nets import ORDERS, VARIANTS, Nets, converted, nets, parameters
+from tests.ops.cbam_nets import NEEDS_COMPILER, ORDERS, VARIANTS, Nets, converted, nets, parameters
 
-pytestmark = pytest.mark.skipif(
-    obstacle(torch.ones(1, 1, 1, 1)) is not None, reason="there is no compiler for the fused operators"
-)
+pytestmark = NEEDS_COMPILER
 
 # Sums of float32 in another order than the reference's float64; the largest have 4e5 terms, and lose three digits.
 TOLERANCE = 3e-5

@@ -1,15 +1,17 @@
 """The operators as torch wants them."""
 
+import re
+from dataclasses import replace
+
 import pytest
 import torch
 
-from attendet.ops.cbam import fused_cbam, obstacle
+from attendet.errors import OptionError
+from attendet.ops.cbam import fused_cbam
 from attendet.ops.cbam.operators import NO_CHANNEL, NO_SPATIAL
-from tests.ops.cbam_nets import ORDERS, converted, nets
+from tests.ops.cbam_nets import NEEDS_COMPILER, ORDERS, converted, nets
 
-pytestmark = pytest.mark.skipif(
-    obstacle(torch.ones(1, 1, 1, 1)) is not None, reason="there is no compiler for the fused operators"
-)
+pytestmark = NEEDS_COMPILER
 
 
 # opcheck itself uses what torch deprecates, and looks at gradients that are not kept.
@@ -42,3 +44,36 @@ def test_what_is_kept_for_the_backward_pass_is_the_features_and_little_else() ->
     of_nets = sum(value.numel() for net in given for value in vars(net).values() if isinstance(value, torch.Tensor))
     # Two pools and the logits of channels; two planes and their logits; mean and variance.
     assert sum(kept.values()) <= of_nets + 2 * (3 * 64 + 3 * 400) + 2
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"fc1_weight": torch.zeros(3, 5)}, "(3, 5) for fc1_weight; give (3, 6)"),
+        ({"fc2_weight": torch.zeros(6, 4)}, "(6, 4) for fc2_weight; give (6, 3)"),
+        ({"fc2_bias": torch.zeros(5)}, "(5,) for fc2_bias; give (6,)"),
+        ({"range": torch.zeros(1)}, "(1,) for the range of channels; give (2,)"),
+    ],
+)
+def test_gates_of_channels_that_do_not_fit_are_refused(change: dict[str, torch.Tensor], said: str) -> None:
+    channel, _ = nets(6, "authors")
+    assert channel is not None
+    with pytest.raises(OptionError, match=re.escape(said)):
+        fused_cbam(torch.rand(1, 6, 4, 4), replace(channel, **change), None)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"conv_weight": torch.zeros(1, 2, 4, 4)}, "a kernel of 4; give an odd one"),
+        ({"conv_weight": torch.zeros(1, 2, 5, 3)}, "(1, 2, 5, 3) for conv_weight; give (1, 2, 3, 3)"),
+        ({"conv_weight": torch.zeros(1, 3, 3, 3)}, "(1, 3, 3, 3) for conv_weight; give (1, 2, 3, 3)"),
+        ({"running_mean": None}, "nothing for running_mean; give (1,)"),
+        ({"norm_bias": torch.zeros(2)}, "(2,) for norm_bias; give (1,)"),
+    ],
+)
+def test_gates_of_positions_that_do_not_fit_are_refused(change: dict[str, torch.Tensor], said: str) -> None:
+    _, spatial = nets(6, "authors", training=False)
+    assert spatial is not None
+    with pytest.raises(OptionError, match=re.escape(said)):
+        fused_cbam(torch.rand(1, 6, 4, 4), None, replace(spatial, **change))

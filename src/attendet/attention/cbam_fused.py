@@ -63,13 +63,26 @@ def obstacle_in_features(x: Tensor, channel: ChannelNet | None, spatial: Spatial
     """Return why features do not fit the nets, or None."""
     if x.ndim != 4:
         return f"it knows features of 4 axes, not of {x.ndim}"
-    parameters = [net.fc1_weight for net in (channel,) if net] + [net.conv_weight for net in (spatial,) if net]
-    if x.dtype != parameters[0].dtype and not torch.is_autocast_enabled(x.device.type):
-        return f"the features are {x.dtype}, the parameters {parameters[0].dtype}"
-    if channel is not None and x.shape[1] != channel.fc2_weight.shape[0]:
-        return f"{x.shape[1]} channels are not {channel.fc2_weight.shape[0]}"
+    reason = obstacle_in_parameters(x, channel, spatial)
+    if reason is not None:
+        return reason
+    if channel is not None and not x.shape[1] == channel.fc1_weight.shape[1] == channel.fc2_weight.shape[0]:
+        return f"{x.shape[1]} channels are not {channel.fc1_weight.shape[1]}"
     if spatial is not None and spatial.batch_statistics and x.shape[0] * x.shape[2] * x.shape[3] == 1:
         return "a batch norm needs more than one value"
+    return None
+
+
+def obstacle_in_parameters(x: Tensor, channel: ChannelNet | None, spatial: SpatialNet | None) -> str | None:
+    """Return why the tensors of the nets cannot be read beside the features, or None."""
+    tensors = [value for net in (channel, spatial) if net for value in vars(net).values() if isinstance(value, Tensor)]
+    for tensor in tensors:
+        if type(tensor) not in (Tensor, nn.Parameter):
+            return f"it does not know parameters of type {type(tensor).__name__}"
+        if tensor.device != x.device:
+            return f"the features are on {x.device}, a parameter is on {tensor.device}"
+    if x.dtype != tensors[0].dtype and not torch.is_autocast_enabled(x.device.type):
+        return f"the features are {x.dtype}, the parameters {tensors[0].dtype}"
     return None
 
 
@@ -97,7 +110,7 @@ def spatial_net(gate: object) -> SpatialNet | None:
     if not isinstance(gate, SpatialGate) or type(gate) is not SpatialGate:
         return None
     norm, average_first = gate.norm, gate.planes[0] == "avg"
-    if type(gate.conv) is not nn.Conv2d or sorted(gate.planes) != ["avg", "max"]:
+    if not is_plain_convolution(gate.conv) or sorted(gate.planes) != ["avg", "max"]:
         return None
     if type(norm) is nn.Identity:
         return SpatialNet(gate.conv.weight, None, None, None, None, gate.range, average_first)
@@ -109,6 +122,18 @@ def spatial_net(gate: object) -> SpatialNet | None:
     return SpatialNet(
         gate.conv.weight, norm.weight, norm.bias, mean, var, gate.range, average_first, training, norm.eps
     )
+
+
+def is_plain_convolution(conv: nn.Module) -> bool:
+    """Return whether a convolution is one of two planes to one and to the same size, without a bias.
+
+    Tools that fold a batch norm into it leave a bias.
+    """
+    if type(conv) is not nn.Conv2d or conv.bias is not None or conv.padding_mode != "zeros":
+        return False
+    size = conv.kernel_size[0]
+    same = (conv.padding, conv.stride, conv.dilation) == ((size // 2,) * 2, (1, 1), (1, 1))
+    return same and size % 2 == 1 and conv.weight.shape == (1, 2, size, size)
 
 
 def run(module: CBAM, x: Tensor, channel: ChannelNet | None, spatial: SpatialNet | None) -> Tensor:

@@ -31,12 +31,18 @@ def load() -> ctypes.CDLL:
     """Return the passes as a library, compiled if this machine has not yet done so.
 
     Raises:
-        OptionError: If there is no compiler, or it cannot compile them.
+        OptionError: If there is no compiler, it cannot compile them, or there is nowhere to keep what it makes.
         OutputError: If the folder of compiled code cannot be written.
     """
     compiler = find_compiler()
-    compiled = cache_folder() / f"cbam-{fingerprint(compiler)}.so"
-    if not compiled.is_file():
+    try:
+        compiled = cache_folder() / f"cbam-{fingerprint(compiler)}.so"
+        there = compiled.is_file()
+    except (OSError, RuntimeError) as error:
+        # No home folder, or one that this user may not look into.
+        remedy = "set XDG_CACHE_HOME to a folder that can be written"
+        raise OptionError(f"compiled code cannot be kept: {error}", remedy=remedy) from error
+    if not there:
         with write_atomically(compiled) as temporary:
             compile_to(temporary, compiler)
     try:
@@ -70,12 +76,21 @@ def compile_to(path: Path, compiler: str) -> None:
     command = [compiler, *FLAGS, str(SOURCES / "cbam.cpp"), "-o", str(path)]
     try:
         # The command is our own source and flags, and the compiler the user has chosen.
-        done = subprocess.run(command, capture_output=True, text=True, timeout=LONGEST_SECONDS, check=False)  # noqa: S603
+        done = subprocess.run(  # noqa: S603
+            command,
+            capture_output=True,
+            text=True,
+            timeout=LONGEST_SECONDS,
+            check=False,
+            # Errors are looked for by their English word.
+            env={**os.environ, "LC_ALL": "C"},
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise OptionError(f"{compiler} does not run: {error}", remedy=REMEDY) from error
     if done.returncode:
-        lines = [line for line in done.stderr.splitlines() if "error" in line] or ["it says nothing"]
-        raise OptionError(f"{compiler} cannot compile the fused CBAM: {lines[0]}", remedy=REMEDY)
+        lines = done.stderr.splitlines() or ["it says nothing"]
+        told = next((line for line in lines if "error" in line), lines[-1])
+        raise OptionError(f"{compiler} cannot compile the fused CBAM: {told}", remedy=REMEDY)
 
 
 def cache_folder() -> Path:

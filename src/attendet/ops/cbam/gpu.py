@@ -38,7 +38,7 @@ from attendet.ops.cbam.triton_passes import Gates, PoolGradients
 def forward(x: Tensor, channel: ChannelNet | None, spatial: SpatialNet | None) -> tuple[Tensor, Kept]:
     """Return the gated features and what the backward pass needs. The nets are float32."""
     samples, channels, height, width = x.shape
-    kept = Kept(*(torch.empty(0, device=x.device) for _ in range(6)))
+    kept = Kept(*(x.new_empty(0, dtype=torch.float32) for _ in range(6)))
     if channel is not None:
         sums, maxima = passes.pool_positions(x)
         pooled = torch.stack([sums / (height * width), maxima], 1)
@@ -84,14 +84,14 @@ def backward(
 def channel_weights(kept: Kept, channel: ChannelNet | None, samples: int, channels: int) -> Tensor:
     """Return the weights (N, C), 1 without a gate; in the backward pass they are bit for bit those of the forward."""
     if channel is None:
-        return torch.ones(samples, channels, device=kept.pooled.device)
+        return kept.pooled.new_ones(samples, channels)
     return gate(kept.channel_logits, channel.range)
 
 
 def position_weights(kept: Kept, spatial: SpatialNet | None, shape: tuple[int, int, int]) -> Tensor:
     """Return the weights (N, H, W), 1 without a gate."""
     if spatial is None:
-        return torch.ones(shape, device=kept.pooled.device)
+        return kept.pooled.new_ones(shape)
     return gate(normalised(kept.spatial_logits, spatial, kept.statistics()), spatial.range).squeeze(1)
 
 

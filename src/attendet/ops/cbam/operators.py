@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from attendet.errors import OptionError
+from attendet.ops.cbam.fit import require_fit
 from attendet.ops.cbam.kept import Kept
 from attendet.ops.cbam.reference import ChannelNet, SpatialNet, Statistics
 
@@ -78,21 +79,24 @@ def implementation(module: str) -> ModuleType:
 
 def run_forward(module: str, x: Tensor, *arguments: Any) -> tuple[Tensor, ...]:
     """Run `attendet::cbam` by the functions of a module."""
+    both = nets(arguments)
+    require_fit(x, *both)
     with torch.autocast(x.device.type, enabled=False):
-        y, kept = implementation(module).forward(x.contiguous(memory_format=layout_of(x)), *nets(arguments))
+        y, kept = implementation(module).forward(x.contiguous(memory_format=layout_of(x)), *both)
     return y, *vars(kept).values()
 
 
 def run_backward(module: str, x: Tensor, upstream: Tensor, *arguments: Any) -> tuple[Tensor, ...]:
     """Run `attendet::cbam_backward` likewise."""
-    layout = layout_of(x)
+    layout, both = layout_of(x), nets(arguments[:NET_FIELDS])
+    require_fit(x, *both)
     x, upstream = x.contiguous(memory_format=layout), upstream.contiguous(memory_format=layout)
     kept = Kept(*arguments[NET_FIELDS:])
     with torch.autocast(x.device.type, enabled=False):
-        gradient, others = implementation(module).backward(x, upstream, *nets(arguments[:NET_FIELDS]), kept)
+        gradient, others = implementation(module).backward(x, upstream, *both, kept)
     wanted = [arguments[place] for place in PARAMETERS]
     return gradient, *(
-        torch.empty(0, device=x.device) if parameter is None else value.to(parameter.dtype)
+        x.new_empty(0, dtype=torch.float32) if parameter is None else value.to(parameter.dtype)
         for value, parameter in zip(vars(others).values(), wanted, strict=True)
     )
 

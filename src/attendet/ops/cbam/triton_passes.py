@@ -60,7 +60,7 @@ def pool_channels(x: Tensor, channel: Tensor) -> tuple[Tensor, Tensor]:
     """Return sum and maximum over the channels of x times their weights, (N, H, W)."""
     samples, channels, positions, blocks = plan(x)
     sums, maxima = of_positions(x), of_positions(x)
-    grid = (samples, triton.cdiv(positions, blocks["BLOCK_P"]))
+    grid = (triton.cdiv(positions, blocks["BLOCK_P"]), samples)
     launch(pool_channels_kernel, grid, x, channel, sums, maxima, *strides(x), channels, positions, **blocks)
     return sums, maxima
 
@@ -80,7 +80,7 @@ def weigh(x: Tensor, upstream: Tensor, gates: Gates) -> WeightGradients:
     position, position_ties = of_positions(x), of_positions(x)
     outputs = (sums, ties, position, position_ties)
     sizes = (channels, positions, chunks)
-    launch(weigh_kernel, (samples, chunks), x, upstream, *gates, *outputs, *strides(x), *sizes, **blocks)
+    launch(weigh_kernel, (chunks, samples), x, upstream, *gates, *outputs, *strides(x), *sizes, **blocks)
     return WeightGradients(sums.sum(1), ties.sum(1), position, position_ties)
 
 
@@ -104,7 +104,7 @@ def spread(x: Tensor, upstream: Tensor, gates: Gates, pools: PoolGradients) -> T
 
 
 def launch(kernel: Any, grid: tuple[int, ...], *arguments: Any, **blocks: int) -> None:
-    """Run a kernel on the device of its first argument."""
+    """Run a kernel on the device of its first argument; CUDA takes 65,535 programs on all axes but the first."""
     if 0 not in grid:
         with torch.cuda.device_of(arguments[0]):
             kernel[grid](*arguments, **blocks)
@@ -135,12 +135,12 @@ def x_sizes(x: Tensor) -> tuple[int, int]:
 
 def parts(x: Tensor, count: int, length: int) -> Tensor:
     """Return memory for parts of a reduction, (N, count, length)."""
-    return torch.empty(x.shape[0], count, length, device=x.device)
+    return x.new_empty((x.shape[0], count, length), dtype=torch.float32)
 
 
 def of_positions(x: Tensor) -> Tensor:
     """Return memory for one number per position."""
-    return torch.empty(x.shape[0], *x.shape[2:], device=x.device)
+    return x.new_empty((x.shape[0], *x.shape[2:]), dtype=torch.float32)
 
 
 @triton.jit
@@ -158,12 +158,12 @@ def pool_positions_kernel(  # noqa: ANN201
 ):  # fmt: skip
     """One program: some channels of a sample, over one chunk of positions."""
     sample, chunk = tl.program_id(0).to(tl.int64), tl.program_id(1)
-    c = tl.program_id(2) * BLOCK_C + tl.arange(0, BLOCK_C)
+    c = (tl.program_id(2) * BLOCK_C + tl.arange(0, BLOCK_C)).to(tl.int64)
     of_sample = x + sample * channels * positions
     sum_ = tl.zeros((BLOCK_C, BLOCK_P), tl.float32)
     largest = tl.full((BLOCK_C, BLOCK_P), float("-inf"), tl.float32)
     for start in range(chunk * 8192, tl.minimum((chunk + 1) * 8192, positions), BLOCK_P):
-        p = start + tl.arange(0, BLOCK_P)
+        p = (start + tl.arange(0, BLOCK_P)).to(tl.int64)
         there = (c < channels)[:, None] & (p < positions)[None, :]
         value = tl.load(of_sample + c[:, None] * stride_c + p[None, :] * stride_p, mask=there, other=0).to(tl.float32)
         sum_ += value
@@ -179,13 +179,13 @@ def pool_channels_kernel(  # noqa: ANN201
     BLOCK_C: tl.constexpr, BLOCK_P: tl.constexpr,  # noqa: N803
 ):  # fmt: skip
     """One program: some positions of a sample, over all channels."""
-    sample = tl.program_id(0).to(tl.int64)
-    p = tl.program_id(1) * BLOCK_P + tl.arange(0, BLOCK_P)
+    sample = tl.program_id(1).to(tl.int64)
+    p = (tl.program_id(0) * BLOCK_P + tl.arange(0, BLOCK_P)).to(tl.int64)
     of_sample = x + sample * channels * positions
     sum_ = tl.zeros((BLOCK_C, BLOCK_P), tl.float32)
     largest = tl.full((BLOCK_C, BLOCK_P), float("-inf"), tl.float32)
     for start in range(0, channels, BLOCK_C):
-        c = start + tl.arange(0, BLOCK_C)
+        c = (start + tl.arange(0, BLOCK_C)).to(tl.int64)
         there = (c < channels)[:, None] & (p < positions)[None, :]
         value = tl.load(of_sample + c[:, None] * stride_c + p[None, :] * stride_p, mask=there, other=0).to(tl.float32)
         weight = tl.load(channel + sample * channels + c, mask=c < channels, other=0)
@@ -203,8 +203,8 @@ def scale_kernel(  # noqa: ANN201
 ):  # fmt: skip
     """One program: one block."""
     sample = tl.program_id(2).to(tl.int64)
-    p = tl.program_id(0) * BLOCK_P + tl.arange(0, BLOCK_P)
-    c = tl.program_id(1) * BLOCK_C + tl.arange(0, BLOCK_C)
+    p = (tl.program_id(0) * BLOCK_P + tl.arange(0, BLOCK_P)).to(tl.int64)
+    c = (tl.program_id(1) * BLOCK_C + tl.arange(0, BLOCK_C)).to(tl.int64)
     there = (c < channels)[:, None] & (p < positions)[None, :]
     at = sample * channels * positions + c[:, None] * stride_c + p[None, :] * stride_p
     a = tl.load(channel + sample * channels + c, mask=c < channels, other=0)[:, None]
@@ -221,15 +221,15 @@ def weigh_kernel(  # noqa: ANN201
     BLOCK_C: tl.constexpr, BLOCK_P: tl.constexpr,  # noqa: N803
 ):  # fmt: skip
     """One program: some positions of a sample, over all channels."""
-    sample, chunk = tl.program_id(0).to(tl.int64), tl.program_id(1)
-    p = chunk * BLOCK_P + tl.arange(0, BLOCK_P)
+    chunk, sample = tl.program_id(0), tl.program_id(1).to(tl.int64)
+    p = (chunk * BLOCK_P + tl.arange(0, BLOCK_P)).to(tl.int64)
     of_position = sample * positions + p
     s = tl.load(position + of_position, mask=p < positions, other=0)[None, :]
     s_max = tl.load(position_maxima + of_position, mask=p < positions, other=0)[None, :]
     sum_ = tl.zeros((BLOCK_C, BLOCK_P), tl.float32)
     ties = tl.zeros((BLOCK_C, BLOCK_P), tl.float32)
     for start in range(0, channels, BLOCK_C):
-        c = start + tl.arange(0, BLOCK_C)
+        c = (start + tl.arange(0, BLOCK_C)).to(tl.int64)
         there = (c < channels)[:, None] & (p < positions)[None, :]
         at = sample * channels * positions + c[:, None] * stride_c + p[None, :] * stride_p
         a = tl.load(channel + sample * channels + c, mask=c < channels, other=0)[:, None]
@@ -253,11 +253,11 @@ def gather_kernel(  # noqa: ANN201
 ):  # fmt: skip
     """One program: some channels of a sample, over one chunk of positions."""
     sample, chunk = tl.program_id(0).to(tl.int64), tl.program_id(1)
-    c = tl.program_id(2) * BLOCK_C + tl.arange(0, BLOCK_C)
+    c = (tl.program_id(2) * BLOCK_C + tl.arange(0, BLOCK_C)).to(tl.int64)
     a = tl.load(channel + sample * channels + c, mask=c < channels, other=0)[:, None]
     sum_ = tl.zeros((BLOCK_C, BLOCK_P), tl.float32)
     for start in range(chunk * 8192, tl.minimum((chunk + 1) * 8192, positions), BLOCK_P):
-        p = start + tl.arange(0, BLOCK_P)
+        p = (start + tl.arange(0, BLOCK_P)).to(tl.int64)
         there = (c < channels)[:, None] & (p < positions)[None, :]
         at = sample * channels * positions + c[:, None] * stride_c + p[None, :] * stride_p
         value = tl.load(x + at, mask=there, other=0).to(tl.float32)
@@ -278,8 +278,8 @@ def spread_kernel(  # noqa: ANN201
 ):  # fmt: skip
     """One program: one block."""
     sample = tl.program_id(2).to(tl.int64)
-    p = tl.program_id(0) * BLOCK_P + tl.arange(0, BLOCK_P)
-    c = tl.program_id(1) * BLOCK_C + tl.arange(0, BLOCK_C)
+    p = (tl.program_id(0) * BLOCK_P + tl.arange(0, BLOCK_P)).to(tl.int64)
+    c = (tl.program_id(1) * BLOCK_C + tl.arange(0, BLOCK_C)).to(tl.int64)
     of_channel, in_channels = sample * channels + c, c < channels
     of_position, in_positions = sample * positions + p, p < positions
     a = tl.load(channel + of_channel, mask=in_channels, other=0)[:, None]

@@ -36,7 +36,9 @@ Lanes exponential(Lanes exponent) {
     for (const float inverse : {1 / 720.0f, 1 / 120.0f, 1 / 24.0f, 1 / 6.0f, 0.5f, 1.0f, 1.0f}) sum = sum * r + inverse;
     const Lanes power = reinterpret<Lanes>(reinterpret<Bits>(sum) + (reinterpret<Bits>(shifted) << 23));
     // Beyond, a sigmoid is zero in float32, as torch's is.
-    return exponent > 88.0f ? INFINITY - Lanes{} : power;
+    // Bits are moved above, which may make a number of a NaN.
+    const Lanes known = exponent == exponent ? power : exponent;
+    return exponent > 88.0f ? INFINITY - Lanes{} : known;
 }
 
 float exponential(float v) { return exponential(v - Lanes{})[0]; }
