@@ -46,10 +46,13 @@ format: install
 docs: install
 	$(BIN)/python tools/summaries.py
 	$(BIN)/python tools/insertion_table.py
+	$(BIN)/python tools/first_study.py
 
 benchmark: install
 	$(BIN)/python benchmarks/attention.py --out benchmarks/results/attention-cpu.md --docs docs/attention.md
 	$(BIN)/python benchmarks/pipeline.py --out benchmarks/results/pipeline-cpu.md
+	$(BIN)/python benchmarks/cbam.py --csv benchmarks/results/cbam.csv
+	$(BIN)/python benchmarks/whole_model.py --out benchmarks/results/whole-model-cpu.md
 
 lock: install
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \

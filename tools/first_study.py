@@ -1,0 +1,36 @@
+"""Write the report of docs/studies/first.md, and its figures, from the records beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from attendet.study.figures import draw
+from attendet.study.folder import StudyFolder, read_study
+from attendet.study.markdown import markdown
+from attendet.study.report import make_report
+
+PAGE = Path(__file__).parents[1] / "docs" / "studies" / "first.md"
+RECORDS = PAGE.with_suffix("")
+FIGURES = RECORDS / "figures"
+BEGIN, END = "<!-- report: begin -->", "<!-- report: end -->"
+
+
+def page() -> str:
+    """Return the page with the report as the records have it now."""
+    before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
+    after = rest.partition(END)[2]
+    figures = {path.stem: path.relative_to(PAGE.parent).as_posix() for path in FIGURES.glob("*.png")}
+    # The page has a title of its own.
+    _, _, text = markdown(make_report(read_study(StudyFolder(RECORDS))), figures).partition("\n\n")
+    return f"{before}{BEGIN}\n\n{text}\n{END}{after}"
+
+
+def main() -> None:
+    """Draw the figures and write the page."""
+    records = read_study(StudyFolder(RECORDS))
+    draw(make_report(records), records, FIGURES)
+    PAGE.write_text(page(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
