@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Generic, TypeVar, cast
 
-from attendet.errors import AttendetError, unknown_name
+from attendet.errors import AttendetError, AttendetWarning, unknown_name
 
 T = TypeVar("T")
 E = TypeVar("E")
@@ -21,7 +22,9 @@ class Registry(Generic[T]):
         kind: What the entries are, for error messages.
         entry_point_group: Other packages add an entry by an entry point in this group: the name is the entry
             point's, the entry the object it loads to. They are loaded only when a name is asked for that is not
-            known here, or when all names are.
+            known here, or when all names are. One that cannot be loaded, or loads to something else, is left out with
+            an AttendetWarning, so that a package that is broken breaks nothing else.
+        base: The class that what an entry point loads to has to derive from; None if it may be anything.
 
     Example:
         >>> shapes = Registry[type]("shape")
@@ -33,9 +36,11 @@ class Registry(Generic[T]):
         ('square',)
     """
 
-    def __init__(self, kind: str, entry_point_group: str | None = None) -> None:
+    def __init__(self, kind: str, entry_point_group: str | None = None, base: type | None = None) -> None:
         self.kind = kind
         self._group = entry_point_group
+        self._base = base
+        self._left_out: set[EntryPoint] = set()
         self._entries: dict[str, T] = {}
         self._names: list[str] = []
 
@@ -82,11 +87,30 @@ class Registry(Generic[T]):
         if self._group is None:
             return
         for point in entry_points(group=self._group):
-            if _key(point.name) not in self._entries:
-                entry = point.load()
-                # Loading may have run the package's own decorators.
-                if _key(point.name) not in self._entries:
-                    self.register(point.name)(entry)
+            if _key(point.name) not in self._entries and point not in self._left_out:
+                self._load(point)
+
+    def _load(self, point: EntryPoint) -> None:
+        try:
+            entry = point.load()
+        except Exception as error:  # noqa: BLE001 (another package's code may raise anything)
+            self._leave_out(point, f"cannot be loaded ({type(error).__name__}: {error})")
+            return
+        if self._base is not None and not (isinstance(entry, type) and issubclass(entry, self._base)):
+            self._leave_out(point, f"is no class that derives from {self._base.__name__}")
+            return
+        # Loading may have run the package's own decorators.
+        if _key(point.name) not in self._entries:
+            self.register(point.name)(entry)
+
+    def _leave_out(self, point: EntryPoint, why: str) -> None:
+        self._left_out.add(point)
+        package = point.dist.name if point.dist else "an unnamed package"
+        warnings.warn(
+            f"the {self.kind} {point.name!r} of {package} is left out: {point.value} {why}",
+            AttendetWarning,
+            stacklevel=2,
+        )
 
 
 def _key(name: str) -> str:

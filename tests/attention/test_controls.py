@@ -42,6 +42,30 @@ def test_a_convolution_is_linear_and_acts_on_every_position_alone() -> None:
     torch.testing.assert_close(control(x), expected)
 
 
+@pytest.mark.parametrize(("dims", "size"), [(1, (7,)), (3, (3, 4, 5))])
+def test_a_convolution_matches_what_attention_has_in_its_dims(dims: int, size: tuple[int, ...]) -> None:
+    """CBAM's spatial kernel has 7 taps a plane in sequences and 343 in volumes; its MLP is the same."""
+    control = create("control-conv1x1", 8, like="cbam", reduction=2, dims=dims)
+    wanted = 2 * 8 * 4 + 2 * 7**dims
+    assert parameters(control) == 16 * round(wanted / 16)
+    x = torch.randn(2, 8, *size).double()
+    flat = create("control-conv1x1", 8, parameters=wanted).double()
+    state = {key: value.flatten(1)[..., None, None] for key, value in control.double().state_dict().items()}
+    flat.load_state_dict(state)
+    torch.testing.assert_close(control(x), flat(x.flatten(2).unsqueeze(2)).reshape(x.shape))
+
+
+@pytest.mark.parametrize(("dims", "size"), [(1, (7,)), (3, (3, 4, 5))])
+@pytest.mark.parametrize("name", ["control-identity", "control-conv1x1", "control-noise-gate"])
+def test_controls_stand_where_attention_of_these_dims_does(name: str, dims: int, size: tuple[int, ...]) -> None:
+    options = {} if name == "control-identity" else {"like": "bam", "reduction": 2, "start": "identity"}
+    control = create(name, 8, dims=dims, **options)
+    x = torch.randn(3, 8, *size)
+    assert torch.equal(control(x), x)
+    with pytest.raises(OptionError, match=r"features of 4 axes are not .*; give dims=2"):
+        control(torch.randn(2, 8, 5, 5))
+
+
 def weights_of(like: str, x: Tensor, control: ControlNoiseGate) -> Tensor:
     """The weights an attention with the control's parameters gives each image, by itself."""
     attention = create(like, x.shape[1], reduction=2)
@@ -110,6 +134,11 @@ def test_an_image_alone_keeps_its_own_weights() -> None:
         (lambda: ControlConv1x1(64, parameters=100, reduction=8), OptionError, "reduction beside parameters"),
         (lambda: create("control-conv1x1", 64, likes="cbam"), OptionError, "cbam has no option 'likes'"),
         (lambda: ControlConv1x1(64, parameters=-1), OptionError, "cannot be matched"),
+        (lambda: ControlConv1x1(64, dims=4), OptionError, "give 1, 2 or 3"),  # pyright: ignore[reportArgumentType]
+        (lambda: ControlIdentity(64, dims=0), OptionError, "give 1, 2 or 3"),  # pyright: ignore[reportArgumentType]
+        (lambda: ControlNoiseGate(64, dims=0), OptionError, "give 1, 2 or 3"),  # pyright: ignore[reportArgumentType]
+        (lambda: ControlNoiseGate(64, like="eca", dims=4), OptionError, "1, 2 or 3"),  # pyright: ignore[reportArgumentType]
+        (lambda: ControlConv1x1(64, like="triplet", dims=1), OptionError, "triplet has no option 'dims'"),
     ],
 )
 def test_what_cannot_be_controlled(make: object, error: type[Exception], message: str) -> None:

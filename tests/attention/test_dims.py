@@ -4,6 +4,7 @@ That modules of every dimension equal their papers, masked or not, is held by te
 test_papers_masks.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -40,7 +41,7 @@ def make(name: str, dims: int, options: dict[str, Any], **others: Any) -> Attent
 
 def test_these_modules_have_dims() -> None:
     have = {name for name in names() if "dims" in options_of(attentions.get(name))}
-    assert have == {name for name, _ in MODULES}
+    assert have == {name for name, _ in MODULES} | {name for name in names() if name.startswith("control-")}
 
 
 @modules
@@ -69,7 +70,7 @@ def test_identity_start_is_exact(name: str, options: dict[str, Any], dims: int) 
         x = torch.randn(2, 64, *SIZES[dims], dtype=dtype)
         assert torch.equal(module(x), x)
         mask = torch.rand(2, *SIZES[dims]) < 0.7
-        assert torch.equal(module(x, mask), x)
+        assert torch.equal(module(x, mask), torch.where(mask[:, None], x, 0))
 
 
 @modules
@@ -144,8 +145,30 @@ def test_pools_leave_padding_out(kind: Pool, dims: int) -> None:
 def test_the_parts_of_cbam_take_sequences_too() -> None:
     x, mask = torch.randn(2, 64, 9), torch.rand(2, 9) < 0.7
     channel, spatial = ChannelAttention(64, dims=1), SpatialAttention(dims=1)
-    assert torch.equal(channel(x, mask), x * channel.gate(x, mask))
+    real = torch.where(mask[:, None], x, 0)
+    assert torch.equal(channel(x, mask), real * channel.gate(x, mask))
+    assert torch.equal(spatial(x, mask), real * spatial.gate(real, mask))
     assert spatial.gate(x, mask).shape == (2, 1, 9)
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("nan")])
+@pytest.mark.parametrize("make", [lambda: ChannelAttention(64, dims=1), lambda: SpatialAttention(dims=1)])
+def test_the_parts_of_cbam_keep_padding_out_of_gradients(make: Callable[[], Attention], value: float) -> None:
+    mask = torch.arange(9).expand(2, 9) < 6
+    x = torch.where(mask[:, None], torch.randn(2, 64, 9), value).requires_grad_()
+    y = make()(x, mask)
+    y.sum().backward()
+    assert x.grad is not None
+    for tensor in (y, x.grad):
+        assert torch.isfinite(tensor).all()
+        assert torch.count_nonzero(torch.where(mask[:, None], 0, tensor)) == 0
+
+
+def test_cbam_with_a_mask_compiles_as_one_graph_in_training() -> None:
+    module = create("cbam", 64, dims=1)
+    compiled = torch.compile(module, backend="aot_eager", fullgraph=True)
+    x, mask = torch.randn(2, 64, 9), torch.rand(2, 9) < 0.7
+    torch.testing.assert_close(compiled(x, mask), module(x, mask), rtol=1e-4, atol=1e-5)
 
 
 @modules
@@ -156,6 +179,8 @@ def test_what_does_not_fit_says_what_would(name: str, options: dict[str, Any]) -
         sequences(x)
     with pytest.raises(OptionError, match=r"features of 3 axes are not \(N, C, H, W\); give dims=1"):
         images(x[0])
+    with pytest.raises(OptionError, match=r"features of 6 axes are not \(N, C, H, W\); give 3 to 5 axes"):
+        images(x[..., None, None])
     with pytest.raises(OptionError, match=r"a mask of torch.bool and \(2, 5\) .* give torch.bool and \(2, 5, 5\)"):
         images(x, torch.ones(2, 5, dtype=torch.bool))
     with pytest.raises(OptionError, match=r"a mask of torch.int64 and \(2, 5, 5\) does not fit"):

@@ -1,5 +1,6 @@
 """A package of somebody else adds a module by an entry point, and it is one of ours in every way."""
 
+import json
 import subprocess
 import sys
 from importlib.metadata import entry_points
@@ -50,6 +51,12 @@ head:
   - [[-1], 1, Detect, [nc, anchors]]
 """
 
+COMMAND_LINE = """
+import sys
+from attendet.cli.main import run
+sys.argv = ["attendet", "attentions", "--channels", "16", "--size", "8", "--json"]
+"""
+
 
 @pytest.fixture
 def package(tmp_path: Path) -> Path:
@@ -84,6 +91,13 @@ module = create("mean", 16, start="identity")
 x = torch.rand(2, 16, 4, 4)
 print(torch.equal(module(x), x), type(module).__module__)
 
+from torchvision.models import resnet18
+network = resnet18().train(False)
+images = torch.rand(1, 3, 64, 64)
+before = network(images)
+attachment = attendet.attach(network, "mean", "residual-branch")
+print(torch.equal(network(images), before), {type(module).__name__ for module in attachment.modules().values()})
+
 detector = attendet.build("model.yaml", start="identity")
 print(type(detector.model[1]).__name__, detector.model[1].gate.range.tolist())
 
@@ -93,10 +107,76 @@ print([cost["parameters"] for cost in attention_costs(16, 8) if cost["name"] == 
     assert run(package, code).split("\n") == [
         "True True",
         "True mean_attention",
+        "True {'MeanAttention'}",
         "MeanAttention [0.0, 2.0]",
         "[16]",
         "",
     ]
+
+
+def test_the_command_line_lists_a_module_of_another_package(package: Path) -> None:
+    listed = {entry["name"]: entry for entry in json.loads(run(package, f"{COMMAND_LINE}run()"))}
+    assert listed["mean"] | {"activation_bytes": 0} == {
+        "name": "mean",
+        "paper": "Somebody: Means. arXiv:0000.00000",
+        "parameters": 16,
+        "flops": 0,
+        "activation_bytes": 0,
+    }
+
+
+def test_a_module_needs_no_paper_and_no_options(package: Path) -> None:
+    (package / "mean_attention.py").write_text(
+        "from attendet.attention import Attention\n\n\nclass MeanAttention(Attention):\n"
+        "    def __init__(self, channels): super().__init__()\n\n    def forward(self, x): return x\n",
+    )
+    code = """
+from attendet.attention import create
+from attendet.errors import AttendetError
+print(len(list(create("control-conv1x1", 16, like="mean").parameters())))
+try:
+    create("mean", 16, reduction=8)
+except AttendetError as error:
+    print(error)
+"""
+    assert run(package, code).splitlines() == ["2", "mean has no option 'reduction'; it has none"]
+    listed = {entry["name"]: entry for entry in json.loads(run(package, f"{COMMAND_LINE}run()"))}
+    assert listed["mean"]["paper"] == ""
+    assert listed["mean"]["parameters"] == 0
+
+
+@pytest.mark.parametrize(
+    ("module", "why"),
+    [
+        ("import a_package_that_is_missing", "cannot be loaded (ModuleNotFoundError: No module named"),
+        ("1 / 0", "cannot be loaded (ZeroDivisionError: division by zero)"),
+        ("MeanAttention = 1", "is no class that derives from Attention"),
+        ("class MeanAttention: pass", "is no class that derives from Attention"),
+        ("", "cannot be loaded (AttributeError: "),
+    ],
+)
+def test_a_package_that_is_broken_breaks_nothing_else(package: Path, module: str, why: str) -> None:
+    (package / "mean_attention.py").write_text(module)
+    code = """
+import warnings
+from attendet.attention import create, names
+from attendet.errors import AttendetError, AttendetWarning
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    print("mean" in names(), "cbam" in names())
+    try:
+        create("mean", 64)
+    except AttendetError as error:
+        print(str(error).partition(";")[0])
+(warning,) = caught
+print(warning.category is AttendetWarning, warning.message)
+"""
+    lines = run(package, code).splitlines()
+    assert lines[:2] == ["False True", "there is no attention 'mean'"]
+    left_out = "True the attention 'mean' of mean-attention is left out: mean_attention:MeanAttention "
+    assert lines[2].startswith(left_out + why)
+    listed = {entry["name"] for entry in json.loads(run(package, f"{COMMAND_LINE}run()"))}
+    assert listed == set(names())
 
 
 def test_a_name_that_is_taken_stays_ours(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:

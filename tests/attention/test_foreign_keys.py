@@ -94,6 +94,23 @@ KEYS: dict[str, Mapping[str, str]] = {
         for kind in ("weight", "bias")
     },
 }
+# Other names under which the same authors published the same module.
+OTHER_KEYS: dict[str, Mapping[str, str]] = {
+    "coordinate": {
+        key.replace("conv_h.", "conv2.").replace("conv_w.", "conv3."): ours for key, ours in KEYS["coordinate"].items()
+    },
+    # Permuted by (0, 2, 1, 3), what is pooled over is H, and the plane (C, W) is left; by (0, 3, 2, 1), W, and (H, C).
+    "triplet": {
+        f"{theirs}.spatial.{layer}.{kind}": f"gate.{plane}.{ours}.{kind}"
+        for theirs, plane in (("ChannelGateH", "cw"), ("ChannelGateW", "hc"), ("SpatialGate", "hw"))
+        for layer, ours, kinds in (
+            ("conv", "conv", ["weight"]),
+            ("bn", "norm", ["weight", "bias", "running_mean", "running_var", "num_batches_tracked"]),
+        )
+        for kind in kinds
+    },
+}
+FORMS = [*KEYS.items(), *OTHER_KEYS.items()]
 OPTIONS: dict[str, dict[str, Any]] = {"scse": {"bias": True}}
 OURS_ALONE = ("range", "strength", "in_order")
 
@@ -108,12 +125,14 @@ def trained(name: str) -> nn.Module:
 
 @torch.no_grad()
 @pytest.mark.parametrize("start", ["paper", "identity"])
-@pytest.mark.parametrize("name", KEYS)
-def test_weights_under_the_authors_keys_compute_the_published_function(name: str, start: str) -> None:
+@pytest.mark.parametrize(("name", "keys"), FORMS, ids=[*KEYS, *(f"{name}, other keys" for name in OTHER_KEYS)])
+def test_weights_under_the_authors_keys_compute_the_published_function(
+    name: str, keys: Mapping[str, str], start: str
+) -> None:
     module = trained(name)
     ours = module.state_dict()
-    theirs = {foreign: ours[key] for foreign, key in KEYS[name].items()}
-    left = {key.rpartition(".")[2] for key in set(ours) - set(KEYS[name].values())}
+    theirs = {foreign: ours[key] for foreign, key in keys.items()}
+    left = {key.rpartition(".")[2] for key in set(ours) - set(keys.values())}
     assert left <= {*OURS_ALONE, "num_batches_tracked"}
     if "num_batches_tracked" in left:
         # Older state dicts have none.
@@ -155,3 +174,32 @@ def test_peers_load_as_they_are(peer: nn.Module, name: str, options: dict[str, A
     loaded = create(name, x.shape[1], start="identity", **options)
     loaded.load_state_dict(peer.state_dict())
     torch.testing.assert_close(loaded(x), peer(x))
+
+
+@torch.no_grad()
+def test_the_gates_of_the_triplet_are_not_mixed_up() -> None:
+    """Their module as it turns the features: what `ChannelGateH` sees are the planes over H, at every (C, W)."""
+    module = trained("triplet")
+    theirs = {foreign: module.state_dict()[key] for foreign, key in OTHER_KEYS["triplet"].items()}
+    x, summed = torch.randn(2, 5, 6, 7), torch.zeros(2, 5, 6, 7)
+    for gate, turn in (("ChannelGateH", (0, 2, 1, 3)), ("ChannelGateW", (0, 3, 2, 1)), ("SpatialGate", (0, 1, 2, 3))):
+        turned = x.permute(turn)
+        planes = torch.stack([turned.amax(1), turned.mean(1)], 1)
+        logits = nn.functional.batch_norm(
+            nn.functional.conv2d(planes, theirs[f"{gate}.spatial.conv.weight"], padding=3),
+            *(theirs[f"{gate}.spatial.bn.{kind}"] for kind in ("running_mean", "running_var", "weight", "bias")),
+        )
+        summed += (turned * torch.sigmoid(logits)).permute(turn)
+    loaded = create("triplet", 5).train(False)
+    loaded.load_state_dict(theirs)
+    torch.testing.assert_close(loaded(x), summed / 3)
+
+
+@torch.no_grad()
+def test_nam_with_the_norm_of_the_pixel_part_loads_what_there_is() -> None:
+    module = trained("nam")
+    theirs = {foreign: module.state_dict()[key] for foreign, key in KEYS["nam"].items()}
+    loaded = create("nam", 64).train(False)
+    loaded.load_state_dict(theirs | {"Spatial_Att.bn.weight": torch.ones(30)}, strict=False)
+    x = torch.randn(2, 64, 6, 5)
+    assert torch.equal(loaded(x), module(x))

@@ -170,6 +170,7 @@ class BAM(Attention):
         Args:
             x: Features (N, C, H, W), or as `dims` says.
             mask: (N, H, W), or as `dims` says: True where a position is real, False where it is padding; None if
-                all are real. Padded positions never change the weights.
+                all are real. Padded positions never change the weights, and come out as zero.
         """
+        x = zero_padding(x, mask)
         return x * self.gate(x, mask)

@@ -27,10 +27,10 @@ class Attention(nn.Module, ABC):
     A subclass takes `channels` first, and everything else as keywords with defaults.
 
     Attributes:
-        paper: Authors, title, venue and identifier of the paper the module is equal to.
+        paper: Authors, title, venue and identifier of the paper the module is equal to; empty if there is none.
     """
 
-    paper: ClassVar[str]
+    paper: ClassVar[str] = ""
 
     @abstractmethod
     def forward(self, x: Tensor) -> Tensor:

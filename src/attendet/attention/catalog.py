@@ -11,7 +11,7 @@ from attendet.errors import OptionError, nearest_name
 from attendet.registry import Registry
 
 VAR_KEYWORD = inspect.Parameter.VAR_KEYWORD
-attentions = Registry[type[Attention]]("attention", entry_point_group="attendet.attention")
+attentions = Registry[type[Attention]]("attention", entry_point_group="attendet.attention", base=Attention)
 
 
 def create(name: str, channels: int, **options: Any) -> Attention:
@@ -56,7 +56,7 @@ def require_options(name: str, options: Iterable[str]) -> None:
     for option in options:
         if option not in known:
             nearest = nearest_name(option, known)
-            remedy = f"did you mean {nearest!r}?" if nearest else f"it has {', '.join(known)}"
+            remedy = f"did you mean {nearest!r}?" if nearest else f"it has {', '.join(known) or 'none'}"
             raise OptionError(f"{name} has no option {option!r}", remedy=remedy)
 
 

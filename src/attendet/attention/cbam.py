@@ -11,7 +11,7 @@ from attendet.attention.base import Attention, Start
 from attendet.attention.catalog import attentions
 from attendet.attention.cbam_fused import Implementation, fused_forward
 from attendet.attention.cbam_gates import ChannelGate, SpatialGate, Variant
-from attendet.attention.dims import Dims
+from attendet.attention.dims import Dims, zero_padding
 from attendet.attention.foreign_keys import accept_foreign_keys
 from attendet.errors import unknown_name
 
@@ -79,12 +79,15 @@ class ChannelAttention(Attention):
         self.gate = ChannelGate(channels, reduction, variant, start, pool, dims)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Return x (N, C, H, W) times its channel weights (N, C, 1, 1)."""
+        """Return x (N, C, H, W) times its channel weights (N, C, 1, 1); the mask is that of `CBAM`."""
+        x = zero_padding(x, mask)
         return x * self.gate(x, mask)
 
 
 class SpatialAttention(Attention):
     """CBAM's spatial attention alone: F'' = Ms(F') ⊗ F', equations 1 and 3 of the paper.
+
+    Its weights are one plane whatever the channels are, so that it takes no count of them.
 
     Parameters: 2·k², and 2 more for the batch norm of variants `authors` and `timm`.
 
@@ -120,7 +123,8 @@ class SpatialAttention(Attention):
         self.gate = SpatialGate(kernel_size, variant, start, planes, dims)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Return x (N, C, H, W) times its spatial weights (N, 1, H, W)."""
+        """Return x (N, C, H, W) times its spatial weights (N, 1, H, W); the mask is that of `CBAM`."""
+        x = zero_padding(x, mask)
         return x * self.gate(x, mask)
 
 
@@ -149,7 +153,7 @@ class CBAM(Attention):
             all gates are exactly 1 at the first step, so that the network computes what it did without the module,
             and learn from there; they then range over (0, 2) instead of (0, 1).
         order: `channel-first` as published, or one of the arrangements of the paper's ablation: `spatial-first`;
-            `parallel`, both gates computed from F, F'' = Mc(F) ⊗ Ms(F) ⊗ F; `channel-only`; `spatial-only`.
+            `parallel`, both gates computed from F, F'' = Mc(F) ⊗ Ms(F) ⊗ F; `channel-only`. `spatial-only` is ours.
         pool: Pools of the channel gate: `avg`, `max`, `both`, the authors' `lp` and `lse`, or several of them.
         planes: Pools over channels that the spatial convolution sees, in order; by default the variant's own.
         dims: Axes of positions: 1 for sequences (N, C, L), 2 for images, 3 for volumes (N, C, D, H, W); the spatial
@@ -212,8 +216,9 @@ class CBAM(Attention):
         Args:
             x: Features (N, C, H, W), or as `dims` says.
             mask: (N, H, W), or as `dims` says: True where a position is real, False where it is padding; None if
-                all are real. Padded positions never change the weights.
+                all are real. Padded positions never change the weights, and come out as zero.
         """
+        x = zero_padding(x, mask)
         fused = fused_forward(self, x, mask)
         if fused is not None:
             return fused

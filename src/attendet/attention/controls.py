@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from attendet.attention.base import Attention, Start, Weights, check_channels, check_start, zero_
 from attendet.attention.catalog import attentions, create, options_of
+from attendet.attention.dims import CONVOLUTIONS, Dims, check_dims, check_features
 from attendet.errors import OptionError
 
 NONE = "no paper: a control for comparisons"
@@ -27,6 +28,10 @@ class ControlIdentity(Attention):
 
     Args:
         channels: C, the channels of the features; nothing depends on it.
+        dims: Axes of positions: 1 for sequences (N, C, L), 2 for images, 3 for volumes (N, C, D, H, W).
+
+    Raises:
+        OptionError: If there are no such channels or dims.
 
     Example:
         >>> x = torch.rand(2, 64, 20, 20)
@@ -36,12 +41,14 @@ class ControlIdentity(Attention):
 
     paper = NONE
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, *, dims: Dims = 2) -> None:
         super().__init__()
         check_channels(channels)
+        self.dims: Dims = check_dims(dims)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return x."""
+        check_features(x, self.dims)
         return x
 
 
@@ -62,6 +69,8 @@ class ControlConv1x1(Attention):
         parameters: P itself, in place of `like`.
         start: `paper` starts both convolutions at random. `identity` starts the last one at zero, so that at the first
             step the output is the input.
+        dims: Axes of positions, of the convolutions and of `like`: 1 for sequences (N, C, L), 2 for images, 3 for
+            volumes (N, C, D, H, W).
         options: Of that attention; what is not given has its default.
 
     Raises:
@@ -82,27 +91,31 @@ class ControlConv1x1(Attention):
         like: str = "cbam",
         parameters: int | None = None,
         start: Start = "paper",
+        *,
+        dims: Dims = 2,
         **options: Any,
     ) -> None:
         super().__init__()
         check_start(start)
         check_channels(channels)
+        self.dims: Dims = check_dims(dims)
         if parameters is None:
             with torch.device("meta"):
-                attention = _attention(like, channels, **options)
+                attention = _attention(like, channels, dims, **options)
             parameters = sum(parameter.numel() for parameter in attention.parameters())
         elif options:
             raise OptionError(f"options {', '.join(options)} beside parameters", remedy="give one or the other")
         elif not isinstance(parameters, int) or parameters < 0:
             raise OptionError(f"{parameters!r} parameters cannot be matched", remedy="give their number, 0 or more")
         width = max(1, (parameters + channels) // (2 * channels))
-        self.reduce = nn.Conv2d(channels, width, 1, bias=False)
-        self.expand = nn.Conv2d(width, channels, 1, bias=False)
+        self.reduce = CONVOLUTIONS[dims](channels, width, 1, bias=False)
+        self.expand = CONVOLUTIONS[dims](width, channels, 1, bias=False)
         if start == "identity":
             zero_(self.expand.weight)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the features (N, C, H, W) plus what the convolutions make of them."""
+        """Return the features plus what the convolutions make of them."""
+        check_features(x, self.dims)
         return x + self.expand(self.reduce(x)).to(x.dtype)
 
 
@@ -153,6 +166,7 @@ class ControlNoiseGate(Attention):
         channels: C, the channels of the features.
         like: Name of an attention that multiplies features by weights: not `gc`, which adds, nor `sk`, which mixes.
         start: Its start. With `identity` all weights are 1 at the first step, whoever's they are.
+        dims: Its axes of positions: 1 for sequences (N, C, L), 2 for images, 3 for volumes (N, C, D, H, W).
         options: Its other options.
 
     Raises:
@@ -174,24 +188,29 @@ class ControlNoiseGate(Attention):
         channels: int,
         like: str = "cbam",
         start: Start = "paper",
+        *,
+        dims: Dims = 2,
         **options: Any,
     ) -> None:
         super().__init__()
         check_start(start)
-        self.attention = _attention(like, channels, start=start, **options)
+        self.attention = _attention(like, channels, check_dims(dims), start=start, **options)
         if not _exchange_weights(self.attention, channels):
             raise OptionError(f"{like} has no weights to exchange", remedy="name one that multiplies features, as cbam")
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the features (N, C, H, W) times the weights of others."""
+        """Return the features times the weights of others."""
         return self.attention(x)
 
 
-def _attention(like: str, channels: int, **options: Any) -> Attention:
+def _attention(like: str, channels: int, dims: Dims, **options: Any) -> Attention:
     if attentions.get(like).paper == NONE:
         raise OptionError(f"{like} is a control itself", remedy="name an attention, as cbam")
     if "start" not in options_of(attentions.get(like)):
         options.pop("start", None)
+    if dims != 2:
+        # Most attention is for images alone, and has no such option.
+        options["dims"] = dims
     return create(like, channels, **options)
 
 

@@ -17,6 +17,9 @@ FOREIGN_KEYS: Mapping[str, str] = {
     "bn1.": "gate.norm.",
     "conv_h.": "gate.height.conv.",
     "conv_w.": "gate.width.conv.",
+    # An older form of the authors' code.
+    "conv2.": "gate.height.conv.",
+    "conv3.": "gate.width.conv.",
 }
 
 
@@ -69,7 +72,7 @@ class CoordinateAttention(Attention):
     norm's place, the biases and the least width; they are those of the authors' code.
 
     In the wild: ReLU in place of the hard swish; the two means in the other order, which is the same function of
-    other weights; transposing a part of f and not turning it back, which runs on square maps only.
+    the same weights; transposing a part of f and not turning it back, which runs on square maps only.
 
     State dicts with the keys of the authors' code load.
 

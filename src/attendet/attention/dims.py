@@ -2,7 +2,7 @@
 
 A mask says which positions are real: bool, (N, *positions), True where real. Padded positions never change a gate:
 pools leave them out, convolutions see zeros there as they do beyond the edge, and batch norms count the real ones only.
-What a module returns at a padded position means nothing.
+Whatever stands there, infinities and NaN included, no gradient comes from it, and a module returns zero there.
 """
 
 from __future__ import annotations
@@ -50,10 +50,13 @@ def check_features(x: Tensor, dims: Dims, mask: Tensor | None = None) -> None:
     if x.ndim != dims + 2:
         raise OptionError(
             f"features of {x.ndim} axes are not {SHAPES[dims]}",
-            remedy=f"give dims={x.ndim - 2}" if x.ndim - 2 in SHAPES else "add the axes that are missing",
+            remedy=f"give dims={x.ndim - 2}" if x.ndim - 2 in SHAPES else "give 3 to 5 axes",
         )
-    if mask is None:
-        return
+    if mask is not None:
+        _check_mask(x, mask)
+
+
+def _check_mask(x: Tensor, mask: Tensor) -> None:
     shape = (x.shape[0], *x.shape[2:])
     if mask.dtype is not torch.bool or mask.shape != shape:
         raise OptionError(
@@ -65,11 +68,17 @@ def check_features(x: Tensor, dims: Dims, mask: Tensor | None = None) -> None:
 def zero_padding(x: Tensor, mask: Tensor | None) -> Tensor:
     """Return the features with zeros at padded positions.
 
+    Raises:
+        OptionError: If the mask is not bool or has another shape.
+
     Example:
         >>> zero_padding(torch.tensor([[[3.0, 4.0]]]), torch.tensor([[True, False]]))
         tensor([[[3., 0.]]])
     """
-    return x if mask is None else x.masked_fill(~mask.unsqueeze(1), 0)
+    if mask is None:
+        return x
+    _check_mask(x, mask)
+    return x.masked_fill(~mask.unsqueeze(1), 0)
 
 
 def normalise(norm: nn.Module, x: Tensor, mask: Tensor | None) -> Tensor:
@@ -85,7 +94,7 @@ def normalise(norm: nn.Module, x: Tensor, mask: Tensor | None) -> Tensor:
     """
     if mask is None:
         return norm(x)
-    if not norm.training:
+    if isinstance(norm, nn.Identity) or not norm.training:
         return zero_padding(norm(x), mask)
     # To the norm every real position is an image of its own, of one position.
     real = x.movedim(1, -1)[mask]

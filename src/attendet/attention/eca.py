@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from attendet.attention.base import Attention, Gate, Start, check_channels, odd_kernel, zero_
 from attendet.attention.catalog import attentions
-from attendet.attention.dims import Dims, check_dims, check_features
+from attendet.attention.dims import Dims, check_dims, check_features, zero_padding
 from attendet.attention.foreign_keys import accept_foreign_keys
 from attendet.errors import OptionError
 from attendet.ops.pooling import pool_positions
@@ -66,8 +66,8 @@ class ECA(Attention):
 
     Parameters: k.
 
-    In the wild: most copies for YOLO have k = 3 whatever the width. timm has no kernel below 3, which differs only at
-    C ≤ 4. Between two odd numbers the paper's rounding is open; the authors' code, and we, take the greater.
+    In the wild: most copies for YOLO have k = 3 whatever the width. timm has no kernel below 3, which differs
+    at every C < 8. Between two odd numbers the paper's rounding is open; the authors' code, and we, take the greater.
 
     State dicts of the authors' and of timm's module load.
 
@@ -118,6 +118,7 @@ class ECA(Attention):
         Args:
             x: Features (N, C, H, W), or as `dims` says.
             mask: (N, H, W), or as `dims` says: True where a position is real, False where it is padding; None if
-                all are real. Padded positions never change the weights.
+                all are real. Padded positions never change the weights, and come out as zero.
         """
+        x = zero_padding(x, mask)
         return x * self.gate(x, mask)

@@ -62,6 +62,9 @@ class EMA(Attention):
     | cross-spatial | p = softmax(mean of x1) · x2 + softmax(mean of x2) · x1, over channels | (N·G, 1, H, W) |
     | | y = x · σ(p) | (N, C, H, W) |
 
+    With one norm group per channel the mean of x1 over positions is the norm's bias whatever x, so that the softmax of
+    that mean is a learned constant.
+
     Parameters: 10·c² + 4·c.
 
     In the wild: G = 8 in most copies for YOLO and 32 in the authors' code; a softmax over positions in place of one

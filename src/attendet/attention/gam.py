@@ -40,9 +40,8 @@ class PointwiseGate(Gate):
 class WideGate(Gate):
     """Ms(F) = σ(BN(f(ReLU(BN(f(F)))))), two 7x7 convolutions through C/r channels: (N, C, H, W) → the same shape."""
 
-    def __init__(self, channels: int, reduction: float, start: Start) -> None:
+    def __init__(self, channels: int, hidden: int, start: Start) -> None:
         super().__init__(start)
-        hidden = hidden_width(channels, reduction)
         self.conv1 = nn.Conv2d(channels, hidden, 7, padding=3)
         self.norm1 = nn.BatchNorm2d(hidden)
         self.conv2 = nn.Conv2d(hidden, channels, 7, padding=3)
@@ -100,7 +99,7 @@ class GAM(Attention):
     def __init__(self, channels: int, reduction: float = 4, start: Start = "paper") -> None:
         super().__init__()
         self.channel = PointwiseGate(channels, reduction, start)
-        self.spatial = WideGate(channels, reduction, start)
+        self.spatial = WideGate(channels, self.channel.fc1.out_features, start)
         accept_foreign_keys(self, FOREIGN_KEYS)
 
     def forward(self, x: Tensor) -> Tensor:

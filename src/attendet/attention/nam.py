@@ -13,8 +13,8 @@ from attendet.attention.catalog import attentions
 from attendet.attention.foreign_keys import accept_foreign_keys
 from attendet.errors import unknown_name
 
-Variant = Literal["authors", "paper"]
-VARIANTS: tuple[Variant, ...] = ("authors", "paper")
+Variant = Literal["absolute", "paper"]
+VARIANTS: tuple[Variant, ...] = ("absolute", "paper")
 
 FOREIGN_KEYS: Mapping[str, str] = {"Channel_Att.bn2.": "gate.norm."}
 
@@ -37,7 +37,7 @@ class ScaleGate(Gate):
         """Return (N, C, H, W)."""
         scales = self.norm.weight if self.variant == "paper" else self.norm.weight.abs()
         total = scales.sum()
-        if self.variant == "authors":
+        if self.variant == "absolute":
             # Scales that are all zero have no shares: none is better than NaN.
             total = total.clamp(min=torch.finfo(total.dtype).tiny)
         return self.strength * (scales / total)[:, None, None] * self.norm(x)
@@ -57,26 +57,27 @@ class NAM(Attention):
     | 2 | Mc = σ(W_γ · BN(x)), w_i = γ_i / Σ γ_j | (N, C, H, W) |
     | | y = Mc · x | (N, C, H, W) |
 
-    The authors' code takes absolute values, w_i = abs(γ_i) / Σ abs(γ_j) (`authors`, default): in the sum of the
-    equation as written (`paper`) scales of both signs cancel, and where they do so wholly there is no weight.
-    As long as all γ are positive, which is how they start, the two are one.
+    `absolute`, the default, takes absolute values, w_i = abs(γ_i) / Σ abs(γ_j): in the sum of the equation as written
+    (`paper`) scales of both signs cancel, and where they do so wholly there is no weight. As long as all γ are
+    positive, which is how they start, the two are one.
 
-    The paper's spatial part has a scale for every pixel and so one size of map; like the authors' code for
-    classification, this has the channel part alone. The paper also adds a penalty on the scales to the loss, which is
-    the training's business.
+    The authors' code takes absolute values from `.data`, which keeps the shares out of the gradient; one version has
+    a ReLU before the sigmoid and runs the pixel part too. Here shares are in the gradient, as the equation has them.
+
+    The paper's pixel part has a scale for every pixel and so one size of map; this is the channel part alone. The
+    paper also adds a penalty on the scales to the loss, which is the training's business.
 
     Parameters: 2·C.
 
     Fresh shares are 1/C each, so that logits, and what the gate can tell, shrink as channels grow: fresh gates are all
     near a half.
 
-    In the wild: copies that keep the shares out of the gradient, or that have a ReLU before the sigmoid.
-
-    State dicts with the keys of the authors' code load.
+    State dicts with the keys of the authors' code load. Where they also hold the pixel part's norm, they load with
+    `strict=False`.
 
     Args:
         channels: C, the channels of the features.
-        variant: `authors` or `paper`, as above.
+        variant: `absolute` or `paper`, as above.
         start: `paper` starts as published. `identity` is ours: the logits are multiplied by a learned number that
             starts at 0, which is one parameter more; all gates are then exactly 1 at the first step, and range over
             (0, 2).
@@ -95,7 +96,7 @@ class NAM(Attention):
 
     paper = "Liu, Shao, Teng, Hoffmann: NAM: Normalization-based Attention Module. 2021, arXiv:2111.12419"
 
-    def __init__(self, channels: int, variant: Variant = "authors", start: Start = "paper") -> None:
+    def __init__(self, channels: int, variant: Variant = "absolute", start: Start = "paper") -> None:
         super().__init__()
         self.gate = ScaleGate(channels, variant, start)
         accept_foreign_keys(self, FOREIGN_KEYS)

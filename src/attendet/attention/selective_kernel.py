@@ -71,7 +71,8 @@ class SelectiveKernel(Attention):
     In training z is normalised over the batch alone, so that a batch needs two images or more.
 
     In the wild: a popular copy has branches of 1x1, 3x3, 5x5 and 7x7 without groups, biases, and no norm in equation 3;
-    timm's is ungrouped unless told otherwise, and rounds d to a multiple of 8.
+    timm's is ungrouped unless told otherwise, splits the input among the branches (`split_input=True`), and rounds d
+    to a multiple of 8.
 
     Args:
         channels: C, the channels of the features.

@@ -63,7 +63,7 @@ class ShuffleAttention(Attention):
 
     `gate` gives the weights before the shuffle.
 
-    Parameters: 3·C/G, of 6·c.
+    Parameters: 3·C/G, which is 6·c.
 
     In the wild: G = 8 in popular copies; a group norm of one group over all channels of a half.
 

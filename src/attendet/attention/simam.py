@@ -27,7 +27,7 @@ class EnergyGate(Gate):
         if variant not in VARIANTS:
             raise unknown_name("variant of SimAM", variant, VARIANTS)
         if isinstance(regularizer, bool) or not isinstance(regularizer, int | float) or not regularizer > 0:
-            raise OptionError(f"a regularizer of {regularizer!r} is none", remedy="give 1e-4, as published")
+            raise OptionError(f"a regularizer of {regularizer!r} is none", remedy="give 1e-4, the default")
         self.regularizer = float(regularizer)
         self.variant = variant
         self.dims: Dims = check_dims(dims)
@@ -71,7 +71,9 @@ class SimAM(Attention):
     As 1/e* is at least 1/2, weights lie between σ(1/2) = 0.62 and 1: constant channels are damped and nothing is
     amplified.
 
-    In the wild: λ differs from the published 1e-4 here and there; wrappers demand a count of channels and ignore it.
+    1e-4 is the default of λ; the authors' ImageNet models have 0.1.
+
+    In the wild: wrappers demand a count of channels and ignore it.
 
     Args:
         channels: C, the channels of the features; nothing depends on it.
@@ -117,8 +119,9 @@ class SimAM(Attention):
         Args:
             x: Features (N, C, H, W), or as `dims` says.
             mask: (N, H, W), or as `dims` says: True where a position is real, False where it is padding; None if
-                all are real. Padded positions never change the weights.
+                all are real. Padded positions never change the weights, and come out as zero.
         """
+        x = zero_padding(x, mask)
         return x * self.gate(x, mask)
 
 
@@ -127,5 +130,6 @@ def _bessel(x: Tensor, mask: Tensor | None) -> Tensor | float:
     if mask is None:
         count = x[0, 0].numel()
         return count / max(count - 1, 1)
-    counts = mask.flatten(1).sum(1, keepdim=True)
-    return (counts / (counts - 1).clamp(min=1)).to(x.dtype)
+    # Whole numbers would be divided in float32, whatever the features are.
+    counts = mask.flatten(1).sum(1, keepdim=True).to(x.dtype)
+    return counts / (counts - 1).clamp(min=1)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from attendet.attention.base import Attention, Gate, Start, hidden_width, zero_
 from attendet.attention.catalog import attentions
-from attendet.attention.dims import Dims, check_dims, check_features
+from attendet.attention.dims import Dims, check_dims, check_features, zero_padding
 from attendet.attention.foreign_keys import accept_foreign_keys
 from attendet.ops.pooling import pool_positions
 
@@ -103,6 +103,7 @@ class SqueezeExcite(Attention):
         Args:
             x: Features (N, C, H, W), or as `dims` says.
             mask: (N, H, W), or as `dims` says: True where a position is real, False where it is padding; None if
-                all are real. Padded positions never change the weights.
+                all are real. Padded positions never change the weights, and come out as zero.
         """
+        x = zero_padding(x, mask)
         return x * self.gate(x, mask)

@@ -14,9 +14,19 @@ from attendet.attention.foreign_keys import accept_foreign_keys
 
 Plane = Literal["hc", "cw", "hw"]
 
+# The names of the authors' module alone, then those of the one in their networks. There `H` and `W` say which axis is
+# pooled over, not which are left.
+PLANES: Mapping[str, Plane] = {
+    "hc.conv": "hc",
+    "cw.conv": "cw",
+    "hw.conv": "hw",
+    "ChannelGateH.spatial": "cw",
+    "ChannelGateW.spatial": "hc",
+    "SpatialGate.spatial": "hw",
+}
 FOREIGN_KEYS: Mapping[str, str] = {
-    f"{plane}.conv.{layer}.": f"gate.{plane}.{ours}."
-    for plane in ("hc", "cw", "hw")
+    f"{foreign}.{layer}.": f"gate.{plane}.{ours}."
+    for foreign, plane in PLANES.items()
     for layer, ours in (("conv", "conv"), ("bn", "norm"))
 }
 

@@ -27,6 +27,9 @@ def attentions(
     title = f"per image of {channels}×{size}×{size} features, float32"
     rows = table(title, [("name", False), ("parameters", True), ("FLOPs", True), ("kept", True), ("paper", False)])
     for entry in listed:
+        if "error" in entry:
+            rows.add_row(entry["name"], "", "", "", escape(entry["error"]))
+            continue
         cells = (f"{entry['parameters']:,}", quantity(entry["flops"]), memory(entry["activation_bytes"]))
         rows.add_row(entry["name"], *cells, escape(entry["paper"]))
     out = console()

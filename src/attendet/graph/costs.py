@@ -14,7 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from attendet.attention import create, names
 from attendet.attention.catalog import attentions
-from attendet.errors import AttendetWarning
+from attendet.errors import AttendetError, AttendetWarning
 from attendet.graph.plan import Plan
 
 # Two images, because batch norms cannot train on a single value per channel.
@@ -80,30 +80,40 @@ def _storage(tensor: Tensor) -> int:
 def attention_costs(channels: int, size: int) -> list[dict[str, Any]]:
     """Return name, paper, parameters, FLOPs and bytes kept of every attention module, per image.
 
+    A module that cannot be made for so many channels, or cannot run, has an `error`, which says why, in place of the
+    numbers.
+
     Args:
         channels: Channels of the features.
         size: Side of the feature map.
 
-    Raises:
-        OptionError: If a module cannot be made for so few channels.
+    Example:
+        >>> by_name = {listed["name"]: listed for listed in attention_costs(8, 20)}
+        >>> by_name["eca"]["parameters"], by_name["cbam"]["error"]
+        (3, 'a reduction of 16 leaves no hidden channel of 8; use a reduction of 2 or less')
     """
     listed = []
     for name in names():
-        with torch.device("meta"), warnings.catch_warnings():
-            warnings.simplefilter("ignore", AttendetWarning)
-            module = create(name, channels)
-            features = torch.empty(BATCH, channels, size, size, requires_grad=True)
-        cost, _ = count(module, features)
-        listed.append(
-            {
-                "name": name,
-                "paper": attentions.get(name).paper,
-                "parameters": sum(parameter.numel() for parameter in module.parameters()),
-                "flops": cost.flops // BATCH,
-                "activation_bytes": cost.activation_bytes // BATCH,
-            }
-        )
+        about: dict[str, Any] = {"name": name, "paper": attentions.get(name).paper}
+        try:
+            about |= _attention_cost(name, channels, size)
+        except (AttendetError, TypeError, ValueError, RuntimeError) as error:
+            about["error"] = str(error)
+        listed.append(about)
     return listed
+
+
+def _attention_cost(name: str, channels: int, size: int) -> dict[str, int]:
+    with torch.device("meta"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", AttendetWarning)
+        module = create(name, channels)
+        features = torch.empty(BATCH, channels, size, size, requires_grad=True)
+    cost, _ = count(module, features)
+    return {
+        "parameters": sum(parameter.numel() for parameter in module.parameters()),
+        "flops": cost.flops // BATCH,
+        "activation_bytes": cost.activation_bytes // BATCH,
+    }
 
 
 def total(costs: Iterable[Cost]) -> Cost:

@@ -23,7 +23,8 @@ def create_at(name: str, site: Site, options: dict[str, Any]) -> Attention:
     """
     if "dims" in options and "dims" not in options_of(attentions.get(name)):
         raise OptionError(
-            f"{name} is for images, and maps at {site.path} have {options['dims']} axes", remedy="use cbam or se"
+            f"{name} is for images, and maps at {site.path} have {options['dims']} axes of positions",
+            remedy="use bam, cbam, eca, se or simam",
         )
     try:
         return create(name, site.channels, **options)
