@@ -41,7 +41,7 @@ METHOD = (
 
 
 ZOO_METHOD = (
-    "Interleaved in one run; contiguous features; median (quartiles) of the module's time over that of SE in the same "
+    "Interleaved in one run; contiguous features; {shown} of the module's time over that of SE in the same "
     "round, default options. All in plain torch; what fused operators make of CBAM is in docs/performance.md."
 )
 COUNTED = (
@@ -294,12 +294,13 @@ def main() -> None:
         if options.only != "cbam":
             counted, ratios = counted_table(), zoo_ratios(device, options.rounds)
             about = [machine(device, options.rounds), "", ZOO_METHOD, ""]
-            table = [*about, *measured_table(ratios, quartiles=True)]
+            table = [line.format(shown="median (quartiles)") for line in about]
+            table += measured_table(ratios, quartiles=True)
             print("\n".join(table))
             reports.append("\n".join(["# The zoo beside SE", "", *table, "", "## Counted", "", *counted]) + "\n")
             if options.docs:
-                medians = measured_table(ratios, quartiles=False)
-                write_between_marks(options.docs, [*counted, "", *about, *medians])
+                medians = [line.format(shown="median") for line in about] + measured_table(ratios, quartiles=False)
+                write_between_marks(options.docs, [*counted, "", *medians])
     if options.out:
         options.out.parent.mkdir(parents=True, exist_ok=True)
         options.out.write_text("\n".join(reports), encoding="utf-8")

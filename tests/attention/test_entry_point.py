@@ -175,8 +175,11 @@ print(warning.category is AttendetWarning, warning.message)
     assert lines[:2] == ["False True", "there is no attention 'mean'"]
     left_out = "True the attention 'mean' of mean-attention is left out: mean_attention:MeanAttention "
     assert lines[2].startswith(left_out + why)
-    listed = {entry["name"] for entry in json.loads(run(package, f"{COMMAND_LINE}run()"))}
-    assert listed == set(names())
+
+
+def test_the_command_line_runs_beside_a_package_that_is_broken(package: Path) -> None:
+    (package / "mean_attention.py").write_text("1 / 0")
+    assert {entry["name"] for entry in json.loads(run(package, f"{COMMAND_LINE}run()"))} == set(names())
 
 
 def test_a_name_that_is_taken_stays_ours(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -122,6 +122,18 @@ def test_attentions_lists_papers_and_costs(attendet: Callable[..., Done]) -> Non
     assert listed["cbam"]["parameters"] == 610
 
 
+def test_attentions_lists_those_too_that_cannot_be_made(attendet: Callable[..., Done]) -> None:
+    done = attendet("attentions", "--channels", "8")
+    assert done.returncode == 0
+    assert "arXiv:1910.03151" in done.stdout
+    assert "a reduction of 16 leaves no hidden channel of 8; use a reduction of 2 or less" in done.stdout
+    done = attendet("attentions", "--channels", "8", "--json")
+    listed = {entry["name"]: entry for entry in json.loads(done.stdout)}
+    assert listed["eca"]["parameters"] == 3
+    assert "leaves no hidden channel of 8" in listed["cbam"]["error"]
+    assert "parameters" not in listed["cbam"]
+
+
 @pytest.mark.parametrize(
     ("args", "message"),
     [
@@ -132,7 +144,6 @@ def test_attentions_lists_papers_and_costs(attendet: Callable[..., Done]) -> Non
         (["check", "a" * 300], "no such file"),
         (["check", "yolov5n", "--fix", "."], "it is a folder"),
         (["attentions", "--size", "100000000"], "Invalid value"),
-        (["attentions", "--channels", "8"], "leaves no hidden channel"),
         (["summary", "yolov5s", "--imgz", "640"], "No such option"),
         (["summarise", "yolov5s"], "No such command"),
     ],

@@ -160,6 +160,33 @@ def test_networks_for_sequences(attention: str) -> None:
     assert facts.still_hold(model)
 
 
+@pytest.mark.parametrize(
+    "attention", ["bam", "cbam", "eca", "se", "simam", "control-conv1x1", "control-identity", "control-noise-gate"]
+)
+def test_networks_for_volumes(attention: str) -> None:
+    model = nn.Sequential(nn.Conv3d(3, 8, 3), nn.Conv3d(8, 8, 3)).train(False)
+    facts, x = Facts(model), torch.rand(2, 3, 9, 8, 7)
+    expected = run(model, x)
+    options = {} if attention in ("eca", "simam", "control-identity") else {"reduction": 2}
+    attachment = attach(model, attention, "0", example=x[:1], **options)
+    (module,) = attachment.modules().values()
+    assert equal(run(model, x), expected)
+    randomise(model)
+    features = nn.functional.conv3d(x, *(model.state_dict()[f"0.{kind}"] for kind in ("weight", "bias")))
+    assert equal(run(model[0], x), run(module, features))
+    attachment.detach()
+    assert facts.still_hold(model)
+
+
+def test_attention_for_images_alone_says_so_in_volumes() -> None:
+    model = nn.Sequential(nn.Conv3d(3, 8, 3), nn.Conv3d(8, 8, 3))
+    facts = Facts(model)
+    message = "gam is for images, and maps at 0 have 3 axes of positions; use bam, cbam, eca, se or simam"
+    with pytest.raises(OptionError, match=message):
+        attach(model, "gam", "0", example=torch.rand(1, 3, 9, 8, 7))
+    assert facts.still_hold(model)
+
+
 def test_attention_trains_where_its_place_does() -> None:
     model = Plain()
     model.blocks[1].train(False)
