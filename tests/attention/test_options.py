@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 import torch
+from timm.layers.eca import EcaModule
 
 from attendet.attention import create, names
 from attendet.attention.catalog import attentions, options_of
 from attendet.attention.eca import adaptive_kernel
-from attendet.errors import AttendetError, OptionError
+from attendet.errors import AttendetError, AttendetWarning, OptionError
 
 
 @pytest.mark.parametrize(
@@ -76,6 +77,21 @@ def nearest_odd(number: float) -> int:
 @pytest.mark.parametrize(("gamma", "beta"), [(2, 1), (1, 1), (3, 2), (2, -1)])
 def test_the_kernel_of_eca(log2: int, gamma: int, beta: int) -> None:
     assert adaptive_kernel(2**log2, gamma, beta) == nearest_odd(abs(log2 / gamma + beta / gamma))
+
+
+def test_the_kernel_of_eca_is_that_of_timm_from_eight_channels_on() -> None:
+    differ = [channels for channels in range(1, 300) if adaptive_kernel(channels) != kernel_of_timm(channels)]
+    assert differ == list(range(1, 8))
+
+
+def kernel_of_timm(channels: int) -> int:
+    return EcaModule(channels).conv.kernel_size[0]
+
+
+def test_gam_warns_once_of_the_width_that_both_its_parts_have() -> None:
+    with pytest.warns(AttendetWarning, match="leaves 2 hidden of 8 channels") as warned:
+        create("gam", 8)
+    assert len(warned) == 1
 
 
 @pytest.mark.parametrize(
