@@ -2,37 +2,17 @@
 
 import json
 import re
-import shlex
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
-from attendet.cli import main as entry
-from attendet.engine import train as engine
 from tests.study.searching import write_search
 
 
 def test_a_search_shows_what_it_tried_and_drafts_a_study(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    studied: Callable[[str], tuple[int, str, str]], tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.chdir(tmp_path)
-    for name in ("draw_data", "draw_results"):
-        monkeypatch.setattr(engine, name, lambda *_: None)
-
-    def typed(text: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["attendet", "study", *shlex.split(text)])
-        code = 0
-        try:
-            entry.run()
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        return code, *capsys.readouterr()
-
     write_search(tmp_path, "{attention: eca, at: [after:Conv, nowhere]}", trials=9, epochs=1)
-    code, out, told = typed("search search.yaml")
+    code, out, told = studied("search search.yaml")
     assert code == 0
     assert "baseline finished, mAP50-95 0." in told
     assert "eca-nowhere failed: nowhere matches nothing" in told
@@ -41,15 +21,15 @@ def test_a_search_shows_what_it_tried_and_drafts_a_study(
     assert "nothing is left to try: the space has 2 candidates" in out
     assert "These numbers are no evidence" in out
     assert "then attendet study plan runs/search/tiny/study.yaml" in out
-    code, out, told = typed("plan runs/search/tiny/study.yaml --no-measure")
+    code, out, told = studied("plan runs/search/tiny/study.yaml --no-measure")
     assert code == 0
     assert "3 arms × 8 seeds: 24 runs" in out
-    code, out, _ = typed("search search.yaml --json")
+    code, out, _ = studied("search search.yaml --json")
     assert code == 0
     states = {each["arm"]: each["state"] for each in json.loads(out)["candidates"]}
     assert states == {"baseline": "finished", "eca-after-Conv": "finished", "eca-nowhere": "failed"}
     write_search(tmp_path, "{attention: eca, at: nowhere}", trials=1, epochs=1)
-    code, _, told = typed("search search.yaml --project other")
+    code, _, told = studied("search search.yaml --project other")
     assert code == 2
     assert told.count("\n") == 3
     assert "attendet: none of 1 candidates came to its end; eca-nowhere: nowhere matches nothing" in told

@@ -210,12 +210,12 @@ def test_a_split_is_a_folder_a_glob_a_list_or_many(tmp_path: Path) -> None:
 
 
 def test_path_is_of_the_file_or_of_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_image(tmp_path / "work/sets/one/images/a.png")
-    monkeypatch.chdir(tmp_path / "work")
+    write_image(tmp_path / "here/sets/one/images/a.png")
+    monkeypatch.chdir(tmp_path / "here")
     (tmp_path / "files").mkdir()
-    for path in ("../work/sets/one", "sets/one", str(tmp_path / "work/sets/one")):
+    for path in ("../here/sets/one", "sets/one", str(tmp_path / "here/sets/one")):
         source = open_source(data_file(tmp_path / "files", f"path: {path}\ntrain: images\nnames: [cat]\n"))
-        assert source.root == tmp_path / "work/sets/one"
+        assert source.root == tmp_path / "here/sets/one"
         assert len(read_split(source, "train").records) == 1
 
 
