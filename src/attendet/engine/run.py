@@ -98,6 +98,11 @@ class RunFolder:
         return self.path / "weights" / "last.safetensors"
 
     @property
+    def weights(self) -> Path:
+        """The best weights, or the last where no epoch was measured."""
+        return self.best if self.best.is_file() else self.last
+
+    @property
     def checkpoint(self) -> Path:
         """What `--resume` goes on from."""
         return self.path / "checkpoint" / "last.ckpt"
@@ -136,6 +141,26 @@ def write_results(folder: RunFolder, rows: Sequence[Mapping[str, float]]) -> Non
         writer = csv.DictWriter(file, fieldnames=list(rows[0]))
         writer.writeheader()
         writer.writerows({key: _short(value) for key, value in row.items()} for row in rows)
+
+
+def read_results(path: Path) -> list[dict[str, float]]:
+    """Return what `results.csv` holds: the numbers of each epoch by column, NaN where nothing was measured.
+
+    Args:
+        path: The file, such as `RunFolder.results`.
+
+    Raises:
+        DataError: If there is none, or a row of it is not a number for each column.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            return [{column: float(value) for column, value in row.items()} for row in csv.DictReader(file)]
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise DataError(f"the results of a run cannot be read: {reason}", where=Location(str(path))) from error
+    except (ValueError, TypeError, csv.Error) as error:
+        # TypeError: csv has None for a value that is missing, and a list of those that have no column.
+        raise DataError("it is no table of epochs", where=Location(str(path))) from error
 
 
 def versions() -> dict[str, str]:

@@ -202,8 +202,7 @@ def _finish(
 ) -> RunRecord:
     """Measure the best weights, draw the pictures and close the record."""
     config = prepared.config
-    chosen = folder.best if folder.best.is_file() else folder.last
-    detector, _ = open_detector(chosen)
+    detector, _ = open_detector(folder.weights)
     measured = validate(
         detector,
         prepared.splits["val"],
