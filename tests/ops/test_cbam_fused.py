@@ -22,7 +22,7 @@ SHAPES = [
     (2, 5, 1, 7),  # shorter than a vector, both ways
     (3, 17, 5, 3),  # a vector and one
     (1, 33, 31, 33),  # several vectors and one
-    (2, 129, 20, 20),  # two tiles of rows
+    (2, 129, 20, 20),  # several tiles of rows, and a row that is left
     (1, 4, 67, 131),  # several tiles along a row, and a rest
     (2, 3, 200, 173),
     (1, 2100, 5, 9),  # channels-last: two tiles along a row
@@ -76,6 +76,12 @@ def test_shapes(shape: tuple[int, ...], layout: torch.memory_format, order: str)
     actual = compare(x, nets(shape[1], "plain", order), torch.randn(shape))
     assert actual["y"].is_contiguous(memory_format=layout)
     assert actual["x"].is_contiguous(memory_format=layout)
+
+
+def test_an_output_so_large_that_its_pages_are_asked_for_at_once() -> None:
+    x = torch.randn(1, 3, 1700, 1751)
+    assert x.nbytes > 32 << 20
+    compare(x, nets(3, "plain", "channel"), torch.randn_like(x))
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

@@ -90,7 +90,7 @@ void cbam_forward(const Call* call, const ChannelNet* channel, const SpatialNet*
             passes.pool_channels(from, gates.of_channels(), means, maxima);
             for (Index sample = 0; sample < shape.samples; ++sample)
                 divide(means + 2 * sample * shape.positions, shape.positions, shape.channels);
-            const Padded padded(shape.samples, 2, call->height, call->width, spatial->size, kept->planes);
+            const Padded padded(shape.samples, 2, call->height, call->width, spatial->size, threads, kept->planes);
             correlate(padded, shape.samples, 1, threads, spatial->conv_weight, kept->spatial_logits);
             if (spatial->batch_statistics) batch_statistics(shape, threads, kept->spatial_logits, kept->mean, kept->var);
             const Norm norm(*spatial, kept->mean, kept->var);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cmath>
+#include <memory>
 #include <vector>
 
 #include "passes.hpp"
@@ -67,8 +68,7 @@ float sum_of(Index length, const Term& term) {
         if constexpr (sizeof zero == sizeof(float)) sum += term(zero, i);
         else lanes += term(zero, i);
     });
-    for (Index i = 0; i < WIDTH; ++i) sum += lanes[i];
-    return sum;
+    return sum + joined<Add>(lanes);
 }
 
 float dot(const float* a, const float* b, Index length) {
@@ -165,18 +165,24 @@ void channel_backward(const ChannelNet& net, Shape shape, int threads, const flo
     }
 }
 
+// As many rows are convolved at once, so that their sums do not wait for one another.
+constexpr Index ROWS = 4;
+
 // Planes (N, inputs, height, width) with the zeros around them that a convolution of this size sees.
 struct Padded {
     Index inputs, height, width, size, pitch = width + size - 1, plane = pitch * (height + size - 1);
-    Buffer values;
+    std::unique_ptr<float[]> values;
 
-    Padded(Index samples, Index inputs, Index height, Index width, Index size, const float* planes)
-        : inputs(inputs), height(height), width(width), size(size), values(samples * inputs * plane, 0.0f) {
+    Padded(Index samples, Index inputs, Index height, Index width, Index size, int threads, const float* planes)
+        : inputs(inputs), height(height), width(width), size(size), values(new float[samples * inputs * plane]) {
         const Index reach = size / 2;
-        for (Index index = 0; index < samples * inputs; ++index)
+#pragma omp parallel for schedule(static) num_threads(threads)
+        for (Index index = 0; index < samples * inputs; ++index) {
+            float* to = &values[index * plane];
+            std::fill(to, to + plane, 0.0f);
             for (Index row = 0; row < height; ++row)
-                std::copy_n(planes + (index * height + row) * width, width,
-                            &values[index * plane + (row + reach) * pitch + reach]);
+                std::copy_n(planes + (index * height + row) * width, width, to + (row + reach) * pitch + reach);
+        }
     }
 
     const float* row_of(Index sample, Index input, Index row) const {
@@ -186,21 +192,26 @@ struct Padded {
 
 // Planes correlated with taps (outputs, inputs, size, size): (N, outputs, height, width).
 void correlate(const Padded& planes, Index samples, Index outputs, int threads, const float* taps, float* result) {
-    const Index size = planes.size;
+    const Index size = planes.size, height = planes.height, width = planes.width, bands = parts_of(height, ROWS);
 #pragma omp parallel for schedule(static) num_threads(threads)
-    for (Index item = 0; item < samples * outputs * planes.height; ++item) {
-        const Index sample = item / (outputs * planes.height), output = item / planes.height % outputs;
-        const Index row = item % planes.height;
-        along(0, planes.width, [&](auto zero, Index i) {
-            using V = decltype(zero);
-            V sum = zero;
-            for (Index input = 0; input < planes.inputs; ++input)
-                for (Index dy = 0; dy < size; ++dy) {
-                    const float* from = planes.row_of(sample, input, row + dy) + i;
-                    const float* weight = taps + ((output * planes.inputs + input) * size + dy) * size;
-                    for (Index dx = 0; dx < size; ++dx) sum += weight[dx] * load<V>(from + dx);
-                }
-            store(result + item * planes.width + i, sum);
+    for (Index item = 0; item < samples * outputs * bands; ++item) {
+        const Index sample = item / (outputs * bands), output = item / bands % outputs, first = item % bands * ROWS;
+        for_each_group<ROWS>(first, std::min(height, first + ROWS), [&](auto group, Index row) {
+            constexpr Index count = group;
+            along(0, width, [&](auto zero, Index i) {
+                using V = decltype(zero);
+                Column<V, count> sums{};
+                for (Index input = 0; input < planes.inputs; ++input)
+                    for (Index dy = 0; dy < size; ++dy) {
+                        const float* from = planes.row_of(sample, input, row + dy) + i;
+                        const float* weight = taps + ((output * planes.inputs + input) * size + dy) * size;
+                        for (Index dx = 0; dx < size; ++dx)
+                            for (Index r = 0; r < count; ++r)
+                                sums[r] += weight[dx] * load<V>(from + r * planes.pitch + dx);
+                    }
+                for (Index r = 0; r < count; ++r)
+                    store(result + ((sample * outputs + output) * height + row + r) * width + i, sums[r]);
+            });
         });
     }
 }
@@ -212,20 +223,23 @@ void correlate_taps(const Padded& planes, Index samples, int threads, const floa
 #pragma omp parallel for schedule(static) num_threads(threads)
     for (Index item = 0; item < samples * taps; ++item) {
         const Index sample = item / taps, input = item % taps / (size * size), dy = item / size % size;
-        Lanes lanes{};
-        float rest = 0;
-        for (Index row = 0; row < planes.height; ++row) {
+        Column<Lanes, ROWS> lanes{};
+        Column<float, ROWS> rest{};
+        for_each_group<ROWS>(0, planes.height, [&](auto group, Index row) {
+            constexpr Index count = group;
             const float* from = planes.row_of(sample, input, row + dy) + item % size;
             const float* above = upstream + (sample * planes.height + row) * width;
             along(0, width, [&](auto zero, Index i) {
                 using V = decltype(zero);
-                const V product = load<V>(from + i) * load<V>(above + i);
-                if constexpr (sizeof(V) == sizeof(float)) rest += product;
-                else lanes += product;
+                for (Index r = 0; r < count; ++r) {
+                    const V product = load<V>(from + r * planes.pitch + i) * load<V>(above + r * width + i);
+                    if constexpr (sizeof(V) == sizeof(float)) rest[r] += product;
+                    else lanes[r] += product;
+                }
             });
-        }
-        for (Index i = 0; i < WIDTH; ++i) rest += lanes[i];
-        parts[item] = rest;
+        });
+        parts[item] = 0;
+        for (Index r = 0; r < ROWS; ++r) parts[item] += rest[r] + joined<Add>(lanes[r]);
     }
     std::fill(result, result + taps, 0.0f);
     for (Index sample = 0; sample < samples; ++sample) add_scaled(result, 1, &parts[sample * taps], taps);
@@ -325,12 +339,12 @@ void spatial_backward(const SpatialNet& net, const Norm& norm, Shape shape, Inde
         *out.norm_weight = of_weight;
         *out.norm_bias = of_bias;
     }
-    correlate_taps(Padded(samples, 2, height, width, size, planes), samples, threads, gradient, out.conv_weight);
+    correlate_taps(Padded(samples, 2, height, width, size, threads, planes), samples, threads, gradient, out.conv_weight);
     Buffer flipped(2 * size * size);
     for (Index plane = 0; plane < 2; ++plane)
         std::reverse_copy(net.conv_weight + plane * size * size, net.conv_weight + (plane + 1) * size * size,
                           &flipped[plane * size * size]);
-    correlate(Padded(samples, 1, height, width, size, gradient), samples, 2, threads, flipped.data(), of_planes);
+    correlate(Padded(samples, 1, height, width, size, threads, gradient), samples, 2, threads, flipped.data(), of_planes);
 }
 
 }  // namespace
