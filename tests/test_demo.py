@@ -1,8 +1,6 @@
 """The set that `make demo` trains on is what it says, and the demo fails where the detector does."""
 
-import importlib.util
 import json
-import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -13,19 +11,14 @@ import supervision as sv
 from sklearn.datasets import load_digits, load_sample_images
 from sklearn.neighbors import KNeighborsClassifier
 
+from tests.tools import load_tool
+
 IMAGES = {"train": 12, "val": 6}
 
 
 @pytest.fixture(scope="module")
 def demo() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("demo", Path(__file__).parents[1] / "tools" / "demo.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    # A dataclass looks for its module by name.
-    sys.modules["demo"] = module
-    spec.loader.exec_module(module)
-    return module
+    return load_tool("demo")
 
 
 @pytest.fixture(scope="module")

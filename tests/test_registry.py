@@ -3,12 +3,14 @@
 import pickle
 import sys
 import types
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from attendet.errors import AttendetError, Location, ModelFileError, UnknownNameError
 from attendet.registry import Registry
+from tests.installed import install
 
 
 def test_names_are_found_in_any_spelling() -> None:
@@ -27,13 +29,17 @@ def test_unknown_and_taken_names() -> None:
         registry.register("Conv")(2)
 
 
-def test_another_package_adds_an_entry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "their_package.py").write_text("answer = 42\n")
-    metadata = tmp_path / "their_package-1.0.dist-info"
-    metadata.mkdir()
-    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: their-package\nVersion: 1.0\n")
-    (metadata / "entry_points.txt").write_text("[tests.things]\ntheirs = their_package:answer\n")
-    monkeypatch.syspath_prepend(str(tmp_path))
+@pytest.fixture
+def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder on the path of imports; what is imported from it is forgotten afterwards."""
+    monkeypatch.syspath_prepend(tmp_path)
+    yield tmp_path
+    for module in tmp_path.glob("*.py"):
+        sys.modules.pop(module.stem, None)
+
+
+def test_another_package_adds_an_entry(packages: Path) -> None:
+    install(packages, "their_package", "answer = 42\n", "[tests.things]\ntheirs = their_package:answer\n")
     registry = Registry[int]("thing", entry_point_group="tests.things")
     assert "their_package" not in sys.modules
     assert registry.get("Theirs") == 42
@@ -41,20 +47,14 @@ def test_another_package_adds_an_entry(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_another_packages_own_decorator_and_entry_point_are_one_entry(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    packages: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     registry = Registry[object]("thing", entry_point_group="tests.decorated")
     shared = types.ModuleType("shared_registry")
     monkeypatch.setitem(sys.modules, "shared_registry", shared)
     monkeypatch.setattr(shared, "registry", registry, raising=False)
-    (tmp_path / "decorating.py").write_text(
-        "from shared_registry import registry\n@registry.register('eca9')\nclass ECA: ...\n"
-    )
-    metadata = tmp_path / "decorating-1.0.dist-info"
-    metadata.mkdir()
-    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: decorating\nVersion: 1.0\n")
-    (metadata / "entry_points.txt").write_text("[tests.decorated]\neca9 = decorating:ECA\n")
-    monkeypatch.syspath_prepend(str(tmp_path))
+    code = "from shared_registry import registry\n@registry.register('eca9')\nclass ECA: ...\n"
+    install(packages, "decorating", code, "[tests.decorated]\neca9 = decorating:ECA\n")
     assert getattr(registry.get("eca9"), "__name__", "") == "ECA"
     assert registry.names() == ("eca9",)
 

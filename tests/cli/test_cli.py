@@ -5,43 +5,12 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from attendet.cli import main as entry
 from attendet.graph.bundled import bundled_text
-
-COMMAND = Path(sys.executable).with_name("attendet")
-
-
-@dataclass(frozen=True)
-class Done:
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-@pytest.fixture
-def attendet(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> Callable[..., Done]:
-    """Run the command's entry point in this process, in an empty folder."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "160")
-
-    def run(*args: str) -> Done:
-        monkeypatch.setattr(sys, "argv", ["attendet", *args])
-        code: object = 0
-        try:
-            entry.run()
-        except SystemExit as stop:
-            code = stop.code
-        output = capsys.readouterr()
-        return Done(int(str(code or 0)), output.out, output.err)
-
-    return run
+from tests.command import COMMAND, Done
 
 
 def in_a_process(*command: str | Path) -> subprocess.CompletedProcess[str]:
@@ -103,7 +72,7 @@ def test_check_tells_faults_and_fixes_shifts(attendet: Callable[..., Done], tmp_
     assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "fixed.yaml: no fault")
     done = attendet("check", "broken.yaml", "--fix", "fixed.yaml")
     assert done.returncode == 2
-    assert "fixed.yaml: it exists; name a new file" in done.stderr
+    assert "fixed.yaml: it exists; name a new one" in done.stderr
 
 
 def test_check_leaves_what_it_cannot_fix(attendet: Callable[..., Done], tmp_path: Path) -> None:
@@ -142,7 +111,7 @@ def test_attentions_lists_those_too_that_cannot_be_made(attendet: Callable[..., 
         (["summary", "yolov5s", "--dialect", "unscale"], "did you mean 'unscaled'"),
         (["check", "nowhere.yaml"], "no such file"),
         (["check", "a" * 300], "no such file"),
-        (["check", "yolov5n", "--fix", "."], "it is a folder"),
+        (["check", "yolov5n", "--fix", "."], "it exists; name a new one"),
         (["attentions", "--size", "100000000"], "Invalid value"),
         (["summary", "yolov5s", "--imgz", "640"], "No such option"),
         (["summarise", "yolov5s"], "No such command"),

@@ -2,41 +2,21 @@
 
 import hashlib
 import json
-import sys
-import threading
 from collections.abc import Callable, Iterator
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from functools import partial
+from http.server import SimpleHTTPRequestHandler
 from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
 from PIL import Image
 
-from attendet.cli import main as entry
-from tests.cli.test_cli import Done
-from tests.conftest import SHARED
+from tests.command import Done
+from tests.server import Quiet, serving
 
 
-@pytest.fixture
-def attendet(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> Callable[..., Done]:
-    """Run `attendet data …` in this process, in an empty folder."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / ".cache"))
-
-    def run(*args: str) -> Done:
-        monkeypatch.setattr(sys, "argv", ["attendet", "data", *args])
-        code: object = 0
-        try:
-            entry.run()
-        except SystemExit as stop:
-            code = stop.code
-        output = capsys.readouterr()
-        return Done(int(str(code or 0)), output.out, output.err)
-
-    return run
+class Files(Quiet, SimpleHTTPRequestHandler):
+    """Serves the files of a folder."""
 
 
 @pytest.fixture
@@ -55,11 +35,8 @@ def good(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def real(tmp_path: Path) -> Callable[[str], Path]:
+def real(real_data: Path, tmp_path: Path) -> Callable[[str], Path]:
     def write(name: str) -> Path:
-        folder = SHARED / "data" / name
-        if not folder.is_dir():
-            pytest.skip("the real data sets are not here: they live beside the project, not in it")
         described = {
             "bccd": "train: ImageSets/Main/train.txt\nval: ImageSets/Main/val.txt\ntest: ImageSets/Main/test.txt\n"
             "names: [RBC, WBC, Platelets]\n",
@@ -67,14 +44,14 @@ def real(tmp_path: Path) -> Callable[[str], Path]:
             "fruits_nuts": "train: trainval.json\n",
         }
         file = tmp_path / f"{name}.yaml"
-        file.write_text(f"path: {folder}\n{described[name]}")
+        file.write_text(f"path: {real_data / name}\n{described[name]}")
         return file
 
     return write
 
 
 def test_check_of_a_good_set(attendet: Callable[..., Done], good: Path, tmp_path: Path) -> None:
-    done = attendet("check", str(good), "--imgsz", "128")
+    done = attendet("data", "check", str(good), "--imgsz", "128")
     assert done.returncode == 0, done.stderr
     lines = [line.split() for line in done.stdout.splitlines()]
     assert ["images", "2", "1", "3"] in lines
@@ -91,14 +68,14 @@ def test_check_exits_with_1_on_errors_and_names_lines(
 ) -> None:
     (good.parent / "labels" / "train" / "a.txt").write_text("0 0.5 0.5 0.25 0.5\nnonsense\n7 0.5 0.5 0.1 0.1\n")
     (good.parent / "images" / "val" / "copy.png").write_bytes((good.parent / "images" / "train" / "b.png").read_bytes())
-    done = attendet("check", str(good), "--no-picture")
+    done = attendet("data", "check", str(good), "--no-picture")
     assert done.returncode == 1
     assert "labels/train/a.txt:2" in done.stdout
     assert "labels/train/a.txt:3" in done.stdout
     assert "images/val/copy.png (in train too, as images/train/b.png)" in done.stdout
     assert "3 errors, 1 warning\n" in done.stdout
     assert not (tmp_path / "data-check.png").exists()
-    told = json.loads(attendet("check", str(good), "--no-picture", "--json").stdout)
+    told = json.loads(attendet("data", "check", str(good), "--no-picture", "--json").stdout)
     assert {problem["kind"]: problem["count"] for problem in told["problems"]} == {
         "malformed": 1,
         "unknown_class": 1,
@@ -113,11 +90,11 @@ def test_a_picture_of_somebody_else_stops_the_check_at_once(
     attendet: Callable[..., Done], good: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "data-check.png").write_text("mine")
-    done = attendet("check", str(good))
+    done = attendet("data", "check", str(good))
     assert (done.returncode, done.stdout) == (2, "")
     assert "not drawn by attendet; name another with --picture" in done.stderr
-    assert attendet("check", str(good), "--picture", "other.png").returncode == 0
-    assert attendet("check", str(good), "--picture", "other.png").returncode == 0
+    assert attendet("data", "check", str(good), "--picture", "other.png").returncode == 0
+    assert attendet("data", "check", str(good), "--picture", "other.png").returncode == 0
 
 
 @pytest.mark.parametrize(
@@ -134,7 +111,7 @@ def test_a_picture_of_somebody_else_stops_the_check_at_once(
 def test_check_of_real_sets(
     attendet: Callable[..., Done], real: Callable[[str], Path], name: str, expected: dict[str, object]
 ) -> None:
-    done = attendet("check", str(real(name)), "--json", "--no-picture", "--workers", "1")
+    done = attendet("data", "check", str(real(name)), "--json", "--no-picture", "--workers", "1")
     told = json.loads(done.stdout)
     counts = {problem["kind"]: problem["count"] for problem in told["problems"]}
     assert tuple(split["images"] for split in told["splits"].values()) == expected["splits"]
@@ -147,21 +124,21 @@ def test_check_of_real_sets(
 
 def test_convert_and_check_what_was_written(attendet: Callable[..., Done], good: Path, tmp_path: Path) -> None:
     for to in ("coco", "voc", "yolo"):
-        done = attendet("convert", str(good), to, "--to", to)
+        done = attendet("data", "convert", str(good), to, "--to", to)
         assert done.returncode == 0, done.stderr
         assert f"{to}/data.yaml: 3 images (linked), 6 boxes, 2 classes" in done.stdout
-        done = attendet("check", f"{to}/data.yaml", "--no-picture", "--json")
+        done = attendet("data", "check", f"{to}/data.yaml", "--no-picture", "--json")
         told = json.loads(done.stdout)
         assert (told["format"], told["names"], told["errors"], told["warnings"]) == (to, ["cat", "dog"], 0, 0)
         assert told["splits"]["val"]["objects_by_class"] == [1, 1]
     assert (tmp_path / "yolo/labels/train/a.txt").read_text() == "0 0.5 0.5 0.25 0.5\n1 0.25 0.5 0.5 1\n"
-    done = attendet("convert", str(good), "yolo", "--to", "coco")
+    done = attendet("data", "convert", str(good), "yolo", "--to", "coco")
     assert (done.returncode, done.stderr) == (2, "attendet: yolo: it exists; name a new one\n")
 
 
 def test_convert_says_what_it_could_not_take_along(attendet: Callable[..., Done], good: Path) -> None:
     (good.parent / "images" / "train" / "b.png").write_bytes(b"nonsense")
-    done = attendet("convert", str(good), "out", "--to", "voc", "--copy")
+    done = attendet("data", "convert", str(good), "out", "--to", "voc", "--copy")
     assert done.returncode == 1
     assert "2 images (copied), 4 boxes" in done.stdout
     assert "! 1 × image does not decode: not taken along" in done.stdout
@@ -169,19 +146,19 @@ def test_convert_says_what_it_could_not_take_along(attendet: Callable[..., Done]
 
 def test_a_split_that_leads_nowhere_is_a_problem_of_its_own(attendet: Callable[..., Done], good: Path) -> None:
     good.write_text(good.read_text() + "test: ../test/images\n")
-    done = attendet("check", str(good), "--no-picture", "--json")
+    done = attendet("data", "check", str(good), "--no-picture", "--json")
     told = json.loads(done.stdout)
     assert done.returncode == 1
     assert [(problem["kind"], problem["by_split"]) for problem in told["problems"]] == [("missing_split", {"test": 1})]
     assert {name: split["images"] for name, split in told["splits"].items()} == {"train": 2, "val": 1, "test": 0}
-    assert attendet("check", str(good)).returncode == 1
-    done = attendet("convert", str(good), "out", "--to", "coco")
+    assert attendet("data", "check", str(good)).returncode == 1
+    done = attendet("data", "convert", str(good), "out", "--to", "coco")
     assert done.returncode == 1
     assert "out/data.yaml: 3 images" in done.stdout
     assert "! 1 × split cannot be read: not taken along" in done.stdout
-    assert attendet("check", "out", "--no-picture").returncode == 0
+    assert attendet("data", "check", "out", "--no-picture").returncode == 0
     good.write_text("train: nowhere\nval: neither\nnames: [cat, dog]\n")
-    done = attendet("check", str(good), "--no-picture")
+    done = attendet("data", "check", str(good), "--no-picture")
     assert (done.returncode, done.stdout) == (2, "")
     assert "data.yaml:1:8: there is no " in done.stderr
 
@@ -190,56 +167,44 @@ def test_a_picture_that_cannot_be_written_costs_no_numbers(
     attendet: Callable[..., Done], good: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "file").touch()
-    done = attendet("check", str(good), "--picture", "file/check.png")
+    done = attendet("data", "check", str(good), "--picture", "file/check.png")
     assert done.returncode == 2
     assert "0 errors, 0 warnings" in done.stdout
     assert "cannot be written" in done.stderr
 
 
 @pytest.fixture
-def mirror(tmp_path: Path) -> Iterator[str]:
+def mirror(real_data: Path, tmp_path: Path) -> Iterator[str]:
     """Serve bccd's files as an archive, packed here from the same public files."""
-    original = SHARED / "data" / "bccd"
-    if not original.is_dir():
-        pytest.skip("the real data sets are not here: they live beside the project, not in it")
+    original = real_data / "bccd"
     folder = tmp_path / "mirror"
     folder.mkdir()
     with ZipFile(folder / "bccd.zip", "w") as archive:
         for path in original.rglob("*.*"):
             archive.write(path, f"BCCD_Dataset-135df02/BCCD/{path.relative_to(original)}")
         archive.write(original / "LICENSE", "BCCD_Dataset-135df02/LICENSE")
-
-    class Handler(SimpleHTTPRequestHandler):
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the name it has there
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), lambda *args: Handler(*args, directory=str(folder)))
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with serving(partial(Files, directory=str(folder))) as address:
+        yield address
 
 
-def test_get_a_public_set(attendet: Callable[..., Done], mirror: str, tmp_path: Path) -> None:
-    done = attendet("get", "bccd", "--url", f"{mirror}/bccd.zip", "--out", "cells")
+def test_get_a_public_set(attendet: Callable[..., Done], mirror: str, real_data: Path, tmp_path: Path) -> None:
+    done = attendet("data", "get", "bccd", "--url", f"{mirror}/bccd.zip", "--out", "cells")
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[0] == "cells/data.yaml"
     assert "licence: MIT" in done.stdout
     assert hashlib.sha256((tmp_path / "cells/JPEGImages/BloodImage_00000.jpg").read_bytes()).digest() == (
-        hashlib.sha256((SHARED / "data/bccd/JPEGImages/BloodImage_00000.jpg").read_bytes()).digest()
+        hashlib.sha256((real_data / "bccd/JPEGImages/BloodImage_00000.jpg").read_bytes()).digest()
     )
-    told = json.loads(attendet("check", "cells", "--no-picture", "--json", "--workers", "1").stdout)
+    told = json.loads(attendet("data", "check", "cells", "--no-picture", "--json", "--workers", "1").stdout)
     assert told["total"]["objects_by_class"] == [4155, 372, 361]
-    done = attendet("get", "bccd", "--url", f"{mirror}/nothing.zip")
+    done = attendet("data", "get", "bccd", "--url", f"{mirror}/nothing.zip")
     assert done.returncode == 2
     assert "404" in done.stderr
     assert not (tmp_path / "bccd").exists()
 
 
 def test_get_lists_what_there_is(attendet: Callable[..., Done]) -> None:
-    done = attendet("get")
+    done = attendet("data", "get")
     assert done.returncode == 0
     assert "CC BY 4.0" in done.stdout
 
@@ -258,7 +223,7 @@ def test_get_lists_what_there_is(attendet: Callable[..., Done]) -> None:
 def test_a_users_mistake_is_one_message_and_exit_code_2(
     attendet: Callable[..., Done], args: list[str], message: str
 ) -> None:
-    done = attendet(*args)
+    done = attendet("data", *args)
     assert done.returncode == 2
     assert message in done.stderr
     assert "Traceback" not in done.stderr
