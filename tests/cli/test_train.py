@@ -1,52 +1,43 @@
 """`attendet train` as a user types it: every flag reaches its setting, and nothing that is typed is lost."""
 
 import json
+import re
 import shlex
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from attendet.cli import main as entry
 from attendet.cli.train import with_values
 from attendet.engine import train as engine
-from attendet.engine.config import TrainConfig
+from attendet.engine.config import TrainConfig, setting_names
+from tests.command import Done, interrupted
 from tests.engine.conftest import MODEL, write_set
 
-COMMAND = Path(sys.executable).with_name("attendet")
+PAGE = (Path(__file__).parents[2] / "docs" / "training.md").read_text(encoding="utf-8")
 
 
-class Done(Exception):  # noqa: N818
+class Began(Exception):  # noqa: N818
     """Stands for the run, which is tested elsewhere."""
 
 
 @pytest.fixture
-def typed(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> Callable[..., TrainConfig | str]:
+def typed(attendet: Callable[..., Done], monkeypatch: pytest.MonkeyPatch) -> Callable[..., TrainConfig | str]:
     """Return the configuration that a command line asks for, or what it is refused with."""
-    monkeypatch.chdir(tmp_path)
     taken: list[TrainConfig] = []
 
-    def run(config: TrainConfig, *_: object, **__: object) -> None:
+    def begin(config: TrainConfig, *_: object, **__: object) -> None:
         taken.append(config)
-        raise Done
+        raise Began
 
-    monkeypatch.setattr(engine, "train", run)
+    monkeypatch.setattr(engine, "train", begin)
 
     def call(text: str) -> TrainConfig | str:
-        monkeypatch.setattr(sys, "argv", ["attendet", "train", *shlex.split(text)])
         try:
-            entry.run()
-        except Done:
+            done = attendet("train", *shlex.split(text))
+        except Began:
             return taken[-1]
-        except SystemExit as stop:
-            return capsys.readouterr().err if stop.code == 2 else f"exit {stop.code}"
-        return "nothing was run"
+        return done.stderr if done.returncode == 2 else f"exit {done.returncode}"
 
     return call
 
@@ -56,10 +47,13 @@ FLAGS = [
     ("--weights a.safetensors", "model.weights", "a.safetensors"),
     # As in YOLOv5: from scratch.
     ("--weights ''", "model.weights", None),
-    ("--dialect auto", "model.dialect", "auto"),
+    ("--dialect unscaled", "model.dialect", "unscaled"),
     ("--start identity", "model.start", "identity"),
     ("--freeze 3", "model.freeze", (0, 1, 2)),
     ("--freeze 0,4", "model.freeze", (0, 4)),
+    ("--freeze 0 1 4", "model.freeze", (0, 1, 4)),
+    ("--freeze 0", "model.freeze", ()),
+    ("--attention cbam@neck --attention se@head", "model.attention", ("cbam@neck", "se@head")),
     ("--cache", "data.cache", "ram"),
     ("--cache disk", "data.cache", "disk"),
     ("--cache --rect", "data.rect", True),
@@ -74,7 +68,6 @@ FLAGS = [
     ("--img-size 320", "schedule.imgsz", 320),
     ("--multi-scale", "schedule.multi_scale", True),
     ("--patience 0", "schedule.patience", 0),
-    ("--seed 0", "schedule.seed", 0),
     ("--seed 5", "schedule.seed", 5),
     ("--optimizer SGD", "optimizer.name", "SGD"),
     ("--cos-lr", "optimizer.cos_lr", True),
@@ -96,6 +89,10 @@ FLAGS = [
     ("--set optimizer.clip_norm=3", "optimizer.clip_norm", 3),
     ("--set optimizer.ema_decay=none", "optimizer.ema_decay", None),
     ("--set data.cache=none", "data.cache", "none"),
+    ("--set model.attention=cbam@neck", "model.attention", ("cbam@neck",)),
+    ("--set model.freeze=3", "model.freeze", (0, 1, 2)),
+    ("--set model.freeze=0,4", "model.freeze", (0, 4)),
+    ("--set model.freeze=base", "model.freeze", "base"),
 ]
 
 
@@ -108,6 +105,28 @@ def test_a_flag_reaches_its_setting(
     room, name = key.split(".")
     assert getattr(getattr(config, room), name) == value
     assert config.data.path == "d.yaml"
+
+
+def told() -> list[tuple[str, str]]:
+    """Return each setting of the page's table, and the word that gives it what it is unless set."""
+    words = {}
+    for names, values in re.findall(r"^\| ((?:`\w+\.\w+`(?:, )?)+) \| ([^|]+?) \|", PAGE, re.MULTILINE):
+        keys = re.findall(r"`(.+?)`", names)
+        usual = values.split(", ") if len(keys) > 1 and "," in values else [values] * len(keys)
+        # What is chosen later is told in words.
+        pairs = zip(keys, usual, strict=True)
+        words |= {key: "none" if value == "chosen" or " " in value else value for key, value in pairs}
+    # The recipe alone knows the momentum of every warm-up; a data set is always given.
+    return [(key, words[key]) for key in setting_names() if key not in ("data.path", "optimizer.warmup_momentum")]
+
+
+@pytest.mark.parametrize(("key", "word"), told())
+def test_what_the_page_says_of_a_setting_can_be_typed_and_is_so(
+    typed: Callable[..., TrainConfig | str], key: str, word: str
+) -> None:
+    config = typed(f"--data d.yaml --set {key}={word}")
+    assert isinstance(config, TrainConfig), config
+    assert config == typed("--data d.yaml")
 
 
 def test_later_sources_win(typed: Callable[..., TrainConfig | str], tmp_path: Path) -> None:
@@ -136,7 +155,11 @@ def test_later_sources_win(typed: Callable[..., TrainConfig | str], tmp_path: Pa
         ("--data d --set optimizer.lr=1", "there is no setting 'optimizer.lr'; did you mean"),
         ("--data d --set mosaic=1", "did you mean 'augment.mosaic'?"),
         ("--data d --set optimizer.lr0", "--set optimizer.lr0 has no value"),
-        ("--data d --freeze some", "--freeze some; write 10 for the first ten rows"),
+        ("--data d --freeze some", "model.freeze is 'some'; write 10 for the first ten rows"),
+        ("--data d --freeze -3", "model.freeze is '-3'; write 10 for the first ten rows"),
+        ("--data d --freeze ,", "model.freeze is ','; write 10 for the first ten rows"),
+        ("--data d --freeze 0,-1", "model.freeze is '0,-1'; write 10 for the first ten rows"),
+        ("--data d --freeze 1000000000000", "model.freeze is '1000000000000'; write 10"),
         ("--data d --optimizer Lion", "optimizer.name is 'Lion'"),
         ("--data d --hyp none.yaml", "none.yaml"),
         ("--data d --epoch 3", "--epochs"),
@@ -145,6 +168,8 @@ def test_later_sources_win(typed: Callable[..., TrainConfig | str], tmp_path: Pa
         ("--resume exp --seed 0", "--seed beside --resume"),
         ("--resume exp --hyp h.yaml", "--hyp beside --resume"),
         ("--resume exp --set a.b=1", "--set beside --resume"),
+        ("--resume exp --project runs", "--project beside --resume"),
+        ("--resume --project runs", "there is no interrupted run in runs"),
         ("--resume", "there is no interrupted run in runs/train"),
         ("--resume nowhere", "there is no run here"),
     ],
@@ -166,24 +191,9 @@ def test_ctrl_c_ends_a_run_that_can_go_on(tmp_path: Path) -> None:
     data, model = write_set(tmp_path / "set"), tmp_path / "small.yaml"
     model.write_text(MODEL)
     flags = f"--data {data} --cfg {model} --imgsz 64 --epochs 900 --batch-size 4 --workers 1 --device cpu --noval"
-    process = subprocess.Popen(  # noqa: S603
-        [COMMAND, "train", *flags.split()],
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        # A shell that starts the tests in the background makes all of them deaf to Ctrl-C.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
-    )
     run = tmp_path / "runs" / "train" / "exp"
-    while process.poll() is None and not (run / "checkpoint" / "last.ckpt").exists():
-        time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    try:
-        out, err = process.communicate(timeout=120)
-    finally:
-        process.kill()
-    assert process.returncode == 130, err
+    code, out, err = interrupted(["train", *flags.split()], tmp_path, when=(run / "checkpoint" / "last.ckpt").exists)
+    assert code == 130, err
     assert out == ""
     assert "Traceback" not in err
     assert "Warning" not in err

@@ -58,8 +58,9 @@ SETTINGS: Mapping[str, str] = {
 }
 NEGATIONS = {"noautoanchor": "anchors.fit", "nosave": "output.save", "noval": "validation.every_epoch"}
 
+LATEST = "latest"
 # What an option means that is given without a value, as YOLOv5's users write it.
-BARE = {"--cache": "ram", "--resume": "latest"}
+BARE = {"--cache": "ram", "--resume": LATEST}
 
 
 class TrainCommand(TyperCommand):
@@ -106,7 +107,7 @@ def train(
             "--imgsz", "--img", "--img-size", help="Side of the training images in pixels; unless given, 640."
         ),
     ] = None,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, 0, 0,1, mps or auto.")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, 0, 0,1 or auto.")] = None,
     optimizer: Annotated[str | None, typer.Option(help="SGD, Adam, AdamW, or auto.")] = None,
     cos_lr: Annotated[bool, typer.Option("--cos-lr", help="Let the learning rate fall along a cosine.")] = False,
     patience: Annotated[
@@ -138,7 +139,7 @@ def train(
     ] = False,
     save_period: Annotated[int | None, typer.Option(help="Keep the weights of every so many epochs.")] = None,
     noautoanchor: Annotated[bool, typer.Option("--noautoanchor", help="Leave the anchors as they are.")] = False,
-    nosave: Annotated[bool, typer.Option("--nosave", help="Write last weights at the end only.")] = False,
+    nosave: Annotated[bool, typer.Option("--nosave", help="Write the last weights at the end only.")] = False,
     noval: Annotated[bool, typer.Option("--noval", help="Validate after the last epoch only.")] = False,
     sync_bn: Annotated[bool, typer.Option("--sync-bn", help="Share batch statistics between processes.")] = False,
     workers: Annotated[int | None, typer.Option(help="Processes that augment images.")] = None,
@@ -174,7 +175,7 @@ def train(
 
     if resume is not None:
         _refuse_beside_resume(given)
-        folder = RunFolder(_latest(Path(project or "runs/train")) if resume == "latest" else Path(resume))
+        folder = RunFolder(_latest(Path(project or "runs/train")) if resume == LATEST else Path(resume))
         config = resumed(folder)
     else:
         folder = None
@@ -201,8 +202,6 @@ def _values(given: Mapping[str, object], hyp: Path | None, settings: list[str]) 
     values: dict[str, object] = read_hyperparameters(hyp) if hyp else {}
     # A flag that is not given is None or False, and leaves what a file says.
     values |= {key: given[flag] for flag, key in SETTINGS.items() if _is_given(given[flag])}
-    if "model.freeze" in values:
-        values["model.freeze"] = _rows(str(values["model.freeze"]))
     values |= {key: False for flag, key in NEGATIONS.items() if given[flag]}
     for setting in settings:
         key, equals, value = setting.partition("=")
@@ -214,27 +213,11 @@ def _values(given: Mapping[str, object], hyp: Path | None, settings: list[str]) 
     return values
 
 
-def _rows(text: str) -> list[int] | str:
-    """Return the rows to freeze: one number stands for that many first rows, as in YOLOv5; `base` for itself.
-
-    Example:
-        >>> _rows("3"), _rows("0,4"), _rows("base")
-        ([0, 1, 2], [0, 4], 'base')
-    """
-    if text == "base":
-        return text
-    try:
-        numbers = [int(part) for part in text.replace(",", " ").split()]
-    except ValueError as error:
-        raise OptionError(
-            f"--freeze {text}", remedy="write 10 for the first ten rows, rows as 0,3,5, or base"
-        ) from error
-    return list(range(numbers[0])) if len(numbers) == 1 else numbers
-
-
 def _refuse_beside_resume(given: Mapping[str, object]) -> None:
-    beside = [flag for flag in (*SETTINGS, *NEGATIONS, "hyp", "settings") if _is_given(given[flag])]
-    beside = [flag for flag in beside if flag != "project"]
+    # The latest run is looked for in a folder of runs; a run that is named lies where it lies.
+    allowed = "project" if given["resume"] == LATEST else None
+    flags = (*SETTINGS, *NEGATIONS, "hyp", "settings")
+    beside = [flag for flag in flags if flag != allowed and _is_given(given[flag])]
     if beside:
         flag = "set" if beside[0] == "settings" else beside[0].replace("_", "-")
         raise OptionError(f"--{flag} beside --resume", remedy="a resumed run goes on with its own settings")

@@ -19,6 +19,9 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
+# Of rows to freeze: far beyond any network, and few enough to be counted out.
+MOST_ROWS = 10_000
+
 # The largest values of what augments and of what the loss is made of; the rest has none.
 LARGEST = {
     **dict.fromkeys(("flipud", "fliplr", "mosaic", "mixup", "translate", "hsv_h", "hsv_s", "hsv_v", "scale"), 1.0),
@@ -33,6 +36,26 @@ class _Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+def _requests(typed: object) -> object:
+    """Return what to attach; a word is one request."""
+    return () if typed is None else (typed,) if isinstance(typed, str) else typed
+
+
+def _rows(typed: object) -> object:
+    """Return the rows to freeze; one number stands for that many first rows, as in YOLOv5."""
+    if typed is None:
+        return ()
+    if not isinstance(typed, str | int) or typed == "base":
+        return typed
+    try:
+        numbers = tuple(int(part) for part in str(typed).replace(",", " ").split())
+    except ValueError:
+        numbers = ()
+    if not numbers or not 0 <= min(numbers) <= max(numbers) <= MOST_ROWS:
+        raise ValueError("write 10 for the first ten rows, rows as 0,3,5, or base")
+    return tuple(range(numbers[0])) if len(numbers) == 1 else numbers
+
+
 class ModelConfig(_Strict):
     """Which network.
 
@@ -41,16 +64,21 @@ class ModelConfig(_Strict):
         weights: A file of weights or a run's folder to start from; None starts afresh.
         dialect: How attention rows are read.
         start: How fresh attention starts: paper, or identity; None is identity where there are weights.
-        attention: What to attach, such as `cbam@neck` or `se:reduction=8@after:C3`.
-        freeze: Rows whose weights are not trained, or `base` for everything but attention.
+        attention: What to attach, such as `cbam@neck` or `se:reduction=8@after:C3`; a word is one request.
+        freeze: Rows whose weights are not trained, or `base` for everything but attention. Of a number or a word, `10`
+            means the first ten rows, and `0,3,5` these.
+
+    Example:
+        >>> ModelConfig(freeze="3").freeze, ModelConfig(freeze="0,4").freeze, ModelConfig(freeze="base").freeze
+        ((0, 1, 2), (0, 4), 'base')
     """
 
     cfg: str | None = None
     weights: str | None = None
     dialect: str = "auto"
     start: Start | None = None
-    attention: tuple[str, ...] = ()
-    freeze: tuple[Annotated[int, Field(ge=0)], ...] | Literal["base"] = ()
+    attention: Annotated[tuple[str, ...], BeforeValidator(_requests)] = ()
+    freeze: Annotated[tuple[Annotated[int, Field(ge=0)], ...] | Literal["base"], BeforeValidator(_rows)] = ()
 
 
 class DataConfig(_Strict):
@@ -174,7 +202,7 @@ class HardwareConfig(_Strict):
     """What computes.
 
     Attributes:
-        device: cpu, cuda, a CUDA number such as 0 or 0,1, mps, or auto.
+        device: cpu, cuda, CUDA numbers such as 0 or 0,1, or auto.
         devices: Processes on this machine; None is as many as `device` names, or one.
         num_nodes: Machines.
         precision: 32-true, bf16-mixed, 16-mixed, or auto for 16 bits on CUDA.
@@ -195,7 +223,7 @@ class OutputConfig(_Strict):
         project: Folder of runs.
         name: Name of this run; a number is appended where it is taken.
         exist_ok: Write into a folder that exists.
-        save: Whether weights are written every epoch, or at the end only.
+        save: Whether the last weights are written every epoch, or at the end only; the best always are.
         save_period: Keep the weights of every so many epochs; 0 none.
         tensorboard: Whether curves are written for TensorBoard too.
         watch_attention: Write what attention does every so many epochs; 0 never.
@@ -282,10 +310,11 @@ def build_config(values: Mapping[str, object]) -> TrainConfig:
         return TrainConfig.model_validate(tree)
     except ValidationError as error:
         first = error.errors()[0]
+        message = first["msg"].removeprefix("Value error, ")
+        if len(first["loc"]) < 2:
+            raise OptionError(message) from error
         key = ".".join(str(part) for part in first["loc"][:2])
-        what = f"{key} is {first['input']!r}" if len(first["loc"]) > 1 else first["msg"].removeprefix("Value error, ")
-        remedy = first["msg"][:1].lower() + first["msg"][1:] if len(first["loc"]) > 1 else None
-        raise OptionError(what, remedy=remedy) from error
+        raise OptionError(f"{key} is {first['input']!r}", remedy=message[:1].lower() + message[1:]) from error
 
 
 def setting_names() -> Iterator[str]:
