@@ -37,36 +37,32 @@ def val(
         float, typer.Option(help="Overlap above which the less confident is dropped.", min=0, max=1)
     ] = 0.6,
     max_det: Annotated[int, typer.Option(help="Most detections of an image.", min=1)] = 300,
-    device: Annotated[str, typer.Option(help="cpu, cuda, 0, mps or auto.")] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, or a GPU's number.")] = "auto",
     half: Annotated[bool, typer.Option("--half", help="Compute in 16 bits (CUDA).")] = False,
-    single_cls: Annotated[bool, typer.Option("--single-cls", help="Treat all classes as one.")] = False,
     out: Annotated[
         Path | None, typer.Option(help="Folder for metrics, detections and truth in COCO's format, and pictures.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure detections: COCO's mAP by class and size, precision, recall, F1, and the time per image by stage."""
-    from attendet.data.source import read_split
-    from attendet.data.usable import usable
+    from attendet.devices import device_of
     from attendet.engine.config import ValidationConfig
-    from attendet.engine.hardware import device_of
     from attendet.engine.remedies import remedies
-    from attendet.engine.validate import require_same_classes, validate
+    from attendet.engine.validate import images_for, validate
     from attendet.model.open import open_detector, weights_file
 
     detector, card = open_detector(weights_file(weights))
-    source, single_cls = _source(weights, data, single_cls=single_cls)
+    source = _source(weights, data)
     where = device_of(device)
     if half and not where.startswith("cuda"):
         raise OptionError("--half needs CUDA", remedy="leave it out")
     with progress_bar("reading") as bar:
-        records = usable(read_split(source, split, progress=bar), single_class=single_cls)
-    require_same_classes(card.names, records, str(source.file))
+        images = images_for(card.names, source, split, bar)
     options = ValidationConfig(confidence=conf_thres, iou=iou_thres, max_detections=max_det)
     with progress_bar("validating") as bar, remedies(batch_size, imgsz or card.image_size):
         measured = validate(
             detector,
-            records,
+            images,
             imgsz or card.image_size,
             options,
             batch_size=batch_size,
@@ -75,24 +71,31 @@ def val(
             progress=bar,
         )
     if out is not None:
-        _write(out, measured, records.names)
+        _write(out, measured, images.names)
     if as_json:
         typer.echo(json.dumps(_plain(measured), indent=2))
     else:
         _print(measured, weights)
 
 
-def _source(weights: str, data: str | None, *, single_cls: bool) -> tuple[Source, bool]:
-    """Return the data set to measure on, that of the run where none is named, and whether its classes are one."""
+def _source(weights: str, data: str | None) -> Source:
+    """Return the data set to measure on, that of the run where none is named."""
+    from pydantic import ValidationError
+
     from attendet.data.source import open_source
+    from attendet.engine.config import DataConfig
     from attendet.engine.run import RunFolder, read_record
 
     if data is not None:
-        return open_source(data), single_cls
+        return open_source(data)
     if not Path(weights).is_dir():
         raise OptionError("weights alone do not say on what to measure", remedy="give --data data.yaml")
-    recorded = read_record(RunFolder(Path(weights))).configuration["data"]
-    return open_source(recorded["path"], recorded["format"]), recorded["single_cls"]
+    configuration = read_record(RunFolder(Path(weights))).configuration
+    try:
+        recorded = DataConfig.model_validate(configuration["data"])
+    except (KeyError, TypeError, ValidationError) as error:
+        raise OptionError("the run does not say on what to measure", remedy="give --data data.yaml") from error
+    return open_source(recorded.path, recorded.format)
 
 
 def _plain(measured: Validation) -> dict[str, Any]:

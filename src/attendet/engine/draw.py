@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
 import torch
 from torchvision.ops import box_convert
 
@@ -19,6 +18,10 @@ from attendet.engine.pictures.labels import label_statistics
 from attendet.engine.pictures.training import training_curves
 from attendet.engine.run import RunFolder
 from attendet.engine.validate import Validation
+from attendet.evenly import evenly
+
+PICTURES = ("labels", "training_batch", "results", "precision_recall", "f1", "confusion_matrix", "predictions")
+"""Names of all pictures of a run, beside the film of its attention."""
 
 SHOWN_IMAGES = 16
 SHOWN_PAIRS = 8
@@ -52,7 +55,7 @@ def draw_measured(folder: RunFolder, measured: Validation, names: tuple[str, ...
     precision_recall(measured.metrics, folder.picture("precision_recall"))
     f1_curve(measured.metrics, folder.picture("f1"))
     confusion_matrix(measured.metrics, folder.picture("confusion_matrix"))
-    chosen = np.linspace(0, len(measured.records) - 1, min(SHOWN_PAIRS, len(measured.records))).round().astype(int)
+    chosen = evenly(len(measured.records), SHOWN_PAIRS)
     records = [measured.records[index] for index in chosen]
     detections = [measured.detections[index] for index in chosen]
     predictions_beside_truth(

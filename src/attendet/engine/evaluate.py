@@ -1,20 +1,43 @@
-"""A network's detections on a batch, in pixels of the images."""
+"""The images of a split on their way through a network, and its detections in pixels of the images."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
 
-from attendet.data.dataset import Placed
+from attendet.blocks.fuse import fuse
+from attendet.data.dataset import Placed, ValidationSet
 from attendet.data.letterbox import Letterbox
-from attendet.data.records import Record
+from attendet.data.module import loader
+from attendet.data.records import Record, Split
+from attendet.data.store import OnDemand
 from attendet.detection.nms import nms
 from attendet.engine.config import ValidationConfig
 from attendet.engine.matching import Truth
 from attendet.graph.detector import Detector
+
+
+def fast(detector: Detector, device: str, dtype: torch.dtype = torch.float32) -> Detector:
+    """Return a copy of a network for measuring: batch norms folded into convolutions, channels last."""
+    return fuse(detector).to(device=device, dtype=dtype).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+
+
+def batches(model: Detector, split: Split, image_size: int, batch_size: int) -> Iterator[tuple[Placed, Tensor]]:
+    """Yield the images of a split in order, as they lie on their canvases and as the network takes them, in 0-1.
+
+    Args:
+        model: Who takes them, with all its weights on one device and of one type.
+        split: The images.
+        image_size: Longer side of the images in pixels; a multiple of the largest stride.
+        batch_size: Images per batch.
+    """
+    weight = next(model.parameters())
+    dataset = ValidationSet(split.records, OnDemand(split.records, image_size), image_size, int(max(model.strides)))
+    for placed in loader(dataset, dataset.batches(batch_size)):
+        images = placed.batch.images.to(weight.device).to(weight.dtype, memory_format=torch.channels_last)
+        yield placed, images / 255
 
 
 def detect(detector: Detector, raw: Sequence[Tensor], placed: Placed, options: ValidationConfig) -> list[Tensor]:
@@ -44,18 +67,3 @@ def to_image(boxes: Tensor, letterbox: Letterbox, record: Record) -> Tensor:
 def truth(record: Record) -> Truth:
     """Return what there is to be found in an image."""
     return Truth(torch.from_numpy(record.boxes).float(), torch.tensor(record.classes), torch.tensor(record.crowd))
-
-
-@dataclass(frozen=True)
-class Seconds:
-    """Time per image by stage.
-
-    Attributes:
-        load: Reading and letterboxing.
-        network: From pixels to raw maps.
-        nms: From raw maps to detections.
-    """
-
-    load: float
-    network: float
-    nms: float

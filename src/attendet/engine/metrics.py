@@ -15,6 +15,7 @@ from attendet.engine.confusion import confusion_matrix
 from attendet.engine.curves import CONFIDENCES, Ranking, best_confidence, rank
 from attendet.engine.matching import Sample, Truth
 from attendet.errors import OptionError
+from attendet.facts import finite
 
 __all__ = ["ClassMetrics", "Curves", "Evaluation", "Metrics", "Truth"]
 
@@ -115,7 +116,7 @@ class Metrics:
         plain["per_class"] = [vars(each).copy() for each in self.per_class]
         plain["confusion"] = self.confusion.tolist()
         if curves:
-            plain["curves"] = {name: _without_nan(values.tolist()) for name, values in vars(self.curves).items()}
+            plain["curves"] = {name: finite(values.tolist()) for name, values in vars(self.curves).items()}
         return plain
 
 
@@ -238,9 +239,3 @@ def _curves(precision_at_recall: NDArray[np.float64], rankings: Sequence[Ranking
 def _mean(values: Sequence[float | None]) -> float:
     known = [value for value in values if value is not None]
     return sum(known) / len(known) if known else 0.0
-
-
-def _without_nan(values: Any) -> Any:
-    if isinstance(values, list):
-        return [_without_nan(value) for value in values]
-    return None if np.isnan(values) else values

@@ -8,17 +8,16 @@ import platform
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from attendet._version import __version__
 from attendet.errors import DataError, Location
 from attendet.files import write_atomically
 
 PACKAGES = ("torch", "torchvision", "lightning", "numpy", "opencv-python-headless", "faster-coco-eval")
+"""What the numbers of a run depend on."""
 
 
 @dataclass(frozen=True)
@@ -161,17 +160,6 @@ def read_results(path: Path) -> list[dict[str, float]]:
     except (ValueError, TypeError, csv.Error) as error:
         # TypeError: csv has None for a value that is missing, and a list of those that have no column.
         raise DataError("it is no table of epochs", where=Location(str(path))) from error
-
-
-def versions() -> dict[str, str]:
-    """Return the versions that numbers depend on."""
-    found = {"python": platform.python_version(), "attendet": __version__}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "unknown"
-    return found
 
 
 def git_state(folder: Path) -> dict[str, Any] | None:

@@ -10,13 +10,10 @@ from typing import TypeAlias
 
 import torch
 
-from attendet.blocks.fuse import fuse
-from attendet.data.dataset import Placed, ValidationSet
-from attendet.data.module import loader
+from attendet.data.dataset import Placed
 from attendet.data.records import Split
-from attendet.data.store import OnDemand
 from attendet.engine.config import ValidationConfig
-from attendet.engine.evaluate import detect, truth
+from attendet.engine.evaluate import batches, detect, fast, truth
 from attendet.engine.frames import frames_of
 from attendet.engine.metrics import Evaluation, Metrics
 from attendet.graph.detector import Detector
@@ -102,9 +99,8 @@ def survey(
         UnknownNameError: If no attention matches `sites_like`.
         WeightsError: If the features at a site are not finite.
     """
-    model = fuse(detector).to(device).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    model = fast(detector, device)
     found = sites(model, sites_like)
-    dataset = ValidationSet(split.records, OnDemand(split.records, image_size), image_size, int(max(model.strides)))
     images = len(split.records)
     changes = sum(1 + any(isinstance(part, PARTS) for part in site.modules()) for site in found.values())
     total = images * (1 + -(-changes // AT_ONCE))
@@ -112,8 +108,7 @@ def survey(
     def measure(variants: Mapping[str, Variant], done: int) -> dict[str, Metrics]:
         """Run the network on all images once for each variant."""
         evaluations = {name: Evaluation(split.names) for name in variants}
-        for placed in loader(dataset, dataset.batches(batch_size)):
-            batch = placed.batch.images.to(device).to(torch.float32, memory_format=torch.channels_last) / 255
+        for placed, batch in batches(model, split, image_size, batch_size):
             truths = [truth(record) for record in placed.records]
             for name, variant in variants.items():
                 with variant(placed):

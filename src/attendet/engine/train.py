@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import time
 from dataclasses import asdict, replace
@@ -13,28 +14,23 @@ from pydantic import ValidationError
 
 from attendet.data.module import DetectionData
 from attendet.engine.config import TrainConfig
-from attendet.engine.draw import draw_data, draw_results
+from attendet.engine.draw import PICTURES, draw_data, draw_results
 from attendet.engine.hardware import is_first_process
 from attendet.engine.pairing import first_order, first_weights
 from attendet.engine.prepare import Prepared, make_data, make_trainer, prepare
 from attendet.engine.recorder import Recorder, require_sound
 from attendet.engine.remedies import quiet, remedies
 from attendet.engine.reporter import Reporter, Silence
-from attendet.engine.run import (
-    RunFolder,
-    RunRecord,
-    device_name,
-    git_state,
-    read_record,
-    versions,
-    write_record,
-)
+from attendet.engine.run import PACKAGES, RunFolder, RunRecord, device_name, git_state, read_record, write_record
 from attendet.engine.task import DetectionTask
 from attendet.engine.validate import validate
 from attendet.engine.watch import FILMSTRIP, GateWatch
 from attendet.errors import DataError, Location, OptionError
+from attendet.facts import versions
 from attendet.files import new_run_folder
 from attendet.model.open import open_detector
+
+TENSORBOARD = "tensorboard"
 
 
 def train(
@@ -64,10 +60,10 @@ def train(
     folder = resume or RunFolder(_folder(config, trainer))
     card = prepared.network.card(prepared.splits["train"].names, config.schedule.imgsz)
     gates = _gates(prepared, folder)
-    recorder = Recorder(folder, card, reporter, gates)
+    recorder = Recorder(folder, card, reporter, gates, start)
     trainer.callbacks += [*filter(None, [gates]), recorder]  # pyright: ignore[reportAttributeAccessIssue]
     if config.output.tensorboard:
-        trainer.loggers = [TensorBoardLogger(folder.path, name="", version="tensorboard")]
+        trainer.loggers = [TensorBoardLogger(folder.path, name="", version=TENSORBOARD)]
     data = make_data(prepared, folder, reporter)
     record = _record(prepared, trainer, command, data)
     if resume:
@@ -82,7 +78,7 @@ def train(
         fit(trainer, task, data, folder.checkpoint if resume else None)
         record = replace(record, epochs=trainer.current_epoch, best_epoch=recorder.best_epoch)
         if trainer.is_global_zero:
-            record = _finish(folder, record, recorder, prepared, reporter, time.perf_counter() - start)
+            record = _finish(folder, record, recorder, prepared, reporter)
     return folder, record
 
 
@@ -162,7 +158,7 @@ def _record(prepared: Prepared, trainer: Trainer, command: tuple[str, ...], data
             }
             for name, split in prepared.splits.items()
         },
-        versions=versions(),
+        versions=versions(PACKAGES),
         git=git_state(Path.cwd()),
         device=device_name(trainer.strategy.root_device),
         computed_on=str(trainer.strategy.root_device),
@@ -186,19 +182,16 @@ def _continued(before: RunRecord, record: RunRecord) -> RunRecord:
 
 
 def _clear(folder: RunFolder) -> None:
-    """Remove what an older run left (`--exist-ok`): nobody may resume or measure it in this one's name."""
-    film = folder.picture(FILMSTRIP)
-    for path in (folder.checkpoint, folder.best, folder.last, folder.results, film):
+    """Remove what an older run left (`--exist-ok`), and no file of others: nobody may take it for this one's."""
+    kept = folder.last.parent.glob("epoch[0-9]*.safetensors")
+    pictures = (folder.picture(name) for name in (*PICTURES, FILMSTRIP))
+    for path in (folder.checkpoint, folder.best, folder.last, folder.results, *kept, *pictures):
         path.unlink(missing_ok=True)
+    shutil.rmtree(folder.path / TENSORBOARD, ignore_errors=True)
 
 
 def _finish(
-    folder: RunFolder,
-    record: RunRecord,
-    recorder: Recorder,
-    prepared: Prepared,
-    reporter: Reporter,
-    seconds: float,
+    folder: RunFolder, record: RunRecord, recorder: Recorder, prepared: Prepared, reporter: Reporter
 ) -> RunRecord:
     """Measure the best weights, draw the pictures and close the record."""
     config = prepared.config
@@ -213,9 +206,10 @@ def _finish(
         progress=lambda done, total: reporter.scanned("measuring", done, total),
     )
     draw_results(folder, recorder.rows, measured, prepared.splits["val"].names)
+    seconds = {"total": recorder.elapsed, **recorder.seconds}
     record = replace(
         record,
-        seconds={"total": round(seconds, 1), **{name: round(value, 1) for name, value in recorder.seconds.items()}},
+        seconds={name: round(value, 1) for name, value in seconds.items()},
         metrics=measured.metrics.to_dict(),
         finished=True,
     )

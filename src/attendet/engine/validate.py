@@ -11,16 +11,30 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from attendet.blocks.fuse import fuse
-from attendet.data.dataset import ValidationSet
-from attendet.data.module import loader
 from attendet.data.records import Record, Split
-from attendet.data.store import OnDemand
+from attendet.data.source import Source, read_split
+from attendet.data.usable import usable
+from attendet.data.writers import coco_result
 from attendet.engine.config import ValidationConfig
-from attendet.engine.evaluate import Seconds, detect, truth
+from attendet.engine.evaluate import batches, detect, fast, truth
 from attendet.engine.metrics import Evaluation, Metrics
 from attendet.errors import OptionError
 from attendet.graph.detector import Detector
+
+
+@dataclass(frozen=True)
+class Seconds:
+    """Time per image by stage.
+
+    Attributes:
+        load: Reading and letterboxing.
+        network: From pixels to raw maps.
+        nms: From raw maps to detections.
+    """
+
+    load: float
+    network: float
+    nms: float
 
 
 @dataclass(frozen=True)
@@ -67,16 +81,13 @@ def validate(
         progress: Called with (done, total) images.
     """
     options = options or ValidationConfig()
-    dtype = torch.float16 if half else torch.float32
-    model = fuse(detector).to(device=device, dtype=dtype).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-    dataset = ValidationSet(split.records, OnDemand(split.records, image_size), image_size, int(max(model.strides)))
+    model = fast(detector, device, torch.float16 if half else torch.float32)
     evaluation = Evaluation(split.names)
     records: list[Record] = []
     detections: list[Tensor] = []
     spent = [0.0, 0.0, 0.0]
     clock = time.perf_counter()
-    for placed in loader(dataset, dataset.batches(batch_size)):
-        images = placed.batch.images.to(device).to(dtype, memory_format=torch.channels_last) / 255
+    for placed, images in batches(model, split, image_size, batch_size):
         clock = _lap(spent, 0, clock)
         raw = model(images)
         if images.is_cuda:
@@ -94,18 +105,30 @@ def validate(
     return Validation(evaluation.compute(), per_image, tuple(records), tuple(detections))
 
 
-def require_same_classes(names: tuple[str, ...], split: Split, data: str) -> None:
-    """Refuse a data set whose classes are not those that weights were trained for.
+def images_for(
+    names: tuple[str, ...], source: Source, split: str, progress: Callable[[int, int], None] | None = None
+) -> Split:
+    """Return the images of a data set for weights that were trained for these classes.
+
+    Of weights whose only class is called object, which `--single-cls` makes, all classes are that one.
+
+    Args:
+        names: The classes of the weights, by number.
+        source: The data set.
+        split: Which part of it.
+        progress: Called with (done, total) images.
 
     Raises:
-        OptionError: With the first class that differs.
+        DataError: If the images cannot be read.
+        OptionError: If the classes are others, with the first that differs.
     """
-    if names == split.names:
-        return
-    pairs = itertools.zip_longest(names, split.names, fillvalue="nothing")
+    images = usable(read_split(source, split, progress=progress), single_class=names == ("object",))
+    if names == images.names:
+        return images
+    pairs = itertools.zip_longest(names, images.names, fillvalue="nothing")
     number, (trained, labelled) = next((at, pair) for at, pair in enumerate(pairs) if pair[0] != pair[1])
     raise OptionError(
-        f"class {number} of the weights is {trained}, and of {data} {labelled}",
+        f"class {number} of the weights is {trained}, and of {source.file} {labelled}",
         remedy="name the classes in the data file in the order of training",
     )
 
@@ -116,15 +139,9 @@ def coco_detections(measured: Validation) -> list[dict[str, Any]]:
     Images count from 1 in the order of `records`, categories from 1 in that of the classes.
     """
     return [
-        {
-            "image_id": number,
-            "file_name": str(record.image),
-            "category_id": int(category) + 1,
-            "bbox": [round(value, 3) for value in (x1, y1, x2 - x1, y2 - y1)],
-            "score": round(confidence, 5),
-        }
+        coco_result(number, str(record.image), int(category), box, confidence)
         for number, (record, boxes) in enumerate(zip(measured.records, measured.detections, strict=True), 1)
-        for x1, y1, x2, y2, confidence, category in boxes.tolist()
+        for *box, confidence, category in boxes.tolist()
     ]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
@@ -18,6 +17,7 @@ from attendet.engine.pictures.filmstrip import Shot, attention_filmstrip
 from attendet.engine.run import RunFolder
 from attendet.engine.task import DetectionTask
 from attendet.errors import OptionError
+from attendet.evenly import evenly
 from attendet.graph.detector import Detector
 from attendet.observe.capture import Visit, observed
 from attendet.observe.frames import Frame
@@ -48,8 +48,7 @@ class GateWatch(Callback):
 
     def __init__(self, folder: RunFolder, split: Split, image_size: int, stride: int, every: int) -> None:
         self.folder, self.every = folder, every
-        chosen = _spread(len(split.records), WATCHED_IMAGES)
-        records = Records(split.records[number] for number in chosen)
+        records = Records(split.records[number] for number in evenly(len(split.records), WATCHED_IMAGES))
         self._set = ValidationSet(records, OnDemand(records, image_size), image_size, stride)
         with_objects = [number for number, record in enumerate(records) if len(record.classes)]
         self._filmed = with_objects[len(with_objects) // 2] if with_objects else 0
@@ -134,10 +133,6 @@ def require_attention(detector: Detector) -> None:
             "the network has no attention to watch",
             remedy="give --attention NAME@PLACE or a model with some, or leave --watch-attention out",
         )
-
-
-def _spread(count: int, most: int) -> list[int]:
-    return np.linspace(0, count - 1, min(count, most)).round().astype(int).tolist()
 
 
 def _on_the_image(weights: Tensor, frame: Frame) -> Tensor:

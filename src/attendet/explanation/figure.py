@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
@@ -12,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from supervision import Detections
 
+from attendet.evenly import evenly
 from attendet.explanation import panels
 from attendet.explanation.explain import Explanation
 from attendet.explanation.picture import Picture
@@ -62,9 +62,7 @@ def figure_of(explanation: Explanation, classes: int) -> Figure:
 
 def drawn(sites: tuple[SiteView, ...]) -> tuple[SiteView, ...]:
     """Return the sites that a figure has room for: all, or eight from the first to the last."""
-    if len(sites) <= MOST_ROWS:
-        return sites
-    return tuple(sites[round(place)] for place in np.linspace(0, len(sites) - 1, MOST_ROWS))
+    return tuple(sites[number] for number in evenly(len(sites), MOST_ROWS))
 
 
 def _head(figure: Figure, explanation: Explanation, classes: int, total: float) -> None:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
-import math
-import platform
 import re
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -18,7 +15,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from attendet._version import __version__
 from attendet.errors import DataError
 from attendet.explanation.answer import Answer
 from attendet.explanation.explain import Explanation
@@ -26,18 +22,19 @@ from attendet.explanation.figure import figure_of
 from attendet.explanation.page import Page
 from attendet.explanation.question import Question
 from attendet.explanation.view import SiteView
+from attendet.facts import finite, versions
 from attendet.files import cannot_write, new_run_folder, refuse_existing, write_atomically
 from attendet.graph.detector import Detector
 from attendet.style import save
 
-PROGRAMS = ("torchvision", "torchcam", "numpy", "matplotlib")
+PROGRAMS = ("torch", "torchvision", "torchcam", "numpy", "matplotlib")
 PAGE, MANIFEST = "index.html", "manifest.json"
 
 
 def write(
     explanations: Iterable[Explanation], folder: Path, model: nn.Module, question: Question, weights: str = ""
 ) -> int:
-    """Write explanations into a new folder, one at a time, so that memory is bounded.
+    """Write explanations into a new folder, one at a time; of those before, memory holds the manifest's numbers alone.
 
     For each image `NAME.png`, `NAME.svg` and `NAME.npz`, whose arrays are, for each attention module,
     `PATH/spatial` (H, W), `PATH/channels` (C,), `PATH/before` and `PATH/after` (H, W); `cam/METHOD` (H, W); `extent`,
@@ -87,17 +84,12 @@ def _write(
     explanations: Iterable[Explanation], folder: Path, model: nn.Module, question: Question, weights: str
 ) -> int:
     # torch's own version also says for which devices it was built.
-    versions = {
-        "attendet": __version__,
-        "torch": str(torch.__version__),
-        **{name: importlib.metadata.version(name) for name in PROGRAMS},
-    }
-    versions["python"] = platform.python_version()
+    made_with = {**versions(PROGRAMS), "torch": str(torch.__version__)}
     classes = model.classes if isinstance(model, Detector) else 0
     of = weights or type(model).__name__
     entries = []
     with write_atomically(folder / PAGE) as temporary, temporary.open("w", encoding="utf-8") as file:
-        page = Page(file, f"What the attention of {of} looks at", _about(question, model), versions)
+        page = Page(file, f"What the attention of {of} looks at", _about(question, model), made_with)
         for number, explanation in enumerate(explanations, start=1):
             name = _file_name(explanation.picture.name, number)
             figure = figure_of(explanation, classes)
@@ -111,14 +103,14 @@ def _write(
             raise DataError("there is no image to explain", remedy="name at least one that can be read")
         page.close()
     manifest = {
-        "versions": versions,
+        "versions": made_with,
         "model": type(model).__name__,
         "weights": weights or None,
         "question": asdict(question),
         "images": entries,
     }
     with write_atomically(folder / MANIFEST) as temporary:
-        temporary.write_text(json.dumps(_json(manifest), indent=1, allow_nan=False), encoding="utf-8")
+        temporary.write_text(json.dumps(finite(manifest), indent=1, allow_nan=False), encoding="utf-8")
     return len(entries)
 
 
@@ -184,7 +176,7 @@ def _entry(explanation: Explanation) -> dict[str, Any]:
 
 def _answer(answer: Answer) -> dict[str, Any]:
     if answer.detections is None:
-        return {"classes": dict(answer.classes)}
+        return {"classes": [{"class": each.name, "probability": each.probability} for each in answer.classes]}
     found = answer.detections
     names, sure = found.data["class_name"], found.confidence if found.confidence is not None else np.ones(len(found))
     rows = zip(map(str, names), sure.tolist(), found.xyxy.tolist(), strict=True)
@@ -204,17 +196,3 @@ def _site(site: SiteView) -> dict[str, Any]:
         "features_after": float(site.after.mean()),
         "parts": [asdict(part) for part in site.parts],
     }
-
-
-def _json(value: Any) -> Any:
-    """Return a value with None for numbers that are not finite, which JSON does not have.
-
-    Example:
-        >>> _json({"a": [1.0, math.nan]})
-        {'a': [1.0, None]}
-    """
-    if isinstance(value, Mapping):
-        return {key: _json(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_json(each) for each in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

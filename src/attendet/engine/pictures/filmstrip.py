@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from attendet.errors import OptionError
+from attendet.evenly import evenly
 from attendet.style import INK, new_figure, save, shown
 
 # In inches.
@@ -53,7 +54,7 @@ def attention_filmstrip(image: NDArray[np.uint8], shots: Sequence[Shot], path: P
     sites = list(dict.fromkeys(site for shot in shots for site in shot.maps))
     if not sites:
         raise OptionError("no site weighs positions", remedy="give shots with maps")
-    sites = [sites[number] for number in np.unique(np.linspace(0, len(sites) - 1, MOST_SITES).round().astype(int))]
+    sites = [sites[number] for number in evenly(len(sites), MOST_SITES)]
     tall = TILE * image.shape[0] / image.shape[1]
     columns = len(shots) + 1
     figure = new_figure(TILE * columns + BAR, (tall + HEAD) * len(sites) + HEAD)

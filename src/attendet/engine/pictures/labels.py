@@ -13,7 +13,7 @@ from matplotlib.colors import ListedColormap
 from matplotlib.ticker import FormatStrFormatter, LogLocator, NullLocator
 from numpy.typing import NDArray
 
-from attendet.data.records import Records
+from attendet.data.records import Records, sides_at
 from attendet.errors import OptionError
 from attendet.style import COLOURS, INK, dress, new_figure, save, shown
 
@@ -39,10 +39,8 @@ def label_statistics(records: Records, names: Sequence[str], image_size: int, pa
     """
     if not len(records.boxes):
         raise OptionError("there is no object to draw", remedy="give images with objects")
-    sizes = records.sizes[records.image_of_objects()]
-    sides = records.boxes[:, 2:] - records.boxes[:, :2]
-    centres = (records.boxes[:, :2] + records.boxes[:, 2:]) / 2 / sizes
-    scaled = sides * image_size / sizes.max(axis=1, keepdims=True)
+    centres = (records.boxes[:, :2] + records.boxes[:, 2:]) / 2 / records.sizes[records.image_of_objects()]
+    scaled = sides_at(records, image_size)
     # Slivers, and boxes without area, would squeeze all others into a corner.
     scaled = np.maximum(scaled, max(np.quantile(scaled, 0.02), 0.5))
     aspect = scaled[:, 0] / scaled[:, 1]
