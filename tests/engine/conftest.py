@@ -1,16 +1,17 @@
 """A small network and small images with coloured rectangles, so that real training takes a second."""
 
-from collections.abc import Callable, Iterator, Mapping
+import csv
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from attendet.engine import train as train_module
 from attendet.engine.config import TrainConfig, build_config
 from attendet.engine.run import RunFolder, RunRecord
 from attendet.engine.train import train
+from tests.conftest import leave_pictures_out
 
 COLOURS = {"red": (255, 0, 0), "blue": (0, 0, 255)}
 MODEL = """
@@ -57,6 +58,28 @@ class Listener:
         self.rows.append(row)
 
 
+class Interrupted(Exception):  # noqa: N818
+    """Ends a run from outside."""
+
+
+class Leaver(Listener):
+    """Ends a run after an epoch."""
+
+    def __init__(self, epoch: int = 1) -> None:
+        super().__init__()
+        self.epoch = epoch
+
+    def ended(self, row: Mapping[str, float], *, is_best: bool) -> None:  # noqa: ARG002
+        if row["epoch"] == self.epoch:
+            raise Interrupted
+
+
+def rows_of(folder: RunFolder) -> list[dict[str, str]]:
+    """Return what results.csv says, word by word, but for the seconds, which no two runs share."""
+    with folder.results.open(newline="") as file:
+        return [{key: value for key, value in row.items() if key != "seconds"} for row in csv.DictReader(file)]
+
+
 def write_set(root: Path, train: int = 8, val: int = 4, size: tuple[int, int] = (64, 64), seed: int = 0) -> Path:
     """Write a YOLO data set whose every image has a red and a blue rectangle, and return its data file."""
     generator = np.random.default_rng(seed)
@@ -79,13 +102,6 @@ def write_set(root: Path, train: int = 8, val: int = 4, size: tuple[int, int] = 
     return file
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _cache_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        yield
-
-
 @pytest.fixture(scope="session")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model file of five convolutions and a head."""
@@ -98,17 +114,6 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data file: 8 images to train on, 4 to measure on."""
     return write_set(tmp_path_factory.mktemp("set"))
-
-
-@pytest.fixture
-def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave pictures out: they take longer than training here, and have tests of their own."""
-    leave_pictures_out(monkeypatch)
-
-
-def leave_pictures_out(patch: pytest.MonkeyPatch) -> None:
-    for name in ("draw_data", "draw_results"):
-        patch.setattr(train_module, name, lambda *_: None)
 
 
 @pytest.fixture
@@ -130,6 +135,23 @@ def start(tmp_path_factory: pytest.TempPathFactory, data: Path, model: Path) -> 
         leave_pictures_out(patch)
         config = small(data, model, tmp_path_factory.mktemp("start"), schedule__epochs=40, augment__mosaic=0)
         return train(config, Listener())[0].path
+
+
+def train_to_find(folder: Path) -> RunFolder:
+    """Train on images of 96x64 pixels, which 64 shrinks, until something is found, and draw all pictures."""
+    (folder / "small.yaml").write_text(MODEL)
+    still = {f"augment__{name}": 0 for name in ("mosaic", "scale", "translate", "hsv_h", "hsv_s", "hsv_v")}
+    config = small(
+        write_set(folder / "wide", train=8, val=5, size=(96, 64)),
+        folder / "small.yaml",
+        folder / "runs",
+        schedule__epochs=40,
+        optimizer__name="AdamW",
+        optimizer__lr0=0.01,
+        validation__every_epoch=False,
+        **still,
+    )
+    return train(config, Listener())[0]
 
 
 def small(data: Path, model: Path, project: Path, **settings: object) -> TrainConfig:

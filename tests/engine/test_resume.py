@@ -1,9 +1,9 @@
 """A run that is killed in the middle of an epoch goes on to the same bits as one that is not."""
 
-import csv
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +14,8 @@ from safetensors.torch import load_file
 from attendet.engine.run import RunFolder, read_record
 from attendet.engine.train import resumed, train
 from attendet.errors import DataError
-from tests.engine.conftest import Listener, small, write_set
+from tests.conftest import leave_pictures_out
+from tests.engine.conftest import Interrupted, Leaver, Listener, rows_of, small, write_set
 
 pytestmark = pytest.mark.usefixtures("undrawn")
 
@@ -38,11 +39,6 @@ main.run()
 """
 
 
-def losses(folder: RunFolder) -> list[dict[str, str]]:
-    with folder.results.open(newline="") as file:
-        return [{key: value for key, value in row.items() if key != "seconds"} for row in csv.DictReader(file)]
-
-
 @pytest.mark.parametrize("workers", [0, 1])
 def test_killed_and_resumed_is_bit_for_bit_uninterrupted(data: Path, model: Path, tmp_path: Path, workers: int) -> None:
     settings = {
@@ -62,7 +58,7 @@ def test_killed_and_resumed_is_bit_for_bit_uninterrupted(data: Path, model: Path
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
     assert done.returncode == -signal.SIGKILL, done.stderr
     folder = RunFolder(tmp_path / "runs" / "exp")
-    assert [row["epoch"] for row in losses(folder)] == ["1", "2"]
+    assert [row["epoch"] for row in rows_of(folder)] == ["1", "2"]
     assert not read_record(folder).finished
 
     listener = Listener()
@@ -70,22 +66,11 @@ def test_killed_and_resumed_is_bit_for_bit_uninterrupted(data: Path, model: Path
     assert [row["epoch"] for row in listener.rows] == [3, 4]
     assert (record.finished, record.epochs) == (True, 4)
     assert record.command[0] == "train"
-    assert losses(folder) == losses(whole)
+    assert rows_of(folder) == rows_of(whole)
     for name in ("last", "best"):
         first, second = (load_file(getattr(run, name)) for run in (folder, whole))
         assert first.keys() == second.keys()
         assert all(torch.equal(value, second[key]) for key, value in first.items())
-
-
-class Interrupted(Exception):  # noqa: N818
-    """Ends a run from outside."""
-
-
-class Leaver(Listener):
-    """Ends a run after an epoch."""
-
-    def ended(self, row: object, *, is_best: bool) -> None:  # noqa: ARG002
-        raise Interrupted
 
 
 @pytest.fixture
@@ -108,6 +93,22 @@ def test_a_run_that_ended_before_it_was_closed_is_closed(begun: Callable[..., Ru
     assert (record.finished, record.epochs, record.best_epoch) == (True, 1, 1)
     assert record.metrics is not None
     assert folder.last.read_bytes() == weights
+
+
+def test_a_resumed_run_counts_the_seconds_of_all_its_processes(
+    begun: Callable[..., RunFolder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, hour = time.perf_counter, 3600
+    late: list[int] = []
+    # An hour goes by in the first epoch.
+    monkeypatch.setattr(time, "perf_counter", lambda: clock() + sum(late))
+    monkeypatch.setattr(Leaver, "began", lambda *_: late.append(hour))
+    folder = begun(schedule__epochs=2)
+    monkeypatch.undo()
+    leave_pictures_out(monkeypatch)
+    _, record = train(resumed(folder), Listener(), resume=folder)
+    assert hour < record.seconds["training"] < hour + 600
+    assert record.seconds["total"] >= record.seconds["training"] + record.seconds["validation"] - 0.1
 
 
 def test_data_that_has_changed_is_not_trained_on(begun: Callable[..., RunFolder], tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from lightning.pytorch import Trainer
+from torch import nn
 
 from attendet.data.module import DetectionData, Loading
 from attendet.data.records import Split
@@ -24,6 +25,8 @@ from attendet.engine.reporter import Reporter
 from attendet.engine.run import RunFolder
 from attendet.engine.watch import require_attention
 from attendet.errors import DataError, Location, OptionError
+from attendet.graph.bundled import bundled_names
+from attendet.graph.detector import Detector
 from attendet.wording import plural
 
 SHOWN_PROBLEMS = 3
@@ -68,15 +71,21 @@ def prepare(config: TrainConfig, reporter: Reporter) -> Prepared:
     if size != config.schedule.imgsz:
         notes.append(f"images of {size} pixels: {config.schedule.imgsz} is no multiple of the largest stride, {stride}")
     schedule = config.schedule.model_copy(update={"imgsz": size})
-    # Absolute, so that the run can be measured and resumed from anywhere.
-    data = config.data.model_copy(update={"path": str(Path(config.data.path).resolve())})
-    config = config.model_copy(update={"schedule": schedule, "data": data})
+    config = located(config.model_copy(update={"schedule": schedule}))
     notes += [*network.notes, *fit_to_data(network, splits["train"].records, config)]
     steps = -(-len(splits["train"].records) // schedule.batch_size)
     recipe = choose_recipe(config.optimizer, schedule, steps, trained=network.trained)
     for line in (*notes, *recipe.reasons):
         reporter.say(line)
     return Prepared(config, splits, network, recipe, tuple(notes))
+
+
+def located(config: TrainConfig) -> TrainConfig:
+    """Return a configuration whose paths are absolute, so that its run can be measured and resumed from anywhere."""
+    data = config.data.model_copy(update={"path": str(Path(config.data.path).resolve())})
+    paths = {"cfg": config.model.cfg, "weights": config.model.weights}
+    found = {name: str(Path(path).resolve()) for name, path in paths.items() if path and path not in bundled_names()}
+    return config.model_copy(update={"data": data, "model": config.model.model_copy(update=found)})
 
 
 def read_images(config: TrainConfig, name: str, reporter: Reporter) -> Split:
@@ -113,6 +122,8 @@ def make_trainer(prepared: Prepared) -> Trainer:
         raise OptionError(f"{processes} processes would share {plural(fewest, 'image')}", remedy="use fewer devices")
     if config.hardware.sync_bn and accelerator != "cuda":
         raise OptionError("--sync-bn needs CUDA", remedy="leave it out")
+    if schedule.batch_size == processes and not (config.hardware.sync_bn and processes > 1):
+        _require_no_norm_over_images(prepared.network.detector, processes)
     with quiet():
         return Trainer(
             accelerator=accelerator,
@@ -138,6 +149,7 @@ def make_trainer(prepared: Prepared) -> Trainer:
 def make_data(prepared: Prepared, folder: RunFolder, reporter: Reporter) -> DetectionData:
     """Return the loaders of a run; nothing is decoded yet."""
     config = prepared.config
+    _, devices = accelerator_of(config.hardware)
     loading = Loading(
         size=config.schedule.imgsz,
         stride=int(max(prepared.network.detector.strides)),
@@ -148,6 +160,7 @@ def make_data(prepared: Prepared, folder: RunFolder, reporter: Reporter) -> Dete
         rect=config.data.rect,
         mosaic_epochs=config.schedule.epochs - config.schedule.close_mosaic,
         folder=folder.path.parent,
+        processes=processes_of(devices, nodes=1),
     )
     splits = prepared.splits
     data = DetectionData(
@@ -161,6 +174,17 @@ def make_data(prepared: Prepared, folder: RunFolder, reporter: Reporter) -> Dete
         classes = len(splits["train"].names)
         data.weigh_images(image_weights(splits["train"].records, classes, np.zeros(classes)))
     return data
+
+
+def _require_no_norm_over_images(detector: Detector, processes: int) -> None:
+    """Refuse batches of one image for a network that compares the images of a batch, unless that part is frozen."""
+    for row, held in enumerate(detector.model):
+        norms = (module for module in held.modules() if isinstance(module, nn.BatchNorm1d))
+        if any(parameter.requires_grad for norm in norms for parameter in norm.parameters()):
+            raise OptionError(
+                f"row {row} normalises over the images of a batch, and a process gets only one",
+                remedy=f"give --batch-size {2 * processes} or more, where memory is short with a smaller --imgsz",
+            )
 
 
 def _problems(split: Split) -> list[str]:

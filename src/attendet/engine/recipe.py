@@ -16,7 +16,7 @@ from attendet.wording import plural
 LONG_RUN = 10_000
 PUBLISHED_BATCH = 64
 
-# Of short runs: measured on 205 images of blood cells and on 534 of pears, see docs/results.md.
+# Of short runs: chosen on 205 images of blood cells, see docs/results.md.
 SHORT_LR = 0.004
 # Of trained weights: at the rate above they were forgotten within an epoch, see docs/weights.md.
 SHORT_TUNING_LR = 0.0004

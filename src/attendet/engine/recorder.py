@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
-import os
 import pickle
 import time
 from pathlib import Path
@@ -19,7 +17,7 @@ from attendet.engine.run import RunFolder, write_results
 from attendet.engine.task import PARTS, DetectionTask
 from attendet.engine.watch import GateWatch
 from attendet.errors import Location, TrainingError, WeightsError
-from attendet.files import cannot_write
+from attendet.files import write_atomically
 from attendet.model.card import Card
 from attendet.model.save import save_weights
 
@@ -36,17 +34,36 @@ class Recorder(Callback):
         card: What the weights say about themselves.
         reporter: Who watches.
         gates: Who watches attention; its numbers become columns.
+        start: When the run began, by `time.perf_counter`; None is now.
+
+    Attributes:
+        rows: What each epoch gave.
+        seconds: How long the parts took; a resumed run goes on counting, here as in `elapsed`.
     """
 
-    def __init__(self, folder: RunFolder, card: Card, reporter: Reporter, gates: GateWatch | None = None) -> None:
+    def __init__(
+        self,
+        folder: RunFolder,
+        card: Card,
+        reporter: Reporter,
+        gates: GateWatch | None = None,
+        start: float | None = None,
+    ) -> None:
         self.folder, self.card, self.reporter, self.gates = folder, card, reporter, gates
         self.rows: list[dict[str, float]] = []
         self.best_fitness = -1.0
         self.best_epoch: int | None = None
         self.seconds = {"training": 0.0, "validation": 0.0}
+        self._start = time.perf_counter() if start is None else start
+        self._before = 0.0
         self._epoch_start = self._validation_start = 0.0
         self._images = 0
         self._parts = torch.zeros(len(PARTS))
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds of the whole run so far."""
+        return self._before + time.perf_counter() - self._start
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a resumed run needs."""
@@ -55,11 +72,12 @@ class Recorder(Callback):
             "best_fitness": self.best_fitness,
             "best_epoch": self.best_epoch,
             "seconds": self.seconds,
+            "elapsed": self.elapsed,
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from a checkpoint."""
-        self.rows, self.seconds = state_dict["rows"], state_dict["seconds"]
+        self.rows, self.seconds, self._before = (state_dict[name] for name in ("rows", "seconds", "elapsed"))
         self.best_fitness, self.best_epoch = state_dict["best_fitness"], state_dict["best_epoch"]
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
@@ -167,20 +185,12 @@ def _require_finite(task: DetectionTask, epoch: int) -> None:
 
 
 def save_checkpoint(trainer: Trainer, path: Path) -> None:
-    """Write all that resuming needs, whole or not at all; every process calls it."""
-    temporary = path.with_name(f".{path.name}.writing")
-    try:
-        if trainer.is_global_zero:
-            path.parent.mkdir(parents=True, exist_ok=True)
+    """Write all that resuming needs, whole or not at all; every process calls it, and the first writes."""
+    if not trainer.is_global_zero:
+        trainer.save_checkpoint(path)
+        return
+    with write_atomically(path) as temporary:
         trainer.save_checkpoint(temporary)
-        if trainer.is_global_zero:
-            os.replace(temporary, path)  # noqa: PTH105 - the pair of rename
-    except OSError as error:
-        raise cannot_write(path, error) from error
-    finally:
-        if trainer.is_global_zero:
-            with contextlib.suppress(OSError):
-                temporary.unlink(missing_ok=True)
 
 
 def require_sound(checkpoint: Path) -> None:
