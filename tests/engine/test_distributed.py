@@ -1,6 +1,5 @@
 """Two processes with half a batch each are one process with the whole batch."""
 
-import csv
 import json
 import subprocess
 import sys
@@ -10,10 +9,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from attendet.engine import train as module
 from attendet.engine.run import RunFolder
 from attendet.engine.train import train
-from tests.engine.conftest import MODEL, Listener, small, write_set
+from tests.engine.conftest import MODEL, Listener, rows_of, small, write_set
 
 COMMAND = """
 import attendet.engine.train as engine
@@ -23,14 +21,8 @@ run()
 """
 
 
-def results(folder: RunFolder) -> list[dict[str, float]]:
-    with folder.results.open(newline="") as file:
-        return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
-
-
-def test_two_processes_are_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("draw_data", "draw_results"):
-        monkeypatch.setattr(module, name, lambda *_: None)
+@pytest.mark.usefixtures("undrawn")
+def test_two_processes_are_one(tmp_path: Path) -> None:
     # Batch norms know their own process's images only; plain convolutions make the two runs the same sum.
     model = tmp_path / "plain.yaml"
     model.write_text(MODEL.replace(" Conv,", " nn.Conv2d,").replace("3, 2]]", "3, 2, 1]]"))
@@ -59,11 +51,11 @@ def test_two_processes_are_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert record == json.loads(folder.record.read_text())
     assert record["metrics"]["images"] == 3
 
-    for one, two in zip(results(alone), results(folder), strict=True):
+    for one, two in zip(rows_of(alone), rows_of(folder), strict=True):
         for key in ("train/box_loss", "train/obj_loss", "train/cls_loss"):
             # The table has six digits.
-            assert two[key] == pytest.approx(one[key], rel=2e-5), key
-        assert two["metrics/mAP_0.5"] == pytest.approx(one["metrics/mAP_0.5"], abs=1e-4)
+            assert float(two[key]) == pytest.approx(float(one[key]), rel=2e-5), key
+        assert float(two["metrics/mAP_0.5"]) == pytest.approx(float(one["metrics/mAP_0.5"]), abs=1e-4)
     single, double = load_file(alone.last), load_file(folder.last)
     for key, value in single.items():
         torch.testing.assert_close(double[key], value, rtol=1e-5, atol=1e-5)

@@ -16,18 +16,11 @@ from attendet.engine.train import resumed, train
 from attendet.errors import DataError, OptionError, OutputError, TrainingError, WeightsError
 from attendet.graph.detector import Detector
 from attendet.model import open_detector
-from tests.engine.conftest import Listener, leave_pictures_out, small, write_set
+from tests.checkpoints.crafted import Bomb
+from tests.conftest import leave_pictures_out
+from tests.engine.conftest import Listener, write_set
 
 pytestmark = pytest.mark.usefixtures("undrawn")
-
-
-@pytest.fixture
-def fit(data: Path, model: Path, tmp_path: Path) -> Callable[..., RunFolder]:
-    def run(listener: Listener | None = None, **settings: object) -> RunFolder:
-        settings.setdefault("data__path", str(data))
-        return train(small(data, model, tmp_path / "runs", **settings), listener or Listener())[0]
-
-    return run
 
 
 @pytest.fixture
@@ -54,9 +47,7 @@ class Keeper(Listener):
         assert now == self.files
 
 
-def test_a_loss_that_is_not_finite(
-    fit: Callable[..., RunFolder], folder: RunFolder, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_loss_that_is_not_finite(fit: Callable, folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     scaled = DetectionTask._scaled
 
     def poisoned(task: DetectionTask, images: torch.Tensor, batch_idx: int) -> torch.Tensor:
@@ -73,9 +64,7 @@ def test_a_loss_that_is_not_finite(
     assert resumed(folder).schedule.epochs == 3
 
 
-def test_a_last_step_that_spoils_the_weights(
-    fit: Callable[..., RunFolder], folder: RunFolder, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_last_step_that_spoils_the_weights(fit: Callable, folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     update = AveragedWeights.update
 
     def spoilt(averaged: AveragedWeights, model: Detector) -> None:
@@ -92,9 +81,7 @@ def test_a_last_step_that_spoils_the_weights(
 
 
 @pytest.mark.parametrize("what", ["weights", "checkpoint"])
-def test_a_disk_that_is_full(
-    fit: Callable[..., RunFolder], folder: RunFolder, monkeypatch: pytest.MonkeyPatch, what: str
-) -> None:
+def test_a_disk_that_is_full(fit: Callable, folder: RunFolder, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
     keeper = Keeper(folder)
 
     def full(*args: object, **_: object) -> None:
@@ -141,14 +128,14 @@ def small_files() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("small_files")
-def test_weights_that_the_system_does_not_write(fit: Callable[..., RunFolder], folder: RunFolder) -> None:
+def test_weights_that_the_system_does_not_write(fit: Callable, folder: RunFolder) -> None:
     with pytest.raises(OutputError, match=r"last\.safetensors: it cannot be written: .*"):
         fit()
     assert not list(folder.path.rglob("*.safetensors*"))
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_an_image_that_vanishes_after_the_scan(fit: Callable[..., RunFolder], tmp_path: Path, workers: int) -> None:
+def test_an_image_that_vanishes_after_the_scan(fit: Callable, tmp_path: Path, workers: int) -> None:
     file = write_set(tmp_path / "going", train=4, val=2)
 
     class Thief(Listener):
@@ -177,7 +164,7 @@ def raising(error: Exception) -> Callable[..., None]:
         MemoryError(),
     ],
 )
-def test_too_little_memory(fit: Callable[..., RunFolder], monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+def test_too_little_memory(fit: Callable, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     monkeypatch.setattr(task, "detection_loss", raising(error))
     with pytest.raises(TrainingError, match=r"4 images of 64 pixels; try --batch-size 2, or a smaller --imgsz"):
         fit()
@@ -185,16 +172,16 @@ def test_too_little_memory(fit: Callable[..., RunFolder], monkeypatch: pytest.Mo
         fit(schedule__batch_size=1)
 
 
-def test_an_error_of_ours_stays_what_it_is(fit: Callable[..., RunFolder], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_of_ours_stays_what_it_is(fit: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(task, "detection_loss", raising(RuntimeError("a defect")))
     with pytest.raises(RuntimeError, match="a defect"):
         fit()
 
 
-def test_what_cannot_be_resumed(fit: Callable[..., RunFolder], tmp_path: Path) -> None:
+def test_what_cannot_be_resumed(fit: Callable, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="there is no run here"):
         resumed(RunFolder(tmp_path / "none"))
-    done = fit(schedule__epochs=1)
+    done, *_ = fit(schedule__epochs=1)
     with pytest.raises(OptionError, match="has come to its end; start another from its weights"):
         resumed(done)
     text = done.record.read_text().replace('"finished": true', '"finished": false')
@@ -210,19 +197,9 @@ def test_what_cannot_be_resumed(fit: Callable[..., RunFolder], tmp_path: Path) -
         resumed(done)
 
 
-class Bomb:
-    """Touches a file when it is unpickled."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return (Path.touch, (self.path,))
-
-
 @pytest.mark.parametrize("kind", ["pickle", "damaged", "empty"])
-def test_a_checkpoint_that_is_none(fit: Callable[..., RunFolder], tmp_path: Path, kind: str) -> None:
-    done = fit(schedule__epochs=1)
+def test_a_checkpoint_that_is_none(fit: Callable, tmp_path: Path, kind: str) -> None:
+    done, *_ = fit(schedule__epochs=1)
     done.record.write_text(done.record.read_text().replace('"finished": true', '"finished": false'))
     trace = tmp_path / "exploded"
     if kind == "pickle":

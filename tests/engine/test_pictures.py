@@ -16,8 +16,11 @@ from PIL import Image
 
 from attendet import style
 from attendet.data.records import Record, Records
-from attendet.engine import pictures
 from attendet.engine.metrics import Evaluation, Metrics, Truth
+from attendet.engine.pictures.detection import confusion_matrix, f1_curve, precision_recall
+from attendet.engine.pictures.images import batch_mosaic, predictions_beside_truth
+from attendet.engine.pictures.labels import label_statistics
+from attendet.engine.pictures.training import training_curves
 from attendet.errors import OptionError, OutputError
 
 Draw = Callable[[Path], None]
@@ -82,15 +85,13 @@ def all_pictures(classes: int) -> dict[str, Draw]:
     what = [truth((10, 10, 60, 50, 0), (0, 0, 127, 95, last))] * 3
     found = [torch.tensor([[10, 10, 60, 50, 0.9, 0], [-5, -5, 5, 5, 0.5, last], [110, 2, 128, 9, 1.0, last]])] * 3
     return {
-        "training_curves": lambda path: pictures.training_curves(epochs(9), path),
-        "precision_recall": lambda path: pictures.precision_recall(metrics, path),
-        "f1_curve": lambda path: pictures.f1_curve(metrics, path),
-        "confusion_matrix": lambda path: pictures.confusion_matrix(metrics, path),
-        "label_statistics": lambda path: pictures.label_statistics(records(classes), names(classes), 320, path),
-        "batch_mosaic": lambda path: pictures.batch_mosaic(grey(3), what, names(classes), path),
-        "predictions_beside_truth": lambda path: pictures.predictions_beside_truth(
-            grey(3), found, what, names(classes), path
-        ),
+        "training_curves": lambda path: training_curves(epochs(9), path),
+        "precision_recall": lambda path: precision_recall(metrics, path),
+        "f1_curve": lambda path: f1_curve(metrics, path),
+        "confusion_matrix": lambda path: confusion_matrix(metrics, path),
+        "label_statistics": lambda path: label_statistics(records(classes), names(classes), 320, path),
+        "batch_mosaic": lambda path: batch_mosaic(grey(3), what, names(classes), path),
+        "predictions_beside_truth": lambda path: predictions_beside_truth(grey(3), found, what, names(classes), path),
     }
 
 
@@ -145,8 +146,8 @@ def test_each_class_has_its_curve_and_the_mean_is_theirs(tmp_path: Path, figures
     precisions = [each.ap50 for each in metrics.per_class]
     f1s = [each.f1 for each in metrics.per_class]
     for draw, x, y, values, mean in (
-        (pictures.precision_recall, curves.recalls, curves.precision_at_recall, precisions, metrics.map50),
-        (pictures.f1_curve, curves.confidences, curves.f1, f1s, metrics.f1),
+        (precision_recall, curves.recalls, curves.precision_at_recall, precisions, metrics.map50),
+        (f1_curve, curves.confidences, curves.f1, f1s, metrics.f1),
     ):
         draw(metrics, tmp_path / "a.png")
         (axes,) = figures[-1].axes
@@ -166,7 +167,7 @@ def test_each_class_has_its_curve_and_the_mean_is_theirs(tmp_path: Path, figures
 
 def test_of_many_classes_the_three_worst_are_named(tmp_path: Path, figures: list[Figure]) -> None:
     metrics = metrics_of(80)
-    pictures.precision_recall(metrics, tmp_path / "a.png")
+    precision_recall(metrics, tmp_path / "a.png")
     ranked = sorted((each.ap50, number) for number, each in enumerate(metrics.per_class) if each.ap50 is not None)
     worst = [metrics.per_class[number].name for _, number in ranked[:3]]
     *named, mean = legend_of(figures[-1])
@@ -180,7 +181,7 @@ def test_the_confusion_matrix_shows_counts_and_shares(tmp_path: Path, figures: l
     found = [[*boxes[0], 0.9, 0], [*boxes[1], 0.9, 0], [*boxes[2], 0.9, 1], [200, 0, 210, 10, 0.9, 1]]
     what = truth(*((*box, kind) for box, kind in zip(boxes, [0, 0, 0, 0, 1], strict=True)))
     evaluation.update([torch.tensor(found)], [what])
-    pictures.confusion_matrix(evaluation.compute(), tmp_path / "a.png")
+    confusion_matrix(evaluation.compute(), tmp_path / "a.png")
     axes = figures[-1].axes[0]
     cells = {text.get_position()[::-1]: text.get_text() for text in axes.texts}
     assert cells == {(0, 0): "2\n50%", (0, 1): "1\n25%", (0, 2): "1\n25%", (1, 2): "1\n100%", (2, 1): "1"}
@@ -202,7 +203,7 @@ def extent(mask: NDArray[np.bool_]) -> list[float]:
 
 def test_boxes_lie_where_the_objects_are(tmp_path: Path, figures: list[Figure]) -> None:
     box = (32.0, 24.0, 96.0, 72.0)
-    pictures.batch_mosaic(grey(1), [truth((*box, 2))], ["a", "b", "c"], tmp_path / "a.png")
+    batch_mosaic(grey(1), [truth((*box, 2))], ["a", "b", "c"], tmp_path / "a.png")
     with Image.open(tmp_path / "a.png") as file:
         picture = np.array(file)
     (axes,) = figures[-1].axes
@@ -226,7 +227,7 @@ def test_what_was_missed_and_what_is_wrong_is_dashed(tmp_path: Path, figures: li
             [60, 0, 100, 40, 0.1, 0],  # not confident enough
         ]
     )
-    pictures.predictions_beside_truth(grey(1), [found], [what], ["a", "b"], tmp_path / "a.png")
+    predictions_beside_truth(grey(1), [found], [what], ["a", "b"], tmp_path / "a.png")
     left, right = figures[-1].axes
     solid = [[patch.get_linestyle() in ("-", "solid") for patch in axes.patches] for axes in (left, right)]
     assert solid[0] == [True, False, False]
@@ -239,7 +240,7 @@ def test_what_was_missed_and_what_is_wrong_is_dashed(tmp_path: Path, figures: li
 def test_of_many_classes_boxes_are_named(tmp_path: Path, figures: list[Figure]) -> None:
     many = [f"kind {number}" for number in range(9)]
     what, found = [truth((20, 20, 90, 90, 8))], [torch.tensor([[20, 20, 90, 90, 0.5, 7]])]
-    pictures.predictions_beside_truth(grey(1), found, what, many, tmp_path / "a.png")
+    predictions_beside_truth(grey(1), found, what, many, tmp_path / "a.png")
     left, right = figures[-1].axes
     assert [text.get_text() for text in (*left.texts, *right.texts)] == ["kind 8", "kind 7 .50"]
 
@@ -247,13 +248,13 @@ def test_of_many_classes_boxes_are_named(tmp_path: Path, figures: list[Figure]) 
 @pytest.mark.parametrize("count", [1, 2, 16, 30])
 def test_a_mosaic_holds_at_most_sixteen_images_of_any_size(count: int, tmp_path: Path, figures: list[Figure]) -> None:
     images = [*grey(count - 1), np.zeros((40, 200, 3), np.uint8)]
-    pictures.batch_mosaic(images, [truth()] * count, ["a"], tmp_path / "a.png")
+    batch_mosaic(images, [truth()] * count, ["a"], tmp_path / "a.png")
     assert len(figures[-1].axes) == min(count, 16)
 
 
 @pytest.mark.parametrize("count", [1, 2, 300])
 def test_training_curves_show_every_epoch(count: int, tmp_path: Path, figures: list[Figure]) -> None:
-    pictures.training_curves(epochs(count), tmp_path / "a.png")
+    training_curves(epochs(count), tmp_path / "a.png")
     assert len(figures[-1].axes) == 6
     precision = figures[-1].axes[3]
     assert precision.get_lines()[0].get_ydata()[-1] == pytest.approx((count - 1) / count)
@@ -264,13 +265,13 @@ def test_training_curves_show_every_epoch(count: int, tmp_path: Path, figures: l
 def test_columns_without_numbers_leave_no_empty_panel(tmp_path: Path, figures: list[Figure]) -> None:
     rows = [{**row, "train/cls_loss": float("nan"), "val/cls_loss": float("nan")} for row in epochs(3)]
     rows = [{key: value for key, value in row.items() if not key.startswith("metrics/")} for row in rows]
-    pictures.training_curves(rows, tmp_path / "a.png")
+    training_curves(rows, tmp_path / "a.png")
     titles = [axes.get_title(loc="left") for axes in figures[-1].axes]
     assert titles == ["box loss", "objectness loss", "learning rate"]
 
 
 def test_class_counts_are_those_of_the_records(tmp_path: Path, figures: list[Figure]) -> None:
-    pictures.label_statistics(records(3), ["a", "b", "c"], 320, tmp_path / "a.png")
+    label_statistics(records(3), ["a", "b", "c"], 320, tmp_path / "a.png")
     bars = figures[-1].axes[0].patches
     assert [bar.get_width() for bar in bars] == [20, 20, 20]
 
@@ -283,20 +284,20 @@ def test_the_same_input_gives_the_same_picture(tmp_path: Path) -> None:
 
 def test_without_objects_or_detections_pictures_say_so(tmp_path: Path, figures: list[Figure]) -> None:
     empty = Evaluation(["a", "b"]).compute()
-    pictures.precision_recall(empty, tmp_path / "a.png")
+    precision_recall(empty, tmp_path / "a.png")
     assert "there are no objects" in [text.get_text() for text in texts(figures[-1])]
-    pictures.f1_curve(empty, tmp_path / "b.png")
-    pictures.confusion_matrix(empty, tmp_path / "c.png")
-    pictures.predictions_beside_truth(grey(1), [torch.zeros(0, 6)], [truth()], ["a"], tmp_path / "d.png")
+    f1_curve(empty, tmp_path / "b.png")
+    confusion_matrix(empty, tmp_path / "c.png")
+    predictions_beside_truth(grey(1), [torch.zeros(0, 6)], [truth()], ["a"], tmp_path / "d.png")
 
 
 @pytest.mark.parametrize(
     "draw",
     [
-        lambda path: pictures.training_curves([], path),
-        lambda path: pictures.batch_mosaic([], [], ["a"], path),
-        lambda path: pictures.predictions_beside_truth([], [], [], ["a"], path),
-        lambda path: pictures.label_statistics(Records(), ["a"], 320, path),
+        lambda path: training_curves([], path),
+        lambda path: batch_mosaic([], [], ["a"], path),
+        lambda path: predictions_beside_truth([], [], [], ["a"], path),
+        lambda path: label_statistics(Records(), ["a"], 320, path),
     ],
 )
 def test_nothing_to_draw_is_an_error_and_no_file(draw: Draw, tmp_path: Path) -> None:
@@ -308,4 +309,4 @@ def test_nothing_to_draw_is_an_error_and_no_file(draw: Draw, tmp_path: Path) -> 
 def test_a_place_that_cannot_be_written_is_our_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="cannot be written"):
-        pictures.training_curves(epochs(2), tmp_path / "file" / "a.png")
+        training_curves(epochs(2), tmp_path / "file" / "a.png")

@@ -1,8 +1,7 @@
 """Watching attention while it is trained: real runs, their columns, their film, and that nothing else changes."""
 
-import csv
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +21,9 @@ from attendet.engine.train import resumed, train
 from attendet.engine.watch import GateWatch
 from attendet.errors import OptionError
 from attendet.model import open_detector
-from tests.engine.conftest import Listener, small, write_set
+from tests.engine.conftest import Interrupted, Leaver, Listener, rows_of, write_set
+
+pytestmark = pytest.mark.usefixtures("undrawn")
 
 ATTENTION = ("cbam:reduction=2@model.3",)
 COLUMNS = [
@@ -33,63 +34,54 @@ COLUMNS = [
 
 
 @pytest.fixture(autouse=True)
-def _undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("draw_data", "draw_results"):
-        monkeypatch.setattr(module, name, lambda *_: None)
+def _unfilmed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watch, "attention_filmstrip", lambda *_: None)
 
 
 @pytest.fixture
-def _drawn(_undrawn: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def _filmed(_unfilmed: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watch, "attention_filmstrip", attention_filmstrip)
 
 
 @pytest.fixture
-def fit(data: Path, model: Path, tmp_path: Path) -> Callable[..., RunFolder]:
+def with_cbam(fit: Callable) -> Callable[..., RunFolder]:
     def run(listener: Listener | None = None, **settings: object) -> RunFolder:
-        settings = {"model__attention": ATTENTION, "data__path": str(data), **settings}
-        return train(small(data, model, tmp_path / "runs", **settings), listener or Listener())[0]
+        return fit(listener, **{"model__attention": ATTENTION, **settings})[0]
 
     return run
 
 
-def rows(folder: RunFolder) -> list[dict[str, str]]:
-    with folder.results.open(newline="") as file:
-        return list(csv.DictReader(file))
-
-
 def measured(folder: RunFolder) -> list[bool]:
-    return [not math.isnan(float(row[COLUMNS[0]])) for row in rows(folder)]
+    return [not math.isnan(float(row[COLUMNS[0]])) for row in rows_of(folder)]
 
 
-def test_every_so_many_epochs_and_at_the_end(fit: Callable[..., RunFolder]) -> None:
-    folder = fit(schedule__epochs=5, output__watch_attention=2)
-    assert [name for name in rows(folder)[0] if name.startswith("attention/")] == COLUMNS
+def test_every_so_many_epochs_and_at_the_end(with_cbam: Callable[..., RunFolder]) -> None:
+    folder = with_cbam(schedule__epochs=5, output__watch_attention=2)
+    assert [name for name in rows_of(folder)[0] if name.startswith("attention/")] == COLUMNS
     assert measured(folder) == [False, True, False, True, True]
     assert not list(folder.path.rglob(".*"))
 
 
-def test_the_end_may_come_early(fit: Callable[..., RunFolder]) -> None:
+def test_the_end_may_come_early(with_cbam: Callable[..., RunFolder]) -> None:
     # Nothing is ever that certain: mAP stays at 0, and the first epoch is the best.
-    folder = fit(schedule__epochs=9, schedule__patience=2, validation__confidence=1.0, output__watch_attention=5)
+    folder = with_cbam(schedule__epochs=9, schedule__patience=2, validation__confidence=1.0, output__watch_attention=5)
     assert measured(folder) == [False, False, True]
 
 
-def test_training_goes_the_same_way(fit: Callable[..., RunFolder]) -> None:
+def test_training_goes_the_same_way(with_cbam: Callable[..., RunFolder]) -> None:
     settings = {"schedule__epochs": 3, "augment__mixup": 0.2, "data__image_weights": True}
-    with_it, without = (fit(output__watch_attention=every, **settings) for every in (1, 0))
+    with_it, without = (with_cbam(output__watch_attention=every, **settings) for every in (1, 0))
     for name in ("last", "best"):
         watched, plain = (load_file(getattr(folder, name)) for folder in (with_it, without))
         assert watched.keys() == plain.keys()
         assert all(torch.equal(value, plain[key]) for key, value in watched.items())
-    shared = [name for name in rows(without)[0] if name != "seconds"]
-    assert [[row[name] for name in shared] for row in rows(with_it)] == [
-        [row[name] for name in shared] for row in rows(without)
-    ]
+    assert [
+        {name: value for name, value in row.items() if not name.startswith("attention/")} for row in rows_of(with_it)
+    ] == rows_of(without)
 
 
-def test_numbers_are_those_of_the_kept_weights(fit: Callable[..., RunFolder], data: Path) -> None:
-    folder = fit(output__watch_attention=1)
+def test_numbers_are_those_of_the_kept_weights(with_cbam: Callable[..., RunFolder], data: Path) -> None:
+    folder = with_cbam(output__watch_attention=1)
     detector, _ = open_detector(folder.last)
     gates: dict[str, list[np.ndarray]] = {"channel": [], "spatial": []}
     for name, kept in gates.items():
@@ -99,7 +91,7 @@ def test_numbers_are_those_of_the_kept_weights(fit: Callable[..., RunFolder], da
     for record in usable(read_split(open_source(data), "val")).records:
         with Image.open(record.image) as image, torch.no_grad():
             detector(torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].float() / 255)
-    last = rows(folder)[-1]
+    last = rows_of(folder)[-1]
     for name, kept in gates.items():
         # The map is 4 x 4, and 20 points a side are 5 a cell.
         values = np.concatenate(kept).astype(np.float64)
@@ -111,7 +103,7 @@ def test_numbers_are_those_of_the_kept_weights(fit: Callable[..., RunFolder], da
 
 
 def test_nothing_hangs_on_the_network_afterwards(
-    fit: Callable[..., RunFolder], monkeypatch: pytest.MonkeyPatch
+    with_cbam: Callable[..., RunFolder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tasks: list[DetectionTask] = []
 
@@ -122,34 +114,24 @@ def test_nothing_hangs_on_the_network_afterwards(
     monkeypatch.setattr(module, "DetectionTask", spy)
     counts = []
     for every in (0, 1):
-        fit(schedule__epochs=1, output__watch_attention=every)
+        with_cbam(schedule__epochs=1, output__watch_attention=every)
         modules = list(tasks[-1].modules())
         counts.append([(len(each._forward_hooks), len(each._forward_pre_hooks), each.training) for each in modules])
     assert counts[0] == counts[1]
 
 
-def test_tensorboard_shows_them(fit: Callable[..., RunFolder]) -> None:
+def test_tensorboard_shows_them(with_cbam: Callable[..., RunFolder]) -> None:
     accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
-    folder = fit(schedule__epochs=3, output__watch_attention=2, output__tensorboard=True)
+    folder = with_cbam(schedule__epochs=3, output__watch_attention=2, output__tensorboard=True)
     events = accumulator.EventAccumulator(str(folder.path / "tensorboard")).Reload()
     assert set(COLUMNS) <= set(events.Tags()["scalars"])
     shown = [event.value for event in events.Scalars(COLUMNS[0])]
-    assert shown == pytest.approx([float(row[COLUMNS[0]]) for row in rows(folder)[1:]], rel=1e-5)
+    assert shown == pytest.approx([float(row[COLUMNS[0]]) for row in rows_of(folder)[1:]], rel=1e-5)
 
 
-class Interrupted(Exception):  # noqa: N818
-    """Ends a run from outside."""
-
-
-class Leaver(Listener):
-    """Ends a run after three epochs."""
-
-    def ended(self, row: Mapping[str, float], *, is_best: bool) -> None:  # noqa: ARG002
-        if row["epoch"] == 3:
-            raise Interrupted
-
-
-def test_a_resumed_run_goes_on(fit: Callable[..., RunFolder], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_resumed_run_goes_on(
+    with_cbam: Callable[..., RunFolder], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     films: list[list[int]] = []
 
     def spy(_: object, shots: list[Shot], *__: object) -> None:
@@ -157,48 +139,47 @@ def test_a_resumed_run_goes_on(fit: Callable[..., RunFolder], tmp_path: Path, mo
 
     monkeypatch.setattr(watch, "attention_filmstrip", spy)
     settings = {"schedule__epochs": 5, "output__watch_attention": 2}
-    whole = fit(output__name="whole", **settings)
+    whole = with_cbam(output__name="whole", **settings)
     assert films == [[0], [0, 2], [0, 2, 4], [0, 2, 4, 5]]
     films.clear()
     with pytest.raises(Interrupted):
-        fit(Leaver(), output__name="parts", **settings)
+        with_cbam(Leaver(3), output__name="parts", **settings)
     folder = RunFolder(tmp_path / "runs" / "parts")
     train(resumed(folder), Listener(), resume=folder)
     assert films == [[0], [0, 2], [0, 2, 4], [0, 2, 4, 5]]
-    kept = [name for name in rows(whole)[0] if name != "seconds"]
-    assert [[row[name] for name in kept] for row in rows(folder)] == [
-        [row[name] for name in kept] for row in rows(whole)
-    ]
+    assert rows_of(folder) == rows_of(whole)
 
 
 def test_a_network_without_attention_is_refused_before_anything_is_written(
-    fit: Callable[..., RunFolder], tmp_path: Path
+    with_cbam: Callable[..., RunFolder], tmp_path: Path
 ) -> None:
     with pytest.raises(OptionError, match="no attention to watch; give --attention NAME@PLACE"):
-        fit(model__attention=(), output__watch_attention=1)
+        with_cbam(model__attention=(), output__watch_attention=1)
     assert not (tmp_path / "runs").exists()
 
 
-@pytest.mark.usefixtures("_drawn")
+@pytest.mark.usefixtures("_filmed")
 @pytest.mark.parametrize(("attention", "has_film"), [("se:reduction=2@model.3", False), ("simam@model.3", True)])
-def test_a_film_where_positions_are_weighed(fit: Callable[..., RunFolder], attention: str, has_film: bool) -> None:
-    folder = fit(model__attention=(attention,), output__watch_attention=1, schedule__epochs=1)
+def test_a_film_where_positions_are_weighed(
+    with_cbam: Callable[..., RunFolder], attention: str, has_film: bool
+) -> None:
+    folder = with_cbam(model__attention=(attention,), output__watch_attention=1, schedule__epochs=1)
     assert folder.picture("attention_filmstrip").is_file() == has_film
 
 
-@pytest.mark.usefixtures("_drawn")
-def test_the_film_of_an_older_run_does_not_stay(fit: Callable[..., RunFolder]) -> None:
-    folder = fit(output__watch_attention=1, schedule__epochs=1)
+@pytest.mark.usefixtures("_filmed")
+def test_the_film_of_an_older_run_does_not_stay(with_cbam: Callable[..., RunFolder]) -> None:
+    folder = with_cbam(output__watch_attention=1, schedule__epochs=1)
     assert folder.picture("attention_filmstrip").is_file()
-    fit(schedule__epochs=1, output__exist_ok=True)
+    with_cbam(schedule__epochs=1, output__exist_ok=True)
     assert not folder.picture("attention_filmstrip").exists()
 
 
-def test_the_film_shows_the_image_without_padding(tmp_path: Path, fit: Callable[..., RunFolder]) -> None:
+def test_the_film_shows_the_image_without_padding(tmp_path: Path, with_cbam: Callable[..., RunFolder]) -> None:
     file = write_set(tmp_path / "wide", train=4, val=2, size=(64, 30))
     split = usable(read_split(open_source(file), "val"))
     # A canvas of 32 rows for 30: of a map of two rows both belong to the image, of one of 16 the outer ones too.
-    detector, _ = open_detector(fit(data__path=str(file), schedule__epochs=1).last)
+    detector, _ = open_detector(with_cbam(data__path=str(file), schedule__epochs=1).last)
     gates = GateWatch(RunFolder(tmp_path / "film"), split, 64, 32, every=1)
     gates._measure(detector, 1)
     ((epoch, maps),) = gates.state_dict()["shots"]
