@@ -20,7 +20,7 @@ import attendet
 from attendet.data.source import open_source, read_split
 from attendet.data.usable import usable
 from attendet.engine.config import ValidationConfig
-from attendet.engine.run import RunFolder
+from attendet.engine.run import RunFolder, read_results
 from attendet.engine.validate import validate
 from attendet.graph.bundled import bundled_text
 from attendet.graph.detector import Detector
@@ -88,10 +88,8 @@ def trained(weights: Path, options: argparse.Namespace, size: int, rate: float) 
     settings = ["--imgsz", str(size), "--epochs", str(options.epochs), "--device", "cpu", "--seed", "0", "--exist-ok"]
     settings += ["--set", f"optimizer.lr0={rate}"]
     subprocess.run([*command, *settings, "--project", str(options.out), "--name", weights.stem], check=True)  # noqa: S603
-    folder = RunFolder(options.out / weights.stem)
-    rows = [row.split(",") for row in folder.results.read_text(encoding="utf-8").splitlines()]
-    columns = [rows[0].index("metrics/mAP_0.5"), rows[0].index("metrics/mAP_0.5:0.95")]
-    return [(float(row[columns[0]]), float(row[columns[1]])) for row in rows[1:]]
+    rows = read_results(RunFolder(options.out / weights.stem).results)
+    return [(row["metrics/mAP_0.5"], row["metrics/mAP_0.5:0.95"]) for row in rows]
 
 
 def line(name: str, before: tuple[float, float], epochs: list[tuple[float, float]]) -> str:
