@@ -1,20 +1,19 @@
 """`attendet explain` as a user types it."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import ExifTags, Image
-from sklearn.datasets import load_sample_images
-from typer.testing import CliRunner
 
-import attendet
-from attendet.cli.main import app
-from attendet.errors import AttendetError, DataError, OptionError, OutputError, UnknownNameError
-from attendet.graph.bundled import bundled_text
-from attendet.model.card import Card
+import attendet as package
+from attendet.attention import create
+from attendet.cli.explain_tally import Tally
+from tests.command import Done
+from tests.predict.seeing import photographs, write_weights
 
 
 @pytest.fixture(scope="module")
@@ -22,19 +21,18 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of weights with attention, and without."""
     folder = tmp_path_factory.mktemp("weights")
     for model in ("yolov5n_CBAM", "yolov5n"):
-        card = Card(model, bundled_text(model), "auto", ("cat", "dog"), 96)
         with torch.random.fork_rng():
             torch.manual_seed(0)
-            attendet.save_weights(attendet.build(model, classes=2), folder / f"{model}.safetensors", card)
+            detector = package.build(model, classes=2)
+        write_weights(folder / f"{model}.safetensors", detector, model=model, names=("cat", "dog"))
     return folder
 
 
 @pytest.fixture
 def place(tmp_path: Path, weights: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with weights, and a folder of two photographs and a file that is none."""
-    photographs = [np.array(image, np.uint8) for image in load_sample_images().images]
     (tmp_path / "photos").mkdir()
-    for name, pixels in zip(("b.jpg", "a.png"), photographs, strict=True):
+    for name, pixels in zip(("b.jpg", "a.png"), photographs(), strict=True):
         Image.fromarray(pixels).resize((96, 64)).save(tmp_path / "photos" / name)
     (tmp_path / "photos" / "notes.md").touch()
     for file in weights.iterdir():
@@ -43,74 +41,89 @@ def place(tmp_path: Path, weights: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
     return tmp_path
 
 
-def explain(*arguments: str) -> tuple[int, str, BaseException | None]:
-    done = CliRunner().invoke(app, ["explain", "yolov5n_CBAM.safetensors", "--device", "cpu", *arguments])
-    return done.exit_code, done.stdout, done.exception
+@pytest.fixture
+def explain(attendet: Callable[..., Done], place: Path) -> Callable[..., Done]:  # noqa: ARG001
+    """Run `attendet explain` with the weights that have attention."""
+    return lambda *arguments: attendet("explain", "yolov5n_CBAM.safetensors", "--device", "cpu", *arguments)
 
 
-def test_a_folder_is_explained_in_the_order_of_names(place: Path) -> None:
-    code, out, _ = explain("photos")
-    assert code == 0
-    assert "2 images" in out
-    assert "model.9" in out
+def test_a_folder_is_explained_in_the_order_of_names(explain: Callable[..., Done], place: Path) -> None:
+    done = explain("photos")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "2 images" in done.stdout
+    assert "model.9" in done.stdout
     folder = place / "runs" / "explain" / "exp"
     assert sorted(path.name for path in folder.glob("*.png")) == ["001-a.png", "002-b.png"]
     assert (folder / "index.html").is_file()
 
 
-def test_json_is_the_manifest_and_runs_have_numbers(place: Path) -> None:
+def test_json_is_the_manifest_and_runs_have_numbers(explain: Callable[..., Done], place: Path) -> None:
     for number, name in enumerate(("exp", "exp2"), start=1):
-        code, out, _ = explain("photos/*.jpg", "--json", "--conf-thres", "0.9")
-        assert code == 0
-        told = json.loads(out)
+        done = explain("photos/*.jpg", "--json", "--conf-thres", "0.9")
+        assert done.returncode == 0
+        told = json.loads(done.stdout)
         assert told["folder"] == f"runs/explain/{name}"
         assert told["question"]["thresholds"]["confidence"] == 0.9
         assert [Path(image["image"]).name for image in told["images"]] == ["b.jpg"]
         assert len(list((place / "runs" / "explain").iterdir())) == number
 
 
-def test_what_cannot_be_read_is_named_and_left_out(place: Path) -> None:
-    code, out, _ = explain("nowhere.jpg", "photos/a.png", "--out", "made")
-    assert code == 1
-    assert "1 image" in out
+def test_what_cannot_be_read_is_named_and_left_out(explain: Callable[..., Done], place: Path) -> None:
+    (place / "broken.png").write_bytes(b"no image")
+    done = explain("nowhere.jpg", "broken.png", "photos/a.png", "--out", "made")
+    assert done.returncode == 1
+    assert [line.split(":")[:2] for line in done.stderr.splitlines()] == [
+        ["attendet", " nowhere.jpg"],
+        ["attendet", " broken.png"],
+    ]
+    assert "1 image:" in done.stdout
     assert (place / "made" / "001-a.png").is_file()
 
 
 @pytest.mark.parametrize(
-    ("arguments", "kind", "words"),
+    ("arguments", "left_out", "words"),
     [
-        (["nowhere.jpg"], DataError, "no image to explain"),
-        (["photos", "--class", "dogs"], UnknownNameError, "did you mean 'dog'"),
-        (["photos", "--site", "model.7"], UnknownNameError, r"model\.9"),
-        (["photos", "--out", "photos"], OutputError, "it exists"),
-        (["photos", "--device", "abacus"], OptionError, "abacus"),
-        (["clip.mp4"], DataError, "no image to explain"),
-        (["0"], DataError, "no image to explain"),
+        (["nowhere.jpg"], ["nowhere.jpg"], "there is no image to explain"),
+        (["photos", "--class", "dogs"], [], "did you mean 'dog'"),
+        (["photos", "--site", "model.7"], [], "did you mean 'model.9'"),
+        (["photos", "--out", "photos"], [], "it exists"),
+        (["photos", "--device", "abacus"], [], "abacus"),
+        (["clip.mp4"], ["clip.mp4"], "there is no image to explain"),
+        (["0"], ["0"], "there is no image to explain"),
     ],
 )
 def test_mistakes_are_told_and_leave_nothing(
-    place: Path, arguments: list[str], kind: type[AttendetError], words: str
+    explain: Callable[..., Done], place: Path, arguments: list[str], left_out: list[str], words: str
 ) -> None:
+    (place / "clip.mp4").touch()
     before = sorted(place.rglob("*"))
-    code, _, error = explain(*arguments)
-    assert code == 1  # `run` makes it 2, without a traceback
-    assert isinstance(error, kind)
-    with pytest.raises(kind, match=words):
-        raise error
+    done = explain(*arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    *named, error = done.stderr.splitlines()
+    assert [line.split(": ")[1] for line in named] == left_out
+    assert error.startswith("attendet: ")
+    assert words in error
     left = [path for path in sorted(place.rglob("*")) if path not in before and path.is_file()]
     assert left == []
 
 
-def test_what_predict_reads_is_read_and_videos_and_cameras_are_left_out(place: Path) -> None:
+def test_what_predict_reads_is_read_and_videos_and_cameras_are_left_out(
+    explain: Callable[..., Done], place: Path
+) -> None:
     (place / "list.txt").write_text("photos/b.jpg\n")
     (place / "clip.mp4").touch()
-    code, out, _ = explain("list.txt", "clip.mp4", "7")
-    assert code == 1
-    assert "1 image" in out
+    done = explain("list.txt", "clip.mp4", "7")
+    assert done.returncode == 1
+    video, camera = done.stderr.splitlines()
+    assert video.startswith("attendet: clip.mp4: attention is not explained in a video")
+    assert camera.startswith("attendet: 7: attention is not explained in a camera")
+    assert "1 image:" in done.stdout
     assert [path.name for path in (place / "runs/explain/exp").glob("*.png")] == ["001-b.png"]
 
 
-def test_turned_and_letterboxed_photographs_are_explained_as_they_are_shown(place: Path) -> None:
+def test_turned_and_letterboxed_photographs_are_explained_as_they_are_shown(
+    explain: Callable[..., Done], place: Path
+) -> None:
     # The same photograph, 64 wide and 96 high, once stored as shown and once lying on its side.
     upright = Image.open(place / "photos" / "a.png").rotate(90, expand=True)
     exif = Image.Exif()
@@ -118,9 +131,9 @@ def test_turned_and_letterboxed_photographs_are_explained_as_they_are_shown(plac
     upright.save(place / "upright.png")
     upright.rotate(90, expand=True).save(place / "turned.png", exif=exif)
     options = ["--conf-thres", "0.001", "--iou-thres", "0.01", "--imgsz", "320"]
-    code, out, _ = explain("upright.png", "turned.png", "--json", *options)
-    assert code == 0
-    one, other = json.loads(out)["images"]
+    done = explain("upright.png", "turned.png", "--json", *options)
+    assert done.returncode == 0
+    one, other = json.loads(done.stdout)["images"]
     for told in (one, other):
         assert (told["width"], told["height"]) == (64, 96)
         # 96 pixels become 320, and 64 become 213 1/3 between padding, on a canvas of 224.
@@ -141,7 +154,22 @@ def test_turned_and_letterboxed_photographs_are_explained_as_they_are_shown(plac
             np.testing.assert_array_equal(first[name], second[name])
 
 
-def test_a_network_without_attention_says_so(place: Path) -> None:
-    done = CliRunner().invoke(app, ["explain", str(place / "yolov5n.safetensors"), "photos", "--device", "cpu"])
-    assert isinstance(done.exception, OptionError)
-    assert "there is no attention" in str(done.exception)
+def test_a_network_without_attention_says_so(attendet: Callable[..., Done], place: Path) -> None:
+    done = attendet("explain", place / "yolov5n.safetensors", "photos", "--device", "cpu")
+    assert done.returncode == 2
+    assert done.stderr.startswith("attendet: there is no attention in this Detector; ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_of_many_images_the_first_are_told_and_the_others_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    (explanation,) = package.explain(create("se", 16, reduction=2), torch.rand(1, 16, 4, 4))
+    tally = Tally()
+    assert len(list(tally.watch([explanation] * 42))) == 42
+    tally.tell()
+    lines = capsys.readouterr().out.splitlines()
+    # Of each image one module, and one note: there is nothing but attention to show.
+    assert sum(" SqueezeExcite " in line for line in lines) == 40
+    assert sum("neither detections nor classes" in line for line in lines) == 40
+    assert "and 2 more rows: the page has all" in lines
+    assert "and 2 more notes: the page has all" in lines
+    assert lines[-1].startswith("42 images")

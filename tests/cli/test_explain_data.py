@@ -1,12 +1,11 @@
 """`attendet explain` with a data set: which options belong to what."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
-from attendet.cli.main import app
-from attendet.errors import OptionError, OutputError
+from tests.command import Done
 
 
 @pytest.mark.parametrize(
@@ -20,12 +19,20 @@ from attendet.errors import OptionError, OutputError
         (["--data", "a.yaml", "--conf-thres", "0.5"], "--conf-thres beside --data"),
     ],
 )
-def test_what_does_not_go_together(options: list[str], message: str) -> None:
-    result = CliRunner().invoke(app, ["explain", "best.safetensors", *options])
-    assert isinstance(result.exception, OptionError)
-    assert message in str(result.exception)
+def test_what_does_not_go_together(attendet: Callable[..., Done], options: list[str], message: str) -> None:
+    done = attendet("explain", "best.safetensors", *options)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"attendet: {message}")
+    assert done.stderr.count("\n") == 1
 
 
-def test_nothing_is_overwritten(tmp_path: Path) -> None:
-    result = CliRunner().invoke(app, ["explain", "best.safetensors", "--data", "a.yaml", "--out", str(tmp_path)])
-    assert isinstance(result.exception, OutputError)
+def test_no_image_at_all_cannot_be_asked_for(attendet: Callable[..., Done]) -> None:
+    done = attendet("explain", "best.safetensors", "--data", "a.yaml", "--limit", "0")
+    assert done.returncode == 2
+    assert "'--limit'" in done.stderr
+
+
+def test_nothing_is_overwritten(attendet: Callable[..., Done], tmp_path: Path) -> None:
+    done = attendet("explain", "best.safetensors", "--data", "a.yaml", "--out", tmp_path)
+    assert done.returncode == 2
+    assert done.stderr == f"attendet: {tmp_path}: it exists; name a new one\n"

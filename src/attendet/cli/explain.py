@@ -5,26 +5,20 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 
 from attendet.cli.exits import DEFECTS
 from attendet.cli.explain_data import explain_data
+from attendet.cli.explain_tally import Tally
 from attendet.cli.options import AsJson
 from attendet.cli.progress import progress_bar
-from attendet.cli.tables import PIPE_WIDTH, console, table
+from attendet.cli.tables import console
 from attendet.errors import AttendetError, DataError, Location, OptionError
 from attendet.files import refuse_existing
-from attendet.wording import plural, printable
-
-if TYPE_CHECKING:
-    from attendet.explanation.explain import Explanation
-    from attendet.explanation.view import SiteView
-
-_MOST_TOLD = 40
+from attendet.wording import printable
 
 
 def explain(
@@ -38,7 +32,9 @@ def explain(
         str | None, typer.Option(help="A data set in place of images: which modules do something, and which nothing.")
     ] = None,
     split: Annotated[str | None, typer.Option(help="train, val or test of --data; unless given, val.")] = None,
-    limit: Annotated[int | None, typer.Option(help="So many images of --data, spread evenly, instead of all.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(help="So many images of --data, spread evenly, instead of all.", min=1)
+    ] = None,
     batch_size: Annotated[int | None, typer.Option(help="Images of --data per batch; unless given, 16.", min=1)] = None,
     out: Annotated[
         Path | None, typer.Option(help="A new folder for figures, page and numbers; runs/explain/exp if left out.")
@@ -58,7 +54,7 @@ def explain(
         int | None,
         typer.Option("--imgsz", "--img", "--img-size", help="Longer side in pixels; training's if left out.", min=32),
     ] = None,
-    device: Annotated[str, typer.Option(help="cpu, cuda, 0, mps or auto.")] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, or a GPU's number.")] = "auto",
     as_json: AsJson = False,
 ) -> None:
     """Show what attention looks at and what it changes: a figure for each image, one page, and the numbers.
@@ -80,17 +76,17 @@ def explain(
         explain_data(
             weights,
             data,
-            split=split or "val",
+            split=split,
             site=site,
             limit=limit,
             imgsz=imgsz,
-            batch_size=batch_size or 16,
+            batch_size=batch_size,
             device=device,
             out=out,
             as_json=as_json,
         )
         return
-    from attendet.engine.hardware import device_of
+    from attendet.devices import device_of
     from attendet.explanation.answer import Thresholds
     from attendet.explanation.explain import explanations, opened
     from attendet.explanation.question import Question
@@ -106,7 +102,7 @@ def explain(
     )
     network, question = opened(weights, question)
     skipped = _Skipped()
-    tally = _Tally()
+    tally = Tally()
     paths = list(_named(images or (), skipped))
     with progress_bar("explaining") as bar:
         each = explanations(network.to(where), _counted(paths, bar), question, skipped)
@@ -163,48 +159,5 @@ class _Skipped:
 
     def __call__(self, error: AttendetError) -> None:
         self.count += 1
-        out = Console(stderr=True, highlight=False, width=PIPE_WIDTH)
-        out.print(escape(f"attendet: {printable(str(error))}"), style="yellow", soft_wrap=True)
-
-
-class _Tally:
-    """Keeps what the terminal shows of explanations that pass by: of the first images, and the number of all."""
-
-    def __init__(self) -> None:
-        self._rows: list[tuple[str, ...]] = []
-        self._notes: list[str] = []
-        self._images = 0
-        self._detections = [0, 0]
-
-    def watch(self, each: Iterable[Explanation]) -> Iterator[Explanation]:
-        """Yield explanations, having noted them."""
-        for explanation in each:
-            self._images += 1
-            for place, answer in enumerate((explanation.answer, explanation.without)):
-                self._detections[place] += 0 if answer.detections is None else len(answer.detections)
-            name = Path(explanation.picture.name).name
-            self._notes += [f"{name}: {note}" for note in explanation.notes]
-            self._rows += [_row(name, site) for site in explanation.sites if len(self._rows) < _MOST_TOLD]
-            yield explanation
-
-    def tell(self) -> None:
-        """Print it."""
-        out = console()
-        heads = [("image", False), ("module", False), ("kind", False), ("over positions", True)]
-        rows = table(None, [*heads, ("entropy", True), ("spread", True), ("saturated", True), ("features", True)])
-        for row in self._rows:
-            rows.add_row(*(escape(printable(cell)) for cell in row))
-        out.print(rows)
-        for note in self._notes[:_MOST_TOLD]:
-            out.print(escape(printable(note)), soft_wrap=True)
-        now, then = self._detections
-        out.print(f"{plural(self._images, 'image')}: {plural(now, 'detection')}, {then:,} with gates disabled")
-
-
-def _row(name: str, site: SiteView) -> tuple[str, ...]:
-    over = "" if site.spatial is None else f"{site.spatial.min():.2f} to {site.spatial.max():.2f}"
-    before = float(site.before.mean())
-    numbers = ((site.entropy, ".2f"), (site.spread, ".2f"), (site.saturated, ".0%"))
-    told = ["" if value is None else f"{value:{form}}" for value, form in numbers]
-    change = f"× {float(site.after.mean()) / before:.2f}" if before else ""
-    return (name, site.path, site.kind, over, *told, change)
+        told = escape(f"attendet: {printable(str(error))}")
+        console(stderr=True).print(told, style="yellow", soft_wrap=True)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
+from attendet.cli.live_table import LiveTable
 from attendet.cli.tables import table
 from attendet.study.design import METRIC_NAMES
 from attendet.wording import plural
@@ -19,36 +18,22 @@ if TYPE_CHECKING:
 COLOURS = {"running": "yellow", "finished": "green", "stopped": "dim", "failed": "red"}
 
 
-class SearchTable:
+class SearchTable(LiveTable):
     """Shows a search: a live table where somebody is there to see it, a line for each run that ends elsewhere."""
 
     def __init__(self) -> None:
-        self.console = Console(stderr=True, highlight=False)
-        self._live = Live(console=self.console, refresh_per_second=2, transient=True)
-
-    def __enter__(self) -> Self:
-        if self.console.is_terminal:
-            self._live.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self.console.is_terminal:
-            self._live.stop()
-
-    def say(self, text: str) -> None:
-        """Print one line."""
-        self.console.print(escape(text), soft_wrap=True)
+        # At the end the verb prints it on standard output.
+        super().__init__(transient=True)
 
     def moved(self, record: SearchRecord) -> None:
         """Show how far the search is."""
-        if self.console.is_terminal:
-            self._live.update(candidates_table(record))
+        self.show(candidates_table(record))
 
     def ended(self, candidate: Candidate, record: SearchRecord) -> None:
         """Show how a run has ended."""
         if candidate.state == "failed":
             self.say(f"{candidate.arm} failed: {candidate.error}")
-        elif not self.console.is_terminal:
+        elif not self.is_seen:
             metric = METRIC_NAMES[record.design.metric]
             self.say(f"{_tried(record)}: {candidate.arm} {_state(candidate)}, {metric} {_score(candidate)}")
 

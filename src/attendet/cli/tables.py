@@ -9,10 +9,10 @@ from rich.table import Table
 PIPE_WIDTH = 160
 
 
-def console() -> Console:
-    """Return a console for standard output, as wide as the terminal or as our widest table."""
-    plain = Console(highlight=False)
-    return plain if plain.is_terminal else Console(highlight=False, width=PIPE_WIDTH)
+def console(*, stderr: bool = False) -> Console:
+    """Return a console for standard output, or standard error, as wide as the terminal or as our widest table."""
+    plain = Console(stderr=stderr, highlight=False)
+    return plain if plain.is_terminal else Console(stderr=stderr, highlight=False, width=PIPE_WIDTH)
 
 
 def table(title: str | None, columns: list[tuple[str, bool]]) -> Table:
