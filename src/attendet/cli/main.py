@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import sys
 from typing import Annotated, TypeAlias
@@ -11,7 +10,7 @@ import typer
 
 from attendet._version import __version__
 from attendet.cli import attentions, check, data, explain, predict, study, summary, train, val, weights
-from attendet.cli.exits import DEFECTS, REFUSED
+from attendet.cli.exits import REFUSED
 from attendet.errors import AttendetError
 from attendet.wording import printable
 
@@ -68,10 +67,8 @@ def run() -> None:
     except UnicodeError:
         typer.echo("attendet: a file's name is not valid text; rename the file", err=True)
         sys.exit(REFUSED)
-    except BrokenPipeError:
-        # The reader, `head` say, has seen enough; what is still buffered would raise again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(DEFECTS)
     except OSError as error:
-        typer.echo(f"attendet: {error.strerror}", err=True)
+        # A pipe whose reader has seen enough is no error of ours: Typer ends on it, with 1.
+        place = f"{error.filename}: " if error.filename else ""
+        typer.echo(printable(f"attendet: {place}{error.strerror or error}"), err=True)
         sys.exit(REFUSED)

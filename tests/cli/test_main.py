@@ -1,0 +1,47 @@
+"""How the command ends when the system refuses something, or nobody reads on."""
+
+import errno
+import os
+import subprocess
+from collections.abc import Callable
+
+import pytest
+
+from attendet.cli import main
+from tests.command import COMMAND, PATIENCE, Done
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (PermissionError(errno.EACCES, "Permission denied", "a.yaml"), "attendet: a.yaml: Permission denied"),
+        (OSError(errno.EMFILE, "Too many open files"), "attendet: Too many open files"),
+        (OSError("a library's own words"), "attendet: a library's own words"),
+    ],
+)
+def test_what_the_system_refuses_is_told_with_the_file(
+    attendet: Callable[..., Done], monkeypatch: pytest.MonkeyPatch, error: OSError, told: str
+) -> None:
+    def fail() -> None:
+        raise error
+
+    monkeypatch.setattr(main, "app", fail)
+    assert attendet("summary", "yolov5n") == (2, "", f"{told}\n")
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_a_reader_that_has_seen_enough_is_no_error(options: list[str]) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        done = subprocess.run(  # noqa: S603 (our own command)
+            [COMMAND, "attentions", *options],
+            stdout=writing,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+    finally:
+        os.close(writing)
+    assert (done.returncode, done.stderr) == (1, "")
