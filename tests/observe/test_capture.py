@@ -14,6 +14,8 @@ from attendet.errors import OptionError, UnknownNameError
 from attendet.observe.capture import Part, Visit, observed, sites
 from attendet.observe.maps import channels, entropy, join, magnitude, saturated, spatial
 from attendet.observe.plain import evaluating, plain
+from tests.surgery.networks import vary_norms
+from tests.untouched import Facts
 
 # What each module says of itself in its docstring; all others multiply features by weights.
 JOINS = {
@@ -40,11 +42,6 @@ def visit_of(model: nn.Module, *inputs: Tensor) -> Visit:
     return visit
 
 
-def hook_count(model: nn.Module) -> int:
-    kinds = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_forward_hooks_with_kwargs")
-    return sum(len(getattr(module, kind)) for module in model.modules() for kind in kinds)
-
-
 @pytest.mark.parametrize("name", names())
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_multiplying_again_gives_what_the_module_gave(name: str, dtype: torch.dtype) -> None:
@@ -63,6 +60,14 @@ def test_multiplying_again_gives_what_the_module_gave(name: str, dtype: torch.dt
             if part.outermost:
                 again = again * part.value
         assert torch.equal(again, visit.after)
+
+
+def test_weights_that_all_images_share_have_an_axis_of_images_too() -> None:
+    module = create("control-noise-gate", 64, like="se").train(False)
+    (means,) = [buffer for name, buffer in module.named_buffers() if name.endswith(".mean")]
+    means.uniform_(0.5, 1.5)
+    (part,) = visit_of(module, torch.randn(2, 64, 6, 5)).parts
+    assert torch.equal(part.value, means.reshape(1, 64, 1, 1))
 
 
 def test_a_gate_that_is_not_what_was_multiplied_is_no_product() -> None:
@@ -89,7 +94,7 @@ def test_sites_are_the_outermost_modules_of_attached_and_built_networks() -> Non
 def test_hooks_are_gone_also_after_an_exception(where: str) -> None:
     model = resnet18()
     attendet.attach(model, "cbam", "residual-branch")
-    before, flags = hook_count(model), [module.training for module in model.modules()]
+    facts = Facts(model)
 
     def fail(*_: object) -> None:
         raise KeyError
@@ -110,8 +115,7 @@ def test_hooks_are_gone_also_after_an_exception(where: str) -> None:
     else:
         with pytest.raises(KeyError):
             run()
-    assert hook_count(model) == before
-    assert [module.training for module in model.modules()] == flags
+    assert facts.still_hold(model)
     with torch.no_grad():
         assert len(seen_paths(model)) == 8
 
@@ -175,6 +179,7 @@ def test_compiled_networks_are_observed_by_their_plain_twin(how: str) -> None:
 def test_fused_networks_give_the_same_gates() -> None:
     model = resnet18().train(False)
     attendet.attach(model, "cbam", "residual-branch", start="paper")
+    vary_norms(model)
     images = torch.rand(1, 3, 64, 64)
     plain_gates, fused_gates = ([], [])
     for network, gates in ((model, plain_gates), (attendet.fuse(model), fused_gates)):

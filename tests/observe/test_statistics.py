@@ -1,5 +1,7 @@
 """Statistics of attention over many images, against numpy over tensors that were kept, and cases made by hand."""
 
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 import torch
@@ -39,6 +41,26 @@ class Gated(Attention):
 
     def forward(self, x: Tensor) -> Tensor:
         return x * self.gate(x)
+
+
+class Itself(Weights):
+    """Features as their own weights, of either sign."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x
+
+
+class Unbounded(Attention):
+    """Features times themselves."""
+
+    paper = "none: a test"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weights = Itself()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.weights(x)
 
 
 def seen(model: nn.Module, batches: list[Tensor], frames: list[list[Frame]] | None = None) -> SiteStatistics:
@@ -108,6 +130,20 @@ def test_a_gate_that_is_one_number_of_each_image() -> None:
     assert part.std == pytest.approx(float(images.mean((1, 2, 3)).std(correction=0)), rel=1e-5)
 
 
+@pytest.mark.parametrize("shape", [(1, 1, 6, 9), (1, 8, 1, 1), (8, 1, 1), (6, 9)])
+def test_weights_that_all_images_share_are_those_of_each(shape: tuple[int, ...]) -> None:
+    weights, images = torch.rand(shape) / 2 + 0.2, torch.rand(3, 8, 6, 9)
+    frames = [[Frame.of(6, 9, torch.tensor([[0.0, 0.0, 4.0, 4.0]]))] * 3]
+    shared = seen(Gated(lambda _: weights), [images], frames)
+    of_each = weights[(None,) * (4 - weights.ndim)].expand(3, -1, -1, -1)
+    expanded = seen(Gated(lambda _: of_each), [images], frames)
+    looked = [asdict(site.looking) if site.looking else {} for site in (shared, expanded)]
+    assert looked[0] == pytest.approx(looked[1], rel=1e-5)
+    (one,), (other,) = shared.parts, expanded.parts
+    assert (one.mean, one.std, one.saturated) == pytest.approx((other.mean, other.std, other.saturated))
+    assert one.between == pytest.approx(0, abs=1e-6)
+
+
 def test_padding_is_left_out() -> None:
     inside = torch.zeros(1, 1, 12, 16, dtype=torch.bool)
     inside[..., 3:9, :] = True
@@ -165,6 +201,19 @@ def test_weights_that_are_all_alike_know_nothing() -> None:
     assert (looked.concentration, looked.correlation) == (pytest.approx(1), 0)
 
 
+def test_of_negative_weights_there_are_no_shares() -> None:
+    assert looking(torch.tensor([[-0.2, 0.1], [0.1, 0.1]]), torch.eye(2)) is None
+    images = torch.stack([torch.full((2, 4, 4), -0.5), torch.ones(2, 4, 4)])
+    images[1, :, 0, 0] = 2
+    frames = [Frame.of(4, 4, torch.tensor([[0.0, 0.0, 2.0, 2.0]]))] * 2
+    of_both = seen(Unbounded(), [images], [frames])
+    assert of_both.looking is not None
+    assert of_both.looking == seen(Unbounded(), [images[1:]], [frames[1:]]).looking
+    # Five of seventeen, of the image whose weights are not negative.
+    assert of_both.looking.energy == pytest.approx(5 / 17)
+    assert seen(Unbounded(), [images[:1]], [frames[:1]]).looking is None
+
+
 @pytest.mark.parametrize("coverage", [torch.zeros(3, 3), torch.ones(3, 3)])
 def test_images_without_objects_or_full_of_one_say_nothing(coverage: Tensor) -> None:
     assert looking(torch.rand(3, 3), coverage) is None
@@ -203,13 +252,25 @@ def test_points_are_the_cells_that_hold_them() -> None:
 
 
 @pytest.mark.parametrize(
-    "shape", [(2, 8, 6, 9), (2, 1, 6, 9), (2, 8, 6, 1), (2, 8, 1, 9), (2, 8, 1, 1), (8, 1, 1), (2, 2, 8, 1, 1)]
+    "shape",
+    [
+        (2, 8, 6, 9),
+        (2, 1, 6, 9),
+        (2, 8, 6, 1),
+        (2, 8, 1, 9),
+        (2, 8, 1, 1),
+        (2, 2, 8, 1, 1),
+        # Shared by all images.
+        (1, 1, 6, 9),
+        (1, 8, 1, 1),
+        (1, 2, 8, 1, 1),
+    ],
 )
 def test_weights_of_any_shape_that_broadcasts(shape: tuple[int, ...]) -> None:
     weights = torch.rand(shape)
     sampled = points(weights, torch.zeros(2, 8, 6, 9), [Frame.of(6, 9, torch.zeros(0, 4))] * 2)
     if len(shape) == 5:
-        assert torch.equal(sampled, weights.reshape(2, 16, 1, 1))
+        assert torch.equal(sampled, torch.broadcast_to(weights, (2, 2, 8, 1, 1)).reshape(2, 16, 1, 1))
     else:
         whole = torch.broadcast_to(weights, (2, shape[-3], *((6, 9) if max(shape[-2:]) > 1 else (1, 1))))
         assert torch.equal(sampled[..., 0, 0], whole[..., 0, 0])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any, Literal
 
@@ -26,7 +26,8 @@ class Part:
         name: Path of the module in the attention module, such as `channel` or `gate.hw`.
         role: A `gate` is weights that are a sigmoid of a known range; `weights` multiply features without one, `shares`
             choose among branches or positions, an `addend` is added.
-        value: The very tensor that the module returned, without its history.
+        value: The very tensor that the module returned, without its history. Weights that all images share may come
+            without the axis of images: they have one here, of length 1.
         outermost: Whether it joins the features itself; what is inside of another is part of that one's computation.
         range: Of a gate, the least and the greatest weight that it can give.
     """
@@ -162,7 +163,7 @@ class _Watch:
 
     def _leave(self, _: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Tensor) -> None:
         before = args[0] if args else kwargs["x"]
-        parts = tuple(self._parts)
+        parts = tuple(_of_images(part, before.ndim) for part in self._parts)
         self._parts.clear()
         visit = Visit(self._path, self._module, self._calls, before.detach(), output.detach(), parts)
         self._calls += 1
@@ -181,6 +182,12 @@ class _PartHook:
             low, high = module.range.tolist()
             span = (low, high)
         self.into.append(Part(self.name, _role(module), output.detach(), self.outermost, span))
+
+
+def _of_images(part: Part, axes: int) -> Part:
+    """Return a part whose value has at least so many axes, the missing ones in front."""
+    missing = axes - part.value.ndim
+    return replace(part, value=part.value[(None,) * missing]) if missing > 0 else part
 
 
 def _role(module: nn.Module) -> Role:

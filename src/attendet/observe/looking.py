@@ -40,8 +40,10 @@ class Looking:
 def looking(weights: Tensor, coverage: Tensor) -> Looking | None:
     """Return how weights lie on objects, or None where no cell or every cell is one.
 
+    None, too, where a weight is negative: of a sum that such weights lower there are no shares.
+
     Args:
-        weights: (H, W), not negative.
+        weights: (H, W).
         coverage: (H, W) share of each cell that lies in boxes, 0-1.
 
     Example:
@@ -50,7 +52,7 @@ def looking(weights: Tensor, coverage: Tensor) -> Looking | None:
         (1.0, 0.25, 0.5, 1.0)
     """
     w, inside = weights.cpu().double(), coverage.cpu().double()
-    if inside.max() - inside.min() < EQUAL:
+    if inside.max() - inside.min() < EQUAL or w.min() < 0:
         return None
     largest = w >= w.max() - EQUAL
     total = w.sum()

@@ -156,9 +156,8 @@ def _is_close(actual: Tensor, expected: Tensor) -> bool:
 
 
 def _weights(visit: Visit) -> list[Tensor]:
-    """Return what the features are multiplied by, with as many axes as they have."""
-    values = [part.value for part in visit.joining if part.role in ("gate", "weights")]
-    return [value[(None,) * (visit.before.ndim - value.ndim)] for value in values]
+    """Return what the features are multiplied by."""
+    return [part.value for part in visit.joining if part.role in ("gate", "weights")]
 
 
 def _product(values: Sequence[Tensor]) -> Tensor:

@@ -63,8 +63,8 @@ class SiteStatistics:
         attention: Its class.
         images: How many were seen.
         parts: Its weights, in the order in which they run; empty for a module that has none.
-        looking: How the weights of positions lie on objects, a mean over the images with boxes; None where there is
-            no such image, or no weight of positions.
+        looking: How the weights of positions lie on objects, a mean over the images with boxes whose weights are not
+            negative; None where there is no such image, or no weight of positions.
     """
 
     path: str
@@ -128,15 +128,13 @@ def points(weights: Tensor, features: Tensor, frames: Sequence[Frame]) -> Tensor
     """Return (N, K, 20, 20) the weights at as many points of each image; (N, K, 1, 1) where positions do not matter.
 
     Args:
-        weights: What broadcasts over the features: (N, C, H, W), (N, 1, H, W), (N, C, H, 1), (C, 1, 1); or
-            (N, M, C, 1, 1) of M branches, which become K = M·C channels.
+        weights: What broadcasts over the features: (N, C, H, W), (N, 1, H, W), (N, C, H, 1); or (N, M, C, 1, 1)
+            of M branches, which become K = M·C channels. Where all images share them, N may be 1.
         features: (N, C, H, W).
         frames: Where each image lies.
     """
     count, (height, width) = len(features), features.shape[2:]
-    if weights.ndim < 4:
-        weights = weights.expand(count, *weights.shape)
-    weights = weights.flatten(1, -3)
+    weights = weights.expand(count, *weights.shape[1:]).flatten(1, -3)
     if weights.shape[2:] == (1, 1):
         return weights
     maps = weights.expand(-1, -1, height, width)
