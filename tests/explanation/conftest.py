@@ -6,7 +6,7 @@ import torch
 from numpy.typing import NDArray
 
 from attendet.graph.detector import Detector
-from tests.predict import conftest as seeing
+from tests.predict import seeing
 
 
 @pytest.fixture(scope="session")

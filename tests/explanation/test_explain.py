@@ -3,6 +3,7 @@
 import copy
 import weakref
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,19 +19,16 @@ import attendet
 from attendet.errors import DataError, OptionError, UnknownNameError, WeightsError
 from attendet.explanation.explain import explanations
 from attendet.explanation.question import Question
-from attendet.graph.bundled import bundled_text
 from attendet.graph.detector import Detector
-from attendet.model.card import Card
-from tests.predict.conftest import NAMES
+from tests.predict.seeing import NAMES, write_weights
+from tests.surgery.networks import vary_norms
 
 Photographs = list[NDArray[np.uint8]]
 
 
 @pytest.fixture
 def weights(tmp_path: Path, detector: Detector) -> Path:
-    path = tmp_path / "best.safetensors"
-    attendet.save_weights(detector, path, Card("yolov5n_CBAM", bundled_text("yolov5n_CBAM"), "auto", NAMES, 192))
-    return path
+    return write_weights(tmp_path / "best.safetensors", detector, 192, model="yolov5n_CBAM")
 
 
 def attended_resnet() -> nn.Module:
@@ -160,6 +158,7 @@ def test_the_network_stays_as_it_was(fails: str | None, photographs: Photographs
 
 def test_compiled_and_fused_networks_are_explained_alike(photographs: Photographs) -> None:
     model = attended_resnet()
+    vary_norms(model)
     photographs = photographs[:1]
     expected = attendet.explain(model, photographs, image_size=96)
     compiled = torch.compile(model, backend="eager")
@@ -188,9 +187,9 @@ def test_classifiers_tell_their_classes(photographs: Photographs) -> None:
     for number, explanation in enumerate(explained):
         for answer, expected in ((explanation.answer, shares[number]), (explanation.without, without[number])):
             best = {names[each]: pytest.approx(float(expected[each]), abs=1e-5) for each in expected.topk(5).indices}
-            assert dict(answer.classes) == best
+            assert {each.name: each.probability for each in answer.classes} == best
         assert explanation.activation is not None
-        assert explanation.activation.words == f"class {explanation.answer.classes[0][0]}"
+        assert explanation.activation.words == f"class {explanation.answer.classes[0].name}"
         assert explanation.activation.layer == "layer4"
     (by_name,) = attendet.explain(model, photographs[0], names=names, class_name="class d")
     assert by_name.activation is not None
@@ -206,7 +205,7 @@ def test_only_the_chosen_sites_are_shown_and_disabled() -> None:
     assert [site.path for site in explanation.sites] == ["layer4.attention"]
     with torch.no_grad(), attendet.disabled(model.layer4.attention):
         expected = model(images).softmax(1).max()
-    assert explanation.without.classes[0][1] == pytest.approx(float(expected), abs=1e-5)
+    assert explanation.without.classes[0].probability == pytest.approx(float(expected), abs=1e-5)
 
 
 def test_of_other_networks_attention_alone_is_shown() -> None:
@@ -230,13 +229,41 @@ def test_every_module_is_explained(name: str) -> None:
         nn.Linear(64, 5),
     ).train(False)
     attendet.attach(model, name, "2", **options, **({"start": "paper"} if name != "control-identity" else {}))
+    given: dict[str, Tensor] = {}
+
+    def keep(path: str, _: nn.Module, __: object, output: Tensor) -> None:
+        given.setdefault(path, output)
+
+    for path, part in model.get_submodule("2.attention").named_modules():
+        part.register_forward_hook(partial(keep, path))
+    for path, means in model.named_buffers():
+        if path.endswith(".mean"):
+            # What training would leave: weights of channels, without an axis of images.
+            means.uniform_(0.5, 1.5)
     (explanation,) = attendet.explain(model, torch.rand(1, 3, 20, 30))
     (site,) = explanation.sites
     assert site.before.shape == (9, 14)
     assert site.shape == (64, 9, 14)
     shows = site.spatial is not None or site.channels is not None
     assert shows == (name not in ("control-conv1x1", "control-identity"))
+    assert bool(site.parts) == shows
+    for part in site.parts:
+        values = given[part.name].numpy()
+        assert part.shape == values.shape[values.ndim > 3 :]
+        told = (part.mean, part.lowest, part.highest, part.spread)
+        assert told == pytest.approx((values.mean(), values.min(), values.max(), values.std()), rel=1e-4, abs=1e-6)
     assert explanation.activation is not None
+
+
+def test_tensors_in_a_list_are_what_they_are_alone() -> None:
+    model, images = attended_resnet(), torch.rand(3, 3, 64, 64)
+    found = attendet.explain(model, [images[0], images[1:]])
+    assert [each.picture.name for each in found] == ["image 1", "image 2", "image 3"]
+    for one, other in zip(found, attendet.explain(model, images), strict=True):
+        assert torch.equal(one.picture.tensor, other.picture.tensor)
+        np.testing.assert_array_equal(one.sites[0].spatial, other.sites[0].spatial)
+    with pytest.raises(DataError, match="floating-point"):
+        attendet.explain(model, [torch.zeros(3, 64, 64, dtype=torch.uint8)])
 
 
 def test_images_stream_one_at_a_time(photographs: Photographs) -> None:

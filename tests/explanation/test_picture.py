@@ -1,6 +1,7 @@
 """Maps lie where they belong, in coordinates of the image as its file shows it."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from sklearn.datasets import load_sample_images
 from torchvision.models import ResNet18_Weights
 
 from attendet.errors import DataError
-from attendet.explanation.picture import for_classifier, for_detector, of_tensor, on_image, read
+from attendet.explanation.picture import DEVIATION, MEAN, for_classifier, for_detector, of_tensor, on_image, read
 
 
 def ramp(picture, rows: int, columns: int) -> np.ndarray:
@@ -50,10 +51,33 @@ def test_maps_are_drawn_no_larger_than_asked_and_not_enlarged() -> None:
     assert on_image(np.ones((2, 2), np.float32), picture, 1000).shape == (300, 600)
 
 
-def test_classifiers_get_what_torchvision_gives_them() -> None:
-    photograph = np.array(load_sample_images().images[0])
-    expected = ResNet18_Weights.DEFAULT.transforms()(Image.fromarray(photograph))
-    torch.testing.assert_close(for_classifier("a", photograph, 224).tensor[0], expected)
+@pytest.mark.parametrize("size", [(640, 427), (427, 640), (300, 300), (901, 40), (31, 17)])
+def test_classifiers_get_what_torchvision_gives_them(size: tuple[int, int]) -> None:
+    photograph = Image.fromarray(load_sample_images().images[0]).resize(size)
+    expected = ResNet18_Weights.DEFAULT.transforms()(photograph)
+    found = for_classifier("a", np.array(photograph), 224).tensor[0]
+    # Pillow takes rows or columns first, whichever is cheaper, and rounds in between: a value may be the next of 256.
+    away = (found - expected) * torch.tensor(DEVIATION)[:, None, None] * 255
+    assert away.abs().max() < 1.01
+    assert away.mean().abs() < 0.01
+
+
+def test_of_a_long_and_narrow_image_the_crop_alone_is_computed(monkeypatch: pytest.MonkeyPatch) -> None:
+    resize = Image.Image.resize
+
+    def watched(image: Image.Image, size: tuple[int, int], *others: Any, **options: Any) -> Image.Image:
+        assert max(size) <= 256
+        return resize(image, size, *others, **options)
+
+    monkeypatch.setattr(Image.Image, "resize", watched)
+    pixels = np.zeros((1, 65_535, 3), np.uint8)
+    pixels[:, 32_766:32_769] = 255
+    picture = for_classifier("a", pixels, 224)
+    white = (1 - torch.tensor(MEAN)) / torch.tensor(DEVIATION)
+    torch.testing.assert_close(picture.tensor[0], white[:, None, None].expand(-1, 224, 224))
+    left, top, right, bottom = picture.extent
+    assert (top, bottom) == pytest.approx((1 / 16, 15 / 16))
+    assert (left, right) == pytest.approx((32_767.0625, 32_767.9375), abs=0.01)
 
 
 def test_what_a_classifier_does_not_see_has_no_value() -> None:

@@ -23,7 +23,7 @@ from attendet.explanation.explain import Explanation, explanations
 from attendet.explanation.question import Question
 from attendet.explanation.write import write, write_run
 from attendet.graph.detector import Detector
-from tests.predict.conftest import NAMES
+from tests.predict.seeing import NAMES
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium to open the page in")
@@ -205,11 +205,17 @@ def test_classifiers_and_all_kinds_of_modules_are_drawn(tmp_path: Path) -> None:
     attendet.attach(model, "se", "layer*.*.bn2")
     # A very long image of a single colour, and maps of few positions.
     images = [np.full((10, 400, 3), 90, np.uint8)]
-    (first,) = attendet.explain(model, images, out=tmp_path / "out", image_size=64, names=["$a", "<b>", "c", "d"])
+    (first,) = attendet.explain(
+        model, images, out=tmp_path / "out", image_size=64, names=["$a", "<b>", "crane", "crane"]
+    )
     assert len(first.sites) == 12
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
     assert [site["join"] for site in manifest["images"][0]["sites"]].count("addition") == 1
-    assert sum(manifest["images"][0]["with_attention"]["classes"].values()) == pytest.approx(1)
+    for how in ("with_attention", "without_attention"):
+        classes = manifest["images"][0][how]["classes"]
+        # Two classes may have one name, as the bird and the machine of ImageNet.
+        assert sorted(each["class"] for each in classes) == ["$a", "<b>", "crane", "crane"]
+        assert sum(each["probability"] for each in classes) == pytest.approx(1)
 
 
 def small() -> nn.Module:
@@ -252,8 +258,8 @@ def test_numbers_that_json_does_not_have_are_null(tmp_path: Path) -> None:
             parameter.zero_()
     attendet.explain(model, torch.ones(1, 1, 8, 8), out=tmp_path / "out")
     (told,) = json.loads((tmp_path / "out" / "manifest.json").read_text())["images"]
-    assert told["with_attention"]["classes"] == {str(number): 0.25 for number in range(4)}
-    assert told["without_attention"]["classes"] == {str(number): None for number in range(4)}
+    for how, probability in (("with_attention", 0.25), ("without_attention", None)):
+        assert told[how]["classes"] == [{"class": f"{number}", "probability": probability} for number in range(4)]
 
 
 def test_nothing_is_overwritten(tmp_path: Path) -> None:

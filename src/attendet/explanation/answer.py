@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -18,6 +19,20 @@ from attendet.graph.detector import Detector
 MOST_CLASSES = 5
 
 
+class ScoredClass(NamedTuple):
+    """A class, and how likely it is.
+
+    Attributes:
+        number: The class; several may have one name.
+        name: Its name.
+        probability: In 0-1.
+    """
+
+    number: int
+    name: str
+    probability: float
+
+
 @dataclass(frozen=True)
 class Answer:
     """What a network says about an image.
@@ -25,11 +40,11 @@ class Answer:
     Attributes:
         detections: Of a detector: boxes in pixels of the image, the most confident first; `data["class_name"]`, and
             `data["row"]`, which of the decoded predictions each is.
-        classes: Of a classifier: its best five classes, name and probability in 0-1.
+        classes: Of a classifier: its best five classes, the best first.
     """
 
     detections: Detections | None = None
-    classes: tuple[tuple[str, float], ...] = ()
+    classes: tuple[ScoredClass, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -75,12 +90,12 @@ def classes_in(scores: Tensor, names: Sequence[str]) -> Answer:
     """Return the best classes for the first image of scores (N, K), which are logits.
 
     Example:
-        >>> classes_in(torch.tensor([[0.0, 1.0]]), ["cat", "dog"]).classes[0][0]
+        >>> classes_in(torch.tensor([[0.0, 1.0]]), ["cat", "dog"]).classes[0].name
         'dog'
     """
     shares, order = scores[0].detach().float().softmax(0).sort(descending=True, stable=True)
     best = zip(order.tolist()[:MOST_CLASSES], shares.tolist()[:MOST_CLASSES], strict=True)
-    return Answer(classes=tuple((class_name(number, names), share) for number, share in best))
+    return Answer(classes=tuple(ScoredClass(number, class_name(number, names), share) for number, share in best))
 
 
 def class_name(number: int, names: Sequence[str]) -> str:

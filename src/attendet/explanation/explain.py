@@ -53,7 +53,7 @@ class Explanation:
 
 def explain(
     model: nn.Module | str | os.PathLike[str],
-    images: ImageLike | Tensor | Sequence[ImageLike],
+    images: ImageLike | Tensor | Sequence[ImageLike | Tensor],
     *,
     out: str | os.PathLike[str] | None = None,
     site: str = "*",
@@ -79,7 +79,7 @@ def explain(
             detector's weights, or the folder of a run.
         images: Paths, arrays (H, W, 3) of red, green, blue in 0-255, Pillow images, or one of these. Detectors get
             them letterboxed, in 0-1; others as torchvision's classifiers do: the centre, 7/8 of the shorter side,
-            normalised as ImageNet. For anything else a tensor (N, C, H, W) or (C, H, W), which is taken as it is.
+            normalised as ImageNet. For anything else tensors (N, C, H, W) or (C, H, W), which are taken as they are.
         out: A folder for figures, page and numbers, as `attendet explain` writes them; it must not exist.
         site: Which attention modules, by their paths, with `*` and `?` as in names of files.
         class_name: Name or number of the class to explain; by default that of the best detection, or the best class.
@@ -145,7 +145,7 @@ def opened(model: nn.Module | str | os.PathLike[str], question: Question) -> tup
 
 def explanations(
     model: nn.Module,
-    images: ImageLike | Tensor | Iterable[ImageLike],
+    images: ImageLike | Tensor | Iterable[ImageLike | Tensor],
     question: Question | None = None,
     skip: Callable[[AttendetError], None] | None = None,
 ) -> Iterator[Explanation]:
@@ -244,7 +244,7 @@ def _preparation(model: nn.Module, question: Question) -> Callable[[int, ImageLi
     return prepare
 
 
-def _each(images: ImageLike | Tensor | Iterable[ImageLike]) -> Iterator[ImageLike | Tensor]:
+def _each(images: ImageLike | Tensor | Iterable[ImageLike | Tensor]) -> Iterator[ImageLike | Tensor]:
     if isinstance(images, Tensor):
         if images.ndim not in (3, 4) or 0 in images.shape or not images.is_floating_point():
             raise DataError(
@@ -255,7 +255,8 @@ def _each(images: ImageLike | Tensor | Iterable[ImageLike]) -> Iterator[ImageLik
     elif isinstance(images, str | os.PathLike | np.ndarray | Image.Image):
         yield images
     else:
-        yield from images
+        for image in images:
+            yield from _each(image) if isinstance(image, Tensor) else (image,)
 
 
 def _is_at(each: SiteView, path: str) -> bool:

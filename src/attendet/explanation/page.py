@@ -99,8 +99,8 @@ def in_words(explanation: Explanation) -> tuple[str, ...]:
             f"disabled: {lost} only with, {new} only without."
         )
     elif answer.classes:
-        (best, share), (other, other_share) = answer.classes[0], without.classes[0]
-        sentences.append(f"{best} ({share:.2f}) with attention, {other} ({other_share:.2f}) with its gates disabled.")
+        now, then = (f"{each.name} ({each.probability:.2f})" for each in (answer.classes[0], without.classes[0]))
+        sentences.append(f"{now} with attention, {then} with its gates disabled.")
     if explanation.activation is not None:
         shown = explanation.activation
         sentences.append(f"Class activation maps explain {shown.words}, from the features of {shown.layer}.")
@@ -164,7 +164,7 @@ def _answers(explanation: Explanation) -> str:
 
 def _answer(answer: Answer) -> str:
     if answer.classes:
-        rows = [[escape(name), f"{share:.3f}"] for name, share in answer.classes]
+        rows = [[escape(each.name), f"{each.probability:.3f}"] for each in answer.classes]
         return _table(("class", "probability"), rows)
     found = answer.detections
     if found is None or found.confidence is None:

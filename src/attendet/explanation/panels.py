@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 
 import numpy as np
 from matplotlib import colormaps
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from supervision import Detections, box_iou_batch
 
-from attendet.explanation.answer import Answer
+from attendet.explanation.answer import MOST_CLASSES, Answer
 from attendet.explanation.picture import Picture, on_image
 from attendet.explanation.view import Array, SiteView
 from attendet.observe.maps import NEAR_AN_END
@@ -81,22 +82,24 @@ def counterparts(found: Detections, other: Detections) -> NDArray[np.bool_]:
 
 
 def draw_classes(axes: Axes, answer: Answer, without: Answer) -> None:
-    """Draw the probabilities of the best classes, with and without attention."""
-    now, then = dict(answer.classes), dict(without.classes)
-    names = list(dict.fromkeys([*now, *then]))[:5]
-    places = np.arange(len(names))
+    """Draw the probabilities of five classes, of the best with attention and of the best without."""
+    now, then = ({each.number: each.probability for each in one.classes} for one in (answer, without))
+    names = {each.number: each.name for each in (*answer.classes, *without.classes)}
+    # In turns, so that the best of both are among them.
+    numbers = list(dict.fromkeys(chain.from_iterable(zip(now, then, strict=True))))[:MOST_CLASSES]
+    places = np.arange(len(numbers))
     bars = [(now, 0.05, COLOURS[0], "with attention"), (then, 0.31, COLOURS[1], "gates disabled")]
     for shares, shift, colour, label in bars:
         # A class that is not among the five best of an answer has at most what the fifth has, and no bar.
-        values = [shares.get(name, 0.0) for name in names]
+        values = [shares.get(number, 0.0) for number in numbers]
         axes.barh(places + shift, values, height=0.24, color=colour, label=label)
         for place, value in zip(places, values, strict=True):
             if value:
                 axes.text(value + 0.02, place + shift, f"{value:.2f}", fontsize=FONT - 2, color=INK, va="center")
-    axes.set(xlim=(0, 1.18), ylim=(len(names) - 0.5, -0.55))
-    axes.set_yticks(places, [""] * len(names))
-    for place, name in enumerate(names):
-        axes.text(0.01, place - 0.11, shown(name), fontsize=FONT - 1.5, color=INK, va="bottom")
+    axes.set(xlim=(0, 1.18), ylim=(len(numbers) - 0.5, -0.55))
+    axes.set_yticks(places, [""] * len(numbers))
+    for place, number in enumerate(numbers):
+        axes.text(0.01, place - 0.11, shown(names[number]), fontsize=FONT - 1.5, color=INK, va="bottom")
     axes.set_xticks([0, 0.5, 1])
     _bare(axes)
     axes.legend(loc="lower right", fontsize=FONT - 2, frameon=False, borderaxespad=0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias, cast
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ from torch import Tensor
 from torchvision.transforms.v2 import functional
 
 from attendet.data.images import read_image
-from attendet.data.letterbox import Letterbox, canvas_shape, letterbox
+from attendet.data.letterbox import Letterbox, canvas_shapes, letterbox
 from attendet.errors import DataError
 
 ImageLike: TypeAlias = str | os.PathLike[str] | NDArray[np.uint8] | Image.Image
@@ -58,7 +58,8 @@ def for_detector(name: str, pixels: NDArray[np.uint8], size: int, stride: int) -
         (torch.Size([1, 3, 256, 320]), (0.0, -16.0, 640.0, 496.0))
     """
     height, width = pixels.shape[:2]
-    canvas, placed = letterbox(pixels, size, canvas_shape(height, width, size, stride))
+    rows, columns = canvas_shapes(np.array([[width, height]]), size, stride)[0].tolist()
+    canvas, placed = letterbox(pixels, size, (rows, columns))
     tensor = torch.from_numpy(canvas).permute(2, 0, 1)[None].float().div_(255)
     return Picture(name, pixels, tensor, placed)
 
@@ -71,14 +72,16 @@ def for_classifier(name: str, pixels: NDArray[np.uint8], size: int) -> Picture:
         >>> picture.tensor.shape, picture.extent
         (torch.Size([1, 3, 224, 224]), (288.0, 32.0, 736.0, 480.0))
     """
-    shorter = round(size * SHORTER_PER_CROP)
-    scaled = cast("Image.Image", functional.resize(cast("Tensor", Image.fromarray(pixels)), [shorter]))
-    cropped = functional.pil_to_tensor(functional.center_crop(cast("Tensor", scaled), [size]))
-    tensor = functional.normalize(functional.to_dtype(cropped, scale=True), list(MEAN), list(DEVIATION))[None]
     height, width = pixels.shape[:2]
-    columns, rows = scaled.size
+    columns, rows = (int(round(size * SHORTER_PER_CROP) * side / min(height, width)) for side in (width, height))
     left, top = round((columns - size) / 2), round((rows - size) / 2)
-    return Picture(name, pixels, tensor, Letterbox((columns / width, rows / height), -left, -top))
+    x, y = width / columns, height / rows
+    # The crop alone is computed: all of a long and narrow image, scaled, would take any amount of memory.
+    box = (left * x, top * y, (left + size) * x, (top + size) * y)
+    cropped = np.array(Image.fromarray(pixels).resize((size, size), Image.Resampling.BILINEAR, box))
+    values = functional.to_dtype(torch.from_numpy(cropped).permute(2, 0, 1), scale=True)
+    tensor = functional.normalize(values, list(MEAN), list(DEVIATION))[None]
+    return Picture(name, pixels, tensor, Letterbox((1 / x, 1 / y), -left, -top))
 
 
 def of_tensor(name: str, tensor: Tensor) -> Picture:

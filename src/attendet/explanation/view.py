@@ -20,7 +20,7 @@ JOINED = {
     "sum": "sum of features × each weights",
     "maximum": "maximum of features × each weights",
     "addition": "adds a term; gates nothing",
-    "mixture": "mixes branches; gates nothing",
+    "mixture": "joins features and weights in another way",
     "none": "gates nothing",
 }
 """What happens to the features, in words."""
