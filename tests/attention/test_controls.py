@@ -1,10 +1,13 @@
 """Controls do what their pages say: nothing, parameters without gates, gates of other images."""
 
+import copy
+
 import pytest
 import torch
 from torch import Tensor, nn
 
-from attendet.attention import ControlConv1x1, ControlIdentity, ControlNoiseGate, Gate, create, names
+from attendet.attention import Attention, ControlConv1x1, ControlIdentity, ControlNoiseGate, Gate, create, names
+from attendet.attention.catalog import attentions
 from attendet.errors import OptionError, UnknownNameError
 
 
@@ -113,6 +116,27 @@ def test_in_evaluation_weights_are_the_running_mean_and_images_do_not_meet() -> 
     mean = expected * control.state_dict()["attention.spatial.mean"]
     torch.testing.assert_close(control(x), x * mean[:, None, None])
     torch.testing.assert_close(control(x)[:1], control(x[:1]))
+
+
+def test_a_start_that_an_attention_does_not_have_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    for table in ("_entries", "_names"):
+        monkeypatch.setattr(attentions, table, copy.copy(getattr(attentions, table)))
+
+    @attentions.register("startless")
+    class Startless(Attention):
+        paper = "none: a test"
+
+        def __init__(self, channels: int) -> None:
+            super().__init__()
+            self.gate = create("se", channels, reduction=2).get_submodule("gate")
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x * self.gate(x)
+
+    x = torch.rand(2, 8, 3, 3)
+    assert ControlNoiseGate(8, like="startless")(x).shape == x.shape
+    with pytest.raises(OptionError, match="startless has no other start than its paper's; leave start out"):
+        ControlNoiseGate(8, like="startless", start="identity")
 
 
 def test_an_image_alone_keeps_its_own_weights() -> None:

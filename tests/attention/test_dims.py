@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from attendet.attention import Attention, ChannelAttention, SpatialAttention, create, names
 from attendet.attention.catalog import attentions, options_of
@@ -42,24 +42,6 @@ def make(name: str, dims: int, options: dict[str, Any], **others: Any) -> Attent
 def test_these_modules_have_dims() -> None:
     have = {name for name in names() if "dims" in options_of(attentions.get(name))}
     assert have == {name for name, _ in MODULES} | {name for name in names() if name.startswith("control-")}
-
-
-@modules
-@pytest.mark.parametrize("dims", [1, 2])
-@torch.no_grad()
-def test_an_axis_of_length_one_changes_nothing(name: str, options: dict[str, Any], dims: int) -> None:
-    module = make(name, dims, options).train(False)
-    wider = create(name, 64, dims=dims + 1, **options).train(False)
-    state = module.state_dict()
-    for key, value in wider.state_dict().items():
-        if value.ndim == state[key].ndim + 1 and value.ndim > 2:
-            # The taps that lie beside the axis meet nothing but zeros, whatever they are.
-            value.copy_(torch.randn_like(value))
-            value.select(2, value.shape[2] // 2).copy_(state[key])
-        else:
-            value.copy_(state[key])
-    x = torch.randn(2, 64, *SIZES[dims])
-    torch.testing.assert_close(wider(x.unsqueeze(2)).squeeze(2), module(x), rtol=1e-4, atol=1e-5)
 
 
 @modules
@@ -192,29 +174,3 @@ def test_what_does_not_fit_says_what_would(name: str, options: dict[str, Any]) -
 def test_dims_that_do_not_exist(name: str, options: dict[str, Any], dims: Any) -> None:
     with pytest.raises(OptionError, match="give 1, 2 or 3"):
         create(name, 64, dims=dims, **options)
-
-
-def gates(module: Attention, x: Tensor, mask: Tensor | None) -> list[Tensor]:
-    """Return what the gates of a module give."""
-    seen: list[Tensor] = []
-    hooks = [
-        gate.register_forward_hook(lambda _gate, _inputs, weights: seen.append(weights))
-        for name, gate in module.named_children()
-        if name in ("gate", "channel", "spatial")
-    ]
-    module(x, mask)
-    for hook in hooks:
-        hook.remove()
-    return seen
-
-
-@modules
-@pytest.mark.parametrize("training", [True, False])
-@torch.no_grad()
-def test_padding_never_changes_a_gate(name: str, options: dict[str, Any], training: bool) -> None:
-    module = make(name, 1, options).train(training)
-    x = torch.randn(3, 64, 9)
-    longer = torch.cat([x, 1000 * torch.randn(3, 64, 5)], dim=2)
-    mask = torch.arange(14).expand(3, 14) < 9
-    for padded, plain in zip(gates(module, longer, mask), gates(module, x, None), strict=True):
-        torch.testing.assert_close(padded[..., : plain.shape[2]], plain, rtol=1e-4, atol=1e-5)

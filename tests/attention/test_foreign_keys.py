@@ -1,4 +1,4 @@
-"""Weights under the keys of the authors' code load, and compute what the authors' modules do."""
+"""Weights under the keys of the authors' code load into their places; those of peers compute the same here."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -126,9 +126,7 @@ def trained(name: str) -> nn.Module:
 @torch.no_grad()
 @pytest.mark.parametrize("start", ["paper", "identity"])
 @pytest.mark.parametrize(("name", "keys"), FORMS, ids=[*KEYS, *(f"{name}, other keys" for name in OTHER_KEYS)])
-def test_weights_under_the_authors_keys_compute_the_published_function(
-    name: str, keys: Mapping[str, str], start: str
-) -> None:
+def test_weights_under_the_authors_keys_are_those_under_ours(name: str, keys: Mapping[str, str], start: str) -> None:
     module = trained(name)
     ours = module.state_dict()
     theirs = {foreign: ours[key] for foreign, key in keys.items()}

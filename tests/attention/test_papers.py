@@ -1,12 +1,10 @@
 """Every module of the zoo against the literal transcription of its paper, with its own weights."""
 
-import math
-
 import pytest
 import torch
 
 from attendet.attention import create
-from tests.attention.papers import channels, zoo
+from tests.attention.papers import zoo
 from tests.attention.papers.comparing import Paper, assert_equal_to_paper
 
 C = 32
@@ -48,14 +46,6 @@ def test_equal_to_the_paper(
     name: str, options: dict[str, object], paper: Paper, size: tuple[int, int], training: bool
 ) -> None:
     assert_equal_to_paper(create(name, C, **options), paper, (3, C, *size), training=training)
-
-
-@pytest.mark.parametrize("count", [8, 12, 16, 48, 64, 80, 128, 256, 512, 768, 1024, 2048])
-def test_the_kernel_of_eca_is_the_nearest_odd_number(count: int) -> None:
-    expected = (math.log2(count) + 1) / 2
-    nearest = min(range(1, 15, 2), key=lambda k: (abs(k - expected), -k))
-    assert channels.eca_kernel_size(count) == nearest
-    assert create("eca", count).state_dict()["gate.conv.weight"].shape == (1, 1, nearest)
 
 
 @pytest.mark.parametrize(("count", "width"), [(64, 32), (512, 32), (1024, 64)])

@@ -81,8 +81,3 @@ def rename(weights: Mapping[str, Tensor], keys: Mapping[str, str], theirs: Mappi
         if other in theirs:
             renamed[other] = value.reshape(theirs[other].shape)
     return renamed
-
-
-@pytest.mark.parametrize("count", [32, 64, 128, 256, 512, 1024, 2048])
-def test_kernels_of_eca_are_those_of_timm(count: int) -> None:
-    assert create("eca", count).state_dict()["gate.conv.weight"].shape == EcaModule(count).conv.weight.shape

@@ -206,8 +206,8 @@ class ControlNoiseGate(Attention):
 def _attention(like: str, channels: int, dims: Dims, **options: Any) -> Attention:
     if attentions.get(like).paper == NONE:
         raise OptionError(f"{like} is a control itself", remedy="name an attention, as cbam")
-    if "start" not in options_of(attentions.get(like)):
-        options.pop("start", None)
+    if "start" not in options_of(attentions.get(like)) and options.pop("start", "paper") != "paper":
+        raise OptionError(f"{like} has no other start than its paper's", remedy="leave start out")
     if dims != 2:
         # Most attention is for images alone, and has no such option.
         options["dims"] = dims

@@ -1,7 +1,5 @@
 """Papers with one weight for every channel: SE, ECA, Global Context, and the channel half of NAM."""
 
-import math
-
 import torch
 from torch import Tensor
 
@@ -30,16 +28,6 @@ def squeeze_excitation(u: Tensor, w1: Layer, w2: Layer) -> Tensor:
     z = average(u)
     s = sigmoid(linear(relu(linear(z, *w1)), *w2))
     return per_channel(s, u) * u
-
-
-def eca_kernel_size(channels: int, gamma: float = 2, b: float = 1) -> int:
-    """ECA, section 3.2.3: k = |log2(C)/γ + b/γ|_odd, "the nearest odd number of t".
-
-    The authors' code takes t rounded down, and where that is even the odd number above. Of an even t both neighbours
-    are nearest; for a t between they agree with "nearest" too, since the odd above ⌊t⌋ even is within 1 of t.
-    """
-    t = math.floor(abs(math.log2(channels) / gamma + b / gamma))
-    return t if t % 2 == 1 else t + 1
 
 
 def efficient_channel_attention(x: Tensor, kernel: Tensor) -> Tensor:
