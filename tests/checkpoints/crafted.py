@@ -8,6 +8,11 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from attendet.checkpoints import read_checkpoint
+from attendet.errors import WeightsError
+
 MAGIC_NUMBER = 0x1950A86A20F9469CFC6C
 PROTOCOL = b"\x80\x02"
 
@@ -54,6 +59,9 @@ def tensor(
     return call("torch._utils._rebuild_tensor_v2", *parts)
 
 
+GOOD = tensor((2, 4), (4, 1))
+
+
 def module(children: bytes = b"}", parameters: bytes = b"}", **attributes: bytes) -> bytes:
     state = mapping(_parameters=parameters, _buffers=b"}", _modules=children, **attributes)
     return name("models.yolo.Model") + b")\x81" + state + b"b"
@@ -84,3 +92,23 @@ def legacy(path: Path, program: bytes, keys: Any = (), storages: bytes = b"", *,
     file.write(pickle.dumps(list(keys) if isinstance(keys, tuple) else keys, 2))
     path.write_bytes(file.getvalue() + storages)
     return path
+
+
+class Bomb:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Path.touch, (self.path,)
+
+
+def refused(path: Path) -> str:
+    """Return what a file is refused with, which names it and is no longer than a paragraph."""
+    with pytest.raises(WeightsError) as caught:
+        read_checkpoint(path)
+    assert caught.value.where is not None
+    assert caught.value.where.file == str(path)
+    assert len(str(caught.value)) < 1000
+    return str(caught.value)
