@@ -77,8 +77,7 @@ struct Passes {
         return column;
     }
     void write_pages(T* out, const Tile& tile) const {
-        const Index numbers = (tile.row_end - tile.row_begin) * width;
-        have_pages(out + row_start(tile, tile.row_begin), numbers * sizeof(T), shape.samples * rows * width * sizeof(T));
+        have_pages(out + row_start(tile, tile.row_begin), (tile.row_end - tile.row_begin) * width * sizeof(T));
     }
     Index row_start(const Tile& tile, Index row) const { return (tile.sample * tiling.rows + row) * tiling.width; }
     const float* channels_of(const float* values, const Tile& tile, Index maps = 1) const {

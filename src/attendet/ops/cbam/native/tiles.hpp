@@ -74,16 +74,17 @@ void for_each_group(Index begin, Index end, const Work& work) {
     for (; row < end; ++row) work(std::integral_constant<Index, 1>{}, row);
 }
 
-// Has the system give pages to memory that is about to be written, `total` being the size of what it is part of. glibc asks
-// the system anew for whatever is larger than 32 MiB, and each page of that costs a fault when it is first touched; all at
-// once they take half as long.
-void have_pages(void* memory, Index bytes, Index total) {
+// Has the system give pages to memory that is about to be written. What is fresh from the system has none, and each costs a
+// fault when it is first touched; all at once they take half as long.
+void have_pages(void* memory, Index bytes) {
 #ifdef MADV_POPULATE_WRITE
-    if (total <= Index{32} << 20) return;
     const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE)), begin = reinterpret_cast<uintptr_t>(memory);
-    const uintptr_t first = begin / page * page;
+    const uintptr_t first = begin / page * page, end = begin + bytes, middle = (begin + bytes / 2) / page * page;
+    // Pages at the ends may be there because of what lies beside.
+    unsigned char there = 0;
+    if (mincore(reinterpret_cast<void*>(middle), page, &there) || there & 1) return;
     // A system that cannot leaves it to the first touch.
-    madvise(reinterpret_cast<void*>(first), begin + bytes - first, MADV_POPULATE_WRITE);
+    madvise(reinterpret_cast<void*>(first), end - first, MADV_POPULATE_WRITE);
 #endif
 }
 
