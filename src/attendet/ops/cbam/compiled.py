@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
+import logging
 import os
 import platform
 import shutil
@@ -24,6 +25,8 @@ SOURCES = Path(__file__).with_name("native")
 FLAGS = ("-std=c++20", "-O3", "-march=native", "-fopenmp", "-shared", "-fPIC")
 REMEDY = "install g++ 12 or newer, or name a compiler in the environment variable CXX"
 LONGEST_SECONDS = 600
+
+logger = logging.getLogger(__name__)
 
 
 @cache
@@ -43,6 +46,7 @@ def load() -> ctypes.CDLL:
         remedy = "set XDG_CACHE_HOME to a folder that can be written"
         raise OptionError(f"compiled code cannot be kept: {error}", remedy=remedy) from error
     if not there:
+        logger.info("compiling the fused CBAM for this machine, once; it takes some 15 seconds")
         with write_atomically(compiled) as temporary:
             compile_to(temporary, compiler)
     try:
