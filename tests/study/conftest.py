@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-
-import pytest
 
 from attendet.study.execute import Study
 from attendet.study.folder import StudyFolder
 from attendet.study.grid import Cell
+from attendet.study.job import Job
 from attendet.study.reading import read_design
 from attendet.study.records import CellRecord
 from tests.engine.conftest import MODEL, write_set
+
+RECIPE = "schedule.imgsz: 64, schedule.batch_size: 4, hardware.device: cpu, data.workers: 0"
 
 
 class Spectator:
@@ -39,15 +40,32 @@ class Spectator:
         self.records.append(record)
 
 
+class Refusing:
+    """Fails every run, and remembers which it was asked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def run(self, jobs: Sequence[Job], watcher: object) -> Iterator[tuple[Job, str | None]]:  # noqa: ARG002
+        for job in jobs:
+            self.asked.append(job.cell.name)
+            yield job, "refused"
+
+
+def write_beside(root: Path) -> str:
+    """Write images and a small model unless they are there, and return the lines that name them."""
+    if not (root / "set").exists():
+        write_set(root / "set")
+    (root / "small.yaml").write_text(MODEL)
+    return "name: tiny\nmodel: small.yaml\ndata: set/data.yaml\n"
+
+
 def write_small(root: Path, arms: str, *, seeds: str = "1", epochs: int = 1, more: str = "") -> Path:
     """Write a study with its data and model, and return its file."""
-    write_set(root / "set")
-    (root / "small.yaml").write_text(MODEL)
     file = root / "study.yaml"
     file.write_text(
-        f"name: tiny\nmodel: small.yaml\ndata: set/data.yaml\narms: {arms}\nseeds: {seeds}\nlast_epochs: 1\n{more}"
-        f"recipe: {{schedule.epochs: {epochs}, schedule.imgsz: 64, schedule.batch_size: 4, hardware.device: cpu,"
-        " data.workers: 0}\n"
+        f"{write_beside(root)}arms: {arms}\nseeds: {seeds}\nlast_epochs: 1\n{more}"
+        f"recipe: {{schedule.epochs: {epochs}, {RECIPE}}}\n"
     )
     return file
 
@@ -77,10 +95,3 @@ def children(word: str, parent: int | None = None) -> list[int]:
         if above == (parent or os.getpid()) and process != above and word in command:
             found.append(process)
     return found
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _cache_of_its_own(tmp_path_factory: pytest.TempPathFactory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        yield

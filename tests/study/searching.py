@@ -12,9 +12,7 @@ from attendet.study.records import COLUMNS
 from attendet.study.search.execute import Search
 from attendet.study.search.reading import read_search
 from attendet.study.search.records import Candidate, SearchFolder, SearchRecord
-from tests.engine.conftest import MODEL, write_set
-
-RECIPE = "schedule.imgsz: 64, schedule.batch_size: 4, hardware.device: cpu, data.workers: 0"
+from tests.study.conftest import RECIPE, write_beside
 
 
 class Onlooker:
@@ -61,12 +59,9 @@ class Pretended:
 
 def write_search(root: Path, space: str, *, trials: int = 3, epochs: int = 4, more: str = "") -> Path:
     """Write a search with its data and model, and return its file."""
-    if not (root / "set").exists():
-        write_set(root / "set")
-    (root / "small.yaml").write_text(MODEL)
     file = root / "search.yaml"
     file.write_text(
-        f"name: tiny\nmodel: small.yaml\ndata: set/data.yaml\nsearch: {space}\ntrials: {trials}\n"
+        f"{write_beside(root)}search: {space}\ntrials: {trials}\n"
         f"last_epochs: {min(2, epochs)}\n{more}"
         f"recipe: {{schedule.epochs: {epochs}, {RECIPE}}}\n"
     )

@@ -16,7 +16,7 @@ from attendet.study.folder import read_study
 from attendet.study.grid import Cell
 from tests.study.conftest import Spectator, children, opened, write_small
 
-pytestmark = pytest.mark.skipif(
+slow = pytest.mark.skipif(
     "ATTENDET_SLOW_TESTS" not in os.environ, reason="several processes that import torch: set ATTENDET_SLOW_TESTS=1"
 )
 
@@ -24,9 +24,8 @@ WORKER = "ray::answer"
 
 
 @pytest.fixture
-def two_processors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def two_processors(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     ray = pytest.importorskip("ray", reason="Ray is an extra, and is not installed")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     # Ray's workers step back for others; on a busy machine they would not get through importing torch.
     monkeypatch.setenv("RAY_worker_niceness", "0")
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
@@ -37,6 +36,7 @@ def two_processors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
         ray.shutdown()
 
 
+@slow
 @pytest.mark.usefixtures("two_processors")
 def test_a_study_on_a_cluster_outlives_a_worker(tmp_path: Path) -> None:
     arms = "{a: , b: se:reduction=2@after:Conv, broken: se:reduction=2@replace:Conv}"

@@ -12,7 +12,7 @@ from attendet.engine.config import build_config
 from attendet.errors import OptionError
 from attendet.graph.bundled import bundled_text
 from attendet.study.grid import grid
-from attendet.study.plan import describe_plan, make_plan, run_seconds
+from attendet.study.plan import describe_plan, make_plan
 from attendet.study.reading import parse_design, read_design
 from attendet.study.template import STUDY
 
@@ -20,6 +20,8 @@ HEAD = "name: a\nmodel: yolov5n\ndata: d.yaml\n"
 TWO = HEAD + "seeds: 2\n"
 ARMS = "arms: {a: , b: se@neck}"
 MANY = "arms: {" + ", ".join(f"a{n}: {{recipe: {{loss.box: {n}}}}}" for n in range(11)) + "}"
+# At best p is 1/8193, beyond 14 seeds; 410 of that are more than 0.05, and 409 are not.
+LOTS = "arms: {" + ", ".join(f"a{n}: {{recipe: {{loss.box: {n}}}}}" for n in range(411)) + "}"
 
 
 def keys(text, folder, data="f"):
@@ -59,7 +61,12 @@ def test_what_init_writes_is_a_study(tmp_path):
         (HEAD + "seeds: [0.5]\n" + ARMS, "4:9: seeds.0 is 0.5"),
         (HEAD + "seeds: 0\n" + ARMS, "4:8: seeds is 0; write how many, 1 to 1000, or which, as [0, 1, 2]"),
         (HEAD + "seeds: two\n" + ARMS, "4:8: seeds is 'two'; write how many"),
-        (TWO + "last_epochs: 4\nrecipe: {schedule.epochs: 3}\n" + ARMS, "5:14: last_epochs is 4, and a has 3 epochs"),
+        (TWO + "last_epochs: 4\nrecipe: {schedule.epochs: 3}\n" + ARMS, "5:14: last_epochs is 4, and a is sure"),
+        (TWO + "last_epochs: 4\nrecipe: {schedule.patience: 2}\n" + ARMS, "5:14: last_epochs is 4, and a is sure"),
+        (TWO + "recipe: {validation.every_epoch: false}\n" + ARMS, "and a is sure to measure 1 epoch only"),
+        (TWO + "recipe: {augment: {mosaic: 0}}\n" + ARMS, "5:19: there is no setting 'augment'; write augment.mosaic"),
+        (TWO + "arms: {a: , b: {recipe: {loss: {box: 1}}}}", "5:32: there is no setting 'loss'; write loss.box: 1"),
+        (TWO + LOTS, "5:7: no number of seeds can decide 410 comparisons; compare fewer arms"),
         (TWO + "fractions: [0.5]\n" + ARMS, "5:12: fractions lacks 1"),
         (TWO + "fractions: [1, 0]\n" + ARMS, "5:16: fractions.1 is 0"),
         (TWO + "metric: mAP\n" + ARMS, "5:9: metric is 'mAP'; input should be 'map50_95'"),
@@ -178,7 +185,7 @@ def test_a_plan_tells_runs_hours_and_what_can_be_found(tmp_path):
     arms = "{base: , b: se@neck, c: eca@neck, d: cbam@neck, e: bam@neck, f: simam@neck}"
     design = parse_design(HEAD + f"seeds: 6\nfractions: [0.5, 1]\nbudget_hours: 10\nspread: 0.01\narms: {arms}")
     cells = grid(design, "f", tmp_path)
-    seconds = {(arm, share): run_seconds(int(1000 * share), 0.5) for arm in design.arms for share in design.fractions}
+    seconds = {(arm, share): 500 * share for arm in design.arms for share in design.fractions}
     done = [cell.key for cell in cells if cell.arm == "base" and cell.fraction == 1]
     plan = make_plan(design, cells, seconds, done)
     assert (plan.runs, plan.finished) == (72, 6)
@@ -193,3 +200,19 @@ def test_a_plan_tells_runs_hours_and_what_can_be_found(tmp_path):
     plan = make_plan(enough, cells, seconds)
     assert plan.detectable_in_metric == pytest.approx(0.01 * plan.detectable)
     assert plan.warnings == ("it takes 7.5 hours, more than the 1 of the budget",)
+
+
+def test_epochs_that_are_sure_to_be_measured_can_be_averaged():
+    # The first epoch may stay the best, and two more follow it.
+    text = TWO + "last_epochs: 3\nrecipe: {schedule.patience: 2}\n" + ARMS
+    assert parse_design(text).last_epochs == 3
+    assert parse_design(text.replace("3", "300").replace("patience: 2", "patience: 0")).last_epochs == 300
+    once = TWO + "last_epochs: 1\nrecipe: {validation.every_epoch: false}\n" + ARMS
+    assert parse_design(once).last_epochs == 1
+
+
+def test_as_many_arms_as_seeds_can_decide_are_a_study():
+    fewer = parse_design(HEAD + "seeds: 15\n" + LOTS.replace(", a410: {recipe: {loss.box: 410}}", ""))
+    assert fewer.comparisons == 409
+    assert make_plan(fewer, []).p_holm_floor == pytest.approx(409 / 8193)
+    assert make_plan(fewer, []).warnings == ()

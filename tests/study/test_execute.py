@@ -1,22 +1,25 @@
 """Runs of a study: pairs or refused, never twice, and one that fails stops no other."""
 
+import dataclasses
 import json
+import os
 import shutil
 from pathlib import Path
 
 import pytest
+import torch
 from safetensors.torch import load_file
 
-from attendet.engine import train as engine
-from attendet.engine.run import read_record
-from attendet.errors import OptionError
+from attendet.engine.run import read_record, write_record
+from attendet.errors import OptionError, WeightsError
 from attendet.study import execute
 from attendet.study.execute import Study, run_study
 from attendet.study.folder import StudyFolder, read_study
-from attendet.study.job import Job
+from attendet.study.job import explain
 from attendet.study.local import LocalExecutor
 from attendet.study.publish import publish
-from tests.study.conftest import Spectator, opened, write_small
+from tests.conftest import leave_pictures_out
+from tests.study.conftest import Refusing, Spectator, opened, write_small
 
 # SiLU keeps shapes, so attention may stand in its place. A convolution of stride 2 does not.
 ARMS = """
@@ -29,23 +32,10 @@ ARMS = """
 """
 
 
-class Refusing:
-    """Fails every run, and remembers which it was asked for."""
-
-    def __init__(self) -> None:
-        self.asked: list[str] = []
-
-    def run(self, jobs: list[Job], watcher: object):  # noqa: ARG002
-        for job in jobs:
-            self.asked.append(job.cell.name)
-            yield job, "refused"
-
-
 @pytest.fixture(scope="module", autouse=True)
 def _undrawn():
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("draw_data", "draw_results"):
-            patch.setattr(engine, name, lambda *_: None)
+        leave_pictures_out(patch)
         yield
 
 
@@ -171,7 +161,12 @@ def test_two_at_once_on_one_study_are_refused(tmp_path):
 def test_a_baseline_that_comes_last_does_not_pay_for_the_arm_that_is_no_pair(tmp_path):
     arms = "{weighed: {recipe: {data.image_weights: true}}, plain: }"
     study = opened(write_small(tmp_path, arms, more="baseline: plain\n"))
-    run_study(study, LocalExecutor(), Spectator())
+    first = run_study(study, LocalExecutor(), Spectator(), limit=1)
+    assert (first.finished, first.failed) == (1, ())
+    # The call that finds it out tells it, though another one ran it.
+    then = run_study(study, LocalExecutor(), Spectator())
+    assert [name for name, _ in then.failed] == ["weighed-seed0"]
+    assert "it saw other images than plain with seed 0" in then.failed[0][1]
     assert {name: record.status for name, record in records(study).items()} == {
         "weighed": "failed",
         "plain": "finished",
@@ -195,7 +190,7 @@ def test_an_interrupted_run_goes_on_and_ends_with_the_same_weights(tmp_path):
     assert read_study(study.folder).cells == {}
     after = Spectator()
     assert run_study(study, LocalExecutor(), after, limit=1).finished == 1
-    assert after.moves == [("a-seed0", 0), ("a-seed0", 3)]
+    assert after.moves == [("a-seed0", 2), ("a-seed0", 3)]
     first, second = (load_file(each.job(each.cells()[1][0]).run.last) for each in (whole, study))
     assert all((first[key] == value).all() for key, value in second.items())
 
@@ -212,3 +207,49 @@ def test_fractions_train_on_a_part_and_measure_that_part(tmp_path):
         ("a", 0.5): 4,
         ("b", 0.5): 4,
     }
+
+
+def on(device: str, study: Study, arm: str) -> None:
+    """Let a finished run say that it was computed elsewhere."""
+    run = study.job(next(cell for cell in study.cells()[1] if cell.arm == arm)).run
+    write_record(run, dataclasses.replace(read_record(run), computed_on=device))
+
+
+@pytest.mark.parametrize(
+    ("devices", "told"),
+    [
+        (("cuda:99", "cuda:99", "cuda:99"), "there is no CUDA device 99"),
+        (("cpu", "cuda:0", "cpu"), "the arms were trained on different devices, cpu and cuda"),
+    ],
+)
+def test_costs_that_cannot_be_measured_here_are_told_and_the_study_ends_well(ran, tmp_path, devices, told):
+    study = opened(copied(ran[0], tmp_path))
+    study.folder.costs.unlink()
+    for device, arm in zip(devices, ("plain", "gated", "instead"), strict=True):
+        on(device, study, arm)
+    watcher = Spectator()
+    assert run_study(study, Refusing(), watcher).finished == 3
+    assert watcher.said[-1] == f"what the arms cost was not measured: {told}"
+    assert not study.folder.costs.exists()
+    assert publish(study.folder).report.measured_on is None
+
+
+def test_too_little_memory_for_costs_is_told(ran, tmp_path, monkeypatch):
+    def too_little(*_: object) -> None:
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr("attendet.study.costs.peak_bytes", too_little)
+    study, watcher = opened(copied(ran[0], tmp_path)), Spectator()
+    run_study(study, Refusing(), watcher)
+    told = "what the arms cost was not measured: there is too little memory for 16 images of 64 pixels"
+    assert watcher.said[-1] == told
+
+
+def test_an_error_however_long_fits_into_a_pipe_that_nobody_reads():
+    for error in (RuntimeError("€" * 10**6), WeightsError("€" * 10**6)):
+        told = explain(error)
+        reader, writer = os.pipe()
+        os.set_blocking(writer, False)
+        assert os.write(writer, told.encode()) == len(told.encode()) > 1000
+        os.close(reader)
+        os.close(writer)

@@ -16,7 +16,7 @@ from attendet.study.grid import Cell
 from attendet.study.processes import ProcessExecutor
 from tests.study.conftest import Spectator, children, opened, write_small
 
-pytestmark = pytest.mark.skipif(
+slow = pytest.mark.skipif(
     "ATTENDET_SLOW_TESTS" not in os.environ, reason="several processes that import torch: set ATTENDET_SLOW_TESTS=1"
 )
 
@@ -24,11 +24,7 @@ ARMS = "{a: , b: se:reduction=2@after:Conv}"
 WORKER = "attendet.study.worker"
 
 
-@pytest.fixture(autouse=True)
-def _own_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-
-
+@slow
 def test_two_processes_of_which_one_is_killed_do_the_whole_study(tmp_path: Path) -> None:
     study, watcher = opened(write_small(tmp_path, ARMS, epochs=6)), Spectator()
     first: dict[str, str] = {}
@@ -53,6 +49,7 @@ def test_two_processes_of_which_one_is_killed_do_the_whole_study(tmp_path: Path)
         assert study.job(cell).run.results.read_text().startswith(before)
 
 
+@slow
 def test_a_run_that_is_killed_every_time_fails_and_the_other_goes_on(tmp_path: Path) -> None:
     study, watcher = opened(write_small(tmp_path, ARMS)), Spectator()
     started: set[int] = set()
@@ -80,6 +77,7 @@ def test_what_goes_wrong_in_a_process_is_told(tmp_path: Path) -> None:
     )
 
 
+@slow
 def test_a_study_that_is_killed_leaves_no_process_and_goes_on(tmp_path: Path) -> None:
     file = write_small(tmp_path, ARMS, epochs=14)
     command = [sys.executable, "-m", "attendet", "study", "run", str(file), "--executor", "processes", "--workers", "1"]

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from attendet.errors import OptionError
-from attendet.study.reading import read_design
+from attendet.study import rehearsal
 from attendet.study.rehearsal import rehearse
-from tests.study.conftest import write_small
+from tests.study.conftest import opened, write_small
 
 
 def rehearsed(folder: Path, arms: str, **given: str) -> None:
@@ -16,7 +16,7 @@ def rehearsed(folder: Path, arms: str, **given: str) -> None:
     for old, new in given.items():
         text = text.replace(f"{old}: ", f"{old}: {new}")
     file.write_text(text)
-    rehearse(read_design(file), file)
+    rehearse(opened(file), file)
 
 
 def test_arms_that_can_be_built_pass_and_leave_nothing(tmp_path: Path) -> None:
@@ -46,3 +46,18 @@ def test_an_arm_that_cannot_be_built_is_refused_at_its_place(tmp_path: Path, arm
 def test_data_that_are_not_there_are_told_at_their_place(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match=r"study\.yaml:3:7: data: elsewhere/set/data\.yaml: there is no such file"):
         rehearsed(tmp_path, "{a: , b: se:reduction=2@after:Conv}", data="elsewhere/")
+
+
+def test_data_are_taken_as_training_takes_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = write_small(tmp_path, "{a: , b: {recipe: {data.single_cls: true}}}")
+    data = tmp_path / "set" / "data.yaml"
+    data.write_text(data.read_text().replace("[red, blue]", "[red, red]"))
+    # By the looks of it this is VOC now, where objects name their class.
+    (tmp_path / "set" / "train" / "images" / "stray.xml").touch()
+    with pytest.raises(OptionError, match="two classes have one name"):
+        rehearse(opened(file), file)
+    file.write_text(file.read_text().replace("recipe: {schedule", "recipe: {data.format: yolo, schedule"))
+    build, seen = rehearsal.open_network, []
+    monkeypatch.setattr(rehearsal, "open_network", lambda config, names: seen.append(names) or build(config, names))
+    rehearse(opened(file), file)
+    assert seen == [("red", "red"), ("object",)]

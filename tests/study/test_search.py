@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 import yaml
 
-from attendet.engine import train as engine
 from attendet.engine.run import read_record
 from attendet.errors import DataError, OptionError, TrainingError
 from attendet.study.execute import Study, run_study
@@ -23,9 +22,9 @@ from attendet.study.reading import read_design
 from attendet.study.search import execute, listener, trials
 from attendet.study.search.execute import run_search
 from attendet.study.search.records import SearchRecord
-from tests.study.conftest import Spectator
+from tests.conftest import leave_pictures_out
+from tests.study.conftest import Refusing, Spectator
 from tests.study.searching import Onlooker, Pretended, opened, write_search
-from tests.study.test_execute import Refusing
 
 SPACE = "{attention: [cbam, se, eca], at: [neck, head, before:SPPF, after:C3]}"
 Pretend = Callable[..., Pretended]
@@ -356,8 +355,7 @@ def test_a_search_says_nothing_that_sounds_like_evidence(tmp_path: Path, pretend
 
 def test_real_runs_are_stopped_interrupted_and_taken_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Training is real; of the scores only which candidate is the weak one is made up."""
-    for name in ("draw_data", "draw_results"):
-        monkeypatch.setattr(engine, name, lambda *_: None)
+    leave_pictures_out(monkeypatch)
     really = listener.measured
     scores = {"baseline": 0.5, "se-reduction-2-after-Conv": 0.5, "eca-after-Conv": 0.5}
 

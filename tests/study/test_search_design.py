@@ -14,6 +14,7 @@ from attendet.study.search.trials import rungs
 
 HEAD = "name: a\nmodel: yolov5n\ndata: d.yaml\ntrials: 3\n"
 SPACE = "search: {attention: [se, cbam], at: [neck, head]}\n"
+ONCE = "recipe: {validation.every_epoch: false}"
 
 
 @pytest.mark.parametrize(
@@ -35,7 +36,9 @@ SPACE = "search: {attention: [se, cbam], at: [neck, head]}\n"
         (HEAD + SPACE + "seeds: 3", "6:8: there is no key 'seeds'; did you mean 'seed'?"),
         (HEAD + SPACE + "recipe: {schedule.seed: 1}", "6:25: the search decides schedule.seed; see seed"),
         (HEAD + SPACE + "recipe: {schedule.epoch: 1}", "6:26: there is no setting 'schedule.epoch'; did"),
-        (HEAD + SPACE + "recipe: {validation.every_epoch: false}", "6:34: halving looks at earlier epochs; leave it"),
+        (HEAD + SPACE + "last_epochs: 1\n" + ONCE, "7:34: halving looks at earlier epochs; leave it"),
+        (HEAD + SPACE + "halving: null\n" + ONCE, "last_epochs is 3, and baseline is sure"),
+        (HEAD + SPACE + "keep: 205", "6:7: no number of seeds can decide 410 comparisons"),
         (HEAD.replace("yolov5n", "yolov5q") + SPACE, "2:8: there is no model 'yolov5q'; did you mean"),
     ],
 )  # fmt: skip
@@ -47,12 +50,12 @@ def test_a_wrong_search_is_refused_at_its_place(text: str, message: str) -> None
 
 def test_each_attention_in_each_place_is_a_candidate_with_a_name_of_its_own() -> None:
     long = "cbam:reduction=8,kernel_size=3,variant=authors"
-    text = HEAD + f"search: {{attention: [se, '{long}'], at: [before:SPPF, 'model.4.*', model.4]}}"
+    text = HEAD + f"search: {{attention: [se, '{long}'], at: [before:SPPF, 'model.4.*', model.4, '*.model.4']}}"
     design = parse_search(text)
     assert list(design.candidates.values()) == [
-        (attention, at) for attention in ("se", long) for at in ("before:SPPF", "model.4.*", "model.4")
+        (attention, at) for attention in ("se", long) for at in ("before:SPPF", "model.4.*", "model.4", "*.model.4")
     ]
-    assert list(design.candidates)[:3] == ["se-before-SPPF", "se-model-4", "se-model-4-2"]
+    assert list(design.candidates)[:4] == ["se-before-SPPF", "se-model-4", "se-model-4-2", "se-model-4-3"]
     study = design.study()
     assert list(study.arms) == ["baseline", *design.candidates]
     assert all(len(f"conv-{name}") <= 40 for name in design.candidates)
@@ -87,7 +90,7 @@ def test_whatever_has_parameters_has_a_control_with_about_as_many(name: str) -> 
 
 
 def test_without_halving_it_does_not_matter_which_epochs_are_measured() -> None:
-    text = HEAD + SPACE + "recipe: {validation.every_epoch: false}\nhalving: null"
+    text = HEAD + SPACE + "last_epochs: 1\nhalving: null\n" + ONCE
     assert parse_search(text).halving is None
 
 

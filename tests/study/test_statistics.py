@@ -159,8 +159,9 @@ def test_holm_is_the_closed_test_of_bonferroni(p_values):
     assert holm(p_values) == pytest.approx(expected)
 
 
-def test_among_five_arms_that_do_nothing_one_is_found_in_at_most_5_percent_of_studies():
-    p_values = sign_flip_p(studies(8, arms=5))
+@pytest.mark.parametrize("noise", ["normal", "heavy", "skewed"])
+def test_among_five_arms_that_do_nothing_one_is_found_in_at_most_5_percent_of_studies(noise):
+    p_values = sign_flip_p(studies(8, noise, arms=5))
     found = np.mean([min(holm(study)) <= 0.05 for study in p_values])
     assert 0 < found <= 0.05
     assert np.mean(p_values.min(1) <= 0.05) > 0.1, "without Holm it is more often"

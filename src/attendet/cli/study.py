@@ -72,7 +72,7 @@ def plan(
     from attendet.study.rehearsal import rehearse
 
     study = _study(file, project)
-    rehearse(study.design, file)
+    rehearse(study, file)
     _, cells = study.cells()
     finished = study.finished(cells)
     seconds = None if no_measure else estimate(study)
@@ -110,7 +110,7 @@ def run(
 
     study = _study(file, project)
     with_whom = _executor(executor, workers, address)
-    rehearse(study.design, file)
+    rehearse(study, file)
     try:
         with StudyTable() as watcher:
             outcome = run_study(study, with_whom, watcher, limit)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from attendet.engine.config import build_config
+from attendet.engine.config import TrainConfig, build_config
 from attendet.errors import AttendetError, OptionError, nearest_name
 from attendet.graph.bundled import bundled_names
 from attendet.model.request import parse_request
 from attendet.study.design import DECIDED, MOST_CELLS, StudyDesign
+from attendet.study.power import least_seeds
 from attendet.wording import plural
 from attendet.yaml_nodes import Node
 
@@ -94,16 +95,38 @@ def _known_request(request: str, node: Node) -> None:
         raise node.error(error.what, error.remedy) from error
 
 
+def decidable(comparisons: int, node: Node) -> None:
+    """Hold that there is a number of seeds that can decide so many comparisons.
+
+    Raises:
+        OptionError: If there is none, with the place of what asks for so many.
+    """
+    try:
+        least_seeds(comparisons)
+    except OptionError as error:
+        raise node.error(error.what, error.remedy) from error
+
+
 def _enough_epochs(design: StudyDesign, root: Node) -> None:
-    """Hold that each run has the epochs that are averaged; a mean over fewer would be called what it is not."""
+    """Hold that each run measures the epochs that are averaged; a mean over fewer would be called what it is not."""
     for name in design.arms:
-        epochs = build_config(design.settings(name, 0)).schedule.epochs
-        if design.last_epochs > epochs:
+        measured = _measured(build_config(design.settings(name, 0)))
+        if design.last_epochs > measured:
             # Unless given it has no place of its own.
             raise node_at(root, ["last_epochs"]).error(
-                f"last_epochs is {design.last_epochs}, and {name} has {plural(epochs, 'epoch')}",
-                f"write last_epochs: {epochs} or less",
+                f"last_epochs is {design.last_epochs}, and {name} is sure to measure {plural(measured, 'epoch')} only",
+                f"write last_epochs: {measured} or less, or look at schedule.epochs, schedule.patience and"
+                " validation.every_epoch",
             )
+
+
+def _measured(config: TrainConfig) -> int:
+    """Return how many epochs a run measures at least."""
+    schedule = config.schedule
+    if not config.validation.every_epoch:
+        return 1
+    # The first epoch may stay the best one.
+    return min(schedule.epochs, schedule.patience + 1) if schedule.patience else schedule.epochs
 
 
 def _different(design: StudyDesign, root: Node) -> None:

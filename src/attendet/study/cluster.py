@@ -9,7 +9,7 @@ from typing import Any
 from attendet.engine.reporter import Silence
 from attendet.errors import OptionError
 from attendet.study.executor import LOOK, RETRIES, Follower, Watcher, killed
-from attendet.study.job import Job, explain, perform
+from attendet.study.job import Job, attempt
 
 
 class RayExecutor:
@@ -80,13 +80,9 @@ class RayExecutor:
 def answer(job: str) -> str | None:
     """Carry out a job on a worker; return what went wrong, or None.
 
-    Errors of ours are returned and not raised: Ray would wrap them in its own.
+    Errors are returned and not raised: Ray would wrap them in its own.
     """
-    try:
-        perform(Job.from_json(job), Silence())
-    except Exception as error:  # noqa: BLE001 - told to the study
-        return explain(error)
-    return None
+    return attempt(Job.from_json(job), Silence())
 
 
 def _outcome(ray: Any, reference: Any, job: Job) -> str | None:

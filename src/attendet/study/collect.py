@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,10 +9,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from attendet.engine.run import RunFolder, RunRecord, read_record
+from attendet.engine.run import RunFolder, RunRecord, read_record, read_results
 from attendet.errors import DataError, Location
 from attendet.study.grid import Cell
-from attendet.study.records import CellRecord, ClassScores, Scores, misfit
+from attendet.study.records import LONGEST_ERROR, CellRecord, ClassScores, Scores, misfit
 
 
 def cell_record(
@@ -71,21 +70,16 @@ def failed_record(cell: Cell, error: str) -> CellRecord:
         'failed'
     """
     return CellRecord(
-        key=cell.key, arm=cell.arm, seed=cell.seed, fraction=cell.fraction, status="failed", error=error[:2000]
+        key=cell.key, arm=cell.arm, seed=cell.seed, fraction=cell.fraction, status="failed", error=error[:LONGEST_ERROR]
     )
 
 
 def _history(path: Path) -> dict[str, list[float | None]]:
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-        return {column: [_number(row[column]) for row in rows] for column in rows[0]} if rows else {}
-    except (OSError, ValueError, TypeError, csv.Error) as error:
-        raise DataError(f"it holds no epochs: {error}", where=Location(str(path))) from error
+    rows = read_results(path)
+    return {column: [_number(row[column]) for row in rows] for column in rows[0]} if rows else {}
 
 
-def _number(text: str) -> float | None:
-    value = float(text)
+def _number(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 

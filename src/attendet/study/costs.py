@@ -20,7 +20,10 @@ from attendet.data.source import open_source, read_split
 from attendet.data.store import OnDemand
 from attendet.data.usable import usable
 from attendet.detection.nms import nms
+from attendet.devices import device_of
+from attendet.engine.remedies import remedies
 from attendet.engine.run import RunFolder, RunRecord, device_name, read_record
+from attendet.errors import OptionError
 from attendet.graph.costs import BATCH, count
 from attendet.graph.detector import Detector
 from attendet.model.open import open_detector
@@ -41,12 +44,17 @@ class Contestant:
     Attributes:
         detector: Its network, batch norms folded, where it computes.
         record: Its run.
-        size: Side of its images in pixels.
+        kept_bytes: What training keeps of one image for the backward pass, weights left out.
     """
 
     detector: Detector
     record: RunRecord
-    size: int
+    kept_bytes: int
+
+    @property
+    def size(self) -> int:
+        """Side of its images in pixels."""
+        return _size(self.record)
 
     @torch.inference_mode()
     def detect(self, images: Tensor) -> None:
@@ -68,34 +76,43 @@ def measure_costs(runs: Mapping[str, RunFolder], baseline: str, rounds: Mapping[
         rounds: How often each arm is timed, by number of images at once.
 
     Raises:
-        AttendetError: If the weights or images of a run are not there any more.
+        AttendetError: If the weights or images of a run are not there any more, the arms were trained on different
+            kinds of devices or on one that is not here, or there is too little memory.
     """
-    contestants = {name: _contestant(run) for name, run in runs.items()}
     rounds = rounds or ROUNDS
-    device = next(iter(contestants.values())).detector.head.anchors.device
-    first = contestants.get(baseline, next(iter(contestants.values())))
-    pictures = _pictures(first.record)
-    latencies: dict[str, list[Latency]] = {name: [] for name in contestants}
-    peaks: dict[str, int] = {}
-    for batch, times in sorted(rounds.items()):
-        images = {size: _images(pictures, batch, size, device) for size in {each.size for each in contestants.values()}}
-        measured = _timed(contestants, images, times)
-        for name, milliseconds in measured.items():
-            low, middle, high = np.percentile(milliseconds, [25, 50, 75]).tolist()
-            latencies[name].append(Latency(batch=batch, median_ms=middle, low_ms=low, high_ms=high, rounds=times))
-        if batch == max(rounds):
-            peaks = {name: _peak(each, images[each.size]) for name, each in contestants.items()}
+    records = {name: read_record(run) for name, run in runs.items()}
+    device = _device(list(records.values()))
+    first = records.get(baseline, next(iter(records.values())))
+    with remedies(max(rounds), max(map(_size, records.values()))):
+        contestants = {name: _contestant(run, records[name], device) for name, run in runs.items()}
+        latencies, peaks = _measured(contestants, _pictures(first), rounds, device)
     arms = {
         name: ArmCosts(
             parameters=each.record.model["parameters"],
             gflops=each.record.model["gflops"],
-            activation_bytes=_kept_bytes(runs[name], each.size),
+            activation_bytes=each.kept_bytes,
             peak_bytes=peaks[name],
             latency=tuple(latencies[name]),
         )
         for name, each in contestants.items()
     }
-    return CostRecord(device=device_name(device), imgsz=first.size, arms=arms)
+    return CostRecord(device=device_name(device), imgsz=_size(first), arms=arms)
+
+
+def _measured(
+    contestants: Mapping[str, Contestant], pictures: Split, rounds: Mapping[int, int], device: torch.device
+) -> tuple[Mapping[str, list[Latency]], Mapping[str, int]]:
+    """Return latencies of every arm, and the most memory that it has in use with the most images at once."""
+    latencies: dict[str, list[Latency]] = {name: [] for name in contestants}
+    peaks: dict[str, int] = {}
+    for batch, times in sorted(rounds.items()):
+        images = {size: _images(pictures, batch, size, device) for size in {each.size for each in contestants.values()}}
+        for name, milliseconds in _timed(contestants, images, times).items():
+            low, middle, high = np.percentile(milliseconds, [25, 50, 75]).tolist()
+            latencies[name].append(Latency(batch=batch, median_ms=middle, low_ms=low, high_ms=high, rounds=times))
+        if batch == max(rounds):
+            peaks = {name: _peak(each, images[each.size]) for name, each in contestants.items()}
+    return latencies, peaks
 
 
 def _timed(contestants: Mapping[str, Contestant], images: Mapping[int, Tensor], times: int) -> dict[str, list[float]]:
@@ -112,13 +129,27 @@ def _timed(contestants: Mapping[str, Contestant], images: Mapping[int, Tensor], 
     return spent
 
 
-def _contestant(run: RunFolder) -> Contestant:
-    record = read_record(run)
-    detector, _ = open_detector(run.best if run.best.is_file() else run.last)
-    moved: Any = fuse(detector).to(record.computed_on)
-    return Contestant(
-        moved.to(memory_format=torch.channels_last), record, int(record.configuration["schedule"]["imgsz"])
-    )
+def _device(records: Sequence[RunRecord]) -> torch.device:
+    """Return what all runs were trained on.
+
+    Raises:
+        OptionError: If that is more than one kind of device, whose times tell nothing about arms, or is not here.
+    """
+    names = [record.computed_on for record in records]
+    kinds = sorted({name.partition(":")[0] for name in names})
+    if len(kinds) > 1:
+        raise OptionError(f"the arms were trained on different devices, {' and '.join(kinds)}")
+    return torch.device(device_of(names[0]))
+
+
+def _size(record: RunRecord) -> int:
+    return int(record.configuration["schedule"]["imgsz"])
+
+
+def _contestant(run: RunFolder, record: RunRecord, device: torch.device) -> Contestant:
+    detector, _ = open_detector(run.weights)
+    moved: Any = fuse(detector).to(device)
+    return Contestant(moved.to(memory_format=torch.channels_last), record, _kept_bytes(detector, _size(record)))
 
 
 def _pictures(record: RunRecord) -> Split:
@@ -139,9 +170,8 @@ def _peak(contestant: Contestant, images: Tensor) -> int:
     return peak_bytes(contestant.detector, lambda: contestant.detect(images), images.device)
 
 
-def _kept_bytes(run: RunFolder, size: int) -> int:
+def _kept_bytes(detector: Detector, size: int) -> int:
     """Return what training keeps of one image for the backward pass, weights left out."""
-    detector, _ = open_detector(run.best if run.best.is_file() else run.last)
     with torch.device("meta"):
         images = torch.empty(BATCH, 3, size, size)
     cost, _ = count(copy.deepcopy(detector).to("meta"), images)

@@ -36,11 +36,14 @@ Word = Annotated[str, StringConstraints(min_length=1)]
 Setting = int | float | bool | str | None | list[int | float | str]
 
 
-class _Strict(BaseModel):
+class Strict(BaseModel):
+    """Fields that cannot be changed, and no others."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-def _listed(value: object) -> object:
+def listed(value: object) -> object:
+    """Return one word as a list of it, and everything else as it is."""
     return [value] if isinstance(value, str) else value
 
 
@@ -60,7 +63,7 @@ def _counted(value: object) -> object:
     return list(range(value))
 
 
-class Arm(_Strict):
+class Arm(Strict):
     """One way to build or train the detector.
 
     Attributes:
@@ -71,7 +74,7 @@ class Arm(_Strict):
         control: The arm that shows what its parameters, or its time, bring without attention.
     """
 
-    attention: Annotated[tuple[Word, ...], BeforeValidator(_listed)] = ()
+    attention: Annotated[tuple[Word, ...], BeforeValidator(listed)] = ()
     model: Word | None = None
     weights: Word | None = None
     recipe: dict[str, Setting] = {}
@@ -89,20 +92,35 @@ class Arm(_Strict):
         return ", ".join(parts) or "as it is"
 
 
-class StudyDesign(_Strict):
-    """A study.
+class Design(Strict):
+    """What a study and a search have in common.
 
     Attributes:
-        name: Of the study, and of its folder.
+        name: Of the study or search, and of its folder.
         model: Base model: a bundled name or a model file.
-        weights: Weights that all arms start from.
+        weights: Weights that all runs start from.
         data: A data.yaml, a folder, or a COCO json.
-        recipe: Settings of all arms, by dotted key, as `attendet train --set` takes them.
+        recipe: Settings of all runs, by dotted key, as `attendet train --set` takes them.
+        metric: The one number that decides.
+        last_epochs: It is averaged over so many last epochs; no epoch is picked.
+    """
+
+    name: Name
+    model: Word
+    weights: Word | None = None
+    data: Word
+    recipe: dict[str, Setting] = {}
+    metric: Metric = "map50_95"
+    last_epochs: Annotated[StrictInt, Field(ge=1)] = 3
+
+
+class StudyDesign(Design):
+    """A study; what is not told here, `Design` tells.
+
+    Attributes:
         arms: By name.
         baseline: The arm that the others are compared with.
         seeds: Each arm is trained once with each.
-        metric: The one number that decides.
-        last_epochs: It is averaged over so many last epochs; no epoch is picked.
         fractions: Shares of the training images; 1 is among them, and decides.
         budget_hours: What it may take; `attendet study plan` compares.
         spread: Standard deviation of paired differences to plan with, in units of the metric; None where unknown.
@@ -114,11 +132,6 @@ class StudyDesign(_Strict):
         ((0, 1, 2, 3, 4, 5), 'plain', ('cbam@neck',))
     """
 
-    name: Name
-    model: Word
-    weights: Word | None = None
-    data: Word
-    recipe: dict[str, Setting] = {}
     arms: Annotated[dict[Name, Annotated[Arm, BeforeValidator(_whole_arm)]], Field(min_length=2)]
     baseline: Word = ""
     seeds: Annotated[
@@ -126,8 +139,6 @@ class StudyDesign(_Strict):
         BeforeValidator(_counted),
         Field(min_length=1, max_length=MOST_SEEDS),
     ]
-    metric: Metric = "map50_95"
-    last_epochs: Annotated[StrictInt, Field(ge=1)] = 3
     fractions: Annotated[tuple[Annotated[float, Field(gt=0, le=1)], ...], Field(min_length=1)] = (1.0,)
     budget_hours: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     spread: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None

@@ -8,7 +8,6 @@ from attendet.engine.reporter import Silence
 from attendet.errors import AttendetError
 from attendet.study.execute import Study
 from attendet.study.grid import Cell
-from attendet.study.plan import run_seconds
 
 
 def estimate(study: Study) -> dict[tuple[str, float], float]:
@@ -31,9 +30,7 @@ def estimate(study: Study) -> dict[tuple[str, float], float]:
             training = _batches(max(1, round(fraction * pace.training_images)), schedule.batch_size)
             # At the end the best weights are measured on the training images too.
             measured = (validation + training) * pace.validation_seconds
-            found[arm, fraction] = run_seconds(
-                schedule.epochs * training, pace.step_seconds, measured, pace.start_seconds
-            )
+            found[arm, fraction] = pace.start_seconds + schedule.epochs * training * pace.step_seconds + measured
     return found
 
 

@@ -112,7 +112,9 @@ def run_study(study: Study, executor: Executor, watcher: Watcher, limit: int | N
         finished = study.finished(cells)
         if len(chosen) == len(todo) and (chosen or not study.folder.costs.exists()):
             _measure(study, cells, finished, watcher)
-        failed = [(cell.name, _error(study, cell)) for cell in chosen if cell.key not in finished]
+        # One that was finished before this call may turn out to be no pair of what has ended in it.
+        lost = ({cell.key for cell in chosen} | before.keys()) - finished.keys()
+        failed = [(cell.name, _error(study, cell)) for cell in cells if cell.key in lost]
         return Outcome(study.folder, len(finished), tuple(failed), len(todo) - len(chosen))
 
 
@@ -165,4 +167,6 @@ def _measure(study: Study, cells: Sequence[Cell], finished: dict[str, CellRecord
     try:
         write(measure_costs(runs, study.design.baseline), study.folder.costs)
     except AttendetError as error:
-        watcher.say(f"what the arms cost was not measured: {error}")
+        # Remedies are for training, which is done.
+        place = f"{error.where}: " if error.where else ""
+        watcher.say(f"what the arms cost was not measured: {place}{error.what}")

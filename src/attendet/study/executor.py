@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
+from attendet.engine.run import read_results
+from attendet.errors import DataError
 from attendet.study.grid import Cell
 from attendet.study.job import Job
 from attendet.study.records import COLUMNS, CellRecord
@@ -49,7 +50,7 @@ class Executor(Protocol):
 
 
 class Follower:
-    """Tells a watcher about the epochs of runs that other processes carry out, from their results."""
+    """Tells a watcher about the epochs of runs, from their results, whichever process writes them."""
 
     def __init__(self, watcher: Watcher) -> None:
         self._watcher = watcher
@@ -71,10 +72,9 @@ class Follower:
 def epochs_done(job: Job) -> tuple[int, float | None]:
     """Return how many epochs a run has written, and the mAP50-95 of the last one."""
     try:
-        with job.run.results.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-        score = float(rows[-1][COLUMNS["map50_95"]]) if rows else math.nan
-    except (OSError, ValueError, KeyError, TypeError, csv.Error):
+        rows = read_results(job.run.results)
+        score = rows[-1][COLUMNS["map50_95"]] if rows else math.nan
+    except (DataError, KeyError):
         return 0, None
     return len(rows), None if math.isnan(score) else score
 

@@ -117,7 +117,7 @@ def _costs(report: Report) -> Figure | None:
     kinds: dict[str, Callable[[ArmReport], float | None]] = {
         "parameters in millions": lambda arm: arm.parameters / 1e6 if arm.parameters is not None else None,
         "GFLOPs an image": lambda arm: arm.gflops,
-        **{f"latency in ms, batch {batch}": _latency(batch) for batch in _batches(report)},
+        **{f"latency in ms, batch {batch}": _latency(batch) for batch in report.batches},
         "training in minutes": lambda arm: arm.seconds.mean / 60 if arm.seconds else None,
     }
     panels = {
@@ -142,10 +142,6 @@ def _costs(report: Report) -> Figure | None:
     names, labels = figure.axes[0].get_legend_handles_labels()
     figure.legend(names, labels, loc="outside upper left", ncols=min(8, len(labels)), fontsize=9, frameon=False)
     return figure
-
-
-def _batches(report: Report) -> list[int]:
-    return sorted({found.batch for arm in report.arms if arm.costs for found in arm.costs.latency})
 
 
 def _widen(get: Callable[[], tuple[float, float]], let: Callable[[float, float], object]) -> None:

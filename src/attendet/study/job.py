@@ -22,6 +22,7 @@ from attendet.files import write_atomically
 from attendet.model.open import open_detector
 from attendet.study.design import StudyDesign
 from attendet.study.grid import Cell, located
+from attendet.study.records import LONGEST_ERROR
 
 
 @dataclass(frozen=True)
@@ -101,20 +102,32 @@ def perform(job: Job, reporter: Reporter) -> None:
         _measure(job, reporter)
 
 
+def attempt(job: Job, reporter: Reporter) -> str | None:
+    """Carry out a run as `perform` does, and return what went wrong, or None: one run that fails stops no other."""
+    try:
+        perform(job, reporter)
+    except Exception as error:  # noqa: BLE001 - whatever one run has, the others go on
+        return explain(error)
+    return None
+
+
 def explain(error: BaseException) -> str:
     """Return an error for a record; one that is not ours with its kind and place, for it is a fault of ours.
+
+    What is too long for a record is cut.
 
     Example:
         >>> explain(WeightsError("they do not fit")), explain(KeyError("a"))
         ('they do not fit', "KeyError: 'a'")
     """
     if isinstance(error, AttendetError):
-        return str(error)
+        return str(error)[:LONGEST_ERROR]
     trace, place = error.__traceback__, ""
     while trace is not None:
         place = f" ({Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno})"
         trace = trace.tb_next
-    return f"{type(error).__name__}: {error}{place if '<doctest' not in place else ''}"
+    place = place if "<doctest" not in place else ""
+    return f"{type(error).__name__}: {error}"[: LONGEST_ERROR - len(place)] + place
 
 
 def _begun(run: RunFolder) -> RunRecord | None:
@@ -142,7 +155,7 @@ def _measure(job: Job, reporter: Reporter) -> None:
         raise DataError(
             "its configuration is not of this version", where=Location(str(run.record)), remedy="remove the folder"
         ) from error
-    detector, _ = open_detector(run.best if run.best.is_file() else run.last)
+    detector, _ = open_detector(run.weights)
     measured = validate(
         detector,
         read_images(config, "train", reporter),

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 
 from attendet.engine.reporter import Silence
-from attendet.study.executor import Watcher
-from attendet.study.grid import Cell
-from attendet.study.job import Job, explain, perform
-from attendet.study.records import COLUMNS
+from attendet.study.executor import Follower, Watcher
+from attendet.study.job import Job, attempt
 
 
 class LocalExecutor:
@@ -17,23 +14,18 @@ class LocalExecutor:
 
     def run(self, jobs: Sequence[Job], watcher: Watcher) -> Iterator[tuple[Job, str | None]]:
         """Yield each job when it has ended, with what went wrong, or None."""
+        follower = Follower(watcher)
         for job in jobs:
-            watcher.moved(job.cell, 0, None)
-            try:
-                perform(job, Listener(job.cell, watcher))
-            except Exception as error:  # noqa: BLE001 - whatever one run has, the others go on
-                yield job, explain(error)
-            else:
-                yield job, None
+            follower.began(job)
+            yield job, attempt(job, Listener(job, follower))
 
 
 class Listener(Silence):
-    """Hears a run, and tells the watcher of its study."""
+    """Hears when an epoch of a run has been written, and lets a follower look."""
 
-    def __init__(self, cell: Cell, watcher: Watcher) -> None:
-        self._cell, self._watcher = cell, watcher
+    def __init__(self, job: Job, follower: Follower) -> None:
+        self._job, self._follower = job, follower
 
     def ended(self, row: Mapping[str, float], *, is_best: bool) -> None:  # noqa: ARG002
-        """Take the row of an epoch."""
-        score = row[COLUMNS["map50_95"]]
-        self._watcher.moved(self._cell, int(row["epoch"]), None if math.isnan(score) else score)
+        """Take the row of an epoch, which the run has written."""
+        self._follower.look(self._job)

@@ -53,7 +53,7 @@ def make_plan(
     Args:
         design: The study.
         cells: Its runs.
-        seconds: What a run takes, by arm and share of the images (see `run_seconds`); None where nothing was measured.
+        seconds: What a run takes, by arm and share of the images (see `estimate`); None where nothing was measured.
         finished: Keys of the runs that are done.
 
     Example:
@@ -82,24 +82,6 @@ def make_plan(
         detectable_in_metric=multiple * design.spread if multiple and design.spread else None,
         warnings=tuple(_warnings(design, hours)),
     )
-
-
-def run_seconds(
-    steps: int, seconds_per_step: float, validation_seconds: float = 0.0, start_seconds: float = 0.0
-) -> float:
-    """Return what a run takes.
-
-    Args:
-        steps: Of training, over all epochs.
-        seconds_per_step: Measured.
-        validation_seconds: Of all epochs.
-        start_seconds: Until the first step.
-
-    Example:
-        >>> run_seconds(260, 0.5, validation_seconds=40)
-        170.0
-    """
-    return start_seconds + steps * seconds_per_step + validation_seconds
 
 
 def describe_plan(plan: Plan, design: StudyDesign) -> list[str]:

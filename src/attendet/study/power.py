@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import stats
 
+from attendet.errors import OptionError
 from attendet.study.resampling import LARGEST_ENUMERATED, p_floor, sign_flip_p
 from attendet.study.statistics import ALPHA
 
@@ -29,11 +30,18 @@ def least_alpha(count: int, comparisons: int = 1) -> float:
 def least_seeds(comparisons: int = 1, alpha: float = ALPHA) -> int:
     """Return how many seeds it takes until p_holm can reach `alpha` at all, whatever the difference.
 
+    Raises:
+        OptionError: If no number of them can: signs that are drawn at random have a least p of their own.
+
     Example:
         >>> least_seeds(), least_seeds(comparisons=5)
         (6, 8)
     """
-    return next(count for count in range(1, 2 * MOST_SEEDS) if least_alpha(count, comparisons) <= alpha)
+    # Beyond that the least p stays as it is.
+    for count in range(1, LARGEST_ENUMERATED + 2):
+        if least_alpha(count, comparisons) <= alpha:
+            return count
+    raise OptionError(f"no number of seeds can decide {comparisons:,} comparisons", remedy="compare fewer arms")
 
 
 def power(count: int, effect: float, comparisons: int = 1, alpha: float = ALPHA) -> float:

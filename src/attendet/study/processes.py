@@ -15,8 +15,7 @@ from typing import IO
 
 from attendet.study.executor import LOOK, RETRIES, Follower, Watcher, killed
 from attendet.study.job import Job
-
-LONGEST_ERROR = 2000
+from attendet.study.records import LONGEST_ERROR
 
 
 class ProcessExecutor:

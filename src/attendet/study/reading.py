@@ -9,7 +9,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from attendet.errors import AttendetError, OptionError, nearest_name
-from attendet.study.checks import check, listing, node_at
+from attendet.study.checks import check, decidable, listing, node_at
 from attendet.study.design import Arm, StudyDesign
 from attendet.yaml_nodes import Node, parse, read_text
 
@@ -54,6 +54,7 @@ def parse_design(text: str, file: str = "study.yaml") -> StudyDesign:
     design = fitted(StudyDesign, "study", root, {"arms": Arm})
     if not design.baseline:
         design = design.model_copy(update={"baseline": next(iter(design.arms))})
+    decidable(design.comparisons, node_at(root, ["arms"]))
     check(design, root)
     return design
 
@@ -91,6 +92,10 @@ def _misfit(
         return node.error(f"there is no key {key!r}", f"did you mean {nearest!r}?" if nearest else listing(known))
     if first["type"] == "missing":
         return node.error(f"there is no {key}", f"add a line {key}: …")
+    # A setting in a room of its own stands in `place` as recipe, the room, and one of the types it could have had.
+    if place[-3:-2] == ("recipe",) and isinstance(first["input"], dict) and first["input"]:
+        room, (name, value) = place[-2], next(iter(first["input"].items()))
+        return node.error(f"there is no setting {room!r}", f"write {room}.{name}: {value}")
     message = WORDS.get(first["type"], first["msg"])
     written = ".".join(str(part) for part in place if part != "[key]")
     return node.error(f"{written} is {first['input']!r}", message[:1].lower() + message[1:])

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
-from attendet.study.design import Metric, StudyDesign
+from attendet.study.design import Metric, Strict, StudyDesign
 from attendet.study.grid import Cell
 
-MAX_BYTES = 8 * 1024 * 1024
-
+# Characters of an error that are kept: a traceback of a library is no record.
+LONGEST_ERROR = 2000
 # The columns of results.csv that hold what decides.
 COLUMNS: Mapping[Metric, str] = {
     "map50_95": "metrics/mAP_0.5:0.95",
@@ -25,11 +25,7 @@ Finite = Annotated[float, Field(allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class ClassScores(_Record):
+class ClassScores(Strict):
     """How well one class is detected; fields as in `attendet.engine.metrics.ClassMetrics`."""
 
     name: str
@@ -42,7 +38,7 @@ class ClassScores(_Record):
     ap50_95: Finite | None
 
 
-class Scores(_Record):
+class Scores(Strict):
     """How good detections are; fields as in `attendet.engine.metrics.Metrics`."""
 
     map50_95: Finite
@@ -58,7 +54,7 @@ class Scores(_Record):
     per_class: tuple[ClassScores, ...]
 
 
-class CellRecord(_Record):
+class CellRecord(Strict):
     """A run that ended, well or not.
 
     Attributes:
@@ -88,17 +84,17 @@ class CellRecord(_Record):
     fraction: Annotated[float, Field(gt=0, le=1)]
     status: Literal["finished", "failed"]
     error: str | None = None
-    history: dict[str, list[Finite | None]] = {}
+    history: dict[str, list[Finite | None]] = Field(default_factory=dict)
     best_epoch: int | None = None
     best: Scores | None = None
     train: Scores | None = None
     parameters: Annotated[int, Field(ge=0)] | None = None
     gflops: NotNegative | None = None
-    images: dict[str, int] = {}
-    seconds: dict[str, NotNegative] = {}
+    images: dict[str, int] = Field(default_factory=dict)
+    seconds: dict[str, NotNegative] = Field(default_factory=dict)
     device: str | None = None
-    versions: dict[str, str] = {}
-    initialisation: dict[str, str] = {}
+    versions: dict[str, str] = Field(default_factory=dict)
+    initialisation: dict[str, str] = Field(default_factory=dict)
     order: str | None = None
 
     @model_validator(mode="after")
@@ -113,7 +109,7 @@ class CellRecord(_Record):
         return self
 
 
-class Latency(_Record):
+class Latency(Strict):
     """How long one pass takes: images of the training size to detections.
 
     Attributes:
@@ -131,13 +127,13 @@ class Latency(_Record):
     rounds: Annotated[int, Field(ge=1)]
 
 
-class ArmCosts(_Record):
+class ArmCosts(Strict):
     """What an arm costs to use.
 
     Attributes:
         parameters: Learned values.
         gflops: Billions of floating-point operations an image.
-        activation_bytes: What one image's pass writes.
+        activation_bytes: What training keeps of one image for the backward pass, weights left out.
         peak_bytes: Most memory in use at once, at the largest batch measured; None where it cannot be known.
         latency: By batch.
     """
@@ -149,7 +145,7 @@ class ArmCosts(_Record):
     latency: tuple[Latency, ...] = ()
 
 
-class CostRecord(_Record):
+class CostRecord(Strict):
     """Costs of all arms, measured in turns on one device so that a machine that slows down slows all.
 
     Attributes:
@@ -163,7 +159,7 @@ class CostRecord(_Record):
     arms: dict[str, ArmCosts]
 
 
-class StudyRecord(_Record):
+class StudyRecord(Strict):
     """What was planned.
 
     Attributes:
@@ -176,8 +172,17 @@ class StudyRecord(_Record):
     data: str
     cells: tuple[Cell, ...]
 
+    @model_validator(mode="after")
+    def _whole(self) -> StudyRecord:
+        arms = self.design.arms
+        controls = [arm.control for arm in arms.values() if arm.control]
+        for name in (self.design.baseline, *controls, *(cell.arm for cell in self.cells)):
+            if name not in arms:
+                raise ValueError(f"there is no arm {name!r}")
+        return self
+
 
 def misfit(error: ValidationError) -> str:
     """Return where a record does not fit, and why."""
     first = error.errors()[0]
-    return f"{'.'.join(str(part) for part in first['loc'])} {first['msg']}".strip()
+    return f"{'.'.join(str(part) for part in first['loc'])} {first['msg'].removeprefix('Value error, ')}".strip()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 from attendet.data.source import open_source
@@ -9,36 +10,36 @@ from attendet.engine.config import build_config
 from attendet.engine.network import open_network
 from attendet.errors import AttendetError, OptionError
 from attendet.study.checks import node_at
-from attendet.study.design import StudyDesign
-from attendet.study.grid import located
+from attendet.study.execute import Study
+from attendet.study.grid import Cell
 from attendet.yaml_nodes import parse, read_text
 
 
-def rehearse(design: StudyDesign, file: Path) -> None:
+def rehearse(study: Study, file: Path) -> None:
     """Build the network of every arm, and let go of it.
 
     Whether an attention fits its place, whether there is such a place, and what a control is like, only a network can
     tell.
 
     Args:
-        design: The study.
-        file: The `study.yaml` that it was read from, for places in it, and relative paths begin beside it.
+        study: The study.
+        file: The `study.yaml` that it was read from, for places in it.
 
     Raises:
         OptionError: If there are no data, or an arm cannot be built; with file, row and column.
     """
-    root, beside = parse(read_text(file, OptionError), str(file), OptionError), file.parent
-    try:
-        names = open_source(located(design.data, beside)).names
-    except AttendetError as error:
-        raise node_at(root, ["data"]).error(f"data: {_told(error)}", error.remedy) from error
+    root, design = parse(read_text(file, OptionError), str(file), OptionError), study.design
+    # Arms share their data, and a large COCO file takes a while to read.
+    opened = cache(open_source)
     for name in design.arms:
-        settings = design.settings(name, design.seeds[0])
-        for key in ("model.cfg", "model.weights"):
-            if settings[key]:
-                settings[key] = located(str(settings[key]), beside)
+        config = build_config(study.job(Cell(name, design.seeds[0], 1.0, "")).settings)
         try:
-            open_network(build_config(settings), names)
+            source = opened(config.data.path, config.data.format)
+        except AttendetError as error:
+            raise node_at(root, ["data"]).error(f"data: {_told(error)}", error.remedy) from error
+        try:
+            # As training takes the classes.
+            open_network(config, ("object",) if config.data.single_cls else source.names)
         except AttendetError as error:
             # An arm in short is its attention itself; another one without attention is pointed at whole.
             place = node_at(root, ["arms", name, "attention"])

@@ -64,6 +64,11 @@ class Report:
     measured_size: int | None
     remarks: tuple[str, ...]
 
+    @property
+    def batches(self) -> list[int]:
+        """Numbers of images at once that latency was measured of, in order."""
+        return sorted({found.batch for arm in self.arms if arm.costs for found in arm.costs.latency})
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, for JSON."""
         return TypeAdapter(Report).dump_python(self, mode="json")

@@ -44,7 +44,8 @@ def loss_gap(record: CellRecord, count: int) -> float | None:
     """
     gaps = [
         validation - train
-        for train, validation in zip(*(_losses(record, split) for split in ("train", "val")), strict=True)
+        # Without a column of losses there are none of that split.
+        for train, validation in zip(*(_losses(record, split) for split in ("train", "val")), strict=False)
         if train is not None and validation is not None
     ]
     return fmean(gaps[-count:]) if gaps else None

@@ -180,17 +180,16 @@ def _arm(arm: ArmReport) -> tuple[str, ...]:
 
 
 def _costs(report: Report) -> Table:
-    batches = sorted({found.batch for arm in report.arms if arm.costs for found in arm.costs.latency})
     header = (
         "arm",
         "parameters",
         "GFLOPs",
-        *(f"ms, batch {batch} (quartiles)" for batch in batches),
+        *(f"ms, batch {batch} (quartiles)" for batch in report.batches),
         "MB kept an image",
         "peak MB",
         "training, s",
     )
-    return Table(header, tuple(_cost(arm, batches) for arm in report.arms))
+    return Table(header, tuple(_cost(arm, report.batches) for arm in report.arms))
 
 
 def _cost(arm: ArmReport, batches: Sequence[int]) -> tuple[str, ...]:
@@ -217,9 +216,10 @@ def _priced(report: Report) -> Iterator[str]:
         yield "Latency and memory were not measured."
     else:
         yield (
-            f"Latency is from images of {report.measured_size} pixels to detections on {report.measured_on}, batch"
-            " norms folded, all arms in turns: median and quartiles. Peak memory is that of the largest batch; MB kept"
-            " is what training keeps of one image for the backward pass."
+            f"Latency is from images to detections on {report.measured_on}, each arm at its own training size,"
+            f" {report.measured_size} pixels for {report.baseline}; batch norms folded, all arms in turns: median and"
+            " quartiles. Peak memory is that of the largest batch; MB kept is what training keeps of one image for the"
+            " backward pass."
         )
     if any(arm.score for arm in report.arms):
         yield "The dashed line is the Pareto front: arms that no other arm beats in both accuracy and cost."

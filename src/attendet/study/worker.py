@@ -7,7 +7,7 @@ import sys
 import threading
 
 from attendet.engine.reporter import Silence
-from attendet.study.job import Job, explain, perform
+from attendet.study.job import Job, attempt
 
 FAILED = 2
 
@@ -23,13 +23,13 @@ def main() -> int:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     job = Job.from_json(sys.stdin.readline())
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    try:
-        perform(job, Silence())
-    except Exception as error:  # noqa: BLE001 - told to whoever began this process
-        answer.write(explain(error))
-        answer.flush()
-        return FAILED
-    return 0
+    error = attempt(job, Silence())
+    if error is None:
+        return 0
+    # It is read after the end of this process, so it has to fit into the pipe: an error for a record does.
+    answer.write(error)
+    answer.flush()
+    return FAILED
 
 
 def _end_with_parent() -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from itertools import chain, count
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt
+from pydantic import BeforeValidator, Field, StrictInt
 
-from attendet.study.design import Arm, Metric, Name, Setting, StudyDesign, Word
+from attendet.study.design import Arm, Design, Strict, StudyDesign, Word, listed
 
 BASELINE = "baseline"
 # Nobody trains the 900 of them, and a report of more would not be read.
@@ -18,19 +19,10 @@ LONGEST_NAME = 32
 # Far from the 0, 1, 2, … of a study, which must not compare with the seed that has chosen its arms.
 SEED = 1000
 
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+Words = Annotated[tuple[Word, ...], BeforeValidator(listed), Field(min_length=1, max_length=MOST_OF_EACH)]
 
 
-def _listed(value: object) -> object:
-    return [value] if isinstance(value, str) else value
-
-
-Words = Annotated[tuple[Word, ...], BeforeValidator(_listed), Field(min_length=1, max_length=MOST_OF_EACH)]
-
-
-class Space(_Strict):
+class Space(Strict):
     """Each attention in each place is a candidate.
 
     Attributes:
@@ -42,20 +34,13 @@ class Space(_Strict):
     at: Words
 
 
-class SearchDesign(_Strict):
-    """A search.
+class SearchDesign(Design):
+    """A search; what is not told here, `Design` tells. No number of it decides; a study does.
 
     Attributes:
-        name: Of the search, and of its folder.
-        model: Base model: a bundled name or a model file.
-        weights: Weights that all runs start from.
-        data: A data.yaml, a folder, or a COCO json.
-        recipe: Settings of all runs, by dotted key.
         search: The candidates.
         trials: How many of them are tried.
         seed: Each is trained once, with this one; what is tried next depends on it too.
-        metric: What is looked at.
-        last_epochs: A run that comes to its end is worth the mean over so many last epochs.
         halving: Of those that have come so far, the best one in so many goes on; None lets all come to their end.
         keep: How many of the best the draft of a study has.
 
@@ -68,16 +53,9 @@ class SearchDesign(_Strict):
         {'se-neck': ('se', 'neck'), 'se-head': ('se', 'head')}
     """
 
-    name: Name
-    model: Word
-    weights: Word | None = None
-    data: Word
-    recipe: dict[str, Setting] = {}
     search: Space
     trials: Annotated[StrictInt, Field(ge=1)]
     seed: Annotated[StrictInt, Field(ge=0, le=2**32 - 1)] = SEED
-    metric: Metric = "map50_95"
-    last_epochs: Annotated[StrictInt, Field(ge=1)] = 3
     halving: Annotated[StrictInt, Field(ge=2)] | None = 3
     keep: Annotated[StrictInt, Field(ge=1)] = 2
 
@@ -94,24 +72,12 @@ class SearchDesign(_Strict):
         """Return all that could be run as a study with one seed: the baseline, and an arm for each candidate."""
         arms = {BASELINE: Arm()}
         arms |= {name: Arm(attention=("@".join(pair),)) for name, pair in self.candidates.items()}
-        return StudyDesign(
-            name=self.name,
-            model=self.model,
-            weights=self.weights,
-            data=self.data,
-            recipe=self.recipe,
-            arms=arms,
-            baseline=BASELINE,
-            seeds=(self.seed,),
-            metric=self.metric,
-            last_epochs=self.last_epochs,
-        )
+        shared = {key: getattr(self, key) for key in Design.model_fields}
+        return StudyDesign(**shared, arms=arms, baseline=BASELINE, seeds=(self.seed,))
 
 
 def _new_name(words: str, taken: Mapping[str, object]) -> str:
     name = re.sub(r"[^A-Za-z0-9]+", "-", words).strip("-")[:LONGEST_NAME]
-    number = 1
-    while name in taken or name == BASELINE:
-        number += 1
-        name = f"{name[: LONGEST_NAME - 4].rstrip('-')}-{number}"
-    return name
+    stem = name[: LONGEST_NAME - 4].rstrip("-")
+    names = chain([name], (f"{stem}-{number}" for number in count(2)))
+    return next(name for name in names if name not in taken and name != BASELINE)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Callable, Mapping
 from statistics import fmean
 from typing import TYPE_CHECKING
 
 from attendet.engine.reporter import Silence
-from attendet.engine.run import RunFolder
+from attendet.engine.run import RunFolder, read_results
 from attendet.errors import DataError, Location
 from attendet.study.records import COLUMNS
 from attendet.study.search.design import BASELINE
@@ -79,8 +78,7 @@ class Listener(Silence):
 def measured(run: RunFolder, metric: Metric) -> dict[int, float]:
     """Return what a run has measured so far, by epoch from 1; nothing where nothing is whole yet."""
     try:
-        with run.results.open(newline="", encoding="utf-8") as file:
-            values = {int(row["epoch"]): float(row[COLUMNS[metric]]) for row in csv.DictReader(file)}
-    except (OSError, ValueError, KeyError, TypeError, csv.Error):
+        values = {int(row["epoch"]): row[COLUMNS[metric]] for row in read_results(run.results)}
+    except (DataError, KeyError, ValueError, OverflowError):
         return {}
     return {epoch: value for epoch, value in sorted(values.items()) if not math.isnan(value)}

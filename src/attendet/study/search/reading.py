@@ -8,7 +8,7 @@ from pathlib import Path
 from attendet.engine.config import build_config
 from attendet.errors import AttendetError, OptionError
 from attendet.model.request import parse_request
-from attendet.study.checks import check, node_at
+from attendet.study.checks import check, decidable, node_at
 from attendet.study.design import DECIDED
 from attendet.study.reading import fitted
 from attendet.study.search.design import SearchDesign, Space
@@ -61,6 +61,8 @@ def parse_search(text: str, file: str = "search.yaml") -> SearchDesign:
     for key in design.recipe:
         if key in DECIDED_HERE:
             raise node_at(root, ["recipe", key]).error(f"the search decides {key}", f"see {DECIDED_HERE[key]}")
+    # Each of the best stands in the draft beside a control.
+    decidable(2 * design.keep, node_at(root, ["keep"]))
     check(design.study(), root)
     if design.halving and not build_config(design.study().settings("baseline", design.seed)).validation.every_epoch:
         remedy = "leave it out, or write halving: null"

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import BaseModel, ConfigDict
-
+from attendet.study.design import Strict
 from attendet.study.search.design import BASELINE, SearchDesign
 
 if TYPE_CHECKING:
@@ -23,11 +22,7 @@ State = Literal["running", "finished", "stopped", "failed"]
 STATES: Mapping[str, State] = {"RUNNING": "running", "COMPLETE": "finished", "PRUNED": "stopped", "FAIL": "failed"}
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Candidate(_Record):
+class Candidate(Strict):
     """Something that was tried, or the baseline.
 
     Attributes:
@@ -51,7 +46,7 @@ class Candidate(_Record):
     run: str
 
 
-class SearchRecord(_Record):
+class SearchRecord(Strict):
     """A search, as `search.json` holds it.
 
     Attributes:
