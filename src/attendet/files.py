@@ -17,7 +17,8 @@ from attendet.errors import Location, OutputError
 def write_atomically(path: Path) -> Iterator[Path]:
     """Give a temporary name beside `path`, with the same ending, and rename it when the block ends well.
 
-    Until then an older file of this name stays; after an exception it stays for good. Missing folders are made.
+    Until then an older file of this name stays; after an exception it stays for good, and where the power fails there
+    is one of the two. Missing folders are made.
 
     Raises:
         OutputError: If the file cannot be written.
@@ -34,6 +35,9 @@ def write_atomically(path: Path) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
+        # A name can reach the disk before what it names.
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
         raise cannot_write(path, error) from error

@@ -27,15 +27,12 @@ def check(
 
     Exits with 1 where a fault is found, and left.
     """
-    from attendet.graph.examine import examine
-    from attendet.graph.files import load
-    from attendet.graph.plan import plan
-    from attendet.graph.readings import attention_readings
+    from attendet.graph.check import check as check_file
+    from attendet.graph.check import readings
 
-    planned = plan(load(model), dialect=dialect, tolerant=True)
-    for reading in attention_readings(planned):
+    for reading in readings(model, dialect=dialect):
         console().print(escape(reading), style="cyan", soft_wrap=True)
-    found = examine(planned)
+    found = check_file(model, dialect=dialect)
     _print(found)
     faults = [finding for finding in found if finding.is_fault]
     if fix is not None:
@@ -49,15 +46,17 @@ def check(
 
 
 def _fix(model: str, target: Path, dialect: str) -> None:
+    from attendet.files import refuse_existing, write_atomically
     from attendet.graph.check import correct
-    from attendet.graph.files import write_new
 
     out = console()
     correction = correct(model, dialect=dialect)
     for change in correction.changes:
         out.print(escape(f"re-pointed {change}"), style="green")
     if correction.changes or not correction.left:
-        write_new(target, correction.text)
+        refuse_existing(target)
+        with write_atomically(target) as temporary:
+            temporary.write_text(correction.text, encoding="utf-8")
         out.print(escape(f"wrote {target}"))
     if correction.left:
         count = "1 fault has" if len(correction.left) == 1 else f"{len(correction.left)} faults have"

@@ -11,7 +11,6 @@ from rich.markup import escape
 
 from attendet.cli.options import AsJson
 from attendet.cli.tables import console, table
-from attendet.errors import Location, OutputError
 
 if TYPE_CHECKING:
     from attendet.checkpoints import Checkpoint
@@ -48,14 +47,14 @@ def convert(
 ) -> None:
     """Write the weights of a file as safetensors, with the model and classes they belong to where that is known."""
     from attendet.checkpoints import read_checkpoint
+    from attendet.files import refuse_existing
     from attendet.model.card import plans_of_file
     from attendet.model.open import find_card, weights_file
     from attendet.model.save import write_tensors
 
     path = weights_file(file)
     target = out or path.with_suffix(".safetensors")
-    if target.exists():
-        raise OutputError("it exists", where=Location(str(target)), remedy="name a new file: --out FILE")
+    refuse_existing(target)
     checkpoint = read_checkpoint(path)
     card = find_card(checkpoint, path.name)
     write_tensors(checkpoint.tensors, target, card, plans_of_file(checkpoint))

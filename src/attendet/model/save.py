@@ -13,6 +13,7 @@ from torch.nn.parallel import DataParallel, DistributedDataParallel
 
 from attendet._version import __version__
 from attendet.errors import Location, OutputError
+from attendet.files import write_atomically
 from attendet.model.card import Card, card_metadata, plans_metadata
 from attendet.surgery import AttentionPlan, attached
 from attendet.surgery.plan import plans_of
@@ -58,14 +59,11 @@ def write_tensors(
         OutputError: If the file cannot be written; what was there before is still there.
     """
     metadata = {"attendet": __version__, **(card_metadata(card) if card else {}), **plans_metadata(plans)}
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        save_file(_separate(tensors), temporary, metadata=metadata)
-        temporary.replace(path)
-    except (OSError, SafetensorError) as error:
-        temporary.unlink(missing_ok=True)
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise OutputError(f"it cannot be written: {reason}", where=Location(str(path))) from error
+        with write_atomically(path) as temporary:
+            save_file(_separate(tensors), temporary, metadata=metadata)
+    except SafetensorError as error:
+        raise OutputError(f"it cannot be written: {error}", where=Location(str(path))) from error
 
 
 def _unwrapped(model: nn.Module) -> nn.Module:
