@@ -101,6 +101,7 @@ def test_another_number_of_anchors_keeps_nothing_of_the_head():
     [
         {"anchors": torch.ones(3, 0, 2)},
         {"anchors": torch.ones(0, 3, 2)},
+        {"anchors": torch.ones(3, 3, 0)},
         {"anchors": torch.ones(3, 3, 2, dtype=torch.complex64)},
         {"anchors": torch.tensor(1.0)},
         {"m.0.bias": torch.tensor(1.0)},

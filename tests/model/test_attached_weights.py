@@ -59,6 +59,29 @@ def test_wrappers_are_seen_through(tmp_path: Path) -> None:
     assert attendet.load_weights(resnet18(), tmp_path / "a.safetensors").complete
 
 
+class Wrapped(nn.Module):
+    """Its one child has the name that wrappers give to theirs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.module = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.module(x)
+
+
+@torch.no_grad()
+def test_a_network_that_is_named_as_if_it_were_wrapped_comes_back(tmp_path: Path) -> None:
+    model = Wrapped()
+    attendet.attach(model, "cbam", "module.0", reduction=2)
+    stirred(model)
+    attendet.save_weights(model, tmp_path / "a.safetensors")
+    again = Wrapped().train(False)
+    assert attendet.load_weights(again, tmp_path / "a.safetensors").complete
+    images = torch.rand(1, 3, 16, 16)
+    assert torch.equal(again(images), model(images))
+
+
 def test_what_is_attached_already_stays(tmp_path: Path) -> None:
     model = resnet18()
     attendet.attach(model, "cbam", "stage")
@@ -92,6 +115,17 @@ PLAN = {
         json.dumps([{**PLAN, "options": {"reduction": -1}}]),
         json.dumps([{**PLAN, "options": {"kernel_size": 10**9 + 1}}]),
         json.dumps([{**PLAN, "options": {"martian": 1}}]),
+        json.dumps([{**PLAN, "options": {"name": 1}}]),
+        json.dumps([{**PLAN, "options": {"channels": 64}}]),
+        json.dumps([{**PLAN, "options": {"order": ["x" * 5000]}}]),
+        json.dumps([{**PLAN, "options": {"reduction": 1e-320}}]),
+        json.dumps([{**PLAN, "options": {"reduction": 10**400}}]),
+        json.dumps([{**PLAN, "options": {"dims": 7}}]),
+        json.dumps([{**PLAN, "sites": [{**PLAN["sites"][0], "stride": 10**400}]}]),
+        json.dumps([{**PLAN, "sites": [{**PLAN["sites"][0], "stride": True}]}]),
+        json.dumps([{**PLAN, "sites": [{**PLAN["sites"][0], "stride": float("nan")}]}]),
+        json.dumps([{**PLAN, "sites": [{**PLAN["sites"][0], "stride": float("inf")}]}]),
+        json.dumps([PLAN]) + " " * 2**22,
         json.dumps([{**PLAN, "sites": [{**PLAN["sites"][0], "path": "layer9"}]}]),
         json.dumps([{**PLAN, "sites": [{**PLAN["sites"][0], "path": "layer1\0"}]}]),
         json.dumps([{**PLAN, "sites": [{**PLAN["sites"][0], "channels": 2**19}]}]),

@@ -9,12 +9,14 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import attendet
+from attendet.checkpoints import read_checkpoint
 from attendet.errors import AttendetError, ModelFileError, OutputError, WeightsError
 from attendet.graph.bundled import bundled_text
 from attendet.graph.detector import Detector
 from attendet.model import open_detector, save_weights
 from attendet.model import save as module
-from attendet.model.card import Card
+from attendet.model.card import Card, class_numbers
+from tests.checkpoints.crafted import Bomb
 
 CARD = Card("yolov5n", bundled_text("yolov5n"), "auto", ("cat", "white dog"), 320)
 
@@ -114,6 +116,8 @@ head: [[[0], 1, Detect, [nc, anchors]]]
         card(names=[str(number) for number in range(3)]),
         card(names=[str(number) for number in range(200_000)]),
         card(text=bundled_text("yolov5s")),
+        card(text=CARD.text + "#" * 2**16),
+        {"card": card()["card"] + " " * 2**22},
     ],
 )
 def test_a_card_that_cannot_be(tmp_path: Path, good: Path, metadata: dict[str, str]) -> None:
@@ -121,6 +125,15 @@ def test_a_card_that_cannot_be(tmp_path: Path, good: Path, metadata: dict[str, s
     with pytest.raises(AttendetError) as caught:
         open_detector(path)
     assert len(str(caught.value)) < 2000
+
+
+def test_classes_are_not_counted_by_a_shape_without_tensors(tmp_path: Path) -> None:
+    # It takes no byte of the file; its names would fill the memory.
+    tensors = {"model.24.anchors": torch.zeros(3, 3, 2), "model.24.m.0.weight": torch.zeros(3_000_000, 0, 1, 1)}
+    save_file(tensors, tmp_path / "odd.safetensors")
+    with pytest.raises(WeightsError, match="does not say which model it belongs to"):
+        open_detector(tmp_path / "odd.safetensors")
+    assert class_numbers(read_checkpoint(tmp_path / "odd.safetensors")) == ()
 
 
 def test_a_wide_model_is_refused_before_memory_is_taken(tmp_path: Path, good: Path) -> None:
@@ -145,16 +158,6 @@ def test_a_truncated_file(tmp_path: Path, good: Path, length: int) -> None:
     path.write_bytes(good.read_bytes()[:length])
     with pytest.raises(WeightsError, match=r"cut.safetensors: it is"):
         open_detector(path)
-
-
-class Bomb:
-    """Writes a file when it is unpickled."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return (Path.touch, (self.path,))
 
 
 @pytest.mark.parametrize("name", ["evil.safetensors", "evil.pt", "evil.pth", "evil.ckpt"])

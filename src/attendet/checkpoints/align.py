@@ -58,12 +58,13 @@ def align(
 ) -> Aligned:
     """Return what a model takes from a file's tensors.
 
-    The rows of a detector, `model.{row}.…`, are matched in order by kind and shape: as many rows as possible with one
-    of their kind, and of the ways to do that the one that keeps most tensors. Rows are of a kind that are equal but for
-    widths, repeats and attention inside; of these every layer is kept that has the same shape, a convolution and its
-    batch norm together or not at all. So rows inserted, appended, removed, or replaced by others of another kind leave
-    all the rest their weights, and a model of other widths takes none. Of two equal rows side by side the later is
-    taken for the new one, as nothing tells them apart.
+    Where all keys of a model are `{prefix}{row}.…`, as those of a detector (`model.9.…`) and of an `nn.Sequential` are,
+    rows are matched in order by kind and shape: as many rows as possible with one of their kind, and of the ways to do
+    that the one that keeps most tensors. Rows are of a kind that are equal but for widths, repeats and attention
+    inside; of these every layer is kept that has the same shape, a convolution and its batch norm together or not at
+    all. So rows inserted, appended, removed, or replaced by others of another kind leave all the rest their weights,
+    and a model of other widths takes none. Of two equal rows side by side the later is taken for the new one, as
+    nothing tells them apart.
 
     Changed classes leave the head its boxes, objectness, and the classes of the same name.
 
@@ -77,7 +78,7 @@ def align(
         foreign: Beginnings of keys inside others' modules, and what they are in ours: `{"mlp.1.": "fc1."}`.
 
     Raises:
-        WeightsError: If a file for a detector has more than 1,000 rows.
+        WeightsError: If a model of rows, or a file for one, has more than 1,000 of them.
 
     Example:
         >>> import torch

@@ -8,6 +8,7 @@ from typing import Any, TypeGuard
 from torch import Tensor
 
 from attendet.checkpoints.inert import Record, TensorSketch
+from attendet.checkpoints.prefixes import TRAINING_WRAPPERS
 from attendet.checkpoints.tensors import Tensors
 from attendet.errors import WeightsError
 from attendet.wording import printable
@@ -19,9 +20,6 @@ _MOST_ENTRIES = 100_000
 _LONGEST_KEY = 500
 # A module that is used in several places is told at each of them, and takes memory once.
 _MOST_BYTES_SHARED = 16
-
-# What other modules wrap a network in, under a name of their own.
-_WRAPPERS = ("module.", "_orig_mod.")
 
 
 def is_module(value: Any) -> TypeGuard[Record]:
@@ -38,9 +36,9 @@ def is_state_dict(value: Any) -> TypeGuard[dict[str, Any]]:
 
 def unwrapped(module: Record) -> Record:
     """Return the network inside of the modules that train it on several devices, or compile it."""
-    for _ in range(len(_WRAPPERS) + 1):
+    for _ in range(len(TRAINING_WRAPPERS) + 1):
         children = module.attribute("_modules")
-        inner = next((children[name[:-1]] for name in _WRAPPERS if list(children) == [name[:-1]]), None)
+        inner = next((children[name[:-1]] for name in TRAINING_WRAPPERS if list(children) == [name[:-1]]), None)
         if not is_module(inner):
             break
         module = inner
@@ -136,7 +134,7 @@ def without_wrappers(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
         >>> without_wrappers({"module.conv.weight": torch.ones(1)})
         {'conv.weight': tensor([1.])}
     """
-    for wrapper in _WRAPPERS * 2:
+    for wrapper in TRAINING_WRAPPERS * 2:
         if all(key.startswith(wrapper) for key in tensors):
             tensors = {key.removeprefix(wrapper): value for key, value in tensors.items()}
     return tensors

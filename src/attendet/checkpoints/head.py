@@ -43,7 +43,10 @@ def read_head(tensors: Mapping[str, Tensor]) -> Head | None:
         True
     """
     anchors = tensors.get("anchors")
-    if anchors is None or anchors.ndim != 3 or anchors.shape[1] < 1 or f"m.{anchors.shape[0] - 1}.bias" not in tensors:
+    # A file of no bytes can have any number of levels, if they are empty.
+    if anchors is None or anchors.ndim != 3 or anchors.shape[1] < 1 or anchors.shape[2] != 2:
+        return None
+    if f"m.{len(anchors) - 1}.bias" not in tensors:
         return None
     weights = [tensors.get(f"m.{level}.weight") for level in range(len(anchors))]
     biases = [tensors.get(f"m.{level}.bias") for level in range(len(anchors))]

@@ -9,7 +9,9 @@ from torch import Tensor
 
 from attendet.checkpoints.layers import fits
 
-WRAPPERS = ("module.", "model.", "backbone.", "network.", "_orig_mod.")
+# What trains a network on several devices, or compiles it, holds it under one of these names and nothing else.
+TRAINING_WRAPPERS = ("module.", "_orig_mod.")
+WRAPPERS = (*TRAINING_WRAPPERS, "model.", "backbone.", "network.")
 MOST_WRAPPERS = 4
 
 

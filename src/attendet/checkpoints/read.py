@@ -38,7 +38,7 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     It may be a safetensors file, or one of `torch.save` in its present or old format: a state dict, as it is or inside
     of a training checkpoint (Lightning's, too), a pickled model, or a checkpoint of the original YOLOv5. Of weights
     and their moving average, the average is taken. Classes that a pickle names are never imported. A prefix `module.`
-    or `_orig_mod.` of all keys is left out.
+    or `_orig_mod.` of all keys is left out, but where the file says what attention is attached to the network.
 
     Args:
         path: The file. Its format is told from its content.
@@ -72,7 +72,9 @@ def _read(file: BinaryIO, path: Path) -> Checkpoint:
     file.seek(0)
     if is_safetensors(head):
         tensors, metadata = read_safetensors(path)
-        return Checkpoint(without_wrappers(tensors), "safetensors", None, None, {}, metadata)
+        # What is attached is told by the paths that the network itself has, wrapped or not.
+        named = tensors if "attention" in metadata else without_wrappers(tensors)
+        return Checkpoint(named, "safetensors", None, None, {}, metadata)
     if head.startswith(b"PK\x03\x04"):
         described, tensors = read_zipped(file)
     elif head.startswith(b"\x80"):

@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 
 from attendet.blocks.wiring import Value
 from attendet.errors import Location, ModelFileError, nearest_name
-from attendet.yaml_nodes import Node, parse
+from attendet.yaml_nodes import MAX_BYTES, Node, parse
 
 MAX_ROWS = 300
 MAX_SOURCES = 32
@@ -103,8 +103,14 @@ def read_model_file(text: str, name: str) -> ModelFile:
         name: The name to report places under.
 
     Raises:
-        ModelFileError: With line and column, if something is missing or out of bounds.
+        ModelFileError: If it is longer than model files are; with line and column, if something is missing or out of
+            bounds.
     """
+    # Not all come from files of their own: those of weights are told by the weights.
+    if len(text) > MAX_BYTES:
+        raise ModelFileError(
+            f"it has more than {MAX_BYTES:,} characters", where=Location(name), remedy="such files have a few thousand"
+        )
     root = parse(text, name)
     if not isinstance(root.value, dict):
         raise root.error("a model file is a mapping", remedy=f"give it the keys {', '.join(REQUIRED)}")

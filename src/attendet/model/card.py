@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from torch import Tensor
+
 from attendet.checkpoints import Checkpoint
+from attendet.checkpoints.head import read_head
 from attendet.errors import OptionError
+from attendet.graph.spec import MAX_CLASSES
 from attendet.surgery.plan import AttentionPlan
 
 LARGEST_IMAGE = 8192
 USUAL_IMAGE = 640
 MOST_PLANS = 100
+# Of what is said in JSON, which takes many times its length in memory.
+LONGEST_JSON = 2**22
+
+HEAD_KEY = re.compile(r"(.+)\.(anchors|m\.[0-9]+\.(?:weight|bias))", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -66,7 +75,7 @@ def plans_of_file(checkpoint: Checkpoint) -> tuple[AttentionPlan, ...]:
         OptionError: If what stands there is no plan.
     """
     try:
-        values = json.loads(checkpoint.metadata.get("attention", "[]"))
+        values = _parsed(checkpoint.metadata.get("attention", "[]"))
     except (ValueError, RecursionError) as error:
         raise OptionError("what it says of attention is damaged") from error
     if not isinstance(values, list) or len(values) > MOST_PLANS:
@@ -79,17 +88,18 @@ def class_numbers(checkpoint: Checkpoint) -> tuple[str, ...]:
 
     Example:
         >>> import torch
-        >>> head = {"model.24.anchors": torch.zeros(3, 3, 2), "model.24.m.0.weight": torch.zeros(21, 8, 1, 1)}
+        >>> row = {"anchors": torch.zeros(1, 3, 2), "m.0.weight": torch.zeros(21, 8, 1, 1), "m.0.bias": torch.zeros(21)}
+        >>> head = {f"model.24.{key}": value for key, value in row.items()}
         >>> class_numbers(Checkpoint(head, "state dict", None, None, {}, {}))
         ('0', '1')
     """
+    rows: dict[str, dict[str, Tensor]] = {}
     for key, tensor in checkpoint.tensors.items():
-        row, dot, last = key.rpartition(".")
-        first = checkpoint.tensors.get(f"{row}.m.0.weight")
-        if dot and last == "anchors" and tensor.ndim == 3 and first is not None and first.ndim == 4:
-            classes = first.shape[0] // max(tensor.shape[1], 1) - 5
-            return tuple(str(number) for number in range(classes))
-    return ()
+        place = HEAD_KEY.fullmatch(key)
+        if place:
+            rows.setdefault(place[1], {})[place[2]] = tensor
+    heads = filter(None, map(read_head, rows.values()))
+    return next((tuple(map(str, range(head.classes))) for head in heads if head.classes <= MAX_CLASSES), ())
 
 
 def image_size_of(checkpoint: Checkpoint) -> int:
@@ -100,9 +110,15 @@ def image_size_of(checkpoint: Checkpoint) -> int:
     return size if type(size) is int and 0 < size <= LARGEST_IMAGE else USUAL_IMAGE
 
 
+def _parsed(text: str) -> Any:
+    if len(text) > LONGEST_JSON:
+        raise ValueError(len(text))
+    return json.loads(text)
+
+
 def _card(text: str) -> Card | None:
     try:
-        fields = json.loads(text)
+        fields = _parsed(text)
         card = Card(**{**fields, "names": tuple(fields["names"])})
     except (ValueError, TypeError, KeyError, RecursionError):
         return None

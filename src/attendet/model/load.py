@@ -10,13 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from attendet.attention import bam, cbam
-from attendet.attention.catalog import create
 from attendet.checkpoints import Checkpoint, read_checkpoint
 from attendet.checkpoints.align import align
 from attendet.checkpoints.report import LoadReport
 from attendet.errors import AttendetError, AttendetWarning, Location, WeightsError
 from attendet.model.card import card_of, plans_of_file
 from attendet.surgery import Attachment, AttentionPlan, reattach
+from attendet.surgery.making import create_at, options_at
 from attendet.surgery.plan import plans_of
 
 
@@ -24,9 +24,9 @@ def load_weights(model: nn.Module, path: str | os.PathLike[str], *, names: Seque
     """Copy what a file of weights has for a network into it.
 
     The file may be one of ours, any state dict (`.safetensors`, `.pt`, `.pth`, `.ckpt`), or a checkpoint of the
-    original YOLOv5; a pickle is read and never run. A detector's rows are found by their structure, whatever their
-    numbers; other networks' tensors by name and shape. Attention that was attached to the network of the file is
-    attached again, where nothing is attached yet.
+    original YOLOv5; a pickle is read and never run. Numbered rows, as of a detector or an `nn.Sequential`, are found by
+    their structure, whatever their numbers; other networks' tensors by name and shape. Attention that was attached to
+    the network of the file is attached again, where nothing is attached yet.
 
     Args:
         model: Any network; changed in place.
@@ -114,10 +114,11 @@ def attach_again(model: nn.Module, plans: Sequence[AttentionPlan], tensors: Mapp
 
 
 def _require_tensors(plan: AttentionPlan, tensors: Mapping[str, Tensor]) -> None:
+    options = options_at(plan)
     for site in plan.sites:
         with torch.device("meta"), warnings.catch_warnings():
             warnings.simplefilter("ignore", AttendetWarning)
-            module = create(plan.attention, site.channels, **plan.options)
+            module = create_at(plan.attention, site, options)
         for key, value in module.state_dict().items():
             held = tensors.get(f"{site.module}.{key}")
             if held is None or held.shape != value.shape:

@@ -11,8 +11,16 @@ from attendet.attention.base import Attention
 from attendet.attention.catalog import attentions, create, options_of
 from attendet.errors import AttendetWarning, OptionError
 from attendet.surgery.plan import AttentionPlan, Site
+from attendet.wording import printable
 
 MOST_VALUES = 2**30
+LONGEST_REASON = 400
+
+
+def options_at(plan: AttentionPlan) -> dict[str, Any]:
+    """Return the options that the modules of a plan are made with: its own, and its start where they have one."""
+    takes_start = "start" in options_of(attentions.get(plan.attention))
+    return {"start": plan.start, **plan.options} if takes_start else dict(plan.options)
 
 
 def create_at(name: str, site: Site, options: dict[str, Any]) -> Attention:
@@ -30,8 +38,9 @@ def create_at(name: str, site: Site, options: dict[str, Any]) -> Attention:
         return create(name, site.channels, **options)
     except OptionError as error:
         raise OptionError(f"at {site.path}: {error.what}", remedy=error.remedy) from error
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise OptionError(f"at {site.path}: {name} cannot be made with {options} ({error})") from error
+    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        reason = printable(f"{options} ({error})"[:LONGEST_REASON])
+        raise OptionError(f"at {site.path}: {name} cannot be made with {reason}") from error
 
 
 def require_bounded(plan: AttentionPlan, options: dict[str, Any]) -> None:

@@ -15,6 +15,8 @@ Options: TypeAlias = Mapping[str, Any]
 
 RECORD = "attendet_plans"
 MOST_SITES = 10_000
+# Of options: as large as the numbers of model files may be.
+LARGEST = 2**16
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,9 @@ class AttentionPlan:
         except (TypeError, KeyError, ValueError) as error:
             raise OptionError(f"it is no plan of attention ({error})") from error
         texts = (plan.attention, plan.start, *plan.at, *plan.options)
-        if not all(isinstance(text, str) for text in texts) or not 0 < len(plan.sites) <= MOST_SITES:
+        numbers = [value for value in plan.options.values() if isinstance(value, int | float)]
+        sound = all(isinstance(text, str) for text in texts) and all(abs(number) <= LARGEST for number in numbers)
+        if not sound or not 0 < len(plan.sites) <= MOST_SITES:
             raise OptionError("it is no plan of attention")
         return plan
 
@@ -121,7 +125,8 @@ def _site(path: str, channels: int, stride: float, side: Side, child: str) -> Si
         isinstance(path, str)
         and type(channels) is int
         and 0 < channels < 2**20
-        and isinstance(stride, int | float)
+        and type(stride) in (int, float)
+        and 0 < stride < 2**20
         and side in ("output", "input", "replaced")
         and isinstance(child, str)
         and "." not in child

@@ -7,10 +7,9 @@ import warnings
 import torch
 from torch import nn
 
-from attendet.attention.catalog import attentions, options_of
 from attendet.errors import AttendetWarning, OptionError
 from attendet.surgery.attachment import Attachment, carry_out, require_plain
-from attendet.surgery.making import create_at, require_bounded
+from attendet.surgery.making import create_at, options_at, require_bounded
 from attendet.surgery.plan import AttentionPlan
 
 
@@ -30,8 +29,7 @@ def reattach(model: nn.Module, plan: AttentionPlan) -> Attachment:
             raise OptionError(f"{site.path} has a part named {site.child!r} already")
     if len({site.module for site in plan.sites}) < len(plan.sites):
         raise OptionError("two sites of the plan are one")
-    kind = attentions.get(plan.attention)
-    options = {"start": plan.start, **plan.options} if "start" in options_of(kind) else dict(plan.options)
+    options = options_at(plan)
     require_bounded(plan, options)
     reference = next(model.parameters(), torch.empty(0))
     with warnings.catch_warnings():
