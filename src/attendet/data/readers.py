@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import astuple, dataclass
 from itertools import pairwise
 from typing import Any, TypeAlias
@@ -94,7 +94,9 @@ class Processes:
 
     def close(self) -> None:
         """Let the processes end."""
-        self._stack.close()
+        # The input of one that has died is flushed once more when it is closed, and breaks once more.
+        with suppress(OSError):
+            self._stack.close()
         self._running = []
 
     def texts(self, paths: Sequence[str]) -> list[Text]:
