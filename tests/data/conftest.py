@@ -1,26 +1,18 @@
 """What tests of data sets have in common."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from tests.conftest import SHARED
+from tests.data.site import Site, open_site
 
 
 @pytest.fixture(autouse=True)
 def _cache_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-
-
-@pytest.fixture
-def real_data() -> Path:
-    folder = SHARED / "data"
-    if not folder.is_dir():
-        pytest.skip("the real data sets are not here: they live beside the project, not in it")
-    return folder
 
 
 def write_image(path: Path, size: tuple[int, int] = (64, 48), seed: int = 0) -> Path:
@@ -29,6 +21,19 @@ def write_image(path: Path, size: tuple[int, int] = (64, 48), seed: int = 0) -> 
     pixels = np.random.default_rng(seed).integers(0, 255, (size[1], size[0], 3), dtype=np.uint8)
     Image.fromarray(pixels).save(path)
     return path
+
+
+def data_file(folder: Path, text: str) -> Path:
+    """Write a data.yaml."""
+    file = folder / "data.yaml"
+    file.write_text(text)
+    return file
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    with open_site() as opened:
+        yield opened
 
 
 @pytest.fixture

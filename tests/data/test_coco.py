@@ -1,5 +1,6 @@
 """COCO's json: ids of every kind, what belongs nowhere, and what no json may do."""
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -234,5 +235,5 @@ def test_any_content_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory
 def test_any_bytes_are_read_or_refused(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
     file = tmp_path_factory.getbasetemp() / "bytes.json"
     file.write_bytes(content)
-    with pytest.raises(DataError):
-        read_document(file)
+    with contextlib.suppress(DataError):
+        list(read_document(file).labels())
