@@ -147,7 +147,34 @@ def test_colours_against_the_standard_library(seed: int, colour: tuple[int, int,
 
 
 def test_the_letterbox_of_a_sample() -> None:
-    placed = boxed(painted((0, 0, 64, 96)), (64, 64))
-    # 128x96 becomes 64x48 with 8 grey rows above.
+    placed = boxed(painted((0, 0, 32, 48), (48, 64)), (64, 64))
+    # 64x48 with 8 grey rows above and below.
     assert placed.boxes.tolist() == [[0, 8, 32, 56]]
-    check(placed, within=1)
+    check(placed, within=0)
+    # The batch of `--rect` may hold larger images.
+    placed = boxed(painted((0, 0, 32, 48), (48, 64)), (96, 64))
+    assert placed.boxes.tolist() == [[0, 24, 32, 72]]
+
+
+def test_a_strong_perspective_leaves_out_what_reaches_behind_the_eye() -> None:
+    # The largest perspective on the largest sample, four images of 640; much smaller, so that nearly all is in sight.
+    options = Augmentation(translate=0.1, scale=0.9, perspective=0.001)
+    sample = painted((350, 350, 1280, 1280), (1280, 1280))
+    behind = 0
+    for seed in range(150):
+        # The two coefficients are drawn last, after an angle, a scale, two shears and two shifts.
+        coefficients = np.random.default_rng(seed).uniform(-0.001, 0.001, 8)[6:]
+        # At the corner that looks furthest away; the others would take long.
+        distance = 1 + 640 * coefficients.sum()
+        if distance > 0.2:
+            continue
+        warped = warp(sample, (640, 640), options, np.random.default_rng(seed))
+        if distance <= 0:
+            behind += 1
+            assert not len(warped.boxes)
+        for box in warped.boxes:
+            found = seen(warped.image)
+            assert found is not None
+            assert (box[:2] <= found[:2] + 2).all()
+            assert (box[2:] >= found[2:] - 2).all()
+    assert behind > 3

@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 import torch
 
+from attendet.data import store
 from attendet.data.augment import Augmentation
 from attendet.data.dataset import Batch, TrainingSet, ValidationSet
 from attendet.data.letterbox import FILL
-from attendet.data.module import DetectionData, Loading, loader, objects_at
+from attendet.data.module import DetectionData, Loading, loader
 from attendet.data.records import Record, Records, Split
 from attendet.data.sampler import Draw, TrainingBatches, image_weights
-from attendet.data.store import OnDemand
+from attendet.data.store import OnDemand, Store
 from tests.data.conftest import write_image
 
 SIZES = [(64, 48), (48, 64), (64, 64), (80, 40), (64, 48), (40, 80), (64, 64)]
@@ -140,12 +141,6 @@ def test_a_crowd_is_not_trained_on(records: Records) -> None:
     dataset = TrainingSet(records, OnDemand(records, 64), Augmentation(mosaic=0, scale=0, translate=0), 64, seed=0)
     _, objects = dataset.sample(Draw(0, 0, 6, (64, 64)))
     assert len(objects) == 1
-    assert len(objects_at(records, 64)) == 7
-
-
-def test_sides_at_the_training_size(records: Records) -> None:
-    # Image 3 is 80x40: a box of 22x24 is scaled by 64/80.
-    np.testing.assert_allclose(objects_at(records, 64)[3], [22 * 0.8, 24 * 0.8])
 
 
 def test_mosaic_ends_when_it_should(records: Records) -> None:
@@ -178,3 +173,16 @@ def test_validation_shows_each_image_once_as_it_is(records: Records) -> None:
             x, y, w, h = (rows[rows[:, 0] == number][0, 2:].numpy() * [width, height, width, height]).tolist()
             box = np.array([[x - w / 2, y - h / 2, x + w / 2, y + h / 2]])
             np.testing.assert_allclose(letterbox.to_image(box), record.boxes[:1], atol=1e-3)
+
+
+@pytest.mark.parametrize("processes", [1, 4])
+def test_processes_share_the_memory_before_there_is_a_trainer(
+    records: Records, monkeypatch: pytest.MonkeyPatch, processes: int
+) -> None:
+    needed = sum(OnDemand(records, 64)[index].size for index in range(len(records)))
+    # Every process keeps two splits.
+    enough = 2 * processes * needed / store.SHARE_OF_MEMORY
+    for free, kind in ((enough + 1, Store), (enough - 1, OnDemand)):
+        monkeypatch.setattr(store, "free_memory", lambda free=free: free)
+        data = data_of(records, processes=processes)
+        assert isinstance(data.training_set().images, kind)

@@ -1,11 +1,13 @@
 """Scaling and padding against sums on paper."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attendet.data.letterbox import canvas_shape, letterbox, resize
+from attendet.data.letterbox import canvas_shapes, letterbox, resize, scaled_shapes
 
 
 @pytest.mark.parametrize(
@@ -32,7 +34,8 @@ def test_an_image_on_a_square(size: tuple[int, int], scaled: tuple[int, int], le
 @settings(max_examples=80, deadline=None)
 @given(st.integers(1, 300), st.integers(1, 300), st.sampled_from([32, 64, 96]))
 def test_boxes_come_back(width: int, height: int, size: int) -> None:
-    shape = canvas_shape(height, width, size, 32)
+    rows, columns = canvas_shapes(np.array([[width, height]]), size, 32)[0].tolist()
+    shape = (rows, columns)
     canvas, placed = letterbox(np.zeros((height, width, 3), np.uint8), size, shape)
     assert canvas.shape == (*shape, 3)
     whole = np.array([[0.0, 0, width, height], [0.25 * width, 0.5 * height, 0.5 * width, height]])
@@ -43,9 +46,9 @@ def test_boxes_come_back(width: int, height: int, size: int) -> None:
 
 
 def test_small_canvases_are_multiples_of_the_stride_and_large_enough() -> None:
-    assert canvas_shape(100, 400, 320, 32) == (96, 320)
-    assert canvas_shape(1, 1000, 320, 32) == (32, 320)
-    assert canvas_shape(321, 320, 320, 64) == (320, 320)
+    sizes = np.array([[400, 100], [1000, 1], [320, 321]])
+    assert canvas_shapes(sizes[:2], 320, 32).tolist() == [[96, 320], [32, 320]]
+    assert canvas_shapes(sizes[2:], 320, 64).tolist() == [[320, 320]]
 
 
 def test_shrinking_takes_the_mean_of_what_it_covers() -> None:
@@ -54,3 +57,14 @@ def test_shrinking_takes_the_mean_of_what_it_covers() -> None:
     image[1::4, 1::4] = 255
     shrunk = resize(image, 16)
     assert np.unique(shrunk).tolist() == [16]
+
+
+@given(st.integers(1, 5000), st.integers(1, 5000), st.integers(1, 1280), st.sampled_from([8, 32, 64]))
+def test_sizes_against_exact_fractions(width: int, height: int, size: int, stride: int) -> None:
+    sizes = np.array([[width, height]])
+    (scaled,), (canvas,) = scaled_shapes(sizes, size).tolist(), canvas_shapes(sizes, size, stride).tolist()
+    for side, rows, room in zip((height, width), scaled, canvas, strict=True):
+        exact = Fraction(side * size, max(width, height))
+        assert abs(rows - exact) <= Fraction(1, 2) or rows == 1
+        assert room % stride == 0
+        assert rows <= room < rows + stride

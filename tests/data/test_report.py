@@ -9,8 +9,8 @@ import pytest
 from matplotlib.collections import QuadMesh
 from PIL import Image
 
-from attendet.data.records import Kind, Problem, Record, Records, Split
-from attendet.data.report import report, sides_at
+from attendet.data.records import Kind, Problem, Record, Records, Split, sides_at
+from attendet.data.report import report
 from attendet.data.report_picture import draw, figure
 from attendet.errors import Location, OutputError
 
@@ -146,7 +146,7 @@ def test_the_picture_shows_the_numbers(splits: list[Split]) -> None:
 
 def test_a_class_the_font_cannot_write_is_told_by_number() -> None:
     drawn = figure([Split("train", ("梨", "Grüße", "$x$"), Records())], title="data.yaml")
-    assert [label.get_text() for label in drawn.axes[0].get_yticklabels()] == ["class 0", "Grüße", "$x$"]
+    assert [label.get_text() for label in drawn.axes[0].get_yticklabels()] == ["class 0", "Grüße", r"\$x\$"]
 
 
 def test_other_peoples_files_are_left_alone(splits: list[Split], tmp_path: Path) -> None:

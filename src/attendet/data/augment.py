@@ -67,10 +67,8 @@ class Sample:
 
 
 def boxed(sample: Sample, shape: tuple[int, int]) -> Sample:
-    """Return a sample letterboxed onto a canvas of this height and width."""
-    height, width = sample.image.shape[:2]
-    size = round(max(height, width) * min(shape[0] / height, shape[1] / width))
-    canvas, placed = letterbox(sample.image, size, shape)
+    """Return a sample in the middle of a grey canvas of this height and width, at least its own."""
+    canvas, placed = letterbox(sample.image, max(sample.image.shape[:2]), shape)
     return Sample(canvas, placed.to_canvas(sample.boxes), sample.classes)
 
 
@@ -123,10 +121,12 @@ def warp(sample: Sample, shape: tuple[int, int], options: Augmentation, generato
             sample.image, matrix[:2], (shape[1], shape[0]), flags=cv2.INTER_LINEAR, borderValue=(FILL,) * 3
         )
     corners = sample.boxes[:, [0, 1, 2, 1, 2, 3, 0, 3]].reshape(-1, 2)
-    moved = np.concatenate([corners, np.ones((len(corners), 1))], axis=1) @ matrix.T
-    points = (moved[:, :2] / moved[:, 2:]).reshape(-1, 4, 2)
+    moved = (np.concatenate([corners, np.ones((len(corners), 1))], axis=1) @ matrix.T).reshape(-1, 4, 3)
+    # What reaches behind the eye has corners on the wrong side of the picture.
+    ahead = (moved[..., 2] > 0).all(1)
+    points = moved[ahead, :, :2] / moved[ahead, :, 2:]
     boxes = np.concatenate([points.min(1), points.max(1)], axis=1)
-    return _within(Sample(np.asarray(image, np.uint8), boxes, sample.classes), boxes)
+    return _within(Sample(np.asarray(image, np.uint8), boxes, sample.classes[ahead]), boxes)
 
 
 def flip(sample: Sample, options: Augmentation, generator: Generator) -> Sample:

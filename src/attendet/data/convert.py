@@ -8,6 +8,7 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain, islice
 from pathlib import Path
 from typing import Literal, TypeAlias, get_args
 
@@ -23,6 +24,7 @@ from attendet.files import cannot_write, refuse_existing
 
 Files: TypeAlias = Literal["auto", "link", "copy"]
 Crowd: TypeAlias = Literal["refuse", "drop", "keep"]
+Names: TypeAlias = "list[list[str]]"
 
 
 @dataclass(frozen=True)
@@ -72,19 +74,20 @@ def convert(
 
     Raises:
         OptionError: If there are crowds and nobody said what to do with them.
-        DataError: If the format cannot tell the classes apart.
+        DataError: If the format cannot tell the classes apart, or a name cannot be kept.
         OutputError: If `out` exists or cannot be written.
     """
     if to not in FORMATS:
         raise unknown_name("format", to, FORMATS)
     refuse_existing(out)
-    _check_names(splits, to)
+    _check_classes(splits[0].names, to)
+    names = _names(splits, to)
     splits, cut, left_out = _sayable(splits, to, crowd)
     fresh = out.with_name(f".{out.name}.{uuid.uuid4().hex[:8]}")
     try:
         fresh.mkdir(parents=True)
         placing = _Placing(files, sum(len(split.records) for split in splits), progress)
-        entries = {"yolo": _write_yolo, "coco": _write_coco, "voc": _write_voc}[to](fresh, splits, placing)
+        entries = {"yolo": _write_yolo, "coco": _write_coco, "voc": _write_voc}[to](fresh, splits, names, placing)
         described = {"path": ".", "format": to, **entries, "names": dict(enumerate(splits[0].names))}
         text = yaml.safe_dump(described, allow_unicode=True, sort_keys=False, width=1000)
         (fresh / "data.yaml").write_text(text, encoding="utf-8")
@@ -150,38 +153,36 @@ class _Placing:
         return True
 
 
-def _write_yolo(folder: Path, splits: Sequence[Split], place: _Placing) -> dict[str, str]:
-    for split in splits:
+def _write_yolo(folder: Path, splits: Sequence[Split], names: Names, place: _Placing) -> dict[str, str]:
+    for split, called in zip(splits, names, strict=True):
         images, labels = folder / "images" / split.name, folder / "labels" / split.name
         images.mkdir(parents=True)
         labels.mkdir(parents=True)
-        for record, name in zip(split.records, _names([split]), strict=True):
+        for record, name in zip(split.records, called, strict=True):
             place(record.image, images / name)
             (labels / Path(name).with_suffix(".txt")).write_text(yolo_text(record), encoding="utf-8")
     return {split.name: f"images/{split.name}" for split in splits}
 
 
-def _write_coco(folder: Path, splits: Sequence[Split], place: _Placing) -> dict[str, str]:
+def _write_coco(folder: Path, splits: Sequence[Split], names: Names, place: _Placing) -> dict[str, str]:
     (folder / "annotations").mkdir()
-    for split in splits:
+    for split, called in zip(splits, names, strict=True):
         images = folder / "images" / split.name
         images.mkdir(parents=True)
-        names = _names([split])
-        for record, name in zip(split.records, names, strict=True):
+        for record, name in zip(split.records, called, strict=True):
             place(record.image, images / name)
         with (folder / "annotations" / f"{split.name}.json").open("w", encoding="utf-8") as file:
-            file.writelines(coco_text(split.names, split.records, names))
+            file.writelines(coco_text(split.names, split.records, called))
     return {split.name: f"annotations/{split.name}.json" for split in splits}
 
 
-def _write_voc(folder: Path, splits: Sequence[Split], place: _Placing) -> dict[str, str]:
+def _write_voc(folder: Path, splits: Sequence[Split], names: Names, place: _Placing) -> dict[str, str]:
     images, annotations, lists = folder / "JPEGImages", folder / "Annotations", folder / "ImageSets" / "Main"
     for made in (images, annotations, lists):
         made.mkdir(parents=True)
-    names = iter(_names(splits))
-    for split in splits:
+    for split, called in zip(splits, names, strict=True):
         stems = []
-        for record, name in zip(split.records, names, strict=False):
+        for record, name in zip(split.records, called, strict=True):
             place(record.image, images / name)
             xml = voc_text(split.names, record, name)
             (annotations / Path(name).with_suffix(".xml")).write_text(xml, encoding="utf-8")
@@ -197,24 +198,30 @@ def _stem(name: str) -> str:
     return name if is_image(stem) or stem.endswith((" 0", " 1", " -1", " ")) else stem
 
 
-def _names(splits: Sequence[Split]) -> list[str]:
-    return unique_names([record.image for split in splits for record in split.records])
-
-
-def _check_names(splits: Sequence[Split], to: str) -> None:
-    twice = [name for name, count in Counter(splits[0].names).items() if count > 1]
+def _check_classes(names: Sequence[str], to: str) -> None:
+    twice = [name for name, count in Counter(names).items() if count > 1]
     if twice and to != "yolo":
         raise DataError(f"two classes are called {twice[0]!r}, and {to} tells classes apart by name")
-    for split in splits:
-        for record in split.records:
-            name = record.image.name
-            if not name.isprintable() or name != name.strip() or name.startswith("."):
-                where = Location(ascii(str(record.image)))
-                raise DataError(
-                    "the file's name begins with a space or a dot, or is not plain text",
-                    where=where,
-                    remedy="rename it",
-                )
+
+
+def _names(splits: Sequence[Split], to: str) -> Names:
+    """Return what the images of each split are called, no two alike in one folder: of VOC all splits share one.
+
+    Raises:
+        DataError: If an image would be called what readers pass over or cannot show.
+    """
+    groups = [splits] if to == "voc" else [[split] for split in splits]
+    images = [[record.image for split in group for record in split.records] for group in groups]
+    names = [name for group in images for name in unique_names(group)]
+    for image, name in zip(chain.from_iterable(images), names, strict=True):
+        if not name.isprintable() or name != name.strip() or name.startswith("."):
+            raise DataError(
+                f"the file's new name, {name!a}, begins with a space or a dot, or is not plain text",
+                where=Location(ascii(str(image))[1:-1]),
+                remedy="rename it, or the folders that it lies in",
+            )
+    rest = iter(names)
+    return [list(islice(rest, len(split.records))) for split in splits]
 
 
 def _sayable(splits: Sequence[Split], to: str, crowd: Crowd) -> tuple[Sequence[Split], int, int]:

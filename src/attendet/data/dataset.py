@@ -14,10 +14,10 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from attendet.data.augment import Augmentation, Sample, blend, boxed, flip, jitter_colours, mosaic, warp
-from attendet.data.letterbox import Letterbox, letterbox
+from attendet.data.letterbox import Letterbox, canvas_shapes, letterbox
 from attendet.data.records import Record, Records
 from attendet.data.sampler import Draw
-from attendet.data.store import Images, scaled_shapes
+from attendet.data.store import Images
 
 
 class Batch(NamedTuple):
@@ -139,16 +139,6 @@ def collate(samples: Sequence[tuple[Tensor, Tensor]]) -> Batch:
         for image, objects in enumerate(targets)
     ]
     return Batch(torch.stack(images), torch.cat(numbered))
-
-
-def canvas_shapes(sizes: NDArray[np.int64], size: int, stride: int) -> NDArray[np.int64]:
-    """Return (images, 2) height and width of the canvases of images (width, height) scaled to a longer side.
-
-    Example:
-        >>> canvas_shapes(np.array([[640, 480], [100, 400]]), 320, 32).tolist()
-        [[256, 320], [320, 96]]
-    """
-    return np.ceil(scaled_shapes(sizes, size) / stride).astype(np.int64) * stride
 
 
 def to_tensor(image: NDArray[np.uint8]) -> Tensor:

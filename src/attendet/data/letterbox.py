@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import cv2
@@ -48,25 +47,37 @@ def resize(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
         (240, 320, 3)
     """
     height, width = image.shape[:2]
-    scale = size / max(height, width)
-    if scale == 1:
+    if max(height, width) == size:
         return image
-    shape = (max(1, round(width * scale)), max(1, round(height * scale)))
-    return np.asarray(
-        cv2.resize(image, shape, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR), np.uint8
-    )
+    rows, columns = scaled_shapes(np.array([[width, height]]), size)[0].tolist()
+    interpolation = cv2.INTER_AREA if max(height, width) > size else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(image, (columns, rows), interpolation=interpolation), np.uint8)
 
 
-def canvas_shape(height: int, width: int, size: int, stride: int) -> tuple[int, int]:
-    """Return the smallest (height, width) in multiples of the stride that an image scaled to `size` fits in.
+def scaled_shapes(sizes: NDArray[np.int64], size: int) -> NDArray[np.int64]:
+    """Return (images, 2) height and width of images (width, height) whose longer side is scaled to `size`.
 
     Example:
-        >>> canvas_shape(480, 640, 320, 32)
-        (256, 320)
+        >>> scaled_shapes(np.array([[640, 480], [100, 400]]), 320).tolist()
+        [[240, 320], [320, 80]]
     """
-    scale = size / max(height, width)
-    rows, columns = (max(stride, math.ceil(round(side * scale) / stride) * stride) for side in (height, width))
-    return rows, columns
+    scale = size / sizes.max(1, keepdims=True)
+    return np.maximum(1, np.rint(sizes[:, ::-1] * scale)).astype(np.int64)
+
+
+def canvas_shapes(sizes: NDArray[np.int64], size: int, stride: int) -> NDArray[np.int64]:
+    """Return (images, 2) the least height and width, multiples of the stride, that scaled images fit in.
+
+    Args:
+        sizes: (images, 2) width and height in pixels.
+        size: What the longer side is scaled to, in pixels.
+        stride: Of the network.
+
+    Example:
+        >>> canvas_shapes(np.array([[640, 480], [100, 400]]), 320, 32).tolist()
+        [[256, 320], [320, 96]]
+    """
+    return np.ceil(scaled_shapes(sizes, size) / stride).astype(np.int64) * stride
 
 
 def letterbox(

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
 from attendet.data.augment import Augmentation
-from attendet.data.dataset import Batch, Placed, TrainingSet, ValidationSet, canvas_shapes
-from attendet.data.records import Records, Split
+from attendet.data.dataset import Batch, Placed, TrainingSet, ValidationSet
+from attendet.data.letterbox import canvas_shapes
+from attendet.data.records import Split
 from attendet.data.sampler import TrainingBatches
 from attendet.data.store import Cache, Images, open_images
 from attendet.data.worker import settle
@@ -38,6 +39,7 @@ class Loading:
         rect: Batches of images of like shapes, without mosaic.
         mosaic_epochs: Epochs with mosaic; None: all.
         folder: Where `cache="disk"` keeps its file.
+        processes: How many on this machine decode images each for itself, and so share its memory.
     """
 
     size: int
@@ -49,6 +51,7 @@ class Loading:
     rect: bool = False
     mosaic_epochs: int | None = None
     folder: Path | None = None
+    processes: int = 1
 
 
 class DetectionData(LightningDataModule):
@@ -102,7 +105,7 @@ class DetectionData(LightningDataModule):
                     self.loading.cache,
                     self.loading.folder,
                     self._progress,
-                    sharers=2 * self._world_size(),
+                    sharers=2 * self.loading.processes,
                 )
 
     def setup(self, stage: str) -> None:  # noqa: ARG002
@@ -178,10 +181,3 @@ def default_workers() -> int:
     """Return how many processes make batches: none where they and the network would take turns on few processors."""
     processors = len(os.sched_getaffinity(0))
     return min(MOST_WORKERS, processors - 1) if torch.cuda.is_available() or processors > 4 else 0
-
-
-def objects_at(records: Records, size: int) -> np.ndarray:
-    """Return the sides (objects, 2) in pixels of all objects when their images' longer side is `size`."""
-    scale = (size / records.sizes.max(1))[records.image_of_objects()]
-    kept = ~records.crowd
-    return (records.boxes[kept, 2:] - records.boxes[kept, :2]) * scale[kept, None]

@@ -172,6 +172,22 @@ class Records(Sequence[Record]):
         return np.repeat(np.arange(len(self)), np.diff(self._starts))
 
 
+def sides_at(records: Records, image_size: int) -> NDArray[np.float64]:
+    """Return (objects, 2) width and height in pixels of all boxes once images' longer sides are scaled to `image_size`.
+
+    Only what lies inside the image counts, as in training.
+
+    Example:
+        >>> box, flag = np.array([[-8.0, 0, 8, 4]]), np.array([False])
+        >>> sides_at(Records([Record(Path("a.jpg"), 640, 480, box, np.array([0]), flag)]), 320).tolist()
+        [[4.0, 2.0]]
+    """
+    sizes = records.sizes[records.image_of_objects()]
+    clipped = np.clip(records.boxes, 0, np.tile(sizes, 2))
+    sides = np.maximum(clipped[:, 2:] - clipped[:, :2], 0)
+    return sides * (image_size / sizes.max(axis=1, keepdims=True, initial=1))
+
+
 @dataclass(frozen=True)
 class Split:
     """One split of a data set, read.

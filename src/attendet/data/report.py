@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attendet.data.problem_counts import ProblemCount, problem_counts
-from attendet.data.records import Records, Split
+from attendet.data.records import Split, sides_at
 
 MOST_NAMES = 5
 TINY_SIDE = 8
@@ -134,7 +134,7 @@ def report(splits: Sequence[Split], image_size: int = 640) -> Report:
 
     Example:
         >>> from pathlib import Path
-        >>> from attendet.data.records import Record
+        >>> from attendet.data.records import Record, Records
         >>> record = Record(Path("a.jpg"), 1280, 960, np.array([[0.0, 0, 20, 40]]), np.array([0]), np.array([False]))
         >>> found = report([Split("train", ("cell",), Records([record]))])
         >>> found.splits["train"].sizes.median_width, found.splits["train"].objects_by_class
@@ -145,25 +145,6 @@ def report(splits: Sequence[Split], image_size: int = 640) -> Report:
     found = {split.name: _split_report(split, part) for split, part in zip(splits, sides, strict=True)}
     total = _together([*found.values()], np.concatenate(sides))
     return Report(names, image_size, found, total, problem_counts(splits), tuple(_remarks(names, found, image_size)))
-
-
-def sides_at(records: Records, image_size: int) -> NDArray[np.float64]:
-    """Return (objects, 2) widths and heights of all boxes in pixels at a training size.
-
-    Only what lies inside the image counts, as in training.
-    """
-    return _clipped_sides(records) * scales(records, image_size)[:, None]
-
-
-def scales(records: Records, image_size: int) -> NDArray[np.float64]:
-    """Return (objects,) by how much the image of each box is scaled."""
-    return (image_size / records.sizes.max(axis=1, initial=1))[records.image_of_objects()]
-
-
-def _clipped_sides(records: Records) -> NDArray[np.float64]:
-    limits = np.tile(records.sizes, 2)[records.image_of_objects()]
-    clipped = np.clip(records.boxes, 0, limits)
-    return np.maximum(clipped[:, 2:] - clipped[:, :2], 0)
 
 
 def _split_report(split: Split, sides: NDArray[np.float64]) -> SplitReport:

@@ -7,24 +7,20 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from PIL import Image
 
-from attendet.data.records import Split
-from attendet.data.report import sides_at
+from attendet.data.records import Split, sides_at
 from attendet.errors import Location, OutputError
 from attendet.files import write_atomically
+from attendet.style import colour_of, new_figure, shown
 
 SIGNATURE = "attendet data check"
 MOST_CLASSES = 20
-LONGEST_NAME = 24
 STRIDES = (8, 16, 32)
-# Okabe and Ito's palette, which colour-blind readers can tell apart.
-COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
 COLOUR_MAP = "viridis"
 
 
@@ -68,13 +64,11 @@ def draw(splits: Sequence[Split], path: Path, *, title: str, image_size: int = 6
 
 def figure(splits: Sequence[Split], *, title: str, image_size: int = 640) -> Figure:
     """Return the picture of a data set; arguments as of `draw`."""
-    drawn = Figure(figsize=(13, 10), dpi=110, layout="constrained")
-    FigureCanvasAgg(drawn)
+    drawn = new_figure(13, 10, dots_per_inch=110)
     images = sum(len(split.records) for split in splits)
     boxes = sum(len(split.records.classes) for split in splits)
-    told = f"{_shown(title, 'data set', 80)}: {images:,} images, {boxes:,} boxes"
-    # Dollars in a file's name are no formulas.
-    drawn.suptitle(told, fontsize=15, parse_math=False)
+    told = f"{_written(title, 'data set', 80)}: {images:,} images, {boxes:,} boxes"
+    drawn.suptitle(told, fontsize=15)
     panels = drawn.subplots(2, 2)
     _classes(panels[0, 0], splits)
     _sizes(panels[0, 1], splits, image_size)
@@ -86,19 +80,17 @@ def figure(splits: Sequence[Split], *, title: str, image_size: int = 640) -> Fig
 def _classes(axes: Axes, splits: Sequence[Split]) -> None:
     names = splits[0].names
     counts = np.stack([np.bincount(split.records.classes, minlength=len(names)) for split in splits])
-    shown = np.argsort(-counts.sum(axis=0), kind="stable")[:MOST_CLASSES]
+    labels = np.argsort(-counts.sum(axis=0), kind="stable")[:MOST_CLASSES]
     height = 0.8 / len(splits)
     for row, split in enumerate(splits):
-        places = np.arange(len(shown)) + (row - (len(splits) - 1) / 2) * height
-        bars = axes.barh(places, counts[row, shown], height, color=_colour(row), label=split.name)
-        if len(shown) * len(splits) <= MOST_CLASSES:
-            axes.bar_label(bars, labels=[f"{count:,}" for count in counts[row, shown]], padding=3, fontsize=9)
-    axes.set_yticks(
-        np.arange(len(shown)), [_shown(names[label], f"class {label}") for label in shown], parse_math=False
-    )
+        places = np.arange(len(labels)) + (row - (len(splits) - 1) / 2) * height
+        bars = axes.barh(places, counts[row, labels], height, color=colour_of(row), label=split.name)
+        if len(labels) * len(splits) <= MOST_CLASSES:
+            axes.bar_label(bars, labels=[f"{count:,}" for count in counts[row, labels]], padding=3, fontsize=9)
+    axes.set_yticks(np.arange(len(labels)), [_written(names[label], f"class {label}") for label in labels])
     # Room as for three at least: the one bar of one class would fill the panel.
-    room = max(3, len(shown)) / 2
-    middle = (len(shown) - 1) / 2
+    room = max(3, len(labels)) / 2
+    middle = (len(labels) - 1) / 2
     axes.set_ylim(middle + room, middle - room)
     axes.set_xlim(0, max(1, counts.max()) * 1.12)
     axes.xaxis.set_major_formatter(FuncFormatter(_whole))
@@ -153,7 +145,7 @@ def _per_image(axes: Axes, splits: Sequence[Split]) -> None:
         if len(count):
             shares = np.histogram(count, edges)[0] / len(count) * 100
             label = f"{split.name}, median {np.median(count):g}"
-            axes.stairs(shares, edges, color=_colour(row), label=label, linewidth=1.8, linestyle=_line(row))
+            axes.stairs(shares, edges, color=colour_of(row), label=label, linewidth=1.8, linestyle=_line(row))
     axes.set_title("Boxes per image")
     axes.set_xlabel("boxes in an image" + (f" (bars of {width})" if width > 1 else ""))
     axes.set_ylabel("% of the split's images")
@@ -180,13 +172,9 @@ def _centres(axes: Axes, splits: Sequence[Split]) -> None:
         # As fine as there are boxes for: few boxes in many cells would show noise.
         bins = int(np.clip(np.sqrt(len(x) / 12), 6, 48))
         counts, _, _ = np.histogram2d(y, x, bins=bins, range=((0, 1), (0, 1)))
-        shown = axes.imshow(counts, extent=(0, 1, 1, 0), cmap=COLOUR_MAP, interpolation="nearest", vmin=0)
-        axes.figure.colorbar(shown, ax=axes, label="boxes", shrink=0.85)
+        drawn = axes.imshow(counts, extent=(0, 1, 1, 0), cmap=COLOUR_MAP, interpolation="nearest", vmin=0)
+        axes.figure.colorbar(drawn, ax=axes, label="boxes", shrink=0.85)
     axes.set(xlim=(0, 1), ylim=(1, 0))
-
-
-def _colour(row: int) -> str:
-    return COLOURS[row % len(COLOURS)]
 
 
 def _line(row: int) -> str:
@@ -198,9 +186,7 @@ def _whole(value: float, _: int) -> str:
     return f"{value:,.0f}"
 
 
-def _shown(name: str, instead: str, longest: int = LONGEST_NAME) -> str:
+def _written(name: str, instead: str, longest: int = 24) -> str:
     """Return a name short enough, or something else where the font has no such letters."""
     letters = get_font(findfont(FontProperties())).get_charmap()
-    if not all(ord(letter) in letters for letter in name):
-        return instead
-    return name if len(name) <= longest else f"{name[: longest - 1]}…"
+    return shown(name, longest) if all(ord(letter) in letters for letter in name) else instead

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attendet.data.images import read_image
-from attendet.data.letterbox import resize
+from attendet.data.letterbox import resize, scaled_shapes
 from attendet.data.records import Records
 from attendet.errors import DataError, Location
 
@@ -89,17 +89,6 @@ class Store:
     def __getitem__(self, index: int) -> NDArray[np.uint8]:
         height, width = self._shapes[index].tolist()
         return self._block[self._starts[index] : self._starts[index + 1]].reshape(height, width, 3)
-
-
-def scaled_shapes(sizes: NDArray[np.int64], size: int) -> NDArray[np.int64]:
-    """Return (images, 2) height and width of images (width, height) whose longer side is scaled to `size`.
-
-    Example:
-        >>> scaled_shapes(np.array([[640, 480], [100, 400]]), 320).tolist()
-        [[240, 320], [320, 80]]
-    """
-    scale = size / sizes.max(1, keepdims=True)
-    return np.maximum(1, np.rint(sizes[:, ::-1] * scale)).astype(np.int64)
 
 
 def open_images(

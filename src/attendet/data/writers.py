@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 from xml.sax.saxutils import escape  # only writes; reading is what needs defusing
 
 import numpy as np
@@ -18,6 +19,8 @@ from attendet.data.yolo import LEEWAY
 
 PIXEL_DIGITS = 9
 SHARE_DIGITS = 14
+RESULT_DIGITS = 3
+SCORE_DIGITS = 5
 
 
 def yolo_text(record: Record) -> str:
@@ -65,6 +68,30 @@ def coco_text(names: Sequence[str], records: Iterable[Record], files: Sequence[s
     yield '],\n"annotations": ['
     yield from _lines(_annotations(records))
     yield "]\n}\n"
+
+
+def coco_result(image: int, file: str, category: int, box: Sequence[float], score: float) -> dict[str, Any]:
+    """Return a detection as COCO's result files have it; categories are numbered as `coco_text` numbers them, from 1.
+
+    Args:
+        image: The image's number, from 1.
+        file: What to call the image.
+        category: The class's number, from 0.
+        box: x1, y1, x2, y2 in pixels of the image.
+        score: The confidence in 0-1.
+
+    Example:
+        >>> coco_result(1, "a.jpg", 0, (1.0, 2.0, 4.0, 6.0), 0.5)["bbox"]
+        [1.0, 2.0, 3.0, 4.0]
+    """
+    x1, y1, x2, y2 = box
+    return {
+        "image_id": image,
+        "file_name": file,
+        "category_id": category + 1,
+        "bbox": [round(side, RESULT_DIGITS) for side in (x1, y1, x2 - x1, y2 - y1)],
+        "score": round(score, SCORE_DIGITS),
+    }
 
 
 def _annotations(records: Iterable[Record]) -> Iterator[dict[str, object]]:

@@ -7,8 +7,10 @@ from typing import Any
 
 import torch
 
+from attendet.devices import read_device
 from attendet.engine.config import HardwareConfig
 from attendet.errors import OptionError
+from attendet.wording import plural
 
 
 def accelerator_of(hardware: HardwareConfig) -> tuple[str, int | list[int]]:
@@ -21,40 +23,18 @@ def accelerator_of(hardware: HardwareConfig) -> tuple[str, int | list[int]]:
         >>> accelerator_of(HardwareConfig(device="cpu", devices=2))
         ('cpu', 2)
     """
-    device = hardware.device.strip().lower()
+    kind, numbers = read_device(hardware.device)
+    if numbers:
+        if hardware.devices not in (None, len(numbers)):
+            named = f"--device {hardware.device} beside --devices {hardware.devices}"
+            raise OptionError(named, remedy="give one of them")
+        return kind, list(numbers)
     # torchrun starts the processes itself and says how many.
     processes = hardware.devices or int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-    numbers = device.removeprefix("cuda:").split(",")
-    if all(number.strip().isdigit() for number in numbers):
-        chosen = [int(number) for number in numbers]
-        if max(chosen) >= torch.cuda.device_count():
-            remedy = f"there are {torch.cuda.device_count()}; --device cpu computes without"
-            raise OptionError(f"there is no CUDA device {max(chosen)}", remedy=remedy)
-        if hardware.devices not in (None, len(chosen)):
-            raise OptionError(f"--device {device} beside --devices {hardware.devices}", remedy="give one of them")
-        return "cuda", chosen
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    available = {"cpu": True, "cuda": torch.cuda.is_available()}
-    if device not in available:
-        raise OptionError(f"there is no device {hardware.device!r}", remedy="write cpu, cuda, 0, 0,1 or auto")
-    if not available[device]:
-        raise OptionError(f"{device} is not available here", remedy="--device cpu computes without")
-    return device, processes
-
-
-def device_of(device: str) -> str:
-    """Return the torch device for a device as users write it; of several, the first.
-
-    Raises:
-        OptionError: If there is no such device.
-
-    Example:
-        >>> device_of("cpu")
-        'cpu'
-    """
-    accelerator, devices = accelerator_of(HardwareConfig(device=device))
-    return f"{accelerator}:{devices[0]}" if isinstance(devices, list) else accelerator
+    if kind == "cuda" and processes > torch.cuda.device_count():
+        there = plural(torch.cuda.device_count(), "GPU")
+        raise OptionError(f"{processes} processes would share {there}", remedy="use fewer devices")
+    return kind, processes
 
 
 def precision_of(hardware: HardwareConfig, accelerator: str) -> Any:

@@ -11,8 +11,7 @@ import torch
 
 from attendet.attention.base import Attention, Start
 from attendet.checkpoints import Checkpoint, read_checkpoint
-from attendet.data.module import objects_at
-from attendet.data.records import Records
+from attendet.data.records import Records, sides_at
 from attendet.detection.anchors import best_possible_recall, fit_anchors
 from attendet.engine.config import TrainConfig
 from attendet.engine.freezing import freeze
@@ -166,7 +165,7 @@ def fit_to_data(network: Network, records: Records, config: TrainConfig) -> list
     Returns:
         What was found and done, a sentence each.
     """
-    detector, sides = network.detector, objects_at(records, config.schedule.imgsz)
+    detector, sides = network.detector, sides_at(records, config.schedule.imgsz)[~records.crowd]
     anchors = detector.head.anchors_in_pixels().double().numpy()
     anchor_t = config.loss.anchor_t
     recall = best_possible_recall(sides, anchors.reshape(-1, 2), anchor_t)

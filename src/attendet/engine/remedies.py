@@ -8,9 +8,8 @@ import logging
 import warnings
 from collections.abc import Iterator
 
-import torch
-
 from attendet.errors import DataError, OutputError, TrainingError
+from attendet.memory import is_out_of_memory
 
 
 @contextlib.contextmanager
@@ -23,27 +22,22 @@ def remedies(batch_size: int, size: int) -> Iterator[None]:
     """
     try:
         yield
-    except (RuntimeError, MemoryError) as error:
+    except DataError as error:
+        raise _from_worker(error) from error
+    except (RuntimeError, MemoryError, OSError) as error:
         if "DataLoader worker" in str(error):
             remedy = "there may be too little memory: try --workers 0, or give the container more shared memory"
             raise TrainingError("a process that loads images has died", remedy=remedy) from error
-        # Torch's error for a processor's memory has no class of its own.
-        if isinstance(error, RuntimeError) and not (
-            isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
-        ):
-            raise
-        smaller = f"try --batch-size {batch_size // 2}, or a smaller --imgsz"
-        raise TrainingError(
-            f"there is too little memory for {batch_size} images of {size} pixels",
-            remedy=smaller if batch_size > 1 else "try a smaller --imgsz, or a smaller model",
-        ) from error
-    except DataError as error:
-        raise _from_worker(error) from error
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-        remedy = "make room, then go on with --resume; what was written before is whole"
-        raise OutputError("there is no space left on the disk", remedy=remedy) from error
+        if is_out_of_memory(error):
+            smaller = f"try --batch-size {batch_size // 2}, or a smaller --imgsz"
+            raise TrainingError(
+                f"there is too little memory for {batch_size} images of {size} pixels",
+                remedy=smaller if batch_size > 1 else "try a smaller --imgsz, or a smaller model",
+            ) from error
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            remedy = "make room, then go on with --resume; what was written before is whole"
+            raise OutputError("there is no space left on the disk", remedy=remedy) from error
+        raise
 
 
 def _from_worker(error: DataError) -> DataError:

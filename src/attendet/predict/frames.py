@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,9 @@ from attendet.data.images import read_image
 from attendet.errors import DataError
 from attendet.predict.sources import Kind, Skip, Source
 from attendet.predict.video import Moment, read_camera, read_video
+
+LONGEST_NAME = 230
+"""Bytes of what files are named after: most disks take 255, and numbers and an ending follow."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,8 @@ class Frame:
 class UniqueNames:
     """Gives every name once: `cell`, `cell-2`, `cell-3`; small and capital letters are the same, as on some disks.
 
+    Names longer than 230 bytes are cut.
+
     Example:
         >>> names = UniqueNames()
         >>> [names.take(name) for name in ("cell", "Cell", "cell-2", "cell")]
@@ -51,6 +57,8 @@ class UniqueNames:
 
     def take(self, name: str) -> str:
         """Return the name, or the next free one like it."""
+        while len(os.fsencode(name)) > LONGEST_NAME:
+            name = name[:-1]
         free, number = name, self._next.get(name.lower(), 1)
         while free.lower() in self._next:
             number += 1

@@ -17,11 +17,14 @@ from torch import Tensor
 
 from attendet.blocks.fuse import fuse
 from attendet.data.images import read_image
-from attendet.data.letterbox import Letterbox, canvas_shape, letterbox
+from attendet.data.letterbox import Letterbox, canvas_shapes, letterbox
 from attendet.detection.nms import nms
+from attendet.devices import device_of
 from attendet.errors import DataError, OptionError, unknown_name
+from attendet.memory import is_out_of_memory
 from attendet.model.open import open_detector, weights_file
 from attendet.predict.timings import Timings
+from attendet.wording import plural
 
 ImageLike: TypeAlias = str | os.PathLike[str] | NDArray[np.uint8] | Image.Image
 
@@ -85,7 +88,7 @@ class Predictor:
         device: str = "auto",
         half: bool = False,
     ) -> None:
-        self.device = _device(device)
+        self.device = torch.device(device_of(device))
         if half and self.device.type != "cuda":
             raise OptionError(f"half precision on {self.device}", remedy="it needs a GPU; leave it out here")
         detector, card = open_detector(weights_file(weights))
@@ -131,14 +134,22 @@ class Predictor:
         """
         with self.timings.stage("read"):
             pixels = [_pixels(image) for image in images]
+        sizes = np.array([image.shape[1::-1] for image in pixels], np.int64).reshape(-1, 2)
         groups: dict[tuple[int, int], list[int]] = {}
-        for position, image in enumerate(pixels):
-            height, width = image.shape[:2]
-            groups.setdefault(canvas_shape(height, width, self.image_size, self._stride), []).append(position)
+        for position, (height, width) in enumerate(canvas_shapes(sizes, self.image_size, self._stride).tolist()):
+            groups.setdefault((height, width), []).append(position)
         found: dict[int, Detections] = {}
         for shape, positions in groups.items():
-            together = self._same_canvas([pixels[position] for position in positions], shape)
-            found.update(zip(positions, together, strict=True))
+            together = [pixels[position] for position in positions]
+            try:
+                detections = self._same_canvas(together, shape)
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                many = f"{plural(len(together), 'image')} of {shape[1]}x{shape[0]} pixels"
+                what = f"{self.device} has not enough memory for {many}"
+                raise OptionError(what, remedy="take a smaller batch or image size") from error
+            found.update(zip(positions, detections, strict=True))
         return [found[position] for position in range(len(pixels))]
 
     @torch.inference_mode()
@@ -147,20 +158,14 @@ class Predictor:
             placed = [letterbox(image, self.image_size, shape) for image in images]
             batch = torch.from_numpy(np.stack([canvas for canvas, _ in placed])).to(self.device)
             batch = batch.permute(0, 3, 1, 2).to(self._dtype).div_(255)
-        try:
-            with self.timings.stage("network"):
-                predictions = self._detector.decode(self._detector(batch))
-            with self.timings.stage("nms"):
-                kept = [rows.cpu().double().numpy() for rows in nms(self._only_kept(predictions), **self._options)]
-                return [
-                    self._detections(rows, where, image.shape[:2])
-                    for rows, (_, where), image in zip(kept, placed, images, strict=True)
-                ]
-        except torch.OutOfMemoryError as error:
-            size = f"{len(images)} images of {shape[1]}x{shape[0]} pixels"
-            raise OptionError(
-                f"{self.device} has not enough memory for {size}", remedy="take a smaller batch or image size"
-            ) from error
+        with self.timings.stage("network"):
+            predictions = self._detector.decode(self._detector(batch))
+        with self.timings.stage("nms"):
+            kept = [rows.cpu().double().numpy() for rows in nms(self._only_kept(predictions), **self._options)]
+            return [
+                self._detections(rows, where, image.shape[:2])
+                for rows, (_, where), image in zip(kept, placed, images, strict=True)
+            ]
 
     def _only_kept(self, predictions: Tensor) -> Tensor:
         """Return predictions without objects of unwanted classes, which must not suppress wanted ones."""
@@ -190,22 +195,6 @@ class Predictor:
             class_id=numbers,
             data={"class_name": np.array(self.names, dtype=np.str_)[numbers]},
         )
-
-
-def _device(name: str) -> torch.device:
-    if name in ("", "auto"):
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(f"cuda:{name}" if name.isdecimal() else name)
-    except RuntimeError as error:
-        raise OptionError(f"there is no device {name!r}", remedy="give auto, cpu, cuda, or a GPU's number") from error
-    if device.type == "cpu":
-        return device
-    count = torch.cuda.device_count() if device.type == "cuda" else 0
-    if (device.index or 0) >= count:
-        remedy = f"GPUs here: {count}; give auto or cpu, or a smaller number" if count else "give auto or cpu"
-        raise OptionError(f"there is no device {name!r} here", remedy=remedy)
-    return device
 
 
 def _image_size(size: int) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import math
-import os
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
@@ -20,12 +19,11 @@ from PIL import Image
 from supervision import Detections
 
 from attendet.data.images import is_image
+from attendet.data.writers import coco_result
 from attendet.errors import Location, OutputError
 from attendet.files import cannot_write, write_atomically
 from attendet.predict.frames import Frame, UniqueNames
 from attendet.predict.sources import Skip
-
-_LONGEST_NAME = 255
 
 
 class Writer(ABC):
@@ -153,7 +151,8 @@ class CsvWriter(Writer):
 class CocoWriter(Writer):
     """Detections as a list of COCO results, each with the name of its file.
 
-    Image ids count from 1 the images and frames as they come; category ids are the classes' numbers, from 0.
+    Image ids count from 1 the images and frames as they come, category ids from 1 the classes: as `attendet val --out`
+    and `attendet data convert` number what is true.
 
     Args:
         target: A path, or an open file that stays open.
@@ -174,16 +173,10 @@ class CocoWriter(Writer):
         """Add a frame's detections."""
         self._images += 1
         for seen in each(detections):
-            x1, y1, x2, y2 = seen.box
-            entry = {
-                "image_id": self._images,
-                "file_name": frame.source.name,
-                **({} if frame.number is None else {"frame": frame.number}),
-                "category_id": seen.number,
-                "category_name": seen.name,
-                "bbox": [round(side, 3) for side in (x1, y1, x2 - x1, y2 - y1)],
-                "score": round(seen.confidence, 5),
-            }
+            entry = coco_result(self._images, frame.source.name, seen.number, seen.box, seen.confidence)
+            entry["category_name"] = seen.name
+            if frame.number is not None:
+                entry["frame"] = frame.number
             self._file.write((",\n" if self._begun else "[\n") + json.dumps(entry))
             self._begun = True
 
@@ -197,7 +190,7 @@ class CropWriter(Writer):
     Args:
         folder: The run's folder.
         names: The classes' names, by number.
-        skip: Told of crops that their formats cannot hold, or whose names are too long.
+        skip: Told of crops that their formats cannot hold.
     """
 
     def __init__(self, folder: Path, names: Sequence[str], skip: Skip) -> None:
@@ -235,14 +228,11 @@ def write_image(path: Path, image: NDArray[np.uint8], skip: Skip) -> None:
     Args:
         path: The file.
         image: (H, W, 3) red, green, blue.
-        skip: Told of an image that is too large for its format, or has too long a name; others may still be written.
+        skip: Told of an image that is too large for its format; others may still be written.
 
     Raises:
         OutputError: If nothing can be written there.
     """
-    if len(os.fsencode(path.name)) > _LONGEST_NAME:
-        skip(OutputError(f"its name is longer than {_LONGEST_NAME} bytes", where=Location(str(path))))
-        return
     try:
         with write_atomically(path) as temporary:
             _save(image, temporary)
