@@ -1,4 +1,4 @@
-"""Networks of other people, small, and what has to stay as it was in them."""
+"""Networks of other people, small, and what is done with them."""
 
 from __future__ import annotations
 
@@ -168,37 +168,3 @@ def vary_norms(model: nn.Module) -> None:
             for values, least in ((module.running_mean, -0.2), (module.running_var, 0.6), (module.weight, 0.7)):
                 assert values is not None
                 values.data.copy_(torch.rand(values.shape, generator=generator) * 0.6 + least)
-
-
-class Facts:
-    """All of a network that may be told from another: keys, values, modules, flags, hooks and attributes."""
-
-    def __init__(self, model: nn.Module) -> None:
-        self.state = [(key, value.clone()) for key, value in model.state_dict().items()]
-        self.modules = [(path, id(module), type(module)) for path, module in model.named_modules()]
-        self.training = [module.training for module in model.modules()]
-        self.hooks = hooks(model)
-        self.attributes = [sorted(vars(module)) for module in model.modules()]
-
-    def still_hold(self, model: nn.Module) -> bool:
-        """Return whether the network is as it was."""
-        now = Facts(model)
-        same = [key for key, _ in self.state] == [key for key, _ in now.state] and all(
-            torch.equal(a, b) for (_, a), (_, b) in zip(self.state, now.state, strict=True)
-        )
-        return same and (self.modules, self.training, self.hooks, self.attributes) == (
-            now.modules,
-            now.training,
-            now.hooks,
-            now.attributes,
-        )
-
-
-def hooks(model: nn.Module) -> dict[str, list[Any]]:
-    """Return everything that hangs on the modules of a network, of whatever kind."""
-    return {
-        f"{path}.{name}": list(value.items())
-        for path, module in model.named_modules()
-        for name, value in vars(module).items()
-        if "hooks" in name and isinstance(value, dict) and value
-    }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -12,8 +12,9 @@ from torch import Tensor, nn
 import attendet
 from attendet.errors import AttendetWarning, OptionError, UnknownNameError
 from attendet.surgery import Attachment, attach, attached, describe, disabled
-from tests.surgery.networks import Facts, equal, hooks, randomise, run, vary_norms
+from tests.surgery.networks import equal, randomise, run, vary_norms
 from tests.surgery.small import Block, Plain, Restless, images
+from tests.untouched import Facts, hooks
 
 
 def test_a_site_says_where_it_is() -> None:
@@ -126,21 +127,31 @@ def test_probing_draws_and_counts_nothing() -> None:
     assert model.norm.num_batches_tracked == 1
 
 
-def wrapped() -> Iterator[tuple[str, nn.Module]]:
+def with_a_compiled_part() -> nn.Module:
     model = Plain()
-    yield "DataParallel", nn.DataParallel(model)
-    yield "OptimizedModule", torch.compile(Plain(), backend="eager")  # pyright: ignore[reportArgumentType]
-    yield "Plain", torch.fx.symbolic_trace(Plain())
-    part = Plain()
-    part.blocks = torch.compile(part.blocks, backend="eager")  # pyright: ignore[reportAttributeAccessIssue]
-    yield "Plain", part
-    in_place = Plain()
-    in_place.compile(backend="eager")
-    yield "Plain", in_place
+    model.blocks = torch.compile(model.blocks, backend="eager")  # pyright: ignore[reportAttributeAccessIssue]
+    return model
 
 
-@pytest.mark.parametrize(("name", "model"), list(wrapped()), ids=["parallel", "compiled", "fx", "part", "in-place"])
-def test_wrapped_networks_are_refused(name: str, model: nn.Module) -> None:
+def compiled_in_place() -> nn.Module:
+    model = Plain()
+    model.compile(backend="eager")
+    return model
+
+
+@pytest.mark.parametrize(
+    ("name", "make"),
+    [
+        ("DataParallel", lambda: nn.DataParallel(Plain())),
+        ("OptimizedModule", lambda: torch.compile(Plain(), backend="eager")),
+        ("Plain", lambda: torch.fx.symbolic_trace(Plain())),
+        ("Plain", with_a_compiled_part),
+        ("Plain", compiled_in_place),
+    ],
+    ids=["parallel", "compiled", "fx", "part", "in-place"],
+)
+def test_wrapped_networks_are_refused(name: str, make: Callable[[], nn.Module]) -> None:
+    model = make()
     facts = Facts(model)
     with pytest.raises(OptionError, match=f"this {name} is wrapped, compiled or traced.*; attach first"):
         attach(model, "cbam", "residual-branch")

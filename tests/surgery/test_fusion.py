@@ -11,8 +11,9 @@ from torch.nn.utils import parametrizations
 import attendet
 from attendet.blocks.fuse import fuse as fold
 from attendet.surgery import attach, attached, fuse
-from tests.surgery.networks import Facts, hooks, randomise, run, vary_norms
+from tests.surgery.networks import randomise, run, vary_norms
 from tests.surgery.small import images
+from tests.untouched import Facts, hooks
 
 
 def assert_close(actual: object, expected: object) -> None:

@@ -11,8 +11,9 @@ from torch import nn
 
 from attendet.errors import OptionError, UnknownNameError
 from attendet.surgery import AttentionPlan, attach, attached, reattach
-from tests.surgery.networks import Facts, equal, randomise, run
+from tests.surgery.networks import equal, randomise, run
 from tests.surgery.small import Plain, Sequence, images
+from tests.untouched import Facts
 
 
 @pytest.mark.parametrize(

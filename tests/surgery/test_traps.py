@@ -9,7 +9,7 @@ from torch import nn
 from attendet.attention import CBAM
 from attendet.errors import OptionError
 from attendet.surgery import attach
-from tests.surgery.networks import Facts, equal, randomise, run
+from tests.surgery.networks import equal, randomise, run
 from tests.surgery.small import (
     Block,
     Children,
@@ -23,6 +23,7 @@ from tests.surgery.small import (
     Uneven,
     images,
 )
+from tests.untouched import Facts
 
 OPTIONS = {"start": "paper", "reduction": 2}
 
