@@ -14,7 +14,7 @@ from torch.utils.checkpoint import checkpoint
 from attendet.attention import CBAM
 from attendet.attention.cbam_fused import Implementation, fused_forward
 from attendet.errors import OptionError, UnknownNameError
-from tests.attention.test_cbam_oracle import NAMES, OUR_KEYS
+from tests.attention.authors import NAMES, OUR_KEYS
 from tests.conftest import oracle_weights, relative_difference
 from tests.ops.cbam_nets import NEEDS_COMPILER
 

@@ -8,15 +8,8 @@ import pytest
 import torch
 
 from attendet.attention import CBAM
+from tests.attention.authors import NAMES, OUR_KEYS
 from tests.conftest import oracle_weights, relative_difference
-
-NAMES = ["cbam_eval_c32_r4", "cbam_eval_c64_r16", "cbam_train_c64_r16"]
-OUR_KEYS = {
-    "ChannelGate.mlp.1": "channel.fc1",
-    "ChannelGate.mlp.3": "channel.fc2",
-    "SpatialGate.spatial.conv": "spatial.conv",
-    "SpatialGate.spatial.bn": "spatial.norm",
-}
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from attendet.attention import CBAM, create, names
+from tests.installed import install
 
 MODULE = '''
 import torch
@@ -61,12 +62,7 @@ sys.argv = ["attendet", "attentions", "--channels", "16", "--size", "8", "--json
 @pytest.fixture
 def package(tmp_path: Path) -> Path:
     """Return a folder with an installed package, as an installer leaves it: the module beside its metadata."""
-    (tmp_path / "mean_attention.py").write_text(MODULE)
-    information = tmp_path / "mean_attention-1.0.dist-info"
-    information.mkdir()
-    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: mean-attention\nVersion: 1.0\n")
-    (information / "entry_points.txt").write_text("[attendet.attention]\nmean = mean_attention:MeanAttention\n")
-    (information / "RECORD").write_text("mean_attention.py,,\nmean_attention-1.0.dist-info/METADATA,,\n")
+    install(tmp_path, "mean_attention", MODULE, "[attendet.attention]\nmean = mean_attention:MeanAttention\n")
     (tmp_path / "model.yaml").write_text(MODEL)
     return tmp_path
 

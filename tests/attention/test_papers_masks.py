@@ -9,8 +9,8 @@ import torch
 from attendet.attention import create
 from tests.attention.papers import positions
 from tests.attention.papers.basics import Norm, convolve, max_and_mean
+from tests.attention.papers.cases import CASES, IDS, C
 from tests.attention.papers.comparing import Paper, assert_close, layer, leaves, randomise
-from tests.attention.test_papers_dimensions import CASES, IDS, C
 
 PADDED = [
     ((11,), [(11,), (6,), (1,)]),

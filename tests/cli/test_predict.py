@@ -3,10 +3,7 @@
 import csv
 import json
 import os
-import signal
 import subprocess
-import sys
-import time
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -17,15 +14,13 @@ import pytest
 from PIL import Image
 
 from attendet import Predictor
-from attendet.cli import main as entry
 from attendet.cli.predict_watch import Watch
 from attendet.predict.frames import Frame
 from attendet.predict.sources import Kind, Source
 from attendet.predict.video import Moment
-from tests.predict.conftest import photographs, seeing_detector, write_weights
-from tests.predict.test_video import film, seen_by_opencv
-
-COMMAND = Path(sys.executable).with_name("attendet")
+from tests.command import COMMAND, Done, interrupted
+from tests.predict.films import film, seen_by_opencv
+from tests.predict.seeing import photographs, seeing_detector, write_weights
 
 
 @pytest.fixture(scope="module")
@@ -36,29 +31,15 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture
-def predict(
-    weights: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> Callable[..., tuple[int, str, str]]:
+def predict(weights: str, attendet: Callable[..., Done], tmp_path: Path) -> Callable[..., Done]:
     """Run `attendet predict WEIGHTS …` in a folder with photos/temple.png and photos/flower.jpg."""
-    monkeypatch.chdir(tmp_path)
     (tmp_path / "photos").mkdir()
     for name, image in zip(("temple.png", "flower.jpg"), photographs(), strict=True):
         Image.fromarray(image).save(tmp_path / "photos" / name)
-
-    def run(*args: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["attendet", "predict", weights, *args, "--device", "cpu"])
-        code: object = 0
-        try:
-            entry.run()
-        except SystemExit as stop:
-            code = stop.code
-        output = capsys.readouterr()
-        return int(str(code or 0)), output.out, output.err
-
-    return run
+    return lambda *arguments: attendet("predict", weights, *arguments, "--device", "cpu")
 
 
-def test_everything_of_a_folder(predict: Callable[..., tuple[int, str, str]], tmp_path: Path, weights: str) -> None:
+def test_everything_of_a_folder(predict: Callable[..., Done], tmp_path: Path, weights: str) -> None:
     code, out, err = predict(
         "photos", "--save-txt", "--save-conf", "--save-crop", "--save-csv", "--save-json", "--json", "--batch-size", "2"
     )
@@ -84,7 +65,7 @@ def test_everything_of_a_folder(predict: Callable[..., tuple[int, str, str]], tm
     assert f"written to {Path('runs/predict/exp')}" in err
 
 
-def test_the_next_run_has_its_own_folder(predict: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
+def test_the_next_run_has_its_own_folder(predict: Callable[..., Done], tmp_path: Path) -> None:
     assert predict("photos/temple.png")[0] == 0
     code, out, _ = predict("photos/*.jpg")
     assert code == 0
@@ -96,9 +77,7 @@ def test_the_next_run_has_its_own_folder(predict: Callable[..., tuple[int, str, 
     assert [path.name for path in (tmp_path / "mine").iterdir()] == ["cells"]
 
 
-def test_what_cannot_be_read_is_named_and_the_exit_code_says_so(
-    predict: Callable[..., tuple[int, str, str]], tmp_path: Path
-) -> None:
+def test_what_cannot_be_read_is_named_and_the_exit_code_says_so(predict: Callable[..., Done], tmp_path: Path) -> None:
     (tmp_path / "photos" / "broken.jpg").write_bytes((tmp_path / "photos" / "flower.jpg").read_bytes()[:3000])
     (tmp_path / "photos" / "empty.png").touch()
     code, out, err = predict("photos", "nowhere", "5")
@@ -113,16 +92,14 @@ def test_what_cannot_be_read_is_named_and_the_exit_code_says_so(
     assert not (tmp_path / "runs" / "predict" / "nothing").exists()
 
 
-def test_nothing_is_written_that_was_not_asked_for(
-    predict: Callable[..., tuple[int, str, str]], tmp_path: Path
-) -> None:
+def test_nothing_is_written_that_was_not_asked_for(predict: Callable[..., Done], tmp_path: Path) -> None:
     code, out, _ = predict("photos", "--nosave")
     assert code == 0
     assert "written" not in out
     assert not (tmp_path / "runs").exists()
 
 
-def test_a_video_comes_out_as_long_and_as_large(predict: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
+def test_a_video_comes_out_as_long_and_as_large(predict: Callable[..., Done], tmp_path: Path) -> None:
     film(tmp_path / "walk.avi", codec="mpeg4")
     code, out, _ = predict("walk.avi", "photos/temple.png", "--save-csv", "--batch-size", "5", "--conf-thres", "0.3")
     assert code == 0
@@ -138,7 +115,7 @@ def test_a_video_comes_out_as_long_and_as_large(predict: Callable[..., tuple[int
     assert (len(frames), rate) == (3, 6.25)
 
 
-def test_classes_and_thresholds(predict: Callable[..., tuple[int, str, str]]) -> None:
+def test_classes_and_thresholds(predict: Callable[..., Done]) -> None:
     def seen(*args: str) -> list[dict]:
         code, out, _ = predict("photos/temple.png", "--nosave", "--json", *args)
         assert code == 0
@@ -146,7 +123,7 @@ def test_classes_and_thresholds(predict: Callable[..., tuple[int, str, str]]) ->
 
     everything = seen()
     assert {entry["category_name"] for entry in everything} == {"cat", "white dog"}
-    assert {entry["category_id"] for entry in seen("--classes", "white dog")} == {1}
+    assert {entry["category_id"] for entry in seen("--classes", "white dog")} == {2}  # as in COCO, from 1
     assert seen("--classes", "1,cat", "--classes", "0", "--max-det", "3") == everything[:3]
     sure = seen("--conf-thres", "0.5")
     assert len(sure) == sum(entry["score"] > 0.5 for entry in everything)
@@ -168,7 +145,7 @@ def test_classes_and_thresholds(predict: Callable[..., tuple[int, str, str]]) ->
     ],
 )
 def test_a_users_mistake_is_one_message_and_exit_code_2(
-    predict: Callable[..., tuple[int, str, str]], args: list[str], message: str
+    predict: Callable[..., Done], args: list[str], message: str
 ) -> None:
     code, _, err = predict("photos", *args)
     assert code == 2
@@ -195,7 +172,7 @@ def test_paths_from_standard_input_and_a_name_that_is_no_utf8(weights: str, tmp_
 
 
 def test_what_its_format_cannot_hold_is_named_and_the_exit_code_says_so(
-    predict: Callable[..., tuple[int, str, str]], tmp_path: Path
+    predict: Callable[..., Done], tmp_path: Path
 ) -> None:
     # A name may lie about the format, and is that of the result all the same.
     Image.new("RGB", (16_384, 8)).save(tmp_path / "photos" / "broad.webp", "PNG")
@@ -210,7 +187,7 @@ def test_what_its_format_cannot_hold_is_named_and_the_exit_code_says_so(
 
 
 def test_an_interruption_before_the_first_frame(
-    predict: Callable[..., tuple[int, str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    predict: Callable[..., Done], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def wait(path: str) -> None:  # noqa: ARG001
         raise KeyboardInterrupt
@@ -235,24 +212,11 @@ def test_the_bar_of_a_video_ends_at_its_end(stride: int) -> None:
 def test_an_interrupted_run_keeps_what_it_has_done(weights: str, tmp_path: Path) -> None:
     film(tmp_path / "long.mp4", count=4)
     (tmp_path / "list.txt").write_text("long.mp4\n" * 2000)
-    running = subprocess.Popen(  # noqa: S603
-        [COMMAND, "predict", weights, "list.txt", "--save-csv", "--device", "cpu"],
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        # A shell that starts the tests in the background makes all of them deaf to Ctrl-C.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
-    )
     run = tmp_path / "runs" / "predict" / "exp"
-    while not (run / "long.mp4").exists() and running.poll() is None:
-        time.sleep(0.05)
-    running.send_signal(signal.SIGINT)
-    try:
-        out, err = running.communicate(timeout=60)
-    finally:
-        running.kill()
-    assert running.returncode == 130, err
-    assert b" frames of " in out
+    arguments = ("predict", weights, "list.txt", "--save-csv", "--device", "cpu")
+    code, out, err = interrupted(arguments, tmp_path, when=(run / "long.mp4").exists)
+    assert code == 130, err
+    assert " frames of " in out
     names = sorted(path.name for path in run.iterdir())
     assert "predictions.csv" in names
     assert not [name for name in names if name.startswith(".")]

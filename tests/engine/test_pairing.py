@@ -15,6 +15,8 @@ from attendet.engine.train import train
 from attendet.surgery import attach
 from tests.engine.conftest import Listener, small
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 
 def split(images: int) -> Split:
     records = Records([Record(Path(f"{number}.png"), 8, 8) for number in range(images)])

@@ -13,7 +13,7 @@ from torchvision.ops import batched_nms, box_convert
 from attendet import Predictor
 from attendet.errors import AttendetError, DataError, OptionError, UnknownNameError, WeightsError
 from attendet.graph.detector import Detector
-from tests.predict.conftest import NAMES, photographs, seeing_detector, write_weights
+from tests.predict.seeing import NAMES, photographs, seeing_detector, write_weights
 
 
 def by_hand(
@@ -174,9 +174,9 @@ def test_time_is_counted_by_stage(weights: Path) -> None:
     ("options", "kind", "message"),
     [
         ({"half": True}, OptionError, "half precision on cpu; it needs a GPU"),
-        ({"device": "tpu"}, OptionError, "there is no device 'tpu'; give auto, cpu, cuda, or a GPU's number"),
-        ({"device": "99"}, OptionError, "there is no device '99' here"),
-        ({"device": "meta"}, OptionError, "there is no device 'meta' here"),
+        ({"device": "tpu"}, OptionError, "there is no device 'tpu'; write auto, cpu, cuda, 0 or 0,1"),
+        ({"device": "99"}, OptionError, "there is no CUDA device 99"),
+        ({"device": "meta"}, OptionError, "there is no device 'meta'"),
         ({"classes": ["white dgo"]}, UnknownNameError, "did you mean 'white dog'"),
         ({"classes": [2]}, OptionError, "there is no class 2; give 0 to 1, or a name"),
         ({"classes": []}, OptionError, "no class is kept"),
@@ -205,6 +205,25 @@ def test_options_that_cannot_be(weights: Path, options: dict, kind: type[Attende
 def test_what_is_no_image(predictor: Predictor, image: NDArray | Image.Image) -> None:
     with pytest.raises(DataError, match=r"give|convert"):
         predictor(image)
+
+
+@pytest.mark.parametrize("place", ["canvas", "network"])
+def test_too_little_memory_is_an_error_of_ours(weights: Path, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+    predictor = Predictor(weights, device="cpu")
+    # More than any machine has: NumPy and torch refuse each in its own way.
+    if place == "canvas":
+        monkeypatch.setattr("attendet.predict.predictor.letterbox", lambda *_: np.empty(2**60, np.uint8))
+    else:
+        monkeypatch.setattr(predictor._detector, "forward", lambda _: torch.empty(2**60))
+    with pytest.raises(OptionError, match=r"cpu has not enough memory for 2 images of 96x64 pixels; take a smaller"):
+        predictor.batch([np.zeros((64, 96, 3), np.uint8)] * 2)
+
+
+def test_a_defect_is_not_taken_for_too_little_memory(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    predictor = Predictor(weights, device="cpu")
+    monkeypatch.setattr(predictor._detector, "forward", lambda batch: batch + torch.zeros(5, 7))
+    with pytest.raises(RuntimeError, match="size of tensor"):
+        predictor(np.zeros((64, 96, 3), np.uint8))
 
 
 def test_weights_that_are_not_there(tmp_path: Path) -> None:
