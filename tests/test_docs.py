@@ -1,27 +1,33 @@
 """Pages that are written by the program are as it would write them now."""
 
-import importlib.util
 from pathlib import Path
-from types import ModuleType
 
-ROOT = Path(__file__).parents[1]
+import pytest
 
-
-def tool(name: str) -> ModuleType:
-    """Load a script of tools/."""
-    spec = importlib.util.spec_from_file_location(name, ROOT / "tools" / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+from tests.tools import load_tool
 
 
 def test_the_summaries_are_up_to_date() -> None:
-    summaries = tool("summaries")
+    summaries = load_tool("summaries")
     assert summaries.TARGET.read_text(encoding="utf-8") == summaries.page(), "run make docs"
 
 
 def test_the_first_study_is_told_as_its_records_have_it() -> None:
-    study = tool("first_study")
+    study = load_tool("first_study")
     assert study.PAGE.read_text(encoding="utf-8") == study.page(), "run make docs"
+
+
+def test_the_table_of_what_insertion_keeps_is_up_to_date() -> None:
+    table = load_tool("insertion_table")
+    assert table.TARGET.read_text(encoding="utf-8") == table.page(), "run make docs"
+
+
+def test_only_what_stands_between_the_marks_is_written(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("mine\n<!-- a -->\nold\n<!-- b -->\nmine too\n", encoding="utf-8")
+    between_marks = load_tool("marks").between_marks
+    written = between_marks(page, ("<!-- a -->", "<!-- b -->"), "new\n")
+    assert written == "mine\n<!-- a -->\n\nnew\n\n<!-- b -->\nmine too\n"
+    for begin, end in (("<!-- a -->", "<!-- c -->"), ("<!-- c -->", "<!-- b -->"), ("<!-- b -->", "<!-- a -->")):
+        with pytest.raises(SystemExit, match=f"no place for what is written; write {begin} and {end}"):
+            between_marks(page, (begin, end), "new\n")

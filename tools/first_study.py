@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from marks import between_marks
+
 from attendet.study.figures import draw
 from attendet.study.folder import StudyFolder, read_study
 from attendet.study.markdown import markdown
@@ -12,17 +14,15 @@ from attendet.study.report import make_report
 PAGE = Path(__file__).parents[1] / "docs" / "studies" / "first.md"
 RECORDS = PAGE.with_suffix("")
 FIGURES = RECORDS / "figures"
-BEGIN, END = "<!-- report: begin -->", "<!-- report: end -->"
+MARKS = ("<!-- report: begin -->", "<!-- report: end -->")
 
 
 def page() -> str:
     """Return the page with the report as the records have it now."""
-    before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
-    after = rest.partition(END)[2]
     figures = {path.stem: path.relative_to(PAGE.parent).as_posix() for path in FIGURES.glob("*.png")}
     # The page has a title of its own.
     _, _, text = markdown(make_report(read_study(StudyFolder(RECORDS))), figures).partition("\n\n")
-    return f"{before}{BEGIN}\n\n{text}\n{END}{after}"
+    return between_marks(PAGE, MARKS, text)
 
 
 def main() -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 import yaml
+from marks import between_marks
 from torch import Tensor
 
 from attendet.checkpoints.align import align
@@ -23,7 +24,7 @@ from attendet.graph.plan import plan
 from attendet.graph.spec import read_model_file
 
 TARGET = Path(__file__).parents[1] / "docs" / "weights.md"
-BEGIN, END = "<!-- insertion table: begin -->", "<!-- insertion table: end -->"
+MARKS = ("<!-- insertion table: begin -->", "<!-- insertion table: end -->")
 ROWS = 24  # of YOLOv5 before Detect
 HEADER = """| CBAM as row | before | by structure | by name and shape | of these in a wrong layer |
 |---|---|---|---|---|
@@ -120,14 +121,14 @@ def table() -> str:
     )
 
 
+def page() -> str:
+    """Return the whole page."""
+    return between_marks(TARGET, MARKS, table())
+
+
 def _share(count: int, total: int) -> str:
     return f"{count} of {total} ({100 * count / total:.0f} %)"
 
 
 if __name__ == "__main__":
-    page = TARGET.read_text(encoding="utf-8") if TARGET.is_file() else ""
-    if BEGIN in page and END in page:
-        start, rest = page.split(BEGIN, 1)
-        TARGET.write_text(f"{start}{BEGIN}\n\n{table()}\n{END}{rest.split(END, 1)[1]}", encoding="utf-8")
-    else:
-        print(table(), end="")
+    TARGET.write_text(page(), encoding="utf-8")

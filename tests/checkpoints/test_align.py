@@ -1,6 +1,5 @@
 """Rows inserted, removed and replaced: weights find their own layers, by structure."""
 
-import re
 from collections.abc import Mapping
 from itertools import combinations
 from pathlib import Path
@@ -346,10 +345,3 @@ def test_nothing_at_all():
     assert align({}, {}).report.complete
     assert align({"weight": torch.ones(1)}, {}).report.new == ("weight",)
     assert align({}, {"weight": torch.ones(1)}).report.dropped == ("weight",)
-
-
-def test_the_table_of_the_docs_is_whole(monkeypatch):
-    monkeypatch.setattr(tool, "ROWS", 1)
-    lines = tool.table().splitlines()
-    assert len(lines) == 4
-    assert all(re.search(r"\| 349 of 349 \(100 %\) \|", line) for line in lines[2:])
