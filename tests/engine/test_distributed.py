@@ -9,6 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from attendet.engine.prepare import make_data, prepare
 from attendet.engine.run import RunFolder
 from attendet.engine.train import train
 from tests.engine.conftest import MODEL, Listener, rows_of, small, write_set
@@ -59,3 +60,10 @@ def test_two_processes_are_one(tmp_path: Path) -> None:
     single, double = load_file(alone.last), load_file(folder.last)
     for key, value in single.items():
         torch.testing.assert_close(double[key], value, rtol=1e-5, atol=1e-5)
+
+
+def test_the_memory_is_shared_by_the_processes_of_a_machine(data: Path, model: Path, tmp_path: Path) -> None:
+    settings = {"hardware__devices": 2, "hardware__num_nodes": 3}
+    prepared = prepare(small(data, model, tmp_path, **settings), Listener())
+    # Before there is a trainer, which rank 0 draws pictures without.
+    assert make_data(prepared, RunFolder(tmp_path / "exp"), Listener()).loading.processes == 2
