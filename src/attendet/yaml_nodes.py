@@ -6,6 +6,7 @@ deep nesting, repeated keys and large files are refused, with their place, befor
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,10 @@ from attendet.errors import AttendetError, Location, ModelFileError
 MAX_BYTES = 64 * 1024
 MAX_DEPTH = 8
 LONGEST_NUMBER = 40
+# Categories of Unicode: controls, formats (which can turn the direction of a text round), halves of characters, breaks.
+UNSEEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
+# Emoji and some scripts are written with joiners.
+HARMLESS = "\n\t\u200c\u200d"
 
 Scalar: TypeAlias = "int | float | bool | str | None"
 Plain: TypeAlias = "Scalar | list[Plain] | dict[str, Plain]"
@@ -203,7 +208,7 @@ def _scalar(event: yaml.ScalarEvent, source: _Source, scalars: yaml.SafeLoader) 
     """Resolve numbers, booleans and null as every YAML reader does; the rest are words."""
     start, end = _marks(event)
     value: Any = event.value
-    if not event.value.replace("\n", "").replace("\t", "").isprintable():
+    if any(character not in HARMLESS and unicodedata.category(character) in UNSEEN for character in event.value):
         # Messages repeat words of the file, and a terminal obeys control characters.
         raise source.error("there are control characters", start, "leave them out")
     if len(event.value) <= LONGEST_NUMBER:

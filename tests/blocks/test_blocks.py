@@ -14,6 +14,7 @@ from attendet.blocks import (
     SPPF,
     Bottleneck,
     BottleneckCSP,
+    C2f,
     C3Ghost,
     Conv,
     Detect,
@@ -24,15 +25,10 @@ from attendet.blocks import (
     TransformerBlock,
 )
 from attendet.blocks.fuse import fuse
-from attendet.blocks.wiring import Request, keep, widen, widen_and_repeat
+from attendet.blocks.wiring import Request, concat, detect, keep, per_channel, widen, widen_and_repeat
 from attendet.errors import OptionError
 
 X = torch.randn(2, 16, 8, 12, generator=torch.Generator().manual_seed(0))
-
-
-@pytest.fixture(autouse=True)
-def _seed() -> None:
-    torch.manual_seed(0)
 
 
 def settled(module: nn.Module) -> nn.Module:
@@ -207,9 +203,11 @@ def test_detect_needs_anchors_for_every_level() -> None:
 
 @torch.no_grad()
 @pytest.mark.parametrize(
-    "block", [Conv(16, 16, 3), C3(16, 24, 2), SPPF(16, 24), GhostBottleneck(16, 16), BottleneckCSP(16, 16)]
+    ("kind", "arguments"),
+    [(Conv, (16, 16, 3)), (C3, (16, 24, 2)), (SPPF, (16, 24)), (GhostBottleneck, (16, 16)), (BottleneckCSP, (16, 16))],
 )
-def test_fusing_keeps_outputs_and_leaves_the_original(block: nn.Module) -> None:
+def test_fusing_keeps_outputs_and_leaves_the_original(kind: type[nn.Module], arguments: tuple[int, ...]) -> None:
+    block = kind(*arguments)
     settled(block)
     expected = block(X)
     fused = fuse(block)
@@ -231,3 +229,42 @@ def test_wiring_rules() -> None:
         widen.recipe(Conv, Request((16, 16), args=(64,)))
     with pytest.raises(OptionError, match="output width"):
         widen.recipe(Conv, Request((16,), args=("64",)))
+
+
+def test_repeats_stand_in_a_row_or_are_refused() -> None:
+    request = Request((16,), repeats=3)
+    row = per_channel.recipe(nn.BatchNorm2d, request).make()
+    assert [norm.num_features for norm in row.children() if isinstance(norm, nn.BatchNorm2d)] == [16] * 3
+    assert len(list(keep.recipe(nn.Identity, request).make().children())) == 3
+    for rule in (concat, detect):
+        with pytest.raises(OptionError, match="it stands 3 times in a row, and takes several maps; write 1"):
+            rule.recipe(nn.Identity, Request((16, 16), repeats=3))
+
+
+def test_what_other_releases_mean_by_an_argument_is_not_read_as_another() -> None:
+    with pytest.raises(OptionError, match="the activation is 2"):
+        Conv(16, 16, 3, 1, 1, 1, 2)  # pyright: ignore[reportArgumentType]
+    for block in (Bottleneck, C3, C2f, C3TR, C3Ghost, BottleneckCSP):
+        with pytest.raises(OptionError, match="is 1 of the outgoing one; write a fraction"):
+            block(16, 16, e=1)
+        with pytest.raises(OptionError, match="the shortcut is 16"):
+            block(16, 16, shortcut=16)
+
+
+@torch.no_grad()
+def test_hooks_are_called_after_fusing_as_before() -> None:
+    conv = Conv(16, 16, 3)
+    settled(conv)
+    seen: list[str] = []
+    conv.bn.register_forward_hook(lambda _module, _args, _kwargs, _output: seen.append("kwargs"), with_kwargs=True)
+    conv.bn.register_forward_hook(lambda *_: seen.append("always"), always_call=True)
+    conv.bn.register_forward_hook(fail)
+    for model in (conv, fuse(conv)):
+        seen.clear()
+        with pytest.raises(ArithmeticError):
+            model(X)
+        assert seen == ["kwargs", "always"]
+
+
+def fail(*_: object) -> None:
+    raise ArithmeticError

@@ -5,10 +5,9 @@ from pathlib import Path
 import pytest
 
 import attendet
-from attendet.errors import AttendetWarning, ModelFileError, OutputError
+from attendet.errors import AttendetWarning, ModelFileError
 from attendet.graph.bundled import bundled_text
 from attendet.graph.check import check, correct
-from attendet.graph.files import write_new
 from attendet.graph.findings import Kind
 
 BASE = bundled_text("yolov5s")
@@ -259,6 +258,16 @@ def test_a_head_without_its_last_block_is_told_to_get_one(tmp_path: Path) -> Non
         (("[nc, anchors]]", "[3, anchors]]"), "its own nc, 3; write nc"),
         (("[nc, anchors]]", "[nc, [[1, 2], [3, 4], [5, 6]]]]"), "its own anchors"),
         (("[-1, 6], 1, Concat, [1]", "[-1, 6], 1, Concat, [0]"), "write 1, for channels"),
+        (("[-1, 6], 1, Concat", "[-1, 6], 9, Concat"), "it stands 3 times in a row, and takes several maps; write 1"),
+        (("1, Detect,", "9, Detect,"), "it stands 3 times in a row"),
+        # Other releases write groups, a dilation and CBAM's ratio in these places.
+        (("[-1, 9, C3, [512]]", "[-1, 9, C3, [512, True, 1]]"), "is 1 of the outgoing one; write a fraction"),
+        (("[-1, 9, C3, [512]]", "[-1, 9, C3, [512, 2]]"), "the shortcut is 2; write True or False"),
+        (("[-1, 9, C3, [512]]", "[-1, 9, C2f, [512, True, 2]]"), "is 2 of the outgoing one"),
+        (("[-1, 9, C3, [512]]", "[-1, 9, BottleneckCSP, [512, 1]]"), "the shortcut is 1"),
+        (("[-1, 9, C3, [512]]", "[-1, 1, Conv, [512, 3, 1, 2, 1, 2]]"), "the activation is 2; write True or False"),
+        (("[-1, 9, C3, [512]]", "[-1, 1, DWConv, [512, 3, 1, 2]]"), "the activation is 2"),
+        (("[-1, 9, C3, [512]]", "[-1, 1, ResBlock_CBAM, [512, 16]]"), "the shortcut is 16; give options of CBAM"),
     ],
 )
 def test_what_would_be_ignored_or_mixed_up_is_refused(change: tuple[str, str], message: str, tmp_path: Path) -> None:
@@ -272,17 +281,3 @@ def test_a_deliberate_change_of_the_plain_file_is_no_fault(tmp_path: Path) -> No
     file = tmp_path / "model.yaml"
     file.write_text(edited(WITH_CBAM, ("[-1, 15]", "[-1, 13]")))
     assert check(file) == []
-
-
-def test_writing_never_replaces_a_file(tmp_path: Path) -> None:
-    target = tmp_path / "out.yaml"
-    write_new(target, "one")
-    assert target.read_text() == "one"
-    with pytest.raises(OutputError, match=r"out\.yaml: it exists; name a new file"):
-        write_new(target, "two")
-    assert target.read_text() == "one"
-    with pytest.raises(OutputError, match="cannot be written"):
-        write_new(tmp_path / "no" / "folder.yaml", "three")
-    with pytest.raises(OutputError, match="it is a folder"):
-        write_new(tmp_path, "four")
-    assert [path.name for path in tmp_path.iterdir()] == ["out.yaml"]

@@ -1,5 +1,6 @@
 """Files that are broken or mean harm: refused with their place, in bounded memory and time."""
 
+import json
 import subprocess
 import sys
 import time
@@ -14,7 +15,7 @@ from attendet.errors import ModelFileError
 from attendet.graph.bundled import bundled_text
 from attendet.graph.check import check, correct
 from attendet.graph.spec import read_model_file
-from attendet.yaml_nodes import MAX_BYTES
+from attendet.yaml_nodes import MAX_BYTES, parse
 
 GOOD = bundled_text("yolov5n")
 
@@ -159,6 +160,23 @@ def test_a_network_that_would_not_fit_takes_no_memory(tmp_path: Path) -> None:
     message, grown_kib = done.stdout.splitlines()
     assert "1,000,000,000 parameters" in message
     assert int(grown_kib) < 600 * 1024
+
+
+@pytest.mark.parametrize("word", ["全　角", "blood\N{NO-BREAK SPACE}cell", "👩\u200d🔬", "می\u200cخواهم", "two\nlines"])
+def test_words_of_all_scripts_are_read(word: str) -> None:
+    assert parse(json.dumps({"name": word}, ensure_ascii=False), "a.yaml").plain() == {"name": word}
+
+
+@pytest.mark.parametrize("character", ["\x1b", "\x9b", "\u202e", "\u2066", "\u2028", "\ud800", "\ufeff"])
+def test_what_a_terminal_obeys_or_no_file_can_hold_is_refused(character: str) -> None:
+    with pytest.raises(ModelFileError, match=r"a\.yaml:1:10: there are control characters"):
+        parse(json.dumps({"name": f"a{character}b"}), "a.yaml")
+
+
+def test_a_text_that_comes_from_no_file_is_bounded_like_files() -> None:
+    read_model_file(GOOD + "#" * (MAX_BYTES - len(GOOD)), "a.yaml")
+    with pytest.raises(ModelFileError, match=r"a\.yaml: it has more than 65,536 characters"):
+        read_model_file(GOOD + "#" * (MAX_BYTES - len(GOOD) + 1), "a.yaml")
 
 
 @settings(max_examples=200, deadline=None)

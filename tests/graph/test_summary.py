@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch import nn
+from torch.autograd.graph import saved_tensors_hooks
 
 import attendet
 from attendet.errors import OptionError
@@ -39,6 +40,24 @@ def test_rows_say_what_the_network_does() -> None:
     assert sum(row.flops_share for row in summary.rows) == pytest.approx(1)
     assert [row.row for row in summary.rows if row.attention] == [9]
     assert summary.findings == []
+
+
+def test_a_map_that_two_rows_keep_is_counted_once() -> None:
+    detector = attendet.build("yolov5n").to("meta")
+    weights = {value.untyped_storage()._cdata for value in detector.parameters()}
+    kept: dict[int, torch.UntypedStorage] = {}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        if storage._cdata not in weights:
+            kept[storage._cdata] = storage
+        return tensor
+
+    with saved_tensors_hooks(keep, lambda tensor: tensor):
+        detector.train()(torch.empty(2, 3, 64, 64, device="meta", requires_grad=True))
+    summary = summarize("yolov5n", image_size=64)
+    assert summary.activation_bytes == sum(storage.nbytes() for storage in kept.values()) / 2
+    assert summary.activation_bytes == sum(row.activation_bytes for row in summary.rows)
 
 
 def test_kept_bytes_of_a_case_counted_by_hand() -> None:

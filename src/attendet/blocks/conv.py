@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from attendet.blocks.catalog import block
 from attendet.blocks.wiring import widen
+from attendet.errors import OptionError
 
 
 @block(widen)
@@ -24,6 +25,9 @@ class Conv(nn.Module):
         g: Groups.
         act: Whether there is an activation.
 
+    Raises:
+        OptionError: If act is no boolean: other releases have a dilation in its place.
+
     Example:
         >>> Conv(3, 16, 6, 2, 2)(torch.rand(1, 3, 64, 64)).shape
         torch.Size([1, 16, 32, 32])
@@ -33,6 +37,8 @@ class Conv(nn.Module):
         self, c1: int, c2: int, k: int = 1, s: int = 1, p: int | None = None, g: int = 1, act: bool = True
     ) -> None:
         super().__init__()
+        if not isinstance(act, bool):
+            raise OptionError(f"the activation is {act!r}", remedy="write True or False; nn.Conv2d takes a dilation")
         self.conv = nn.Conv2d(c1, c2, k, s, k // 2 if p is None else p, groups=g, bias=False)
         self.bn: nn.Module = norm(c2)
         self.act = nn.SiLU() if act else nn.Identity()

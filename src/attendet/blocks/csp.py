@@ -12,7 +12,8 @@ from attendet.blocks.conv import Conv, norm
 from attendet.blocks.ghost import GhostBottleneck
 from attendet.blocks.pool import SPP
 from attendet.blocks.transformer import TransformerBlock
-from attendet.blocks.wiring import widen, widen_and_repeat
+from attendet.blocks.wiring import chain, widen, widen_and_repeat
+from attendet.errors import OptionError
 
 
 @block(widen)
@@ -25,6 +26,9 @@ class Bottleneck(nn.Module):
         shortcut: Whether the input is added, where c1 equals c2.
         e: Hidden width, as a fraction of c2.
 
+    Raises:
+        OptionError: If shortcut or e is none, see `hidden_width`.
+
     Example:
         >>> Bottleneck(16, 16)(torch.rand(1, 16, 8, 8)).shape
         torch.Size([1, 16, 8, 8])
@@ -32,7 +36,7 @@ class Bottleneck(nn.Module):
 
     def __init__(self, c1: int, c2: int, shortcut: bool = True, e: float = 0.5) -> None:
         super().__init__()
-        hidden = int(c2 * e)
+        hidden = hidden_width(c2, shortcut, e)
         self.cv1 = Conv(c1, hidden, 1)
         self.cv2 = Conv(hidden, c2, 3)
         self.add = shortcut and c1 == c2
@@ -58,6 +62,9 @@ class C3(nn.Module):
         e: Hidden width h, as a fraction of c2.
         middle: Makes another middle m than the chain, given h: a module h → h channels.
 
+    Raises:
+        OptionError: If shortcut or e is none, see `hidden_width`.
+
     Example:
         >>> C3(16, 32, n=2)(torch.rand(1, 16, 8, 8)).shape
         torch.Size([1, 32, 8, 8])
@@ -74,7 +81,7 @@ class C3(nn.Module):
         middle: Callable[[int], nn.Module] | None = None,
     ) -> None:
         super().__init__()
-        hidden = int(c2 * e)
+        hidden = hidden_width(c2, shortcut, e)
         self.cv1 = Conv(c1, hidden, 1)
         self.cv2 = Conv(c1, hidden, 1)
         self.cv3 = Conv(2 * hidden, c2, 1)
@@ -141,7 +148,7 @@ class BottleneckCSP(nn.Module):
 
     def __init__(self, c1: int, c2: int, n: int = 1, shortcut: bool = True, e: float = 0.5) -> None:
         super().__init__()
-        hidden = int(c2 * e)
+        hidden = hidden_width(c2, shortcut, e)
         self.cv1 = Conv(c1, hidden, 1)
         self.cv2 = nn.Conv2d(c1, hidden, 1, bias=False)
         self.cv3 = nn.Conv2d(hidden, hidden, 1, bias=False)
@@ -178,7 +185,7 @@ class C2f(nn.Module):
         bottleneck: Callable[[int], nn.Module] | None = None,
     ) -> None:
         super().__init__()
-        hidden = int(c2 * e)
+        hidden = hidden_width(c2, shortcut, e)
         self.cv1 = Conv(c1, 2 * hidden, 1)
         self.cv2 = Conv((2 + n) * hidden, c2, 1)
         make = bottleneck or (lambda width: Bottleneck(width, width, shortcut, e=1.0))
@@ -192,6 +199,19 @@ class C2f(nn.Module):
         return self.cv2(torch.cat(maps, dim=1))
 
 
-def chain(n: int, make: Callable[[], nn.Module]) -> nn.Sequential:
-    """Return n new modules in a row."""
-    return nn.Sequential(*(make() for _ in range(n)))
+def hidden_width(c2: int, shortcut: bool, e: float) -> int:
+    """Return the hidden width, e · c2.
+
+    Other releases have groups where these have the fraction: `[512, True, 1, 0.5]`. What would be read as something
+    else is refused.
+
+    Raises:
+        OptionError: If the shortcut is no boolean, or the fraction a whole number.
+    """
+    if not isinstance(shortcut, bool):
+        raise OptionError(f"the shortcut is {shortcut!r}", remedy="write True or False")
+    if not isinstance(e, float):
+        raise OptionError(
+            f"the hidden width is {e!r} of the outgoing one", remedy="write a fraction, 0.5 or 1.0; there are no groups"
+        )
+    return int(c2 * e)

@@ -12,6 +12,15 @@ from attendet.blocks.conv import Conv
 
 M = TypeVar("M", bound=nn.Module)
 
+# Hooks, and under their numbers how they are called.
+HOOKS = (
+    "_forward_hooks",
+    "_forward_hooks_with_kwargs",
+    "_forward_hooks_always_called",
+    "_forward_pre_hooks",
+    "_forward_pre_hooks_with_kwargs",
+)
+
 
 def fuse(model: M) -> M:
     """Return a copy in which every `Conv` has its batch norm folded in; outputs in evaluation stay the same.
@@ -54,6 +63,6 @@ def emptied(module: nn.Module) -> nn.Identity:
     identity = nn.Identity().train(module.training)
     for name, child in module.named_children():
         identity.add_module(name, child)
-    for hooks in ("_forward_hooks", "_forward_pre_hooks", "_forward_pre_hooks_with_kwargs"):
+    for hooks in HOOKS:
         getattr(identity, hooks).update(getattr(module, hooks))
     return identity

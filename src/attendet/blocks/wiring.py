@@ -10,7 +10,6 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import chain
 from typing import Any, Literal, TypeAlias
 
 from torch import nn
@@ -91,46 +90,45 @@ class Rule:
 def _widen(block: Maker, request: Request) -> Recipe:
     """Make `block(in, out, *rest)`; the first argument is the output width, to be scaled. Repeats stand in a row."""
     width, *rest = _declared_width(request)
-    incoming = _only_source(request)
-    first = partial(block, incoming, width, *rest)
-    if request.repeats == 1:
-        return Recipe(first, (incoming, width, *rest))
-    later = partial(block, width, width, *rest)
-    return Recipe(partial(_chain, first, later, request.repeats), (incoming, width, *rest))
+    arguments = (only_source(request), width, *rest)
+    first, later = partial(block, *arguments), partial(block, width, width, *rest)
+    return Recipe(_repeated(request, first, later), arguments)
 
 
 def _widen_and_repeat(block: Maker, request: Request) -> Recipe:
     """Make `block(in, out, repeats, *rest)`: like `_widen`, for blocks that take their repeats inside."""
     width, *rest = _declared_width(request)
-    arguments = (_only_source(request), width, request.repeats, *rest)
+    arguments = (only_source(request), width, request.repeats, *rest)
     return Recipe(partial(block, *arguments), arguments)
 
 
 def _concat(block: Maker, request: Request) -> Recipe:
     """Make `block(*args)`, which takes the list of its sources."""
+    _require_once(request)
     return Recipe(partial(block, *request.args), request.args, joins=True)
 
 
 def _keep(block: Maker, request: Request) -> Recipe:
     """Make `block(*args)`, which leaves the channels as they are."""
-    _only_source(request)
+    only_source(request)
     make = partial(block, *request.args)
-    if request.repeats == 1:
-        return Recipe(make, request.args)
-    return Recipe(partial(_chain, make, make, request.repeats), request.args)
+    return Recipe(_repeated(request, make, make), request.args)
 
 
 def _per_channel(block: Maker, request: Request) -> Recipe:
     """Make `block(in)`: as wide as what comes in, whatever width the row declares."""
-    arguments = (_only_source(request),)
-    return Recipe(partial(block, *arguments), arguments)
+    arguments = (only_source(request),)
+    make = partial(block, *arguments)
+    return Recipe(_repeated(request, make, make), arguments)
 
 
 def _detect(block: Maker, request: Request) -> Recipe:
     """Make `block(classes, anchors, channels, strides)`, which takes the list of its levels."""
+    _require_once(request)
+    sides = [[side for pair in level for side in pair] for level in request.anchors]
     return Recipe(
         partial(block, request.classes, request.anchors, request.channels, request.strides),
-        (request.classes, [list(chain.from_iterable(level)) for level in request.anchors], list(request.channels)),
+        (request.classes, sides, list(request.channels)),
         joins=True,
     )
 
@@ -143,14 +141,34 @@ per_channel = Rule("keep", _per_channel)
 detect = Rule("detect", _detect)
 
 
-def _chain(first: Callable[[], nn.Module], later: Callable[[], nn.Module], repeats: int) -> nn.Module:
-    return nn.Sequential(first(), *(later() for _ in range(repeats - 1)))
+def chain(n: int, make: Maker) -> nn.Sequential:
+    """Return n new modules in a row."""
+    return nn.Sequential(*(make() for _ in range(n)))
 
 
-def _only_source(request: Request) -> int:
+def only_source(request: Request) -> int:
+    """Return the channels of the one map that a row reads.
+
+    Raises:
+        OptionError: If it reads several.
+    """
     if len(request.channels) != 1:
         raise OptionError(f"it reads {len(request.channels)} rows and takes one", remedy="put a Concat before it")
     return request.channels[0]
+
+
+def _repeated(request: Request, first: Maker, later: Maker) -> Maker:
+    """Return what makes a row's modules; the first may have other incoming channels than those after it."""
+    return partial(_led, first, later, request.repeats) if request.repeats > 1 else first
+
+
+def _led(first: Maker, later: Maker, repeats: int) -> nn.Module:
+    return nn.Sequential(first(), *chain(repeats - 1, later))
+
+
+def _require_once(request: Request) -> None:
+    if request.repeats > 1:
+        raise OptionError(f"it stands {request.repeats} times in a row, and takes several maps", remedy="write 1")
 
 
 def _declared_width(request: Request) -> tuple[Any, ...]:

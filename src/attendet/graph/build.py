@@ -38,14 +38,15 @@ def build(
         classes: Number of classes, instead of the file's own.
         dialect: How attention rows are read, see `attendet.graph.dialects`.
         start: How attention starts where a row does not say: `paper`, or `identity` to multiply by 1 at first.
-        checkpoint: A state dict whose shapes decide what the arguments of attention rows leave open.
+        checkpoint: A state dict of this model file, whose shapes decide over what the arguments of CBAM rows say.
 
     Raises:
         ModelFileError: If there is no such file, or it cannot be built; with line and column.
-        OptionError: If an argument has no such value.
+        OptionError: If there are no classes.
+        UnknownNameError: If there is no such dialect or start.
 
     Warns:
-        AttendetWarning: About every fault that the file trains with, but not as meant.
+        AttendetWarning: About every fault that the file builds with, and every remark, as `attendet check` has them.
 
     Example:
         >>> detector = build("yolov5n_CBAM", classes=3)

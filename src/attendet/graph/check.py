@@ -44,6 +44,7 @@ def check(model: str | os.PathLike[str], *, dialect: str = "auto") -> list[Findi
 
     Raises:
         ModelFileError: If it is no model file at all.
+        UnknownNameError: If there is no such dialect.
 
     Example:
         >>> check("yolov5s_CBAM")
@@ -61,6 +62,7 @@ def readings(model: str | os.PathLike[str], *, dialect: str = "auto") -> list[st
 
     Raises:
         ModelFileError: If it is no model file at all.
+        UnknownNameError: If there is no such dialect.
 
     Example:
         >>> readings("yolov5s_CBAM", dialect="width-list")[0][:40]
@@ -80,6 +82,7 @@ def correct(model: str | os.PathLike[str], *, dialect: str = "auto") -> Correcti
 
     Raises:
         ModelFileError: If it is no model file at all.
+        UnknownNameError: If there is no such dialect.
 
     Example:
         >>> correct("yolov5s_CBAM").changes

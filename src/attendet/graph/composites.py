@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
+from inspect import signature
 from typing import Any
 
 from torch import Tensor
@@ -16,8 +17,8 @@ from attendet.attention import CBAM
 from attendet.attention.catalog import options_of
 from attendet.blocks.catalog import block
 from attendet.blocks.conv import Conv
-from attendet.blocks.csp import C3, Bottleneck, C2f, chain
-from attendet.blocks.wiring import Maker, Recipe, Request, Rule, widen, widen_and_repeat
+from attendet.blocks.csp import C3, Bottleneck, C2f
+from attendet.blocks.wiring import Maker, Recipe, Request, Rule, chain, widen, widen_and_repeat
 from attendet.errors import OptionError, unknown_name
 
 
@@ -31,7 +32,7 @@ def attentive(rule: Rule) -> Rule:
         for option in named:
             if option not in options_of(CBAM):
                 raise unknown_name("option of CBAM", option, options_of(CBAM))
-        if rule.kind == "widen+repeat" and any(not isinstance(flag, bool) for flag in args[1:2]):
+        if "shortcut" in signature(make).parameters and any(not isinstance(flag, bool) for flag in args[1:2]):
             raise OptionError(f"the shortcut is {args[1]}", remedy="give options of CBAM by name: {reduction: 8}")
         options = {"reduction": 16, "kernel_size": 7, "variant": "plain", "start": request.start, **named}
         recipe = rule.recipe(partial(make, **options), replace(request, args=args))

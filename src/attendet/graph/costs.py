@@ -5,10 +5,10 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, UntypedStorage, nn
 from torch.autograd.graph import saved_tensors_hooks
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -19,6 +19,9 @@ from attendet.graph.plan import Plan
 
 # Two images, because batch norms cannot train on a single value per channel.
 BATCH = 2
+
+# Storages by what tells them apart; as they are held, none takes the place of another.
+Kept: TypeAlias = dict[int, UntypedStorage]
 
 
 @dataclass(frozen=True)
@@ -35,23 +38,31 @@ class Cost:
 
 
 def count_costs(plan: Plan) -> list[Cost]:
-    """Return the cost of each row of a plan, at the plan's image size."""
+    """Return the cost of each row of a plan, at the plan's image size; what several rows keep is the first one's."""
     with torch.device("meta"):
         modules = plan.make()
         images = torch.empty(BATCH, 3, plan.image_size, plan.image_size, requires_grad=True)
     maps: dict[int, Tensor] = {-1: images}
+    kept: Kept = {}
     costs = []
     for planned, module in zip(plan.rows, modules, strict=True):
         inputs = [maps[source.row] for source in planned.row.sources]
         joins = planned.recipe is not None and planned.recipe.joins
-        cost, output = count(module, inputs if joins else inputs[0])
+        cost, output = count(module, inputs if joins else inputs[0], kept)
         costs.append(Cost(cost.flops // BATCH, cost.activation_bytes // BATCH))
         maps[planned.row.index] = output[0] if isinstance(output, tuple) else output
     return costs
 
 
-def count(module: nn.Module, inputs: Tensor | list[Tensor]) -> tuple[Cost, Tensor | tuple[Tensor, ...]]:
+def count(
+    module: nn.Module, inputs: Tensor | list[Tensor], kept: Kept | None = None
+) -> tuple[Cost, Tensor | tuple[Tensor, ...]]:
     """Return the cost of one forward pass in training mode, and what it gives.
+
+    Args:
+        module: Any module, on the meta device.
+        inputs: What it takes.
+        kept: What is kept already and costs nothing more; what this pass keeps is added.
 
     Example:
         >>> with torch.device("meta"):
@@ -59,22 +70,28 @@ def count(module: nn.Module, inputs: Tensor | list[Tensor]) -> tuple[Cost, Tenso
         >>> cost
         Cost(flops=25600, activation_bytes=3200)
     """
-    parameters = {_storage(parameter) for parameter in module.parameters()}
-    kept: dict[int, int] = {}
+    kept = {} if kept is None else kept
+    before = _bytes(kept)
+    parameters = {_identity(parameter.untyped_storage()) for parameter in module.parameters()}
 
     def keep(tensor: Tensor) -> Tensor:
-        if _storage(tensor) not in parameters:
-            kept[_storage(tensor)] = tensor.untyped_storage().nbytes()
+        storage = tensor.untyped_storage()
+        if _identity(storage) not in parameters:
+            kept[_identity(storage)] = storage
         return tensor
 
     with FlopCounterMode(display=False) as counter, saved_tensors_hooks(keep, lambda tensor: tensor):
         output = module.train()(inputs)
-    return Cost(counter.get_total_flops(), sum(kept.values())), output
+    return Cost(counter.get_total_flops(), _bytes(kept) - before), output
 
 
-def _storage(tensor: Tensor) -> int:
+def _identity(storage: UntypedStorage) -> int:
     # On the meta device all data pointers are zero; the storage object itself tells tensors apart.
-    return tensor.untyped_storage()._cdata  # noqa: SLF001
+    return storage._cdata  # noqa: SLF001
+
+
+def _bytes(kept: Kept) -> int:
+    return sum(storage.nbytes() for storage in kept.values())
 
 
 def attention_costs(channels: int, size: int) -> list[dict[str, Any]]:

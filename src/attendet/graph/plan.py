@@ -93,7 +93,7 @@ def plan(
         classes: Number of classes, instead of the file's own.
         dialect: How to read attention rows, `auto` or one of `DIALECTS`.
         start: How attention starts where a row does not say: `paper` or `identity`.
-        checkpoint: A state dict whose shapes decide what the arguments of attention rows leave open.
+        checkpoint: A state dict of this model file, whose shapes decide over what the arguments of CBAM rows say.
         image_size: Side of the probing image in pixels.
         tolerant: Report a row that cannot be built among the findings, and go on as if it gave what it reads.
 

@@ -29,7 +29,8 @@ class SummaryRow:
         stride: Pixels of the image per cell; for the head one per level.
         flops: Floating-point operations, a multiply-add counted as two.
         flops_share: Share of the model's, in 0-1.
-        activation_bytes: What training keeps of it for the backward pass, per image, float32.
+        activation_bytes: What training keeps from it on for the backward pass, per image, float32; a map that several
+            rows keep is the first one's.
         attention: How the row was understood, where it is attention; otherwise empty.
     """
 
@@ -90,6 +91,7 @@ def summarize(
     Raises:
         ModelFileError: If the file cannot be built.
         OptionError: If the image size is no multiple of the largest stride.
+        UnknownNameError: If there is no such dialect.
 
     Example:
         >>> summary = summarize("yolov5s")

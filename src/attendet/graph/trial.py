@@ -17,8 +17,7 @@ from attendet.attention import create
 from attendet.attention.base import Start
 from attendet.attention.catalog import attentions, options_of
 from attendet.blocks.catalog import blocks
-from attendet.blocks.csp import chain
-from attendet.blocks.wiring import Kind, Maker, Recipe, Request
+from attendet.blocks.wiring import Kind, Maker, Recipe, Request, chain, only_source
 from attendet.errors import AttendetError, AttendetWarning, OptionError, unknown_name
 from attendet.graph.activations import replace_activations
 from attendet.graph.dialects import Dialect, Reading, read_attention_args
@@ -43,7 +42,7 @@ class Settings:
         image_size: Side of the probing image in pixels.
         dialect: How attention rows are read; None is `auto`.
         start: How attention starts.
-        checkpoint: A state dict whose shapes decide what the arguments of attention rows leave open.
+        checkpoint: A state dict of this model file, whose shapes decide over what the arguments of CBAM rows say.
         activation: Makes what replaces SiLU, if anything does.
     """
 
@@ -175,19 +174,18 @@ def _refuse_own_settings(row: Row, file: ModelFile) -> None:
 
 
 def _gate(row: Row, request: Request, settings: Settings) -> tuple[Recipe, Reading]:
-    if len(request.channels) != 1:
-        raise OptionError(f"it reads {len(request.channels)} rows and takes one", remedy="put a Concat before it")
+    channels = only_source(request)
     reading = read_attention_args(row.args, settings.dialect, request.scale)
     options = dict(reading.options)
     if "start" in options_of(attentions.get(row.module)):
         options = {"start": settings.start, **options}
     if attentions.get(row.module) is attentions.get("cbam"):
-        options |= cbam_options(settings.checkpoint, row.index, request.channels[0])
-    make: Maker = partial(create, row.module, request.channels[0], **options)
+        options |= cbam_options(settings.checkpoint, row.index, channels)
+    make: Maker = partial(create, row.module, channels, **options)
     repeats = request.repeats if settings.dialect and settings.dialect.repeats else 1
     if repeats > 1:
         make = partial(chain, repeats, make)
-    return Recipe(make, (request.channels[0],), options=options), replace(reading, options=options)
+    return Recipe(make, (channels,), options=options), replace(reading, options=options)
 
 
 def _with_activation(make: Maker, activation: Callable[[], nn.Module]) -> nn.Module:
