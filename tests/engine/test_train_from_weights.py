@@ -7,11 +7,17 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from attendet import build, save_weights
+from attendet.attention import CBAM
+from attendet.engine.network import open_network
 from attendet.engine.run import RunFolder
 from attendet.errors import OptionError, WeightsError
 from attendet.model import open_detector
+from attendet.model.card import Card
 from attendet.surgery import attached
-from tests.engine.conftest import MODEL, write_set
+from tests.engine.conftest import COLOURS, MODEL, small, write_set
+
+NAMES = tuple(COLOURS)
 
 pytestmark = pytest.mark.usefixtures("undrawn")
 
@@ -145,3 +151,36 @@ def test_parts_have_rates_of_their_own(fit: Callable, start: Path) -> None:
         *(f"x/lr{number}" for number in range(3)),
         *(f"x/attention_lr{number}" for number in range(3)),
     ]
+
+
+def with_cbam(file: Path, reduction: int) -> Path:
+    rows = f"  - [-1, 1, CBAM, [{{reduction: {reduction}}}]]\nhead:\n"
+    file.write_text(MODEL.replace("head:\n", rows).replace("[[2, 3, 4]", "[[2, 3, 5]"))
+    return file
+
+
+def test_a_model_file_is_built_as_it_is_written_whatever_the_weights_have(data: Path, tmp_path: Path) -> None:
+    old, new = with_cbam(tmp_path / "old.yaml", 2), with_cbam(tmp_path / "new.yaml", 4)
+    weights = tmp_path / "old.safetensors"
+    save_weights(build(old), weights, Card("old.yaml", old.read_text(), "auto", NAMES, 64))
+    for file, hidden in ((old, 8), (new, 4)):
+        network = open_network(small(data, file, tmp_path, model__weights=str(weights)), NAMES)
+        cbam = network.detector.model[5]
+        assert isinstance(cbam, CBAM)
+        assert cbam.channel.fc1.weight.shape == (hidden, 16)
+        assert (cbam.order, network.trained) == ("channel-first", True)
+
+
+def test_anchors_of_the_weights_stay_where_the_model_file_has_only_their_number(data: Path, tmp_path: Path) -> None:
+    file, weights = tmp_path / "number.yaml", tmp_path / "old.safetensors"
+    (tmp_path / "old.yaml").write_text(MODEL)
+    save_weights(build(tmp_path / "old.yaml"), weights, Card("old.yaml", MODEL, "auto", NAMES, 64))
+    rows = MODEL[MODEL.index("anchors:") : MODEL.index("backbone:")]
+    file.write_text(MODEL.replace(rows, "anchors: 3\n"))
+    network = open_network(small(data, file, tmp_path, model__weights=str(weights)), NAMES)
+    assert network.detector.head.anchors_in_pixels()[0].tolist() == [[10, 13], [16, 30], [33, 23]]
+    assert network.anchored
+    # Weights whose head has no place in the network lend it no anchors either.
+    file.write_text(MODEL.replace(rows, "anchors: 3\n").replace("Conv, [16", "Conv, [24"))
+    network = open_network(small(data, file, tmp_path, model__weights=str(weights)), NAMES)
+    assert not network.anchored

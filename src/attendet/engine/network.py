@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from attendet.attention.base import Attention, Start
-from attendet.checkpoints import Checkpoint, read_checkpoint
+from attendet.checkpoints import read_checkpoint
 from attendet.data.records import Records, sides_at
 from attendet.detection.anchors import best_possible_recall, fit_anchors
 from attendet.engine.config import TrainConfig
@@ -42,6 +42,7 @@ class Network:
         readings: What they were read as, in words.
         notes: What loading the weights gave.
         trained: Whether most of it came from weights.
+        anchored: Whether its anchors are those of the model file or of weights, and not squares to start from.
     """
 
     detector: Detector
@@ -50,6 +51,7 @@ class Network:
     readings: tuple[str, ...]
     notes: tuple[str, ...]
     trained: bool = False
+    anchored: bool = True
 
     def card(self, names: tuple[str, ...], image_size: int) -> Card:
         """Return what files of its weights say about themselves."""
@@ -90,13 +92,20 @@ def open_network(config: TrainConfig, names: tuple[str, ...]) -> Network:
     options = config.model
     path = weights_file(options.weights) if options.weights else None
     checkpoint = read_checkpoint(path) if path else None
-    file, dialect, plans, left_out = _model_file(config, checkpoint, path)
+    card = find_card(checkpoint, path.name) if checkpoint and path else None
+    file, dialect = _model_file(config, card, path)
+    # Rows and sites are numbers, which another model file may count otherwise.
+    own = card is not None and card.text == file.text
+    tensors = checkpoint.tensors if checkpoint and own else {}
+    plans = plans_of_file(checkpoint) if checkpoint else ()
     start: Start = options.start or ("identity" if checkpoint else "paper")
-    tensors = checkpoint.tensors if checkpoint else {}
     planned = plan(file, classes=len(names), dialect=dialect, start=start, checkpoint=tensors)
     detector = assemble(planned)
-    notes = [*left_out, *(str(finding) for finding in examine(planned))]
-    attach_again(detector, plans, tensors)
+    notes = [str(finding) for finding in examine(planned)]
+    if own and not (options.cfg and options.attention):
+        attach_again(detector, plans, tensors)
+    else:
+        notes += [_left_out(left, path) for left in plans]
     notes += [_attach(detector, text, start) for text in options.attention]
     if config.optimizer.release_epochs and not any(isinstance(module, Attention) for module in detector.modules()):
         raise OptionError("there is no attention to train before the rest", remedy="give --attention cbam@neck")
@@ -107,7 +116,7 @@ def open_network(config: TrainConfig, names: tuple[str, ...]) -> Network:
         anchors = detector.head.anchors.clone()
         report = load_checkpoint(detector, checkpoint, Location(str(path)), names=names)
         notes += [f"{options.weights}: {line}" for line in str(report).splitlines()]
-        if options.cfg and not torch.equal(anchors, detector.head.anchors):
+        if options.cfg and isinstance(file.anchors, tuple) and not torch.equal(anchors, detector.head.anchors):
             # They are part of what was asked for.
             with torch.no_grad():
                 detector.head.anchors.copy_(anchors)
@@ -115,33 +124,34 @@ def open_network(config: TrainConfig, names: tuple[str, ...]) -> Network:
     notes += freeze(detector, options.freeze, report)
     if config.optimizer.release_epochs > config.schedule.epochs:
         notes.append(f"the first rows are never released: that takes {config.optimizer.release_epochs} epochs")
-    trained = report is not None and len(report.kept) > report.total / 2
-    return Network(detector, file, dialect, tuple(attention_readings(planned)), tuple(notes), trained)
+    kept = report.kept if report else ()
+    return Network(
+        detector,
+        file,
+        dialect,
+        tuple(attention_readings(planned)),
+        tuple(notes),
+        trained=report is not None and len(kept) > report.total / 2,
+        anchored=isinstance(file.anchors, tuple) or any(key.endswith(".anchors") for key in kept),
+    )
 
 
-def _model_file(
-    config: TrainConfig, checkpoint: Checkpoint | None, path: Path | None
-) -> tuple[ModelFile, str, tuple[AttentionPlan, ...], list[str]]:
-    """Return the model file, how its attention rows are read, what is attached again, and what is told of the rest."""
+def _model_file(config: TrainConfig, card: Card | None, path: Path | None) -> tuple[ModelFile, str]:
+    """Return the model file, and how its attention rows are read."""
     options = config.model
-    card = find_card(checkpoint, path.name) if checkpoint and path else None
-    plans = plans_of_file(checkpoint) if checkpoint else ()
     if options.cfg:
-        file = load(options.cfg)
-        # The sites of a plan are rows by number, which another file may count otherwise.
-        if card is not None and card.text == file.text and not options.attention:
-            return file, options.dialect, plans, []
-        told = [
-            f"{plan.attention} at {', '.join(plan.at)} of {path}'s network is left out (--attention)" for plan in plans
-        ]
-        return file, options.dialect, (), told
-    if checkpoint is None or path is None:
+        return load(options.cfg), options.dialect
+    if path is None:
         raise OptionError("there is neither a model file nor weights", remedy="give --cfg yolov5s_CBAM, or --weights")
     if card is None:
         raise WeightsError(
             "it does not say which model it belongs to", where=Location(str(path)), remedy="give --cfg too"
         )
-    return read_model_file(card.text, card.model), card.dialect, plans, []
+    return read_model_file(card.text, card.model), card.dialect
+
+
+def _left_out(plan: AttentionPlan, path: Path | None) -> str:
+    return f"{plan.attention} at {', '.join(plan.at)} of {path}'s network is left out (--attention)"
 
 
 def _attach(detector: Detector, text: str, start: Start) -> str:
@@ -155,7 +165,7 @@ def _attach(detector: Detector, text: str, start: Start) -> str:
 
 @torch.no_grad()
 def fit_to_data(network: Network, records: Records, config: TrainConfig) -> list[str]:
-    """Fit the anchors where they fit badly, or the model file gives their number alone, and say so.
+    """Fit the anchors where they fit badly, or only their number is known, and say so.
 
     Args:
         network: Its anchors are changed in place.
@@ -169,7 +179,7 @@ def fit_to_data(network: Network, records: Records, config: TrainConfig) -> list
     anchors = detector.head.anchors_in_pixels().double().numpy()
     anchor_t = config.loss.anchor_t
     recall = best_possible_recall(sides, anchors.reshape(-1, 2), anchor_t)
-    if isinstance(network.file.anchors, int) and not config.model.weights:
+    if not network.anchored:
         recall = 0.0
     elif recall >= config.anchors.least_recall:
         return [f"anchors: {recall:.1%} of the objects can be found with them"]
