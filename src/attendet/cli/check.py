@@ -11,6 +11,7 @@ from rich.markup import escape
 from attendet.cli.exits import DEFECTS
 from attendet.cli.options import DialectName, Model
 from attendet.cli.tables import console
+from attendet.wording import plural
 
 if TYPE_CHECKING:
     from attendet.graph.findings import Finding
@@ -38,8 +39,7 @@ def check(
     if fix is not None:
         _fix(model, fix, dialect)
     elif faults:
-        count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
-        console().print(f"{count} in {escape(model)}")
+        console().print(f"{plural(len(faults), 'fault')} in {escape(model)}")
         raise typer.Exit(DEFECTS)
     else:
         console().print(f"{escape(model)}: no fault")
@@ -59,7 +59,7 @@ def _fix(model: str, target: Path, dialect: str) -> None:
             temporary.write_text(correction.text, encoding="utf-8")
         out.print(escape(f"wrote {target}"))
     if correction.left:
-        count = "1 fault has" if len(correction.left) == 1 else f"{len(correction.left)} faults have"
+        count = plural(len(correction.left), "fault has", "faults have")
         out.print(f"{count} to be mended by hand" + ("" if correction.changes else "; nothing was written"))
         raise typer.Exit(DEFECTS)
 

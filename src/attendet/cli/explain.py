@@ -13,12 +13,11 @@ from rich.markup import escape
 from attendet.cli.exits import DEFECTS
 from attendet.cli.explain_data import explain_data
 from attendet.cli.explain_tally import Tally
-from attendet.cli.options import AsJson
+from attendet.cli.options import AsJson, Device, ImageSize
 from attendet.cli.progress import progress_bar
-from attendet.cli.tables import console
+from attendet.cli.tables import console, tell_left_out
 from attendet.errors import AttendetError, DataError, Location, OptionError
 from attendet.files import refuse_existing
-from attendet.wording import printable
 
 
 def explain(
@@ -50,11 +49,8 @@ def explain(
     iou_thres: Annotated[
         float, typer.Option(help="Boxes that overlap a better one by more are dropped, 0-1.", min=0, max=1)
     ] = 0.45,
-    imgsz: Annotated[
-        int | None,
-        typer.Option("--imgsz", "--img", "--img-size", help="Longer side in pixels; training's if left out.", min=32),
-    ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, or a GPU's number.")] = "auto",
+    imgsz: ImageSize = None,
+    device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
     """Show what attention looks at and what it changes: a figure for each image, one page, and the numbers.
@@ -159,5 +155,4 @@ class _Skipped:
 
     def __call__(self, error: AttendetError) -> None:
         self.count += 1
-        told = escape(f"attendet: {printable(str(error))}")
-        console(stderr=True).print(told, style="yellow", soft_wrap=True)
+        tell_left_out(console(stderr=True), error)

@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 
 from attendet.cli.exits import DEFECTS, INTERRUPTED
-from attendet.cli.options import AsJson
+from attendet.cli.options import AsJson, Device
 from attendet.cli.predict_watch import Watch
-from attendet.cli.tables import PIPE_WIDTH, console, table
+from attendet.cli.tables import console, table
 from attendet.errors import DataError, OptionError
 from attendet.wording import plural, printable
 
@@ -51,7 +50,7 @@ def predict(
     agnostic_nms: Annotated[
         bool, typer.Option("--agnostic-nms", help="Boxes of different classes suppress each other.")
     ] = False,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, or a GPU's number.")] = "auto",
+    device: Device = "auto",
     half: Annotated[bool, typer.Option("--half", help="Half precision, on a GPU.")] = False,
     batch_size: Annotated[int, typer.Option(help="Images that go through the network together.", min=1)] = 1,
     vid_stride: Annotated[int, typer.Option(help="Take every n-th frame of a video.", min=1)] = 1,
@@ -162,7 +161,7 @@ def _expected(sources: list[str]) -> int | None:
 
 
 def _summarise(tally: Tally, timings: Timings, folder: Path | None, skipped: int, *, to_stderr: bool) -> None:
-    out = Console(stderr=True, highlight=False, width=PIPE_WIDTH) if to_stderr else console()
+    out = console(stderr=to_stderr)
     looked_at = [plural(tally.images, "image")] if tally.images or not tally.videos else []
     if tally.videos:
         looked_at.append(f"{plural(tally.frames, 'frame')} of {plural(tally.videos, 'video')}")

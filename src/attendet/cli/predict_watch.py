@@ -5,11 +5,10 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from attendet.cli.tables import PIPE_WIDTH
+from attendet.cli.tables import console, tell_left_out
 from attendet.errors import AttendetError
 from attendet.wording import printable
 
@@ -27,9 +26,7 @@ class Watch:
 
     def __init__(self, expected: int | None, stride: int = 1) -> None:
         self._stride = stride
-        # Messages are kept on one line each where no terminal says how wide it is.
-        terminal = Console(stderr=True, highlight=False)
-        self._console = terminal if terminal.is_terminal else Console(stderr=True, highlight=False, width=PIPE_WIDTH)
+        self._console = console(stderr=True)
         self.progress = Progress(
             TextColumn("{task.fields[count]} images, {task.fields[rate]:.1f} a second"),
             BarColumn(),
@@ -52,7 +49,7 @@ class Watch:
     def skip(self, error: AttendetError) -> None:
         """Name a thing that is left out."""
         self.skipped += 1
-        self._console.print(escape(f"attendet: {printable(str(error))}"), style="yellow", soft_wrap=True)
+        tell_left_out(self._console, error)
 
     def advance(self, frame: Frame) -> None:
         """Count an image or frame."""

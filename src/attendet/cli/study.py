@@ -14,6 +14,7 @@ from attendet.cli.options import AsJson
 from attendet.cli.study_search import search
 from attendet.cli.tables import console
 from attendet.errors import OptionError
+from attendet.wording import plural
 
 if TYPE_CHECKING:
     from attendet.study.execute import Outcome, Study
@@ -178,7 +179,7 @@ def _tell(outcome: Outcome, published: Any) -> None:
     for name, error in outcome.failed:
         out.print(f"[red]{escape(name)} failed:[/red] {escape(error)}", soft_wrap=True)
     if outcome.left:
-        out.print(f"{outcome.left} runs are left: the same command goes on")
+        out.print(f"{plural(outcome.left, 'run is', 'runs are')} left: the same command goes on")
     if published is not None:
         _verdicts(published)
 

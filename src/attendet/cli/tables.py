@@ -1,9 +1,13 @@
-"""Tables for people."""
+"""Tables and lines for people."""
 
 from __future__ import annotations
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
+
+from attendet.errors import AttendetError
+from attendet.wording import printable
 
 # Wide enough for our tables where no terminal says how wide it is.
 PIPE_WIDTH = 160
@@ -13,6 +17,11 @@ def console(*, stderr: bool = False) -> Console:
     """Return a console for standard output, or standard error, as wide as the terminal or as our widest table."""
     plain = Console(stderr=stderr, highlight=False)
     return plain if plain.is_terminal else Console(stderr=stderr, highlight=False, width=PIPE_WIDTH)
+
+
+def tell_left_out(out: Console, error: AttendetError) -> None:
+    """Name a thing that is left out, on one line."""
+    out.print(escape(f"attendet: {printable(str(error))}"), style="yellow", soft_wrap=True)
 
 
 def table(title: str | None, columns: list[tuple[str, bool]]) -> Table:

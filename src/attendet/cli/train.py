@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from typer.core import TyperCommand
 
 from attendet.cli.exits import INTERRUPTED
 from attendet.cli.options import AsJson
+from attendet.cli.tables import console
 from attendet.cli.train_watch import Watch
 from attendet.errors import OptionError
+from attendet.wording import plural
 
 if TYPE_CHECKING:
     from attendet.engine.run import RunFolder, RunRecord
@@ -239,10 +240,10 @@ def _latest(project: Path) -> Path:
 
 
 def _print(folder: RunFolder, record: RunRecord) -> None:
-    out = Console(highlight=False)
+    out = console()
     metrics = record.metrics or {}
     out.print(
-        f"mAP50 {metrics['map50']:.3f}, mAP50-95 {metrics['map50_95']:.3f} on {metrics['images']} images, "
+        f"mAP50 {metrics['map50']:.3f}, mAP50-95 {metrics['map50_95']:.3f} on {plural(metrics['images'], 'image')}, "
         f"with the weights of epoch {record.best_epoch}: {escape(str(folder.best))}",
         soft_wrap=True,
     )

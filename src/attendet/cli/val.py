@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
-from attendet.cli.options import AsJson
+from attendet.cli.options import AsJson, Device, ImageSize
 from attendet.cli.progress import progress_bar
 from attendet.cli.tables import console, table
 from attendet.errors import OptionError
@@ -25,19 +25,14 @@ def val(
     ],
     data: Annotated[str | None, typer.Option(help="A data set; that of the run if left out.")] = None,
     split: Annotated[str, typer.Option("--split", "--task", help="train, val or test.")] = "val",
-    imgsz: Annotated[
-        int | None,
-        typer.Option(
-            "--imgsz", "--img", "--img-size", help="Longer side in pixels; that of training if left out.", min=32
-        ),
-    ] = None,
+    imgsz: ImageSize = None,
     batch_size: Annotated[int, typer.Option(help="Images per batch.", min=1)] = 16,
     conf_thres: Annotated[float, typer.Option(help="Least confidence.", min=0, max=1)] = 0.001,
     iou_thres: Annotated[
         float, typer.Option(help="Overlap above which the less confident is dropped.", min=0, max=1)
     ] = 0.6,
     max_det: Annotated[int, typer.Option(help="Most detections of an image.", min=1)] = 300,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, or a GPU's number.")] = "auto",
+    device: Device = "auto",
     half: Annotated[bool, typer.Option("--half", help="Compute in 16 bits (CUDA).")] = False,
     out: Annotated[
         Path | None, typer.Option(help="Folder for metrics, detections and truth in COCO's format, and pictures.")
