@@ -1,11 +1,9 @@
 """CBAM by its fused operators: equal to plain torch, taken where they apply, left where somebody looks inside."""
 
 import copy
-import json
 import pickle
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -14,8 +12,8 @@ from torch.utils.checkpoint import checkpoint
 from attendet.attention import CBAM
 from attendet.attention.cbam_fused import Implementation, fused_forward
 from attendet.errors import OptionError, UnknownNameError
-from tests.attention.authors import NAMES, OUR_KEYS
-from tests.conftest import oracle_weights, relative_difference
+from tests.attention.authors import NAMES, assert_equal_to_the_authors, published
+from tests.conftest import relative_difference
 from tests.ops.cbam_nets import NEEDS_COMPILER
 
 pytestmark = NEEDS_COMPILER
@@ -36,22 +34,9 @@ def runs_fused(made: CBAM, x: torch.Tensor) -> bool:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_forward_and_every_gradient_equal_the_authors(oracles: Path, name: str) -> None:
-    settings = json.loads((oracles / f"{name}.json").read_text())
-    numbers = {key: torch.from_numpy(value) for key, value in np.load(oracles / f"{name}.npz").items()}
-    made = CBAM(settings["channels"], settings["reduction"], variant="authors")
-    shapes = {key: torch.zeros(shape) for key, shape in settings["state_dict"].items()}
-    made.load_state_dict(oracle_weights(shapes, "bn.weight"))
-    made.train(settings["train_mode"])
+    made, numbers = published(oracles, name, torch.device("cpu"))
     made.implementation = "fused"
-    x = numbers["x"].requires_grad_()
-    y = made(x)
-    y.backward(numbers["upstream"])
-    assert relative_difference(y, numbers["y"]) < 1e-5
-    assert relative_difference(x.grad, numbers["grad_x"]) < 1e-5
-    for key, value in made.named_parameters():
-        ours, _, kind = key.rpartition(".")
-        theirs = {mine: other for other, mine in OUR_KEYS.items()}[ours]
-        assert relative_difference(value.grad, numbers[f"grad.{theirs}.{kind}"]) < 1e-5, key
+    assert_equal_to_the_authors(made, numbers)
 
 
 @pytest.mark.parametrize("variant", ["plain", "authors", "timm"])

@@ -63,18 +63,35 @@ def test_attached_attention_in_a_network_of_others(resnet):
     assert align({**resnet, **gates}, {**resnet, **gates}).report.complete
 
 
-@pytest.mark.parametrize("variant", ["plain", "authors", "timm"])
-def test_attention_saved_by_others_is_taken_with_its_range(variant):
+# What timm and the authors' code call our layers; timm's are convolutions of one tap.
+NAMES = {
+    "timm": {
+        "channel.fc1": "channel.fc1",
+        "channel.fc2": "channel.fc2",
+        "spatial.conv": "spatial.conv.conv",
+        "spatial.norm": "spatial.conv.bn",
+    },
+    "authors": {
+        "channel.fc1": "ChannelGate.mlp.1",
+        "channel.fc2": "ChannelGate.mlp.3",
+        "spatial.conv": "SpatialGate.spatial.conv",
+        "spatial.norm": "SpatialGate.spatial.bn",
+    },
+}
+
+
+@pytest.mark.parametrize(("variant", "names"), [("plain", "authors"), ("authors", "authors"), ("timm", "timm")])
+def test_attention_saved_by_others_is_taken_with_its_range(variant, names):
     model = nn.Module()
     model.model = nn.ModuleList([CBAM(64, variant=variant, start="identity")])
     theirs = CBAM(64, variant=variant)
     state = {}
-    beginnings = {"timm": list(FOREIGN_KEYS.items())[4:]}.get(variant, list(FOREIGN_KEYS.items())[:4])
     for key, value in theirs.state_dict().items():
-        if key.endswith("range"):
+        layer, _, kind = key.rpartition(".")
+        if kind == "range":
             continue
-        foreign = next((key.replace(ours, other, 1) for other, ours in beginnings if key.startswith(ours)), key)
-        state[f"module.model.3.{foreign}"] = value[..., None, None] if ".fc" in foreign and value.ndim == 2 else value
+        foreign = f"module.model.3.{NAMES[names][layer]}.{kind}"
+        state[foreign] = value[..., None, None] if ".fc" in foreign and value.ndim == 2 else value
     aligned = align(model.state_dict(), state, foreign=FOREIGN_KEYS)
     assert aligned.report.new == ("model.0.channel.range", "model.0.spatial.range")
     assert not aligned.report.dropped + aligned.report.reshaped
