@@ -28,7 +28,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
-from attention import LAYOUTS, SHAPES, NaiveCBAM, in_plain_torch, measure, work_on
+from peers import LAYOUTS, SHAPES, NaiveCBAM, in_plain_torch
+from timing import measure, work_on
 from timm.layers.cbam import CbamModule
 from torch import Tensor, nn
 

@@ -18,8 +18,11 @@ from itertools import cycle, islice
 from pathlib import Path
 
 import torch
-from pipeline import BATCH, CLASSES, SIZE, training_set, write_pictures
+from data_pieces import training_set, write_pictures
+from piece import BATCH, CLASSES, SIZE
+from timing import WARM_UP
 from torch.nn.utils import clip_grad_norm_
+from training_loss import loss_of
 
 import attendet
 from attendet.data.augment import Augmentation
@@ -28,11 +31,9 @@ from attendet.data.sampler import TrainingBatches
 from attendet.data.source import open_source, read_split
 from attendet.data.store import Store
 from attendet.data.usable import usable
-from attendet.detection.loss import LossWeights, detection_loss
 from attendet.engine.ema import AveragedWeights
 from attendet.graph.detector import Detector
 
-WARM_UP = 2
 PARTS = ("loading", "forward", "loss", "backward", "clipping", "optimizer", "averaging")
 
 
@@ -46,15 +47,13 @@ def moments(detector: Detector, images: TrainingSet) -> Iterator[list[float]]:
     """Yield, step by step, the seconds at which its parts begin and the last one ends."""
     optimizer = torch.optim.AdamW(detector.parameters(), lr=1e-4)
     averaged = AveragedWeights(detector, decay=0.999, ramp=100)
-    weights = LossWeights().scaled(classes=CLASSES, levels=3, image_size=SIZE)
-    anchors, strides = detector.head.anchors_in_pixels(), detector.strides
     for draws in cycle(TrainingBatches(len(images.records), BATCH, (SIZE, SIZE), seed=0)):
         now = [time.perf_counter()]
         batch = images[draws]
         now.append(time.perf_counter())
         raw = detector(batch.images.to(torch.float32, memory_format=torch.channels_last) / 255)
         now.append(time.perf_counter())
-        loss = detection_loss(raw, batch.targets, anchors, strides, weights).total
+        loss = loss_of(detector, raw, batch.targets, SIZE)
         now.append(time.perf_counter())
         optimizer.zero_grad(set_to_none=True)
         loss.backward()

@@ -17,13 +17,13 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from attention import machine, measure, spread
+from peers import computed_by
+from timing import machine, measure, spread
 from torch import Tensor
+from training_loss import loss_of
 
 import attendet
-from attendet.attention import CBAM
 from attendet.attention.cbam_fused import Implementation
-from attendet.detection.loss import LossWeights, detection_loss
 from attendet.graph.detector import Detector
 
 CLASSES = 80
@@ -50,9 +50,7 @@ def networks() -> dict[str, Detector]:
     for recipe, network in recipes.items():
         for words, implementation in IMPLEMENTATIONS.items():
             made[f"{recipe}, {words}"] = twin = copy.deepcopy(network)
-            for module in twin.modules():
-                if isinstance(module, CBAM):
-                    module.implementation = implementation
+            computed_by(twin, implementation)
     return made
 
 
@@ -76,9 +74,7 @@ def steps(
 
 def step(detector: Detector, optimizer: torch.optim.Optimizer, images: Tensor, targets: Tensor) -> Tensor:
     """Take a step, and return its loss."""
-    weights = LossWeights().scaled(classes=CLASSES, levels=3, image_size=images.shape[-1])
-    anchors = detector.head.anchors_in_pixels()
-    loss = detection_loss(detector(images), targets, anchors, detector.strides, weights).total
+    loss = loss_of(detector, detector(images), targets, images.shape[-1])
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
     optimizer.step()
@@ -138,7 +134,7 @@ def main() -> None:
         works = (steps(made, options.batch, options.step_size, device), inferences(made, options.size, device))
         columns = [measure(work, options.rounds, device) for work in works]
     about = HEADER.format(
-        machine=machine(device, options.rounds).replace(", training mode", ""),
+        machine=machine(device, options.rounds, "float32"),
         batch=options.batch,
         step=options.step_size,
         inference=options.size,
