@@ -84,6 +84,12 @@ NO_PLANS = {
     "channels are text": with_site(channels="8"),
     "endless channels": with_site(channels=2**40),
     "stride is text": with_site(stride="2"),
+    "stride is true": with_site(stride=True),
+    "stride is none": with_site(stride=float("nan")),
+    "endless stride": with_site(stride=10**400),
+    "no number": good() | {"options": {"reduction": float("nan")}},
+    # Every branch is a module, whatever its tensors take.
+    "endless branches": good() | {"attention": "sk", "options": {"branches": 10**9}},
     "side is none": with_site(side="left"),
     "side is a list": with_site(side=[]),
     "child is a path": with_site(child="a.b"),
@@ -117,11 +123,10 @@ MISFITS = {
     "unhashable option": (good() | {"options": {"variant": {}}}, "cannot be made"),
     "nested option": (good() | {"options": {"pool": [["avg"]]}}, "at blocks.0.norm: "),
     "text for a number": (good() | {"options": {"reduction": "2"}}, "at blocks.0.norm: "),
-    "endless number": (good() | {"options": {"reduction": float("nan")}}, "at blocks.0.norm: "),
     "no start": (good() | {"start": "soft"}, "no start 'soft'"),
     "endless layer": (good() | {"options": {"reduction": 1e-9}}, "more than 1,073,741,824 values"),
     "endless map": (with_site(channels=2**20 - 1) | {"options": {"reduction": 1e-30}}, "cannot be made|no hidden|more"),
-    "endless kernel": (good() | {"options": {"reduction": 2, "kernel_size": 10**9 + 1}}, "more than|cannot be made"),
+    "endless kernel": (good() | {"options": {"reduction": 2, "kernel_size": 2**16 - 1}}, "more than|cannot be made"),
     "endless sum": (
         good()
         | {
