@@ -124,7 +124,8 @@ def _inside(model: nn.Module, trace: Trace, argument: str) -> list[Place]:
         paths = [path for owner in owners if (path := f"{owner}.{child}") in trace.calls]
         what = f"a part {child!r} of {words[known]}"
         return _some([Place(path) for path in paths], model, trace, what)
-    return _some([Place(path) for path in _branches_inside(model, trace, tuple(owners))], model, trace, "inside")
+    places = [Place(path) for path in _branches_inside(model, trace, tuple(owners))]
+    return _some(places, model, trace, f"a residual branch inside {argument}")
 
 
 def _branches_inside(model: nn.Module, trace: Trace, owners: tuple[str, ...]) -> list[str]:
