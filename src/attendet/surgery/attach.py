@@ -106,7 +106,8 @@ def _feature_map(seen: Trace, place: Place) -> FeatureMap:
     into, out = seen.input(place.path), seen.output(place.path)
     if place.side == "replaced" and (into is None or out is None or into.shape != out.shape):
         shapes = f"{into.shape if into else 'several maps'} into {out.shape if out else 'several'}"
-        raise OptionError(f"{place.path or 'the whole network'} makes {shapes} and cannot be replaced", remedy="weigh what it gives instead")
+        what = f"{place.path or 'the whole network'} makes {shapes}"
+        raise OptionError(f"{what} and cannot be replaced", remedy="weigh what it gives instead")
     one = [call.takes_one if place.side == "input" else call.gives_one for call in calls]
     feature = into if place.side == "input" else out
     if feature is None or not all(one):
