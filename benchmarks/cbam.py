@@ -28,7 +28,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
-from peers import LAYOUTS, SHAPES, NaiveCBAM, in_plain_torch
+from peers import LAYOUTS, SHAPES, in_plain_torch, naive_like
 from timing import measure, work_on
 from timm.layers.cbam import CbamModule
 from torch import Tensor, nn
@@ -63,12 +63,9 @@ def refuse_if_red() -> None:
 
 def contenders(channels: int, *, compiled: bool) -> dict[str, nn.Module]:
     """Return the fused module and its peers; fused, reference and naive have equal weights."""
-    fused, naive = CBAM(channels, variant="authors"), NaiveCBAM(channels)
-    ours_by_naive = {"mlp.1": "channel.fc1", "mlp.3": "channel.fc2", "conv": "spatial.conv", "norm": "spatial.norm"}
-    for theirs, name in ours_by_naive.items():
-        naive.get_submodule(theirs).load_state_dict(fused.get_submodule(name).state_dict())
+    fused = CBAM(channels, variant="authors")
     fused.implementation = "fused"
-    found: dict[str, nn.Module] = {"fused": fused, "naive": naive, "timm": CbamModule(channels)}
+    found: dict[str, nn.Module] = {"fused": fused, "naive": naive_like(fused, channels), "timm": CbamModule(channels)}
     found["reference"] = in_plain_torch(copy.deepcopy(fused))
     if compiled:
         twin = in_plain_torch(copy.deepcopy(fused))
