@@ -75,6 +75,14 @@ def test_check_tells_faults_and_fixes_shifts(attendet: Callable[..., Done], tmp_
     assert "fixed.yaml: it exists; name a new one" in done.stderr
 
 
+def test_check_reads_a_pipe() -> None:
+    text = bundled_text("yolov5n")
+    done = subprocess.run(  # noqa: S603
+        [COMMAND, "check", "/dev/stdin"], input=text, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "/dev/stdin: no fault\n", "")
+
+
 def test_check_leaves_what_it_cannot_fix(attendet: Callable[..., Done], tmp_path: Path) -> None:
     (tmp_path / "odd.yaml").write_text(bundled_text("yolov5s").replace("[17, 20, 23], 1", "[17, 20, 20], 1"))
     done = attendet("check", "odd.yaml", "--fix", "fixed.yaml")

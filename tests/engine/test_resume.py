@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 
 from attendet.engine.run import RunFolder, read_record
 from attendet.engine.train import resumed, train
-from attendet.errors import DataError
+from attendet.errors import DataError, WeightsError
 from tests.conftest import leave_pictures_out
 from tests.engine.conftest import Interrupted, Leaver, Listener, rows_of, small, write_set
 
@@ -109,6 +109,15 @@ def test_a_resumed_run_counts_the_seconds_of_all_its_processes(
     _, record = train(resumed(folder), Listener(), resume=folder)
     assert hour < record.seconds["training"] < hour + 600
     assert record.seconds["total"] >= record.seconds["training"] + record.seconds["validation"] - 0.1
+
+
+def test_a_checkpoint_of_another_version_is_refused(begun: Callable[..., RunFolder]) -> None:
+    folder = begun(schedule__epochs=2)
+    checkpoint = torch.load(folder.checkpoint, weights_only=True)
+    del checkpoint["callbacks"]["Recorder"]["elapsed"]
+    torch.save(checkpoint, folder.checkpoint)
+    with pytest.raises(WeightsError, match=r"not of this version: 'elapsed' is missing; start a new run"):
+        train(resumed(folder), Listener(), resume=folder)
 
 
 def test_data_that_has_changed_is_not_trained_on(begun: Callable[..., RunFolder], tmp_path: Path) -> None:

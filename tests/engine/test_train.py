@@ -15,7 +15,7 @@ from attendet.attention import create
 from attendet.data.dataset import TrainingSet
 from attendet.data.sampler import Draw
 from attendet.engine.config import TrainConfig, build_config
-from attendet.engine.prepare import located
+from attendet.engine.prepare import with_absolute_paths
 from attendet.engine.run import RunFolder
 from attendet.engine.task import DetectionTask
 from attendet.errors import DataError, OptionError
@@ -358,7 +358,7 @@ def test_a_run_is_recorded_with_whole_paths(
     recorded = record.configuration
     assert (recorded["model"]["cfg"], recorded["model"]["weights"]) == (str(model), str(start))
     assert recorded["data"]["path"] == str(data)
-    assert located(build_config({"data.path": "a.yaml", "model.cfg": "yolov5n"})).model.cfg == "yolov5n"
+    assert with_absolute_paths(build_config({"data.path": "a.yaml", "model.cfg": "yolov5n"})).model.cfg == "yolov5n"
 
 
 def test_a_configuration_is_what_is_recorded(fit: Callable) -> None:

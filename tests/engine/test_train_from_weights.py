@@ -81,7 +81,7 @@ def test_attention_of_the_weights_is_attached_again_where_it_belongs(
     torch.testing.assert_close(load_file(again.last)["model.3.attention.channel.fc2.weight"], expected)
     # Another model file may count its rows otherwise.
     other = tmp_path / "other.yaml"
-    other.write_text(MODEL + "# another\n")
+    other.write_text(MODEL.replace("Conv, [16", "Conv, [24"))
     _, record, listener = fit(model__cfg=str(other), model__weights=str(before.path), schedule__epochs=1)
     assert record.model["attached"] == []
     assert "cbam at model.3 of" in "\n".join(listener.said)
@@ -169,6 +169,21 @@ def test_a_model_file_is_built_as_it_is_written_whatever_the_weights_have(data: 
         assert isinstance(cbam, CBAM)
         assert cbam.channel.fc1.weight.shape == (hidden, 16)
         assert (cbam.order, network.trained) == ("channel-first", True)
+
+
+def test_a_model_file_is_that_of_the_weights_however_it_is_written(data: Path, tmp_path: Path) -> None:
+    """A row that leaves its reduction open, in the weights' file with a comment, other classes and other spaces."""
+    old, mine = with_cbam(tmp_path / "old.yaml", 2), tmp_path / "mine.yaml"
+    weights = tmp_path / "old.safetensors"
+    save_weights(
+        build(old), weights, Card("old.yaml", old.read_text().replace("{reduction: 2}", "16"), "auto", NAMES, 64)
+    )
+    text = old.read_text().replace("{reduction: 2}", " 16 ")
+    mine.write_text(f"# mine\n{text}")
+    network = open_network(small(data, mine, tmp_path, model__weights=str(weights)), NAMES)
+    cbam = network.detector.model[5]
+    assert isinstance(cbam, CBAM)
+    assert cbam.channel.fc1.weight.shape == (8, 16)
 
 
 def test_anchors_of_the_weights_stay_where_the_model_file_has_only_their_number(data: Path, tmp_path: Path) -> None:

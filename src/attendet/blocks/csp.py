@@ -27,7 +27,7 @@ class Bottleneck(nn.Module):
         e: Hidden width, as a fraction of c2.
 
     Raises:
-        OptionError: If shortcut or e is none, see `hidden_width`.
+        OptionError: If shortcut is no boolean or e no fraction, see `hidden_width`.
 
     Example:
         >>> Bottleneck(16, 16)(torch.rand(1, 16, 8, 8)).shape
@@ -63,7 +63,7 @@ class C3(nn.Module):
         middle: Makes another middle m than the chain, given h: a module h → h channels.
 
     Raises:
-        OptionError: If shortcut or e is none, see `hidden_width`.
+        OptionError: If shortcut is no boolean or e no fraction, see `hidden_width`.
 
     Example:
         >>> C3(16, 32, n=2)(torch.rand(1, 16, 8, 8)).shape

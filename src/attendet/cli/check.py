@@ -15,6 +15,7 @@ from attendet.wording import plural
 
 if TYPE_CHECKING:
     from attendet.graph.findings import Finding
+    from attendet.graph.spec import ModelFile
 
 
 def check(
@@ -28,16 +29,22 @@ def check(
 
     Exits with 1 where a fault is found, and left.
     """
+    from attendet.files import refuse_existing
     from attendet.graph.check import check as check_file
     from attendet.graph.check import readings
+    from attendet.graph.files import load
 
-    for reading in readings(model, dialect=dialect):
+    if fix is not None:
+        refuse_existing(fix)
+    # Read once: a pipe cannot be read again.
+    file = load(model)
+    for reading in readings(file, dialect=dialect):
         console().print(escape(reading), style="cyan", soft_wrap=True)
-    found = check_file(model, dialect=dialect)
+    found = check_file(file, dialect=dialect)
     _print(found)
     faults = [finding for finding in found if finding.is_fault]
     if fix is not None:
-        _fix(model, fix, dialect)
+        _fix(file, fix, dialect)
     elif faults:
         console().print(f"{plural(len(faults), 'fault')} in {escape(model)}")
         raise typer.Exit(DEFECTS)
@@ -45,16 +52,15 @@ def check(
         console().print(f"{escape(model)}: no fault")
 
 
-def _fix(model: str, target: Path, dialect: str) -> None:
-    from attendet.files import refuse_existing, write_atomically
+def _fix(file: ModelFile, target: Path, dialect: str) -> None:
+    from attendet.files import write_atomically
     from attendet.graph.check import correct
 
     out = console()
-    correction = correct(model, dialect=dialect)
+    correction = correct(file, dialect=dialect)
     for change in correction.changes:
         out.print(escape(f"re-pointed {change}"), style="green")
     if correction.changes or not correction.left:
-        refuse_existing(target)
         with write_atomically(target) as temporary:
             temporary.write_text(correction.text, encoding="utf-8")
         out.print(escape(f"wrote {target}"))

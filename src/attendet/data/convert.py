@@ -24,7 +24,7 @@ from attendet.files import cannot_write, refuse_existing
 
 Files: TypeAlias = Literal["auto", "link", "copy"]
 Crowd: TypeAlias = Literal["refuse", "drop", "keep"]
-Names: TypeAlias = "list[list[str]]"
+Names: TypeAlias = list[list[str]]
 
 
 @dataclass(frozen=True)

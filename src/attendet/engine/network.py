@@ -15,7 +15,7 @@ from attendet.data.records import Records, sides_at
 from attendet.detection.anchors import best_possible_recall, fit_anchors
 from attendet.engine.config import TrainConfig
 from attendet.engine.freezing import freeze
-from attendet.errors import Location, OptionError, WeightsError
+from attendet.errors import Location, ModelFileError, OptionError, WeightsError
 from attendet.graph.build import assemble
 from attendet.graph.costs import BATCH, count
 from attendet.graph.detector import Detector
@@ -55,7 +55,8 @@ class Network:
 
     def card(self, names: tuple[str, ...], image_size: int) -> Card:
         """Return what files of its weights say about themselves."""
-        return Card(self.file.name, self.file.text, self.dialect, names, image_size)
+        # A folder of this machine says nothing elsewhere, and a resumed run has it whole.
+        return Card(Path(self.file.name).name, self.file.text, self.dialect, names, image_size)
 
     def facts(self, image_size: int) -> dict[str, Any]:
         """Return what a record of a run says about it."""
@@ -95,7 +96,7 @@ def open_network(config: TrainConfig, names: tuple[str, ...]) -> Network:
     card = find_card(checkpoint, path.name) if checkpoint and path else None
     file, dialect = _model_file(config, card, path)
     # Rows and sites are numbers, which another model file may count otherwise.
-    own = card is not None and card.text == file.text
+    own = card is not None and _is_of(card, file)
     tensors = checkpoint.tensors if checkpoint and own else {}
     plans = plans_of_file(checkpoint) if checkpoint else ()
     start: Start = options.start or ("identity" if checkpoint else "paper")
@@ -148,6 +149,13 @@ def _model_file(config: TrainConfig, card: Card | None, path: Path | None) -> tu
             "it does not say which model it belongs to", where=Location(str(path)), remedy="give --cfg too"
         )
     return read_model_file(card.text, card.model), card.dialect
+
+
+def _is_of(card: Card, file: ModelFile) -> bool:
+    try:
+        return read_model_file(card.text, card.model).makes_the_rows_of(file)
+    except ModelFileError:
+        return False
 
 
 def _left_out(plan: AttentionPlan, path: Path | None) -> str:

@@ -71,7 +71,7 @@ def prepare(config: TrainConfig, reporter: Reporter) -> Prepared:
     if size != config.schedule.imgsz:
         notes.append(f"images of {size} pixels: {config.schedule.imgsz} is no multiple of the largest stride, {stride}")
     schedule = config.schedule.model_copy(update={"imgsz": size})
-    config = located(config.model_copy(update={"schedule": schedule}))
+    config = with_absolute_paths(config.model_copy(update={"schedule": schedule}))
     notes += [*network.notes, *fit_to_data(network, splits["train"].records, config)]
     steps = -(-len(splits["train"].records) // schedule.batch_size)
     recipe = choose_recipe(config.optimizer, schedule, steps, trained=network.trained)
@@ -80,11 +80,13 @@ def prepare(config: TrainConfig, reporter: Reporter) -> Prepared:
     return Prepared(config, splits, network, recipe, tuple(notes))
 
 
-def located(config: TrainConfig) -> TrainConfig:
+def with_absolute_paths(config: TrainConfig) -> TrainConfig:
     """Return a configuration whose paths are absolute, so that its run can be measured and resumed from anywhere."""
     data = config.data.model_copy(update={"path": str(Path(config.data.path).resolve())})
     paths = {"cfg": config.model.cfg, "weights": config.model.weights}
-    found = {name: str(Path(path).resolve()) for name, path in paths.items() if path and path not in bundled_names()}
+    if config.model.cfg in bundled_names():
+        del paths["cfg"]
+    found = {name: str(Path(path).resolve()) for name, path in paths.items() if path}
     return config.model_copy(update={"data": data, "model": config.model.model_copy(update=found)})
 
 

@@ -77,8 +77,14 @@ class Recorder(Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from a checkpoint."""
-        self.rows, self.seconds, self._before = (state_dict[name] for name in ("rows", "seconds", "elapsed"))
-        self.best_fitness, self.best_epoch = state_dict["best_fitness"], state_dict["best_epoch"]
+        try:
+            self.rows, self.seconds, self._before = (state_dict[name] for name in ("rows", "seconds", "elapsed"))
+            self.best_fitness, self.best_epoch = state_dict["best_fitness"], state_dict["best_epoch"]
+        except KeyError as error:
+            where = Location(str(self.folder.checkpoint))
+            raise WeightsError(
+                f"it is not of this version: {error} is missing", where=where, remedy="start a new run from its weights"
+            ) from error
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         """Start the clock."""

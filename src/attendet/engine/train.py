@@ -182,7 +182,7 @@ def _continued(before: RunRecord, record: RunRecord) -> RunRecord:
 
 
 def _clear(folder: RunFolder) -> None:
-    """Remove what an older run left (`--exist-ok`), and no file of others: nobody may take it for this one's."""
+    """Remove what an older run left (`--exist-ok`), by its names: nobody may take it for this one's."""
     kept = folder.last.parent.glob("epoch[0-9]*.safetensors")
     pictures = (folder.picture(name) for name in (*PICTURES, FILMSTRIP))
     for path in (folder.checkpoint, folder.best, folder.last, folder.results, *kept, *pictures):

@@ -35,11 +35,11 @@ class Correction:
     left: tuple[Finding, ...]
 
 
-def check(model: str | os.PathLike[str], *, dialect: str = "auto") -> list[Finding]:
+def check(model: str | os.PathLike[str] | ModelFile, *, dialect: str = "auto") -> list[Finding]:
     """Return everything there is to say about a model file; nothing about a right one.
 
     Args:
-        model: Path of a model file, or a bundled name.
+        model: Path of a model file, a bundled name, or what `load` gave.
         dialect: How attention rows are read.
 
     Raises:
@@ -50,14 +50,14 @@ def check(model: str | os.PathLike[str], *, dialect: str = "auto") -> list[Findi
         >>> check("yolov5s_CBAM")
         []
     """
-    return examine(plan(load(model), dialect=dialect, tolerant=True))
+    return examine(plan(_file(model), dialect=dialect, tolerant=True))
 
 
-def readings(model: str | os.PathLike[str], *, dialect: str = "auto") -> list[str]:
+def readings(model: str | os.PathLike[str] | ModelFile, *, dialect: str = "auto") -> list[str]:
     """Return how every row with attention is understood, in words.
 
     Args:
-        model: Path of a model file, or a bundled name.
+        model: Path of a model file, a bundled name, or what `load` gave.
         dialect: How attention rows are read.
 
     Raises:
@@ -68,16 +68,16 @@ def readings(model: str | os.PathLike[str], *, dialect: str = "auto") -> list[st
         >>> readings("yolov5s_CBAM", dialect="width-list")[0][:40]
         'row 9 CBAM: 512 channels (declared: 512)'
     """
-    return attention_readings(plan(load(model), dialect=dialect, tolerant=True))
+    return attention_readings(plan(_file(model), dialect=dialect, tolerant=True))
 
 
-def correct(model: str | os.PathLike[str], *, dialect: str = "auto") -> Correction:
+def correct(model: str | os.PathLike[str] | ModelFile, *, dialect: str = "auto") -> Correction:
     """Return a model file with its shifted references re-pointed.
 
     It is left as it is where no re-pointing cures all faults that a shift can cause.
 
     Args:
-        model: Path of a model file, or a bundled name.
+        model: Path of a model file, a bundled name, or what `load` gave.
         dialect: How attention rows are read.
 
     Raises:
@@ -88,7 +88,7 @@ def correct(model: str | os.PathLike[str], *, dialect: str = "auto") -> Correcti
         >>> correct("yolov5s_CBAM").changes
         ()
     """
-    file = load(model)
+    file = _file(model)
     planned, faults = _faults(file, dialect)
     if any(fault.kind not in OTHER_FAULTS for fault in faults):
         for pointing in islice(corrections(planned, original_plan()), MOST_TRIES):
@@ -97,6 +97,10 @@ def correct(model: str | os.PathLike[str], *, dialect: str = "auto") -> Correcti
             if all(fault.kind in OTHER_FAULTS for fault in left):
                 return Correction(text, tuple(_describe(planned, pointing)), tuple(left))
     return Correction(file.text, (), tuple(faults))
+
+
+def _file(model: str | os.PathLike[str] | ModelFile) -> ModelFile:
+    return model if isinstance(model, ModelFile) else load(model)
 
 
 def _faults(file: ModelFile, dialect: str) -> tuple[Plan, list[Finding]]:

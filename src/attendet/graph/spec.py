@@ -92,6 +92,26 @@ class ModelFile:
         """Return how often a row's block is repeated: max(round(number · depth), 1)."""
         return max(round(row.number * self.depth_multiple), 1) if row.number > 1 else 1
 
+    def makes_the_rows_of(self, other: ModelFile) -> bool:
+        """Return whether another file makes the same rows, however it is written and whatever its classes are.
+
+        Example:
+            >>> from attendet.graph import load
+            >>> file = load("yolov5n")
+            >>> mine = read_model_file(file.text.replace("nc: 80", "nc: 3 # mine"), "mine.yaml")
+            >>> file.makes_the_rows_of(mine), mine.classes
+            (True, 3)
+        """
+        return self._makes() == other._makes()
+
+    def _makes(self) -> object:
+        # The head's arguments are the classes and the anchors.
+        rows = [
+            (row.module, row.number, [source.row for source in row.sources], () if row is self.rows[-1] else row.args)
+            for row in self.rows
+        ]
+        return self.depth_multiple, self.width_multiple, self.activation and self.activation.value, rows
+
 
 def read_model_file(text: str, name: str) -> ModelFile:
     """Validate the text of a model file.

@@ -112,7 +112,7 @@ def image_size_of(checkpoint: Checkpoint) -> int:
 
 def _parsed(text: str) -> Any:
     if len(text) > LONGEST_JSON:
-        raise ValueError(len(text))
+        raise ValueError(f"it has more than {LONGEST_JSON:,} characters")
     return json.loads(text)
 
 
