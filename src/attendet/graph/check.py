@@ -100,7 +100,7 @@ def correct(model: str | os.PathLike[str] | ModelFile, *, dialect: str = "auto")
 
 
 def _file(model: str | os.PathLike[str] | ModelFile) -> ModelFile:
-    return model if isinstance(model, ModelFile) else load(model)
+    return load(model) if isinstance(model, str | os.PathLike) else model
 
 
 def _faults(file: ModelFile, dialect: str) -> tuple[Plan, list[Finding]]:
