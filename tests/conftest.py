@@ -3,20 +3,19 @@
 import os
 import sys
 import tempfile
-import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import jaxtyping
-import numpy as np
 import pytest
 import torch
 from hypothesis import settings
-from torch import Tensor
 
 from attendet.cli import main as entry
 from attendet.ops.cbam.compiled import cache_folder
 from tests.command import Done
+from tests.helpers.oracles import SHARED
+from tests.helpers.training import leave_pictures_out
 
 # Shapes in annotations are checked in tests only; modules under torch.compile are left out.
 jaxtyping.install_import_hook("attendet.detection", "beartype.beartype")
@@ -50,9 +49,6 @@ def keep_a_cache(config: pytest.Config) -> None:
     patch = pytest.MonkeyPatch()
     patch.setenv("XDG_CACHE_HOME", folder.name)
     config.add_cleanup(patch.undo)
-
-
-SHARED = Path(__file__).parents[2] / "shared"
 
 
 @pytest.fixture(autouse=True)
@@ -89,11 +85,6 @@ def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     leave_pictures_out(monkeypatch)
 
 
-def leave_pictures_out(patch: pytest.MonkeyPatch) -> None:
-    for name in ("draw_data", "draw_results"):
-        patch.setattr(f"attendet.engine.train.{name}", lambda *_: None)
-
-
 @pytest.fixture
 def oracles() -> Path:
     folder = SHARED / "oracles"
@@ -115,29 +106,3 @@ def device(request: pytest.FixtureRequest) -> torch.device:
     if request.param == "cuda" and not torch.cuda.is_available():
         pytest.skip("there is no GPU")
     return torch.device(request.param)
-
-
-def oracle_weights(state: Mapping[str, Tensor], norm_suffix: str) -> dict[str, Tensor]:
-    """Fill a state dict from its keys, as the oracles' README says."""
-    filled = {}
-    for key, value in state.items():
-        if key.endswith(("num_batches_tracked", "anchors")):
-            filled[key] = value
-            continue
-        a = np.random.default_rng(zlib.crc32(key.encode())).standard_normal(tuple(value.shape)).astype(np.float32)
-        if key.endswith("running_var"):
-            a = 0.5 + np.abs(a)
-        elif key.endswith(norm_suffix):
-            a = 1 + np.float32(0.1) * a
-        elif a.ndim == 4:
-            a = a * np.float32(np.sqrt(2 / np.prod(a.shape[1:])))
-        else:
-            a = np.float32(0.1) * a
-        filled[key] = torch.from_numpy(np.asarray(a, dtype=np.float32))
-    return filled
-
-
-def relative_difference(actual: Tensor, expected: Tensor) -> float:
-    """Return the largest difference, as a share of the largest expected magnitude."""
-    scale = expected.abs().max().clamp(min=1e-12)
-    return ((actual - expected).abs().max() / scale).item()

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from attendet.attention import CBAM
-from tests.conftest import oracle_weights, relative_difference
+from tests.helpers.oracles import oracle_weights, relative_difference
 
 NAMES = ["cbam_eval_c32_r4", "cbam_eval_c64_r16", "cbam_train_c64_r16"]
 OUR_KEYS = {

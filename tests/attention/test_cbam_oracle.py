@@ -8,7 +8,7 @@ import torch
 
 from attendet.attention import CBAM
 from tests.attention.authors import NAMES, assert_equal_to_the_authors, published
-from tests.conftest import oracle_weights, relative_difference
+from tests.helpers.oracles import oracle_weights, relative_difference
 
 
 @pytest.mark.parametrize("name", NAMES)

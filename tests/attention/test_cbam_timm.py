@@ -5,7 +5,7 @@ import torch
 from timm.layers.cbam import CbamModule
 
 from attendet.attention import CBAM
-from tests.conftest import relative_difference
+from tests.helpers.oracles import relative_difference
 
 
 @pytest.mark.parametrize(("channels", "reduction", "kernel_size"), [(64, 16, 7), (40, 16, 3), (24, 16, 7)])

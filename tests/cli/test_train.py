@@ -12,7 +12,7 @@ from attendet.cli.train import with_values
 from attendet.engine import train as engine
 from attendet.engine.config import TrainConfig, setting_names
 from tests.command import Done, interrupted
-from tests.engine.conftest import MODEL, write_set
+from tests.helpers.training import MODEL, write_set
 
 PAGE = (Path(__file__).parents[2] / "docs" / "training.md").read_text(encoding="utf-8")
 

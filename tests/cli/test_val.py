@@ -14,7 +14,7 @@ from attendet import build, save_weights
 from attendet.engine.run import RunFolder
 from attendet.model.card import Card
 from tests.command import Done
-from tests.engine.conftest import MODEL, train_to_find
+from tests.helpers.training import MODEL, train_to_find
 
 
 @pytest.fixture(scope="module")

@@ -3,31 +3,15 @@
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from tests.data.site import Site, open_site
+from tests.helpers.data_sets import write_image
 
 
 @pytest.fixture(autouse=True)
 def _cache_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-
-
-def write_image(path: Path, size: tuple[int, int] = (64, 48), seed: int = 0) -> Path:
-    """Write an image of noise, different for each seed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pixels = np.random.default_rng(seed).integers(0, 255, (size[1], size[0], 3), dtype=np.uint8)
-    Image.fromarray(pixels).save(path)
-    return path
-
-
-def data_file(folder: Path, text: str) -> Path:
-    """Write a data.yaml."""
-    file = folder / "data.yaml"
-    file.write_text(text)
-    return file
 
 
 @pytest.fixture

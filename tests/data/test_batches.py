@@ -15,7 +15,7 @@ from attendet.data.module import DetectionData, Loading, loader
 from attendet.data.records import Record, Records, Split
 from attendet.data.sampler import Draw, TrainingBatches, image_weights
 from attendet.data.store import OnDemand, Store
-from tests.data.conftest import write_image
+from tests.helpers.data_sets import write_image
 
 SIZES = [(64, 48), (48, 64), (64, 64), (80, 40), (64, 48), (40, 80), (64, 64)]
 

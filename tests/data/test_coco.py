@@ -14,7 +14,7 @@ from attendet.data import coco
 from attendet.data.coco import read_document
 from attendet.data.source import open_source, read_split
 from attendet.errors import DataError
-from tests.data.conftest import write_image
+from tests.helpers.data_sets import write_image
 
 
 def annotation(identity: Any, image: Any, category: Any, bbox: Any, **more: Any) -> dict[str, Any]:

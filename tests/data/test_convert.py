@@ -18,7 +18,7 @@ from attendet.data.convert import convert, unique_names
 from attendet.data.records import Kind, Record, Records, Split
 from attendet.data.source import open_source, read_split
 from attendet.errors import DataError, OptionError, OutputError, UnknownNameError
-from tests.data.conftest import write_image
+from tests.helpers.data_sets import write_image
 
 NAMES = ("red cell", "müll & <Glas>", "梨", "on")
 FORMATS = ("yolo", "coco", "voc")

@@ -14,7 +14,7 @@ from PIL import Image, ImageOps
 
 from attendet.data.images import MAX_PIXELS, probe, read_image
 from attendet.errors import DataError
-from tests.data.conftest import write_image
+from tests.helpers.data_sets import write_image
 
 GRADIENT = np.linspace(0, 65535, 64 * 48).reshape(48, 64).astype(np.uint16)
 

@@ -16,7 +16,7 @@ from attendet.data.index import CHUNK, cache_file, facts_of
 from attendet.data.labels import Labels
 from attendet.data.source import open_source, read_split
 from attendet.errors import DataError
-from tests.data.conftest import write_image
+from tests.helpers.data_sets import write_image
 
 
 def label_files(folder: Path, count: int) -> list[str]:

@@ -9,7 +9,7 @@ import supervision as sv
 
 from attendet.data.records import Records, Split
 from attendet.data.source import open_source, read_split
-from tests.data.conftest import data_file
+from tests.helpers.data_sets import data_file
 
 
 def kinds(*splits: Split) -> Counter[str]:

@@ -13,7 +13,7 @@ from attendet.data.problem_counts import problem_counts
 from attendet.data.records import Kind
 from attendet.data.source import open_source, read_split
 from attendet.errors import DataError, OptionError
-from tests.data.conftest import data_file, write_image
+from tests.helpers.data_sets import data_file, write_image
 
 Write = Callable[[dict[str, str | None]], Path]
 

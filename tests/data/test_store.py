@@ -9,7 +9,7 @@ from attendet.data import store
 from attendet.data.records import Record, Records
 from attendet.data.store import OnDemand, Store, open_images
 from attendet.errors import DataError
-from tests.data.conftest import write_image
+from tests.helpers.data_sets import write_image
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from attendet.data.source import open_source, read_split
 from attendet.data.voc import parse_labels
 from attendet.errors import DataError
-from tests.data.conftest import write_image
+from tests.helpers.data_sets import write_image
 
 BOX = "<bndbox><xmin>{}</xmin><ymin>{}</ymin><xmax>{}</xmax><ymax>{}</ymax></bndbox>"
 

@@ -16,7 +16,7 @@ from attendet.data.records import Kind
 from attendet.data.source import open_source, read_split
 from attendet.data.yolo import images_of, label_path, parse_labels, read_labels
 from attendet.errors import DataError, Location
-from tests.data.conftest import write_image
+from tests.helpers.data_sets import write_image
 
 HERE = Location("data.yaml")
 

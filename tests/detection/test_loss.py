@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from attendet.detection.loss import LossWeights, detection_loss
-from tests.conftest import relative_difference
+from tests.helpers.oracles import relative_difference
 
 ANCHORS = torch.tensor(
     [

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from attendet.engine.metrics import Evaluation, Metrics, Truth
-from tests.conftest import SHARED
+from tests.helpers.oracles import SHARED
 
 Sample = tuple[Tensor, Truth]
 

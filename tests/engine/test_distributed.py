@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from attendet.engine.prepare import make_data, prepare
 from attendet.engine.run import RunFolder
 from attendet.engine.train import train
-from tests.engine.conftest import MODEL, Listener, rows_of, small, write_set
+from tests.helpers.training import MODEL, Listener, rows_of, small, write_set
 
 COMMAND = """
 import attendet.engine.train as engine

@@ -17,8 +17,7 @@ from attendet.errors import DataError, OptionError, OutputError, TrainingError, 
 from attendet.graph.detector import Detector
 from attendet.model import open_detector
 from tests.checkpoints.crafted import Bomb
-from tests.conftest import leave_pictures_out
-from tests.engine.conftest import Listener, write_set
+from tests.helpers.training import Listener, leave_pictures_out, write_set
 
 pytestmark = pytest.mark.usefixtures("undrawn")
 

@@ -13,7 +13,7 @@ from attendet.engine.pairing import first_weights
 from attendet.engine.run import read_record
 from attendet.engine.train import train
 from attendet.surgery import attach
-from tests.engine.conftest import Listener, small
+from tests.helpers.training import Listener, small
 
 pytestmark = pytest.mark.usefixtures("undrawn")
 

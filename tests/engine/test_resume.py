@@ -14,8 +14,7 @@ from safetensors.torch import load_file
 from attendet.engine.run import RunFolder, read_record
 from attendet.engine.train import resumed, train
 from attendet.errors import DataError, WeightsError
-from tests.conftest import leave_pictures_out
-from tests.engine.conftest import Interrupted, Leaver, Listener, rows_of, small, write_set
+from tests.helpers.training import Interrupted, Leaver, Listener, leave_pictures_out, rows_of, small, write_set
 
 pytestmark = pytest.mark.usefixtures("undrawn")
 

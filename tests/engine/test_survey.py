@@ -27,9 +27,8 @@ from attendet.errors import UnknownNameError, WeightsError
 from attendet.graph.detector import Detector
 from attendet.model import open_detector
 from attendet.observe import statistics
-from tests.conftest import leave_pictures_out
-from tests.engine.conftest import Listener, small
 from tests.engine.test_verdicts import survey_of
+from tests.helpers.training import Listener, leave_pictures_out, small
 from tests.untouched import Facts
 
 SITES = ("model.2.attention", "model.3.attention")

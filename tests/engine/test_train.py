@@ -20,7 +20,7 @@ from attendet.engine.run import RunFolder
 from attendet.engine.task import DetectionTask
 from attendet.errors import DataError, OptionError
 from attendet.model import open_detector
-from tests.engine.conftest import MODEL, Listener, write_set
+from tests.helpers.training import MODEL, Listener, write_set
 
 pytestmark = pytest.mark.usefixtures("undrawn")
 

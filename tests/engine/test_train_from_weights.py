@@ -15,7 +15,7 @@ from attendet.errors import OptionError, WeightsError
 from attendet.model import open_detector
 from attendet.model.card import Card
 from attendet.surgery import attached
-from tests.engine.conftest import COLOURS, MODEL, small, write_set
+from tests.helpers.training import COLOURS, MODEL, small, write_set
 
 NAMES = tuple(COLOURS)
 

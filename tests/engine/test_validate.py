@@ -14,7 +14,7 @@ from attendet.engine.run import RunFolder
 from attendet.engine.validate import validate
 from attendet.graph.detector import Detector
 from attendet.model import open_detector
-from tests.engine.conftest import train_to_find
+from tests.helpers.training import train_to_find
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,7 @@ from attendet.engine.train import resumed, train
 from attendet.engine.watch import GateWatch
 from attendet.errors import OptionError
 from attendet.model import open_detector
-from tests.engine.conftest import Interrupted, Leaver, Listener, rows_of, write_set
+from tests.helpers.training import Interrupted, Leaver, Listener, rows_of, write_set
 
 pytestmark = pytest.mark.usefixtures("undrawn")
 

@@ -9,7 +9,7 @@ import torch
 
 import attendet
 from attendet.blocks.fuse import fuse
-from tests.conftest import oracle_weights, relative_difference
+from tests.helpers.oracles import oracle_weights, relative_difference
 
 CASES = [("yolov5n", "yolov5n", None), ("yolov5s", "yolov5s", None), ("yolov5n_nc3", "yolov5n", 3)]
 

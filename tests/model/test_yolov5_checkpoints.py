@@ -10,7 +10,7 @@ import attendet
 from attendet.errors import WeightsError
 from attendet.graph.detector import Detector
 from attendet.model import open_detector
-from tests.conftest import oracle_weights, relative_difference
+from tests.helpers.oracles import oracle_weights, relative_difference
 from tests.model.yolov5 import yolov5_file
 
 NAMES = [f"class {number}" for number in range(80)]

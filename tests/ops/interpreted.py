@@ -9,7 +9,7 @@ import sys
 import torch
 
 from attendet.ops.cbam import ChannelNet, cbam, gpu, triton_passes
-from tests.conftest import relative_difference
+from tests.helpers.oracles import relative_difference
 from tests.ops.cbam_nets import Nets, converted, nets, parameters
 
 SHAPES = [(1, 1, 1, 1), (2, 5, 1, 7), (2, 17, 5, 3), (1, 70, 3, 11)]

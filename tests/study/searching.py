@@ -12,7 +12,7 @@ from attendet.study.records import COLUMNS
 from attendet.study.search.execute import Search
 from attendet.study.search.reading import read_search
 from attendet.study.search.records import Candidate, SearchFolder, SearchRecord
-from tests.study.conftest import RECIPE, write_beside
+from tests.helpers.studies import RECIPE, write_beside
 
 
 class Onlooker:

@@ -14,7 +14,7 @@ from attendet.study.cluster import RayExecutor
 from attendet.study.execute import run_study
 from attendet.study.folder import read_study
 from attendet.study.grid import Cell
-from tests.study.conftest import Spectator, children, opened, write_small
+from tests.helpers.studies import Spectator, children, opened, write_small
 
 slow = pytest.mark.skipif(
     "ATTENDET_SLOW_TESTS" not in os.environ, reason="several processes that import torch: set ATTENDET_SLOW_TESTS=1"

@@ -18,8 +18,8 @@ from attendet.study.folder import StudyFolder, read_study
 from attendet.study.job import explain
 from attendet.study.local import LocalExecutor
 from attendet.study.publish import publish
-from tests.conftest import leave_pictures_out
-from tests.study.conftest import Refusing, Spectator, opened, write_small
+from tests.helpers.studies import Refusing, Spectator, opened, write_small
+from tests.helpers.training import leave_pictures_out
 
 # SiLU keeps shapes, so attention may stand in its place. A convolution of stride 2 does not.
 ARMS = """

@@ -7,7 +7,7 @@ import pytest
 from attendet.errors import OptionError
 from attendet.study import rehearsal
 from attendet.study.rehearsal import rehearse
-from tests.study.conftest import opened, write_small
+from tests.helpers.studies import opened, write_small
 
 
 def rehearsed(folder: Path, arms: str, **given: str) -> None:

@@ -22,8 +22,8 @@ from attendet.study.reading import read_design
 from attendet.study.search import execute, listener, trials
 from attendet.study.search.execute import run_search
 from attendet.study.search.records import SearchRecord
-from tests.conftest import leave_pictures_out
-from tests.study.conftest import Refusing, Spectator
+from tests.helpers.studies import Refusing, Spectator
+from tests.helpers.training import leave_pictures_out
 from tests.study.searching import Onlooker, Pretended, opened, write_search
 
 SPACE = "{attention: [cbam, se, eca], at: [neck, head, before:SPPF, after:C3]}"

@@ -1,4 +1,4 @@
-"""Studies that are really run: the engine's small network and images, a second a run."""
+"""Small studies that really run, and doubles for their executors and watchers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from attendet.study.grid import Cell
 from attendet.study.job import Job
 from attendet.study.reading import read_design
 from attendet.study.records import CellRecord
-from tests.engine.conftest import MODEL, write_set
+from tests.helpers.training import MODEL, write_set
 
 RECIPE = "schedule.imgsz: 64, schedule.batch_size: 4, hardware.device: cpu, data.workers: 0"
 

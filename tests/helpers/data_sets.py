@@ -1,0 +1,21 @@
+"""Small images and data files for tests of data sets."""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+
+def write_image(path: Path, size: tuple[int, int] = (64, 48), seed: int = 0) -> Path:
+    """Write an image of noise, different for each seed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.random.default_rng(seed).integers(0, 255, (size[1], size[0], 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+def data_file(folder: Path, text: str) -> Path:
+    """Write a data.yaml."""
+    file = folder / "data.yaml"
+    file.write_text(text)
+    return file

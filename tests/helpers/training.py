@@ -1,0 +1,142 @@
+"""A small network and small images with colored rectangles, so that real training takes a second."""
+
+import csv
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from attendet.engine.config import TrainConfig, build_config
+from attendet.engine.run import RunFolder
+from attendet.engine.train import train
+
+
+def leave_pictures_out(patch: pytest.MonkeyPatch) -> None:
+    for name in ("draw_data", "draw_results"):
+        patch.setattr(f"attendet.engine.train.{name}", lambda *_: None)
+
+
+COLOURS = {"red": (255, 0, 0), "blue": (0, 0, 255)}
+
+
+MODEL = """
+nc: 2
+depth_multiple: 1.0
+width_multiple: 1.0
+anchors:
+  - [10,13, 16,30, 33,23]
+  - [30,61, 62,45, 59,119]
+  - [116,90, 156,198, 373,326]
+backbone:
+  - [-1, 1, Conv, [8, 3, 2]]
+  - [-1, 1, Conv, [8, 3, 2]]
+  - [-1, 1, Conv, [16, 3, 2]]
+  - [-1, 1, Conv, [16, 3, 2]]
+  - [-1, 1, Conv, [16, 3, 2]]
+head:
+  - [[2, 3, 4], 1, Detect, [nc, anchors]]
+"""
+
+
+class Listener:
+    """Remembers what it is told."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+        self.rows: list[Mapping[str, float]] = []
+        self.scans: list[tuple[str, int, int]] = []
+        self.steps: list[tuple[int, dict[str, float]]] = []
+
+    def say(self, text: str) -> None:
+        self.said.append(text)
+
+    def scanned(self, what: str, done: int, total: int) -> None:
+        self.scans.append((what, done, total))
+
+    def began(self, epoch: int, epochs: int, batches: int) -> None:
+        pass
+
+    def stepped(self, batch: int, losses: Mapping[str, float], images_per_second: float) -> None:  # noqa: ARG002
+        self.steps.append((batch, dict(losses)))
+
+    def ended(self, row: Mapping[str, float], *, is_best: bool) -> None:  # noqa: ARG002
+        self.rows.append(row)
+
+
+class Interrupted(Exception):  # noqa: N818
+    """Ends a run from outside."""
+
+
+class Leaver(Listener):
+    """Ends a run after an epoch."""
+
+    def __init__(self, epoch: int = 1) -> None:
+        super().__init__()
+        self.epoch = epoch
+
+    def ended(self, row: Mapping[str, float], *, is_best: bool) -> None:  # noqa: ARG002
+        if row["epoch"] == self.epoch:
+            raise Interrupted
+
+
+def rows_of(folder: RunFolder) -> list[dict[str, str]]:
+    """Return what results.csv says, word by word, but for the seconds, which no two runs share."""
+    with folder.results.open(newline="") as file:
+        return [{key: value for key, value in row.items() if key != "seconds"} for row in csv.DictReader(file)]
+
+
+def write_set(root: Path, train: int = 8, val: int = 4, size: tuple[int, int] = (64, 64), seed: int = 0) -> Path:
+    """Write a YOLO data set whose every image has a red and a blue rectangle, and return its data file."""
+    generator = np.random.default_rng(seed)
+    for split, count in (("train", train), ("val", val)):
+        (root / split / "images").mkdir(parents=True)
+        (root / split / "labels").mkdir()
+        for number in range(count):
+            image = generator.integers(90, 140, (size[1], size[0], 3), dtype=np.uint8)
+            lines = []
+            for category, colour in enumerate(COLOURS.values()):
+                w, h = generator.integers(12, 24, 2)
+                x, y = generator.integers(0, size[0] - w), generator.integers(0, size[1] - h)
+                image[y : y + h, x : x + w] = colour
+                shares = ((x + w / 2) / size[0], (y + h / 2) / size[1], w / size[0], h / size[1])
+                lines.append(" ".join(map(str, (category, *shares))))
+            Image.fromarray(image).save(root / split / "images" / f"{number}.png")
+            (root / split / "labels" / f"{number}.txt").write_text("\n".join(lines))
+    file = root / "data.yaml"
+    file.write_text(f"train: train/images\nval: val/images\nnames: [{', '.join(COLOURS)}]\n")
+    return file
+
+
+def train_to_find(folder: Path) -> RunFolder:
+    """Train on images of 96x64 pixels, which 64 shrinks, until something is found, and draw all pictures."""
+    (folder / "small.yaml").write_text(MODEL)
+    still = {f"augment__{name}": 0 for name in ("mosaic", "scale", "translate", "hsv_h", "hsv_s", "hsv_v")}
+    config = small(
+        write_set(folder / "wide", train=8, val=5, size=(96, 64)),
+        folder / "small.yaml",
+        folder / "runs",
+        schedule__epochs=40,
+        optimizer__name="AdamW",
+        optimizer__lr0=0.01,
+        validation__every_epoch=False,
+        **still,
+    )
+    return train(config, Listener())[0]
+
+
+def small(data: Path, model: Path, project: Path, **settings: object) -> TrainConfig:
+    """Return a configuration of two epochs of 64 pixels; other settings with `__` for the dot."""
+    values = {
+        "data.path": str(data),
+        "model.cfg": str(model),
+        "schedule.imgsz": 64,
+        "schedule.epochs": 2,
+        "schedule.batch_size": 4,
+        "data.workers": 0,
+        "hardware.device": "cpu",
+        "output.project": str(project),
+    }
+    values |= {key.replace("__", "."): value for key, value in settings.items()}
+    return build_config({key: value for key, value in values.items() if value is not None})
