@@ -15,11 +15,11 @@ from torchvision.io import ImageReadMode, decode_image
 from torchvision.ops import box_convert
 from torchvision.transforms import v2
 
-from attendet.data.augment import Augmentation
-from attendet.data.dataset import TrainingSet
-from attendet.data.records import Records
-from attendet.data.sampler import Draw
-from attendet.data.store import OnDemand, Store
+from attendet.data.loading.augmentation import Augmentation
+from attendet.data.loading.datasets import TrainingSet
+from attendet.data.loading.image_store import OnDemand, Store
+from attendet.data.loading.sampler import Draw
+from attendet.data.records import ImageRecords
 
 
 def write_pictures(folder: Path, count: int = 64) -> Path:
@@ -44,7 +44,7 @@ def write_pictures(folder: Path, count: int = 64) -> Path:
     return folder / "data.yaml"
 
 
-def decoding(records: Records) -> Piece:
+def decoding(records: ImageRecords) -> Piece:
     """Files → arrays whose longer side has the training size."""
     shrink = v2.Resize(size=None, max_size=SIZE, antialias=True)
 
@@ -63,7 +63,7 @@ def decoding(records: Records) -> Piece:
     return Piece("decode and shrink a file", len(indices), works)
 
 
-def augmenting(records: Records, images: Store) -> Piece:
+def augmenting(records: ImageRecords, images: Store) -> Piece:
     """Images in memory → augmented samples, without mosaic, which the peer has not."""
     draws = [Draw(0, position, position, (SIZE, SIZE)) for position in range(min(BATCH, len(records)))]
     loaded = [tv_images(records, images, draw.image) for draw in draws]
@@ -89,11 +89,11 @@ def augmenting(records: Records, images: Store) -> Piece:
     return Piece("augment an image in memory", len(draws), works)
 
 
-def training_set(records: Records, images: Store, options: Augmentation) -> TrainingSet:
+def training_set(records: ImageRecords, images: Store, options: Augmentation) -> TrainingSet:
     return TrainingSet(records, images, options, SIZE, seed=0)
 
 
-def tv_images(records: Records, images: Store, index: int) -> dict[str, object]:
+def tv_images(records: ImageRecords, images: Store, index: int) -> dict[str, object]:
     """Return an image in memory as torchvision takes it."""
     image, record = images[index], records[index]
     shape = (image.shape[0], image.shape[1])

@@ -15,14 +15,14 @@ from torchvision.ops import batched_nms, box_convert, box_iou
 from training_loss import loss_of
 
 import attendet
-from attendet.data.augment import Augmentation
-from attendet.data.dataset import Batch
-from attendet.data.records import Records
-from attendet.data.sampler import TrainingBatches
-from attendet.data.store import Store
-from attendet.detection.nms import nms
-from attendet.engine.metrics import Evaluation, Truth
-from attendet.graph.detector import Detector
+from attendet.data.loading.augmentation import Augmentation
+from attendet.data.loading.datasets import Batch
+from attendet.data.loading.image_store import Store
+from attendet.data.loading.sampler import TrainingBatches
+from attendet.data.records import ImageRecords
+from attendet.detection.suppression import nms
+from attendet.evaluation.metrics import Evaluation, GroundTruth
+from attendet.models.detector import Detector
 
 NMS_OPTIONS = {"confidence": 0.001, "iou": 0.6, "max_detections": 300}
 
@@ -58,7 +58,7 @@ def step(detector: Detector, batch: Batch) -> Tensor:
     return loss.detach()
 
 
-def together(records: Records, images: Store, detector: Detector) -> Piece:
+def together(records: ImageRecords, images: Store, detector: Detector) -> Piece:
     """Batches with mosaic from memory, and a step on each: where training's time goes."""
     dataset = training_set(records, images, Augmentation())
     order = list(TrainingBatches(len(records), BATCH, (SIZE, SIZE), seed=0))[:2]
@@ -164,7 +164,7 @@ def measuring(images: int = 200) -> Piece:
     )
 
 
-def found_and_true(generator: np.random.Generator, objects: int = 12, strays: int = 60) -> tuple[Tensor, Truth]:
+def found_and_true(generator: np.random.Generator, objects: int = 12, strays: int = 60) -> tuple[Tensor, GroundTruth]:
     """Return what a detector may find in an image, and what is there."""
 
     def boxes(count: int) -> np.ndarray:
@@ -178,6 +178,6 @@ def found_and_true(generator: np.random.Generator, objects: int = 12, strays: in
     scores = np.concatenate([generator.beta(4, 2, objects), generator.beta(1, 8, strays)])
     guesses = np.concatenate([classes, generator.integers(CLASSES, size=strays)])
     found = torch.from_numpy(np.column_stack([places, scores, guesses])).float()
-    return found, Truth(
+    return found, GroundTruth(
         torch.from_numpy(truth).float(), torch.from_numpy(classes), torch.zeros(objects, dtype=torch.bool)
     )

@@ -7,7 +7,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from attendet.attention import CBAM
-from attendet.attention.cbam_fused import Implementation
+from attendet.attention.cbam.fused import Implementation
 
 SHAPES = ((8, 64, 160, 160), (8, 128, 80, 80), (8, 256, 40, 40), (8, 512, 20, 20))
 LAYOUTS = {"contiguous": torch.contiguous_format, "channels-last": torch.channels_last}

@@ -22,12 +22,12 @@ from detection_pieces import decoded, measuring, networks, stepping, suppressing
 from piece import BATCH, SIZE, Piece
 from timing import measure, spread
 
-from attendet.data.augment import Augmentation
+from attendet.data.loading.augmentation import Augmentation
+from attendet.data.loading.image_store import Store
+from attendet.data.loading.sampler import TrainingBatches
+from attendet.data.reading.data_source import open_data, read_split
+from attendet.data.reading.label_checks import drop_invalid
 from attendet.data.records import Split
-from attendet.data.sampler import TrainingBatches
-from attendet.data.source import open_source, read_split
-from attendet.data.store import Store
-from attendet.data.usable import usable
 
 PACKAGES = ("torch", "torchvision", "opencv-python-headless", "torchmetrics", "faster-coco-eval")
 
@@ -97,7 +97,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         data = options.data or write_pictures(Path(folder))
-        split = usable(read_split(open_source(data), "train"))
+        split = drop_invalid(read_split(open_data(data), "train"))
         pictures = f"training images of {options.data}" if options.data else "pictures of 640x480 pixels"
         table = report(split, pictures, options.rounds)
     if options.out:

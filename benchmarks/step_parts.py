@@ -25,21 +25,21 @@ from torch.nn.utils import clip_grad_norm_
 from training_loss import loss_of
 
 import attendet
-from attendet.data.augment import Augmentation
-from attendet.data.dataset import TrainingSet
-from attendet.data.sampler import TrainingBatches
-from attendet.data.source import open_source, read_split
-from attendet.data.store import Store
-from attendet.data.usable import usable
-from attendet.engine.ema import AveragedWeights
-from attendet.graph.detector import Detector
+from attendet.data.loading.augmentation import Augmentation
+from attendet.data.loading.datasets import TrainingSet
+from attendet.data.loading.image_store import Store
+from attendet.data.loading.sampler import TrainingBatches
+from attendet.data.reading.data_source import open_data, read_split
+from attendet.data.reading.label_checks import drop_invalid
+from attendet.models.detector import Detector
+from attendet.training.weight_average import AveragedWeights
 
 PARTS = ("loading", "forward", "loss", "backward", "clipping", "optimizer", "averaging")
 
 
 def dataset(folder: Path) -> TrainingSet:
     """Return a training set with its images decoded."""
-    records = usable(read_split(open_source(write_pictures(folder)), "train")).records
+    records = drop_invalid(read_split(open_data(write_pictures(folder)), "train")).records
     return training_set(records, Store(records, SIZE), Augmentation())
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from attendet.detection.loss import LossWeights, detection_loss
-from attendet.graph.detector import Detector
+from attendet.models.detector import Detector
 
 
 def loss_of(detector: Detector, raw: Sequence[Tensor], targets: Tensor, size: int) -> Tensor:

@@ -23,8 +23,8 @@ from torch import Tensor
 from training_loss import loss_of
 
 import attendet
-from attendet.attention.cbam_fused import Implementation
-from attendet.graph.detector import Detector
+from attendet.attention.cbam.fused import Implementation
+from attendet.models.detector import Detector
 
 CLASSES = 80
 IMPLEMENTATIONS: Mapping[str, Implementation] = {"plain torch": "reference", "fused": "fused"}

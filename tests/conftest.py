@@ -12,8 +12,8 @@ import torch
 from hypothesis import settings
 
 from attendet.cli import main as entry
-from attendet.ops.cbam.compiled import cache_folder
-from tests.command import Done
+from attendet.ops.cbam.compiler import cache_folder
+from tests.helpers.command import Done
 from tests.helpers.oracles import SHARED
 from tests.helpers.training import leave_pictures_out
 

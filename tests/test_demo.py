@@ -11,7 +11,7 @@ import supervision as sv
 from sklearn.datasets import load_digits, load_sample_images
 from sklearn.neighbors import KNeighborsClassifier
 
-from tests.tools import load_tool
+from tests.helpers.tools import load_tool
 
 IMAGES = {"train": 12, "val": 6}
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tools import load_tool
+from tests.helpers.tools import load_tool
 
 
 def test_the_summaries_are_up_to_date() -> None:

@@ -7,7 +7,7 @@ import pytest
 from typer.main import get_command
 
 from attendet.cli.main import app
-from attendet.engine.config import setting_names
+from attendet.training.config import setting_names
 
 PAGE = (Path(__file__).parents[1] / "docs" / "training.md").read_text(encoding="utf-8")
 

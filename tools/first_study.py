@@ -6,10 +6,10 @@ from pathlib import Path
 
 from marks import between_marks
 
-from attendet.study.figures import draw
 from attendet.study.folder import StudyFolder, read_study
-from attendet.study.markdown import markdown
-from attendet.study.report import make_report
+from attendet.study.reporting.figures import draw_figures
+from attendet.study.reporting.markdown import markdown_report
+from attendet.study.reporting.outcome import make_study_report
 
 PAGE = Path(__file__).parents[1] / "docs" / "studies" / "first.md"
 RECORDS = PAGE.with_suffix("")
@@ -21,14 +21,14 @@ def page() -> str:
     """Return the page with the report as the records have it now."""
     figures = {path.stem: path.relative_to(PAGE.parent).as_posix() for path in FIGURES.glob("*.png")}
     # The page has a title of its own.
-    _, _, text = markdown(make_report(read_study(StudyFolder(RECORDS))), figures).partition("\n\n")
+    _, _, text = markdown_report(make_study_report(read_study(StudyFolder(RECORDS))), figures).partition("\n\n")
     return between_marks(PAGE, MARKS, text)
 
 
 def main() -> None:
     """Draw the figures and write the page."""
     records = read_study(StudyFolder(RECORDS))
-    draw(make_report(records), records, FIGURES)
+    draw_figures(make_study_report(records), records, FIGURES)
     PAGE.write_text(page(), encoding="utf-8")
 
 

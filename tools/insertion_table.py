@@ -16,12 +16,12 @@ import yaml
 from marks import between_marks
 from torch import Tensor
 
-from attendet.checkpoints.align import align
 from attendet.errors import AttendetWarning
-from attendet.graph.build import assemble
-from attendet.graph.bundled import bundled_text
-from attendet.graph.plan import plan
-from attendet.graph.spec import read_model_file
+from attendet.models.builder import assemble
+from attendet.models.bundled import bundled_text
+from attendet.models.planning import plan_model
+from attendet.models.yaml.model_file import read_model_file
+from attendet.weights.align.alignment import align
 
 TARGET = Path(__file__).parents[1] / "docs" / "weights.md"
 MARKS = ("<!-- insertion table: begin -->", "<!-- insertion table: end -->")
@@ -80,7 +80,9 @@ def shapes(document: Mapping[str, Any], classes: int = 80) -> dict[str, Tensor]:
     with warnings.catch_warnings(), torch.device("meta"):
         # Attention on three channels has a narrow bottleneck, and that is not the question here.
         warnings.simplefilter("ignore", AttendetWarning)
-        state = assemble(plan(read_model_file(yaml.safe_dump(dict(document)), "model"), classes=classes)).state_dict()
+        state = assemble(
+            plan_model(read_model_file(yaml.safe_dump(dict(document)), "model"), classes=classes)
+        ).state_dict()
     return {key: torch.full(value.shape, -1, dtype=value.dtype, device="cpu") for key, value in state.items()}
 
 

@@ -17,15 +17,15 @@ from pathlib import Path
 import torch
 
 import attendet
-from attendet.data.source import open_source, read_split
-from attendet.data.usable import usable
-from attendet.engine.config import ValidationConfig
-from attendet.engine.run import RunFolder, read_results
-from attendet.engine.validate import validate
-from attendet.graph.bundled import bundled_text
-from attendet.graph.detector import Detector
-from attendet.model import open_detector, save_weights
-from attendet.model.card import Card
+from attendet.data.reading.data_source import open_data, read_split
+from attendet.data.reading.label_checks import drop_invalid
+from attendet.evaluation.validation import validate
+from attendet.models.bundled import bundled_text
+from attendet.models.detector import Detector
+from attendet.training.config import ValidationConfig
+from attendet.training.run_folder import RunFolder, read_results
+from attendet.weights.io import open_detector, save_weights
+from attendet.weights.io.card import Card
 
 # What is as good as untrained may rather want the rate of a fresh start, and is given both.
 ARMS = (
@@ -77,7 +77,7 @@ def by_name(model: Detector, source: Detector) -> None:
 
 def measured(detector: Detector, data: str, size: int) -> tuple[float, float]:
     """Return mAP50 and mAP50-95 on the validation images."""
-    split = usable(read_split(open_source(data), "val"))
+    split = drop_invalid(read_split(open_data(data), "val"))
     metrics = validate(detector, split, size, ValidationConfig()).metrics
     return metrics.map50, metrics.map50_95
 

@@ -7,8 +7,8 @@ import io
 from pathlib import Path
 
 from attendet.cli.summary import summary
-from attendet.graph.bundled import bundled_names
-from attendet.graph.summary import summarize
+from attendet.models.bundled import bundled_names
+from attendet.models.summary import summarize
 
 TARGET = Path(__file__).parents[1] / "docs" / "summaries.md"
 IN_FULL = ("yolov5n", "yolov5s", "yolov5m", "yolov5l", "yolov5x", "yolov5s_CBAM", "yolov5s_CBAM-C3")

@@ -7,11 +7,11 @@ from attendet._version import __version__
 
 if TYPE_CHECKING:
     from attendet import attention
-    from attendet.explanation.explain import Explanation, explain
-    from attendet.graph import Detector, build
-    from attendet.model import LoadReport, load_weights, save_weights
-    from attendet.predict.predictor import Predictor
+    from attendet.interpret.image.explanation import Explanation, explain
+    from attendet.models import Detector, build
+    from attendet.prediction.predictor import Predictor
     from attendet.surgery import Attachment, attach, attached, describe, disabled, fuse
+    from attendet.weights.io import LoadReport, load_weights, save_weights
 
 __all__ = [
     "Attachment",
@@ -37,16 +37,16 @@ def __getattr__(name: str) -> object:
     # Torch takes seconds to import; `attendet --help` should not wait for it.
     match name:
         case "Detector" | "build":
-            room = "attendet.graph"
+            room = "attendet.models"
         case "LoadReport" | "load_weights" | "save_weights":
-            room = "attendet.model"
+            room = "attendet.weights.io"
         case "Attachment" | "attach" | "attached" | "describe" | "disabled" | "fuse":
             room = "attendet.surgery"
         # The room is called otherwise: a package attendet.explain would take the function's place once it is imported.
         case "Explanation" | "explain":
-            room = "attendet.explanation.explain"
+            room = "attendet.interpret.image.explanation"
         case "Predictor":
-            room = "attendet.predict.predictor"
+            room = "attendet.prediction.predictor"
         case "attention":
             return import_module("attendet.attention")
         case _:

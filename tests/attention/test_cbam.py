@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from attendet.attention import CBAM, ChannelAttention, SpatialAttention
-from attendet.attention.cbam import ChannelGate, Order, SpatialGate, Variant
+from attendet.attention.cbam.module import ChannelGate, Order, SpatialGate, Variant
 from attendet.errors import AttendetError, AttendetWarning, OptionError, UnknownNameError
 
 

@@ -10,11 +10,11 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from attendet.attention import CBAM
-from attendet.attention.cbam_fused import Implementation, fused_forward
+from attendet.attention.cbam.fused import Implementation, fused_forward
 from attendet.errors import OptionError, UnknownNameError
-from tests.attention.authors import NAMES, assert_equal_to_the_authors, published
+from tests.helpers.cbam_authors import NAMES, assert_equal_to_the_authors, published
+from tests.helpers.cbam_nets import NEEDS_COMPILER
 from tests.helpers.oracles import relative_difference
-from tests.ops.cbam_nets import NEEDS_COMPILER
 
 pytestmark = NEEDS_COMPILER
 

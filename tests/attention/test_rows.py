@@ -9,7 +9,7 @@ import attendet
 from attendet.attention import create, names
 from attendet.attention.catalog import attentions
 from attendet.errors import ModelFileError
-from attendet.graph.check import check
+from attendet.models.lint.checker import check_model_file
 
 TEXT = """\
 nc: 3
@@ -69,7 +69,7 @@ def test_every_module_has_its_community_names() -> None:
 def test_every_module_is_a_row(name: str, start: str, tmp_path: Path) -> None:
     row = f"[-1, 1, {COMMUNITY.get(name, [name])[0]}, [256]]"
     file = model_file(tmp_path, row)
-    assert check(file) == []
+    assert check_model_file(file) == []
     detector = attendet.build(file, start=start)
     assert type(detector.model[2]) is attentions.get(name)
     levels = detector(torch.rand(2, 3, 64, 64))

@@ -10,8 +10,8 @@ import torch
 
 import attendet
 from attendet.attention import CBAM, ChannelAttention, Gate, SpatialAttention
-from attendet.graph.bundled import bundled_text
-from attendet.graph.check import check, readings
+from attendet.models.bundled import bundled_text
+from attendet.models.lint.checker import check_model_file, readings
 
 X = torch.rand(2, 64, 8, 8, generator=torch.Generator().manual_seed(0)) + 0.5
 
@@ -58,7 +58,7 @@ def test_5_the_reduction_is_told() -> None:
 
 @pytest.mark.parametrize("name", ["yolov5n_CBAM", "yolov5n_CBAM-C3"])
 def test_6_nothing_is_dead_after_the_insertion(name: str) -> None:
-    assert check(name) == []
+    assert check_model_file(name) == []
     torch.manual_seed(0)
     detector = attendet.build(name, classes=2)
     sum(level.square().mean() for level in detector(torch.rand(2, 3, 64, 64))).backward()

@@ -24,8 +24,8 @@ from attendet.blocks import (
     GhostConv,
     TransformerBlock,
 )
-from attendet.blocks.fuse import fuse
-from attendet.blocks.wiring import Request, concat, detect, keep, per_channel, widen, widen_and_repeat
+from attendet.blocks.conv_bn_fusion import fuse_conv_bn
+from attendet.blocks.wiring import BlockRequest, concat, detect, keep, per_channel, widen, widen_and_repeat
 from attendet.errors import OptionError
 
 X = torch.randn(2, 16, 8, 12, generator=torch.Generator().manual_seed(0))
@@ -210,35 +210,35 @@ def test_fusing_keeps_outputs_and_leaves_the_original(kind: type[nn.Module], arg
     block = kind(*arguments)
     settled(block)
     expected = block(X)
-    fused = fuse(block)
+    fused = fuse_conv_bn(block)
     torch.testing.assert_close(fused(X), expected, rtol=1e-4, atol=1e-4)
     assert all(not isinstance(conv.bn, nn.BatchNorm2d) for conv in fused.modules() if isinstance(conv, Conv))
     assert torch.equal(block(X), expected)
 
 
 def test_wiring_rules() -> None:
-    request = Request(channels=(16,), repeats=3, args=(64, 3), width_multiple=0.3)
+    request = BlockRequest(channels=(16,), repeats=3, args=(64, 3), width_multiple=0.3)
     # 64 · 0.3 = 19.2, rounded up to a multiple of 8.
     assert widen.recipe(Conv, request).arguments == (16, 24, 3)
     repeated = widen.recipe(Conv, request).make()
     assert isinstance(repeated, nn.Sequential)
     assert [conv.conv.in_channels for conv in repeated if isinstance(conv, Conv)] == [16, 24, 24]
-    assert widen_and_repeat.recipe(C3, Request((16,), repeats=3, args=(64,))).arguments == (16, 64, 3)
-    assert isinstance(keep.recipe(nn.MaxPool2d, Request((16,), args=(2,))).make(), nn.MaxPool2d)
+    assert widen_and_repeat.recipe(C3, BlockRequest((16,), repeats=3, args=(64,))).arguments == (16, 64, 3)
+    assert isinstance(keep.recipe(nn.MaxPool2d, BlockRequest((16,), args=(2,))).make(), nn.MaxPool2d)
     with pytest.raises(OptionError, match="takes one"):
-        widen.recipe(Conv, Request((16, 16), args=(64,)))
+        widen.recipe(Conv, BlockRequest((16, 16), args=(64,)))
     with pytest.raises(OptionError, match="output width"):
-        widen.recipe(Conv, Request((16,), args=("64",)))
+        widen.recipe(Conv, BlockRequest((16,), args=("64",)))
 
 
 def test_repeats_stand_in_a_row_or_are_refused() -> None:
-    request = Request((16,), repeats=3)
+    request = BlockRequest((16,), repeats=3)
     row = per_channel.recipe(nn.BatchNorm2d, request).make()
     assert [norm.num_features for norm in row.children() if isinstance(norm, nn.BatchNorm2d)] == [16] * 3
     assert len(list(keep.recipe(nn.Identity, request).make().children())) == 3
     for rule in (concat, detect):
         with pytest.raises(OptionError, match="it stands 3 times in a row, and takes several maps; write 1"):
-            rule.recipe(nn.Identity, Request((16, 16), repeats=3))
+            rule.recipe(nn.Identity, BlockRequest((16, 16), repeats=3))
 
 
 def test_what_other_releases_mean_by_an_argument_is_not_read_as_another() -> None:
@@ -259,7 +259,7 @@ def test_hooks_are_called_after_fusing_as_before() -> None:
     conv.bn.register_forward_hook(lambda _module, _args, _kwargs, _output: seen.append("kwargs"), with_kwargs=True)
     conv.bn.register_forward_hook(lambda *_: seen.append("always"), always_call=True)
     conv.bn.register_forward_hook(fail)
-    for model in (conv, fuse(conv)):
+    for model in (conv, fuse_conv_bn(conv)):
         seen.clear()
         with pytest.raises(ArithmeticError):
             model(X)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.command import Done
+from tests.helpers.command import Done
 
 
 @pytest.fixture

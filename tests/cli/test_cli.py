@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from attendet.graph.bundled import bundled_text
-from tests.command import COMMAND, Done
+from attendet.models.bundled import bundled_text
+from tests.helpers.command import COMMAND, Done
 
 
 def in_a_process(*command: str | Path) -> subprocess.CompletedProcess[str]:

@@ -11,8 +11,8 @@ from zipfile import ZipFile
 import pytest
 from PIL import Image
 
-from tests.command import Done
-from tests.server import Quiet, serving
+from tests.helpers.command import Done
+from tests.helpers.server import Quiet, serving
 
 
 class Files(Quiet, SimpleHTTPRequestHandler):

@@ -11,9 +11,9 @@ from PIL import ExifTags, Image
 
 import attendet as package
 from attendet.attention import create
-from attendet.cli.explain_tally import Tally
-from tests.command import Done
-from tests.predict.seeing import photographs, write_weights
+from attendet.cli.ui.explanation_tally import ExplanationTally
+from tests.helpers.command import Done
+from tests.helpers.seeing import photographs, write_weights
 
 
 @pytest.fixture(scope="module")
@@ -163,7 +163,7 @@ def test_a_network_without_attention_says_so(attendet: Callable[..., Done], plac
 
 def test_of_many_images_the_first_are_told_and_the_others_counted(capsys: pytest.CaptureFixture[str]) -> None:
     (explanation,) = package.explain(create("se", 16, reduction=2), torch.rand(1, 16, 4, 4))
-    tally = Tally()
+    tally = ExplanationTally()
     assert len(list(tally.watch([explanation] * 42))) == 42
     tally.tell()
     lines = capsys.readouterr().out.splitlines()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.command import Done
+from tests.helpers.command import Done
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from attendet.cli import main
-from tests.command import COMMAND, PATIENCE, Done
+from tests.helpers.command import COMMAND, PATIENCE, Done
 
 
 @pytest.mark.parametrize(

@@ -14,13 +14,13 @@ import pytest
 from PIL import Image
 
 from attendet import Predictor
-from attendet.cli.predict_watch import Watch
-from attendet.predict.frames import Frame
-from attendet.predict.sources import Kind, Source
-from attendet.predict.video import Moment
-from tests.command import COMMAND, Done, interrupted
-from tests.predict.films import film, seen_by_opencv
-from tests.predict.seeing import photographs, seeing_detector, write_weights
+from attendet.cli.ui.prediction_progress import PredictionProgress
+from attendet.prediction.input_frames import InputFrame
+from attendet.prediction.sources import MediaKind, MediaSource
+from attendet.prediction.video import VideoTimestamp
+from tests.helpers.command import COMMAND, Done, interrupted
+from tests.helpers.films import film, seen_by_opencv
+from tests.helpers.seeing import photographs, seeing_detector, write_weights
 
 
 @pytest.fixture(scope="module")
@@ -192,7 +192,7 @@ def test_an_interruption_before_the_first_frame(
     def wait(path: str) -> None:  # noqa: ARG001
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("attendet.predict.frames.read_image", wait)
+    monkeypatch.setattr("attendet.prediction.input_frames.read_image", wait)
     code, out, _ = predict("photos")
     assert code == 130
     assert "0 images: 0 detections" in out
@@ -201,11 +201,11 @@ def test_an_interruption_before_the_first_frame(
 
 @pytest.mark.parametrize("stride", [1, 3, 20])
 def test_the_bar_of_a_video_ends_at_its_end(stride: int) -> None:
-    watch = Watch(expected=1, stride=stride)
-    source = Source(Kind.VIDEO, "film.mp4")
+    watch = PredictionProgress(expected=1, stride=stride)
+    source = MediaSource(MediaKind.VIDEO, "film.mp4")
     for number in range(1, 11, stride):
-        moment = Moment(number, number - 1, Fraction(25), 10)
-        watch.advance(Frame(source, "film", np.zeros((1, 1, 3), np.uint8), moment))
+        moment = VideoTimestamp(number, number - 1, Fraction(25), 10)
+        watch.advance(InputFrame(source, "film", np.zeros((1, 1, 3), np.uint8), moment))
     assert watch.progress.tasks[0].completed == pytest.approx(1)
 
 

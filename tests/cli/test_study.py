@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from attendet.study.reading import parse_design
-from attendet.study.template import STUDY
+from attendet.study.design.design_file import parse_design
+from attendet.study.design.template import STUDY
 from tests.helpers.studies import write_small
 
 

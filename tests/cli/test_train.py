@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from attendet.cli.train import with_values
-from attendet.engine import train as engine
-from attendet.engine.config import TrainConfig, setting_names
-from tests.command import Done, interrupted
+from attendet.training import runner as engine
+from attendet.training.config import TrainConfig, setting_names
+from tests.helpers.command import Done, interrupted
 from tests.helpers.training import MODEL, write_set
 
 PAGE = (Path(__file__).parents[2] / "docs" / "training.md").read_text(encoding="utf-8")

@@ -11,9 +11,9 @@ import pytest
 from faster_coco_eval import COCO, COCOeval_faster
 
 from attendet import build, save_weights
-from attendet.engine.run import RunFolder
-from attendet.model.card import Card
-from tests.command import Done
+from attendet.training.run_folder import RunFolder
+from attendet.weights.io.card import Card
+from tests.helpers.command import Done
 from tests.helpers.training import MODEL, train_to_find
 
 

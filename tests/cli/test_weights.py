@@ -9,9 +9,9 @@ import torch
 from safetensors.torch import load_file
 
 import attendet as package
-from attendet.model import open_detector
-from tests.command import Done
-from tests.model.yolov5 import yolov5_file
+from attendet.weights.io import open_detector
+from tests.helpers.command import Done
+from tests.helpers.yolov5_checkpoints import yolov5_file
 
 NAMES = {0: "red cell", 1: "platelet"}
 

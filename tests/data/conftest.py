@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.data.site import Site, open_site
 from tests.helpers.data_sets import write_image
+from tests.helpers.web_site import Site, open_site
 
 
 @pytest.fixture(autouse=True)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from attendet.data.archive import unpack
+from attendet.data.download.archive import unpack
 from attendet.errors import DataError
-from tests.data.site import CHOSEN, CONTENT, zipped
+from tests.helpers.web_site import CHOSEN, CONTENT, zipped
 
 
 def test_links_and_bombs_are_refused(tmp_path: Path) -> None:
@@ -57,7 +57,7 @@ def test_a_long_list_of_members_is_refused_unread(
     if lie == "everything":
         content[end:end] = b"PK\x06\x07" + bytes(16)
     archive.write_bytes(content)
-    monkeypatch.setattr("attendet.data.archive.ZipFile", None)
+    monkeypatch.setattr("attendet.data.download.archive.ZipFile", None)
     message = {None: "100 members; 10", "members": "bytes; 2,560 are", "everything": "more than 4 GiB"}[lie]
     with pytest.raises(DataError, match=message):
         unpack(archive, tmp_path, CHOSEN, max_bytes=10**9, max_files=10)

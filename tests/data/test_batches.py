@@ -7,21 +7,21 @@ import numpy as np
 import pytest
 import torch
 
-from attendet.data import store
-from attendet.data.augment import Augmentation
-from attendet.data.dataset import Batch, TrainingSet, ValidationSet
-from attendet.data.letterbox import FILL
-from attendet.data.module import DetectionData, Loading, loader
-from attendet.data.records import Record, Records, Split
-from attendet.data.sampler import Draw, TrainingBatches, image_weights
-from attendet.data.store import OnDemand, Store
+from attendet.data.loading import image_store
+from attendet.data.loading.augmentation import Augmentation
+from attendet.data.loading.data_module import DetectionData, Loading, loader
+from attendet.data.loading.datasets import Batch, TrainingSet, ValidationSet
+from attendet.data.loading.image_store import OnDemand, Store
+from attendet.data.loading.resizing import FILL
+from attendet.data.loading.sampler import Draw, TrainingBatches, image_weights
+from attendet.data.records import ImageRecord, ImageRecords, Split
 from tests.helpers.data_sets import write_image
 
 SIZES = [(64, 48), (48, 64), (64, 64), (80, 40), (64, 48), (40, 80), (64, 64)]
 
 
 @pytest.fixture(scope="module")
-def records(tmp_path_factory: pytest.TempPathFactory) -> Records:
+def records(tmp_path_factory: pytest.TempPathFactory) -> ImageRecords:
     """Seven images of noise of several shapes, with one object each but the last, which has a crowd too."""
     folder = tmp_path_factory.mktemp("images")
     made = []
@@ -30,11 +30,11 @@ def records(tmp_path_factory: pytest.TempPathFactory) -> Records:
         boxes = np.array([[8.0, 8, 30, 32], [0, 0, 40, 40]])
         crowd = np.array([False, True])
         kept = slice(0, 2 if number == 6 else 1)
-        made.append(Record(image, *size, boxes[kept], np.array([number % 2, 0])[kept], crowd[kept]))
-    return Records(made)
+        made.append(ImageRecord(image, *size, boxes[kept], np.array([number % 2, 0])[kept], crowd[kept]))
+    return ImageRecords(made)
 
 
-def data_of(records: Records, **options: object) -> DetectionData:
+def data_of(records: ImageRecords, **options: object) -> DetectionData:
     split = Split("train", ("cat", "dog"), records)
     loading = Loading(**({"size": 64, "stride": 32, "batch_size": 3, "seed": 5, "workers": 0} | options))
     return DetectionData(split, Split("val", split.names, records), loading, Augmentation(mixup=0.3))
@@ -54,7 +54,7 @@ def equal(first: list[Batch], second: list[Batch]) -> bool:
     )
 
 
-def test_workers_change_nothing(records: Records) -> None:
+def test_workers_change_nothing(records: ImageRecords) -> None:
     alone = list(epoch(data_of(records), 1))
     # One image alone would leave batch norms without a deviation.
     assert [len(batch.images) for batch in alone] == [3, 3, 2]
@@ -63,7 +63,7 @@ def test_workers_change_nothing(records: Records) -> None:
         assert equal(alone, list(epoch(data_of(records, workers=workers), 1)))
 
 
-def test_seed_and_epoch_change_everything(records: Records) -> None:
+def test_seed_and_epoch_change_everything(records: ImageRecords) -> None:
     first = list(epoch(data_of(records), 0))
     assert equal(first, list(epoch(data_of(records), 0)))
     assert not equal(first, list(epoch(data_of(records), 1)))
@@ -99,7 +99,7 @@ def test_a_batch_that_does_not_divide_is_filled_from_its_beginning() -> None:
     assert [len(first), len(second)] == [2, 2]
 
 
-def test_rectangles_hold_images_of_like_shapes(records: Records) -> None:
+def test_rectangles_hold_images_of_like_shapes(records: ImageRecords) -> None:
     data = data_of(records, rect=True, batch_size=2)
     batches = list(epoch(data, 0))
     assert len(batches) == 4
@@ -125,11 +125,11 @@ def test_images_are_drawn_by_weight() -> None:
 
 
 def test_weights_of_images() -> None:
-    def image(*classes: int) -> Record:
+    def image(*classes: int) -> ImageRecord:
         count = len(classes)
-        return Record(Path("a.png"), 64, 64, np.ones((count, 4)), np.array(classes, int), np.zeros(count, bool))
+        return ImageRecord(Path("a.png"), 64, 64, np.ones((count, 4)), np.array(classes, int), np.zeros(count, bool))
 
-    three = Records([image(0, 0), image(0, 1), image()])
+    three = ImageRecords([image(0, 0), image(0, 1), image()])
     # Class 0: three objects, half found: (1/3)·0.25; class 1: one, nothing found: 1.
     expected = np.array([2 / 12, 1 / 12 + 1, 0])
     np.testing.assert_allclose(image_weights(three, 2, np.array([0.5, 0.0])), expected / expected.sum())
@@ -137,13 +137,13 @@ def test_weights_of_images() -> None:
     assert image_weights(three, 2, np.ones(2)).sum() == pytest.approx(1)
 
 
-def test_a_crowd_is_not_trained_on(records: Records) -> None:
+def test_a_crowd_is_not_trained_on(records: ImageRecords) -> None:
     dataset = TrainingSet(records, OnDemand(records, 64), Augmentation(mosaic=0, scale=0, translate=0), 64, seed=0)
     _, objects = dataset.sample(Draw(0, 0, 6, (64, 64)))
     assert len(objects) == 1
 
 
-def test_mosaic_ends_when_it_should(records: Records) -> None:
+def test_mosaic_ends_when_it_should(records: ImageRecords) -> None:
     options = Augmentation(hsv_h=0, hsv_s=0, hsv_v=0, translate=0, scale=0, fliplr=0)
     dataset = TrainingSet(records, OnDemand(records, 64), options, 64, seed=0, mosaic_epochs=2)
     before, _ = dataset.sample(Draw(1, 0, 2, (64, 64)))
@@ -154,7 +154,7 @@ def test_mosaic_ends_when_it_should(records: Records) -> None:
     assert np.abs(before.numpy().astype(int) - whole).max() > 100
 
 
-def test_validation_shows_each_image_once_as_it_is(records: Records) -> None:
+def test_validation_shows_each_image_once_as_it_is(records: ImageRecords) -> None:
     dataset = ValidationSet(records, OnDemand(records, 64), 64, 32)
     shares = [dataset.batches(2, rank, 2) for rank in (0, 1)]
     assert sorted(index for share in shares for batch in share for index in batch) == list(range(7))
@@ -177,12 +177,12 @@ def test_validation_shows_each_image_once_as_it_is(records: Records) -> None:
 
 @pytest.mark.parametrize("processes", [1, 4])
 def test_processes_share_the_memory_before_there_is_a_trainer(
-    records: Records, monkeypatch: pytest.MonkeyPatch, processes: int
+    records: ImageRecords, monkeypatch: pytest.MonkeyPatch, processes: int
 ) -> None:
     needed = sum(OnDemand(records, 64)[index].size for index in range(len(records)))
     # Every process keeps two splits.
-    enough = 2 * processes * needed / store.SHARE_OF_MEMORY
+    enough = 2 * processes * needed / image_store.SHARE_OF_MEMORY
     for free, kind in ((enough + 1, Store), (enough - 1, OnDemand)):
-        monkeypatch.setattr(store, "free_memory", lambda free=free: free)
+        monkeypatch.setattr(image_store, "free_memory", lambda free=free: free)
         data = data_of(records, processes=processes)
         assert isinstance(data.training_set().images, kind)

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from attendet.data import index, readers
+from attendet.data.formats.labels import Labels
 from attendet.data.images import probe
-from attendet.data.index import CHUNK, cache_file, facts_of
-from attendet.data.labels import Labels
-from attendet.data.source import open_source, read_split
+from attendet.data.reading import file_readers, index
+from attendet.data.reading.data_source import open_data, read_split
+from attendet.data.reading.index import CHUNK, cache_file, facts_of
 from attendet.errors import DataError
 from tests.helpers.data_sets import write_image
 
@@ -27,7 +27,7 @@ def label_files(folder: Path, count: int) -> list[str]:
     return [str(file) for file in files]
 
 
-def classes(facts: Iterator[readers.Facts]) -> list[int]:
+def classes(facts: Iterator[file_readers.Facts]) -> list[int]:
     return [each.classes[0] if isinstance(each, Labels) and each.classes else -1 for each in facts]
 
 
@@ -36,13 +36,13 @@ class Reads:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.paths: list[str] = []
-        here = readers._texts
+        here = file_readers._texts
 
-        def counted(reader: str, paths: list[str]) -> list[readers.Text]:
+        def counted(reader: str, paths: list[str]) -> list[file_readers.Text]:
             self.paths += paths
             return here(reader, paths)
 
-        monkeypatch.setattr(readers, "_texts", counted)
+        monkeypatch.setattr(file_readers, "_texts", counted)
 
 
 def test_order_and_content_are_the_same_whoever_reads(tmp_path: Path) -> None:
@@ -76,7 +76,7 @@ def test_a_process_that_dies_costs_time_and_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int
 ) -> None:
     files = label_files(tmp_path / "labels", 3 * CHUNK)
-    start = readers._start
+    start = file_readers._start
 
     def short_lived(reader: str) -> subprocess.Popen[str]:
         process = start(reader)
@@ -84,7 +84,7 @@ def test_a_process_that_dies_costs_time_and_nothing_else(
         process.wait()
         return process
 
-    monkeypatch.setattr(readers, "_start", short_lived)
+    monkeypatch.setattr(file_readers, "_start", short_lived)
     assert classes(facts_of(files, "yolo", workers=workers)) == list(range(3 * CHUNK))
 
 
@@ -92,7 +92,7 @@ def test_a_script_without_a_guard_is_not_run_again(tmp_path: Path) -> None:
     label_files(tmp_path / "labels", 2 * CHUNK)
     script = tmp_path / "script.py"
     script.write_text(
-        "from attendet.data.index import facts_of\nfrom pathlib import Path\nprint('started')\n"
+        "from attendet.data.reading.index import facts_of\nfrom pathlib import Path\nprint('started')\n"
         "print(len(list(facts_of(map(str, sorted(Path('labels').iterdir())), 'yolo', workers=2))))\n"
     )
     done = subprocess.run(  # noqa: S603 - our own
@@ -188,14 +188,14 @@ def test_a_home_that_cannot_be_written_is_done_without(tmp_path: Path, monkeypat
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     write_image(tmp_path / "set/images/a.png")
     (tmp_path / "set/data.yaml").write_text("train: images\nnames: [cat]\n")
-    assert len(read_split(open_source(tmp_path / "set"), "train").records) == 1
+    assert len(read_split(open_data(tmp_path / "set"), "train").records) == 1
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     assert cache_file(tmp_path).is_relative_to(tmp_path / "home/.cache/attendet")
     assert cache_file(tmp_path) != cache_file(tmp_path / "set")
-    read_split(open_source(tmp_path / "set"), "train", cache=False)
+    read_split(open_data(tmp_path / "set"), "train", cache=False)
     assert not (tmp_path / "home").exists()
-    read_split(open_source(tmp_path / "set"), "train")
+    read_split(open_data(tmp_path / "set"), "train")
     assert cache_file(tmp_path / "set").is_file()
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import supervision as sv
 
-from attendet.data.records import Records, Split
-from attendet.data.source import open_source, read_split
+from attendet.data.reading.data_source import open_data, read_split
+from attendet.data.records import ImageRecords, Split
 from tests.helpers.data_sets import data_file
 
 
@@ -17,7 +17,9 @@ def kinds(*splits: Split) -> Counter[str]:
     return Counter({kind.name: count for kind, count in counts.items()})
 
 
-def assert_equal_objects(records: Records, names: tuple[str, ...], theirs: sv.DetectionDataset, atol: float) -> None:
+def assert_equal_objects(
+    records: ImageRecords, names: tuple[str, ...], theirs: sv.DetectionDataset, atol: float
+) -> None:
     number = {position: names.index(name) for position, name in enumerate(theirs.classes)}
     boxes = {Path(path).stem: detections for path, detections in theirs.annotations.items()}
     assert len(boxes) == len(records)
@@ -31,7 +33,7 @@ def assert_equal_objects(records: Records, names: tuple[str, ...], theirs: sv.De
 def test_bccd(real_data: Path, tmp_path: Path) -> None:
     root = real_data / "bccd"
     lists = "".join(f"{split}: ImageSets/Main/{split}.txt\n" for split in ("train", "val", "test"))
-    source = open_source(data_file(tmp_path, f"path: {root}\n{lists}"))
+    source = open_data(data_file(tmp_path, f"path: {root}\n{lists}"))
     assert (source.format, source.names) == ("voc", ("Platelets", "RBC", "WBC"))
     splits = [read_split(source, split) for split in source.splits]
     assert [len(split.records) for split in splits] == [205, 87, 72]
@@ -42,23 +44,23 @@ def test_bccd(real_data: Path, tmp_path: Path) -> None:
     for detections in theirs.annotations.values():
         # supervision takes VOC's pixels to count from 1 and moves the upper left corner; we take them as they stand.
         detections.xyxy[:, :2] += 1
-    everything = Records(itertools.chain.from_iterable(split.records for split in splits))
+    everything = ImageRecords(itertools.chain.from_iterable(split.records for split in splits))
     assert_equal_objects(everything, source.names, theirs, atol=0)
-    assert open_source(root).splits.keys() == source.splits.keys()
+    assert open_data(root).splits.keys() == source.splits.keys()
 
 
 def test_pear640_as_text_and_as_json_against_supervision(real_data: Path, tmp_path: Path) -> None:
     root = real_data / "pear640"
-    source = open_source(data_file(tmp_path, f"path: {root}\ntrain: train.txt\nval: val.txt\nnames: {{0: pear}}\n"))
+    source = open_data(data_file(tmp_path, f"path: {root}\ntrain: train.txt\nval: val.txt\nnames: {{0: pear}}\n"))
     assert (source.format, source.names) == ("yolo", ("pear",))
     splits = [read_split(source, split) for split in source.splits]
-    everything = Records(itertools.chain.from_iterable(split.records for split in splits))
+    everything = ImageRecords(itertools.chain.from_iterable(split.records for split in splits))
     assert (len(everything), len(everything.boxes)) == (712, 8340)
     found = kinds(*splits)
     assert found["MISSING_LABELS"] == 14
     # Slivers, 51 of them without any area.
     assert found["SLIVER"] + found["ZERO_AREA"] == 68
-    as_json = open_source(data_file(tmp_path, f"path: {root}\ntrain: annotations.json\n"))
+    as_json = open_data(data_file(tmp_path, f"path: {root}\ntrain: annotations.json\n"))
     assert (as_json.format, as_json.names) == ("coco", ("pear",))
     records = read_split(as_json, "train").records
     by_name = {record.image.name: record for record in records}
@@ -76,7 +78,7 @@ def test_pear640_as_text_and_as_json_against_supervision(real_data: Path, tmp_pa
 
 def test_fruits_nuts(real_data: Path, tmp_path: Path) -> None:
     root = real_data / "fruits_nuts"
-    source = open_source(data_file(tmp_path, f"path: {root}\ntrain: trainval.json\n"))
+    source = open_data(data_file(tmp_path, f"path: {root}\ntrain: trainval.json\n"))
     split = read_split(source, "train")
     assert (len(split.records), len(split.records.boxes), split.problems) == (18, 165, ())
     theirs = sv.DetectionDataset.from_coco(str(root / "images"), str(root / "trainval.json"))

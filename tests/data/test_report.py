@@ -9,17 +9,19 @@ import pytest
 from matplotlib.collections import QuadMesh
 from PIL import Image
 
-from attendet.data.records import Kind, Problem, Record, Records, Split, sides_at
-from attendet.data.report import report
-from attendet.data.report_picture import draw, figure
+from attendet.data.records import ImageRecord, ImageRecords, Problem, ProblemKind, Split, sides_at
+from attendet.data.report.data_report import make_data_report
+from attendet.data.report.overview_figure import draw_overview, overview_figure
 from attendet.errors import Location, OutputError
 
 NAMES = ("cat", "dog", "cow")
 
 
-def record(name: str, size: tuple[int, int], boxes: list[list[float]], classes: list[int]) -> Record:
+def record(name: str, size: tuple[int, int], boxes: list[list[float]], classes: list[int]) -> ImageRecord:
     flags = np.zeros(len(classes), np.bool_)
-    return Record(Path(name), *size, np.array(boxes, np.float64).reshape(-1, 4), np.array(classes, np.int64), flags)
+    return ImageRecord(
+        Path(name), *size, np.array(boxes, np.float64).reshape(-1, 4), np.array(classes, np.int64), flags
+    )
 
 
 @pytest.fixture
@@ -33,18 +35,18 @@ def splits() -> list[Split]:
     ]
     val = [record("d.jpg", (640, 640), [], [])]
     problems = (
-        Problem(Kind.OUTSIDE, Location("c.txt", 2)),
-        Problem(Kind.MALFORMED, Location("e.txt", 1), "two numbers"),
-        *(Problem(Kind.SLIVER, Location("c.txt", line)) for line in range(1, 6)),
+        Problem(ProblemKind.OUTSIDE, Location("c.txt", 2)),
+        Problem(ProblemKind.MALFORMED, Location("e.txt", 1), "two numbers"),
+        *(Problem(ProblemKind.SLIVER, Location("c.txt", line)) for line in range(1, 6)),
     )
     return [
-        Split("train", NAMES, Records(train), problems, skipped=1, digests=("1", "2", "3")),
-        Split("val", NAMES, Records(val), digests=("2",)),
+        Split("train", NAMES, ImageRecords(train), problems, skipped=1, digests=("1", "2", "3")),
+        Split("val", NAMES, ImageRecords(val), digests=("2",)),
     ]
 
 
 def test_numbers_worked_out_by_hand(splits: list[Split]) -> None:
-    found = report(splits, 640)
+    found = make_data_report(splits, 640)
     train = found.splits["train"]
     assert (train.images, train.skipped, train.background, train.objects) == (3, 1, 1, 5)
     assert train.objects_by_class == (2, 3, 0)
@@ -63,13 +65,13 @@ def test_numbers_worked_out_by_hand(splits: list[Split]) -> None:
 
 
 def test_problems_are_counted_errors_first_with_examples(splits: list[Split]) -> None:
-    found = report(splits)
+    found = make_data_report(splits)
     told = [(problem.kind, dict(problem.by_split), len(problem.examples)) for problem in found.problems]
     assert told == [
-        (Kind.MALFORMED, {"train": 1}, 1),
-        (Kind.DUPLICATE_ACROSS_SPLITS, {"val": 1}, 1),
-        (Kind.OUTSIDE, {"train": 1}, 1),
-        (Kind.SLIVER, {"train": 5}, 3),
+        (ProblemKind.MALFORMED, {"train": 1}, 1),
+        (ProblemKind.DUPLICATE_ACROSS_SPLITS, {"val": 1}, 1),
+        (ProblemKind.OUTSIDE, {"train": 1}, 1),
+        (ProblemKind.SLIVER, {"train": 5}, 3),
     ]
     assert str(found.problems[1].examples[0]) == "d.jpg: image in two splits (in train too, as b.jpg)"
     assert (found.errors, found.warnings) == (2, 6)
@@ -81,23 +83,23 @@ def test_problems_are_counted_errors_first_with_examples(splits: list[Split]) ->
 
 
 def test_what_looks_odd_is_told(splits: list[Split]) -> None:
-    assert report(splits, 640).remarks == (
+    assert make_data_report(splits, 640).remarks == (
         "val has no objects: every image is background",
         "1 class does not occur (cow) anywhere",
         "20% of the boxes in train have a side under 8 px at 640; a larger image size shows more of them",
     )
-    labelled = replace(splits[1], records=Records([record("d.jpg", (640, 640), [[0, 0, 9, 9]], [2])]))
-    assert report([splits[0], labelled], 1280).remarks == (
+    labelled = replace(splits[1], records=ImageRecords([record("d.jpg", (640, 640), [[0, 0, 9, 9]], [2])]))
+    assert make_data_report([splits[0], labelled], 1280).remarks == (
         "1 class does not occur (cow) in train",
         "2 classes do not occur (cat, dog) in val",
     )
     assert "72 classes do not occur ($x_{8}$, $x_{9}$, $x_{10}$, $x_{11}$, $x_{12}$ and 67 more) anywhere" in (
-        report([replace(many()[0], records=Records(few()))]).remarks
+        make_data_report([replace(many()[0], records=ImageRecords(few()))]).remarks
     )
-    assert "test has no image that can be used" in report([Split("test", NAMES, Records())]).remarks
+    assert "test has no image that can be used" in make_data_report([Split("test", NAMES, ImageRecords())]).remarks
 
 
-def few() -> list[Record]:
+def few() -> list[ImageRecord]:
     return [record("a.jpg", (9, 9), [[0, 0, 9, 9]] * 8, list(range(8)))]
 
 
@@ -108,24 +110,24 @@ def many() -> list[Split]:
         low = generator.uniform(0, 500, (8, 2))
         boxes = np.concatenate([low, low + generator.uniform(1, 100, (8, 2))], axis=1)
         classes = generator.integers(0, 80, 8)
-        items.append(Record(Path(f"{number}.jpg"), 640, 480, boxes, classes, np.zeros(8, np.bool_)))
-    return [Split("train", tuple(f"$x_{{{number}}}$" for number in range(80)), Records(items))]
+        items.append(ImageRecord(Path(f"{number}.jpg"), 640, 480, boxes, classes, np.zeros(8, np.bool_)))
+    return [Split("train", tuple(f"$x_{{{number}}}$" for number in range(80)), ImageRecords(items))]
 
 
 @pytest.mark.parametrize("kind", ["some", "many", "none"])
 def test_a_picture_is_drawn_of_any_set(splits: list[Split], tmp_path: Path, kind: str) -> None:
-    drawn = {"some": splits, "many": many(), "none": [Split("val", ("cat",), Records())]}[kind]
+    drawn = {"some": splits, "many": many(), "none": [Split("val", ("cat",), ImageRecords())]}[kind]
     path = tmp_path / "folder" / "check.png"
-    draw(drawn, path, title="a $set_of$ 苹果.yaml", image_size=320)
+    draw_overview(drawn, path, title="a $set_of$ 苹果.yaml", image_size=320)
     with Image.open(path) as image:
         assert image.info["Software"] == "attendet data check"
         assert image.size == (1430, 1100)
     # An older picture of ours is replaced.
-    draw(splits, path, title="again")
+    draw_overview(splits, path, title="again")
 
 
 def test_the_picture_shows_the_numbers(splits: list[Split]) -> None:
-    drawn = figure(splits, title="data.yaml", image_size=640)
+    drawn = overview_figure(splits, title="data.yaml", image_size=640)
     classes, sizes, per_image, centres = drawn.axes[:4]
     assert drawn.get_suptitle() == "data.yaml: 4 images, 5 boxes"
     assert [label.get_text() for label in classes.get_yticklabels()] == ["dog", "cat", "cow"]
@@ -145,7 +147,7 @@ def test_the_picture_shows_the_numbers(splits: list[Split]) -> None:
 
 
 def test_a_class_the_font_cannot_write_is_told_by_number() -> None:
-    drawn = figure([Split("train", ("梨", "Grüße", "$x$"), Records())], title="data.yaml")
+    drawn = overview_figure([Split("train", ("梨", "Grüße", "$x$"), ImageRecords())], title="data.yaml")
     assert [label.get_text() for label in drawn.axes[0].get_yticklabels()] == ["class 0", "Grüße", r"\$x\$"]
 
 
@@ -157,7 +159,7 @@ def test_other_peoples_files_are_left_alone(splits: list[Split], tmp_path: Path)
     for path in (foreign, text):
         before = path.read_bytes()
         with pytest.raises(OutputError, match="not drawn by attendet"):
-            draw(splits, path, title="")
+            draw_overview(splits, path, title="")
         assert path.read_bytes() == before
     with pytest.raises(OutputError, match="it is a folder"):
-        draw(splits, tmp_path, title="")
+        draw_overview(splits, tmp_path, title="")

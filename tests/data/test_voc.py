@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attendet.data.source import open_source, read_split
-from attendet.data.voc import parse_labels
+from attendet.data.formats.voc import parse_labels
+from attendet.data.reading.data_source import open_data, read_split
 from attendet.errors import DataError
 from tests.helpers.data_sets import write_image
 
@@ -130,7 +130,7 @@ def test_a_folder_with_lists(tmp_path: Path) -> None:
         val="a.png\nabsent\n",
         trainval="a\n",
     )
-    source = open_source(root)
+    source = open_data(root)
     assert (source.format, source.names, list(source.splits)) == ("voc", ("cat", "dog"), ["train", "val"])
     split = read_split(source, "train")
     assert [record.image.stem for record in split.records] == ["a", "b", "c"]
@@ -152,17 +152,17 @@ def test_a_data_file_names_root_lists_or_a_folder_of_both(tmp_path: Path) -> Non
     file = tmp_path / "data.yaml"
     for text in ("train: voc", "train: voc/ImageSets/Main/train.txt", "path: voc\ntrain: .\n"):
         file.write_text(text)
-        source = open_source(file)
+        source = open_data(file)
         assert (source.format, source.names) == ("voc", ("dog",))
         assert len(read_split(source, "train").records) == 1
     file.write_text("train: voc\nval: voc\nnames: [cat]\n")
-    assert read_split(open_source(file), "train").problems[0].detail == "'dog'"
+    assert read_split(open_data(file), "train").problems[0].detail == "'dog'"
     with pytest.raises(DataError, match=r"ImageSets/Main has no val\.txt; there are train, test"):
-        read_split(open_source(file), "val")
+        read_split(open_data(file), "val")
     both = tmp_path / "both"
     write_image(both / "x.jpg")
     (both / "x.xml").write_text(annotation(thing("cat", 0, 0, 9, 9)))
     file.write_text("train: both\n")
-    source = open_source(file)
+    source = open_data(file)
     assert (source.format, source.names, len(read_split(source, "train").records)) == ("voc", ("cat",), 1)
     assert root.is_dir()

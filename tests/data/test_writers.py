@@ -9,8 +9,8 @@ from faster_coco_eval import COCO
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attendet.data.records import Record
-from attendet.data.writers import coco_result, coco_text, voc_text, yolo_text
+from attendet.data.formats.serialization import coco_result, coco_text, voc_text, yolo_text
+from attendet.data.records import ImageRecord
 
 
 @given(
@@ -19,20 +19,20 @@ from attendet.data.writers import coco_result, coco_text, voc_text, yolo_text
 )
 def test_digits_are_enough_and_settle(size: tuple[int, int], corners: list[tuple[float, ...]]) -> None:
     boxes = np.sort(np.array(corners).reshape(-1, 2, 2), axis=1).reshape(-1, 4) * np.tile(size, 2)
-    start = Record(Path("a.png"), *size, boxes, np.zeros(len(boxes), np.int64), np.zeros(len(boxes), np.bool_))
+    start = ImageRecord(Path("a.png"), *size, boxes, np.zeros(len(boxes), np.int64), np.zeros(len(boxes), np.bool_))
 
-    def by_yolo(item: Record) -> tuple[str, Record]:
+    def by_yolo(item: ImageRecord) -> tuple[str, ImageRecord]:
         text = yolo_text(item)
         rows = np.array([[float(word) for word in line.split()[1:]] for line in text.splitlines()]).reshape(-1, 4)
         middle, sides = rows[:, :2], rows[:, 2:]
         return text, replaced(item, np.concatenate([middle - sides / 2, middle + sides / 2], axis=1) * np.tile(size, 2))
 
-    def by_coco(item: Record) -> tuple[str, Record]:
+    def by_coco(item: ImageRecord) -> tuple[str, ImageRecord]:
         text = "".join(coco_text(["a"], [item], ["a.png"]))
         rows = np.array([entry["bbox"] for entry in json.loads(text)["annotations"]]).reshape(-1, 4)
         return text, replaced(item, np.concatenate([rows[:, :2], rows[:, :2] + rows[:, 2:]], axis=1))
 
-    def by_voc(item: Record) -> tuple[str, Record]:
+    def by_voc(item: ImageRecord) -> tuple[str, ImageRecord]:
         text = voc_text(["a"], item, "a.png")
         sides = [float(side.text or "") for side in ET.fromstring(text).iterfind("object/bndbox/*")]  # noqa: S314
         return text, replaced(item, np.array(sides).reshape(-1, 4))
@@ -46,13 +46,13 @@ def test_digits_are_enough_and_settle(size: tuple[int, int], corners: list[tuple
         assert texts[2:4] == texts[4:6]
 
 
-def replaced(item: Record, boxes: np.ndarray) -> Record:
-    return Record(item.image, item.width, item.height, boxes, item.classes, item.crowd)
+def replaced(item: ImageRecord, boxes: np.ndarray) -> ImageRecord:
+    return ImageRecord(item.image, item.width, item.height, boxes, item.classes, item.crowd)
 
 
 def test_results_are_of_the_classes_that_truth_has(tmp_path: Path) -> None:
     box = np.array([[10.0, 20.0, 30.0, 60.0]])
-    item = Record(Path("a.png"), 100, 200, box, np.array([1]), np.array([False]))
+    item = ImageRecord(Path("a.png"), 100, 200, box, np.array([1]), np.array([False]))
     (tmp_path / "truth.json").write_text("".join(coco_text(["cat", "dog"], [item], ["a.png"])))
     truth = COCO(str(tmp_path / "truth.json"))
     (tmp_path / "results.json").write_text(json.dumps([coco_result(1, "a.png", 1, tuple(box[0].tolist()), 0.123456)]))

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attendet.data.labels import MAX_BYTES, MAX_PROBLEMS, from_json, to_json
+from attendet.data.formats.labels import MAX_BYTES, MAX_PROBLEMS, from_json, to_json
+from attendet.data.formats.yolo import images_of, label_path, parse_labels, read_labels
 from attendet.data.paths import matching
-from attendet.data.records import Kind
-from attendet.data.source import open_source, read_split
-from attendet.data.yolo import images_of, label_path, parse_labels, read_labels
+from attendet.data.reading.data_source import open_data, read_split
+from attendet.data.records import ProblemKind
 from attendet.errors import DataError, Location
 from tests.helpers.data_sets import write_image
 
@@ -53,7 +53,7 @@ def test_rows_without_a_meaning_are_problems_with_their_line(row: str, detail: s
     labels = parse_labels(f"1 0.5 0.5 0.5 0.5\n{row}\n0 0.1 0.1 0.1 0.1\n", "a.txt")
     assert labels.classes == (1, 0)
     (problem,) = labels.problems
-    assert problem.kind is Kind.MALFORMED
+    assert problem.kind is ProblemKind.MALFORMED
     assert str(problem.where) == "a.txt:2"
     assert detail in problem.detail
 
@@ -76,7 +76,7 @@ def test_any_text_gives_finite_boxes_and_problems(text: str) -> None:
 
 def test_missing_empty_and_unreadable_files(tmp_path: Path) -> None:
     missing = read_labels(str(tmp_path / "a.txt"))
-    assert [problem.kind for problem in missing.problems] == [Kind.MISSING_LABELS]
+    assert [problem.kind for problem in missing.problems] == [ProblemKind.MISSING_LABELS]
     (tmp_path / "b.txt").write_bytes(b"")
     assert read_labels(str(tmp_path / "b.txt")).problems == ()
     (tmp_path / "c.txt").write_bytes(b"\xff\xfe0\x00")
@@ -207,7 +207,7 @@ def test_every_problem_of_a_split(yolo_folder: Callable[[dict[str, str | None]],
     (file.parent / "labels/wild.txt").write_bytes(b"\xff")
     (file.parent / "images/twin.png").write_bytes((file.parent / "images/dots.png").read_bytes())
     (file.parent / "labels/twin.txt").write_text("")
-    split = read_split(open_source(file), "train")
+    split = read_split(open_data(file), "train")
     told = [
         (Path(problem.where.file).name, problem.where.line, problem.kind.name, problem.detail)
         for problem in split.problems

@@ -2,7 +2,7 @@
 
 import torch
 
-from attendet.detection.decode import decode
+from attendet.detection.decoding import decode
 
 
 def test_low_precision_maps_are_decoded_in_float32() -> None:

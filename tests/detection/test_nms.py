@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from attendet.detection.nms import nms
+from attendet.detection.suppression import nms
 from attendet.errors import OptionError
 
 

@@ -6,12 +6,12 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from attendet.study.execute import Study
+from attendet.study.design.design_file import read_design
+from attendet.study.design.grid import Cell
 from attendet.study.folder import StudyFolder
-from attendet.study.grid import Cell
-from attendet.study.job import Job
-from attendet.study.reading import read_design
 from attendet.study.records import CellRecord
+from attendet.study.runs.execution import Study
+from attendet.study.runs.job import Job
 from tests.helpers.training import MODEL, write_set
 
 RECIPE = "schedule.imgsz: 64, schedule.batch_size: 4, hardware.device: cpu, data.workers: 0"

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from attendet.engine.config import TrainConfig, build_config
-from attendet.engine.run import RunFolder
-from attendet.engine.train import train
+from attendet.training.config import TrainConfig, build_config
+from attendet.training.run_folder import RunFolder
+from attendet.training.runner import train
 
 
 def leave_pictures_out(patch: pytest.MonkeyPatch) -> None:
     for name in ("draw_data", "draw_results"):
-        patch.setattr(f"attendet.engine.train.{name}", lambda *_: None)
+        patch.setattr(f"attendet.training.runner.{name}", lambda *_: None)
 
 
 COLOURS = {"red": (255, 0, 0), "blue": (0, 0, 255)}

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from attendet.errors import OptionError
-from attendet.study import cluster
-from attendet.study.cluster import RayExecutor
-from attendet.study.execute import run_study
+from attendet.study.design.grid import Cell
 from attendet.study.folder import read_study
-from attendet.study.grid import Cell
+from attendet.study.runs import cluster
+from attendet.study.runs.cluster import RayExecutor
+from attendet.study.runs.execution import run_study
 from tests.helpers.studies import Spectator, children, opened, write_small
 
 slow = pytest.mark.skipif(

@@ -8,13 +8,13 @@ from hashlib import sha256
 
 import pytest
 
-from attendet.engine.config import build_config
 from attendet.errors import OptionError
-from attendet.graph.bundled import bundled_text
-from attendet.study.grid import grid
-from attendet.study.plan import describe_plan, make_plan
-from attendet.study.reading import parse_design, read_design
-from attendet.study.template import STUDY
+from attendet.models.bundled import bundled_text
+from attendet.study.design.design_file import parse_design, read_design
+from attendet.study.design.grid import run_grid
+from attendet.study.design.template import STUDY
+from attendet.study.forecast import describe_forecast, forecast_study
+from attendet.training.config import build_config
 
 HEAD = "name: a\nmodel: yolov5n\ndata: d.yaml\n"
 TWO = HEAD + "seeds: 2\n"
@@ -25,7 +25,7 @@ LOTS = "arms: {" + ", ".join(f"a{n}: {{recipe: {{loss.box: {n}}}}}" for n in ran
 
 
 def keys(text, folder, data="f"):
-    return {(cell.arm, cell.seed, cell.fraction): cell.key for cell in grid(parse_design(text), data, folder)}
+    return {(cell.arm, cell.seed, cell.fraction): cell.key for cell in run_grid(parse_design(text), data, folder)}
 
 
 def test_what_init_writes_is_a_study(tmp_path):
@@ -37,7 +37,7 @@ def test_what_init_writes_is_a_study(tmp_path):
     assert design.arms["cbam-sppf"].control == "conv-sppf"
     assert design.recipe == {"schedule.epochs": 20, "schedule.imgsz": 320}
     # What it says of six and eight seeds is so.
-    assert make_plan(design, grid(design, "f", tmp_path)).warnings == ()
+    assert forecast_study(design, run_grid(design, "f", tmp_path)).warnings == ()
 
 
 @pytest.mark.parametrize(
@@ -86,13 +86,13 @@ def test_a_wrong_study_is_refused_at_its_place(text, message):
 
 def test_a_design_and_its_cells_travel_between_processes(tmp_path):
     design = parse_design(STUDY)
-    cells = grid(design, "f", tmp_path)
+    cells = run_grid(design, "f", tmp_path)
     assert pickle.loads(pickle.dumps((design, cells))) == (design, cells)  # noqa: S301
 
 
 def test_every_arm_has_every_seed_and_share_and_pairs_come_together(tmp_path):
     design = parse_design(HEAD + "seeds: [3, 1]\nfractions: [0.25, 1]\narms: {a: , b: se@neck}")
-    cells = grid(design, "f", tmp_path)
+    cells = run_grid(design, "f", tmp_path)
     assert [cell.name for cell in cells[:4]] == ["a-seed3", "b-seed3", "a-seed1", "b-seed1"]
     assert [cell.name for cell in cells[4:6]] == ["a-0.25-seed3", "b-0.25-seed3"]
     assert len({cell.key for cell in cells}) == 8
@@ -113,8 +113,8 @@ def test_a_key_is_a_hash_of_what_matters_and_the_same_everywhere(tmp_path):
     expected = sha256(json.dumps(identity, sort_keys=True, separators=(",", ":")).encode()).hexdigest()[:16]
     assert keys(text, tmp_path)["b", 7, 1.0] == expected
     program = (
-        "from pathlib import Path; from attendet.study.grid import grid; "
-        "from attendet.study.reading import parse_design; "
+        "from pathlib import Path; from attendet.study.design.grid import grid; "
+        "from attendet.study.design.design_file import parse_design; "
         f"print(grid(parse_design({text!r}), 'f', Path({str(tmp_path)!r}))[1].key)"
     )
     told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)  # noqa: S603
@@ -184,20 +184,20 @@ def test_settings_of_an_arm_are_what_training_takes():
 def test_a_plan_tells_runs_hours_and_what_can_be_found(tmp_path):
     arms = "{base: , b: se@neck, c: eca@neck, d: cbam@neck, e: bam@neck, f: simam@neck}"
     design = parse_design(HEAD + f"seeds: 6\nfractions: [0.5, 1]\nbudget_hours: 10\nspread: 0.01\narms: {arms}")
-    cells = grid(design, "f", tmp_path)
+    cells = run_grid(design, "f", tmp_path)
     seconds = {(arm, share): 500 * share for arm in design.arms for share in design.fractions}
     done = [cell.key for cell in cells if cell.arm == "base" and cell.fraction == 1]
-    plan = make_plan(design, cells, seconds, done)
+    plan = forecast_study(design, cells, seconds, done)
     assert (plan.runs, plan.finished) == (72, 6)
     # 36 runs of 250 s and 30 of 500 s.
     assert plan.hours == pytest.approx((36 * 250 + 30 * 500) / 3600)
     assert plan.hours_by_arm["base"] == pytest.approx(6 * 250 / 3600)
     assert plan.detectable is None
-    told = "\n".join(describe_plan(plan, design))
+    told = "\n".join(describe_forecast(plan, design))
     assert "6 arms × 6 seeds × 2 shares of the images: 72 runs, 6 of them done" in told
     assert "6 seeds cannot decide 5 comparisons: p_holm is at least 0.16" in told
     enough = design.model_copy(update={"seeds": tuple(range(8)), "budget_hours": 1.0})
-    plan = make_plan(enough, cells, seconds)
+    plan = forecast_study(enough, cells, seconds)
     assert plan.detectable_in_metric == pytest.approx(0.01 * plan.detectable)
     assert plan.warnings == ("it takes 7.5 hours, more than the 1 of the budget",)
 
@@ -214,5 +214,5 @@ def test_epochs_that_are_sure_to_be_measured_can_be_averaged():
 def test_as_many_arms_as_seeds_can_decide_are_a_study():
     fewer = parse_design(HEAD + "seeds: 15\n" + LOTS.replace(", a410: {recipe: {loss.box: 410}}", ""))
     assert fewer.comparisons == 409
-    assert make_plan(fewer, []).p_holm_floor == pytest.approx(409 / 8193)
-    assert make_plan(fewer, []).warnings == ()
+    assert forecast_study(fewer, []).p_holm_floor == pytest.approx(409 / 8193)
+    assert forecast_study(fewer, []).warnings == ()

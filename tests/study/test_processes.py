@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from attendet.study.execute import run_study
-from attendet.study.executor import RETRIES
+from attendet.study.design.grid import Cell
 from attendet.study.folder import read_study
-from attendet.study.grid import Cell
-from attendet.study.processes import ProcessExecutor
+from attendet.study.runs.execution import run_study
+from attendet.study.runs.executors import RETRIES
+from attendet.study.runs.processes import ProcessExecutor
 from tests.helpers.studies import Spectator, children, opened, write_small
 
 slow = pytest.mark.skipif(
@@ -21,7 +21,7 @@ slow = pytest.mark.skipif(
 )
 
 ARMS = "{a: , b: se:reduction=2@after:Conv}"
-WORKER = "attendet.study.worker"
+WORKER = "attendet.study.runs.worker"
 
 
 @slow

@@ -9,24 +9,24 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from attendet.engine.run import RunFolder, RunRecord, write_record, write_results
 from attendet.errors import DataError
-from attendet.study.collect import cell_record
+from attendet.study.design.grid import Cell
 from attendet.study.folder import StudyFolder, read_cell, read_study, write
-from attendet.study.grid import Cell
-from attendet.study.markdown import markdown
-from attendet.study.page import page
-from attendet.study.publish import publish
 from attendet.study.records import CellRecord
-from attendet.study.report import make_report
-from attendet.study.scores import last_epochs
-from tests.study.synthetic import design, record, write_study
+from attendet.study.reporting.html import html_report
+from attendet.study.reporting.markdown import markdown_report
+from attendet.study.reporting.outcome import make_study_report
+from attendet.study.reporting.publishing import publish_report
+from attendet.study.reporting.run_scores import last_epochs
+from attendet.study.runs.collection import cell_record
+from attendet.training.run_folder import RunFolder, RunRecord, write_record, write_results
+from tests.helpers.synthetic_studies import design, record, write_study
 
 ARMS = "{baseline: , cbam: {attention: 'cbam@before:SPPF', control: control}, control: 'control-conv1x1@before:SPPF'}"
 
 
 def report_of(folder, arms=ARMS, effects=None, seeds="8", **others):
-    return make_report(read_study(write_study(folder, design(arms, seeds), effects or {}, **others)))
+    return make_study_report(read_study(write_study(folder, design(arms, seeds), effects or {}, **others)))
 
 
 def contrasts(report):
@@ -61,7 +61,7 @@ def test_what_does_nothing_is_not_distinguishable_and_says_what_would_settle_it(
 def test_differences_are_those_of_last_epochs_seed_by_seed(tmp_path):
     study = write_study(tmp_path, design(ARMS), {"cbam": 0.01})
     records = read_study(study)
-    found = contrasts(make_report(records))["cbam", "baseline"]
+    found = contrasts(make_study_report(records))["cbam", "baseline"]
     column = "metrics/mAP_0.5:0.95"
     for seed, difference in zip(found.seeds, found.differences, strict=True):
         mine, other = (
@@ -114,7 +114,7 @@ def test_equal_runs_are_said_to_be_the_same(tmp_path):
     records = read_study(study)
     twins = {run.seed: run.model_copy(update={"arm": "b"}) for run in records.cells.values() if run.arm == "a"}
     cells = {key: twins[run.seed] if run.arm == "b" else run for key, run in records.cells.items()}
-    found = make_report(dataclasses.replace(records, cells=cells)).contrasts[0]
+    found = make_study_report(dataclasses.replace(records, cells=cells)).contrasts[0]
     assert (found.difference, found.p, found.interval) == (0.0, 1.0, (0.0, 0.0))
     assert "Seed by seed both scored the same." in found.explanation
 
@@ -125,7 +125,7 @@ def test_runs_that_are_no_pairs_are_told(tmp_path):
     run = read_cell(study, cell.key)
     other = {"order": "another", "initialisation": {"model.0.conv": "another"}, "device": "GPU"}
     write(run.model_copy(update=other), study.cell(cell.key))
-    told = "\n".join(make_report(read_study(study)).remarks)
+    told = "\n".join(make_study_report(read_study(study)).remarks)
     assert "cbam, seed 2: it saw other images than baseline with seed 2, or in another order" in told
     assert "1 of 1 layers began with other weights than those of baseline with seed 2, such as model.0.conv" in told
     assert "runs were made on 2 different devices" in told
@@ -145,7 +145,7 @@ def test_damaged_records_are_named_and_left_out(tmp_path):
     records = read_study(study)
     assert len(records.cells) == 24 - 6
     assert [problem.split(":")[0] for problem in records.problems] == [f"cbam-seed{seed}" for seed in range(6)]
-    assert contrasts(make_report(records))["cbam", "baseline"].seeds == (6, 7)
+    assert contrasts(make_study_report(records))["cbam", "baseline"].seeds == (6, 7)
     assert read_cell(study, cells["cbam-seed0"].stem) is read_cell(study, cells["cbam-seed1"].stem) is None
     assert read_cell(study, cells["cbam-seed6"].stem).seed == 6
 
@@ -158,7 +158,7 @@ def test_arms_keep_their_runs_under_a_new_name(tmp_path):
         .replace('"arm":"cbam"', '"arm":"attention"')
     )
     study.study.write_text(text, encoding="utf-8")
-    found = contrasts(make_report(read_study(study)))
+    found = contrasts(make_study_report(read_study(study)))
     assert found["attention", "baseline"].n == 8
 
 
@@ -194,7 +194,7 @@ def test_runs_without_losses_of_a_split_have_no_gap_of_losses(tmp_path):
         fields = json.loads(path.read_text(encoding="utf-8"))
         fields["history"] = {name: column for name, column in fields["history"].items() if not name.startswith("val/")}
         path.write_text(json.dumps(fields), encoding="utf-8")
-    report = make_report(read_study(study))
+    report = make_study_report(read_study(study))
     assert report.complete
     assert [arm.loss_gap for arm in report.arms] == [None] * 3
 
@@ -202,13 +202,13 @@ def test_runs_without_losses_of_a_split_have_no_gap_of_losses(tmp_path):
 def test_all_is_published_from_records_alone_and_the_page_needs_nothing_else(tmp_path):
     planned = design(ARMS, "6", "[0.5, 1]")
     study = write_study(tmp_path / "study", planned, {"cbam": 0.03}, failed=("control-seed0",))
-    first = publish(study)
+    first = publish_report(study)
     assert set(first.figures) == {"differences", "curves", "costs", "data", "gap"}
     moved = tmp_path / "moved"
     shutil.copytree(study.path / "cells", moved / "cells")
     for name in ("study.json", "costs.json"):
         shutil.copy(study.path / name, moved)
-    again = publish(StudyFolder(moved), tmp_path / "out")
+    again = publish_report(StudyFolder(moved), tmp_path / "out")
     for name in ("json", "markdown", "html"):
         assert getattr(first, name).read_bytes() == getattr(again, name).read_bytes()
     html = first.html.read_text(encoding="utf-8")
@@ -219,7 +219,7 @@ def test_all_is_published_from_records_alone_and_the_page_needs_nothing_else(tmp
 def test_report_json_has_what_it_promises(tmp_path):
     study = write_study(tmp_path, design(ARMS, "6"), {"cbam": 0.03})
     records = read_study(study)
-    found = json.loads(json.dumps(make_report(records).to_dict()), parse_constant=pytest.fail)
+    found = json.loads(json.dumps(make_study_report(records).to_dict()), parse_constant=pytest.fail)
     promised = {"arm", "difference", "interval", "p", "p_floor", "p_holm", "n", "verdict"}
     assert all(promised <= contrast.keys() for contrast in found["contrasts"])
     assert [arm["name"] for arm in found["arms"]] == ["baseline", "cbam", "control"]
@@ -242,21 +242,21 @@ def test_report_json_has_what_it_promises(tmp_path):
 def test_tables_say_what_their_numbers_are_of(tmp_path):
     planned = design(ARMS, "6", "[0.5, 1]")
     study = write_study(tmp_path, planned, {}, missing=("cbam-seed3", "cbam-0.5-seed1"))
-    text = markdown(make_report(read_study(study)), {})
+    text = markdown_report(make_study_report(read_study(study)), {})
     # Means are of the seeds with all images, and of no others.
     assert "| cbam | cbam@before:SPPF | 5 of 6 |" in text
     assert "34 of 36 runs finished" in text
     assert "on CPU (2 threads), each arm at its own training size, 320 pixels for baseline" in text
     study.costs.unlink()
-    assert "Latency and memory were not measured" in markdown(make_report(read_study(study)), {})
+    assert "Latency and memory were not measured" in markdown_report(make_study_report(read_study(study)), {})
 
 
 def test_names_of_classes_are_text_on_the_page_and_in_markdown(tmp_path):
     study = write_study(tmp_path, design("{a: , b: se@neck}", "2"), {})
     for path in (tmp_path / "cells").iterdir():
         path.write_text(path.read_text(encoding="utf-8").replace("RBC", "<script>x|y"), encoding="utf-8")
-    report = make_report(read_study(study))
-    html, text = page(report, {}), markdown(report, {})
+    report = make_study_report(read_study(study))
+    html, text = html_report(report, {}), markdown_report(report, {})
     assert "<script" not in html
     assert "&lt;script&gt;x|y" in html
     assert r"\<script\>x\|y" in text
@@ -265,7 +265,7 @@ def test_names_of_classes_are_text_on_the_page_and_in_markdown(tmp_path):
 def test_a_study_of_which_nothing_is_finished_can_be_reported(tmp_path):
     planned = design("{a: , b: se@neck}", "2")
     names = ("a-seed0", "a-seed1", "b-seed0", "b-seed1")
-    published = publish(write_study(tmp_path, planned, {}, missing=names))
+    published = publish_report(write_study(tmp_path, planned, {}, missing=names))
     assert published.figures == {}
     assert "4 of 4 runs are missing" in published.markdown.read_text(encoding="utf-8")
 

@@ -13,18 +13,18 @@ import numpy as np
 import pytest
 import yaml
 
-from attendet.engine.run import read_record
 from attendet.errors import DataError, OptionError, TrainingError
-from attendet.study.execute import Study, run_study
+from attendet.study.design.design_file import read_design
 from attendet.study.folder import StudyFolder, read_study
-from attendet.study.publish import publish
-from attendet.study.reading import read_design
-from attendet.study.search import execute, listener, trials
-from attendet.study.search.execute import run_search
-from attendet.study.search.records import SearchRecord
+from attendet.study.reporting.publishing import publish_report
+from attendet.study.runs.execution import Study, run_study
+from attendet.study.search import pruning, search_run, trials
+from attendet.study.search.search_records import SearchRecord
+from attendet.study.search.search_run import run_search
+from attendet.training.run_folder import read_record
+from tests.helpers.searches import Onlooker, Pretended, opened, write_search
 from tests.helpers.studies import Refusing, Spectator
 from tests.helpers.training import leave_pictures_out
-from tests.study.searching import Onlooker, Pretended, opened, write_search
 
 SPACE = "{attention: [cbam, se, eca], at: [neck, head, before:SPPF, after:C3]}"
 Pretend = Callable[..., Pretended]
@@ -39,7 +39,7 @@ def chance(arm: str, epoch: int) -> float:
 def pretend(monkeypatch: pytest.MonkeyPatch) -> Pretend:
     def start(score: Callable[[str, int], float] = chance, epochs: int = 4) -> Pretended:
         runs = Pretended(score, epochs)
-        monkeypatch.setattr(execute, "perform", runs.perform)
+        monkeypatch.setattr(search_run, "perform", runs.perform)
         return runs
 
     return start
@@ -141,7 +141,7 @@ def test_a_killed_process_leaves_a_search_that_goes_on(tmp_path: Path, pretend: 
     file = write_search(tmp_path, SPACE, trials=2, more="halving: null\n")
     program = (
         "import os, signal, sys; from pathlib import Path; from attendet.study.search import execute; "
-        "from tests.study.searching import Onlooker, Pretended, opened\n"
+        "from tests.helpers.searches import Onlooker, Pretended, opened\n"
         "def score(arm, epoch):\n"
         "    if arm != 'baseline' and epoch == 3: os.kill(os.getpid(), signal.SIGKILL)\n"
         "    return epoch / 10\n"
@@ -325,7 +325,7 @@ def test_a_report_knows_nothing_of_a_search(tmp_path: Path, pretend: Pretend) ->
     pretend()
     run_search(search := opened(write_search(tmp_path, SPACE, trials=2)), Onlooker())
     with pytest.raises(DataError, match="there is no study here"):
-        publish(StudyFolder(search.folder.path))
+        publish_report(StudyFolder(search.folder.path))
     written = yaml.safe_load(search.folder.draft.read_text())
     copy = tmp_path / "study.yaml"
     copy.write_text(yaml.safe_dump({**written, "name": "tiny", "seeds": [search.design.seed]}, sort_keys=False))
@@ -337,7 +337,7 @@ def test_a_report_knows_nothing_of_a_search(tmp_path: Path, pretend: Pretend) ->
     run_study(study, refusing, Spectator())
     assert refusing.asked == [cell.name for cell in cells]
     assert {record.status for record in read_study(study.folder).cells.values()} == {"failed"}
-    report = publish(study.folder).report
+    report = publish_report(study.folder).report
     assert report.finished == 0
     assert [arm.score for arm in report.arms] == [None] * len(study.design.arms)
 
@@ -356,13 +356,13 @@ def test_a_search_says_nothing_that_sounds_like_evidence(tmp_path: Path, pretend
 def test_real_runs_are_stopped_interrupted_and_taken_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Training is real; of the scores only which candidate is the weak one is made up."""
     leave_pictures_out(monkeypatch)
-    really = listener.measured
+    really = pruning.measured
     scores = {"baseline": 0.5, "se-reduction-2-after-Conv": 0.5, "eca-after-Conv": 0.5}
 
     def scored(run, metric):
         return dict.fromkeys(really(run, metric), next(scores[arm] for arm in scores if run.path.name.startswith(arm)))
 
-    monkeypatch.setattr(listener, "measured", scored)
+    monkeypatch.setattr(pruning, "measured", scored)
     file = write_search(
         tmp_path, "{attention: ['se:reduction=2', eca], at: [after:Conv]}", epochs=2, more="halving: 2\n"
     )
@@ -385,7 +385,7 @@ def test_real_runs_are_stopped_interrupted_and_taken_up(tmp_path: Path, monkeypa
     assert [(state, epochs) for _, state, epochs in told(record)] == [("finished", 2), ("finished", 2), ("stopped", 1)]
     assert record.candidates[1].arm == first
     assert (folders["baseline"] / "run.json").stat().st_mtime_ns == times["baseline"]
-    finished, stopped = (execute.Searching(search, watcher).job(each.arm).run for each in record.candidates[1:])
+    finished, stopped = (search_run.Searching(search, watcher).job(each.arm).run for each in record.candidates[1:])
     assert read_record(finished).finished
     assert not read_record(stopped).finished
     assert len(really(stopped, "map50_95")) == 1

@@ -6,10 +6,10 @@ import pytest
 
 from attendet.attention.catalog import create, names
 from attendet.errors import OptionError
-from attendet.model.request import parse_request
-from attendet.study.search.draft import control_of
-from attendet.study.search.reading import parse_search
-from attendet.study.search.records import Candidate
+from attendet.models.attention_request import parse_request
+from attendet.study.search.drafting import control_of
+from attendet.study.search.search_file import parse_search
+from attendet.study.search.search_records import Candidate
 from attendet.study.search.trials import rungs
 
 HEAD = "name: a\nmodel: yolov5n\ndata: d.yaml\ntrials: 3\n"

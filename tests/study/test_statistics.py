@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import optimize, stats
 
-from attendet.study.power import least_seeds, power, seeds_to_settle, smallest_detectable
-from attendet.study.resampling import mean_interval, p_floor, sign_flip_p, studentised_interval
-from attendet.study.statistics import holm, paired_difference, summarize
+from attendet.study.statistics.paired import holm, paired_difference, summarize_seeds
+from attendet.study.statistics.power import least_seeds, seeds_to_settle, sign_flip_power, smallest_detectable
+from attendet.study.statistics.resampling import mean_interval, p_floor, sign_flip_p, studentised_interval
 
 STUDIES = 2000
 
@@ -170,14 +170,14 @@ def test_among_five_arms_that_do_nothing_one_is_found_in_at_most_5_percent_of_st
 @pytest.mark.parametrize("effect", [0.5, 1.0, 2.0])
 def test_power_of_six_seeds_is_that_of_six_equal_signs(effect):
     exact = stats.norm.cdf(effect) ** 6 + stats.norm.cdf(-effect) ** 6
-    assert power(6, effect) == pytest.approx(exact, abs=0.03)
+    assert sign_flip_power(6, effect) == pytest.approx(exact, abs=0.03)
 
 
 @pytest.mark.parametrize(("count", "effect", "comparisons"), [(13, 0.6, 1), (13, 0.9, 3), (14, 1.0, 5)])
 def test_power_beyond_what_is_simulated_is_what_simulation_gives(count, effect, comparisons):
     noise = np.random.default_rng(9).standard_normal((600, count))
     simulated = np.mean(sign_flip_p(noise + effect) <= 0.05 / comparisons)
-    assert power(count, effect, comparisons) == pytest.approx(simulated, abs=0.06)
+    assert sign_flip_power(count, effect, comparisons) == pytest.approx(simulated, abs=0.06)
 
 
 def test_more_seeds_find_smaller_differences_and_larger_differences_need_fewer_seeds():
@@ -186,7 +186,9 @@ def test_more_seeds_find_smaller_differences_and_larger_differences_need_fewer_s
     assert detectable[-1] == pytest.approx((stats.norm.isf(0.005) + stats.norm.isf(0.2)) / np.sqrt(200), rel=0.05)
     needed = [seeds_to_settle(effect) for effect in (0.3, 1.0, 15.0)]
     assert needed == sorted(needed, reverse=True)
-    assert all(np.isfinite(power(count, effect)) for count in (13, 14, 40, 200) for effect in (0, 0.1, 1, 3, 5, 20))
+    assert all(
+        np.isfinite(sign_flip_power(count, effect)) for count in (13, 14, 40, 200) for effect in (0, 0.1, 1, 3, 5, 20)
+    )
 
 
 def test_the_smallest_detectable_difference_of_six_is_where_equal_signs_have_80_percent():
@@ -198,7 +200,7 @@ def test_the_smallest_detectable_difference_of_six_is_where_equal_signs_have_80_
 
 def test_seeds_to_settle_are_the_first_with_80_percent():
     needed = seeds_to_settle(1.2, comparisons=3)
-    assert power(needed, 1.2, comparisons=3) >= 0.8 > power(needed - 1, 1.2, comparisons=3)
+    assert sign_flip_power(needed, 1.2, comparisons=3) >= 0.8 > sign_flip_power(needed - 1, 1.2, comparisons=3)
     assert seeds_to_settle(20.0, comparisons=5) == least_seeds(comparisons=5) == 8
 
 
@@ -214,6 +216,6 @@ def test_pairs_are_the_seeds_that_both_have():
 
 def test_mean_and_spread_are_numpys():
     values = [0.41, 0.43, 0.48]
-    found = summarize(values)
+    found = summarize_seeds(values)
     assert (found.mean, found.spread) == pytest.approx((np.mean(values), np.std(values, ddof=1)))
     assert (found.low, found.high, found.n) == (0.41, 0.48, 3)

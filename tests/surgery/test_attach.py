@@ -12,9 +12,9 @@ from torch import Tensor, nn
 import attendet
 from attendet.errors import AttendetWarning, OptionError, UnknownNameError
 from attendet.surgery import Attachment, attach, attached, describe, disabled
-from tests.surgery.networks import equal, randomise, run, vary_norms
-from tests.surgery.small import Block, Plain, Restless, images
-from tests.untouched import Facts, hooks
+from tests.helpers.networks import equal, randomise, run, vary_norms
+from tests.helpers.small_networks import Block, Plain, Restless, images
+from tests.helpers.unchanged import Facts, hooks
 
 
 def test_a_site_says_where_it_is() -> None:

@@ -8,7 +8,7 @@ from torchvision.models import inception_v3, swin_t
 
 from attendet.errors import OptionError
 from attendet.surgery import attach, attached
-from tests.untouched import Facts
+from tests.helpers.unchanged import Facts
 
 
 def test_maps_with_channels_last_are_refused() -> None:

@@ -18,9 +18,9 @@ from torch.optim.swa_utils import AveragedModel
 
 from attendet.errors import OptionError
 from attendet.surgery import attach, attached
-from tests.surgery.networks import equal, randomise, run
-from tests.surgery.small import Plain, Twice, images
-from tests.untouched import Facts
+from tests.helpers.networks import equal, randomise, run
+from tests.helpers.small_networks import Plain, Twice, images
+from tests.helpers.unchanged import Facts
 
 
 def weighed() -> Plain:

@@ -9,11 +9,11 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 
 import attendet
-from attendet.blocks.fuse import fuse as fold
+from attendet.blocks.conv_bn_fusion import fuse_conv_bn as fold
 from attendet.surgery import attach, attached, fuse
-from tests.surgery.networks import randomise, run, vary_norms
-from tests.surgery.small import images
-from tests.untouched import Facts, hooks
+from tests.helpers.networks import randomise, run, vary_norms
+from tests.helpers.small_networks import images
+from tests.helpers.unchanged import Facts, hooks
 
 
 def assert_close(actual: object, expected: object) -> None:

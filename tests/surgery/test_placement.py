@@ -14,8 +14,8 @@ from attendet.blocks import SPPF
 from attendet.errors import AttendetError, OptionError, UnknownNameError
 from attendet.surgery import attach, attached
 from attendet.surgery.placement import At
-from tests.surgery.networks import equal, run
-from tests.untouched import Facts, hooks
+from tests.helpers.networks import equal, run
+from tests.helpers.unchanged import Facts, hooks
 
 # Rows of YOLOv5 of the published model file: C3 in the backbone, C3 in the neck.
 BACKBONE_C3, NECK_C3 = (2, 4, 6, 8), (13, 17, 20, 23)

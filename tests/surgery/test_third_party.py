@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from attendet.surgery import attach, attached, disabled
-from tests.surgery.networks import NETWORKS, Network, equal, randomise, run, vary_norms
-from tests.untouched import Facts
+from tests.helpers.networks import NETWORKS, Network, equal, randomise, run, vary_norms
+from tests.helpers.unchanged import Facts
 
 pytestmark = pytest.mark.parametrize("network", NETWORKS.values(), ids=NETWORKS)
 

@@ -9,8 +9,8 @@ from torch import nn
 from attendet.attention import CBAM
 from attendet.errors import OptionError
 from attendet.surgery import attach
-from tests.surgery.networks import equal, randomise, run
-from tests.surgery.small import (
+from tests.helpers.networks import equal, randomise, run
+from tests.helpers.small_networks import (
     Block,
     Children,
     Named,
@@ -23,7 +23,7 @@ from tests.surgery.small import (
     Uneven,
     images,
 )
-from tests.untouched import Facts
+from tests.helpers.unchanged import Facts
 
 OPTIONS = {"start": "paper", "reduction": 2}
 

@@ -9,10 +9,10 @@ import pytest
 import torch
 
 import attendet
-from attendet.graph import Detector
-from attendet.graph.bundled import bundled_text
+from attendet.models import Detector
+from attendet.models.bundled import bundled_text
 from attendet.surgery import attach
-from tests.surgery.networks import equal, randomise, run, vary_norms
+from tests.helpers.networks import equal, randomise, run, vary_norms
 
 
 def with_every_weight(model: Detector) -> Detector:

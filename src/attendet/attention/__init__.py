@@ -3,11 +3,11 @@
 from attendet.attention.bam import BAM
 from attendet.attention.base import Addend, Attention, Gate, Shares, Weights
 from attendet.attention.catalog import create, names
-from attendet.attention.cbam import CBAM, ChannelAttention, SpatialAttention
+from attendet.attention.cbam.module import CBAM, ChannelAttention, SpatialAttention
 from attendet.attention.controls import ControlConv1x1, ControlIdentity, ControlNoiseGate
 from attendet.attention.coordinate import CoordinateAttention
 from attendet.attention.eca import ECA
-from attendet.attention.ema import EMA
+from attendet.attention.efficient_multiscale import EMA
 from attendet.attention.gam import GAM
 from attendet.attention.global_context import GlobalContext
 from attendet.attention.lsk import LSK

@@ -7,15 +7,7 @@ from functools import reduce
 import torch
 from torch import Tensor, nn
 
-from attendet.attention.base import (
-    Attention,
-    Shares,
-    Start,
-    add_strength,
-    check_start,
-    group_count,
-    wide_hidden_width,
-)
+from attendet.attention.base import Attention, Shares, Start, add_strength, check_start, group_count, wide_hidden_width
 from attendet.attention.catalog import attentions
 from attendet.errors import OptionError
 from attendet.ops.pooling import pool_positions

@@ -4,8 +4,8 @@ from attendet.blocks.conv import Conv, DWConv, Focus
 from attendet.blocks.csp import C3, C3SPP, C3TR, Bottleneck, BottleneckCSP, C2f, C3Ghost
 from attendet.blocks.ghost import GhostBottleneck, GhostConv
 from attendet.blocks.head import Detect
-from attendet.blocks.plain import Concat
 from attendet.blocks.pool import SPP, SPPF
+from attendet.blocks.torch_layers import Concat
 from attendet.blocks.transformer import TransformerBlock
 
 __all__ = [

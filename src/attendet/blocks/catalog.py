@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from torch import nn
 
-from attendet.blocks.wiring import Maker, Rule
+from attendet.blocks.wiring import Maker, WiringRule
 from attendet.registry import Registry
 
 B = TypeVar("B", bound=Callable[..., nn.Module])
@@ -19,13 +19,13 @@ class Block:
     """What makes a module, usually a class, and the rule by which a row becomes one."""
 
     make: Maker
-    rule: Rule
+    rule: WiringRule
 
 
 blocks = Registry[Block]("block", entry_point_group="attendet.blocks")
 
 
-def block(rule: Rule, *names: str) -> Callable[[B], B]:
+def block(rule: WiringRule, *names: str) -> Callable[[B], B]:
     """Return a decorator that registers what makes a block under these names, or its own."""
 
     def add(make: B) -> B:

@@ -21,7 +21,7 @@ Value: TypeAlias = "int | float | bool | str | list[Value] | dict[str, Value] | 
 
 
 @dataclass(frozen=True)
-class Request:
+class BlockRequest:
     """What a row asks for, and what it is given.
 
     Attributes:
@@ -48,14 +48,14 @@ class Request:
         """Return a declared width scaled, rounded up to a multiple of 8.
 
         Example:
-            >>> Request(channels=(3,), width_multiple=0.25).scale(65)
+            >>> BlockRequest(channels=(3,), width_multiple=0.25).scale(65)
             24
         """
         return math.ceil(width * self.width_multiple / 8) * 8
 
 
 @dataclass(frozen=True)
-class Recipe:
+class ModuleSpec:
     """How to make a row's module.
 
     Attributes:
@@ -71,11 +71,11 @@ class Recipe:
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
-Kind = Literal["widen", "widen+repeat", "concat", "keep", "detect", "gate"]
+RuleKind = Literal["widen", "widen+repeat", "concat", "keep", "detect", "gate"]
 
 
 @dataclass(frozen=True)
-class Rule:
+class WiringRule:
     """A wiring rule.
 
     Attributes:
@@ -83,62 +83,62 @@ class Rule:
         recipe: Makes the recipe of a row from the block and the request.
     """
 
-    kind: Kind
-    recipe: Callable[[Maker, Request], Recipe]
+    kind: RuleKind
+    recipe: Callable[[Maker, BlockRequest], ModuleSpec]
 
 
-def _widen(block: Maker, request: Request) -> Recipe:
+def _widen(block: Maker, request: BlockRequest) -> ModuleSpec:
     """Make `block(in, out, *rest)`; the first argument is the output width, to be scaled. Repeats stand in a row."""
     width, *rest = _declared_width(request)
     arguments = (only_source(request), width, *rest)
     first, later = partial(block, *arguments), partial(block, width, width, *rest)
-    return Recipe(_repeated(request, first, later), arguments)
+    return ModuleSpec(_repeated(request, first, later), arguments)
 
 
-def _widen_and_repeat(block: Maker, request: Request) -> Recipe:
+def _widen_and_repeat(block: Maker, request: BlockRequest) -> ModuleSpec:
     """Make `block(in, out, repeats, *rest)`: like `_widen`, for blocks that take their repeats inside."""
     width, *rest = _declared_width(request)
     arguments = (only_source(request), width, request.repeats, *rest)
-    return Recipe(partial(block, *arguments), arguments)
+    return ModuleSpec(partial(block, *arguments), arguments)
 
 
-def _concat(block: Maker, request: Request) -> Recipe:
+def _concat(block: Maker, request: BlockRequest) -> ModuleSpec:
     """Make `block(*args)`, which takes the list of its sources."""
     _require_once(request)
-    return Recipe(partial(block, *request.args), request.args, joins=True)
+    return ModuleSpec(partial(block, *request.args), request.args, joins=True)
 
 
-def _keep(block: Maker, request: Request) -> Recipe:
+def _keep(block: Maker, request: BlockRequest) -> ModuleSpec:
     """Make `block(*args)`, which leaves the channels as they are."""
     only_source(request)
     make = partial(block, *request.args)
-    return Recipe(_repeated(request, make, make), request.args)
+    return ModuleSpec(_repeated(request, make, make), request.args)
 
 
-def _per_channel(block: Maker, request: Request) -> Recipe:
+def _per_channel(block: Maker, request: BlockRequest) -> ModuleSpec:
     """Make `block(in)`: as wide as what comes in, whatever width the row declares."""
     arguments = (only_source(request),)
     make = partial(block, *arguments)
-    return Recipe(_repeated(request, make, make), arguments)
+    return ModuleSpec(_repeated(request, make, make), arguments)
 
 
-def _detect(block: Maker, request: Request) -> Recipe:
+def _detect(block: Maker, request: BlockRequest) -> ModuleSpec:
     """Make `block(classes, anchors, channels, strides)`, which takes the list of its levels."""
     _require_once(request)
     sides = [[side for pair in level for side in pair] for level in request.anchors]
-    return Recipe(
+    return ModuleSpec(
         partial(block, request.classes, request.anchors, request.channels, request.strides),
         (request.classes, sides, list(request.channels)),
         joins=True,
     )
 
 
-widen = Rule("widen", _widen)
-widen_and_repeat = Rule("widen+repeat", _widen_and_repeat)
-concat = Rule("concat", _concat)
-keep = Rule("keep", _keep)
-per_channel = Rule("keep", _per_channel)
-detect = Rule("detect", _detect)
+widen = WiringRule("widen", _widen)
+widen_and_repeat = WiringRule("widen+repeat", _widen_and_repeat)
+concat = WiringRule("concat", _concat)
+keep = WiringRule("keep", _keep)
+per_channel = WiringRule("keep", _per_channel)
+detect = WiringRule("detect", _detect)
 
 
 def chain(n: int, make: Maker) -> nn.Sequential:
@@ -146,7 +146,7 @@ def chain(n: int, make: Maker) -> nn.Sequential:
     return nn.Sequential(*(make() for _ in range(n)))
 
 
-def only_source(request: Request) -> int:
+def only_source(request: BlockRequest) -> int:
     """Return the channels of the one map that a row reads.
 
     Raises:
@@ -157,7 +157,7 @@ def only_source(request: Request) -> int:
     return request.channels[0]
 
 
-def _repeated(request: Request, first: Maker, later: Maker) -> Maker:
+def _repeated(request: BlockRequest, first: Maker, later: Maker) -> Maker:
     """Return what makes a row's modules; the first may have other incoming channels than those after it."""
     return partial(_led, first, later, request.repeats) if request.repeats > 1 else first
 
@@ -166,12 +166,12 @@ def _led(first: Maker, later: Maker, repeats: int) -> nn.Module:
     return nn.Sequential(first(), *chain(repeats - 1, later))
 
 
-def _require_once(request: Request) -> None:
+def _require_once(request: BlockRequest) -> None:
     if request.repeats > 1:
         raise OptionError(f"it stands {request.repeats} times in a row, and takes several maps", remedy="write 1")
 
 
-def _declared_width(request: Request) -> tuple[Any, ...]:
+def _declared_width(request: BlockRequest) -> tuple[Any, ...]:
     if not request.args or type(request.args[0]) is not int or request.args[0] < 1:
         raise OptionError("the first argument has to be the output width", remedy="write [64, ...] for 64 channels")
     return (request.scale(request.args[0]), *request.args[1:])

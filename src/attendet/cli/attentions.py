@@ -9,7 +9,7 @@ import typer
 from rich.markup import escape
 
 from attendet.cli.options import AsJson
-from attendet.cli.tables import console, memory, quantity, table
+from attendet.cli.ui.tables import console, memory, quantity, table
 
 
 def attentions(
@@ -18,7 +18,7 @@ def attentions(
     as_json: AsJson = False,
 ) -> None:
     """Show the attention modules, their papers, and what they cost on a feature map."""
-    from attendet.graph.costs import attention_costs
+    from attendet.models.costs import attention_costs
 
     listed = attention_costs(channels, size)
     if as_json:

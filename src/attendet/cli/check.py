@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from attendet.cli.exits import DEFECTS
+from attendet.cli.exit_codes import DEFECTS
 from attendet.cli.options import DialectName, Model
-from attendet.cli.tables import console
-from attendet.wording import plural
+from attendet.cli.ui.tables import console
+from attendet.utils.text import plural
 
 if TYPE_CHECKING:
-    from attendet.graph.findings import Finding
-    from attendet.graph.spec import ModelFile
+    from attendet.models.lint.findings import Finding
+    from attendet.models.yaml.model_file import ModelFile
 
 
 def check(
@@ -29,15 +29,15 @@ def check(
 
     Exits with 1 where a fault is found, and left.
     """
-    from attendet.files import refuse_existing
-    from attendet.graph.check import check as check_file
-    from attendet.graph.check import readings
-    from attendet.graph.files import load
+    from attendet.models.lint.checker import check_model_file as check_file
+    from attendet.models.lint.checker import readings
+    from attendet.models.yaml.lookup import load_model_file
+    from attendet.utils.io import refuse_existing
 
     if fix is not None:
         refuse_existing(fix)
     # Read once: a pipe cannot be read again.
-    file = load(model)
+    file = load_model_file(model)
     for reading in readings(file, dialect=dialect):
         console().print(escape(reading), style="cyan", soft_wrap=True)
     found = check_file(file, dialect=dialect)
@@ -53,11 +53,11 @@ def check(
 
 
 def _fix(file: ModelFile, target: Path, dialect: str) -> None:
-    from attendet.files import write_atomically
-    from attendet.graph.check import correct
+    from attendet.models.lint.checker import fix_model_file
+    from attendet.utils.io import write_atomically
 
     out = console()
-    correction = correct(file, dialect=dialect)
+    correction = fix_model_file(file, dialect=dialect)
     for change in correction.changes:
         out.print(escape(f"re-pointed {change}"), style="green")
     if correction.changes or not correction.left:

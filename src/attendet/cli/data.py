@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 import typer
 from rich.markup import escape
 
-from attendet.cli.data_table import print_report
-from attendet.cli.exits import DEFECTS
+from attendet.cli.exit_codes import DEFECTS
 from attendet.cli.options import AsJson
-from attendet.cli.progress import progress_bar
-from attendet.cli.tables import console, table
-from attendet.wording import plural
+from attendet.cli.ui.data_table import print_report
+from attendet.cli.ui.progress import progress_bar
+from attendet.cli.ui.tables import console, table
+from attendet.utils.text import plural
 
 if TYPE_CHECKING:
+    from attendet.data.reading.data_source import DataSource
     from attendet.data.records import Split
-    from attendet.data.source import Source
 
 app = typer.Typer(no_args_is_help=True, help="Look into a data set, convert it, or fetch a public one.")
 
@@ -48,17 +48,17 @@ def check(
 
     Exits with 1 where there are errors: training would skip something, or measure the wrong thing.
     """
-    from attendet.data.report import report
-    from attendet.data.report_picture import draw, refuse_foreign
-    from attendet.data.source import open_source
+    from attendet.data.reading.data_source import open_data
+    from attendet.data.report.data_report import make_data_report
+    from attendet.data.report.overview_figure import draw_overview, refuse_foreign
 
     drawn = None if no_picture else picture
     if drawn:
         # Before the long part.
         refuse_foreign(drawn)
-    source = open_source(data, format)
+    source = open_data(data, format)
     splits = _read(source, workers)
-    found = report(splits, imgsz)
+    found = make_data_report(splits, imgsz)
     # Told before the picture is drawn, whose folder may turn out not to be writable.
     if as_json:
         about = {"data": data, "format": source.format, "picture": str(drawn) if drawn else None}
@@ -66,7 +66,7 @@ def check(
     else:
         print_report(found, source)
     if drawn:
-        draw(splits, drawn, title=data, image_size=imgsz)
+        draw_overview(splits, drawn, title=data, image_size=imgsz)
         if not as_json:
             console().print(escape(f"drawn: {drawn}"), soft_wrap=True)
     if found.errors:
@@ -92,13 +92,13 @@ def convert(
 
     Exits with 1 where something could not be taken along.
     """
-    from attendet.data.convert import convert as write
-    from attendet.data.source import open_source
-    from attendet.files import refuse_existing
+    from attendet.data.conversion import convert as write
+    from attendet.data.reading.data_source import open_data
+    from attendet.utils.io import refuse_existing
 
     # Before the long part.
     refuse_existing(out)
-    source = open_source(data, format)
+    source = open_data(data, format)
     splits = _read(source, workers)
     files = "auto" if copy is None else "copy" if copy else "link"
     with progress_bar("writing") as progress:
@@ -129,8 +129,8 @@ def get(
 
     Called again after an interruption, it goes on from there.
     """
-    from attendet.data.catalogue import find, public_sets
-    from attendet.data.catalogue import get as fetch
+    from attendet.data.download.public_sets import download_public_set as fetch
+    from attendet.data.download.public_sets import find_public_set, public_sets
 
     if name is None:
         listed = table(None, [("name", False), ("what", False), ("licence", False), ("home", False)])
@@ -138,21 +138,21 @@ def get(
             listed.add_row(known.name, escape(known.about), escape(known.licence), known.home)
         console().print(listed)
         return
-    wanted = find(name)
+    wanted = find_public_set(name)
     with progress_bar(f"fetching {name}", of_bytes=True) as progress:
         written = fetch(wanted, out or Path(name), url=url, progress=progress)
     for line in (str(written), wanted.about, f"licence: {wanted.licence}", wanted.home):
         console().print(escape(line), soft_wrap=True)
 
 
-def _read(source: Source, workers: int | None) -> list[Split]:
+def _read(source: DataSource, workers: int | None) -> list[Split]:
     """Return all splits; where one of several cannot be read, it is empty, and a problem says why.
 
     Raises:
         DataError: If none can be read.
     """
-    from attendet.data.records import Kind, Problem, Records, Split
-    from attendet.data.source import read_split
+    from attendet.data.reading.data_source import read_split
+    from attendet.data.records import ImageRecords, Problem, ProblemKind, Split
     from attendet.errors import DataError, Location
 
     splits, failed = [], []
@@ -163,8 +163,8 @@ def _read(source: Source, workers: int | None) -> list[Split]:
         except DataError as error:
             failed.append(error)
             detail = error.what if error.remedy is None else f"{error.what}; {error.remedy}"
-            problem = Problem(Kind.MISSING_SPLIT, error.where or Location(str(source.file)), detail)
-            splits.append(Split(name, source.names, Records(), (problem,)))
+            problem = Problem(ProblemKind.MISSING_SPLIT, error.where or Location(str(source.file)), detail)
+            splits.append(Split(name, source.names, ImageRecords(), (problem,)))
     if len(failed) == len(splits):
         raise failed[0]
     return splits
@@ -172,15 +172,15 @@ def _read(source: Source, workers: int | None) -> list[Split]:
 
 def _lost(splits: list[Split]) -> list[str]:
     """Return what reading has lost already, in words."""
-    from attendet.data.records import Kind
+    from attendet.data.records import ProblemKind
 
     losing = (
-        Kind.MISSING_SPLIT,
-        Kind.UNREADABLE_IMAGE,
-        Kind.MISSING_IMAGE,
-        Kind.UNREADABLE_LABELS,
-        Kind.MALFORMED,
-        Kind.UNKNOWN_CLASS,
+        ProblemKind.MISSING_SPLIT,
+        ProblemKind.UNREADABLE_IMAGE,
+        ProblemKind.MISSING_IMAGE,
+        ProblemKind.UNREADABLE_LABELS,
+        ProblemKind.MALFORMED,
+        ProblemKind.UNKNOWN_CLASS,
     )
     counts = {kind: sum(split.counts()[kind] for split in splits) for kind in losing}
     return [

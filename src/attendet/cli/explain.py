@@ -10,14 +10,14 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from attendet.cli.exits import DEFECTS
+from attendet.cli.exit_codes import DEFECTS
 from attendet.cli.explain_data import explain_data
-from attendet.cli.explain_tally import Tally
 from attendet.cli.options import AsJson, Device, ImageSize
-from attendet.cli.progress import progress_bar
-from attendet.cli.tables import console, tell_left_out
+from attendet.cli.ui.explanation_tally import ExplanationTally
+from attendet.cli.ui.progress import progress_bar
+from attendet.cli.ui.tables import console, tell_left_out
 from attendet.errors import AttendetError, DataError, Location, OptionError
-from attendet.files import refuse_existing
+from attendet.utils.io import refuse_existing
 
 
 def explain(
@@ -82,11 +82,11 @@ def explain(
             as_json=as_json,
         )
         return
-    from attendet.devices import device_of
-    from attendet.explanation.answer import Thresholds
-    from attendet.explanation.explain import explanations, opened
-    from attendet.explanation.question import Question
-    from attendet.explanation.write import MANIFEST, PAGE, write, write_run
+    from attendet.interpret.image.answer import Thresholds
+    from attendet.interpret.image.explanation import explanations, opened
+    from attendet.interpret.image.question import Question
+    from attendet.interpret.image.writer import MANIFEST, PAGE, write_explanations, write_run
+    from attendet.utils.devices import device_of
 
     where = device_of(device)
     question = Question(
@@ -98,7 +98,7 @@ def explain(
     )
     network, question = opened(weights, question)
     skipped = _Skipped()
-    tally = Tally()
+    tally = ExplanationTally()
     paths = list(_named(images or (), skipped))
     with progress_bar("explaining") as bar:
         each = explanations(network.to(where), _counted(paths, bar), question, skipped)
@@ -107,7 +107,7 @@ def explain(
             folder, _ = write_run(watched, Path("runs/explain"), "exp", network, question, weights)
         else:
             folder = out
-            write(watched, out, network, question, weights)
+            write_explanations(watched, out, network, question, weights)
     if as_json:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         typer.echo(json.dumps({"folder": str(folder), **manifest}, indent=2))
@@ -127,10 +127,10 @@ def _refuse(options: Mapping[str, object], how: str) -> None:
 
 def _named(arguments: Iterable[str], skip: Callable[[AttendetError], None]) -> Iterator[str]:
     """Yield the images that arguments name, as `attendet predict` understands them."""
-    from attendet.predict.sources import Kind, expand
+    from attendet.prediction.sources import MediaKind, expand
 
     for source in expand(arguments, skip):
-        if source.kind is Kind.IMAGE:
+        if source.kind is MediaKind.IMAGE:
             yield source.name
         else:
             remedy = "give images, such as single frames"

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 import typer
 from rich.markup import escape
 
-from attendet.cli.progress import progress_bar
-from attendet.cli.tables import console, table
-from attendet.wording import plural
+from attendet.cli.ui.progress import progress_bar
+from attendet.cli.ui.tables import console, table
+from attendet.utils.text import plural
 
 if TYPE_CHECKING:
     from attendet.data.records import Split
-    from attendet.engine.survey import Survey
+    from attendet.interpret.dataset.survey import Survey
 
 
 def explain_data(
@@ -49,24 +49,24 @@ def explain_data(
     Raises:
         AttendetError: If weights and data do not fit, or there is no attention.
     """
-    from attendet.data.source import open_source
-    from attendet.devices import device_of
-    from attendet.engine.remedies import remedies
-    from attendet.engine.survey import survey
-    from attendet.engine.survey_files import plain, write_survey
-    from attendet.engine.validate import images_for
-    from attendet.model.open import open_detector, weights_file
-    from attendet.observe.capture import sites
+    from attendet.data.reading.data_source import open_data
+    from attendet.evaluation.validation import images_for
+    from attendet.interpret.capture import attention_sites
+    from attendet.interpret.dataset.survey import survey_sites
+    from attendet.interpret.dataset.survey_files import plain, write_survey
+    from attendet.training.resource_errors import explain_resource_errors
+    from attendet.utils.devices import device_of
+    from attendet.weights.io.opening import open_detector, weights_file
 
     split, batch_size = split or "val", batch_size or 16
     detector, card = open_detector(weights_file(weights))
-    sites(detector, site)
+    attention_sites(detector, site)
     where = device_of(device)
     size = imgsz or card.image_size
     with progress_bar("reading") as bar:
-        images = _some(images_for(card.names, open_source(data), split, bar), limit)
-    with progress_bar("measuring") as bar, remedies(batch_size, size):
-        found = survey(detector, images, size, sites_like=site, batch_size=batch_size, device=where, progress=bar)
+        images = _some(images_for(card.names, open_data(data), split, bar), limit)
+    with progress_bar("measuring") as bar, explain_resource_errors(batch_size, size):
+        found = survey_sites(detector, images, size, sites_like=site, batch_size=batch_size, device=where, progress=bar)
     about = {"weights": weights, "data": data, "split": split, "image_size": size}
     if out is not None:
         write_survey(out, found, about)
@@ -77,16 +77,18 @@ def explain_data(
 
 
 def _some(split: Split, limit: int | None) -> Split:
-    from attendet.data.records import Records
-    from attendet.evenly import evenly
+    from attendet.data.records import ImageRecords
+    from attendet.utils.sampling import evenly_spaced
 
     if limit is None:
         return split
-    return replace(split, records=Records(split.records[number] for number in evenly(len(split.records), limit)))
+    return replace(
+        split, records=ImageRecords(split.records[number] for number in evenly_spaced(len(split.records), limit))
+    )
 
 
 def _print(survey: Survey, weights: str) -> None:
-    from attendet.engine.verdicts import caution, verdicts
+    from attendet.interpret.dataset.findings import caution, site_findings
 
     metrics = survey.metrics
     texts = ("site", "attention", "part")
@@ -111,7 +113,7 @@ def _print(survey: Survey, weights: str) -> None:
         f"beyond {survey.noise:.3f}, one object more or less",
         soft_wrap=True,
     )
-    for verdict in verdicts(survey).values():
+    for verdict in site_findings(survey).values():
         out.print(escape(verdict.words), soft_wrap=True)
     told = caution(survey)
     if told:

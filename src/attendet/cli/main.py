@@ -10,9 +10,9 @@ import typer
 
 from attendet._version import __version__
 from attendet.cli import attentions, check, data, explain, predict, study, summary, train, val, weights
-from attendet.cli.exits import REFUSED
+from attendet.cli.exit_codes import REFUSED
 from attendet.errors import AttendetError
-from attendet.wording import printable
+from attendet.utils.text import printable
 
 app = typer.Typer(
     name="attendet",

@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from attendet.cli.exits import DEFECTS, INTERRUPTED
+from attendet.cli.exit_codes import DEFECTS, INTERRUPTED
 from attendet.cli.options import AsJson, Device
-from attendet.cli.predict_watch import Watch
-from attendet.cli.tables import console, table
+from attendet.cli.ui.prediction_progress import PredictionProgress
+from attendet.cli.ui.tables import console, table
 from attendet.errors import DataError, OptionError
-from attendet.wording import plural, printable
+from attendet.utils.text import plural, printable
 
 if TYPE_CHECKING:
-    from attendet.predict.session import Tally
-    from attendet.predict.timings import Timings
-    from attendet.predict.writers import Writer
+    from attendet.prediction.predictor import Timings
+    from attendet.prediction.session import PredictionTally
+    from attendet.prediction.writers import Writer
 
 _LONGEST_LINE = 65_536
 
@@ -75,14 +75,14 @@ def predict(
     """
     if save_conf and not save_txt:
         raise OptionError("--save-conf without --save-txt", remedy="give both")
-    from attendet.files import new_run_folder
-    from attendet.predict.drawing import Style
-    from attendet.predict.frames import frames
-    from attendet.predict.pictures import PictureWriter
-    from attendet.predict.predictor import Predictor
-    from attendet.predict.session import Tally, run
-    from attendet.predict.sources import expand
-    from attendet.predict.writers import CocoWriter, CropWriter, CsvWriter, LabelWriter
+    from attendet.prediction.annotated import PictureWriter
+    from attendet.prediction.drawing import Style
+    from attendet.prediction.input_frames import read_frames
+    from attendet.prediction.predictor import Predictor
+    from attendet.prediction.session import PredictionTally, predict_frames
+    from attendet.prediction.sources import expand
+    from attendet.prediction.writers import CocoWriter, CropWriter, CsvWriter, LabelWriter
+    from attendet.utils.io import new_run_folder
 
     style = Style(line_thickness, labels=not hide_labels, confidence=not hide_conf)
     predictor = Predictor(
@@ -105,9 +105,9 @@ def predict(
     ]
     wanted = [make for is_wanted, make in possible if is_wanted]
 
-    watch = Watch(_expected(sources), vid_stride)
-    seen = frames(expand(sources, watch.skip, _standard_input()), watch.skip, vid_stride)
-    tally, folder, interrupted = Tally(), None, False
+    watch = PredictionProgress(_expected(sources), vid_stride)
+    seen = read_frames(expand(sources, watch.skip, _standard_input()), watch.skip, vid_stride)
+    tally, folder, interrupted = PredictionTally(), None, False
     with watch.progress, ExitStack() as stack:
         try:
             with predictor.timings.stage("read"):
@@ -122,7 +122,7 @@ def predict(
             if as_json:
                 writers.append(stack.enter_context(CocoWriter(sys.stdout)))
             everything = itertools.chain([first], seen)
-            run(predictor, everything, writers, tally, batch_size=batch_size, progress=watch.advance)
+            predict_frames(predictor, everything, writers, tally, batch_size=batch_size, progress=watch.advance)
         except KeyboardInterrupt:
             # The usual end of a camera; what has been seen is worth keeping of anything.
             interrupted = True
@@ -148,19 +148,19 @@ def _standard_input() -> Iterator[str]:
 
 def _expected(sources: list[str]) -> int | None:
     """Return how many images and videos there will be, where that can be known without reading them."""
-    from attendet.predict.sources import Kind, expand
+    from attendet.prediction.sources import MediaKind, expand
 
     if "-" in sources:
         return None
     found = 0
     for source in expand(sources, lambda _: None):
-        if source.kind is Kind.CAMERA:
+        if source.kind is MediaKind.CAMERA:
             return None
         found += 1
     return found
 
 
-def _summarise(tally: Tally, timings: Timings, folder: Path | None, skipped: int, *, to_stderr: bool) -> None:
+def _summarise(tally: PredictionTally, timings: Timings, folder: Path | None, skipped: int, *, to_stderr: bool) -> None:
     out = console(stderr=to_stderr)
     looked_at = [plural(tally.images, "image")] if tally.images or not tally.videos else []
     if tally.videos:

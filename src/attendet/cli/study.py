@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 import typer
 from rich.markup import escape
 
-from attendet.cli.exits import DEFECTS, INTERRUPTED
+from attendet.cli.exit_codes import DEFECTS, INTERRUPTED
 from attendet.cli.options import AsJson
 from attendet.cli.study_search import search
-from attendet.cli.tables import console
+from attendet.cli.ui.tables import console
 from attendet.errors import OptionError
-from attendet.wording import plural
+from attendet.utils.text import plural
 
 if TYPE_CHECKING:
-    from attendet.study.execute import Outcome, Study
-    from attendet.study.executor import Executor
+    from attendet.study.runs.execution import Outcome, Study
+    from attendet.study.runs.executors import Executor
 
 PROJECT = Path("runs/study")
 
@@ -30,7 +30,7 @@ File: TypeAlias = Annotated[
 Project: TypeAlias = Annotated[Path, typer.Option(help="Folder of studies; this one's is named after it.")]
 
 
-class Place(StrEnum):
+class ExecutorChoice(StrEnum):
     """Where runs are carried out."""
 
     LOCAL = "local"
@@ -45,8 +45,8 @@ def init(
     ),
 ) -> None:
     """Write a commented study.yaml to begin with."""
-    from attendet.files import refuse_existing, write_atomically
-    from attendet.study.template import STUDY
+    from attendet.study.design.template import STUDY
+    from attendet.utils.io import refuse_existing, write_atomically
 
     refuse_existing(file)
     with write_atomically(file) as temporary:
@@ -67,17 +67,16 @@ def plan(
     import json
     from dataclasses import asdict
 
-    from attendet.cli.study_table import grid_table
-    from attendet.study.estimate import estimate
-    from attendet.study.plan import describe_plan, make_plan
-    from attendet.study.rehearsal import rehearse
+    from attendet.cli.ui.study_table import grid_table
+    from attendet.study.forecast import describe_forecast, estimate_duration, forecast_study
+    from attendet.study.runs.dry_run import dry_run_arms
 
     study = _study(file, project)
-    rehearse(study, file)
+    dry_run_arms(study, file)
     _, cells = study.cells()
     finished = study.finished(cells)
-    seconds = None if no_measure else estimate(study)
-    planned = make_plan(study.design, cells, seconds, finished)
+    seconds = None if no_measure else estimate_duration(study)
+    planned = forecast_study(study.design, cells, seconds, finished)
     if as_json:
         runs = [{"name": cell.name, **asdict(cell)} for cell in cells]
         typer.echo(json.dumps({**asdict(planned), "cells": runs}, indent=2))
@@ -85,7 +84,7 @@ def plan(
     out = console()
     out.print(grid_table(study.design, seconds))
     out.print()
-    for line in describe_plan(planned, study.design):
+    for line in describe_forecast(planned, study.design):
         out.print(escape(line), soft_wrap=True)
 
 
@@ -93,8 +92,8 @@ def plan(
 def run(
     file: File,
     executor: Annotated[
-        Place, typer.Option(help="Carry runs out here, in several processes, or on Ray.")
-    ] = Place.LOCAL,
+        ExecutorChoice, typer.Option(help="Carry runs out here, in several processes, or on Ray.")
+    ] = ExecutorChoice.LOCAL,
     workers: Annotated[
         int | None, typer.Option(help="Runs at once; unless given, half as many as processors.", min=1)
     ] = None,
@@ -104,21 +103,21 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Run what a study lacks. Stop it at any time: the same command goes on, and repeats nothing."""
-    from attendet.cli.study_table import StudyTable
-    from attendet.study.execute import run_study
-    from attendet.study.publish import publish
-    from attendet.study.rehearsal import rehearse
+    from attendet.cli.ui.study_table import StudyTable
+    from attendet.study.reporting.publishing import publish_report
+    from attendet.study.runs.dry_run import dry_run_arms
+    from attendet.study.runs.execution import run_study
 
     study = _study(file, project)
     with_whom = _executor(executor, workers, address)
-    rehearse(study, file)
+    dry_run_arms(study, file)
     try:
         with StudyTable() as watcher:
             outcome = run_study(study, with_whom, watcher, limit)
     except KeyboardInterrupt:
         typer.echo("interrupted: the same command goes on", err=True)
         raise typer.Exit(INTERRUPTED) from None
-    published = publish(study.folder) if outcome.finished else None
+    published = publish_report(study.folder) if outcome.finished else None
     if as_json:
         typer.echo(published.json.read_text(encoding="utf-8") if published else "{}")
     else:
@@ -135,9 +134,9 @@ def report(
 ) -> None:
     """Write the report again, from the records alone: Markdown, one HTML page, JSON and figures."""
     from attendet.study.folder import StudyFolder
-    from attendet.study.publish import publish
+    from attendet.study.reporting.publishing import publish_report
 
-    published = publish(StudyFolder(folder), out)
+    published = publish_report(StudyFolder(folder), out)
     if as_json:
         typer.echo(published.json.read_text(encoding="utf-8"))
     else:
@@ -148,26 +147,26 @@ app.command("search")(search)
 
 
 def _study(file: Path, project: Path) -> Study:
-    from attendet.study.execute import Study
+    from attendet.study.design.design_file import read_design
     from attendet.study.folder import StudyFolder
-    from attendet.study.reading import read_design
+    from attendet.study.runs.execution import Study
 
     design = read_design(file)
     return Study(design, file.parent, StudyFolder(project / design.name))
 
 
-def _executor(place: Place, workers: int | None, address: str | None) -> Executor:
+def _executor(place: ExecutorChoice, workers: int | None, address: str | None) -> Executor:
     import os
 
-    from attendet.study.cluster import RayExecutor
-    from attendet.study.local import LocalExecutor
-    from attendet.study.processes import ProcessExecutor
+    from attendet.study.runs.cluster import RayExecutor
+    from attendet.study.runs.executors import LocalExecutor
+    from attendet.study.runs.processes import ProcessExecutor
 
-    if address is not None and place is not Place.RAY:
+    if address is not None and place is not ExecutorChoice.RAY:
         raise OptionError(f"--address beside --executor {place.value}", remedy="give --executor ray")
-    if place is Place.RAY:
+    if place is ExecutorChoice.RAY:
         return RayExecutor(address, workers)
-    if place is Place.PROCESSES:
+    if place is ExecutorChoice.PROCESSES:
         return ProcessExecutor(workers or max(1, len(os.sched_getaffinity(0)) // 2))
     if workers not in (None, 1):
         raise OptionError(f"--workers {workers} in one process", remedy="give --executor processes")

@@ -8,10 +8,10 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from attendet.cli.exits import INTERRUPTED
+from attendet.cli.exit_codes import INTERRUPTED
 from attendet.cli.options import AsJson
-from attendet.cli.tables import console
-from attendet.wording import plural
+from attendet.cli.ui.tables import console
+from attendet.utils.text import plural
 
 
 def search(
@@ -22,10 +22,10 @@ def search(
     as_json: AsJson = False,
 ) -> None:
     """Try many candidates with one seed, and draft the study that decides. Stop it at any time: it goes on."""
-    from attendet.cli.search_table import SearchTable, candidates_table
-    from attendet.study.search.execute import Search, run_search
-    from attendet.study.search.reading import read_search
-    from attendet.study.search.records import SearchFolder
+    from attendet.cli.ui.search_table import SearchTable, candidates_table
+    from attendet.study.search.search_file import read_search
+    from attendet.study.search.search_records import SearchFolder
+    from attendet.study.search.search_run import Search, run_search
 
     design = read_search(file)
     folder = SearchFolder(project / design.name)

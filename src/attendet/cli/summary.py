@@ -9,10 +9,10 @@ import typer
 from rich.markup import escape
 
 from attendet.cli.options import AsJson, DialectName, Model
-from attendet.cli.tables import console, memory, table
+from attendet.cli.ui.tables import console, memory, table
 
 if TYPE_CHECKING:
-    from attendet.graph.summary import Summary, SummaryRow
+    from attendet.models.summary import ModelSummary, SummaryRow
 
 
 def summary(
@@ -26,7 +26,7 @@ def summary(
 
     Attention rows are marked with *, and how they were understood is told below the table.
     """
-    from attendet.graph.summary import summarize
+    from attendet.models.summary import summarize
 
     result = summarize(model, image_size=imgsz, classes=classes, dialect=dialect)
     if as_json:
@@ -35,7 +35,7 @@ def summary(
     _print(result)
 
 
-def _print(result: Summary) -> None:
+def _print(result: ModelSummary) -> None:
     out = console()
     title = f"{escape(result.model)}, {result.classes} classes, {result.image_size} px"
     headings = ["row", "", "from", "n", "parameters", "module", "arguments", "output", "stride", "FLOPs", "kept"]

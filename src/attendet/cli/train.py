@@ -12,15 +12,15 @@ import typer
 from rich.markup import escape
 from typer.core import TyperCommand
 
-from attendet.cli.exits import INTERRUPTED
+from attendet.cli.exit_codes import INTERRUPTED
 from attendet.cli.options import AsJson
-from attendet.cli.tables import console
-from attendet.cli.train_watch import Watch
+from attendet.cli.ui.tables import console
+from attendet.cli.ui.training_progress import TrainingProgress
 from attendet.errors import OptionError
-from attendet.wording import plural
+from attendet.utils.text import plural
 
 if TYPE_CHECKING:
-    from attendet.engine.run import RunFolder, RunRecord
+    from attendet.training.run_folder import RunFolder, RunRecord
 
 WEIGHTS = "Weights to start from: a run's folder, .safetensors, or a .pt of YOLOv5."
 SETTINGS: Mapping[str, str] = {
@@ -169,10 +169,10 @@ def train(
     Flags that YOLOv5's users know mean the same. What is not set is chosen from the number of steps, and said.
     """
     given = dict(locals())
-    from attendet.engine.config import build_config
-    from attendet.engine.run import RunFolder
-    from attendet.engine.train import resumed
-    from attendet.engine.train import train as run
+    from attendet.training.config import build_config
+    from attendet.training.run_folder import RunFolder
+    from attendet.training.runner import resumed
+    from attendet.training.runner import train as run
 
     if resume is not None:
         _refuse_beside_resume(given)
@@ -182,7 +182,7 @@ def train(
         folder = None
         config = build_config(_values(given, hyp, settings or []))
     try:
-        with Watch() as watch:
+        with TrainingProgress() as watch:
             done, record = run(config, watch, command=tuple(sys.argv[1:]), resume=folder)
     except KeyboardInterrupt:
         typer.echo("interrupted: --resume goes on from the last whole epoch", err=True)
@@ -198,7 +198,7 @@ def train(
 
 def _values(given: Mapping[str, object], hyp: Path | None, settings: list[str]) -> dict[str, object]:
     """Return the settings of a command line by dotted key: a later source wins over an earlier one."""
-    from attendet.engine.hyperparameters import read_hyperparameters
+    from attendet.training.hyperparameters import read_hyperparameters
 
     values: dict[str, object] = read_hyperparameters(hyp) if hyp else {}
     # A flag that is not given is None or False, and leaves what a file says.
@@ -230,7 +230,7 @@ def _is_given(value: object) -> bool:
 
 
 def _latest(project: Path) -> Path:
-    from attendet.engine.run import RunFolder, read_record
+    from attendet.training.run_folder import RunFolder, read_record
 
     checkpoints = sorted(project.glob("*/checkpoint/last.ckpt"), key=lambda path: path.stat().st_mtime)
     runs = [path for path in checkpoints if not read_record(RunFolder(path.parent.parent)).finished]

@@ -10,13 +10,13 @@ import typer
 from rich.markup import escape
 
 from attendet.cli.options import AsJson, Device, ImageSize
-from attendet.cli.progress import progress_bar
-from attendet.cli.tables import console, table
+from attendet.cli.ui.progress import progress_bar
+from attendet.cli.ui.tables import console, table
 from attendet.errors import OptionError
 
 if TYPE_CHECKING:
-    from attendet.data.source import Source
-    from attendet.engine.validate import Validation
+    from attendet.data.reading.data_source import DataSource
+    from attendet.evaluation.validation import Validation
 
 
 def val(
@@ -40,11 +40,11 @@ def val(
     as_json: AsJson = False,
 ) -> None:
     """Measure detections: COCO's mAP by class and size, precision, recall, F1, and the time per image by stage."""
-    from attendet.devices import device_of
-    from attendet.engine.config import ValidationConfig
-    from attendet.engine.remedies import remedies
-    from attendet.engine.validate import images_for, validate
-    from attendet.model.open import open_detector, weights_file
+    from attendet.evaluation.validation import images_for, validate
+    from attendet.training.config import ValidationConfig
+    from attendet.training.resource_errors import explain_resource_errors
+    from attendet.utils.devices import device_of
+    from attendet.weights.io.opening import open_detector, weights_file
 
     detector, card = open_detector(weights_file(weights))
     source = _source(weights, data)
@@ -54,7 +54,7 @@ def val(
     with progress_bar("reading") as bar:
         images = images_for(card.names, source, split, bar)
     options = ValidationConfig(confidence=conf_thres, iou=iou_thres, max_detections=max_det)
-    with progress_bar("validating") as bar, remedies(batch_size, imgsz or card.image_size):
+    with progress_bar("validating") as bar, explain_resource_errors(batch_size, imgsz or card.image_size):
         measured = validate(
             detector,
             images,
@@ -73,16 +73,16 @@ def val(
         _print(measured, weights)
 
 
-def _source(weights: str, data: str | None) -> Source:
+def _source(weights: str, data: str | None) -> DataSource:
     """Return the data set to measure on, that of the run where none is named."""
     from pydantic import ValidationError
 
-    from attendet.data.source import open_source
-    from attendet.engine.config import DataConfig
-    from attendet.engine.run import RunFolder, read_record
+    from attendet.data.reading.data_source import open_data
+    from attendet.training.config import DataConfig
+    from attendet.training.run_folder import RunFolder, read_record
 
     if data is not None:
-        return open_source(data)
+        return open_data(data)
     if not Path(weights).is_dir():
         raise OptionError("weights alone do not say on what to measure", remedy="give --data data.yaml")
     configuration = read_record(RunFolder(Path(weights))).configuration
@@ -90,7 +90,7 @@ def _source(weights: str, data: str | None) -> Source:
         recorded = DataConfig.model_validate(configuration["data"])
     except (KeyError, TypeError, ValidationError) as error:
         raise OptionError("the run does not say on what to measure", remedy="give --data data.yaml") from error
-    return open_source(recorded.path, recorded.format)
+    return open_data(recorded.path, recorded.format)
 
 
 def _plain(measured: Validation) -> dict[str, Any]:
@@ -99,11 +99,11 @@ def _plain(measured: Validation) -> dict[str, Any]:
 
 
 def _write(out: Path, measured: Validation, names: tuple[str, ...]) -> None:
-    from attendet.data.writers import coco_text
-    from attendet.engine.draw import draw_measured
-    from attendet.engine.run import RunFolder
-    from attendet.engine.validate import coco_detections
-    from attendet.files import write_atomically
+    from attendet.data.formats.serialization import coco_text
+    from attendet.evaluation.validation import coco_detections
+    from attendet.training.plots.run_plots import draw_measured
+    from attendet.training.run_folder import RunFolder
+    from attendet.utils.io import write_atomically
 
     truth = "".join(coco_text(names, measured.records, [str(record.image) for record in measured.records]))
     texts = {

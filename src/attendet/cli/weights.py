@@ -10,10 +10,10 @@ import typer
 from rich.markup import escape
 
 from attendet.cli.options import AsJson
-from attendet.cli.tables import console, table
+from attendet.cli.ui.tables import console, table
 
 if TYPE_CHECKING:
-    from attendet.checkpoints import Checkpoint
+    from attendet.weights import Checkpoint
 
 app = typer.Typer(name="weights", no_args_is_help=True, help="Look into files of weights, and convert them.")
 
@@ -24,8 +24,8 @@ File = Annotated[str, typer.Argument(help="A .safetensors, .pt, .pth or .ckpt, o
 @app.command()
 def inspect(file: File, as_json: AsJson = False) -> None:
     """Show what a file of weights holds: classes, parameters, training, and the model it fits. Nothing in it is run."""
-    from attendet.checkpoints import read_checkpoint
-    from attendet.model.open import weights_file
+    from attendet.weights import read_checkpoint
+    from attendet.weights.io.opening import weights_file
 
     path = weights_file(file)
     facts = _facts(read_checkpoint(path), path)
@@ -46,11 +46,11 @@ def convert(
     ] = None,
 ) -> None:
     """Write the weights of a file as safetensors, with the model and classes they belong to where that is known."""
-    from attendet.checkpoints import read_checkpoint
-    from attendet.files import refuse_existing
-    from attendet.model.card import plans_of_file
-    from attendet.model.open import find_card, weights_file
-    from attendet.model.save import write_tensors
+    from attendet.utils.io import refuse_existing
+    from attendet.weights import read_checkpoint
+    from attendet.weights.io.card import plans_of_file
+    from attendet.weights.io.opening import find_card, weights_file
+    from attendet.weights.io.saving import write_tensors
 
     path = weights_file(file)
     target = out or path.with_suffix(".safetensors")
@@ -63,8 +63,8 @@ def convert(
 
 
 def _facts(checkpoint: Checkpoint, path: Path) -> dict[str, Any]:
-    from attendet.model.card import plans_of_file
-    from attendet.model.open import find_card
+    from attendet.weights.io.card import plans_of_file
+    from attendet.weights.io.opening import find_card
 
     card = find_card(checkpoint, path.name)
     dtypes = sorted({str(tensor.dtype).removeprefix("torch.") for tensor in checkpoint.tensors.values()})

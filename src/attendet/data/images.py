@@ -17,7 +17,7 @@ from PIL import ExifTags, Image
 
 from attendet.data.paths import is_file
 from attendet.errors import DataError, Location
-from attendet.wording import printable
+from attendet.utils.text import printable
 
 MAX_PIXELS = 150_000_000
 """Larger images are refused before they are decoded; Pillow itself refuses from 179 million pixels."""

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from attendet.errors import Location
 
 
-class Kind(Enum):
+class ProblemKind(Enum):
     """What can be wrong with a data set; the value is how tables and JSON name it."""
 
     MISSING_SPLIT = "split cannot be read"
@@ -46,14 +46,14 @@ class Kind(Enum):
 
 _ERRORS = frozenset(
     {
-        Kind.MISSING_SPLIT,
-        Kind.UNREADABLE_IMAGE,
-        Kind.MISSING_IMAGE,
-        Kind.UNREADABLE_LABELS,
-        Kind.MALFORMED,
-        Kind.UNKNOWN_CLASS,
-        Kind.ZERO_AREA,
-        Kind.DUPLICATE_ACROSS_SPLITS,
+        ProblemKind.MISSING_SPLIT,
+        ProblemKind.UNREADABLE_IMAGE,
+        ProblemKind.MISSING_IMAGE,
+        ProblemKind.UNREADABLE_LABELS,
+        ProblemKind.MALFORMED,
+        ProblemKind.UNKNOWN_CLASS,
+        ProblemKind.ZERO_AREA,
+        ProblemKind.DUPLICATE_ACROSS_SPLITS,
     }
 )
 
@@ -68,7 +68,7 @@ class Problem:
         detail: What exactly, in a few words.
     """
 
-    kind: Kind
+    kind: ProblemKind
     where: Location
     detail: str = ""
 
@@ -77,7 +77,7 @@ class Problem:
 
 
 @dataclass(frozen=True)
-class Record:
+class ImageRecord:
     """One image and its objects.
 
     Attributes:
@@ -97,20 +97,20 @@ class Record:
     crowd: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
 
 
-class Records(Sequence[Record]):
+class ImageRecords(Sequence[ImageRecord]):
     """Many records in a few arrays: 100,000 images take some ten megabytes, and worker processes share them.
 
     Args:
         records: What to hold, in this order.
 
     Example:
-        >>> records = Records([Record(Path("a.jpg"), 640, 480, np.array([[0.0, 0, 10, 10]]), np.array([2]),
+        >>> records = ImageRecords([ImageRecord(Path("a.jpg"), 640, 480, np.array([[0.0, 0, 10, 10]]), np.array([2]),
         ...                           np.array([False]))])
         >>> len(records), records[0].width, records[0].classes.tolist()
         (1, 640, [2])
     """
 
-    def __init__(self, records: Iterable[Record] = ()) -> None:
+    def __init__(self, records: Iterable[ImageRecord] = ()) -> None:
         names, sizes, counts = bytearray(), array("q"), array("q", [0])
         boxes, classes, crowd = bytearray(), bytearray(), bytearray()
         ends = array("q", [0])
@@ -139,27 +139,29 @@ class Records(Sequence[Record]):
         return len(self.sizes)
 
     @overload
-    def __getitem__(self, index: int) -> Record: ...
+    def __getitem__(self, index: int) -> ImageRecord: ...
     @overload
-    def __getitem__(self, index: slice) -> Records: ...
-    def __getitem__(self, index: int | slice) -> Record | Records:
+    def __getitem__(self, index: slice) -> ImageRecords: ...
+    def __getitem__(self, index: int | slice) -> ImageRecord | ImageRecords:
         if isinstance(index, slice):
-            return Records(self[position] for position in range(*index.indices(len(self))))
+            return ImageRecords(self[position] for position in range(*index.indices(len(self))))
         position = range(len(self))[index]
         objects = slice(self._starts[position], self._starts[position + 1])
         width, height = self.sizes[position].tolist()
-        return Record(
+        return ImageRecord(
             self.path(position), width, height, self.boxes[objects], self.classes[objects], self.crowd[objects]
         )
 
-    def __iter__(self) -> Iterator[Record]:
+    def __iter__(self) -> Iterator[ImageRecord]:
         return (self[position] for position in range(len(self)))
 
     def path(self, position: int) -> Path:
         """Return the path of an image."""
         return Path(os.fsdecode(self._names[self._ends[position] : self._ends[position + 1]]))
 
-    def with_objects(self, boxes: NDArray[np.float64], classes: NDArray[np.int64], keep: NDArray[np.bool_]) -> Records:
+    def with_objects(
+        self, boxes: NDArray[np.float64], classes: NDArray[np.int64], keep: NDArray[np.bool_]
+    ) -> ImageRecords:
         """Return the same images with other boxes (objects, 4) and classes (objects,), of which some are kept."""
         changed = copy(self)
         changed.boxes, changed.classes, changed.crowd = boxes[keep], classes[keep], self.crowd[keep]
@@ -172,14 +174,14 @@ class Records(Sequence[Record]):
         return np.repeat(np.arange(len(self)), np.diff(self._starts))
 
 
-def sides_at(records: Records, image_size: int) -> NDArray[np.float64]:
+def sides_at(records: ImageRecords, image_size: int) -> NDArray[np.float64]:
     """Return (objects, 2) width and height in pixels of all boxes once images' longer sides are scaled to `image_size`.
 
     Only what lies inside the image counts, as in training.
 
     Example:
         >>> box, flag = np.array([[-8.0, 0, 8, 4]]), np.array([False])
-        >>> sides_at(Records([Record(Path("a.jpg"), 640, 480, box, np.array([0]), flag)]), 320).tolist()
+        >>> sides_at(ImageRecords([ImageRecord(Path("a.jpg"), 640, 480, box, np.array([0]), flag)]), 320).tolist()
         [[4.0, 2.0]]
     """
     sizes = records.sizes[records.image_of_objects()]
@@ -196,7 +198,7 @@ class Split:
         name: `train`, `val` or `test`.
         names: The classes' names, by number.
         records: The images that decode, with their objects as labelled: boxes may reach outside or have no area (see
-            `attendet.data.usable` for what training takes of them).
+            `attendet.data.reading.label_checks` for what training takes of them).
         problems: What was wrong, in the order it was met; of each kind only the first, where there are very many.
         skipped: Number of images left out because they cannot be read.
         digests: Of each record's image file; equal files have equal digests.
@@ -205,13 +207,13 @@ class Split:
 
     name: str
     names: tuple[str, ...]
-    records: Records
+    records: ImageRecords
     problems: tuple[Problem, ...] = ()
     skipped: int = 0
     digests: tuple[str, ...] = ()
-    untold: Mapping[Kind, int] = field(default_factory=dict)
+    untold: Mapping[ProblemKind, int] = field(default_factory=dict)
 
-    def counts(self) -> Counter[Kind]:
+    def counts(self) -> Counter[ProblemKind]:
         """Return how many problems there are, by kind, those that are not in `problems` among them."""
         return Counter(problem.kind for problem in self.problems) + Counter(self.untold)
 

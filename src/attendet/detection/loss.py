@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 from torchvision.ops import box_convert, complete_box_iou_loss
 
-from attendet.detection.assign import Matches, assign
+from attendet.detection.assignment import Matches, assign
 
 # Small strides have many more cells, so that their mean is small and easily learned.
 LEVEL_WEIGHTS = {3: (4.0, 1.0, 0.4)}

@@ -10,8 +10,8 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from attendet.errors import DataError, Location
-from attendet.files import write_atomically
 from attendet.study.records import CellRecord, CostRecord, StudyRecord, misfit
+from attendet.utils.io import write_atomically
 
 MAX_BYTES = 8 * 1024 * 1024
 
@@ -45,7 +45,7 @@ class StudyFolder:
 
 
 @dataclass(frozen=True)
-class Records:
+class StudyRecords:
     """All records of a study.
 
     Attributes:
@@ -71,7 +71,7 @@ def write(record: BaseModel, path: Path) -> None:
         temporary.write_text(record.model_dump_json() + "\n", encoding="utf-8")
 
 
-def read_study(folder: StudyFolder) -> Records:
+def read_study(folder: StudyFolder) -> StudyRecords:
     """Return all records of a study; what is damaged is named and left out.
 
     Raises:
@@ -102,10 +102,10 @@ def read_study(folder: StudyFolder) -> Records:
             costs = _read(CostRecord, folder.costs)
         except DataError as error:
             problems.append(str(error))
-    return Records(study, cells, costs, tuple(problems))
+    return StudyRecords(study, cells, costs, tuple(problems))
 
 
-def of_arm(records: Records, name: str, fraction: float = 1.0) -> list[CellRecord]:
+def of_arm(records: StudyRecords, name: str, fraction: float = 1.0) -> list[CellRecord]:
     """Return the finished runs of an arm with a share of the images."""
     return [
         record

@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
-from attendet.study.design import Metric, Strict, StudyDesign
-from attendet.study.grid import Cell
+from attendet.study.design.grid import Cell
+from attendet.study.design.schema import Metric, Strict, StudyDesign
 
 # Characters of an error that are kept: a traceback of a library is no record.
 LONGEST_ERROR = 2000
@@ -26,7 +26,7 @@ NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class ClassScores(Strict):
-    """How well one class is detected; fields as in `attendet.engine.metrics.ClassMetrics`."""
+    """How well one class is detected; fields as in `attendet.evaluation.metrics.ClassMetrics`."""
 
     name: str
     images: int
@@ -38,8 +38,8 @@ class ClassScores(Strict):
     ap50_95: Finite | None
 
 
-class Scores(Strict):
-    """How good detections are; fields as in `attendet.engine.metrics.Metrics`."""
+class DetectionScores(Strict):
+    """How good detections are; fields as in `attendet.evaluation.metrics.Metrics`."""
 
     map50_95: Finite
     map50: Finite
@@ -86,8 +86,8 @@ class CellRecord(Strict):
     error: str | None = None
     history: dict[str, list[Finite | None]] = Field(default_factory=dict)
     best_epoch: int | None = None
-    best: Scores | None = None
-    train: Scores | None = None
+    best: DetectionScores | None = None
+    train: DetectionScores | None = None
     parameters: Annotated[int, Field(ge=0)] | None = None
     gflops: NotNegative | None = None
     images: dict[str, int] = Field(default_factory=dict)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.parallel import DataParallel, DistributedDataParallel
 
 from attendet.attention.base import Attention
 from attendet.errors import OptionError
+from attendet.surgery.attachment_plan import AttentionPlan, Site, forget, plans_of, remember
 from attendet.surgery.hooks import insert, is_compiled, is_in_place, remove
-from attendet.surgery.plan import AttentionPlan, Site, forget, plans_of, remember
 from attendet.surgery.regions import is_within
 
 WRAPPERS = (DataParallel, DistributedDataParallel, torch.jit.ScriptModule, torch.fx.GraphModule)
@@ -129,3 +132,72 @@ def _require_in_place(model: nn.Module, plan: AttentionPlan) -> None:
             f"attention has been lost at {', '.join(lost)}",
             remedy="batch norms are folded by attendet.fuse, which moves it along",
         )
+
+
+def describe(model: nn.Module) -> None:
+    """Print where attention is attached, to what, and what it costs.
+
+    Example:
+        >>> from torchvision.models import resnet18
+        >>> from attendet.surgery import attach
+        >>> model = resnet18()
+        >>> _ = attach(model, "cbam", "stage:3-4")
+        >>> describe(model)
+        attention  at      side    channels  stride  parameters
+        cbam       layer3  output       256      16       8,290
+        cbam       layer4  output       512      32      32,866
+        2 modules, 41,156 of 11,730,668 parameters
+    """
+    rows = [("attention", "at", "side", "channels", "stride", "parameters")]
+    total = 0
+    for attachment in attached(model):
+        for site, module in zip(attachment.sites, attachment.modules().values(), strict=True):
+            count = sum(parameter.numel() for parameter in module.parameters())
+            total += count
+            name = attachment.plan.attention
+            rows.append((name, site.path, site.side, str(site.channels), f"{site.stride:g}", f"{count:,}"))
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = [
+        "  ".join(
+            cell.rjust(width) if column > 2 else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in rows
+    ]
+    whole = sum(parameter.numel() for parameter in model.parameters())
+    print("\n".join([*lines, f"{len(rows) - 1} modules, {total:,} of {whole:,} parameters"]))  # noqa: T201 (its job)
+
+
+@contextmanager
+def disabled(model: nn.Module) -> Iterator[None]:
+    """Let every attention module of a network, attached or built in, hand on its features as they are.
+
+    A module that stands in place of another hands on too; the other does not come back.
+
+    Raises:
+        OptionError: If the network is compiled, which would not notice.
+
+    Example:
+        >>> import torch, attendet
+        >>> model = attendet.attention.create("cbam", 64)
+        >>> x = torch.rand(1, 64, 8, 8)
+        >>> with disabled(model):
+        ...     same = torch.equal(model(x), x)
+        >>> same, torch.equal(model(x), x)
+        (True, False)
+    """
+    if any(is_compiled(module) for module in model.modules()):
+        raise OptionError("a compiled network does not notice", remedy="disable the one it was compiled from")
+    # Not by hooks: the modules would still run, and those with batch norms learn their statistics in training.
+    awake = [m for m in model.modules() if isinstance(m, Attention) and "forward" not in vars(m)]
+    try:
+        for module in awake:
+            vars(module)["forward"] = _features
+        yield
+    finally:
+        for module in awake:
+            del vars(module)["forward"]
+
+
+def _features(x: Tensor, *_: Any, **__: Any) -> Tensor:
+    return x

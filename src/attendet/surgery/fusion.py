@@ -9,11 +9,11 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from attendet.blocks.fuse import emptied
-from attendet.surgery.example import probe
+from attendet.blocks.conv_bn_fusion import emptied
+from attendet.surgery.example_inputs import probe
 from attendet.surgery.hooks import is_bare, parent_of
 from attendet.surgery.regions import CONVOLUTIONS
-from attendet.surgery.trace import Trace
+from attendet.surgery.tracing import Trace
 
 M = TypeVar("M", bound=nn.Module)
 

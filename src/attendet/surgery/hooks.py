@@ -13,7 +13,7 @@ from typing import Any, TypeGuard
 from torch import Tensor, nn
 
 from attendet.attention.base import Attention
-from attendet.surgery.plan import Site
+from attendet.surgery.attachment_plan import Site
 
 HookArguments = tuple[tuple[Any, ...], dict[str, Any]]
 

@@ -10,11 +10,11 @@ from typing import Any, TypeAlias
 from torch import nn
 
 from attendet.errors import OptionError, nearest_name
+from attendet.surgery.attachment_plan import Side
 from attendet.surgery.hooks import runs_children
-from attendet.surgery.plan import Side
 from attendet.surgery.regions import head_entries, is_within, neck_ends, region, stage_ends
 from attendet.surgery.residual import residual_branches
-from attendet.surgery.trace import Trace
+from attendet.surgery.tracing import Trace
 
 At: TypeAlias = str | type[nn.Module] | Sequence[str | type[nn.Module]]
 
@@ -23,7 +23,7 @@ SHOWN = 12
 
 
 @dataclass(frozen=True)
-class Place:
+class AttachmentPoint:
     """A side of a module.
 
     Attributes:
@@ -35,7 +35,7 @@ class Place:
     side: Side = "output"
 
 
-def find_places(model: nn.Module, trace: Trace, at: At) -> list[Place]:
+def find_places(model: nn.Module, trace: Trace, at: At) -> list[AttachmentPoint]:
     """Return the places that are asked for, each once, in the order of the network.
 
     Args:
@@ -62,10 +62,10 @@ def written(at: At) -> tuple[str, ...]:
     return tuple(item if isinstance(item, str) else f"after:{item.__name__}" for item in items)
 
 
-def _places(model: nn.Module, trace: Trace, item: str | type[nn.Module]) -> list[Place]:
+def _places(model: nn.Module, trace: Trace, item: str | type[nn.Module]) -> list[AttachmentPoint]:
     if isinstance(item, type):
         found = [path for path, module in model.named_modules() if isinstance(module, item) and path in trace.calls]
-        return _some([Place(path) for path in found], model, trace, f"the class {item.__name__}")
+        return _some([AttachmentPoint(path) for path in found], model, trace, f"the class {item.__name__}")
     name, colon, argument = item.partition(":")
     if item in WHOLE:
         return _some(WHOLE[item](model, trace), model, trace, item)
@@ -75,20 +75,20 @@ def _places(model: nn.Module, trace: Trace, item: str | type[nn.Module]) -> list
         return _stages(model, trace, argument)
     modules = dict(model.named_modules())
     if item in modules:
-        return [Place(item)]
+        return [AttachmentPoint(item)]
     paths = [path for path in modules if path and fnmatchcase(path, item) and trace.output(path)]
-    return _some([Place(path) for path in paths], model, trace, item)
+    return _some([AttachmentPoint(path) for path in paths], model, trace, item)
 
 
-def _outputs(find: Callable[[nn.Module, Trace], Iterable[str]]) -> Callable[[nn.Module, Trace], list[Place]]:
-    return lambda model, trace: [Place(path) for path in find(model, trace)]
+def _outputs(find: Callable[[nn.Module, Trace], Iterable[str]]) -> Callable[[nn.Module, Trace], list[AttachmentPoint]]:
+    return lambda model, trace: [AttachmentPoint(path) for path in find(model, trace)]
 
 
-def _head(model: nn.Module, trace: Trace) -> list[Place]:
+def _head(model: nn.Module, trace: Trace) -> list[AttachmentPoint]:
     return [_entry(model, path) for path in head_entries(model, trace)]
 
 
-def _stages(model: nn.Module, trace: Trace, argument: str) -> list[Place]:
+def _stages(model: nn.Module, trace: Trace, argument: str) -> list[AttachmentPoint]:
     ends = stage_ends(model, trace)
     first, _, last = argument.partition("-")
     bounds = [first, last or first]
@@ -98,22 +98,22 @@ def _stages(model: nn.Module, trace: Trace, argument: str) -> list[Place]:
         raise OptionError(
             f"there are no stages {argument!r}", remedy=f"they count from 1 to {len(ends)}: stage:1-{len(ends)}"
         )
-    return [Place(path) for path in ends[int(bounds[0]) - 1 : int(bounds[1])]]
+    return [AttachmentPoint(path) for path in ends[int(bounds[0]) - 1 : int(bounds[1])]]
 
 
-def _after(model: nn.Module, trace: Trace, argument: str) -> list[Place]:
-    return [Place(path) for path in _of_class(model, trace, argument)]
+def _after(model: nn.Module, trace: Trace, argument: str) -> list[AttachmentPoint]:
+    return [AttachmentPoint(path) for path in _of_class(model, trace, argument)]
 
 
-def _before(model: nn.Module, trace: Trace, argument: str) -> list[Place]:
+def _before(model: nn.Module, trace: Trace, argument: str) -> list[AttachmentPoint]:
     return [_entry(model, path) for path in _of_class(model, trace, argument)]
 
 
-def _replace(model: nn.Module, trace: Trace, argument: str) -> list[Place]:
-    return [Place(path, "replaced") for path in _of_class(model, trace, argument)]
+def _replace(model: nn.Module, trace: Trace, argument: str) -> list[AttachmentPoint]:
+    return [AttachmentPoint(path, "replaced") for path in _of_class(model, trace, argument)]
 
 
-def _inside(model: nn.Module, trace: Trace, argument: str) -> list[Place]:
+def _inside(model: nn.Module, trace: Trace, argument: str) -> list[AttachmentPoint]:
     """Return the ends of the residual branches inside modules of a class, or one of their children by name."""
     names = {type(module).__name__ for module in model.modules()}
     words = argument.split(".")
@@ -123,8 +123,8 @@ def _inside(model: nn.Module, trace: Trace, argument: str) -> list[Place]:
     if child:
         paths = [path for owner in owners if (path := f"{owner}.{child}") in trace.calls]
         what = f"a part {child!r} of {words[known]}"
-        return _some([Place(path) for path in paths], model, trace, what)
-    places = [Place(path) for path in _branches_inside(model, trace, tuple(owners))]
+        return _some([AttachmentPoint(path) for path in paths], model, trace, what)
+    places = [AttachmentPoint(path) for path in _branches_inside(model, trace, tuple(owners))]
     return _some(places, model, trace, f"a residual branch inside {argument}")
 
 
@@ -163,15 +163,15 @@ def _of_class(model: nn.Module, trace: Trace, argument: str) -> list[str]:
     raise OptionError(f"no module of class {name!r} runs{where}", remedy=remedy)
 
 
-def _entry(model: nn.Module, path: str) -> Place:
+def _entry(model: nn.Module, path: str) -> AttachmentPoint:
     """Return the place right before a module; a container that only runs its children is entered at the first."""
     module = model.get_submodule(path)
     while runs_children(module) and (first := next(module.named_children(), None)):
         path, module = f"{path}.{first[0]}", first[1]
-    return Place(path, "input")
+    return AttachmentPoint(path, "input")
 
 
-def _some(places: list[Place], model: nn.Module, trace: Trace, what: str) -> list[Place]:
+def _some(places: list[AttachmentPoint], model: nn.Module, trace: Trace, what: str) -> list[AttachmentPoint]:
     if not places:
         raise _nothing(model, trace, what)
     return places
@@ -192,14 +192,14 @@ def _nothing(model: nn.Module, trace: Trace, what: str) -> OptionError:
     return OptionError(f"{what} matches nothing in {type(model).__name__}", remedy=remedy)
 
 
-WHOLE: Mapping[str, Callable[[nn.Module, Trace], list[Place]]] = {
+WHOLE: Mapping[str, Callable[[nn.Module, Trace], list[AttachmentPoint]]] = {
     "residual-branch": _outputs(lambda _, trace: residual_branches(trace)),
     "stage": _outputs(stage_ends),
     "backbone": _outputs(stage_ends),
     "neck": _outputs(neck_ends),
     "head": _head,
 }
-OF_CLASS: Mapping[str, Callable[[nn.Module, Trace, str], list[Place]]] = {
+OF_CLASS: Mapping[str, Callable[[nn.Module, Trace, str], list[AttachmentPoint]]] = {
     "before": _before,
     "after": _after,
     "inside": _inside,

@@ -10,7 +10,7 @@ from typing import Protocol, runtime_checkable
 from torch import nn
 
 from attendet.errors import OptionError
-from attendet.surgery.trace import Trace
+from attendet.surgery.tracing import Trace
 
 # Where torchvision and other packages keep them.
 CONVENTIONS: Mapping[str, tuple[tuple[str, ...], ...]] = {

@@ -6,7 +6,7 @@ from collections import Counter
 
 from attendet.errors import OptionError
 from attendet.surgery.regions import is_within
-from attendet.surgery.trace import Addition, Trace
+from attendet.surgery.tracing import Addition, Trace
 
 LONGEST_SHORTCUT = 4
 

@@ -11,14 +11,14 @@ import torch
 from torch import Tensor
 
 from attendet.errors import AttendetError, AttendetWarning
-from attendet.ops.cbam import compiled
+from attendet.ops.cbam import compiler
 from attendet.ops.cbam.operators import fused_cbam, implementation
-from attendet.ops.cbam.reference import ChannelNet, SpatialNet, Statistics, cbam
+from attendet.ops.cbam.reference import BatchStatistics, ChannelNet, SpatialNet, cbam
 
 __all__ = [
+    "BatchStatistics",
     "ChannelNet",
     "SpatialNet",
-    "Statistics",
     "cbam",
     "device_obstacle",
     "fused_cbam",
@@ -67,7 +67,7 @@ def device_obstacle(device: str) -> str | None:
 def _device_obstacle(device: str) -> str | None:
     try:
         if device == "cpu":
-            compiled.load()
+            compiler.load()
             return None
         if device == "cuda":
             implementation("gpu")

@@ -9,9 +9,9 @@ from dataclasses import fields
 import torch
 from torch import Tensor
 
-from attendet.ops.cbam import compiled
-from attendet.ops.cbam.kept import Kept, ParameterGradients
+from attendet.ops.cbam import compiler
 from attendet.ops.cbam.reference import ChannelNet, SpatialNet
+from attendet.ops.cbam.saved_tensors import Kept, ParameterGradients
 
 # As native/cbam.cpp numbers them.
 DTYPES = {torch.float32: 0, torch.bfloat16: 1, torch.float16: 2}
@@ -54,7 +54,7 @@ def forward(x: Tensor, channel: ChannelNet | None, spatial: SpatialNet | None) -
     y = torch.empty_like(x)
     kept = Kept.for_features(x, channel, spatial)
     structures = (call_of(x), channel_structure(channel), spatial_structure(spatial), filled(KEPT, kept))
-    compiled.load().cbam_forward(*structures, pointer(x), pointer(y))
+    compiler.load().cbam_forward(*structures, pointer(x), pointer(y))
     return y, kept
 
 
@@ -66,7 +66,7 @@ def backward(
     gradients = ParameterGradients.for_nets(channel, spatial)
     structures = (call_of(x), channel_structure(channel), spatial_structure(spatial), filled(KEPT, kept))
     of_features = (pointer(x), pointer(upstream), pointer(gradient))
-    compiled.load().cbam_backward(*structures, *of_features, filled(GRADIENTS, gradients))
+    compiler.load().cbam_backward(*structures, *of_features, filled(GRADIENTS, gradients))
     return gradient, gradients
 
 

@@ -22,7 +22,6 @@ from torch import Tensor
 from torch.nn import functional
 
 from attendet.ops.cbam import triton_passes as passes
-from attendet.ops.cbam.kept import Kept, ParameterGradients
 from attendet.ops.cbam.reference import (
     ChannelNet,
     SpatialNet,
@@ -32,6 +31,7 @@ from attendet.ops.cbam.reference import (
     moments,
     normalised,
 )
+from attendet.ops.cbam.saved_tensors import Kept, ParameterGradients
 from attendet.ops.cbam.triton_passes import Gates, PoolGradients
 
 

@@ -16,9 +16,9 @@ import torch
 from torch import Tensor
 
 from attendet.errors import OptionError
-from attendet.ops.cbam.fit import require_fit
-from attendet.ops.cbam.kept import Kept
-from attendet.ops.cbam.reference import ChannelNet, SpatialNet, Statistics
+from attendet.ops.cbam.reference import BatchStatistics, ChannelNet, SpatialNet
+from attendet.ops.cbam.saved_tensors import Kept
+from attendet.ops.cbam.shape_checks import require_fit
 
 CHANNEL_NET = "Tensor? fc1_weight, Tensor? fc1_bias, Tensor? fc2_weight, Tensor? fc2_bias, Tensor? channel_range"
 SPATIAL_NET = (
@@ -34,7 +34,9 @@ NO_CHANNEL: tuple[Any, ...] = (None,) * CHANNEL_FIELDS
 NO_SPATIAL: tuple[Any, ...] = (*(None,) * 6, False, False, 0.0)
 
 
-def fused_cbam(x: Tensor, channel: ChannelNet | None, spatial: SpatialNet | None) -> tuple[Tensor, Statistics | None]:
+def fused_cbam(
+    x: Tensor, channel: ChannelNet | None, spatial: SpatialNet | None
+) -> tuple[Tensor, BatchStatistics | None]:
     """Compute what `reference.cbam` computes, fused.
 
     Args:
@@ -53,7 +55,7 @@ def fused_cbam(x: Tensor, channel: ChannelNet | None, spatial: SpatialNet | None
     y, *_, mean, var = torch.ops.attendet.cbam(x, *channel_fields, *spatial_fields)
     if spatial is None or not spatial.batch_statistics:
         return y, None
-    return y, Statistics(mean, var, x.shape[0] * x.shape[2] * x.shape[3])
+    return y, BatchStatistics(mean, var, x.shape[0] * x.shape[2] * x.shape[3])
 
 
 def layout_of(x: Tensor) -> torch.memory_format:

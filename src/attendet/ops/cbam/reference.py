@@ -62,7 +62,7 @@ class SpatialNet:
 
 
 @dataclass(frozen=True)
-class Statistics:
+class BatchStatistics:
     """Mean and biased variance (1,) that a batch norm has seen in a batch of `count` numbers."""
 
     mean: Tensor
@@ -70,7 +70,7 @@ class Statistics:
     count: int
 
 
-def cbam(x: Tensor, channel: ChannelNet | None, spatial: SpatialNet | None) -> tuple[Tensor, Statistics | None]:
+def cbam(x: Tensor, channel: ChannelNet | None, spatial: SpatialNet | None) -> tuple[Tensor, BatchStatistics | None]:
     """Gate features by channel, then by position.
 
     Args:
@@ -115,14 +115,14 @@ def channel_logits(pooled: Tensor, net: ChannelNet) -> Tensor:
     return functional.linear(hidden, net.fc2_weight, net.fc2_bias).sum(1)
 
 
-def batch_statistics(logits: Tensor) -> Statistics:
+def batch_statistics(logits: Tensor) -> BatchStatistics:
     """Return mean and biased variance of (N, 1, H, W), summed row by row."""
     # Sums over few numbers at a time are the same however many threads there are.
     mean = logits.mean(3).mean((0, 2))
-    return Statistics(mean, (logits - mean).square().mean(3).mean((0, 2)), logits.numel())
+    return BatchStatistics(mean, (logits - mean).square().mean(3).mean((0, 2)), logits.numel())
 
 
-def normalised(logits: Tensor, net: SpatialNet, statistics: Statistics | None) -> Tensor:
+def normalised(logits: Tensor, net: SpatialNet, statistics: BatchStatistics | None) -> Tensor:
     """Return the logits as the batch norm leaves them; as they are where there is none."""
     found = moments(net, statistics)
     if found is None or net.norm_weight is None or net.norm_bias is None:
@@ -131,7 +131,7 @@ def normalised(logits: Tensor, net: SpatialNet, statistics: Statistics | None) -
     return (logits - mean) * inverse * net.norm_weight + net.norm_bias
 
 
-def moments(net: SpatialNet, statistics: Statistics | None) -> tuple[Tensor, Tensor] | None:
+def moments(net: SpatialNet, statistics: BatchStatistics | None) -> tuple[Tensor, Tensor] | None:
     """Return the mean that the norm subtracts and the inverse deviation it multiplies by, of the batch if given."""
     mean, var = (net.running_mean, net.running_var) if statistics is None else (statistics.mean, statistics.var)
     return None if mean is None or var is None else (mean, torch.rsqrt(var + net.eps))

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from attendet.errors import DataError, Location, OptionError
-from attendet.files import cannot_write
-from attendet.study.search.design import BASELINE, SearchDesign
+from attendet.study.search.search_design import BASELINE, SearchDesign
+from attendet.utils.io import cannot_write
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution

@@ -1,0 +1,1 @@
+"""Terminal output: console, tables, progress bars."""

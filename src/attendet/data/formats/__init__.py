@@ -1,0 +1,1 @@
+"""Label formats: YOLO, COCO, Pascal VOC."""

@@ -1,0 +1,1 @@
+"""Records → images → augmented batches."""

@@ -1,0 +1,1 @@
+"""Validation: detections of a network compared with the ground truth."""

@@ -1,0 +1,1 @@
+"""Survey what each attention module does over a data set."""

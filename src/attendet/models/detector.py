@@ -1,0 +1,99 @@
+"""The network that a model file describes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from attendet.blocks import Detect
+from attendet.detection.decoding import decode
+from attendet.errors import OptionError
+
+
+@dataclass(frozen=True)
+class Route:
+    """What a row reads.
+
+    Attributes:
+        sources: Row numbers; -1 is the image.
+        joins: Whether the row's module takes the list of them, instead of the one.
+    """
+
+    sources: tuple[int, ...]
+    joins: bool
+
+
+class Detector(nn.Module):
+    """A YOLOv5-style network: images (N, 3, H, W) with values in 0-1 → one raw map per level.
+
+    The raw maps (N, anchors, H/s, W/s, classes + 5) are logits, the same in training and evaluation; `decode` makes
+    boxes of them. Keys of the state dict are `model.{row}.…`, as in YOLOv5.
+
+    Args:
+        modules: One module per row; the last is a `Detect`.
+        routes: What each row reads.
+        backbone: How many of the rows are the backbone.
+
+    Example:
+        >>> import torch, attendet
+        >>> detector = attendet.build("yolov5n", classes=3)
+        >>> raw = detector(torch.rand(1, 3, 64, 96))
+        >>> [tuple(level.shape) for level in raw]
+        [(1, 3, 8, 12, 8), (1, 3, 4, 6, 8), (1, 3, 2, 3, 8)]
+        >>> detector.decode(raw).shape
+        torch.Size([1, 378, 8])
+    """
+
+    def __init__(self, modules: Sequence[nn.Module], routes: Sequence[Route], backbone: int) -> None:
+        super().__init__()
+        self.model = nn.ModuleList(modules)
+        self.routes = tuple(routes)
+        self.backbone = backbone
+        self._read_later = {source for row, route in enumerate(routes) for source in route.sources if source != row - 1}
+
+    @property
+    def head(self) -> Detect:
+        """The detection head."""
+        head = self.model[-1]
+        if not isinstance(head, Detect):
+            raise OptionError(f"the last row is {type(head).__name__}", remedy="it has to be Detect")
+        return head
+
+    @property
+    def classes(self) -> int:
+        """Number of classes."""
+        return self.head.classes
+
+    @property
+    def strides(self) -> tuple[float, ...]:
+        """Stride of each level in pixels."""
+        return self.head.strides
+
+    def regions(self) -> dict[str, tuple[str, ...]]:
+        """Return the paths of the rows that are the backbone, the neck and the head."""
+        paths = tuple(f"model.{row}" for row in range(len(self.model)))
+        return {"backbone": paths[: self.backbone], "neck": paths[self.backbone : -1], "head": paths[-1:]}
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        """Return the raw maps, one per level.
+
+        Args:
+            images: (N, 3, H, W), values in 0-1, H and W multiples of the largest stride.
+        """
+        kept = {-1: images}
+        x = images
+        for row, (module, route) in enumerate(zip(self.model, self.routes, strict=True)):
+            inputs = [x if source == row - 1 else kept[source] for source in route.sources]
+            x = module(inputs if route.joins else inputs[0])
+            if row in self._read_later:
+                kept[row] = x
+        return tuple(x)
+
+    def decode(self, raw: Sequence[Tensor]) -> Tensor:
+        """Return boxes and scores (N, rows, classes + 5): x, y, w, h in pixels, objectness, class scores in 0-1.
+
+        Rows are ordered by level, anchor, y, x; see `attendet.detection.decoding`.
+        """
+        return decode(raw, self.head.anchors_in_pixels(), self.strides)

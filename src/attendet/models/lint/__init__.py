@@ -1,0 +1,1 @@
+"""Find faults in model files and correct shifted row numbers."""

@@ -1,0 +1,1 @@
+"""Read model files: rows, attention dialects, and trial builds on the meta device."""

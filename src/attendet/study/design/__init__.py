@@ -1,0 +1,1 @@
+"""The design of a study: schema, checks, and grid of runs."""

@@ -1,0 +1,144 @@
+"""What a study takes and what it can find, before anything is spent."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from attendet.errors import AttendetError
+from attendet.study.design.grid import Cell
+from attendet.study.design.schema import METRIC_NAMES, StudyDesign
+from attendet.study.runs.execution import Study
+from attendet.study.statistics.power import least_alpha, smallest_detectable
+from attendet.study.statistics.verdict import cannot_decide
+from attendet.training.config import build_config
+from attendet.training.reporter import NullReporter
+from attendet.training.step_timing import measure_pace
+from attendet.utils.text import plural
+
+
+@dataclass(frozen=True)
+class StudyForecast:
+    """What a study takes and can find.
+
+    Attributes:
+        runs: How many there are.
+        finished: How many of them are done already.
+        hours: What the rest takes, one after the other; None where no step was measured.
+        hours_by_arm: The same by arm.
+        budget_hours: What it may take.
+        comparisons: Arms that are compared with the baseline.
+        p_holm_floor: The least p_holm that so many seeds can give, alone among the comparisons.
+        detectable: The smallest true difference that is found in four of five studies, as a multiple of the standard
+            deviation of paired differences; None where none can be found.
+        detectable_in_metric: The same in units of the metric, where the design tells the spread.
+        warnings: What is wrong with the plan, a sentence each.
+    """
+
+    runs: int
+    finished: int
+    hours: float | None
+    hours_by_arm: Mapping[str, float]
+    budget_hours: float | None
+    comparisons: int
+    p_holm_floor: float
+    detectable: float | None
+    detectable_in_metric: float | None
+    warnings: tuple[str, ...]
+
+
+def forecast_study(
+    design: StudyDesign,
+    cells: Sequence[Cell],
+    seconds: Mapping[tuple[str, float], float] | None = None,
+    finished: Collection[str] = (),
+) -> StudyForecast:
+    """Return what a study takes and can find.
+
+    Args:
+        design: The study.
+        cells: Its runs.
+        seconds: What a run takes, by arm and share of the images (see `estimate`); None where nothing was measured.
+        finished: Keys of the runs that are done.
+
+    Example:
+        >>> from attendet.study.design.schema.design_file import parse_design
+        >>> design = parse_design("{name: a, model: yolov5n, data: d.yaml, seeds: 5, arms: {plain: , cbam: cbam@neck}}")
+        >>> cells = [Cell(arm, seed, 1.0, f"{arm}{seed}") for seed in range(5) for arm in design.arms]
+        >>> plan = forecast_study(design, cells, {("plain", 1.0): 360.0, ("cbam", 1.0): 720.0})
+        >>> plan.runs, plan.hours, plan.warnings[0]
+        (10, 1.5, '5 seeds cannot decide 1 comparison: p_holm is at least 0.062, whatever the differences; 6 can')
+    """
+    left = [cell for cell in cells if cell.key not in finished]
+    by_arm: dict[str, float] = {}
+    for cell in left if seconds else ():
+        by_arm[cell.arm] = by_arm.get(cell.arm, 0.0) + (seconds or {})[cell.arm, cell.fraction] / 3600
+    hours = sum(by_arm.values()) if seconds else None
+    multiple = smallest_detectable(len(design.seeds), design.comparisons)
+    return StudyForecast(
+        runs=len(cells),
+        finished=len(cells) - len(left),
+        hours=hours,
+        hours_by_arm=by_arm,
+        budget_hours=design.budget_hours,
+        comparisons=design.comparisons,
+        p_holm_floor=least_alpha(len(design.seeds), design.comparisons),
+        detectable=multiple,
+        detectable_in_metric=multiple * design.spread if multiple and design.spread else None,
+        warnings=tuple(_warnings(design, hours)),
+    )
+
+
+def describe_forecast(plan: StudyForecast, design: StudyDesign) -> list[str]:
+    """Return a plan in words, a line each."""
+    shape = f"{plural(len(design.arms), 'arm')} × {plural(len(design.seeds), 'seed')}"
+    if len(design.fractions) > 1:
+        shape += f" × {len(design.fractions)} shares of the images"
+    done = f", {plan.finished} of them done" if plan.finished else ""
+    lines = [f"{shape}: {plural(plan.runs, 'run')}{done}"]
+    if plan.hours is not None:
+        budget = f", of {plan.budget_hours:g} in the budget" if plan.budget_hours else ""
+        lines.append(f"about {plan.hours:.1f} hours one after the other{budget}")
+    if plan.detectable is not None:
+        power = "found in four of five studies"
+        lines.append(f"a difference of {plan.detectable:.1f} standard deviations of paired differences is {power}")
+    if plan.detectable_in_metric is not None:
+        metric = METRIC_NAMES[design.metric]
+        lines.append(f"at a spread of {design.spread:g} that is {plan.detectable_in_metric:.3f} {metric}")
+    return [*lines, *plan.warnings]
+
+
+def _warnings(design: StudyDesign, hours: float | None) -> Iterator[str]:
+    too_few = cannot_decide(len(design.seeds), design.comparisons)
+    if too_few:
+        yield too_few
+    if hours is not None and design.budget_hours is not None and hours > design.budget_hours:
+        yield f"it takes {hours:.1f} hours, more than the {design.budget_hours:g} of the budget"
+
+
+def estimate_duration(study: Study) -> dict[tuple[str, float], float]:
+    """Return the seconds of a run, by arm and share of the images; nothing is written.
+
+    Raises:
+        AttendetError: If an arm cannot be trained, before anything is spent on the others.
+    """
+    found = {}
+    for arm in study.design.arms:
+        config = build_config(study.job(Cell(arm, study.design.seeds[0], 1.0, "")).settings)
+        try:
+            pace = measure_pace(config, NullReporter())
+        except AttendetError as error:
+            raise type(error)(f"the arm {arm}: {error.what}", where=error.where, remedy=error.remedy) from error
+        schedule = config.schedule
+        measurements = 1 + (schedule.epochs if config.validation.every_epoch else 1)
+        validation = measurements * _batches(pace.validation_images, schedule.batch_size)
+        for fraction in study.design.fractions:
+            training = _batches(max(1, round(fraction * pace.training_images)), schedule.batch_size)
+            # At the end the best weights are measured on the training images too.
+            measured = (validation + training) * pace.validation_seconds
+            found[arm, fraction] = pace.start_seconds + schedule.epochs * training * pace.step_seconds + measured
+    return found
+
+
+def _batches(images: int, batch_size: int) -> int:
+    return -(-images // batch_size)

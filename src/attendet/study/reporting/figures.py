@@ -1,0 +1,254 @@
+"""A study in figures: what was learned when, how pairs differ, and what accuracy costs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from attendet.study.folder import StudyRecords, of_arm
+from attendet.study.reporting.arms import ArmReport
+from attendet.study.reporting.contrasts import Contrast
+from attendet.study.reporting.outcome import StudyReport
+from attendet.study.reporting.run_scores import curves
+from attendet.study.statistics.paired import SeedSummary
+from attendet.utils.plotting import COLOURS, FAINT, INK, new_figure, save, shown, style_axes
+
+# Squares are the baseline's.
+MARKERS = "oD^vP*X"
+COLUMNS = 3
+# Units of the metric, which is in 0-1.
+LEAST_SHOWN = 0.02
+
+
+def draw_figures(report: StudyReport, records: StudyRecords, folder: Path) -> dict[str, Path]:
+    """Draw all figures that there is something for, and return their files by name.
+
+    Args:
+        report: What the records say.
+        records: The same, for the curves.
+        folder: Where the figures go, as `<name>.png`.
+
+    Raises:
+        OutputError: If one cannot be written.
+    """
+    figures = {
+        "differences": _differences(report),
+        "curves": _learning_curves(report, records),
+        "costs": _costs(report),
+        "data": _data_efficiency(report),
+        "gap": _gaps(report),
+    }
+    drawn = {name: (figure, folder / f"{name}.png") for name, figure in figures.items() if figure is not None}
+    for figure, path in drawn.values():
+        save(figure, path)
+    return {name: path for name, (_, path) in drawn.items()}
+
+
+def _differences(report: StudyReport) -> Figure | None:
+    """Every pair as a dot, their mean and interval beside the verdict."""
+    found = [contrast for contrast in report.contrasts if contrast.n]
+    if not found:
+        return None
+    figure = new_figure(9.5, 1.2 + 0.62 * len(found))
+    axes = figure.add_subplot()
+    style_axes(axes, f"{report.metric}: arm minus other, seed by seed", "difference; bars are 95 % intervals")
+    axes.axvline(0, color=INK, linewidth=1)
+    for row, contrast in enumerate(found):
+        _difference(axes, row, contrast)
+    _widen(axes.get_xlim, axes.set_xlim)
+    _name_rows(axes, [f"{shown(each.arm)}\nagainst {shown(each.against)}" for each in found])
+    verdicts = axes.secondary_yaxis("right")
+    verdicts.set_yticks(range(len(found)), [each.verdict for each in found])
+    verdicts.tick_params(length=0, labelsize=9, colors=INK)
+    verdicts.spines["right"].set_visible(False)
+    return figure
+
+
+def _difference(axes: Axes, row: int, contrast: Contrast) -> None:
+    colour = {"helps": COLOURS[2], "hurts": COLOURS[1]}.get(contrast.verdict, FAINT)
+    axes.plot(contrast.differences, np.full(contrast.n, row + 0.22), "o", color=colour, markersize=4, alpha=0.7)
+    if contrast.interval:
+        axes.plot(contrast.interval, (row, row), color=colour, linewidth=3, solid_capstyle="butt")
+    if contrast.difference is not None:
+        axes.plot(contrast.difference, row, "D", color=INK, markersize=6)
+
+
+def _learning_curves(report: StudyReport, records: StudyRecords) -> Figure | None:
+    """Each arm above the baseline: means, and bands of one standard deviation."""
+    metric = records.study.design.metric
+    by_arm = {arm.name: curves(of_arm(records, arm.name), metric) for arm in report.arms}
+    shown_arms = [arm.name for arm in report.arms if by_arm[arm.name] and arm.name != report.baseline]
+    if not shown_arms:
+        return None
+    columns = min(COLUMNS, len(shown_arms))
+    lines = -(-len(shown_arms) // columns)
+    figure = new_figure(4.2 * columns, 3.2 * lines)
+    panels = np.atleast_1d(figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False)).ravel()
+    for panel in panels[len(shown_arms) :]:
+        panel.set_visible(False)
+    for number, name in enumerate(shown_arms):
+        axes = panels[number]
+        style_axes(axes, shown(name), "epoch", report.metric if number % columns == 0 else "")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.tick_params(labelbottom=True)
+        _band(axes, by_arm[report.baseline], FAINT, shown(report.baseline))
+        _band(axes, by_arm[name], COLOURS[0], shown(name))
+        axes.legend(fontsize=9, frameon=False, loc="lower right")
+    return figure
+
+
+def _band(axes: Axes, curve: Mapping[int, list[float]], colour: str, label: str) -> None:
+    if not curve:
+        return
+    epochs = np.array(list(curve))
+    means = np.array([np.mean(values) for values in curve.values()])
+    spreads = np.array([np.std(values, ddof=1) if len(values) > 1 else 0.0 for values in curve.values()])
+    axes.fill_between(epochs, means - spreads, means + spreads, color=colour, alpha=0.25, linewidth=0)
+    axes.plot(epochs, means, color=colour, linewidth=1.8, marker="o" if len(epochs) == 1 else "", label=label)
+
+
+def _costs(report: StudyReport) -> Figure | None:
+    """Accuracy against all that it costs; what nothing beats in both is connected."""
+    kinds: dict[str, Callable[[ArmReport], float | None]] = {
+        "parameters in millions": lambda arm: arm.parameters / 1e6 if arm.parameters is not None else None,
+        "GFLOPs an image": lambda arm: arm.gflops,
+        **{f"latency in ms, batch {batch}": _latency(batch) for batch in report.batches},
+        "training in minutes": lambda arm: arm.seconds.mean / 60 if arm.seconds else None,
+    }
+    panels = {
+        title: points
+        for title, cost in kinds.items()
+        if (points := [(arm, found) for arm in report.arms if arm.score and (found := cost(arm)) is not None])
+    }
+    if not panels:
+        return None
+    columns = min(COLUMNS, len(panels))
+    figure = new_figure(4.2 * columns, 3.3 * -(-len(panels) // columns) + 0.4)
+    looks = _looks(report)
+    for number, (title, points) in enumerate(panels.items(), start=1):
+        axes = figure.add_subplot(-(-len(panels) // columns), columns, number)
+        style_axes(axes, "", title, report.metric if number % columns == 1 or columns == 1 else "")
+        _front(axes, [(cost, arm.score.mean) for arm, cost in points if arm.score])
+        for arm, cost in points:
+            _point(axes, cost, arm.score, looks[arm.name], shown(arm.name))
+        axes.margins(0.12)
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=5))
+        _widen(axes.get_ylim, axes.set_ylim)
+    names, labels = figure.axes[0].get_legend_handles_labels()
+    figure.legend(names, labels, loc="outside upper left", ncols=min(8, len(labels)), fontsize=9, frameon=False)
+    return figure
+
+
+def _widen(get: Callable[[], tuple[float, float]], let: Callable[[float, float], object]) -> None:
+    """Let an axis show no less than LEAST_SHOWN: drawn across a whole figure, any difference looks like one."""
+    low, high = get()
+    missing = max(0.0, LEAST_SHOWN - (high - low)) / 2
+    let(low - missing, high + missing)
+
+
+def _latency(batch: int) -> Callable[[ArmReport], float | None]:
+    def median(arm: ArmReport) -> float | None:
+        found = arm.costs.latency if arm.costs else ()
+        return next((latency.median_ms for latency in found if latency.batch == batch), None)
+
+    return median
+
+
+def _front(axes: Axes, points: Sequence[tuple[float, float]]) -> None:
+    front = [
+        point
+        for point in sorted(points)
+        if not any(other != point and other[0] <= point[0] and other[1] >= point[1] for other in points)
+    ]
+    axes.plot(*zip(*front, strict=True), color=FAINT, linewidth=1, linestyle=(0, (4, 2)), zorder=1)
+
+
+def _point(axes: Axes, x: float, score: SeedSummary | None, look: tuple[str, str], label: str) -> None:
+    if score:
+        colour, marker = look
+        error = score.spread or 0.0
+        axes.errorbar(
+            x,
+            score.mean,
+            yerr=error,
+            color=colour,
+            marker=marker,
+            markersize=7,
+            elinewidth=1,
+            linestyle="",
+            label=label,
+        )
+
+
+def _data_efficiency(report: StudyReport) -> Figure | None:
+    """Accuracy over the share of the training images, and the difference to the baseline beside it."""
+    if len(report.arms[0].fractions) < 2:
+        return None
+    figure = new_figure(11, 4)
+    scores, differences = figure.subplots(1, 2)
+    shares = "share of the training images"
+    style_axes(scores, "mean and standard deviation", shares, report.metric)
+    style_axes(differences, "difference to the baseline, 95 % interval", shares)
+    differences.axhline(0, color=INK, linewidth=1)
+    looks = _looks(report)
+    for number, arm in enumerate(report.arms):
+        colour, marker = looks[arm.name]
+        # Beside each other: bars at one share would hide each other.
+        shift = 0.008 * (number - (len(report.arms) - 1) / 2)
+        found = [each for each in arm.fractions if each.score]
+        x = [each.fraction + shift for each in found]
+        means = [each.score.mean for each in found if each.score]
+        spreads = [each.score.spread or 0.0 for each in found if each.score]
+        style = {"color": colour, "marker": marker, "markersize": 5, "elinewidth": 1, "linewidth": 1.5}
+        if found:
+            scores.errorbar(x, means, yerr=spreads, label=shown(arm.name), **style)
+        compared = [each for each in found if each.difference is not None]
+        if compared:
+            middle = np.array([each.difference for each in compared])
+            ends = np.array([each.interval or (each.difference, each.difference) for each in compared]).T
+            bars = np.abs(ends - middle)
+            differences.errorbar([each.fraction + shift for each in compared], middle, yerr=bars, **style)
+    for axes in (scores, differences):
+        axes.set_xticks([each.fraction for each in report.arms[0].fractions])
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value * 100:g} %")
+    scores.legend(fontsize=9, frameon=False, loc="lower right")
+    return figure
+
+
+def _gaps(report: StudyReport) -> Figure | None:
+    """How much better training images are done than validation images, by arm."""
+    found = [arm for arm in report.arms if arm.gap]
+    if not found:
+        return None
+    figure = new_figure(8, 1.1 + 0.34 * len(found))
+    axes = figure.add_subplot()
+    style_axes(axes, f"{report.metric} on training images minus on validation images", "mean and standard deviation")
+    looks = _looks(report)
+    for row, arm in enumerate(found):
+        if arm.gap:
+            colour, marker = looks[arm.name]
+            axes.errorbar(arm.gap.mean, row, xerr=arm.gap.spread or 0.0, color=colour, marker=marker, markersize=7)
+    _name_rows(axes, [shown(arm.name) for arm in found])
+    return figure
+
+
+def _name_rows(axes: Axes, names: Sequence[str]) -> None:
+    """Name rows, the first one on top."""
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.grid(axis="y", visible=False)
+
+
+def _looks(report: StudyReport) -> dict[str, tuple[str, str]]:
+    """Return colour and marker of each arm, the same in all figures; the baseline is ink."""
+    others = [arm.name for arm in report.arms if arm.name != report.baseline]
+    looks = {
+        name: (COLOURS[number % len(COLOURS)], MARKERS[(number + number // len(COLOURS)) % len(MARKERS)])
+        for number, name in enumerate(others)
+    }
+    return {report.baseline: (INK, "s"), **looks}

@@ -1,0 +1,55 @@
+"""A report as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from attendet.study.reporting.outcome import StudyReport
+from attendet.study.reporting.sections import Table, report_sections
+from attendet.utils.text import printable
+
+
+def markdown_report(report: StudyReport, figures: Mapping[str, str]) -> str:
+    """Return the text of a report.
+
+    Args:
+        report: What to tell.
+        figures: By name, where the figures are from where the text will be.
+    """
+    return "\n\n".join(_blocks(report, figures)) + "\n"
+
+
+def _blocks(report: StudyReport, figures: Mapping[str, str]) -> Iterator[str]:
+    yield f"# Study: {_plain(report.name)}"
+    for section in report_sections(report):
+        yield f"## {section.title}"
+        yield from map(_plain, section.paragraphs)
+        if section.points:
+            yield "\n".join(f"- {_plain(point)}" for point in section.points)
+        if section.table:
+            yield table(section.table)
+        figure = figures.get(section.figure or "")
+        if figure:
+            yield f"![{section.title}]({figure})"
+
+
+def table(of: Table) -> str:
+    r"""Return a table in Markdown.
+
+    Example:
+        >>> print(table(Table(("arm", "n"), (("a|b", "6"),))))
+        | arm | n |
+        |---|---|
+        | a\|b | 6 |
+    """
+    rows = [of.header, *of.rows]
+    lines = [f"| {' | '.join(_plain(cell) for cell in row)} |" for row in rows]
+    return "\n".join([lines[0], "|" + "---|" * len(of.header), *lines[1:]])
+
+
+def _plain(text: str) -> str:
+    """Return a text whose characters mean themselves: names of classes are anybody's, and GitHub reads HTML too."""
+    escaped = printable(text)
+    for character in "\\`*|<>[]":
+        escaped = escaped.replace(character, "\\" + character)
+    return escaped

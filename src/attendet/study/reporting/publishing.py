@@ -1,0 +1,61 @@
+"""Records → `report.json`, `report.md`, `report.html` and figures; again at any time, from the records alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from attendet.study.folder import StudyFolder, read_study
+from attendet.study.reporting.figures import draw_figures
+from attendet.study.reporting.html import html_report
+from attendet.study.reporting.markdown import markdown_report
+from attendet.study.reporting.outcome import StudyReport, make_study_report
+from attendet.utils.io import write_atomically
+
+
+@dataclass(frozen=True)
+class Published:
+    """A report and its files.
+
+    Attributes:
+        report: What was found.
+        json: `report.json`.
+        markdown: `report.md`.
+        html: `report.html`.
+        figures: By name.
+    """
+
+    report: StudyReport
+    json: Path
+    markdown: Path
+    html: Path
+    figures: Mapping[str, Path]
+
+
+def publish_report(study: StudyFolder, out: Path | None = None) -> Published:
+    """Write the report of a study.
+
+    Args:
+        study: Its records.
+        out: Where the report goes; into the study's folder unless given.
+
+    Raises:
+        DataError: If there is no study.
+        OutputError: If something cannot be written.
+    """
+    folder = study.path if out is None else out
+    records = read_study(study)
+    report = make_study_report(records)
+    figures = draw_figures(report, records, folder / "figures")
+    relative = {name: path.relative_to(folder).as_posix() for name, path in figures.items()}
+    text = {
+        "report.json": json.dumps(report.to_dict(), indent=2, ensure_ascii=False, allow_nan=False),
+        "report.md": markdown_report(report, relative),
+        "report.html": html_report(report, figures),
+    }
+    for name, content in text.items():
+        with write_atomically(folder / name) as temporary:
+            temporary.write_text(content, encoding="utf-8")
+    return Published(report, folder / "report.json", folder / "report.md", folder / "report.html", figures)

@@ -1,0 +1,135 @@
+"""How good detections are: precision over recall, F1 over confidence, and what is taken for what."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from numpy.typing import NDArray
+
+from attendet.evaluation.confusion import CONFIDENCE, IOU
+from attendet.evaluation.metrics import ClassMetrics, Metrics
+from attendet.utils.plotting import COLOURS, FAINT, INK, colour_of, new_figure, save, shown, standing_out, style_axes
+
+MOST_WITH_COUNTS = 15
+NOTE = "orange: detections of nothing, per object of the class"
+
+
+def precision_recall(metrics: Metrics, path: Path) -> None:
+    """Draw COCO's precision at IoU 0.5 over recall, by class and in the mean.
+
+    Raises:
+        OutputError: If the picture cannot be written.
+    """
+    figure = new_figure(7.4, 5)
+    axes = figure.add_subplot()
+    style_axes(axes, "precision over recall at IoU 0.5", "recall", "precision")
+    curves = metrics.curves
+    values = [each.ap50 for each in metrics.per_class]
+    _draw(axes, curves.recalls, curves.precision_at_recall, metrics.per_class, values, metrics.map50, "AP50")
+    save(figure, path)
+
+
+def f1_curve(metrics: Metrics, path: Path) -> None:
+    """Draw F1 at IoU 0.5 over the least confidence of detections, by class and in the mean, and mark the best.
+
+    Raises:
+        OutputError: If the picture cannot be written.
+    """
+    figure = new_figure(7.4, 5)
+    axes = figure.add_subplot()
+    style_axes(axes, "F1 over the least confidence, at IoU 0.5", "least confidence", "F1")
+    curves = metrics.curves
+    at_best = "F1" if metrics.confidence is None else f"F1 at confidence {metrics.confidence:.3f}"
+    values = [each.f1 for each in metrics.per_class]
+    _draw(axes, curves.confidences, curves.f1, metrics.per_class, values, metrics.f1, at_best)
+    if metrics.confidence is not None:
+        axes.plot([metrics.confidence] * 2, [0, metrics.f1], color=INK, linewidth=1, linestyle=":")
+        axes.plot(metrics.confidence, metrics.f1, "o", color=INK, markersize=7)
+    save(figure, path)
+
+
+def confusion_matrix(metrics: Metrics, path: Path) -> None:
+    """Draw what the objects of each class are taken for: shares of that class's objects, and counts for few classes.
+
+    The orange row holds detections where there is nothing, per object of the class that was seen.
+
+    Raises:
+        OutputError: If the picture cannot be written.
+    """
+    counts = metrics.confusion
+    classes = len(counts) - 1
+    side = min(max(4.4, 2 + 0.7 * classes), 15)
+    figure = new_figure(side + 1.1, side)
+    axes = figure.add_subplot()
+    style_axes(axes, f"confusions at confidence {CONFIDENCE} and IoU {IOU}", f"detected as\n{NOTE}", "true class")
+    axes.grid(visible=False)
+
+    objects = np.maximum(counts[:classes].sum(axis=1), 1)
+    shares = np.full(counts.shape, np.nan)
+    shares[:classes] = counts[:classes] / objects[:, None]
+    false = np.full(counts.shape, np.nan)
+    false[classes, :classes] = counts[classes, :classes] / objects
+    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    axes.imshow(false, cmap="Oranges", vmin=0, vmax=1)
+    bar = figure.colorbar(image, ax=axes, shrink=0.6, pad=0.02)
+    bar.set_label("share of the objects of the class", fontsize=9, color=INK)
+    bar.ax.tick_params(labelsize=8, length=0, colors=INK)
+    bar.outline.set_visible(False)
+
+    names = [shown(each.name) for each in metrics.per_class]
+    font = min(9.0, 0.6 * side * 72 / (classes + 1))
+    axes.set_xticks(range(classes + 1), [*names, "missed"], fontsize=font, rotation=90 if classes > 3 else 0)
+    axes.set_yticks(range(classes + 1), [*names, "nothing"], fontsize=font)
+    axes.axhline(classes - 0.5, color="white", linewidth=4)
+    axes.axvline(classes - 0.5, color="white", linewidth=4)
+    if classes <= MOST_WITH_COUNTS:
+        _write_counts(axes, counts, np.where(np.isnan(shares), false, shares))
+    save(figure, path)
+
+
+def _write_counts(axes: Axes, counts: NDArray[np.int64], shades: NDArray[np.float64]) -> None:
+    for (row, column), count in np.ndenumerate(counts):
+        if count:
+            share = f"\n{shades[row, column]:.0%}" if row < len(counts) - 1 else ""
+            colour = "white" if shades[row, column] > 0.55 else INK
+            axes.text(column, row, f"{count}{share}", color=colour, fontsize=9, ha="center", va="center")
+
+
+def _draw(
+    axes: Axes,
+    x: NDArray[np.float64],
+    curves: NDArray[np.float64],
+    classes: Sequence[ClassMetrics],
+    values: Sequence[float | None],
+    mean: float,
+    title: str,
+) -> None:
+    """Draw each class's curve and, where several have objects, their mean; the legend gives the values.
+
+    Where there are more classes than colours only the worst three stand out.
+    """
+    coloured = standing_out(values)
+    for number, value in enumerate(values):
+        if value is not None and number not in coloured:
+            axes.plot(x, curves[number], color=FAINT, linewidth=0.6, alpha=0.6)
+    labels = []
+    lines = []
+    for place, number in enumerate(coloured):
+        colour = colour_of(number if len(classes) <= len(COLOURS) else place)
+        lines += axes.plot(x, curves[number], color=colour, linewidth=1.5)
+        labels.append(f"{shown(classes[number].name)}  {values[number]:.3f}")
+    present = ~np.isnan(curves).any(axis=1)
+    if present.sum() > 1:
+        lines += axes.plot(x, curves[present].mean(axis=0), color=INK, linewidth=2.6)
+        labels.append(f"all classes  {mean:.3f}")
+    axes.set(xlim=(0, 1), ylim=(0, 1.02))
+    if not lines:
+        axes.text(0.5, 0.5, "there are no objects", fontsize=11, color=INK, ha="center")
+        return
+    # Given line by line: left to itself matplotlib hides names that begin with an underscore.
+    legend = axes.figure.legend(lines, labels, loc="outside right upper", fontsize=9, title=title, frameon=False)
+    legend.set_alignment("left")
+    legend.get_title().set_fontsize(9)

@@ -1,0 +1,76 @@
+"""How a training went: losses, precision, recall, average precision and learning rates by epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+
+from attendet.errors import OptionError
+from attendet.utils.plotting import COLOURS, new_figure, save, style_axes
+
+# By panel: what it is called, and the columns of results.csv with their names.
+PANELS: dict[str, dict[str, str]] = {
+    "box loss": {"train/box_loss": "training", "val/box_loss": "validation"},
+    "objectness loss": {"train/obj_loss": "training", "val/obj_loss": "validation"},
+    "class loss": {"train/cls_loss": "training", "val/cls_loss": "validation"},
+    "average precision": {"metrics/mAP_0.5": "mAP50", "metrics/mAP_0.5:0.95": "mAP50-95"},
+    "at the best confidence": {"metrics/precision": "precision", "metrics/recall": "recall"},
+    "learning rate": {"x/lr0": "group 0", "x/lr1": "group 1", "x/lr2": "group 2"},
+}
+# Colours and dashes: lines that coincide, as those of learning rates do, are all seen.
+LINES = tuple(zip(COLOURS, ("-", (0, (4, 1.5)), (0, (1, 1.5))), strict=False))
+
+
+def training_curves(rows: Sequence[Mapping[str, float]], path: Path) -> None:
+    """Draw the columns of `results.csv` by epoch; columns that are missing or hold no number are left out.
+
+    Args:
+        rows: By epoch, under the names YOLOv5 gives them: `epoch`, `train/box_loss`, `metrics/mAP_0.5` and so on.
+        path: Where the picture goes.
+
+    Raises:
+        OptionError: If there is nothing to draw.
+        OutputError: If the picture cannot be written.
+    """
+    epochs = [row["epoch"] for row in rows]
+    panels = {}
+    for title, columns in PANELS.items():
+        lines = {name: [row.get(column, np.nan) for row in rows] for column, name in columns.items()}
+        drawn = {name: values for name, values in lines.items() if np.isfinite(values).any()}
+        if drawn:
+            panels[title] = drawn
+    if not panels:
+        raise OptionError("there is no epoch to draw", remedy="give the rows of results.csv")
+    columns = 2 if len(panels) in (2, 4) else min(3, len(panels))
+    lines = -(-len(panels) // columns)
+    figure = new_figure(4.4 * columns, 3.3 * lines)
+    for place, (title, drawn) in enumerate(panels.items(), start=1):
+        _panel(figure.add_subplot(lines, columns, place), title, epochs, drawn)
+    save(figure, path)
+
+
+def _panel(axes: Axes, title: str, epochs: Sequence[float], lines: Mapping[str, Sequence[float]]) -> None:
+    style_axes(axes, title, "epoch")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins="auto"))
+    marker = "o" if len(epochs) <= 30 else ""
+    for (colour, dashes), (name, values) in zip(LINES, lines.items(), strict=False):
+        best = f", best {np.nanmax(values):.3f}" if name.startswith("mAP") else ""
+        axes.plot(
+            epochs,
+            values,
+            color=colour,
+            linestyle=dashes,
+            linewidth=1.8,
+            marker=marker,
+            markersize=3,
+            label=name + best,
+        )
+    if title in ("average precision", "at the best confidence"):
+        axes.set_ylim(0, 1)
+    if len(epochs) == 1:
+        axes.set_xlim(epochs[0] - 1, epochs[0] + 1)
+    axes.legend(fontsize=9, frameon=False)

@@ -1,0 +1,108 @@
+"""What a data set holds, as the network will see it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.colors import ListedColormap
+from matplotlib.ticker import FormatStrFormatter, LogLocator, NullLocator
+from numpy.typing import NDArray
+
+from attendet.data.records import ImageRecords, sides_at
+from attendet.errors import OptionError
+from attendet.utils.plotting import COLOURS, INK, new_figure, save, shown, style_axes
+
+# Without the palest, which cannot be told from white.
+SHADES = ListedColormap(colormaps["Blues"](np.linspace(0.2, 1, 256)))
+MOST_WITH_COUNTS = 15
+
+
+def label_statistics(records: ImageRecords, names: Sequence[str], image_size: int, path: Path) -> None:
+    """Draw how many objects each class has, how large they are in training, and where they lie.
+
+    The shortest 2 % of all sides are drawn as long as the next ones.
+
+    Args:
+        records: The images and their objects.
+        names: The classes' names, by number.
+        image_size: Length in pixels to which the longer side of an image is scaled in training.
+        path: Where the picture goes.
+
+    Raises:
+        OptionError: If there is no object.
+        OutputError: If the picture cannot be written.
+    """
+    if not len(records.boxes):
+        raise OptionError("there is no object to draw", remedy="give images with objects")
+    centres = (records.boxes[:, :2] + records.boxes[:, 2:]) / 2 / records.sizes[records.image_of_objects()]
+    scaled = sides_at(records, image_size)
+    # Slivers, and boxes without area, would squeeze all others into a corner.
+    scaled = np.maximum(scaled, max(np.quantile(scaled, 0.02), 0.5))
+    aspect = scaled[:, 0] / scaled[:, 1]
+    side = np.sqrt(scaled.prod(axis=1))
+
+    figure = new_figure(12.5, 7.6)
+    places = figure.add_gridspec(2, 3)
+    # Many names need all the height there is.
+    many = len(names) > MOST_WITH_COUNTS
+    axes = figure.add_subplot(places[:, 0] if many else places[0, 0])
+    style_axes(axes, f"{len(records.boxes):,} objects in {len(records):,} images", "objects")
+    _class_counts(axes, np.bincount(records.classes, minlength=len(names)), names)
+    if not many:
+        axes = figure.add_subplot(places[1, 0])
+        per_image = np.bincount(records.image_of_objects(), minlength=len(records))
+        style_axes(axes, f"objects in an image, median {np.median(per_image):.0f}", "objects", "images")
+        axes.hist(per_image, bins=min(per_image.max() + 1, 40), range=(-0.5, per_image.max() + 0.5), color=COLOURS[0])
+
+    axes = figure.add_subplot(places[0, 1])
+    style_axes(axes, f"box sizes at {image_size} px", "width in pixels", "height in pixels")
+    limits = scaled.min() / 1.2, scaled.max() * 1.2
+    edges = np.geomspace(*limits, 50)
+    axes.hist2d(scaled[:, 0], scaled[:, 1], bins=[edges, edges], cmap=SHADES, cmin=1)
+    axes.set(xscale="log", yscale="log", xlim=limits, ylim=limits, aspect="equal")
+    _plain_numbers(axes.xaxis, axes.yaxis)
+
+    axes = figure.add_subplot(places[0, 2])
+    style_axes(axes, "centres in the image", "x / width", "y / height")
+    axes.hist2d(centres[:, 0], centres[:, 1], bins=25, range=[[0, 1], [0, 1]], cmap=SHADES, cmin=1)
+    axes.set(xlim=(0, 1), ylim=(1, 0), aspect="equal")
+
+    for place, values, title, x in (
+        (
+            places[1, 1],
+            side,
+            f"box sides at {image_size} px, median {np.median(side):.0f}",
+            "√(width · height) in pixels",
+        ),
+        (places[1, 2], aspect, f"aspect, median {np.median(aspect):.2f}", "width / height"),
+    ):
+        axes = figure.add_subplot(place)
+        style_axes(axes, title, x, "objects")
+        axes.hist(values, bins=np.geomspace(values.min() / 1.05, values.max() * 1.05, 40), color=COLOURS[0])
+        axes.set_xscale("log")
+        _plain_numbers(axes.xaxis)
+    save(figure, path)
+
+
+def _class_counts(axes: Axes, counts: NDArray[np.int64], names: Sequence[str]) -> None:
+    bars = axes.barh(range(len(counts)), counts, color=COLOURS[0], height=0.7)
+    if len(counts) <= MOST_WITH_COUNTS:
+        axes.bar_label(bars, fmt="{:,.0f}", fontsize=9, color=INK, padding=3)
+        axes.margins(x=0.15)
+    axes.set_yticks(range(len(counts)), [shown(name) for name in names], fontsize=min(9.0, 440 / len(counts)))
+    axes.set_ylim(max(len(counts), 4) - 0.5, -0.5)
+    axes.grid(visible=False, axis="y")
+
+
+def _plain_numbers(*axes: Axis) -> None:
+    """Label logarithmic axes 1, 2, 5, 10 and so on, or only with powers of ten."""
+    for axis in axes:
+        low, high = axis.get_view_interval()
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high / low < 500 else (1,)))
+        axis.set_major_formatter(FormatStrFormatter("%g"))
+        axis.set_minor_locator(NullLocator())

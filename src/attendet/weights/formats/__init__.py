@@ -1,0 +1,1 @@
+"""File formats of weights: torch archives, legacy torch files, safetensors."""

@@ -1,0 +1,1 @@
+"""Read pickles into descriptions and tensors without running them."""

@@ -1,0 +1,278 @@
+"""Data files as people have them, and as nobody should."""
+
+import contextlib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from attendet.data.problems import problem_counts
+from attendet.data.reading.data_source import open_data, read_split
+from attendet.data.records import ProblemKind
+from attendet.errors import DataError, OptionError
+from tests.helpers.data_sets import data_file, write_image
+
+Write = Callable[[dict[str, str | None]], Path]
+
+
+def test_names_as_list_map_number_and_words_of_yaml(tmp_path: Path) -> None:
+    write_image(tmp_path / "images/a.png")
+    for names, expected in {
+        "names: [cat, dog]": ("cat", "dog"),
+        "names:\n  1: dog\n  0: cat": ("cat", "dog"),
+        "nc: 2\nnames: ['cat', \"dog\"]": ("cat", "dog"),
+        "nc: 2": ("class0", "class1"),
+        "names: [on, 007, 1.50, null, yes sir]": ("on", "007", "1.50", "null", "yes sir"),
+        "names: [Äpfel, 梨, don't]": ("Äpfel", "梨", "don't"),
+        "names:\n" + "\n".join(f"  {number}: name {number}" for number in range(5000)): tuple(
+            f"name {number}" for number in range(5000)
+        ),
+    }.items():
+        assert open_data(data_file(tmp_path, f"train: images\n{names}\n")).names == expected
+
+
+def test_keys_of_yolov5_that_say_nothing_about_reading_are_left_alone(tmp_path: Path) -> None:
+    write_image(tmp_path / "coco128/images/train2017/a.png")
+    text = """# COCO128
+path: coco128  # dataset root dir
+train: images/train2017  # train images
+val: images/train2017
+test:  # test images (optional)
+
+names:
+  0: person
+  1: bicycle
+
+# Download script/URL (optional)
+download: |
+  import os
+\tfrom pathlib import Path
+
+  dir = Path(yaml['path'])  # root
+  for x in 'a', 'b': os.system(f"rm {x}")
+"""
+    source = open_data(data_file(tmp_path, text.replace("\t", "  ")))
+    assert (source.names, list(source.splits)) == (("person", "bicycle"), ["train", "val"])
+    assert len(read_split(source, "val").records) == 1
+
+
+def test_keys_of_other_tools_are_left_alone(tmp_path: Path) -> None:
+    write_image(tmp_path / "images/a.png")
+    others = "author: me\nkpt_shape: [17, 3]\ntrain_label: labels\naugment: 1\nlicense: MIT\n"
+    assert list(open_data(data_file(tmp_path, f"train: images\nnames: [cat]\n{others}")).splits) == ["train"]
+
+
+def test_of_very_many_problems_the_first_are_kept_and_all_are_counted(yolo_folder: Write) -> None:
+    rows = "".join(f"{label} 0.5 0.5 {width / 10_000} 0.5\n" for label in (0, 7) for width in range(5000, 6500))
+    split = read_split(open_data(yolo_folder({"a": rows, "b": rows})), "train")
+    assert split.counts() == {ProblemKind.UNKNOWN_CLASS: 3000}
+    assert [problem.where.line for problem in split.problems] == [*range(1501, 2501)]
+    (count,) = problem_counts([split])
+    assert (count.count, len(count.examples)) == (3000, 3)
+    assert len(split.records.boxes) == 3000
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("train: images\nnames: [a]\nnam: [b]", "data.yaml:3:6: there is no key 'nam'; did you mean 'names'?"),
+        ("train: images\nnames: [a]\nvalid: images", "there is no key 'valid'; did you mean 'val'?"),
+        ("train: images\nnames: [a, b]\nnc: 3", "data.yaml:3:5: nc is 3, and there are 2 names"),
+        ("train: images\nnc: many\n", "nc is 'many'; it is the number of classes"),
+        ("train: images\nnc: [1]\n", "nc is [1]"),
+        ("train: images\nnc: -1\n", "nc is -1"),
+        ("train: images\nnames: {0: a, 2: b}", "do not run from 0 without a gap"),
+        ("train: images\nnames: pear", "names is no list"),
+        ("train: images\nnames: [[a]]", "this is no name of a class"),
+        ("train: images\nnames: ['']", "this is no name of a class"),
+        ("train: images\nnames: []", "there are no names"),
+        ("train: images", "the classes have no names; write a data.yaml"),
+        ("names: [a]", "it names no train, val or test"),
+        ("train: []\nnames: [a]", "the list is empty"),
+        ("train: 3\nnames: [a]", "this is no path"),
+        ("train: {a: b}\nnames: [a]", "this is no path"),
+        ("train: images\nnames: [a]\nformat: yolov9", "there is no format 'yolov9'; there are yolo, coco, voc"),
+        ("path: nowhere\ntrain: images\nnames: [a]", "there is no folder"),
+        ("train: *x\nnames: [a]", "the alias *x is refused"),
+        ("train: !!python/object/apply:os.system [ls]\nnames: [a]", "tag"),
+        ("- train", "it is no mapping"),
+        ("", "it is empty"),
+        ("train: images\nnames: [a]\n#" + "x" * 600_000, "it has more than 524,288 bytes"),
+    ],
+)
+def test_mistakes_are_errors_with_their_place(text: str, message: str, tmp_path: Path) -> None:
+    write_image(tmp_path / "images/a.png")
+    with pytest.raises(DataError) as caught:
+        open_data(data_file(tmp_path, text))
+    assert message in str(caught.value)
+
+
+def test_a_split_is_a_folder_a_glob_a_list_or_many(tmp_path: Path) -> None:
+    root = tmp_path / "[1] set"
+    for seed, name in enumerate(["a", "b", "c", "d"]):
+        write_image(root / "images" / ("x" if seed < 2 else "y") / f"{name}.png", seed=seed)
+    (root / "list.txt").write_text("images/y/d.png\n./images/x/a.png\n")
+    for value, expected in {
+        "images": "abcd",
+        "images/y": "cd",
+        "images/*/[ac].png": "ac",
+        "list.txt": "da",
+        "[list.txt, images/y/c.png]": "dac",
+        "\n  - images/y\n  - images/x": "cdab",
+        f"'{root}/images/x'": "ab",
+    }.items():
+        source = open_data(data_file(root, f"train: {value}\nnames: [cat]\n"))
+        assert "".join(record.image.stem for record in read_split(source, "train").records) == expected, value
+
+
+def test_path_is_of_the_file_or_of_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_image(tmp_path / "here/sets/one/images/a.png")
+    monkeypatch.chdir(tmp_path / "here")
+    (tmp_path / "files").mkdir()
+    for path in ("../here/sets/one", "sets/one", str(tmp_path / "here/sets/one")):
+        source = open_data(data_file(tmp_path / "files", f"path: {path}\ntrain: images\nnames: [cat]\n"))
+        assert source.root == tmp_path / "here/sets/one"
+        assert len(read_split(source, "train").records) == 1
+
+
+def test_exports_that_name_the_folder_above(tmp_path: Path) -> None:
+    write_image(tmp_path / "export/train/images/a.png")
+    text = "train: ../train/images\nval: ../valid/images\nnc: 1\nnames: ['x']\nroboflow:\n  license: MIT\n"
+    source = open_data(data_file(tmp_path / "export", text))
+    assert len(read_split(source, "train").records) == 1
+    with pytest.raises(DataError, match=r"data\.yaml:2:6: there is no .*valid/images"):
+        read_split(source, "val")
+
+
+def folder_with_labels(root: Path, *images: str) -> Path:
+    for seed, image in enumerate(images):
+        write_image(root / image, seed=seed)
+        label = root / image.replace("images", "labels").replace(".png", ".txt")
+        label.parent.mkdir(parents=True, exist_ok=True)
+        label.write_text("1 0.5 0.5 0.5 0.5\n")
+    (root / "classes.txt").write_text("cat\ndog\n")
+    return root
+
+
+@pytest.mark.parametrize(
+    ("images", "splits"),
+    [
+        (["images/a.png"], ["train"]),
+        (["images/train/a.png", "images/val/b.png"], ["train", "val"]),
+        (["train/images/a.png", "valid/images/b.png", "test/images/c.png"], ["train", "val", "test"]),
+    ],
+)
+def test_folders_without_a_data_file(images: list[str], splits: list[str], tmp_path: Path) -> None:
+    source = open_data(folder_with_labels(tmp_path / "set", *images))
+    assert (source.format, source.names, list(source.splits)) == ("yolo", ("cat", "dog"), splits)
+    assert [read_split(source, split).records.classes.tolist() for split in splits] == [[1]] * len(splits)
+
+
+def test_a_folder_with_a_data_file_is_that_file(yolo_folder: Write) -> None:
+    file = yolo_folder({"a": "1 0.5 0.5 0.5 0.5"})
+    assert open_data(file.parent).file == file
+
+
+def test_what_is_not_there_is_told(tmp_path: Path, yolo_folder: Write) -> None:
+    source = open_data(yolo_folder({"a": ""}))
+    with pytest.raises(DataError, match=r"there is no split val; there is train"):
+        read_split(source, "val")
+    with pytest.raises(DataError, match="there is no such file or folder"):
+        open_data(tmp_path / "absent.yaml")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match=r"there is no data\.yaml and are no ImageSets"):
+        open_data(tmp_path / "empty")
+    (tmp_path / "notes.txt").write_text("x")
+    with pytest.raises(DataError, match="it is no data file"):
+        open_data(tmp_path / "notes.txt")
+    with pytest.raises(OptionError, match="there is no format 'csv'"):
+        open_data(source.file, format="csv")
+
+
+def test_a_split_without_a_readable_image_is_an_error(yolo_folder: Write) -> None:
+    file = yolo_folder({"a": "", "b": ""})
+    for image in (file.parent / "images").iterdir():
+        image.write_bytes(b"nothing")
+    with pytest.raises(
+        DataError, match=r"no image of train can be read; the first of 2 problems is .*a\.png: image does"
+    ):
+        read_split(open_data(file), "train")
+    for image in (file.parent / "images").iterdir():
+        image.unlink()
+    with pytest.raises(DataError, match="no image of train can be read; it names none"):
+        read_split(open_data(file), "train")
+
+
+def test_labels_of_a_rotated_photograph_are_of_the_image_as_shown(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    (tmp_path / "images").mkdir()
+    Image.new("RGB", (64, 48)).save(tmp_path / "images/a.jpg", exif=exif)
+    (tmp_path / "labels").mkdir()
+    (tmp_path / "labels/a.txt").write_text("0 0.5 0.5 1 0.5")
+    split = read_split(open_data(data_file(tmp_path, "train: images\nnames: [cat]\n")), "train")
+    assert [problem.kind for problem in split.problems] == [ProblemKind.ROTATED]
+    assert (split.records[0].width, split.records[0].height) == (48, 64)
+    assert split.records[0].boxes.tolist() == [[0, 16, 48, 48]]
+
+
+def test_names_that_a_terminal_would_obey_are_left_out(yolo_folder: Write) -> None:
+    file = yolo_folder({"a": "", "b\x1b[2J": ""})
+    split = read_split(open_data(file), "train")
+    assert split.skipped == 1
+    assert split.problems[0].where.file.endswith(r"b\x1b[2J.png")
+
+
+LONG = "a" * 5000
+
+
+def test_names_that_no_file_can_have_are_nowhere(tmp_path: Path) -> None:
+    write_image(tmp_path / "images/a.png")
+    (tmp_path / "list.txt").write_text(f"images/a.png\nimages/{LONG}.png\n\0\n")
+    split = read_split(open_data(data_file(tmp_path, "train: list.txt\nnames: [cat]\n")), "train")
+    assert (len(split.records), split.skipped) == (1, 2)
+    for value in (LONG, f"~{LONG}", "~nobody-of-this-name/images", f"{LONG}.json", f"{LONG}/*.png"):
+        source = open_data(data_file(tmp_path, f"train: {value}\nnames: [cat]\n"))
+        with pytest.raises(DataError):
+            read_split(source, "train")
+
+
+WORDS = st.sampled_from(["images", "list.txt", ".", "*", "[", "a.json", "data.yaml", "", "cat", "0", "'", "{", "voc"])
+LINES = st.tuples(st.sampled_from(["path", "train", "val", "names", "nc", "format", "images", "x"]), st.lists(WORDS))
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+@given(st.lists(LINES, max_size=5))
+def test_any_data_file_is_read_or_refused(tmp_path: Path, lines: list[tuple[str, list[str]]]) -> None:
+    write_image(tmp_path / "images/a.png", (8, 8))
+    (tmp_path / "list.txt").write_text("images/a.png\n")
+    text = "".join(f"{key}: {words[0] if len(words) == 1 else words}\n" for key, words in lines)
+    with contextlib.suppress(DataError):
+        source = open_data(data_file(tmp_path, text))
+        for split in source.splits:
+            with contextlib.suppress(DataError):
+                read_split(source, split, cache=False)
+
+
+def test_progress_and_fingerprint(yolo_folder: Write) -> None:
+    file = yolo_folder({f"{number:03}": "1 0.5 0.5 0.5 0.5" for number in range(70)})
+    calls: list[tuple[int, int]] = []
+    source = open_data(file)
+    split = read_split(source, "train", progress=lambda done, total: calls.append((done, total)))
+    assert calls == [(32, 70), (64, 70), (70, 70)]
+    assert read_split(source, "train", cache=False).fingerprint() == split.fingerprint()
+    (file.parent / "labels/003.txt").write_text("0 0.5 0.5 0.5 0.5")
+    changed = read_split(source, "train")
+    assert changed.records.classes.tolist() == [1] * 3 + [0] + [1] * 66
+    assert changed.fingerprint() != split.fingerprint()
+
+
+def test_records_hold_and_slice_what_they_were_given(yolo_folder: Write) -> None:
+    split = read_split(open_data(yolo_folder({"a": "", "b": "1 0.5 0.5 1 1\n0 0.5 0.5 0.5 0.5", "ü": None})), "train")
+    assert [record.image.stem for record in split.records[::-1]] == ["ü", "b", "a"]
+    assert split.records[1:2].classes.tolist() == [1, 0]
+    assert split.records.image_of_objects().tolist() == [1, 1]
+    assert split.records[-1].boxes.shape == (0, 4)

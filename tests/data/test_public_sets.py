@@ -1,0 +1,97 @@
+"""Public sets over a real connection, of which every file is checked."""
+
+import hashlib
+import subprocess
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from attendet.data.download.public_sets import PublicSet, download_public_set, find_public_set, public_sets
+from attendet.errors import DataError, OutputError, UnknownNameError
+from tests.helpers.web_site import CHOSEN, CONTENT, Site, zipped
+
+TEXT = "path: .\ntrain: images\nval: images\nnames: [dot]\n"
+
+
+@pytest.fixture
+def dots(tmp_path: Path) -> PublicSet:
+    """A public set whose digest was computed by coreutils, not by us."""
+    folder = tmp_path / "by_hand"
+    for name, data in CONTENT.items():
+        path = folder / name.removeprefix("top/")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    command = "find * -type f | LC_ALL=C sort | xargs sha256sum | sha256sum"
+    done = subprocess.run(command, shell=True, cwd=folder, capture_output=True, text=True, check=True)  # noqa: S602
+    return PublicSet("dots", "", "", "", "", CHOSEN, done.stdout.split()[0], TEXT)
+
+
+def test_get_downloads_checks_and_writes_a_data_yaml(site: Site, dots: PublicSet, tmp_path: Path) -> None:
+    site.content = zipped(CONTENT)
+    told = []
+    written = download_public_set(
+        dots, tmp_path / "new" / "out", url=site.url, progress=lambda done, total: told.append((done, total))
+    )
+    assert written == tmp_path / "new" / "out" / "data.yaml"
+    files = {str(path.relative_to(written.parent)): path.read_bytes() for path in written.parent.rglob("*.*")}
+    assert files == {name.removeprefix("top/"): data for name, data in CONTENT.items()} | {"data.yaml": TEXT.encode()}
+    assert told[-1] == (len(site.content), len(site.content))
+    assert [path.name for path in written.parent.parent.iterdir()] == ["out"]
+
+
+def test_other_content_than_pinned_is_refused_and_removed(site: Site, dots: PublicSet, tmp_path: Path) -> None:
+    site.content = zipped(CONTENT | {"top/images/a.jpg": b"another"})
+    out = tmp_path / "out"
+    with pytest.raises(DataError, match="not those of dots"):
+        download_public_set(dots, out, url=site.url)
+    site.content = zipped(CONTENT)[:-100]
+    with pytest.raises(DataError, match="archive is damaged"):
+        download_public_set(dots, out, url=site.url)
+    site.content = zipped({"top/labels/a.txt": b""})
+    with pytest.raises(DataError, match=r"no file images/\*.jpg"):
+        download_public_set(dots, out, url=site.url)
+    assert [path.name for path in tmp_path.iterdir()] == ["by_hand"]
+    # Nothing of it stands in the way of a good download.
+    site.content = zipped(CONTENT)
+    download_public_set(dots, out, url=site.url)
+    with pytest.raises(OutputError, match="it exists"):
+        download_public_set(dots, out, url=site.url)
+
+
+@pytest.mark.parametrize(
+    "name", ["top/../../evil.txt", "/etc/evil", "top//evil", "C:/evil", "top\\..\\evil", "top/labels/a\x1b[2J.txt"]
+)
+def test_members_that_would_leave_the_folder(site: Site, dots: PublicSet, tmp_path: Path, name: str) -> None:
+    site.content = zipped(CONTENT | {name: b"evil"})
+    with pytest.raises(DataError, match="would leave its folder"):
+        download_public_set(dots, tmp_path / "a" / "out", url=site.url)
+    assert list((tmp_path / "a").iterdir()) == []
+    assert not list(tmp_path.rglob("evil*"))
+
+
+def test_unknown_names_are_told_with_the_nearest() -> None:
+    with pytest.raises(UnknownNameError, match="there is no public data set 'pear'"):
+        find_public_set("pear")
+
+
+@pytest.mark.parametrize("name", ["bccd", "pear640"])
+def test_the_catalogue_matches_the_public_files(site: Site, real_data: Path, tmp_path: Path, name: str) -> None:
+    original = real_data / name
+    known = public_sets()[name]
+    # The archive as GitHub would pack it: the repository's paths, with other files around them.
+    back = {destination: Path(pattern) for pattern, destination in known.chosen.items() if destination}
+    content = {"top/README.md": b"", "top/data/images/a.json": b"{}"}
+    for destination, pattern in back.items():
+        for path in (original / destination).iterdir():
+            content[f"top/{pattern.parent}/{path.name}"] = path.read_bytes()
+    if "LICENSE" in known.chosen:
+        content["top/LICENSE"] = (original / "LICENSE").read_bytes()
+    site.content = zipped(content, zipfile.ZIP_STORED)
+    out = download_public_set(known, tmp_path / name, url=site.url).parent
+    for listed in original.glob("*.txt"):
+        assert (out / listed.name).read_text() == listed.read_text()
+    photograph = next(original.rglob("*.jpg")).relative_to(original)
+    assert hashlib.sha256((out / photograph).read_bytes()).digest() == (
+        hashlib.sha256((original / photograph).read_bytes()).digest()
+    )

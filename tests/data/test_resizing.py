@@ -1,0 +1,70 @@
+"""Scaling and padding against sums on paper."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from attendet.data.loading.resizing import canvas_shapes, letterbox, resize, scaled_shapes
+
+
+@pytest.mark.parametrize(
+    ("size", "scaled", "left", "top"),
+    # 100x50 at 64: 64x32, with (64 − 32) / 2 = 16 above.
+    [
+        ((100, 50), (64, 32), 0, 16),
+        ((50, 100), (32, 64), 16, 0),
+        ((64, 64), (64, 64), 0, 0),
+        ((16, 8), (64, 32), 0, 16),
+    ],
+)
+def test_an_image_on_a_square(size: tuple[int, int], scaled: tuple[int, int], left: int, top: int) -> None:
+    width, height = size
+    canvas, placed = letterbox(np.full((height, width, 3), 200, np.uint8), 64)
+    assert (placed.left, placed.top) == (left, top)
+    assert placed.scale == (scaled[0] / width, scaled[1] / height)
+    rows, columns = np.flatnonzero((canvas == 200).all(2).any(1)), np.flatnonzero((canvas == 200).all(2).any(0))
+    assert (rows[0], rows[-1] + 1) == (top, top + scaled[1])
+    assert (columns[0], columns[-1] + 1) == (left, left + scaled[0])
+    assert (canvas[(canvas != 200).any(2)] == 114).all()
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.integers(1, 300), st.integers(1, 300), st.sampled_from([32, 64, 96]))
+def test_boxes_come_back(width: int, height: int, size: int) -> None:
+    rows, columns = canvas_shapes(np.array([[width, height]]), size, 32)[0].tolist()
+    shape = (rows, columns)
+    canvas, placed = letterbox(np.zeros((height, width, 3), np.uint8), size, shape)
+    assert canvas.shape == (*shape, 3)
+    whole = np.array([[0.0, 0, width, height], [0.25 * width, 0.5 * height, 0.5 * width, height]])
+    on_canvas = placed.to_canvas(whole)
+    assert (on_canvas >= 0).all()
+    assert (on_canvas <= np.tile(shape[::-1], 2) + 1e-9).all()
+    np.testing.assert_allclose(placed.to_image(on_canvas), whole, atol=1e-9)
+
+
+def test_small_canvases_are_multiples_of_the_stride_and_large_enough() -> None:
+    sizes = np.array([[400, 100], [1000, 1], [320, 321]])
+    assert canvas_shapes(sizes[:2], 320, 32).tolist() == [[96, 320], [32, 320]]
+    assert canvas_shapes(sizes[2:], 320, 64).tolist() == [[320, 320]]
+
+
+def test_shrinking_takes_the_mean_of_what_it_covers() -> None:
+    # One white pixel in four by four survives as a grey one; taking every fourth pixel would lose it.
+    image = np.zeros((64, 64, 3), np.uint8)
+    image[1::4, 1::4] = 255
+    shrunk = resize(image, 16)
+    assert np.unique(shrunk).tolist() == [16]
+
+
+@given(st.integers(1, 5000), st.integers(1, 5000), st.integers(1, 1280), st.sampled_from([8, 32, 64]))
+def test_sizes_against_exact_fractions(width: int, height: int, size: int, stride: int) -> None:
+    sizes = np.array([[width, height]])
+    (scaled,), (canvas,) = scaled_shapes(sizes, size).tolist(), canvas_shapes(sizes, size, stride).tolist()
+    for side, rows, room in zip((height, width), scaled, canvas, strict=True):
+        exact = Fraction(side * size, max(width, height))
+        assert abs(rows - exact) <= Fraction(1, 2) or rows == 1
+        assert room % stride == 0
+        assert rows <= room < rows + stride

@@ -1,0 +1,67 @@
+"""Validation on a small detector that was really trained: its boxes lie on the paint, whatever the batches."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from attendet.data.reading.data_source import open_data, read_split
+from attendet.data.reading.label_checks import drop_invalid
+from attendet.data.records import Split
+from attendet.evaluation.validation import validate
+from attendet.models.detector import Detector
+from attendet.training.plots.run_plots import PICTURES
+from attendet.training.run_folder import RunFolder
+from attendet.weights.io import open_detector
+from tests.helpers.training import train_to_find
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("validate")
+
+
+@pytest.fixture(scope="module")
+def run(folder: Path) -> RunFolder:
+    return train_to_find(folder)
+
+
+@pytest.fixture(scope="module")
+def detector(run: RunFolder) -> Detector:
+    return open_detector(run.best)[0]
+
+
+def read(folder: Path, split: str) -> Split:
+    return drop_invalid(read_split(open_data(folder / "wide" / "data.yaml"), split))
+
+
+def test_every_picture_is_there(run: RunFolder) -> None:
+    names = {path.stem for path in (run.path / "pictures").iterdir()}
+    assert {"results", "precision_recall", "f1", "confusion_matrix", "labels", "training_batch", "predictions"} == names
+    assert names == set(PICTURES)
+
+
+def test_nothing_depends_on_the_batch_size(detector: Detector, folder: Path) -> None:
+    split = read(folder, "val")
+    one, many = (validate(detector, split, 64, batch_size=size) for size in (1, 5))
+    assert [record.image for record in one.records] == [record.image for record in many.records]
+    for first, second in zip(one.detections, many.detections, strict=True):
+        torch.testing.assert_close(first, second, rtol=1e-4, atol=1e-3)
+    assert one.metrics.map50 == pytest.approx(many.metrics.map50, abs=1e-6)
+    assert one.metrics.map50_95 == pytest.approx(many.metrics.map50_95, abs=1e-3)
+
+
+def test_boxes_are_in_pixels_of_the_image(detector: Detector, folder: Path) -> None:
+    """The most confident box of each image lies on the paint of its class."""
+    measured = validate(detector, read(folder, "train"), 64)
+    best = [found[found[:, 4].argmax()] for found in measured.detections]
+    shares = []
+    for record, (x1, y1, x2, y2, _, category) in zip(measured.records, (box.tolist() for box in best), strict=True):
+        assert 0 <= x1 < x2 <= 96
+        assert 0 <= y1 < y2 <= 64
+        true = record.boxes[record.classes == category][0]
+        both = np.minimum(true[2:], [x2, y2]) - np.maximum(true[:2], [x1, y1])
+        inside = both.clip(0).prod()
+        shares.append(inside / ((x2 - x1) * (y2 - y1) + (true[2:] - true[:2]).prod() - inside))
+    assert np.mean(shares) > 0.4

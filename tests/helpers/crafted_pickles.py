@@ -1,0 +1,114 @@
+"""Files that torch.save would never write: pickles by opcode, in both containers."""
+
+import pickle
+import struct
+import zipfile
+from collections.abc import Mapping
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from attendet.errors import WeightsError
+from attendet.weights import read_checkpoint
+
+MAGIC_NUMBER = 0x1950A86A20F9469CFC6C
+PROTOCOL = b"\x80\x02"
+
+
+def text(value: str) -> bytes:
+    encoded = value.encode()
+    return b"X" + struct.pack("<I", len(encoded)) + encoded
+
+
+def integer(value: int) -> bytes:
+    return pickle.dumps(value, 2)[2:-1]
+
+
+def numbers(values: tuple[int, ...]) -> bytes:
+    return b"(" + b"".join(map(integer, values)) + b"t"
+
+
+def name(path: str) -> bytes:
+    module, _, attribute = path.rpartition(".")
+    return f"c{module}\n{attribute}\n".encode()
+
+
+def call(path: str, *arguments: bytes) -> bytes:
+    return name(path) + b"(" + b"".join(arguments) + b"tR"
+
+
+def mapping(**items: bytes) -> bytes:
+    return b"}(" + b"".join(text(key) + value for key, value in items.items()) + b"u"
+
+
+def storage(count: int, key: str = "0", kind: str = "torch.FloatStorage", view: bytes | None = None) -> bytes:
+    """Write a persistent id; that of the old format has a view, or None, at its end."""
+    return b"(" + text("storage") + name(kind) + text(key) + text("cpu") + integer(count) + (view or b"") + b"tQ"
+
+
+def tensor(
+    size: tuple[int, ...],
+    stride: tuple[int, ...],
+    offset: int = 0,
+    held: int = 8,
+    memory: bytes | None = None,
+) -> bytes:
+    parts = (memory or storage(held), integer(offset), numbers(size), numbers(stride), b"\x89", b"}")
+    return call("torch._utils._rebuild_tensor_v2", *parts)
+
+
+GOOD = tensor((2, 4), (4, 1))
+
+
+def module(children: bytes = b"}", parameters: bytes = b"}", **attributes: bytes) -> bytes:
+    state = mapping(_parameters=parameters, _buffers=b"}", _modules=children, **attributes)
+    return name("models.yolo.Model") + b")\x81" + state + b"b"
+
+
+def zipped(
+    path: Path,
+    program: bytes,
+    storages: Mapping[str, bytes] | None = None,
+    more: Mapping[str, bytes] | None = None,
+    compression: int = zipfile.ZIP_STORED,
+) -> Path:
+    """Write a pickle, given without its first and last opcode, and storages as torch's archive."""
+    members = {"a/data.pkl": PROTOCOL + program + b"."}
+    members |= {f"a/data/{key}": content for key, content in ({"0": bytes(32)} | dict(storages or {})).items()}
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        for member, content in (members | dict(more or {})).items():
+            archive.writestr(member, content)
+    return path
+
+
+def legacy(path: Path, program: bytes, keys: Any = (), storages: bytes = b"", *, little_endian: bool = True) -> Path:
+    """Write a pickle, given without its first and last opcode, in the format before PyTorch 1.6."""
+    file = BytesIO()
+    for value in (MAGIC_NUMBER, 1001, {"little_endian": little_endian}):
+        file.write(pickle.dumps(value, 2))
+    file.write(PROTOCOL + program + b".")
+    file.write(pickle.dumps(list(keys) if isinstance(keys, tuple) else keys, 2))
+    path.write_bytes(file.getvalue() + storages)
+    return path
+
+
+class Bomb:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Path.touch, (self.path,)
+
+
+def refused(path: Path) -> str:
+    """Return what a file is refused with, which names it and is no longer than a paragraph."""
+    with pytest.raises(WeightsError) as caught:
+        read_checkpoint(path)
+    assert caught.value.where is not None
+    assert caught.value.where.file == str(path)
+    assert len(str(caught.value)) < 1000
+    return str(caught.value)

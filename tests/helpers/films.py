@@ -1,0 +1,42 @@
+"""Films of a photograph, and how another reader sees what is written: OpenCV."""
+
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from tests.helpers.seeing import photographs
+
+
+def film(
+    path: Path,
+    count: int = 12,
+    codec: str = "libx264",
+    rate: Fraction = Fraction(25),
+    ticks: Sequence[int] | None = None,
+    size: tuple[int, int] = (160, 96),
+) -> Path:
+    """Write a photograph that slides by."""
+    width, height = size
+    with av.open(str(path), "w", options={"movflags": "faststart"} if path.suffix == ".mp4" else {}) as container:
+        stream = container.add_stream(codec, rate=rate)
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        for number in range(count):
+            image = np.ascontiguousarray(photographs()[0][100 : 100 + height, 8 * number : 8 * number + width])
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+            frame.pts, frame.time_base = number if ticks is None else ticks[number], 1 / rate
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+def seen_by_opencv(path: Path) -> tuple[list[NDArray[np.uint8]], float]:
+    capture = cv2.VideoCapture(str(path))
+    images = []
+    while (read := capture.read())[0]:
+        images.append(np.asarray(read[1], np.uint8)[..., ::-1])
+    return images, capture.get(cv2.CAP_PROP_FPS)

@@ -1,0 +1,73 @@
+"""Searches for tests: their files, who watches them, and runs that cost nothing."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+
+from attendet.study.records import COLUMNS
+from attendet.study.runs.job import Job
+from attendet.study.search.search_file import read_search
+from attendet.study.search.search_records import Candidate, SearchFolder, SearchRecord
+from attendet.study.search.search_run import Search
+from attendet.training.reporter import Reporter
+from tests.helpers.studies import RECIPE, write_beside
+
+
+class Onlooker:
+    """Remembers what it is told."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+        self.told: list[Candidate] = []
+        self.then: Callable[[SearchRecord], None] = lambda _: None
+
+    def say(self, text: str) -> None:
+        self.said.append(text)
+
+    def moved(self, record: SearchRecord) -> None:
+        self.then(record)
+
+    def ended(self, candidate: Candidate, record: SearchRecord) -> None:  # noqa: ARG002
+        self.told.append(candidate)
+
+
+class Pretended:
+    """Runs that write scores and train nothing; one that was interrupted goes on after its last epoch.
+
+    Args:
+        score: Arm and epoch → the score of that epoch; what it raises, the run raises.
+        epochs: Of a run that comes to its end.
+    """
+
+    def __init__(self, score: Callable[[str, int], float], epochs: int) -> None:
+        self.score, self.epochs = score, epochs
+        self.done: list[tuple[str, int]] = []
+
+    def perform(self, job: Job, reporter: Reporter) -> None:
+        job.folder.mkdir(parents=True, exist_ok=True)
+        written = job.run.results.read_text() if job.run.results.exists() else ",".join(["epoch", *COLUMNS.values()])
+        rows = list(csv.reader(written.splitlines()))
+        for epoch in range(len(rows), self.epochs + 1):
+            rows.append([str(epoch), *[repr(self.score(job.cell.arm, epoch))] * len(COLUMNS)])
+            with job.run.results.open("w", newline="") as file:
+                csv.writer(file).writerows(rows)
+            self.done.append((job.cell.arm, epoch))
+            reporter.ended({}, is_best=False)
+
+
+def write_search(root: Path, space: str, *, trials: int = 3, epochs: int = 4, more: str = "") -> Path:
+    """Write a search with its data and model, and return its file."""
+    file = root / "search.yaml"
+    file.write_text(
+        f"{write_beside(root)}search: {space}\ntrials: {trials}\n"
+        f"last_epochs: {min(2, epochs)}\n{more}"
+        f"recipe: {{schedule.epochs: {epochs}, {RECIPE}}}\n"
+    )
+    return file
+
+
+def opened(file: Path) -> Search:
+    """Return the search of a file, with its folder beside it."""
+    return Search(read_search(file), file.parent, SearchFolder(file.parent / "runs" / "tiny"))

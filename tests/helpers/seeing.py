@@ -1,0 +1,50 @@
+"""Photographs, a small network that sees something in them, as training would leave it, and its file."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.datasets import load_sample_images
+
+import attendet
+from attendet.data.loading.resizing import resize
+from attendet.models.bundled import bundled_text
+from attendet.models.detector import Detector
+from attendet.weights.io import save_weights
+from attendet.weights.io.card import Card
+
+NAMES = ("cat", "white dog")
+
+
+def photographs() -> list[NDArray[np.uint8]]:
+    """A temple and a flower, 640x427, red, green, blue."""
+    return [np.array(image, np.uint8) for image in load_sample_images().images]
+
+
+def write_weights(
+    path: Path, detector: Detector, image_size: int = 96, *, model: str = "yolov5n", names: tuple[str, ...] = NAMES
+) -> Path:
+    """Write the weights of a bundled model."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_weights(detector, path, Card(model, bundled_text(model), "auto", names, image_size))
+    return path
+
+
+def seeing_detector(model: str = "yolov5n") -> Detector:
+    """Random weights whose norms know real photographs, so that cells and classes get different scores."""
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        detector = attendet.build(model, classes=len(NAMES))
+    for norm in detector.modules():
+        if isinstance(norm, torch.nn.BatchNorm2d):
+            norm.momentum = 1.0
+    patches = np.stack([resize(image, 192)[:128, :192] for image in photographs()])
+    with torch.no_grad():
+        detector(torch.from_numpy(patches).permute(0, 3, 1, 2) / 255)
+        for level in detector.head.m:
+            # Boxes near their anchors, scores far apart.
+            level.weight.view(3, -1, level.in_channels)[:, :4].mul_(0.5)
+            level.weight.view(3, -1, level.in_channels)[:, 4:].mul_(3)
+            level.bias.view(3, -1)[:, 4:] = 0.0
+    return detector.train(False)

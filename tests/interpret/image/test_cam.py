@@ -1,0 +1,94 @@
+"""Class activation maps equal their papers' formulas, for the very detection or class that is named."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import attendet
+from attendet.interpret.image.cam import (
+    Target,
+    activation,
+    class_score,
+    detection_score,
+    layer_of_detection,
+    level_of,
+    shapes,
+)
+
+
+def small_classifier() -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(3, 6, 3), nn.ReLU(), nn.Conv2d(6, 5, 3), nn.ReLU(), nn.Flatten(), nn.Linear(5 * 4 * 4, 4)
+    ).train(False)
+
+
+def normalised(maps: np.ndarray) -> np.ndarray:
+    maps = np.maximum(maps, 0)
+    return (maps - maps.min()) / (maps.max() - maps.min())
+
+
+def features_and_gradients(model: nn.Sequential, image: torch.Tensor, number: int) -> tuple[np.ndarray, np.ndarray]:
+    features = model[:4](image).detach().requires_grad_()
+    model[4:](features)[0, number].backward()
+    return features.detach()[0].double().numpy(), features.grad[0].double().numpy()
+
+
+def test_layer_cam_is_features_times_positive_gradients() -> None:
+    model, image = small_classifier(), torch.rand(1, 3, 8, 8)
+    found = activation(model, image, Target("", "3", partial(class_score, 2))).maps["LayerCAM"]
+    features, gradients = features_and_gradients(model, image, 2)
+    np.testing.assert_allclose(found, normalised((features * np.maximum(gradients, 0)).sum(0)), atol=1e-5)
+
+
+def test_grad_cam_plus_plus_is_equation_19_term_by_term() -> None:
+    model, image = small_classifier(), torch.rand(1, 3, 8, 8)
+    found = activation(model, image, Target("", "3", partial(class_score, 1))).maps["Grad-CAM++"]
+    features, gradients = features_and_gradients(model, image, 1)
+    expected = np.zeros(features.shape[1:])
+    for kept, slopes in zip(features, gradients, strict=True):
+        weight = 0.0
+        for slope in slopes.flat:
+            if slope > 0:
+                weight += slope**2 / (2 * slope**2 + kept.sum() * slope**3) * slope
+        expected += weight * kept
+    np.testing.assert_allclose(found, normalised(expected), atol=1e-5)
+
+
+def test_frozen_networks_have_maps_and_no_gradient_is_left() -> None:
+    model = small_classifier().requires_grad_(False)
+    frozen = activation(model, torch.ones(1, 3, 8, 8), Target("", "3", partial(class_score, 0)))
+    model.requires_grad_()
+    free = activation(model, torch.ones(1, 3, 8, 8), Target("", "3", partial(class_score, 0)))
+    assert np.array_equal(frozen.maps["LayerCAM"], free.maps["LayerCAM"])
+    assert all(parameter.grad is None for parameter in model.parameters())
+    assert not any(module._forward_hooks for module in model.modules())
+
+
+@pytest.mark.parametrize("classes", [1, 3])
+def test_the_score_of_a_detection_is_that_of_its_cell_and_anchor(classes: int) -> None:
+    detector = attendet.build("yolov5n_CBAM", classes=classes).train(False)
+    with torch.no_grad():
+        raw = detector(torch.rand(1, 3, 64, 96))
+        decoded = detector.decode(raw)[0]
+    for row in (0, 7, 287, 288, 300, 359, 360, 377):
+        level, place = level_of(raw, row)
+        score = detection_score(level, place, classes - 1, [maps[0] for maps in raw])
+        objectness, of_class = torch.logit(decoded[row, 4]), torch.logit(decoded[row, 4 + classes])
+        torch.testing.assert_close(score, objectness + (of_class if classes > 1 else 0), atol=1e-4, rtol=1e-4)
+    with pytest.raises(IndexError):
+        level_of(raw, 378)
+
+
+def test_the_layer_is_the_backbones_at_the_stride_of_the_detection() -> None:
+    detector = attendet.build("yolov5n_CBAM", classes=2).train(False)
+    with torch.no_grad(), shapes(detector) as seen:
+        raw = detector(torch.rand(1, 3, 64, 96))
+    layers = [layer_of_detection(detector, seen, maps.shape[2:4]) for maps in raw]
+    # The C3 of stride 8, of stride 16, and CBAM before SPPF: see the bundled model file.
+    assert layers == ["model.4", "model.6", "model.9"]
+    # The spatial gate's one plane is a weight, and no feature.
+    assert "model.9.spatial.conv" not in seen
+    assert "model.9" in seen

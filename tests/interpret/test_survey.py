@@ -1,0 +1,220 @@
+"""What each site is worth, on a small detector that was really trained, against validating changed networks."""
+
+import copy
+import csv
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from attendet.cli.explain_data import explain_data
+from attendet.data.reading.data_source import open_data, read_split
+from attendet.data.reading.label_checks import drop_invalid
+from attendet.data.records import Split
+from attendet.errors import UnknownNameError, WeightsError
+from attendet.evaluation.metrics import Metrics
+from attendet.evaluation.validation import validate
+from attendet.interpret import site_statistics
+from attendet.interpret.dataset import survey as module
+from attendet.interpret.dataset.survey import Survey, survey_sites
+from attendet.interpret.dataset.survey_figure import attention_survey
+from attendet.models.detector import Detector
+from attendet.training.runner import train
+from attendet.weights.io import open_detector
+from tests.helpers.training import Listener, leave_pictures_out, small
+from tests.helpers.unchanged import Facts
+from tests.interpret.test_findings import survey_of
+
+SITES = ("model.2.attention", "model.3.attention")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory, data: Path, model: Path) -> Iterator[Path]:
+    """A run long enough to find most of the rectangles."""
+    with pytest.MonkeyPatch.context() as patch:
+        leave_pictures_out(patch)
+        config = small(
+            data,
+            model,
+            tmp_path_factory.mktemp("runs"),
+            schedule__epochs=35,
+            optimizer__name="AdamW",
+            optimizer__lr0=0.02,
+            augment__mosaic=0,
+            augment__scale=0.1,
+            validation__every_epoch=False,
+            model__attention=["cbam:reduction=2@model.[23]"],
+        )
+        yield train(config, Listener())[0].path
+
+
+@pytest.fixture(scope="module")
+def split(data: Path) -> Split:
+    return drop_invalid(read_split(open_data(data), "val"))
+
+
+@pytest.fixture(scope="module")
+def detector(run: Path) -> Detector:
+    return open_detector(run / "weights" / "best.safetensors")[0]
+
+
+@pytest.fixture(scope="module")
+def found(detector: Detector, split: Split) -> Survey:
+    with pytest.MonkeyPatch.context() as patch:
+        # All maps are 8 x 8 or 4 x 4, of which each cell then holds as many of the points.
+        patch.setattr(site_statistics, "POINTS", 16)
+        return survey_sites(detector, split, 64, batch_size=3)
+
+
+class Nothing(nn.Module):
+    """What a site is that was taken out."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x
+
+
+class Scale(nn.Module):
+    """What CBAM is with constant weights."""
+
+    def __init__(self, channel: Tensor, spatial: Tensor) -> None:
+        super().__init__()
+        self.channel, self.spatial = nn.Buffer(channel), nn.Buffer(spatial)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.channel * self.spatial
+
+
+def changed(detector: Detector, path: str, instead: nn.Module) -> Detector:
+    copied = copy.deepcopy(detector)
+    parent, _, name = path.rpartition(".")
+    setattr(copied.get_submodule(parent), name, instead)
+    return copied
+
+
+def worth(metrics: Metrics) -> tuple[float, ...]:
+    return metrics.map50_95, metrics.map50, metrics.precision, metrics.recall
+
+
+def test_the_network_as_it_is_measures_as_val_does(found: Survey, detector: Detector, split: Split) -> None:
+    assert worth(found.metrics) == pytest.approx(worth(validate(detector, split, 64, batch_size=3).metrics), abs=1e-6)
+    # Or all that follows would compare zeros.
+    assert found.metrics.map50 > 0.3
+
+
+def test_without_a_site_is_a_network_that_lacks_it(found: Survey, detector: Detector, split: Split) -> None:
+    assert tuple(report.statistics.path for report in found.sites) == SITES
+    for report in found.sites:
+        without = validate(changed(detector, report.statistics.path, Nothing()), split, 64, batch_size=3)
+        assert worth(report.without) == pytest.approx(worth(without.metrics), abs=1e-6)
+    assert len({report.without.map50_95 for report in found.sites} | {found.metrics.map50_95}) == 3
+
+
+def test_constant_weights_are_the_means_of_all_gates(found: Survey, detector: Detector, split: Split) -> None:
+    watched = copy.deepcopy(detector)
+    for report in found.sites:
+        gates: dict[str, list[np.ndarray]] = {"channel": [], "spatial": []}
+        hooks = [
+            watched.get_submodule(f"{report.statistics.path}.{name}").register_forward_hook(
+                lambda *call, kept=kept: kept.append(call[-1].numpy())
+            )
+            for name, kept in gates.items()
+        ]
+        validate(watched, split, 64, batch_size=1)
+        for hook in hooks:
+            hook.remove()
+        means = [
+            torch.from_numpy(np.concatenate(kept).astype(np.float64).mean((0, 2, 3), keepdims=True)).float()
+            for kept in gates.values()
+        ]
+        validated = changed(detector, report.statistics.path, Scale(*means))
+        assert report.constant is not None
+        expected = worth(validate(validated, split, 64, batch_size=3).metrics)
+        assert worth(report.constant) == pytest.approx(expected, abs=1e-6)
+
+
+def test_many_sites_take_several_passes(
+    found: Survey, detector: Detector, split: Split, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "AT_ONCE", 3)
+    monkeypatch.setattr(site_statistics, "POINTS", 16)
+    told: list[tuple[int, int]] = []
+    again = survey_sites(detector, split, 64, batch_size=3, progress=lambda *done: told.append(done))
+    assert told == [(3, 12), (4, 12), (7, 12), (8, 12), (11, 12), (12, 12)]
+    for one, other in zip(found.sites, again.sites, strict=True):
+        assert one.statistics == other.statistics
+        assert worth(one.without) == pytest.approx(worth(other.without), abs=1e-6)
+
+
+def test_the_network_is_left_as_it_is(detector: Detector, split: Split) -> None:
+    facts = Facts(detector)
+    survey_sites(detector, split, 64, sites_like="model.3*")
+    assert facts.still_hold(detector)
+
+
+def test_weights_that_are_no_numbers_are_refused(detector: Detector, split: Split) -> None:
+    diverged = copy.deepcopy(detector)
+    diverged.model[0].conv.weight.data.fill_(torch.nan)
+    with pytest.raises(WeightsError, match=r"at model\.2\.attention gets is not finite"):
+        survey_sites(diverged, split, 64)
+
+
+def test_no_such_site(detector: Detector, split: Split) -> None:
+    with pytest.raises(UnknownNameError):
+        survey_sites(detector, split, 64, sites_like="neck")
+
+
+def test_the_picture_shows_every_site(found: Survey, tmp_path: Path) -> None:
+    sizes = []
+    for count in (1, 2):
+        attention_survey(replace(found, sites=found.sites[:count]), tmp_path / f"{count}.png")
+        with Image.open(tmp_path / f"{count}.png") as picture:
+            sizes.append(picture.size)
+    assert sizes[0][0] == sizes[1][0]
+    assert sizes[0][1] < sizes[1][1]
+
+
+def test_the_verb_writes_json_csv_and_a_picture(
+    run: Path, data: Path, tmp_path: Path, found: Survey, capsys: pytest.CaptureFixture[str]
+) -> None:
+    explain_data(str(run), str(data), batch_size=3, device="cpu", out=tmp_path, as_json=True)
+    printed = json.loads(capsys.readouterr().out)
+    assert printed == json.loads((tmp_path / "attention.json").read_text())
+    assert printed["map50_95"] == found.metrics.map50_95
+    assert [site["path"] for site in printed["sites"]] == list(SITES)
+    for site, report in zip(printed["sites"], found.sites, strict=True):
+        assert site["map50_95_without"] == report.without.map50_95
+        assert site["parts"][0]["mean"] == pytest.approx(report.statistics.parts[0].mean)
+        looked = report.statistics.looking
+        assert looked is not None
+        assert site["looking"]["pointing"] == pytest.approx(looked.pointing)
+    with (tmp_path / "attention.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["path"], row["part"]) for row in rows] == [(s, p) for s in SITES for p in ("channel", "spatial")]
+    assert (tmp_path / "attention.png").is_file()
+
+
+def test_the_verb_prints_a_table_and_words(run: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    explain_data(str(run), str(data), device="cpu", site="model.3.*", limit=2)
+    out = capsys.readouterr().out
+    assert "2 images, 4 objects" in out
+    assert "model.3.attention: " in out
+    assert "model.2" not in out
+
+
+def test_the_verb_says_what_numbers_mean(
+    run: Path, data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "survey_sites", lambda *_, **__: survey_of(without=-0.3, constant=0.0, between=0.001))
+    explain_data(str(run), str(data), device="cpu")
+    assert "model.9: constant gate; mAP falls by 0.300 without it, unchanged with its means" in capsys.readouterr().out
+
+
+def test_the_verb_refuses_what_cannot_be(run: Path, data: Path) -> None:
+    with pytest.raises(UnknownNameError):
+        explain_data(str(run), str(data), site="model.3.attentoin")

@@ -1,0 +1,77 @@
+"""The summary's numbers against counts made another way."""
+
+import pytest
+import torch
+from torch import nn
+from torch.autograd.graph import saved_tensors_hooks
+
+import attendet
+from attendet.errors import OptionError
+from attendet.models.costs import count
+from attendet.models.summary import summarize
+
+
+def test_rows_say_what_the_network_does() -> None:
+    summary = summarize("yolov5s_CBAM", image_size=320, classes=3)
+    detector = attendet.build("yolov5s_CBAM", classes=3).train(False)
+    shapes: list[list[int]] = []
+    operations: list[int] = []
+    for module in detector.model:
+        module.register_forward_hook(
+            lambda *given: shapes.append(list(given[2][0].shape if isinstance(given[2], tuple) else given[2].shape))
+        )
+    for module in detector.modules():
+        if isinstance(module, nn.Conv2d):
+            module.register_forward_hook(
+                lambda conv, _inputs, output: operations.append(2 * conv.weight[0].numel() * output.numel())
+            )
+        elif isinstance(module, nn.Linear):
+            module.register_forward_hook(
+                lambda linear, _inputs, output: operations.append(2 * linear.in_features * output.numel())
+            )
+    detector(torch.zeros(1, 3, 320, 320))
+    assert [row.shape for row in summary.rows[:-1]] == [shape[1:] for shape in shapes[:-1]]
+    assert summary.rows[-1].shape == [[3, 40, 40, 8], [3, 20, 20, 8], [3, 10, 10, 8]]
+    assert summary.rows[-1].stride == [8.0, 16.0, 32.0]
+    assert [row.parameters for row in summary.rows] == [
+        sum(parameter.numel() for parameter in module.parameters()) for module in detector.model
+    ]
+    assert summary.gflops * 1e9 == sum(operations)
+    assert sum(row.flops_share for row in summary.rows) == pytest.approx(1)
+    assert [row.row for row in summary.rows if row.attention] == [9]
+    assert summary.findings == []
+
+
+def test_a_map_that_two_rows_keep_is_counted_once() -> None:
+    detector = attendet.build("yolov5n").to("meta")
+    weights = {value.untyped_storage()._cdata for value in detector.parameters()}
+    kept: dict[int, torch.UntypedStorage] = {}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        if storage._cdata not in weights:
+            kept[storage._cdata] = storage
+        return tensor
+
+    with saved_tensors_hooks(keep, lambda tensor: tensor):
+        detector.train()(torch.empty(2, 3, 64, 64, device="meta", requires_grad=True))
+    summary = summarize("yolov5n", image_size=64)
+    assert summary.activation_bytes == sum(storage.nbytes() for storage in kept.values()) / 2
+    assert summary.activation_bytes == sum(row.activation_bytes for row in summary.rows)
+
+
+def test_kept_bytes_of_a_case_counted_by_hand() -> None:
+    with torch.device("meta"):
+        # ReLU keeps its result, the convolution its input; the weights are not counted.
+        block = nn.Sequential(nn.Conv2d(4, 8, 3, padding=1, bias=False), nn.ReLU())
+        cost, output = count(block, torch.empty(1, 4, 10, 10, requires_grad=True))
+    assert isinstance(output, torch.Tensor)
+    assert output.shape == (1, 8, 10, 10)
+    assert cost.activation_bytes == 4 * (4 * 100 + 8 * 100)
+    assert cost.flops == 2 * 8 * 4 * 9 * 100
+
+
+@pytest.mark.parametrize(("size", "nearest"), [(650, 640), (16, 32), (0, 32)])
+def test_a_size_that_does_not_fit_the_strides(size: int, nearest: int) -> None:
+    with pytest.raises(OptionError, match=f"use {nearest}"):
+        summarize("yolov5n", image_size=size)

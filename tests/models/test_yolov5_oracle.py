@@ -1,0 +1,67 @@
+"""Bundled YOLOv5 against numbers of the original: keys, shapes, parameters, raw and decoded outputs."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import attendet
+from attendet.blocks.conv_bn_fusion import fuse_conv_bn
+from tests.helpers.oracles import oracle_weights, relative_difference
+
+CASES = [("yolov5n", "yolov5n", None), ("yolov5s", "yolov5s", None), ("yolov5n_nc3", "yolov5n", 3)]
+
+
+@pytest.mark.parametrize(("oracle", "name", "classes"), CASES)
+def test_equal_to_the_original(
+    oracles: Path, oracle: str, name: str, classes: int | None, device: torch.device
+) -> None:
+    settings = json.loads((oracles / f"{oracle}.json").read_text())
+    numbers = {key: torch.from_numpy(value) for key, value in np.load(oracles / f"{oracle}.npz").items()}
+    detector = attendet.build(name, classes=classes)
+    state = detector.state_dict()
+    shapes = {key: [list(value.shape), str(value.dtype).removeprefix("torch.")] for key, value in state.items()}
+    assert shapes == settings["state_dict"]
+    assert sum(parameter.numel() for parameter in detector.parameters()) == settings["params"]
+    assert list(detector.strides) == settings["stride"]
+    torch.testing.assert_close(detector.head.anchors, torch.tensor(settings["anchors_over_stride"]))
+
+    detector.load_state_dict(oracle_weights(state, ".bn.weight"))
+    images = torch.from_numpy(np.random.default_rng(0).random((1, 3, 192, 256), dtype=np.float32)).to(device)
+    for twin in (detector, fuse_conv_bn(detector)):
+        raw = twin.to(device).train(False)(images)
+        for level, output in enumerate(raw):
+            assert relative_difference(output.cpu(), numbers[f"raw{level}"]) < 1e-4
+        assert relative_difference(twin.decode(raw).cpu(), numbers["decoded"]) < 1e-4
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@torch.no_grad()
+def test_layouts_agree_and_modes_give_the_same_kind_of_maps(layout: torch.memory_format) -> None:
+    torch.manual_seed(0)
+    detector = attendet.build("yolov5n_CBAM", classes=2)
+    images = torch.rand(2, 3, 64, 96)
+    in_training = detector(images)
+    detector.train(False)
+    expected = detector(images)
+    raw = detector.to(memory_format=layout)(images.to(memory_format=layout))
+    for level, reference, trained in zip(raw, expected, in_training, strict=True):
+        torch.testing.assert_close(level, reference, rtol=1e-4, atol=1e-4)
+        assert level.shape == trained.shape
+    lowered = detector.bfloat16()(images.bfloat16())
+    assert all(level.dtype == torch.bfloat16 for level in lowered)
+
+
+@torch.no_grad()
+def test_a_detector_compiles_and_exports_whole() -> None:
+    torch.manual_seed(0)
+    detector = attendet.build("yolov5n_CBAM-C3", classes=2).train(False)
+    images = torch.rand(1, 3, 64, 96)
+    expected = detector(images)
+    compiled = torch.compile(detector, backend="aot_eager", fullgraph=True)
+    exported = torch.export.export(detector, (images,)).module()
+    for raw in (compiled(images), exported(images)):
+        for level, reference in zip(raw, expected, strict=True):
+            torch.testing.assert_close(level, reference)

@@ -1,0 +1,21 @@
+"""A small network that sees something in real photographs, as training would leave it in a file."""
+
+from pathlib import Path
+
+import pytest
+
+from attendet.models.detector import Detector
+from tests.helpers.seeing import seeing_detector, write_weights
+
+
+@pytest.fixture(scope="session")
+def detector() -> Detector:
+    return seeing_detector()
+
+
+@pytest.fixture(scope="session")
+def weights(tmp_path_factory: pytest.TempPathFactory, detector: Detector) -> Path:
+    """A run's folder, as training leaves it."""
+    run = tmp_path_factory.mktemp("run")
+    write_weights(run / "weights" / "best.safetensors", detector)
+    return run

@@ -1,0 +1,255 @@
+"""Runs of a study: pairs or refused, never twice, and one that fails stops no other."""
+
+import dataclasses
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from attendet.errors import OptionError, WeightsError
+from attendet.study.folder import StudyFolder, read_study
+from attendet.study.reporting.publishing import publish_report
+from attendet.study.runs import execution
+from attendet.study.runs.execution import Study, run_study
+from attendet.study.runs.executors import LocalExecutor
+from attendet.study.runs.job import explain
+from attendet.training.run_folder import read_record, write_record
+from tests.helpers.studies import Refusing, Spectator, opened, write_small
+from tests.helpers.training import leave_pictures_out
+
+# SiLU keeps shapes, so attention may stand in its place. A convolution of stride 2 does not.
+ARMS = """
+  plain:
+  gated: se:reduction=2@after:Conv
+  instead: cbam:reduction=2@replace:SiLU
+  weighed: {recipe: {data.image_weights: true}}
+  one-class: {recipe: {data.single_cls: true}}
+  broken: se:reduction=2@replace:Conv
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _undrawn():
+    with pytest.MonkeyPatch.context() as patch:
+        leave_pictures_out(patch)
+        yield
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[Study, execution.Outcome, Spectator]:
+    study = opened(write_small(tmp_path_factory.mktemp("study"), ARMS))
+    watcher = Spectator()
+    return study, run_study(study, LocalExecutor(), watcher), watcher
+
+
+def records(study: Study):
+    return {record.arm: record for record in read_study(study.folder).cells.values()}
+
+
+def test_arms_of_a_seed_begin_alike_and_see_the_same_images(ran):
+    found = records(ran[0])
+    plain, gated, instead = (found[name] for name in ("plain", "gated", "instead"))
+    assert [each.status for each in (plain, gated, instead)] == ["finished"] * 3
+    assert plain.order == gated.order == instead.order
+    assert plain.initialisation == gated.initialisation
+    assert plain.initialisation == instead.initialisation
+    assert plain.parameters < gated.parameters
+
+
+def test_arms_that_are_no_pairs_are_refused_with_words(ran):
+    found = records(ran[0])
+    assert found["weighed"].status == found["one-class"].status == "failed"
+    assert "it saw other images than plain with seed 0, or in another order" in found["weighed"].error
+    assert "began with other weights than those of plain with seed 0, such as model." in found["one-class"].error
+
+
+def test_a_run_that_fails_is_recorded_and_stops_no_other(ran):
+    study, outcome, watcher = ran
+    broken = records(study)["broken"]
+    assert broken.status == "failed"
+    assert "model.0 makes (1, 3, 64, 64) into (1, 8, 32, 32) and cannot be replaced" in broken.error
+    assert [name for name, _ in outcome.failed] == ["weighed-seed0", "one-class-seed0", "broken-seed0"]
+    assert (outcome.finished, outcome.left) == (3, 0)
+    assert [record.arm for record in watcher.records if record.status == "finished"][:2] == ["plain", "gated"]
+
+
+def test_every_run_has_a_folder_of_its_own_and_is_measured_on_its_training_images(ran):
+    study, _, _ = ran
+    record = records(study)["gated"]
+    _, cells = study.cells()
+    job = study.job(next(cell for cell in cells if cell.arm == "gated"))
+    assert job.folder.parent == (study.folder.path / "cells").resolve()
+    run = read_record(job.run)
+    assert run.finished
+    assert run.metrics["map50_95"] == record.best.map50_95
+    told = json.loads(job.training_images.read_text())
+    assert told["images"] == 8
+    assert record.train.map50_95 == told["map50_95"]
+
+
+def test_what_is_finished_is_not_run_again(ran, tmp_path):
+    study = opened(copied(ran[0], tmp_path))
+    again = Refusing()
+    outcome = run_study(study, again, Spectator())
+    assert sorted(again.asked) == ["broken-seed0", "one-class-seed0", "weighed-seed0"]
+    assert outcome.finished == 3
+    limited = Refusing()
+    assert run_study(study, limited, Spectator(), limit=1).left == 2
+    assert limited.asked == ["weighed-seed0"]
+
+
+def test_another_recipe_is_another_run(ran, tmp_path):
+    file = copied(ran[0], tmp_path)
+    file.write_text(file.read_text().replace("schedule.epochs: 1", "schedule.epochs: 2"))
+    again = Refusing()
+    run_study(opened(file), again, Spectator())
+    assert len(again.asked) == 6
+
+
+def copied(study: Study, folder: Path) -> Path:
+    shutil.copytree(study.beside, folder / "copy")
+    return folder / "copy" / "study.yaml"
+
+
+def test_costs_are_measured_of_all_arms_that_have_a_run(ran):
+    study, _, _ = ran
+    costs = read_study(study.folder).costs
+    assert set(costs.arms) == {"plain", "gated", "instead"}
+    for name, arm in costs.arms.items():
+        assert [(each.batch, each.rounds) for each in arm.latency] == [(1, 40), (16, 10)]
+        assert all(0 < each.low_ms <= each.median_ms <= each.high_ms for each in arm.latency)
+        assert arm.parameters == records(study)[name].parameters
+    # 16 images of 64 pixels, and what the first convolution gives: 8 channels at half the side.
+    assert costs.arms["plain"].peak_bytes > 4 * 16 * 8 * 32 * 32
+    assert costs.arms["gated"].activation_bytes > costs.arms["plain"].activation_bytes
+
+
+def test_the_report_needs_records_and_no_runs(ran, tmp_path):
+    study, _, _ = ran
+    alone = tmp_path / "records"
+    (alone / "cells").mkdir(parents=True)
+    for path in ("study.json", "costs.json"):
+        shutil.copy(study.folder.path / path, alone / path)
+    for path in (study.folder.path / "cells").glob("*.json"):
+        shutil.copy(path, alone / "cells")
+    published = publish_report(StudyFolder(alone))
+    assert {arm.name: arm.finished for arm in published.report.arms}["gated"] == 1
+    assert {failure.cell for failure in published.report.failures} == {
+        "weighed-seed0",
+        "one-class-seed0",
+        "broken-seed0",
+    }
+    assert published.html.is_file()
+
+
+def test_two_at_once_on_one_study_are_refused(tmp_path):
+    study = opened(write_small(tmp_path, "{a: , b: se:reduction=2@after:Conv}"))
+
+    class Nosy(Refusing):
+        def run(self, jobs, watcher):
+            with pytest.raises(OptionError, match="another process runs the study"):
+                run_study(study, Refusing(), Spectator())
+            yield from super().run(jobs, watcher)
+
+    assert len(run_study(study, Nosy(), Spectator()).failed) == 2
+
+
+def test_a_baseline_that_comes_last_does_not_pay_for_the_arm_that_is_no_pair(tmp_path):
+    arms = "{weighed: {recipe: {data.image_weights: true}}, plain: }"
+    study = opened(write_small(tmp_path, arms, more="baseline: plain\n"))
+    first = run_study(study, LocalExecutor(), Spectator(), limit=1)
+    assert (first.finished, first.failed) == (1, ())
+    # The call that finds it out tells it, though another one ran it.
+    then = run_study(study, LocalExecutor(), Spectator())
+    assert [name for name, _ in then.failed] == ["weighed-seed0"]
+    assert "it saw other images than plain with seed 0" in then.failed[0][1]
+    assert {name: record.status for name, record in records(study).items()} == {
+        "weighed": "failed",
+        "plain": "finished",
+    }
+
+
+def test_an_interrupted_run_goes_on_and_ends_with_the_same_weights(tmp_path):
+    arms = "{a: , b: se:reduction=2@after:Conv}"
+    whole = opened(write_small(tmp_path / "whole", arms, epochs=3))
+    run_study(whole, LocalExecutor(), Spectator(), limit=1)
+
+    study, watcher = opened(write_small(tmp_path / "parts", arms, epochs=3)), Spectator()
+
+    def interrupt(_: object, epoch: int) -> None:
+        if epoch == 2:
+            raise KeyboardInterrupt
+
+    watcher.then = interrupt
+    with pytest.raises(KeyboardInterrupt):
+        run_study(study, LocalExecutor(), watcher, limit=1)
+    assert read_study(study.folder).cells == {}
+    after = Spectator()
+    assert run_study(study, LocalExecutor(), after, limit=1).finished == 1
+    assert after.moves == [("a-seed0", 2), ("a-seed0", 3)]
+    first, second = (load_file(each.job(each.cells()[1][0]).run.last) for each in (whole, study))
+    assert all((first[key] == value).all() for key, value in second.items())
+
+
+def test_fractions_train_on_a_part_and_measure_that_part(tmp_path):
+    study = opened(write_small(tmp_path, "{a: , b: {recipe: {loss.box: 0.1}}}", more="fractions: [1, 0.5]\n"))
+    outcome = run_study(study, LocalExecutor(), Spectator())
+    assert outcome.finished == 4
+    assert {
+        (record.arm, record.fraction): record.images["train"] for record in read_study(study.folder).cells.values()
+    } == {
+        ("a", 1.0): 8,
+        ("b", 1.0): 8,
+        ("a", 0.5): 4,
+        ("b", 0.5): 4,
+    }
+
+
+def on(device: str, study: Study, arm: str) -> None:
+    """Let a finished run say that it was computed elsewhere."""
+    run = study.job(next(cell for cell in study.cells()[1] if cell.arm == arm)).run
+    write_record(run, dataclasses.replace(read_record(run), computed_on=device))
+
+
+@pytest.mark.parametrize(
+    ("devices", "told"),
+    [
+        (("cuda:99", "cuda:99", "cuda:99"), "there is no CUDA device 99"),
+        (("cpu", "cuda:0", "cpu"), "the arms were trained on different devices, cpu and cuda"),
+    ],
+)
+def test_costs_that_cannot_be_measured_here_are_told_and_the_study_ends_well(ran, tmp_path, devices, told):
+    study = opened(copied(ran[0], tmp_path))
+    study.folder.costs.unlink()
+    for device, arm in zip(devices, ("plain", "gated", "instead"), strict=True):
+        on(device, study, arm)
+    watcher = Spectator()
+    assert run_study(study, Refusing(), watcher).finished == 3
+    assert watcher.said[-1] == f"what the arms cost was not measured: {told}"
+    assert not study.folder.costs.exists()
+    assert publish_report(study.folder).report.measured_on is None
+
+
+def test_too_little_memory_for_costs_is_told(ran, tmp_path, monkeypatch):
+    def too_little(*_: object) -> None:
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr("attendet.study.runs.costs.peak_bytes", too_little)
+    study, watcher = opened(copied(ran[0], tmp_path)), Spectator()
+    run_study(study, Refusing(), watcher)
+    told = "what the arms cost was not measured: there is too little memory for 16 images of 64 pixels"
+    assert watcher.said[-1] == told
+
+
+def test_an_error_however_long_fits_into_a_pipe_that_nobody_reads():
+    for error in (RuntimeError("€" * 10**6), WeightsError("€" * 10**6)):
+        told = explain(error)
+        reader, writer = os.pipe()
+        os.set_blocking(writer, False)
+        assert os.write(writer, told.encode()) == len(told.encode()) > 1000
+        os.close(reader)
+        os.close(writer)

@@ -1,0 +1,69 @@
+"""Two processes with half a batch each are one process with the whole batch."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from attendet.training.preparation import make_data, prepare
+from attendet.training.run_folder import RunFolder
+from attendet.training.runner import train
+from tests.helpers.training import MODEL, Listener, rows_of, small, write_set
+
+COMMAND = """
+import attendet.training.runner as engine
+from attendet.cli.main import run
+engine.draw_data = engine.draw_results = lambda *_: None
+run()
+"""
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_two_processes_are_one(tmp_path: Path) -> None:
+    # Batch norms know their own process's images only; plain convolutions make the two runs the same sum.
+    model = tmp_path / "plain.yaml"
+    model.write_text(MODEL.replace(" Conv,", " nn.Conv2d,").replace("3, 2]]", "3, 2, 1]]"))
+    # Of three images to measure on one process has two.
+    data = write_set(tmp_path / "set", train=12, val=3)
+    settings = {"optimizer__name": "SGD", "optimizer__lr0": 0.01, "optimizer__nominal_batch": 4}
+    alone, _ = train(small(data, model, tmp_path / "alone", **settings), Listener())
+
+    script = tmp_path / "command.py"
+    script.write_text(COMMAND)
+    flags = f"""--data {data} --cfg {model} --imgsz 64 --epochs 2 --batch-size 4 --workers 0 --device cpu --devices 2
+        --project {tmp_path / "runs"} --optimizer SGD --set optimizer.lr0=0.01 --set optimizer.nominal_batch=4"""
+    command = [sys.executable, str(script), "train", *flags.split(), "--json"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)  # noqa: S603
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    assert "Warning" not in done.stderr
+
+    # One process writes and one tells.
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["alone", "command.py", "plain.yaml", "runs", "set"]
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["exp"]
+    folder = RunFolder(tmp_path / "runs" / "exp")
+    assert done.stderr.count("train: 12 images") == 1
+    assert done.stderr.count("   1/2") == 1
+    record = json.loads(done.stdout)
+    assert record == json.loads(folder.record.read_text())
+    assert record["metrics"]["images"] == 3
+
+    for one, two in zip(rows_of(alone), rows_of(folder), strict=True):
+        for key in ("train/box_loss", "train/obj_loss", "train/cls_loss"):
+            # The table has six digits.
+            assert float(two[key]) == pytest.approx(float(one[key]), rel=2e-5), key
+        assert float(two["metrics/mAP_0.5"]) == pytest.approx(float(one["metrics/mAP_0.5"]), abs=1e-4)
+    single, double = load_file(alone.last), load_file(folder.last)
+    for key, value in single.items():
+        torch.testing.assert_close(double[key], value, rtol=1e-5, atol=1e-5)
+
+
+def test_the_memory_is_shared_by_the_processes_of_a_machine(data: Path, model: Path, tmp_path: Path) -> None:
+    settings = {"hardware__devices": 2, "hardware__num_nodes": 3}
+    prepared = prepare(small(data, model, tmp_path, **settings), Listener())
+    # Before there is a trainer, which rank 0 draws pictures without.
+    assert make_data(prepared, RunFolder(tmp_path / "exp"), Listener()).loading.processes == 2

@@ -1,0 +1,211 @@
+"""What can go wrong in the middle of a run: told in one line, and what was good before is kept."""
+
+import resource
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+import torch
+from lightning.pytorch import Trainer
+
+from attendet.errors import DataError, OptionError, OutputError, TrainingError, WeightsError
+from attendet.models.detector import Detector
+from attendet.training import task
+from attendet.training.run_folder import RunFolder, read_record
+from attendet.training.runner import resumed, train
+from attendet.training.task import DetectionTask
+from attendet.training.weight_average import AveragedWeights
+from attendet.weights.io import open_detector
+from tests.helpers.crafted_pickles import Bomb
+from tests.helpers.training import Listener, leave_pictures_out, write_set
+
+pytestmark = pytest.mark.usefixtures("undrawn")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> RunFolder:
+    return RunFolder(tmp_path / "runs" / "exp")
+
+
+class Keeper(Listener):
+    """Remembers the files as they are after the first epoch."""
+
+    def __init__(self, folder: RunFolder) -> None:
+        super().__init__()
+        self.folder, self.files = folder, {}
+
+    def ended(self, row: Mapping[str, float], *, is_best: bool) -> None:
+        super().ended(row, is_best=is_best)
+        if len(self.rows) == 1:
+            self.files = {path: path.read_bytes() for path in self.folder.path.rglob("*") if path.is_file()}
+
+    def check(self) -> None:
+        """Nothing has been lost or half written since."""
+        assert {"last.safetensors", "last.ckpt", "results.csv"} <= {path.name for path in self.files}
+        now = {path: path.read_bytes() for path in self.folder.path.rglob("*") if path.is_file()}
+        assert now == self.files
+
+
+def test_a_loss_that_is_not_finite(fit: Callable, folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    scaled = DetectionTask._scaled
+
+    def poisoned(task: DetectionTask, images: torch.Tensor, batch_idx: int) -> torch.Tensor:
+        images = scaled(task, images, batch_idx)
+        return images * torch.nan if (task.current_epoch, batch_idx) == (1, 1) else images
+
+    monkeypatch.setattr(DetectionTask, "_scaled", poisoned)
+    keeper = Keeper(folder)
+    with pytest.raises(TrainingError, match=r"the loss is nan in epoch 2, batch 2; the last whole epoch is kept"):
+        fit(keeper, schedule__epochs=3)
+    keeper.check()
+    monkeypatch.undo()
+    leave_pictures_out(monkeypatch)
+    assert resumed(folder).schedule.epochs == 3
+
+
+def test_a_last_step_that_spoils_the_weights(fit: Callable, folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    update = AveragedWeights.update
+
+    def spoilt(averaged: AveragedWeights, model: Detector) -> None:
+        if averaged.steps == 3:
+            with torch.no_grad():
+                model.model[0].conv.weight.fill_(torch.nan)
+        update(averaged, model)
+
+    monkeypatch.setattr(AveragedWeights, "update", spoilt)
+    keeper = Keeper(folder)
+    with pytest.raises(TrainingError, match=r"no longer finite at the end of epoch 2; the epoch before is kept"):
+        fit(keeper)
+    keeper.check()
+
+
+@pytest.mark.parametrize("what", ["weights", "checkpoint"])
+def test_a_disk_that_is_full(fit: Callable, folder: RunFolder, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
+    keeper = Keeper(folder)
+
+    def full(*args: object, **_: object) -> None:
+        path = Path(next(str(arg) for arg in args if isinstance(arg, str | Path)))
+        if not keeper.rows:
+            return original(*args)
+        path.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    if what == "weights":
+        from attendet.weights.io import saving  # noqa: PLC0415
+
+        save_file = saving.save_file  # pyright: ignore[reportPrivateImportUsage]
+        original = lambda tensors, path: save_file(tensors, path, metadata=card[0])  # noqa: E731
+        card: list[dict[str, str]] = []
+
+        def with_card(tensors: object, path: Path, metadata: dict[str, str]) -> None:
+            card[:] = [metadata]
+            full(tensors, path)
+
+        monkeypatch.setattr(saving, "save_file", with_card)
+    else:
+        original = Trainer.save_checkpoint
+        monkeypatch.setattr(Trainer, "save_checkpoint", full)
+    with pytest.raises(OutputError, match="No space left on device"):
+        fit(keeper)
+    if what == "weights":
+        keeper.check()
+    else:
+        # The second epoch's weights are written, and its checkpoint is still the first's.
+        assert folder.checkpoint.read_bytes() == keeper.files[folder.checkpoint]
+        assert [path.name for path in folder.checkpoint.parent.iterdir()] == ["last.ckpt"]
+    open_detector(folder.last)
+    assert not read_record(folder).finished
+
+
+@pytest.fixture
+def small_files() -> Iterator[None]:
+    """Let this process write files of at most 16 KB, which is what a full disk is to those who write."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (16_384, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.usefixtures("small_files")
+def test_weights_that_the_system_does_not_write(fit: Callable, folder: RunFolder) -> None:
+    with pytest.raises(OutputError, match=r"last\.safetensors: it cannot be written: .*"):
+        fit()
+    assert not list(folder.path.rglob("*.safetensors*"))
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_an_image_that_vanishes_after_the_scan(fit: Callable, tmp_path: Path, workers: int) -> None:
+    file = write_set(tmp_path / "going", train=4, val=2)
+
+    class Thief(Listener):
+        def began(self, epoch: int, epochs: int, batches: int) -> None:  # noqa: ARG002
+            (tmp_path / "going" / "train" / "images" / "2.png").unlink(missing_ok=True)
+
+    with pytest.raises(DataError) as caught:
+        fit(Thief(), data__path=str(file), data__workers=workers, data__cache="none", data__rect=True)
+    assert "2.png: there is no such image file" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert "Traceback" not in str(caught.value)
+
+
+def raising(error: Exception) -> Callable[..., None]:
+    def forward(*_: object) -> None:
+        raise error
+
+    return forward
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 3 GiB."),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:121] DefaultCPUAllocator: can't allocate memory: 9 bytes"),
+        MemoryError(),
+    ],
+)
+def test_too_little_memory(fit: Callable, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    monkeypatch.setattr(task, "detection_loss", raising(error))
+    with pytest.raises(TrainingError, match=r"4 images of 64 pixels; try --batch-size 2, or a smaller --imgsz"):
+        fit()
+    with pytest.raises(TrainingError, match=r"1 image.* of 64 pixels; try a smaller --imgsz, or a smaller model"):
+        fit(schedule__batch_size=1)
+
+
+def test_an_error_of_ours_stays_what_it_is(fit: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(task, "detection_loss", raising(RuntimeError("a defect")))
+    with pytest.raises(RuntimeError, match="a defect"):
+        fit()
+
+
+def test_what_cannot_be_resumed(fit: Callable, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="there is no run here"):
+        resumed(RunFolder(tmp_path / "none"))
+    done, *_ = fit(schedule__epochs=1)
+    with pytest.raises(OptionError, match="has come to its end; start another from its weights"):
+        resumed(done)
+    text = done.record.read_text().replace('"finished": true', '"finished": false')
+    done.record.write_text(text.replace('"epochs": 1,', '"epochs": "many",', 1))
+    with pytest.raises(DataError, match=r"its configuration is not of this version: schedule.epochs"):
+        resumed(done)
+    done.record.write_text("{}")
+    with pytest.raises(DataError, match="no record of a run"):
+        resumed(done)
+    done.record.write_text(text)
+    done.checkpoint.unlink()
+    with pytest.raises(OptionError, match="no whole epoch to go on from"):
+        resumed(done)
+
+
+@pytest.mark.parametrize("kind", ["pickle", "damaged", "empty"])
+def test_a_checkpoint_that_is_none(fit: Callable, tmp_path: Path, kind: str) -> None:
+    done, *_ = fit(schedule__epochs=1)
+    done.record.write_text(done.record.read_text().replace('"finished": true', '"finished": false'))
+    trace = tmp_path / "exploded"
+    if kind == "pickle":
+        torch.save({"state_dict": {}, "bomb": Bomb(trace)}, done.checkpoint)
+    else:
+        content = done.checkpoint.read_bytes()
+        done.checkpoint.write_bytes(content[: len(content) // 2] if kind == "damaged" else b"")
+    with pytest.raises(WeightsError, match=r"last\.ckpt: it is no checkpoint of a run, or a damaged one"):
+        train(resumed(done), Listener(), resume=done)
+    assert not trace.exists()

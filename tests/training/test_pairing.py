@@ -1,0 +1,96 @@
+"""Runs of one seed begin alike and see the same images; a share of the images is the same for all."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from attendet.attention import CBAM
+from attendet.data.records import ImageRecord, ImageRecords, Split
+from attendet.surgery import attach
+from attendet.training.data_fraction import share_of
+from attendet.training.pairing import first_weights
+from attendet.training.run_folder import read_record
+from attendet.training.runner import train
+from tests.helpers.training import Listener, small
+
+pytestmark = pytest.mark.usefixtures("undrawn")
+
+
+def split(images: int) -> Split:
+    records = ImageRecords([ImageRecord(Path(f"{number}.png"), 8, 8) for number in range(images)])
+    return Split("train", ("a",), records, digests=tuple(f"d{number}" for number in range(images)))
+
+
+def numbers(part: Split) -> list[int]:
+    return [int(record.image.stem) for record in part.records]
+
+
+@pytest.mark.parametrize("images", [1, 2, 7, 100])
+def test_shares_are_nested_in_file_order_and_as_large_as_they_say(images: int) -> None:
+    whole = split(images)
+    before: set[int] = set()
+    for fraction in (0.001, 0.1, 0.25, 0.5, 0.9, 1):
+        part = share_of(whole, fraction, seed=3)
+        found = numbers(part)
+        assert len(found) == max(1, round(fraction * images))
+        assert found == sorted(set(found))
+        assert part.digests == tuple(f"d{number}" for number in found)
+        assert before <= set(found)
+        before = set(found)
+    assert before == set(range(images))
+
+
+def test_seeds_take_other_shares_and_every_image_is_taken_as_often() -> None:
+    counts = torch.zeros(20)
+    for seed in range(400):
+        counts[numbers(share_of(split(20), 0.25, seed))] += 1
+    # Binomial: 100 ± 8.7; five deviations.
+    assert counts.sum() == 400 * 5
+    assert ((counts - 100).abs() < 44).all()
+
+
+def layers() -> nn.Sequential:
+    torch.manual_seed(1)
+    return nn.Sequential(nn.Conv2d(3, 16, 3), nn.Sequential(nn.Conv2d(16, 16, 1), nn.BatchNorm2d(16)), nn.ReLU())
+
+
+def test_attention_beside_or_in_place_of_layers_leaves_the_fingerprints_of_the_rest() -> None:
+    plain = first_weights(layers())
+    assert sorted(plain) == ["0", "1.0", "1.1"]
+    beside = layers()
+    attach(beside, "cbam", "1", example=torch.zeros(1, 3, 16, 16), reduction=4)
+    assert first_weights(beside) == plain
+    instead = layers()
+    instead[1] = CBAM(16, reduction=4)
+    assert first_weights(instead) == {"0": plain["0"]}
+    moved = layers()
+    with torch.no_grad():
+        moved[1][0].weight[3, 2, 0, 0] += 1e-6
+    assert {layer for layer, value in first_weights(moved).items() if value != plain[layer]} == {"1.0"}
+
+
+def test_a_run_records_what_pairs_have_in_common(data: Path, model: Path, tmp_path: Path) -> None:
+    def run(name: str, **settings: object):
+        config = small(data, model, tmp_path / name, schedule__epochs=1, **settings)
+        return read_record(train(config, Listener())[0])
+
+    plain, gated = run("plain"), run("gated", model__attention=["cbam:reduction=2@after:Conv"])
+    assert plain.order == gated.order
+    assert plain.initialisation == gated.initialisation
+    assert len(plain.initialisation) > 5
+    assert plain.metrics is not None
+    other = run("other", schedule__seed=1, data__fraction=0.5)
+    assert other.order != plain.order
+    assert set(other.initialisation.values()).isdisjoint(set(plain.initialisation.values()) - frozen(plain, other))
+    assert (other.data["train"]["images"], other.data["val"]["images"]) == (4, 4)
+    assert other.data["train"]["fingerprint"] != plain.data["train"]["fingerprint"]
+    assert other.data["val"]["fingerprint"] == plain.data["val"]["fingerprint"]
+
+
+def frozen(first, second) -> set[str]:
+    """Batch norms begin with ones and zeros, whatever the seed."""
+    return {value for layer, value in first.initialisation.items() if layer.endswith("bn")} & set(
+        second.initialisation.values()
+    )

@@ -1,0 +1,127 @@
+"""A run that is killed in the middle of an epoch goes on to the same bits as one that is not."""
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from attendet.errors import DataError, WeightsError
+from attendet.training.run_folder import RunFolder, read_record
+from attendet.training.runner import resumed, train
+from tests.helpers.training import Interrupted, Leaver, Listener, leave_pictures_out, rows_of, small, write_set
+
+pytestmark = pytest.mark.usefixtures("undrawn")
+
+# The command as installed; its bar kills the process where a user's `kill -9` may.
+KILLED = """
+import os, signal, sys
+from attendet.cli import main, train
+stepped = train.Watch.stepped
+def last(self, batch, *rest):
+    stepped(self, batch, *rest)
+    if self._epoch_number == 3 and batch == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+began = train.Watch.began
+def remember(self, epoch, *rest):
+    self._epoch_number = epoch
+    began(self, epoch, *rest)
+train.Watch.stepped, train.Watch.began = last, remember
+import attendet.training.runner as engine
+engine.draw_data = engine.draw_results = lambda *_: None
+main.run()
+"""
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_killed_and_resumed_is_bit_for_bit_uninterrupted(data: Path, model: Path, tmp_path: Path, workers: int) -> None:
+    settings = {
+        "schedule__epochs": 4,
+        "schedule__close_mosaic": 1,
+        "augment__mixup": 0.2,
+        # With workers the weights of images have to survive as well, and gradients summed over two batches.
+        "data__image_weights": workers > 0,
+        "optimizer__nominal_batch": 8 if workers else None,
+    }
+    whole, _ = train(small(data, model, tmp_path / "whole", data__workers=workers, **settings), Listener())
+
+    flags = f"""--data {data} --cfg {model} --imgsz 64 --epochs 4 --batch-size 4 --workers {workers} --device cpu
+        --project {tmp_path / "runs"} --set schedule.close_mosaic=1 --set augment.mixup=0.2"""
+    flags += " --image-weights --set optimizer.nominal_batch=8" if workers else ""
+    command = [sys.executable, "-c", KILLED, "train", *flags.split()]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    folder = RunFolder(tmp_path / "runs" / "exp")
+    assert [row["epoch"] for row in rows_of(folder)] == ["1", "2"]
+    assert not read_record(folder).finished
+
+    listener = Listener()
+    _, record = train(resumed(folder), listener, resume=folder)
+    assert [row["epoch"] for row in listener.rows] == [3, 4]
+    assert (record.finished, record.epochs) == (True, 4)
+    assert record.command[0] == "train"
+    assert rows_of(folder) == rows_of(whole)
+    for name in ("last", "best"):
+        first, second = (load_file(getattr(run, name)) for run in (folder, whole))
+        assert first.keys() == second.keys()
+        assert all(torch.equal(value, second[key]) for key, value in first.items())
+
+
+@pytest.fixture
+def begun(data: Path, model: Path, tmp_path: Path) -> Callable[..., RunFolder]:
+    def begin(**settings: object) -> RunFolder:
+        config = small(settings.pop("data", data), model, tmp_path / "runs", **settings)
+        with pytest.raises(Interrupted):
+            train(config, Leaver())
+        return RunFolder(tmp_path / "runs" / "exp")
+
+    return begin
+
+
+def test_a_run_that_ended_before_it_was_closed_is_closed(begun: Callable[..., RunFolder]) -> None:
+    folder = begun(schedule__epochs=1)
+    weights = folder.last.read_bytes()
+    listener = Listener()
+    _, record = train(resumed(folder), listener, resume=folder)
+    assert listener.rows == []
+    assert (record.finished, record.epochs, record.best_epoch) == (True, 1, 1)
+    assert record.metrics is not None
+    assert folder.last.read_bytes() == weights
+
+
+def test_a_resumed_run_counts_the_seconds_of_all_its_processes(
+    begun: Callable[..., RunFolder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, hour = time.perf_counter, 3600
+    late: list[int] = []
+    # An hour goes by in the first epoch.
+    monkeypatch.setattr(time, "perf_counter", lambda: clock() + sum(late))
+    monkeypatch.setattr(Leaver, "began", lambda *_: late.append(hour))
+    folder = begun(schedule__epochs=2)
+    monkeypatch.undo()
+    leave_pictures_out(monkeypatch)
+    _, record = train(resumed(folder), Listener(), resume=folder)
+    assert hour < record.seconds["training"] < hour + 600
+    assert record.seconds["total"] >= record.seconds["training"] + record.seconds["validation"] - 0.1
+
+
+def test_a_checkpoint_of_another_version_is_refused(begun: Callable[..., RunFolder]) -> None:
+    folder = begun(schedule__epochs=2)
+    checkpoint = torch.load(folder.checkpoint, weights_only=True)
+    del checkpoint["callbacks"]["Recorder"]["elapsed"]
+    torch.save(checkpoint, folder.checkpoint)
+    with pytest.raises(WeightsError, match=r"not of this version: 'elapsed' is missing; start a new run"):
+        train(resumed(folder), Listener(), resume=folder)
+
+
+def test_data_that_has_changed_is_not_trained_on(begun: Callable[..., RunFolder], tmp_path: Path) -> None:
+    file = write_set(tmp_path / "set", train=4, val=2)
+    folder = begun(data=file)
+    (tmp_path / "set" / "train" / "labels" / "1.txt").write_text("0 0.5 0.5 0.2 0.2")
+    with pytest.raises(DataError, match="train has changed since the run began; start a new run"):
+        train(resumed(folder), Listener(), resume=folder)
