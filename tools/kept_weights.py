@@ -19,10 +19,10 @@ import torch
 import attendet
 from attendet.data.reading.data_source import open_data, read_split
 from attendet.data.reading.label_checks import drop_invalid
+from attendet.evaluation.config import ValidationConfig
 from attendet.evaluation.validation import validate
 from attendet.models.bundled import bundled_text
 from attendet.models.detector import Detector
-from attendet.training.config import ValidationConfig
 from attendet.training.run_folder import RunFolder, read_results
 from attendet.weights.io import open_detector, save_weights
 from attendet.weights.io.card import Card

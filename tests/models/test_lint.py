@@ -7,8 +7,8 @@ import pytest
 import attendet
 from attendet.errors import AttendetWarning, ModelFileError
 from attendet.models.bundled import bundled_text
+from attendet.models.findings import LintKind
 from attendet.models.lint.checker import check_model_file, fix_model_file
-from attendet.models.lint.findings import LintKind
 
 BASE = bundled_text("yolov5s")
 WITH_CBAM = bundled_text("yolov5s_CBAM")

@@ -14,7 +14,7 @@ from attendet.cli.ui.tables import console
 from attendet.utils.text import plural
 
 if TYPE_CHECKING:
-    from attendet.models.lint.findings import Finding
+    from attendet.models.findings import Finding
     from attendet.models.yaml.model_file import ModelFile
 
 

@@ -40,8 +40,8 @@ def val(
     as_json: AsJson = False,
 ) -> None:
     """Measure detections: COCO's mAP by class and size, precision, recall, F1, and the time per image by stage."""
+    from attendet.evaluation.config import ValidationConfig
     from attendet.evaluation.validation import images_for, validate
-    from attendet.training.config import ValidationConfig
     from attendet.training.resource_errors import explain_resource_errors
     from attendet.utils.devices import device_of
     from attendet.weights.io.opening import open_detector, weights_file

@@ -14,9 +14,9 @@ from attendet.data.loading.image_store import OnDemand
 from attendet.data.loading.resizing import Letterbox
 from attendet.data.records import ImageRecord, Split
 from attendet.detection.suppression import nms
+from attendet.evaluation.config import ValidationConfig
 from attendet.evaluation.matching import GroundTruth
 from attendet.models.detector import Detector
-from attendet.training.config import ValidationConfig
 
 
 def prepare_for_inference(detector: Detector, device: str, dtype: torch.dtype = torch.float32) -> Detector:

@@ -16,10 +16,10 @@ from attendet.data.reading.data_source import DataSource, read_split
 from attendet.data.reading.label_checks import drop_invalid
 from attendet.data.records import ImageRecord, Split
 from attendet.errors import OptionError
+from attendet.evaluation.config import ValidationConfig
 from attendet.evaluation.inference import batches, detect, ground_truth, prepare_for_inference
 from attendet.evaluation.metrics import Evaluation, Metrics
 from attendet.models.detector import Detector
-from attendet.training.config import ValidationConfig
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from attendet.errors import AttendetWarning, OptionError, unknown_name
 from attendet.models.detector import Detector, Route
 from attendet.models.lint.examination import examine
 from attendet.models.planning import ModelPlan, plan_model
+from attendet.models.readings import attention_readings
 from attendet.models.yaml.lookup import load_model_file
-from attendet.models.yaml.readings import attention_readings
 
 logger = logging.getLogger(__name__)
 

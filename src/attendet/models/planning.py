@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from attendet.attention.base import Start
 from attendet.blocks.wiring import ModuleSpec, RuleKind
 from attendet.errors import AttendetWarning, ModelFileError
-from attendet.models.lint.findings import Finding
+from attendet.models.findings import Finding
 from attendet.models.yaml.activations import read_activation
 from attendet.models.yaml.dialects import Reading, dialect_named
 from attendet.models.yaml.model_file import MAX_WIDTH, LayerRow, ModelFile

@@ -10,8 +10,8 @@ from attendet.errors import OptionError
 from attendet.models.costs import count_costs, total
 from attendet.models.lint.examination import examine
 from attendet.models.planning import ModelPlan, PlannedRow, plan_model
+from attendet.models.readings import describe_attention
 from attendet.models.yaml.lookup import load_model_file
-from attendet.models.yaml.readings import describe_attention
 
 
 @dataclass(frozen=True)

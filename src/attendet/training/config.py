@@ -7,17 +7,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from attendet.attention.base import Start
 from attendet.data.loading.augmentation import Augmentation
 from attendet.data.loading.image_store import Cache
 from attendet.detection.loss import LossWeights
 from attendet.errors import OptionError, nearest_name
-
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Share = Annotated[float, Field(ge=0, le=1)]
+from attendet.evaluation.config import ValidationConfig
+from attendet.utils.settings import Fraction, NonNegative, Positive, StrictModel
 
 # Of rows to freeze: far beyond any network, and few enough to be counted out.
 MOST_ROWS = 10_000
@@ -30,10 +28,6 @@ LARGEST = {
     "shear": 80.0,
     "perspective": 0.001,
 }
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 def _requests(typed: object) -> object:
@@ -56,7 +50,7 @@ def _rows(typed: object) -> object:
     return tuple(range(numbers[0])) if len(numbers) == 1 else numbers
 
 
-class ModelConfig(_Strict):
+class ModelConfig(StrictModel):
     """Which network.
 
     Attributes:
@@ -81,12 +75,12 @@ class ModelConfig(_Strict):
     freeze: Annotated[tuple[Annotated[int, Field(ge=0)], ...] | Literal["base"], BeforeValidator(_rows)] = ()
 
 
-class DataConfig(_Strict):
+class DataConfig(StrictModel):
     """Which images, and how they reach the network.
 
     Attributes:
         path: A data.yaml, a folder, or a COCO json.
-        fraction: Share of the training images to train on, without 0; the smaller is part of the larger.
+        fraction: Fraction of the training images to train on, without 0; the smaller is part of the larger.
         format: yolo, coco, voc, or auto to find out by looking.
         cache: Where decoded images are kept: ram, disk, none, or auto for ram where they fit.
         workers: Processes that augment images; None chooses.
@@ -105,7 +99,7 @@ class DataConfig(_Strict):
     image_weights: bool = False
 
 
-class OptimizerConfig(_Strict):
+class OptimizerConfig(StrictModel):
     """How the weights are moved; None is chosen from the number of steps (see `attendet.training.recipe`).
 
     Attributes:
@@ -130,23 +124,23 @@ class OptimizerConfig(_Strict):
 
     name: Literal["auto", "SGD", "Adam", "AdamW"] = "auto"
     lr0: Positive | None = None
-    lrf: Share = 0.01
+    lrf: Fraction = 0.01
     cos_lr: bool | None = None
     momentum: Annotated[float, Field(ge=0, lt=1)] | None = None
-    weight_decay: NotNegative = 5e-4
-    warmup_epochs: NotNegative | None = None
+    weight_decay: NonNegative = 5e-4
+    warmup_epochs: NonNegative | None = None
     warmup_momentum: Annotated[float, Field(ge=0, lt=1)] | None = None
-    warmup_bias_lr: NotNegative | None = None
+    warmup_bias_lr: NonNegative | None = None
     nominal_batch: Annotated[int, Field(ge=1)] | None = None
     ema_decay: Annotated[float, Field(ge=0, lt=1)] | None = None
     ema_ramp: Positive | None = None
     clip_norm: Positive = 10.0
-    attention_rate: NotNegative = 1.0
-    base_rate: NotNegative = 1.0
+    attention_rate: NonNegative = 1.0
+    base_rate: NonNegative = 1.0
     release_epochs: Annotated[int, Field(ge=0)] = 0
 
 
-class ScheduleConfig(_Strict):
+class ScheduleConfig(StrictModel):
     """How long, how large, and when to stop.
 
     Attributes:
@@ -170,7 +164,7 @@ class ScheduleConfig(_Strict):
     deterministic: bool = True
 
 
-class AnchorConfig(_Strict):
+class AnchorConfig(StrictModel):
     """When anchors are fitted to the data.
 
     Attributes:
@@ -179,26 +173,10 @@ class AnchorConfig(_Strict):
     """
 
     fit: bool = True
-    least_recall: Share = 0.98
+    least_recall: Fraction = 0.98
 
 
-class ValidationConfig(_Strict):
-    """How detections are measured.
-
-    Attributes:
-        confidence: Least confidence of a detection.
-        iou: Overlap above which the less confident of two is dropped.
-        max_detections: Most detections of an image.
-        every_epoch: Whether each epoch is measured, or the last only.
-    """
-
-    confidence: Share = 0.001
-    iou: Share = 0.6
-    max_detections: Annotated[int, Field(ge=1)] = 300
-    every_epoch: bool = True
-
-
-class HardwareConfig(_Strict):
+class HardwareConfig(StrictModel):
     """What computes.
 
     Attributes:
@@ -206,7 +184,7 @@ class HardwareConfig(_Strict):
         devices: Processes on this machine; None is as many as `device` names, or one.
         num_nodes: Machines.
         precision: 32-true, bf16-mixed, 16-mixed, or auto for 16 bits on CUDA.
-        sync_bn: Share batch statistics between processes (CUDA).
+        sync_bn: Fraction batch statistics between processes (CUDA).
     """
 
     device: str = "auto"
@@ -216,7 +194,7 @@ class HardwareConfig(_Strict):
     sync_bn: bool = False
 
 
-class OutputConfig(_Strict):
+class OutputConfig(StrictModel):
     """Where results go.
 
     Attributes:
@@ -243,7 +221,7 @@ def _plain(options: object) -> object:
     return vars(options) if isinstance(options, Augmentation | LossWeights) else options
 
 
-class TrainConfig(_Strict):
+class TrainConfig(StrictModel):
     """A training run.
 
     Example:

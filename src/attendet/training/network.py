@@ -19,9 +19,9 @@ from attendet.models.costs import BATCH, count
 from attendet.models.detector import Detector
 from attendet.models.lint.examination import examine
 from attendet.models.planning import plan_model
+from attendet.models.readings import attention_readings
 from attendet.models.yaml.lookup import load_model_file
 from attendet.models.yaml.model_file import ModelFile, read_model_file
-from attendet.models.yaml.readings import attention_readings
 from attendet.surgery import AttentionPlan, attach, attached
 from attendet.training.config import TrainConfig
 from attendet.training.freezing import freeze

@@ -16,9 +16,6 @@ import torch
 from attendet.errors import DataError, Location
 from attendet.utils.io import write_atomically
 
-PACKAGES = ("torch", "torchvision", "lightning", "numpy", "opencv-python-headless", "faster-coco-eval")
-"""What the numbers of a run depend on."""
-
 
 @dataclass(frozen=True)
 class RunRecord:

@@ -25,7 +25,6 @@ from attendet.training.recorder import Recorder, require_sound
 from attendet.training.reporter import NullReporter, Reporter
 from attendet.training.resource_errors import explain_resource_errors, quiet
 from attendet.training.run_folder import (
-    PACKAGES,
     RunFolder,
     RunRecord,
     device_name,
@@ -35,7 +34,7 @@ from attendet.training.run_folder import (
 )
 from attendet.training.task import DetectionTask
 from attendet.utils.io import new_run_folder
-from attendet.utils.provenance import versions
+from attendet.utils.provenance import PACKAGES, versions
 from attendet.weights.io.opening import open_detector
 
 TENSORBOARD = "tensorboard"

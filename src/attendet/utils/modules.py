@@ -9,6 +9,8 @@ from torch import nn
 from torch.nn.parallel import DataParallel, DistributedDataParallel
 
 COMPILED = "_compiled_call_impl"
+# Distributed training and torch.compile hold the model under one of these names and hold nothing else.
+WRAPPER_PREFIXES = ("module.", "_orig_mod.")
 
 
 @contextmanager

@@ -10,6 +10,9 @@ from typing import Any
 
 from attendet._version import __version__
 
+PACKAGES = ("torch", "torchvision", "lightning", "numpy", "opencv-python-headless", "faster-coco-eval")
+"""What the numbers of a run depend on."""
+
 
 def versions(packages: Iterable[str]) -> dict[str, str]:
     """Return the versions of Python, attendet and some packages, `unknown` for one that is not installed.

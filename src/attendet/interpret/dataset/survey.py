@@ -12,6 +12,7 @@ import torch
 
 from attendet.data.loading.datasets import Placed
 from attendet.data.records import Split
+from attendet.evaluation.config import ValidationConfig
 from attendet.evaluation.inference import batches, detect, ground_truth, prepare_for_inference
 from attendet.evaluation.metrics import Evaluation, Metrics
 from attendet.interpret.ablation import hold_constant
@@ -21,7 +22,6 @@ from attendet.interpret.image_region import regions_of
 from attendet.interpret.site_statistics import SiteStatistics, SiteStatisticsCollector
 from attendet.models.detector import Detector
 from attendet.surgery import disabled
-from attendet.training.config import ValidationConfig
 
 # Detections of so many variants are kept at once; more take another pass over the images.
 AT_ONCE = 8

@@ -12,9 +12,8 @@ from typing import Any
 from attendet.interpret.dataset.findings import SiteFinding, caution, site_findings
 from attendet.interpret.dataset.survey import SiteReport, Survey
 from attendet.interpret.dataset.survey_figure import attention_survey
-from attendet.training.run_folder import PACKAGES
 from attendet.utils.io import write_atomically
-from attendet.utils.provenance import versions
+from attendet.utils.provenance import PACKAGES, versions
 
 OF_PART = ("mean", "std", "between", "share_between", "saturated")
 OF_LOOKING = ("pointing", "energy", "area", "correlation", "concentration")

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
 
+from attendet.models.findings import Finding, LintKind
 from attendet.models.lint.examination import examine, original_plan
-from attendet.models.lint.findings import Finding, LintKind
 from attendet.models.lint.shifts import Reference, corrections
 from attendet.models.planning import ModelPlan, plan_model
+from attendet.models.readings import attention_readings
 from attendet.models.yaml.lookup import load_model_file
 from attendet.models.yaml.model_file import ModelFile, read_model_file
-from attendet.models.yaml.readings import attention_readings
 
 # What no re-pointing can cure.
 OTHER_FAULTS: frozenset[LintKind] = frozenset(("bottleneck", "width", "detect-order", "unbuildable"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from attendet.models.lint.findings import Finding
+from attendet.models.findings import Finding
 from attendet.models.lint.shifts import shifted_references
 from attendet.models.lint.structure import faults_of_structure
 from attendet.models.planning import ModelPlan, plan_model

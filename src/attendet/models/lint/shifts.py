@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import chain, combinations, islice, product
 
 from attendet.blocks.wiring import RuleKind
-from attendet.models.lint.findings import Finding
+from attendet.models.findings import Finding
 from attendet.models.planning import ModelPlan
 from attendet.models.yaml.model_file import RowSource
 

@@ -19,7 +19,7 @@ from attendet.attention.catalog import attentions, options_of
 from attendet.blocks.catalog import blocks
 from attendet.blocks.wiring import BlockRequest, Maker, ModuleSpec, RuleKind, chain, only_source
 from attendet.errors import AttendetError, AttendetWarning, OptionError, unknown_name
-from attendet.models.lint.findings import Finding
+from attendet.models.findings import Finding
 from attendet.models.yaml.activations import replace_activations
 from attendet.models.yaml.checkpoint_evidence import cbam_options
 from attendet.models.yaml.dialects import Dialect, Reading, read_attention_args

@@ -7,11 +7,10 @@ from itertools import takewhile
 
 from torch import Tensor
 
+from attendet.utils.modules import WRAPPER_PREFIXES
 from attendet.weights.align.layers import fits
 
-# What trains a network on several devices, or compiles it, holds it under one of these names and nothing else.
-TRAINING_WRAPPERS = ("module.", "_orig_mod.")
-WRAPPERS = (*TRAINING_WRAPPERS, "model.", "backbone.", "network.")
+WRAPPERS = (*WRAPPER_PREFIXES, "model.", "backbone.", "network.")
 MOST_WRAPPERS = 4
 
 

@@ -8,8 +8,8 @@ from typing import Any, TypeGuard
 from torch import Tensor
 
 from attendet.errors import WeightsError
+from attendet.utils.modules import WRAPPER_PREFIXES
 from attendet.utils.text import printable
-from attendet.weights.align.wrapper_prefixes import TRAINING_WRAPPERS
 from attendet.weights.unpickle.inert import PickledObject, TensorSketch
 from attendet.weights.unpickle.tensors import Tensors
 
@@ -36,9 +36,9 @@ def is_state_dict(value: Any) -> TypeGuard[dict[str, Any]]:
 
 def unwrapped(module: PickledObject) -> PickledObject:
     """Return the network inside of the modules that train it on several devices, or compile it."""
-    for _ in range(len(TRAINING_WRAPPERS) + 1):
+    for _ in range(len(WRAPPER_PREFIXES) + 1):
         children = module.attribute("_modules")
-        inner = next((children[name[:-1]] for name in TRAINING_WRAPPERS if list(children) == [name[:-1]]), None)
+        inner = next((children[name[:-1]] for name in WRAPPER_PREFIXES if list(children) == [name[:-1]]), None)
         if not is_module(inner):
             break
         module = inner
@@ -134,7 +134,7 @@ def without_wrappers(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
         >>> without_wrappers({"module.conv.weight": torch.ones(1)})
         {'conv.weight': tensor([1.])}
     """
-    for wrapper in TRAINING_WRAPPERS * 2:
+    for wrapper in WRAPPER_PREFIXES * 2:
         if all(key.startswith(wrapper) for key in tensors):
             tensors = {key.removeprefix(wrapper): value for key, value in tensors.items()}
     return tensors
