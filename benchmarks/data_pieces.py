@@ -74,7 +74,7 @@ def augmenting(records: ImageRecords, images: Store) -> Piece:
         for draw, sample in zip(draws, loaded, strict=True):
             image, objects = ours.sample(draw)
             changed = theirs(sample)
-            # Ours goes through bytes of hue and saturation, which do not hold every colour.
+            # Ours goes through bytes of hue and saturation, which do not hold every color.
             torch.testing.assert_close(image.int(), torch.as_tensor(changed["image"]).int(), atol=6, rtol=0)
             boxes = box_convert(objects[:, 1:] * SIZE, "cxcywh", "xyxy")
             torch.testing.assert_close(boxes, torch.as_tensor(changed["boxes"]), atol=1e-3, rtol=0)
@@ -115,7 +115,7 @@ def peer_augmentation(
     hue: float = 0.015,
     flip: float = 0.5,
 ) -> Callable[[dict[str, object]], dict[str, object]]:
-    """Return the same pad, shift, scale, colour jitter and flip from torchvision."""
+    """Return the same pad, shift, scale, color jitter and flip from torchvision."""
     varied = v2.Compose(
         [
             v2.RandomAffine(

@@ -84,8 +84,8 @@ def decoded(detector: Detector, images: int = 4) -> tuple[Piece, Tensor]:
         for anchor in range(level.shape[1]):
             for y, x in np.ndindex(level.shape[2], level.shape[3]):
                 score = level[0, anchor, y, x].sigmoid()
-                centre = (2 * score[:2] - 0.5 + torch.tensor([x, y])) * stride
-                wanted = torch.cat([centre, (2 * score[2:4]) ** 2 * sides[anchor], score[4:]])
+                center = (2 * score[:2] - 0.5 + torch.tensor([x, y])) * stride
+                wanted = torch.cat([center, (2 * score[2:4]) ** 2 * sides[anchor], score[4:]])
                 if (x + y) % 7 == 0:
                     torch.testing.assert_close(predictions[0, row], wanted)
                 row += 1

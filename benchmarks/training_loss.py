@@ -16,7 +16,7 @@ def loss_of(detector: Detector, raw: Sequence[Tensor], targets: Tensor, size: in
     Args:
         detector: What made them.
         raw: By level.
-        targets: (n, 6): image, class, and centre and sides in 0-1.
+        targets: (n, 6): image, class, and center and sides in 0-1.
         size: Side of the images in pixels.
     """
     weights = LossWeights().scaled(classes=raw[0].shape[-1] - 5, levels=len(raw), image_size=size)

@@ -77,24 +77,24 @@ def test_boxes_hold_the_ink_and_nothing_else(demo, monkeypatch, split):
         for box, ink in zip(scene.boxes, inks, strict=True):
             rows, columns = np.nonzero(ink.max(1) > 0.3)[0], np.nonzero(ink.max(0) > 0.3)[0]
             assert box.tolist() == [columns[0], rows[0], columns[-1] + 1, rows[-1] + 1]
-            # Light colours: one channel is full, but where the glow of a neighbour reaches.
+            # Light colors: one channel is full, but where the glow of a neighbor reaches.
             assert np.median(scene.image[ink == 1].max(1)) == 255
 
 
-def test_a_classifier_reads_the_digits_as_labelled(demo, monkeypatch):
+def test_a_classifier_reads_the_digits_as_labeled(demo, monkeypatch):
     def grid(ink):
         rows, columns = np.nonzero(ink.max(1) > 0.3)[0], np.nonzero(ink.max(0) > 0.3)[0]
         return cv2.resize(ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1], (8, 8)).ravel()
 
     material = demo.materials()["train"]
     classifier = KNeighborsClassifier(3).fit([grid(digit) for digit in material.digits], material.classes)
-    read, labelled = [], []
+    read, labeled = [], []
     for number in range(12):
         scene, inks = scene_and_inks(demo, monkeypatch, material, number)
         read += [classifier.predict([grid(ink)])[0] for ink in inks]
-        labelled += scene.classes.tolist()
+        labeled += scene.classes.tolist()
     # Enlarging has changed the strokes a little; a wrong label would be right one time in ten.
-    assert np.mean(np.array(read) == labelled) > 0.9
+    assert np.mean(np.array(read) == labeled) > 0.9
 
 
 def report_of(demo, folder: Path, map50: float) -> bool:

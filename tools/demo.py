@@ -4,7 +4,7 @@
     python tools/demo.py report runs/demo
 
 Real handwritten digits and real photographs, all of which ship inside scikit-learn: digits are enlarged smoothly,
-coloured, and put onto pieces of the photographs among clutter. Nothing of the validation pictures is seen in training:
+colored, and put onto pieces of the photographs among clutter. Nothing of the validation pictures is seen in training:
 neither a digit that somebody wrote nor a region of a photograph. The same seed gives the same files.
 """
 
@@ -37,7 +37,7 @@ LEAST_MAP50 = 0.6
 
 PICTURES = {
     "data-check.png": "the data set: how many of each digit, how large, and where",
-    "train/pictures/training_batch.png": "what the network is shown: four pictures joined, moved, scaled, recoloured",
+    "train/pictures/training_batch.png": "what the network is shown: four pictures joined, moved, scaled, recolored",
     "train/pictures/results.png": "the losses falling and the mAP rising, epoch by epoch",
     "val/pictures/precision_recall.png": "precision against recall, digit by digit",
     "val/pictures/confusion_matrix.png": "which digits are taken for which",
@@ -131,23 +131,21 @@ def piece(photographs: tuple[Pixels, ...], shape: tuple[int, int], generator: Ge
 
 
 def disturb(canvas: Pixels, photographs: tuple[Pixels, ...], generator: Generator) -> None:
-    """Put a piece of a photograph, a line, a ring or a disc onto a canvas: edges and colours that are no digit."""
+    """Put a piece of a photograph, a line, a ring or a disc onto a canvas: edges and colors that are no digit."""
     start, end = generator.integers(0, SIDE, (2, 2)).tolist()
     thickness, radius = generator.integers([2, 10], [9, 36]).tolist()
-    colour = any_colour(generator)
+    color = any_color(generator)
     kind = generator.integers(4)
     if kind == 0:
         height, width = generator.integers(24, 110, 2).tolist()
         left, top = generator.integers(0, [SIDE - width, SIDE - height]).tolist()
         canvas[top : top + height, left : left + width] = piece(photographs, (height, width), generator)
     elif kind == 1:
-        cv2.line(canvas, start, end, colour, thickness, cv2.LINE_AA)
+        cv2.line(canvas, start, end, color, thickness, cv2.LINE_AA)
     elif kind == 2:
-        cv2.ellipse(
-            canvas, start, (radius, radius // 2 + 4), end[0], 0, 90 + end[1] / 2, colour, thickness, cv2.LINE_AA
-        )
+        cv2.ellipse(canvas, start, (radius, radius // 2 + 4), end[0], 0, 90 + end[1] / 2, color, thickness, cv2.LINE_AA)
     else:
-        cv2.circle(canvas, start, radius // 2, colour, cv2.FILLED, cv2.LINE_AA)
+        cv2.circle(canvas, start, radius // 2, color, cv2.FILLED, cv2.LINE_AA)
 
 
 def enlarged(digit: Pixels, generator: Generator) -> Pixels:
@@ -162,11 +160,11 @@ def enlarged(digit: Pixels, generator: Generator) -> Pixels:
 
 
 def paint(canvas: Pixels, ink: Pixels, generator: Generator) -> None:
-    """Lay ink (SIDE, SIDE) onto a canvas: a light colour, in a dark glow that sets it off from any background."""
+    """Lay ink (SIDE, SIDE) onto a canvas: a light color, in a dark glow that sets it off from any background."""
     glow = np.asarray(cv2.GaussianBlur(ink, (0, 0), sigmaX=GLOW))
     canvas *= 1 - 0.8 * glow[:, :, None]
-    colour = np.array(colorsys.hsv_to_rgb(generator.random(), generator.uniform(0.0, 0.55), 1.0), np.float32)
-    canvas += (colour - canvas) * ink[:, :, None]
+    color = np.array(colorsys.hsv_to_rgb(generator.random(), generator.uniform(0.0, 0.55), 1.0), np.float32)
+    canvas += (color - canvas) * ink[:, :, None]
 
 
 def touch(box: tuple[int, int, int, int], other: tuple[int, int, int, int], margin: int = 6) -> bool:
@@ -174,8 +172,8 @@ def touch(box: tuple[int, int, int, int], other: tuple[int, int, int, int], marg
     return all(box[axis] - margin < other[axis + 2] and other[axis] - margin < box[axis + 2] for axis in (0, 1))
 
 
-def any_colour(generator: Generator) -> tuple[float, float, float]:
-    """Return a colour, red, green, blue in 0-1."""
+def any_color(generator: Generator) -> tuple[float, float, float]:
+    """Return a color, red, green, blue in 0-1."""
     red, green, blue = colorsys.hsv_to_rgb(*generator.uniform([0, 0.1, 0.1], [1, 0.8, 1]))
     return red, green, blue
 
@@ -196,9 +194,9 @@ def write(folder: Path, images: dict[str, int], seed: int = 0) -> None:
 
 
 def yolo_lines(made: Scene) -> str:
-    """Return a picture's labels: class, centre x, centre y, width, height as shares of the side."""
-    centres, sides = (made.boxes[:, :2] + made.boxes[:, 2:]) / 2 / SIDE, (made.boxes[:, 2:] - made.boxes[:, :2]) / SIDE
-    rows = np.concatenate([centres, sides], axis=1).tolist()
+    """Return a picture's labels: class, center x, center y, width, height as shares of the side."""
+    centers, sides = (made.boxes[:, :2] + made.boxes[:, 2:]) / 2 / SIDE, (made.boxes[:, 2:] - made.boxes[:, :2]) / SIDE
+    rows = np.concatenate([centers, sides], axis=1).tolist()
     return "".join(
         f"{digit} {' '.join(f'{value:.6f}' for value in row)}\n"
         for digit, row in zip(made.classes.tolist(), rows, strict=True)

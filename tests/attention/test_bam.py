@@ -10,7 +10,7 @@ from attendet.attention.bam import Variant
 from attendet.errors import OptionError
 
 
-def normalise(x: Tensor, norm: torch.nn.BatchNorm1d | torch.nn.BatchNorm2d) -> Tensor:
+def normalize(x: Tensor, norm: torch.nn.BatchNorm1d | torch.nn.BatchNorm2d) -> Tensor:
     """Batch norm in training, written out."""
     dims = [0, *range(2, x.ndim)]
     shape = [1, -1, *[1] * (x.ndim - 2)]
@@ -25,12 +25,12 @@ def test_both_published_forms(variant: Variant, dilation: int) -> None:
     module = BAM(32, 8, dilation, variant=variant)
     x = torch.randn(3, 32, 9, 6)
     channel, spatial = module.gate.channel, module.gate.spatial
-    mc = channel.fc2(normalise(channel.fc1(x.mean((2, 3))), channel.norm).clamp(min=0))[:, :, None, None]
+    mc = channel.fc2(normalize(channel.fc1(x.mean((2, 3))), channel.norm).clamp(min=0))[:, :, None, None]
     ms = functional.conv2d(x, spatial.reduce.conv.weight, spatial.reduce.conv.bias)
-    ms = normalise(ms, spatial.reduce.norm).clamp(min=0)
+    ms = normalize(ms, spatial.reduce.norm).clamp(min=0)
     for layer in (spatial.dilated1, spatial.dilated2):
         ms = functional.conv2d(ms, layer.conv.weight, layer.conv.bias, padding=dilation, dilation=dilation)
-        ms = normalise(ms, layer.norm).clamp(min=0)
+        ms = normalize(ms, layer.norm).clamp(min=0)
     ms = functional.conv2d(ms, spatial.final.weight, spatial.final.bias)
     joined = mc + ms if variant == "paper" else mc * ms
     torch.testing.assert_close(module(x), x * (1 + torch.sigmoid(joined)), rtol=1e-4, atol=1e-5)

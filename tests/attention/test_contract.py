@@ -56,7 +56,7 @@ def started(name: str, start: str) -> Attention:
     return create(name, CHANNELS, **({"start": start} if "start" in options_of(attentions.get(name)) else {}))
 
 
-def randomise(module: nn.Module) -> nn.Module:
+def randomize(module: nn.Module) -> nn.Module:
     """Give all parameters random values, those included that start at zero."""
     for parameter in module.parameters():
         nn.init.normal_(parameter, std=0.5)
@@ -116,7 +116,7 @@ def test_autocast_keeps_the_dtype_of_the_features(name: str, device: torch.devic
 
 
 def test_gradients_reach_the_input_and_every_parameter(name: str, device: torch.device) -> None:
-    module = randomise(create(name, CHANNELS)).to(device)
+    module = randomize(create(name, CHANNELS)).to(device)
     x = features(6, 5, device=device).requires_grad_()
     module(x).square().sum().backward()
     for what, tensor in [("input", x), *module.named_parameters()]:
@@ -126,7 +126,7 @@ def test_gradients_reach_the_input_and_every_parameter(name: str, device: torch.
 
 
 def test_gradients_equal_finite_differences(name: str) -> None:
-    module = randomise(small(name)).double()
+    module = randomize(small(name)).double()
     x = torch.randn(2, 8, 3, 4, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(module, (x,), eps=1e-6, atol=1e-5)
 
@@ -151,7 +151,7 @@ def test_large_values_of_half_precision_give_no_nan(name: str) -> None:
 
 @pytest.mark.parametrize("start", ["paper", "identity"])
 def test_gates_stay_in_their_range(name: str, start: str) -> None:
-    module = randomise(started(name, start))
+    module = randomize(started(name, start))
     gates = [child for child in module.modules() if isinstance(child, Gate)]
     assert bool(gates) == (name not in WITHOUT_GATES)
     seen: list[tuple[Tensor, Tensor]] = []
@@ -167,7 +167,7 @@ def test_gates_stay_in_their_range(name: str, start: str) -> None:
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 def test_the_outermost_weights_are_what_features_are_multiplied_by(name: str, layout: torch.memory_format) -> None:
-    module = randomise(create(name, CHANNELS))
+    module = randomize(create(name, CHANNELS))
     weights = outermost(module)
     assert bool(weights) == (name not in WITHOUT_GATES)
     seen: list[tuple[Tensor, Tensor]] = []
@@ -186,7 +186,7 @@ def test_the_outermost_weights_are_what_features_are_multiplied_by(name: str, la
 
 
 def test_addends_are_what_is_added(name: str) -> None:
-    module = randomise(create(name, CHANNELS))
+    module = randomize(create(name, CHANNELS))
     addends = [child for child in module.modules() if isinstance(child, Addend)]
     assert bool(addends) == (name == "gc")
     x = features(6, 5)
@@ -195,7 +195,7 @@ def test_addends_are_what_is_added(name: str) -> None:
 
 
 def test_shares_are_positive_and_of_sum_one(name: str) -> None:
-    module = randomise(create(name, CHANNELS))
+    module = randomize(create(name, CHANNELS))
     shares = [child for child in module.modules() if isinstance(child, Shares)]
     assert bool(shares) == (name in ("gc", "sk"))
     for share in shares:
@@ -224,7 +224,7 @@ def test_identity_start_learns_with_its_first_step(name: str) -> None:
 
 @pytest.mark.parametrize(("before", "after"), [("paper", "identity"), ("identity", "paper")])
 def test_copies_pickles_and_state_dicts_compute_the_same(name: str, before: str, after: str) -> None:
-    module = randomise(started(name, before))
+    module = randomize(started(name, before))
     x = features(6, 5)
     # One step, so that running means are not what they start at.
     module(x)
@@ -260,14 +260,14 @@ def test_deterministic_algorithms_run_forward_and_backward(name: str, device: to
 
 
 def test_compiles_as_one_graph(name: str) -> None:
-    module = randomise(create(name, CHANNELS)).train(False)
+    module = randomize(create(name, CHANNELS)).train(False)
     compiled = torch.compile(module, backend="aot_eager", fullgraph=True, dynamic=True)
     for size in ((6, 5), (9, 4)):
         torch.testing.assert_close(compiled(features(*size)), module(features(*size)), rtol=1e-4, atol=1e-4)
 
 
 def test_exports_with_changing_sizes(name: str) -> None:
-    module = randomise(create(name, CHANNELS)).train(False)
+    module = randomize(create(name, CHANNELS)).train(False)
     batch, height, width = (torch.export.Dim(axis, min=1, max=512) for axis in ("batch", "height", "width"))
     dynamic = {"x": {0: batch, 2: height, 3: width}}
     exported = torch.export.export(module, (features(8, 6),), dynamic_shapes=dynamic).module()

@@ -7,7 +7,7 @@ import torch
 
 from attendet.attention import create
 from tests.attention.papers.cases import CASES, IDS, C
-from tests.attention.papers.comparing import Paper, assert_close, assert_equal_to_paper, randomise
+from tests.attention.papers.comparing import Paper, assert_close, assert_equal_to_paper, randomize
 
 
 @pytest.mark.parametrize("training", [True, False])
@@ -29,7 +29,7 @@ def test_one_layer_of_a_volume_and_one_row_of_an_image(
     name: str, options: dict[str, object], dims: int, axis: int, training: bool
 ) -> None:
     """A dimension of size one changes nothing: what zero padding meets falls away, and the kernel's middle is left."""
-    whole = randomise(create(name, C, dims=dims, **options)).train(training)
+    whole = randomize(create(name, C, dims=dims, **options)).train(training)
     flat = create(name, C, dims=dims - 1, **options).double().train(training)
     weights = whole.state_dict()
     for key, value in flat.state_dict().items():

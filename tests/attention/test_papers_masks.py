@@ -10,7 +10,7 @@ from attendet.attention import create
 from tests.attention.papers import positions
 from tests.attention.papers.basics import Norm, convolve, max_and_mean
 from tests.attention.papers.cases import CASES, IDS, C
-from tests.attention.papers.comparing import Paper, assert_close, layer, leaves, randomise
+from tests.attention.papers.comparing import Paper, assert_close, layer, leaves, randomize
 
 PADDED = [
     ((11,), [(11,), (6,), (1,)]),
@@ -43,7 +43,7 @@ def test_every_item_is_weighed_as_if_alone_and_unpadded(
     real: Sequence[Sequence[int]],
     value: float,
 ) -> None:
-    module = randomise(create(name, C, dims=len(whole), **options)).eval()
+    module = randomize(create(name, C, dims=len(whole), **options)).eval()
     x, mask = padding(whole, real, value)
     y = module(x, mask)
     for n, size in enumerate(real):
@@ -67,7 +67,7 @@ def test_a_batch_trains_as_if_unpadded(
     value: float,
     training: bool,
 ) -> None:
-    module = randomise(create(name, C, dims=len(whole), **options)).train(training)
+    module = randomize(create(name, C, dims=len(whole), **options)).train(training)
     weights = leaves(module)
     x, mask = padding(whole, [size] * 3, value)
     x.requires_grad_()
@@ -93,7 +93,7 @@ def test_a_batch_trains_as_if_unpadded(
 def test_norms_remember_what_is_not_padded(
     name: str, options: dict[str, object], whole: Sequence[int], size: Sequence[int]
 ) -> None:
-    masked = randomise(create(name, C, dims=len(whole), **options))
+    masked = randomize(create(name, C, dims=len(whole), **options))
     plain = create(name, C, dims=len(whole), **options).double()
     plain.load_state_dict(masked.state_dict())
     x, mask = padding(whole, [size] * 3, 100.0)
@@ -106,7 +106,7 @@ def test_norms_remember_what_is_not_padded(
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize(("name", "options"), [case[:2] for case in CASES], ids=IDS)
 def test_lengths_that_differ_may_be_padded_by_anything(name: str, options: dict[str, object], training: bool) -> None:
-    module = randomise(create(name, C, dims=1, **options)).train(training)
+    module = randomize(create(name, C, dims=1, **options)).train(training)
     x, mask = padding((9,), [(9,), (4,), (7,)], 0.0)
     longer = torch.full((3, C, 14), 100.0, dtype=torch.float64)
     longer[..., :9] = torch.where(mask[:, None], x, -5.0)
@@ -120,7 +120,7 @@ def test_lengths_that_differ_may_be_padded_by_anything(name: str, options: dict[
 
 
 def test_lengths_that_differ_share_the_statistics_of_all_real_positions() -> None:
-    module = randomise(create("cbam", C, dims=1, reduction=4, variant="authors"))
+    module = randomize(create("cbam", C, dims=1, reduction=4, variant="authors"))
     weights = leaves(module)
     mlp, kernel = (layer(weights, "channel.fc1"), layer(weights, "channel.fc2")), weights["spatial.conv.weight"]
     x, mask = padding((9,), [(9,), (4,), (7,)], 100.0)

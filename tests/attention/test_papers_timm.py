@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torchvision.ops import SqueezeExcitation
 
 from attendet.attention import create
-from tests.attention.papers.comparing import assert_close, randomise
+from tests.attention.papers.comparing import assert_close, randomize
 
 C = 32
 
@@ -58,7 +58,7 @@ PEERS: dict[str, Peer] = {
 @pytest.mark.parametrize("peer", PEERS)
 def test_equal_to_the_peer(peer: str, size: tuple[int, int], training: bool) -> None:
     name, options, make, keys = PEERS[peer]
-    ours = randomise(create(name, C, **options)).train(training)
+    ours = randomize(create(name, C, **options)).train(training)
     theirs = make().double().train(training)
     theirs.load_state_dict(rename(ours.state_dict(), keys, theirs.state_dict()))
     x = torch.randn(3, C, *size, dtype=torch.float64, requires_grad=True)

@@ -122,7 +122,7 @@ def test_attentions_lists_those_too_that_cannot_be_made(attendet: Callable[..., 
         (["check", "yolov5n", "--fix", "."], "it exists; name a new one"),
         (["attentions", "--size", "100000000"], "Invalid value"),
         (["summary", "yolov5s", "--imgz", "640"], "No such option"),
-        (["summarise", "yolov5s"], "No such command"),
+        (["summarize", "yolov5s"], "No such command"),
     ],
 )
 def test_a_users_mistake_is_one_message_and_exit_code_2(

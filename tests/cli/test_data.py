@@ -26,8 +26,8 @@ def good(tmp_path: Path) -> Path:
         for folder in ("images", "labels"):
             (tmp_path / "set" / folder / split).mkdir(parents=True)
         for stem in stems:
-            colour = (ord(stem), 0, 0)
-            Image.new("RGB", (64, 48), colour).save(tmp_path / "set" / "images" / split / f"{stem}.png")
+            color = (ord(stem), 0, 0)
+            Image.new("RGB", (64, 48), color).save(tmp_path / "set" / "images" / split / f"{stem}.png")
             (tmp_path / "set" / "labels" / split / f"{stem}.txt").write_text("0 0.5 0.5 0.25 0.5\n1 0.25 0.5 0.5 1\n")
     file = tmp_path / "set" / "data.yaml"
     file.write_text("train: images/train\nval: images/val\nnames: [cat, dog]\n")
@@ -191,7 +191,7 @@ def test_get_a_public_set(attendet: Callable[..., Done], mirror: str, real_data:
     done = attendet("data", "get", "bccd", "--url", f"{mirror}/bccd.zip", "--out", "cells")
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[0] == "cells/data.yaml"
-    assert "licence: MIT" in done.stdout
+    assert "license: MIT" in done.stdout
     assert hashlib.sha256((tmp_path / "cells/JPEGImages/BloodImage_00000.jpg").read_bytes()).digest() == (
         hashlib.sha256((real_data / "bccd/JPEGImages/BloodImage_00000.jpg").read_bytes()).digest()
     )

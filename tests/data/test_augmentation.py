@@ -1,4 +1,4 @@
-"""Boxes go where the pixels go: a coloured rectangle is found again by its colour after each augmentation."""
+"""Boxes go where the pixels go: a colored rectangle is found again by its color after each augmentation."""
 
 import colorsys
 
@@ -14,26 +14,26 @@ from attendet.data.loading.augmentation import (
     blend,
     boxed,
     flip,
-    jitter_colours,
+    jitter_colors,
     mosaic,
     warp,
 )
 
 STILL = Augmentation(hsv_h=0, hsv_s=0, hsv_v=0, translate=0, scale=0, fliplr=0, mosaic=0)
-COLOURS = np.array([[255, 0, 0], [0, 255, 0], [0, 0, 255], [255, 255, 0]], np.uint8)
+COLORS = np.array([[255, 0, 0], [0, 255, 0], [0, 0, 255], [255, 255, 0]], np.uint8)
 SEEDS = st.integers(0, 2**32 - 1)
 
 
 def painted(box: tuple[int, int, int, int], shape: tuple[int, int] = (96, 128), category: int = 0) -> TrainingSample:
     image = np.full((*shape, 3), 20, np.uint8)
     x1, y1, x2, y2 = box
-    image[y1:y2, x1:x2] = COLOURS[category]
+    image[y1:y2, x1:x2] = COLORS[category]
     return TrainingSample(image, np.array([box], np.float64), np.array([category]))
 
 
 def seen(image: NDArray[np.uint8], category: int = 0) -> NDArray[np.float64] | None:
-    """Return the smallest box around the pixels that are nearer to the colour than to anything else."""
-    near = np.abs(image.astype(int) - COLOURS[category]).max(2) < 110
+    """Return the smallest box around the pixels that are nearer to the color than to anything else."""
+    near = np.abs(image.astype(int) - COLORS[category]).max(2) < 110
     if not near.any():
         return None
     rows, columns = np.flatnonzero(near.any(1)), np.flatnonzero(near.any(0))
@@ -41,8 +41,8 @@ def seen(image: NDArray[np.uint8], category: int = 0) -> NDArray[np.float64] | N
 
 
 def check(sample: TrainingSample, within: float, gone: float = 200) -> None:
-    """Every box that is left is where its colour is, and a colour without a box has fewer than `gone` pixels."""
-    for category in range(len(COLOURS)):
+    """Every box that is left is where its color is, and a color without a box has fewer than `gone` pixels."""
+    for category in range(len(COLORS)):
         found, boxes = seen(sample.image, category), sample.boxes[sample.classes == category]
         if len(boxes):
             assert found is not None
@@ -86,12 +86,12 @@ def test_mosaic(seed: int) -> None:
     check(joined, within=0)
 
 
-def test_a_mosaic_joins_at_a_point_and_is_filled_with_grey() -> None:
+def test_a_mosaic_joins_at_a_point_and_is_filled_with_gray() -> None:
     white = TrainingSample(np.full((64, 32, 3), 255, np.uint8), np.zeros((0, 4)), np.zeros(0, np.int64))
     image = mosaic([white] * 4, 64, np.random.default_rng(3)).image
     is_white = (image == 255).all(2)
     columns, rows = np.flatnonzero(is_white.any(0)), np.flatnonzero(is_white.any(1))
-    # Four images of 32x64 that meet are one white block of 64 columns; the rest is grey.
+    # Four images of 32x64 that meet are one white block of 64 columns; the rest is gray.
     assert columns[-1] - columns[0] + 1 == 64
     assert len(columns) == 64
     assert is_white[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].all()
@@ -117,7 +117,7 @@ def test_flips_are_as_frequent_as_asked() -> None:
 def test_nothing_asked_for_changes_nothing() -> None:
     sample = painted((10, 20, 40, 90))
     generator = np.random.default_rng(0)
-    same = flip(jitter_colours(warp(sample, (96, 128), STILL, generator), STILL, generator), STILL, generator)
+    same = flip(jitter_colors(warp(sample, (96, 128), STILL, generator), STILL, generator), STILL, generator)
     # From RGB to HSV of bytes and back a level is lost here and there.
     np.testing.assert_allclose(same.image.astype(int), sample.image, atol=2)
     assert same.boxes.tolist() == sample.boxes.tolist()
@@ -126,7 +126,7 @@ def test_nothing_asked_for_changes_nothing() -> None:
 def test_boxes_that_are_cut_down_to_little_are_dropped() -> None:
     generator = np.random.default_rng(0)
     left = TrainingSample(np.zeros((100, 100, 3), np.uint8), np.array([[90.0, 0, 100, 100]]), np.array([0]))
-    # The canvas is 82 pixels wide about the same centre: x goes from 9 to 91, and 1 pixel is left.
+    # The canvas is 82 pixels wide about the same center: x goes from 9 to 91, and 1 pixel is left.
     assert not len(warp(left, (100, 82), STILL, generator).boxes)
     whole = TrainingSample(left.image, np.array([[40.0, 40, 60, 60]]), np.array([0]))
     assert warp(whole, (100, 82), STILL, generator).boxes.tolist() == [[31, 40, 51, 60]]
@@ -144,12 +144,12 @@ def test_a_blend_keeps_the_objects_of_both() -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(SEEDS, st.tuples(*[st.integers(0, 255)] * 3))
-def test_colours_against_the_standard_library(seed: int, colour: tuple[int, int, int]) -> None:
+def test_colors_against_the_standard_library(seed: int, color: tuple[int, int, int]) -> None:
     options = Augmentation(hsv_h=0.1, hsv_s=0.5, hsv_v=0.4)
-    sample = TrainingSample(np.full((1, 1, 3), colour, np.uint8), np.zeros((0, 4)), np.zeros(0, np.int64))
-    changed = jitter_colours(sample, options, np.random.default_rng(seed)).image[0, 0]
+    sample = TrainingSample(np.full((1, 1, 3), color, np.uint8), np.zeros((0, 4)), np.zeros(0, np.int64))
+    changed = jitter_colors(sample, options, np.random.default_rng(seed)).image[0, 0]
     hue, saturation, value = np.random.default_rng(seed).uniform(-1, 1, 3) * [0.1, 0.5, 0.4]
-    h, s, v = colorsys.rgb_to_hsv(*(level / 255 for level in colour))
+    h, s, v = colorsys.rgb_to_hsv(*(level / 255 for level in color))
     expected = colorsys.hsv_to_rgb((h + hue) % 1, min(s * (1 + saturation), 1), min(v * (1 + value), 1))
     # A hue of bytes has 180 steps of up to 8.5 levels and is rounded twice; saturation and value have 255.
     np.testing.assert_allclose(changed, np.array(expected) * 255, atol=10.5)
@@ -157,7 +157,7 @@ def test_colours_against_the_standard_library(seed: int, colour: tuple[int, int,
 
 def test_the_letterbox_of_a_sample() -> None:
     placed = boxed(painted((0, 0, 32, 48), (48, 64)), (64, 64))
-    # 64x48 with 8 grey rows above and below.
+    # 64x48 with 8 gray rows above and below.
     assert placed.boxes.tolist() == [[0, 8, 32, 56]]
     check(placed, within=0)
     # The batch of `--rect` may hold larger images.

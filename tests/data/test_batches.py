@@ -149,7 +149,7 @@ def test_mosaic_ends_when_it_should(records: ImageRecords) -> None:
     before, _ = dataset.sample(Draw(1, 0, 2, (64, 64)))
     after, _ = dataset.sample(Draw(2, 0, 2, (64, 64)))
     whole = OnDemand(records, 64)[2].transpose(2, 0, 1)
-    # A change of colours by nothing still goes through the bytes of hue and back.
+    # A change of colors by nothing still goes through the bytes of hue and back.
     assert np.abs(after.numpy().astype(int) - whole).max() <= 8
     assert np.abs(before.numpy().astype(int) - whole).max() > 100
 
@@ -163,7 +163,7 @@ def test_validation_shows_each_image_once_as_it_is(records: ImageRecords) -> Non
         for number, (record, letterbox) in enumerate(zip(placed.records, placed.letterboxes, strict=True)):
             height, width = placed.batch.images.shape[2:]
             canvas = placed.batch.images[number].numpy().transpose(1, 2, 0)
-            # Where the image lies there is noise, and around it grey alone.
+            # Where the image lies there is noise, and around it gray alone.
             bottom = round(letterbox.top + record.height * letterbox.scale[1])
             right = round(letterbox.left + record.width * letterbox.scale[0])
             inside = np.zeros((height, width), bool)

@@ -1,4 +1,4 @@
-"""What training takes of objects as labelled."""
+"""What training takes of objects as labeled."""
 
 from pathlib import Path
 

@@ -38,18 +38,18 @@ def test_jpeg_is_what_opencv_decodes(real_data: Path) -> None:
         assert np.abs(read_image(file).astype(int) - theirs).max() <= 2
 
 
-def test_grey_palette_alpha_and_wide_pixels(tmp_path: Path) -> None:
-    grey = rgb()[..., 0]
+def test_gray_palette_alpha_and_wide_pixels(tmp_path: Path) -> None:
+    gray = rgb()[..., 0]
     file = tmp_path / "a.png"
-    Image.fromarray(grey).save(file)
-    np.testing.assert_array_equal(read_image(file), np.stack([grey] * 3, axis=-1))
-    Image.fromarray(np.dstack([rgb(), grey])).save(file)
+    Image.fromarray(gray).save(file)
+    np.testing.assert_array_equal(read_image(file), np.stack([gray] * 3, axis=-1))
+    Image.fromarray(np.dstack([rgb(), gray])).save(file)
     np.testing.assert_array_equal(read_image(file), rgb())
-    Image.fromarray(np.dstack([grey, grey])).save(file)
-    np.testing.assert_array_equal(read_image(file)[..., 1], grey)
-    Image.fromarray(grey > 127).save(file)
-    np.testing.assert_array_equal(read_image(file)[..., 2], np.where(grey > 127, 255, 0))
-    palette = Image.fromarray(grey).quantize(16)
+    Image.fromarray(np.dstack([gray, gray])).save(file)
+    np.testing.assert_array_equal(read_image(file)[..., 1], gray)
+    Image.fromarray(gray > 127).save(file)
+    np.testing.assert_array_equal(read_image(file)[..., 2], np.where(gray > 127, 255, 0))
+    palette = Image.fromarray(gray).quantize(16)
     palette.save(file, transparency=b"\x00\x80\xff")
     np.testing.assert_array_equal(read_image(file), np.array(palette.convert("RGB")))
 
@@ -59,10 +59,10 @@ def test_of_16_bits_the_upper_8_are_taken(suffix: str, tmp_path: Path) -> None:
     file = tmp_path / f"a.{suffix}"
     cv2.imwrite(str(file), GRADIENT)
     np.testing.assert_array_equal(read_image(file), np.stack([GRADIENT // 256] * 3, axis=-1))
-    colours = np.dstack([GRADIENT, GRADIENT[::-1], GRADIENT[:, ::-1]])
+    colors = np.dstack([GRADIENT, GRADIENT[::-1], GRADIENT[:, ::-1]])
     if suffix == "png":
-        cv2.imwrite(str(file), colours[..., ::-1])
-        np.testing.assert_array_equal(read_image(file), colours // 256)
+        cv2.imwrite(str(file), colors[..., ::-1])
+        np.testing.assert_array_equal(read_image(file), colors // 256)
 
 
 def test_cmyk_is_converted(tmp_path: Path) -> None:

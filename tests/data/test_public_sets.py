@@ -76,7 +76,7 @@ def test_unknown_names_are_told_with_the_nearest() -> None:
 
 
 @pytest.mark.parametrize("name", ["bccd", "pear640"])
-def test_the_catalogue_matches_the_public_files(site: Site, real_data: Path, tmp_path: Path, name: str) -> None:
+def test_the_catalog_matches_the_public_files(site: Site, real_data: Path, tmp_path: Path, name: str) -> None:
     original = real_data / name
     known = public_sets()[name]
     # The archive as GitHub would pack it: the repository's paths, with other files around them.

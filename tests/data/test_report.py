@@ -88,8 +88,8 @@ def test_what_looks_odd_is_told(splits: list[Split]) -> None:
         "1 class does not occur (cow) anywhere",
         "20% of the boxes in train have a side under 8 px at 640; a larger image size shows more of them",
     )
-    labelled = replace(splits[1], records=ImageRecords([record("d.jpg", (640, 640), [[0, 0, 9, 9]], [2])]))
-    assert make_data_report([splits[0], labelled], 1280).remarks == (
+    labeled = replace(splits[1], records=ImageRecords([record("d.jpg", (640, 640), [[0, 0, 9, 9]], [2])]))
+    assert make_data_report([splits[0], labeled], 1280).remarks == (
         "1 class does not occur (cow) in train",
         "2 classes do not occur (cat, dog) in val",
     )
@@ -128,7 +128,7 @@ def test_a_picture_is_drawn_of_any_set(splits: list[Split], tmp_path: Path, kind
 
 def test_the_picture_shows_the_numbers(splits: list[Split]) -> None:
     drawn = overview_figure(splits, title="data.yaml", image_size=640)
-    classes, sizes, per_image, centres = drawn.axes[:4]
+    classes, sizes, per_image, centers = drawn.axes[:4]
     assert drawn.get_suptitle() == "data.yaml: 4 images, 5 boxes"
     assert [label.get_text() for label in classes.get_yticklabels()] == ["dog", "cat", "cow"]
     assert [[bar.get_width() for bar in bars] for bars in classes.containers] == [[3, 2, 0], [0, 0, 0]]
@@ -137,7 +137,7 @@ def test_the_picture_shows_the_numbers(splits: list[Split]) -> None:
     # Of three images one has none, one two, one three.
     heights = per_image.patches[0].get_data().values
     np.testing.assert_allclose(heights, [100 / 3, 0, 100 / 3, 100 / 3])
-    (image,) = centres.images
+    (image,) = centers.images
     places = np.argwhere(np.asarray(image.get_array()) > 0)
     # Rows count from the top, as the image is shown: (20, 10) of 1280x960 lies in the first one.
     assert image.get_extent() == [0, 1, 1, 0]

@@ -52,7 +52,7 @@ def test_small_canvases_are_multiples_of_the_stride_and_large_enough() -> None:
 
 
 def test_shrinking_takes_the_mean_of_what_it_covers() -> None:
-    # One white pixel in four by four survives as a grey one; taking every fourth pixel would lose it.
+    # One white pixel in four by four survives as a gray one; taking every fourth pixel would lose it.
     image = np.zeros((64, 64, 3), np.uint8)
     image[1::4, 1::4] = 255
     shrunk = resize(image, 16)

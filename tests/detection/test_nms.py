@@ -54,9 +54,9 @@ def overlap(a: list[float], b: list[float]) -> float:
 @pytest.mark.parametrize("seed", range(5))
 def test_equal_to_a_literal_one(seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
-    centres = torch.rand(60, 2, generator=generator) * 60
+    centers = torch.rand(60, 2, generator=generator) * 60
     sides = torch.rand(60, 2, generator=generator) * 30 + 5
-    predictions = torch.cat([centres, sides, torch.rand(60, 4, generator=generator)], dim=1)
+    predictions = torch.cat([centers, sides, torch.rand(60, 4, generator=generator)], dim=1)
     expected = torch.tensor(literal_nms(predictions, 0.1, 0.4))
     torch.testing.assert_close(nms(predictions[None], confidence=0.1, iou=0.4)[0], expected)
 

@@ -151,7 +151,7 @@ def run(model: nn.Module, *arguments: Any) -> Any:
         return model(*arguments)
 
 
-def randomise(model: nn.Module) -> None:
+def randomize(model: nn.Module) -> None:
     """Give every attention module of a network weights that no start would give it."""
     generator = torch.Generator().manual_seed(7)
     for module in model.modules():

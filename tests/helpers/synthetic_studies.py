@@ -57,7 +57,7 @@ def record(cell: Cell, level: float, generator: np.random.Generator, epochs: int
         seconds={"total": 300.0, "training": 200.0 + PARAMETERS.get(cell.arm, 0) / 1e5 + float(generator.normal(0, 3))},
         device="CPU",
         versions={"torch": "2.15.0"},
-        initialisation={"model.0.conv": f"larger{cell.seed}" if cell.arm == "larger" else f"seed{cell.seed}"},
+        initialization={"model.0.conv": f"larger{cell.seed}" if cell.arm == "larger" else f"seed{cell.seed}"},
         order=f"seed{cell.seed}-{cell.fraction}",
     )
 

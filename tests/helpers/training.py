@@ -18,7 +18,7 @@ def leave_pictures_out(patch: pytest.MonkeyPatch) -> None:
         patch.setattr(f"attendet.training.runner.{name}", lambda *_: None)
 
 
-COLOURS = {"red": (255, 0, 0), "blue": (0, 0, 255)}
+COLORS = {"red": (255, 0, 0), "blue": (0, 0, 255)}
 
 
 MODEL = """
@@ -96,16 +96,16 @@ def write_set(root: Path, train: int = 8, val: int = 4, size: tuple[int, int] = 
         for number in range(count):
             image = generator.integers(90, 140, (size[1], size[0], 3), dtype=np.uint8)
             lines = []
-            for category, colour in enumerate(COLOURS.values()):
+            for category, color in enumerate(COLORS.values()):
                 w, h = generator.integers(12, 24, 2)
                 x, y = generator.integers(0, size[0] - w), generator.integers(0, size[1] - h)
-                image[y : y + h, x : x + w] = colour
+                image[y : y + h, x : x + w] = color
                 shares = ((x + w / 2) / size[0], (y + h / 2) / size[1], w / size[0], h / size[1])
                 lines.append(" ".join(map(str, (category, *shares))))
             Image.fromarray(image).save(root / split / "images" / f"{number}.png")
             (root / split / "labels" / f"{number}.txt").write_text("\n".join(lines))
     file = root / "data.yaml"
-    file.write_text(f"train: train/images\nval: val/images\nnames: [{', '.join(COLOURS)}]\n")
+    file.write_text(f"train: train/images\nval: val/images\nnames: [{', '.join(COLORS)}]\n")
     return file
 
 

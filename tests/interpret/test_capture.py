@@ -28,7 +28,7 @@ JOINS = {
 }
 
 
-def randomised(module: nn.Module) -> nn.Module:
+def randomized(module: nn.Module) -> nn.Module:
     for parameter in module.parameters():
         nn.init.normal_(parameter, std=0.5)
     return module
@@ -45,7 +45,7 @@ def visit_of(model: nn.Module, *inputs: Tensor) -> AttentionPass:
 @pytest.mark.parametrize("name", names())
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_multiplying_again_gives_what_the_module_gave(name: str, dtype: torch.dtype) -> None:
-    module = randomised(create(name, 64)).train(False).to(dtype)
+    module = randomized(create(name, 64)).train(False).to(dtype)
     x = torch.randn(2, 64, 6, 5).to(dtype)
     visit = visit_of(module, x)
     assert torch.equal(visit.before, x)
@@ -71,7 +71,7 @@ def test_weights_that_all_images_share_have_an_axis_of_images_too() -> None:
 
 
 def test_a_gate_that_is_not_what_was_multiplied_is_no_product() -> None:
-    visit = visit_of(randomised(create("cbam", 64)), torch.randn(2, 64, 6, 5))
+    visit = visit_of(randomized(create("cbam", 64)), torch.randn(2, 64, 6, 5))
     first, *rest = visit.parts
     tampered = (GateOutput(first.name, first.role, first.value * 1.01, first.outermost, first.range), *rest)
     assert join(AttentionPass("", visit.module, 0, visit.before, visit.after, tampered)) == "mixture"
@@ -192,7 +192,7 @@ def test_fused_networks_give_the_same_gates() -> None:
 
 
 def test_maps_of_cbam_are_its_gates() -> None:
-    module = randomised(create("cbam", 64))
+    module = randomized(create("cbam", 64))
     x = torch.randn(2, 64, 6, 5)
     visit = visit_of(module, x)
     channel = module.channel(x)
@@ -203,7 +203,7 @@ def test_maps_of_cbam_are_its_gates() -> None:
 
 @pytest.mark.parametrize("name", names())
 def test_maps_have_the_shape_of_the_features(name: str) -> None:
-    visit = visit_of(randomised(create(name, 64)).train(False), torch.randn(2, 64, 6, 5))
+    visit = visit_of(randomized(create(name, 64)).train(False), torch.randn(2, 64, 6, 5))
     looks, strip = spatial(visit), channels(visit)
     assert looks is None or looks.shape == (2, 6, 5)
     assert strip is None or strip.shape == (2, 64)

@@ -238,8 +238,8 @@ def test_a_crop_is_never_empty_and_within_the_map(cells: int, start: float, leng
     rows, columns = ImageRegion((0, start, 64, stop), torch.zeros(64, 64)).crop(cells, cells)
     assert 0 <= rows.start < rows.stop <= cells
     assert (columns.start, columns.stop) == (0, cells)
-    centres = [(cell + 0.5) * 64 / cells for cell in range(cells)]
-    inside = [cell for cell, centre in enumerate(centres) if start + 1e-3 < centre < stop - 1e-3]
+    centers = [(cell + 0.5) * 64 / cells for cell in range(cells)]
+    inside = [cell for cell, center in enumerate(centers) if start + 1e-3 < center < stop - 1e-3]
     assert set(inside) <= set(range(rows.start, rows.stop))
 
 

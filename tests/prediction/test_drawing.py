@@ -7,11 +7,11 @@ from attendet.prediction.drawing import Style, draw
 from tests.helpers.seeing import NAMES
 
 
-def test_boxes_are_drawn_where_they_are_in_a_colour_per_class() -> None:
-    grey = np.full((300, 400, 3), 128, np.uint8)
+def test_boxes_are_drawn_where_they_are_in_a_color_per_class() -> None:
+    gray = np.full((300, 400, 3), 128, np.uint8)
     boxes = np.array([[20.0, 100, 120, 200], [150.0, 100, 250, 200], [280.0, 100, 380, 200]])
     found = sv.Detections(boxes, confidence=np.array([0.9, 0.8, 0.7]), class_id=np.array([0, 1, 0]))
-    drawn = draw(grey, found, NAMES, Style(thickness=3, labels=False))
+    drawn = draw(gray, found, NAMES, Style(thickness=3, labels=False))
     sides = [drawn[150, int(x)] for x in boxes[:, 0]]
     expected = [sv.ColorPalette.DEFAULT.by_idx(number).as_rgb() for number in (0, 1, 0)]
     assert [tuple(side) for side in sides] == expected
@@ -22,26 +22,26 @@ def test_boxes_are_drawn_where_they_are_in_a_colour_per_class() -> None:
 
 
 def test_labels_stay_inside_the_image() -> None:
-    grey = np.full((200, 300, 3), 128, np.uint8)
+    gray = np.full((200, 300, 3), 128, np.uint8)
     box = np.array([[290.0, 2, 298, 60]])
     found = sv.Detections(box, confidence=np.array([0.9]), class_id=np.array([1]))
-    colour = sv.ColorPalette.DEFAULT.by_idx(1).as_rgb()
-    plain, full = (draw(grey, found, NAMES, Style(labels=labels)) for labels in (False, True))
+    color = sv.ColorPalette.DEFAULT.by_idx(1).as_rgb()
+    plain, full = (draw(gray, found, NAMES, Style(labels=labels)) for labels in (False, True))
     label = np.argwhere((plain != full).any(axis=-1))
-    filled = (full[: label.max(axis=0)[0] + 1] == colour).all(axis=-1).sum()
+    filled = (full[: label.max(axis=0)[0] + 1] == color).all(axis=-1).sum()
     text = (full < 60).all(axis=-1).sum() + (full > 200).all(axis=-1).sum()
     assert filled > 500, "the label's background is not cut off"
     assert text > 50, "and it says something"
-    short = draw(grey, found, NAMES, Style(confidence=False))
+    short = draw(gray, found, NAMES, Style(confidence=False))
     assert np.argwhere((plain != short).any(axis=-1)).min(axis=0)[1] > label.min(axis=0)[1]
 
 
-def test_every_class_has_a_colour_of_its_own() -> None:
+def test_every_class_has_a_color_of_its_own() -> None:
     names = [str(number) for number in range(80)]
     found = sv.Detections(np.array([[2.0, 2, 9, 9]]), class_id=np.array([0]), confidence=np.array([1.0]))
-    colours = set()
+    colors = set()
     for number in range(80):
         found.class_id = np.array([number])
         drawn = draw(np.zeros((12, 12, 3), np.uint8), found, names, Style(thickness=1, labels=False))
-        colours.add(tuple(drawn[2, 5].tolist()))
-    assert len(colours) == 80
+        colors.add(tuple(drawn[2, 5].tolist()))
+    assert len(colors) == 80

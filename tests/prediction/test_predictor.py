@@ -70,7 +70,7 @@ def test_a_large_image_is_averaged_and_boxes_come_back_in_its_pixels(predictor: 
     np.testing.assert_allclose(found.xyxy[:5], expected[:5, :4].clip(0, [576, 384, 576, 384]), atol=3)
 
 
-def test_padding_is_grey_and_centred(predictor: Predictor, detector: Detector) -> None:
+def test_padding_is_gray_and_centered(predictor: Predictor, detector: Detector) -> None:
     image = photographs()[0][100:196, 200:250]
     canvas = np.full((96, 64, 3), 114, np.uint8)
     canvas[:, 7:57] = image
@@ -91,7 +91,7 @@ def test_boxes_computed_on_paper(tmp_path: Path) -> None:
     found = Predictor(write_weights(tmp_path / "w.safetensors", detector), image_size=128, device="cpu")(
         np.zeros((200, 400, 3), np.uint8)
     )
-    # 400 pixels become 128: 0.32. Four by two cells of 32 pixels, each a box of 29 x 22.5 at its centre.
+    # 400 pixels become 128: 0.32. Four by two cells of 32 pixels, each a box of 29 x 22.5 at its center.
     x, y = np.meshgrid(np.array([16, 48, 80, 112]) / 0.32, np.array([16, 48]) / 0.32)
     expected = np.stack([x - 14.5 / 0.32, y - 11.25 / 0.32, x + 14.5 / 0.32, y + 11.25 / 0.32], axis=-1).reshape(-1, 4)
     order = np.lexsort((found.xyxy[:, 0].round(), found.xyxy[:, 1].round()))
@@ -129,11 +129,11 @@ def test_images_of_every_kind(predictor: Predictor, tmp_path: Path) -> None:
     assert predictor(picture) == expected
     assert predictor(picture.convert("RGBA")) == expected
     assert predictor(np.asarray(picture.convert("RGBA"))) == expected
-    grey = predictor(picture.convert("L").convert("RGB"))
-    assert predictor(picture.convert("L")) == grey
-    assert predictor(np.asarray(picture.convert("L"))) == grey
-    assert predictor(np.asarray(picture.convert("L"))[..., None]) == grey
-    assert grey != expected
+    gray = predictor(picture.convert("L").convert("RGB"))
+    assert predictor(picture.convert("L")) == gray
+    assert predictor(np.asarray(picture.convert("L"))) == gray
+    assert predictor(np.asarray(picture.convert("L"))[..., None]) == gray
+    assert gray != expected
 
 
 def test_a_file_is_turned_as_exif_says_and_a_picture_in_hand_is_not(predictor: Predictor, tmp_path: Path) -> None:

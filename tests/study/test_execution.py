@@ -55,8 +55,8 @@ def test_arms_of_a_seed_begin_alike_and_see_the_same_images(ran):
     plain, gated, instead = (found[name] for name in ("plain", "gated", "instead"))
     assert [each.status for each in (plain, gated, instead)] == ["finished"] * 3
     assert plain.order == gated.order == instead.order
-    assert plain.initialisation == gated.initialisation
-    assert plain.initialisation == instead.initialisation
+    assert plain.initialization == gated.initialization
+    assert plain.initialization == instead.initialization
     assert plain.parameters < gated.parameters
 
 

@@ -123,7 +123,7 @@ def test_runs_that_are_no_pairs_are_told(tmp_path):
     study = write_study(tmp_path, design(ARMS), {})
     cell = next(cell for cell in read_study(study).study.cells if cell.name == "cbam-seed2")
     run = read_cell(study, cell.key)
-    other = {"order": "another", "initialisation": {"model.0.conv": "another"}, "device": "GPU"}
+    other = {"order": "another", "initialization": {"model.0.conv": "another"}, "device": "GPU"}
     write(run.model_copy(update=other), study.cell(cell.key))
     told = "\n".join(make_study_report(read_study(study)).remarks)
     assert "cbam, seed 2: it saw other images than baseline with seed 2, or in another order" in told
@@ -288,7 +288,7 @@ def test_a_run_becomes_a_record(tmp_path):
         best_epoch=2,
         metrics={**metrics, "confusion": [[1]], "images": 4, "objects": 9},
         finished=True,
-        initialisation={"model.0.conv": "w"},
+        initialization={"model.0.conv": "w"},
         order="o",
     )
     columns = ("metrics/precision", "metrics/recall", "metrics/mAP_0.5", "metrics/mAP_0.5:0.95")
@@ -300,7 +300,7 @@ def test_a_run_becomes_a_record(tmp_path):
     assert found.history["metrics/mAP_0.5"] == [None, 0.5]
     assert last_epochs(found, "map50_95", 3) == 0.25
     assert (found.parameters, found.images) == (7, {"train": 9, "val": 4})
-    assert (found.order, found.initialisation) == ("o", {"model.0.conv": "w"})
+    assert (found.order, found.initialization) == ("o", {"model.0.conv": "w"})
     assert CellRecord.model_validate_json(found.model_dump_json()) == found
     write_record(folder, dataclasses.replace(run, finished=False))
     with pytest.raises(DataError, match="did not come to its end"):

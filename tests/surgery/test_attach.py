@@ -12,7 +12,7 @@ from torch import Tensor, nn
 import attendet
 from attendet.errors import AttendetWarning, OptionError, UnknownNameError
 from attendet.surgery import Attachment, attach, attached, describe, disabled
-from tests.helpers.networks import equal, randomise, run, vary_norms
+from tests.helpers.networks import equal, randomize, run, vary_norms
 from tests.helpers.small_networks import Block, Plain, Restless, images
 from tests.helpers.unchanged import Facts, hooks
 
@@ -192,7 +192,7 @@ def test_disabled_for_a_while() -> None:
     model = Plain().train(False)
     plain = run(model, images())
     attach(model, "cbam", "residual-branch", start="paper", reduction=2, variant="authors")
-    randomise(model)
+    randomize(model)
     weighed, facts = run(model, images()), Facts(model)
     with disabled(model):
         assert equal(run(model, images()), plain)

@@ -11,7 +11,7 @@ from torch import nn
 
 from attendet.errors import OptionError, UnknownNameError
 from attendet.surgery import AttentionPlan, attach, attached, reattach
-from tests.helpers.networks import equal, randomise, run
+from tests.helpers.networks import equal, randomize, run
 from tests.helpers.small_networks import Plain, Sequence, images
 from tests.helpers.unchanged import Facts
 
@@ -29,7 +29,7 @@ def test_a_plan_survives_json(make: type[nn.Module], attention: str, at: Any, op
     model = make().train(False)
     x = images() if make is Plain else torch.rand(2, 3, 40)
     attachment = attach(model, attention, at, **options)
-    randomise(model)
+    randomize(model)
     plan = AttentionPlan.from_dict(json.loads(json.dumps(attachment.plan.to_dict())))
     assert plan == attachment.plan
     twin = make().train(False)

@@ -18,7 +18,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from attendet.errors import OptionError
 from attendet.surgery import attach, attached
-from tests.helpers.networks import equal, randomise, run
+from tests.helpers.networks import equal, randomize, run
 from tests.helpers.small_networks import Plain, Twice, images
 from tests.helpers.unchanged import Facts
 
@@ -27,7 +27,7 @@ def weighed() -> Plain:
     """Return a network with attention before and after modules and in a row, and weights that matter."""
     model = Plain().train(False)
     attach(model, "cbam", ["residual-branch", "before:Sequential", "blocks"], reduction=2)
-    randomise(model)
+    randomize(model)
     return model
 
 
@@ -150,12 +150,12 @@ def test_exported() -> None:
 # torch announces that its successor is a package of its own, which is no dependency of ours.
 @pytest.mark.filterwarnings("ignore:torch.ao.quantization is deprecated")
 @pytest.mark.filterwarnings("ignore:torch.quantize_per_tensor")
-def test_quantised_weights() -> None:
+def test_quantized_weights() -> None:
     model = weighed()
-    quantised = torch.ao.quantization.quantize_dynamic(copy.deepcopy(model), {nn.Linear}, dtype=torch.qint8)
-    (attachment,) = attached(quantised)
+    quantized = torch.ao.quantization.quantize_dynamic(copy.deepcopy(model), {nn.Linear}, dtype=torch.qint8)
+    (attachment,) = attached(quantized)
     for module in attachment.modules().values():
         assert module.get_submodule("channel.fc1").weight().dtype is torch.qint8
     expected = run(model, images())
-    assert (run(quantised, images()) - expected).abs().max() < 0.05 * expected.abs().max()
-    assert not equal(run(quantised, images()), expected)
+    assert (run(quantized, images()) - expected).abs().max() < 0.05 * expected.abs().max()
+    assert not equal(run(quantized, images()), expected)

@@ -11,7 +11,7 @@ from torch.nn.utils import parametrizations
 import attendet
 from attendet.blocks.conv_bn_fusion import fuse_conv_bn as fold
 from attendet.surgery import attach, attached, fuse
-from tests.helpers.networks import randomise, run, vary_norms
+from tests.helpers.networks import randomize, run, vary_norms
 from tests.helpers.small_networks import images
 from tests.helpers.unchanged import Facts, hooks
 
@@ -55,7 +55,7 @@ def test_parity_with_attention_at_norms_at_convolutions_and_in_branches(
     vary_norms(model)
     x = torch.rand(2, 3, 64, 64)
     attachment = attach(model, "eca", at, start="paper", example=x)
-    randomise(model)
+    randomize(model)
     facts, expected, there = Facts(model), run(model, x), norms(model)
     fused = fuse(model, x)
     assert_close(run(fused, x), expected)
@@ -75,7 +75,7 @@ def test_folding_of_the_detectors_own_blocks(at: type[nn.Module] | str) -> None:
     vary_norms(model)
     x = torch.rand(2, 3, 64, 64)
     attach(model, "eca", at, start="paper", example=x)
-    randomise(model)
+    randomize(model)
     expected = run(model, x)
     assert_close(run(fold(model), x), expected)
     assert_close(run(fuse(model, x), x), expected)
@@ -87,7 +87,7 @@ def test_wrong_places_would_be_seen() -> None:
     vary_norms(model)
     x = torch.rand(2, 3, 64, 64)
     attachment = attach(model, "eca", nn.BatchNorm2d, start="paper")
-    randomise(model)
+    randomize(model)
     expected = run(model, x)
     attachment.detach()
     with pytest.raises(AssertionError):
@@ -122,7 +122,7 @@ def test_a_map_that_is_read_twice_stays(how: str) -> None:
     torch.testing.assert_close(run(fused, images()), run(model, images()))
 
 
-class Standardised(nn.Conv2d):
+class Standardized(nn.Conv2d):
     """Makes its weights anew at every pass (Qiao et al., arXiv:1903.10520)."""
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 (torch's name)
@@ -132,7 +132,7 @@ class Standardised(nn.Conv2d):
 
 
 class Acting(nn.BatchNorm2d):
-    """Does more than to normalise."""
+    """Does more than to normalize."""
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002
         return torch.relu(super().forward(input))
@@ -142,7 +142,7 @@ def special() -> list[nn.Sequential]:
     hooked = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8))
     hooked[0].register_forward_hook(lambda *arguments: arguments[2].square())
     return [
-        nn.Sequential(Standardised(3, 8, 3), nn.BatchNorm2d(8)),
+        nn.Sequential(Standardized(3, 8, 3), nn.BatchNorm2d(8)),
         nn.Sequential(nn.Conv2d(3, 8, 3), Acting(8)),
         nn.Sequential(parametrizations.weight_norm(nn.Conv2d(3, 8, 3)), nn.BatchNorm2d(8)),
         nn.Sequential(nn.BatchNorm2d(3), nn.Conv2d(3, 8, 3)),
@@ -150,7 +150,7 @@ def special() -> list[nn.Sequential]:
     ]
 
 
-@pytest.mark.parametrize("model", special(), ids=["standardised", "acting", "weight-norm", "norm-first", "hooked"])
+@pytest.mark.parametrize("model", special(), ids=["standardized", "acting", "weight-norm", "norm-first", "hooked"])
 def test_special_layers_are_left_alone(model: nn.Module) -> None:
     model.train(False)
     vary_norms(model)

@@ -9,7 +9,7 @@ from attendet.surgery import attach
 
 
 def test_an_inner_addition_does_not_hide_the_branch_around_it() -> None:
-    # Its response normalisation adds inside of every block, without a module that could be attached to.
+    # Its response normalization adds inside of every block, without a module that could be attached to.
     model = timm.create_model("convnextv2_atto")
     attachment = attach(model, "se", "residual-branch", reduction=4, example=torch.zeros(1, 3, 64, 64))
     depths = [len(stage.blocks) for stage in model.stages]

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
 from attendet.surgery import attach
-from tests.helpers.networks import randomise, run, vary_norms
+from tests.helpers.networks import randomize, run, vary_norms
 
 PUBLISHED = [
     ("resnet18", 11_689_512, 11_779_392, 11_712_503, 8),
@@ -61,7 +61,7 @@ def test_place_is_the_papers(
     model = torchvision.models.ResNet(block, [1, 2, 1, 1]).train(False)
     vary_norms(model)
     attachment = attach(model, "cbam", "residual-branch", variant="authors", start="paper")
-    randomise(model)
+    randomize(model)
     cbams = list(attachment.modules().values())
     # The same weights in a network without anything attached, so that no hook takes part.
     plain = torchvision.models.ResNet(block, [1, 2, 1, 1]).train(False)

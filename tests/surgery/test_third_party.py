@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from attendet.surgery import attach, attached, disabled
-from tests.helpers.networks import NETWORKS, Network, equal, randomise, run, vary_norms
+from tests.helpers.networks import NETWORKS, Network, equal, randomize, run, vary_norms
 from tests.helpers.unchanged import Facts
 
 pytestmark = pytest.mark.parametrize("network", NETWORKS.values(), ids=NETWORKS)
@@ -39,7 +39,7 @@ def test_comes_without_a_trace_and_goes_without_one(network: Network) -> None:
     assert equal(run(model, *example), before)
     kept = {key: value for key, value in model.state_dict().items() if ".attention" not in key}
     assert list(kept) == [key for key, _ in facts.state]
-    randomise(model)
+    randomize(model)
     assert not equal(run(model, *example), before)
     with disabled(model):
         assert equal(run(model, *example), before)

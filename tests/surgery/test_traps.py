@@ -9,7 +9,7 @@ from torch import nn
 from attendet.attention import CBAM
 from attendet.errors import OptionError
 from attendet.surgery import attach
-from tests.helpers.networks import equal, randomise, run
+from tests.helpers.networks import equal, randomize, run
 from tests.helpers.small_networks import (
     Block,
     Children,
@@ -135,7 +135,7 @@ def test_arguments_by_name() -> None:
     facts = Facts(model)
     features = run(model.stem, images())
     attachment = attach(model, "cbam", "before:Scaled", **OPTIONS)
-    randomise(model)
+    randomize(model)
     (cbam,) = attachment.modules().values()
     assert equal(run(model, images(), 3.0), run(model.scaled.conv, run(cbam, features)) * 3.0)
     attachment.detach()
@@ -150,7 +150,7 @@ def test_networks_for_sequences(attention: str) -> None:
     attachment = attach(model, attention, "residual-branch", reduction=2)
     assert [(site.path, site.channels, site.stride) for site in attachment.sites] == [("norm", 8, 2.0)]
     assert equal(run(model, x), expected)
-    randomise(model)
+    randomize(model)
     (module,) = attachment.modules().values()
     stem = run(model.stem, x)
     plain = nn.functional.batch_norm(
@@ -172,7 +172,7 @@ def test_networks_for_volumes(attention: str) -> None:
     attachment = attach(model, attention, "0", example=x[:1], **options)
     (module,) = attachment.modules().values()
     assert equal(run(model, x), expected)
-    randomise(model)
+    randomize(model)
     features = nn.functional.conv3d(x, *(model.state_dict()[f"0.{kind}"] for kind in ("weight", "bias")))
     assert equal(run(model[0], x), run(module, features))
     attachment.detach()

@@ -12,13 +12,13 @@ import attendet
 from attendet.models import Detector
 from attendet.models.bundled import bundled_text
 from attendet.surgery import attach
-from tests.helpers.networks import equal, randomise, run, vary_norms
+from tests.helpers.networks import equal, randomize, run, vary_norms
 
 
 def with_every_weight(model: Detector) -> Detector:
     """Return a detector in evaluation in which nothing stands as it started."""
     vary_norms(model)
-    randomise(model)
+    randomize(model)
     return model.train(False)
 
 

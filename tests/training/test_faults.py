@@ -66,13 +66,13 @@ def test_a_loss_that_is_not_finite(fit: Callable, folder: RunFolder, monkeypatch
 def test_a_last_step_that_spoils_the_weights(fit: Callable, folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     update = AveragedWeights.update
 
-    def spoilt(averaged: AveragedWeights, model: Detector) -> None:
+    def spoiled(averaged: AveragedWeights, model: Detector) -> None:
         if averaged.steps == 3:
             with torch.no_grad():
                 model.model[0].conv.weight.fill_(torch.nan)
         update(averaged, model)
 
-    monkeypatch.setattr(AveragedWeights, "update", spoilt)
+    monkeypatch.setattr(AveragedWeights, "update", spoiled)
     keeper = Keeper(folder)
     with pytest.raises(TrainingError, match=r"no longer finite at the end of epoch 2; the epoch before is kept"):
         fit(keeper)

@@ -78,12 +78,12 @@ def test_a_run_records_what_pairs_have_in_common(data: Path, model: Path, tmp_pa
 
     plain, gated = run("plain"), run("gated", model__attention=["cbam:reduction=2@after:Conv"])
     assert plain.order == gated.order
-    assert plain.initialisation == gated.initialisation
-    assert len(plain.initialisation) > 5
+    assert plain.initialization == gated.initialization
+    assert len(plain.initialization) > 5
     assert plain.metrics is not None
     other = run("other", schedule__seed=1, data__fraction=0.5)
     assert other.order != plain.order
-    assert set(other.initialisation.values()).isdisjoint(set(plain.initialisation.values()) - frozen(plain, other))
+    assert set(other.initialization.values()).isdisjoint(set(plain.initialization.values()) - frozen(plain, other))
     assert (other.data["train"]["images"], other.data["val"]["images"]) == (4, 4)
     assert other.data["train"]["fingerprint"] != plain.data["train"]["fingerprint"]
     assert other.data["val"]["fingerprint"] == plain.data["val"]["fingerprint"]
@@ -91,6 +91,6 @@ def test_a_run_records_what_pairs_have_in_common(data: Path, model: Path, tmp_pa
 
 def frozen(first, second) -> set[str]:
     """Batch norms begin with ones and zeros, whatever the seed."""
-    return {value for layer, value in first.initialisation.items() if layer.endswith("bn")} & set(
-        second.initialisation.values()
+    return {value for layer, value in first.initialization.items() if layer.endswith("bn")} & set(
+        second.initialization.values()
     )

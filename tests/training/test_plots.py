@@ -76,7 +76,7 @@ def records(classes: int) -> ImageRecords:
     )
 
 
-def grey(count: int, height: int = 96, width: int = 128) -> list[NDArray[np.uint8]]:
+def gray(count: int, height: int = 96, width: int = 128) -> list[NDArray[np.uint8]]:
     return [np.full((height, width, 3), 128, np.uint8)] * count
 
 
@@ -90,8 +90,8 @@ def all_pictures(classes: int) -> dict[str, Draw]:
         "f1_curve": lambda path: f1_curve(metrics, path),
         "confusion_matrix": lambda path: confusion_matrix(metrics, path),
         "label_statistics": lambda path: label_statistics(records(classes), names(classes), 320, path),
-        "batch_mosaic": lambda path: batch_mosaic(grey(3), what, names(classes), path),
-        "predictions_beside_truth": lambda path: predictions_beside_truth(grey(3), found, what, names(classes), path),
+        "batch_mosaic": lambda path: batch_mosaic(gray(3), what, names(classes), path),
+        "predictions_beside_truth": lambda path: predictions_beside_truth(gray(3), found, what, names(classes), path),
     }
 
 
@@ -189,10 +189,10 @@ def test_the_confusion_matrix_shows_counts_and_shares(tmp_path: Path, figures: l
     assert [label.get_text() for label in axes.get_yticklabels()] == ["cat", "dog", "nothing"]
 
 
-def is_colour(picture: NDArray[np.uint8], number: int) -> NDArray[np.bool_]:
-    """Find pixels of a class's colour."""
-    colour = 255 * np.array(to_rgb(plotting.COLOURS[number]))
-    return (np.abs(picture[..., :3].astype(float) - colour) < 30).all(axis=-1)
+def is_color(picture: NDArray[np.uint8], number: int) -> NDArray[np.bool_]:
+    """Find pixels of a class's color."""
+    color = 255 * np.array(to_rgb(plotting.COLORS[number]))
+    return (np.abs(picture[..., :3].astype(float) - color) < 30).all(axis=-1)
 
 
 def extent(mask: NDArray[np.bool_]) -> list[float]:
@@ -203,12 +203,12 @@ def extent(mask: NDArray[np.bool_]) -> list[float]:
 
 def test_boxes_lie_where_the_objects_are(tmp_path: Path, figures: list[Figure]) -> None:
     box = (32.0, 24.0, 96.0, 72.0)
-    batch_mosaic(grey(1), [truth((*box, 2))], ["a", "b", "c"], tmp_path / "a.png")
+    batch_mosaic(gray(1), [truth((*box, 2))], ["a", "b", "c"], tmp_path / "a.png")
     with Image.open(tmp_path / "a.png") as file:
         picture = np.array(file)
     (axes,) = figures[-1].axes
     tile = axes.get_window_extent()
-    inside = is_colour(picture, 2)
+    inside = is_color(picture, 2)
     inside[: round(len(picture) - tile.y1)] = False
     scale = tile.width / 128
     top = len(picture) - tile.y1
@@ -227,7 +227,7 @@ def test_what_was_missed_and_what_is_wrong_is_dashed(tmp_path: Path, figures: li
             [60, 0, 100, 40, 0.1, 0],  # not confident enough
         ]
     )
-    predictions_beside_truth(grey(1), [found], [what], ["a", "b"], tmp_path / "a.png")
+    predictions_beside_truth(gray(1), [found], [what], ["a", "b"], tmp_path / "a.png")
     left, right = figures[-1].axes
     solid = [[patch.get_linestyle() in ("-", "solid") for patch in axes.patches] for axes in (left, right)]
     assert solid[0] == [True, False, False]
@@ -240,14 +240,14 @@ def test_what_was_missed_and_what_is_wrong_is_dashed(tmp_path: Path, figures: li
 def test_of_many_classes_boxes_are_named(tmp_path: Path, figures: list[Figure]) -> None:
     many = [f"kind {number}" for number in range(9)]
     what, found = [truth((20, 20, 90, 90, 8))], [torch.tensor([[20, 20, 90, 90, 0.5, 7]])]
-    predictions_beside_truth(grey(1), found, what, many, tmp_path / "a.png")
+    predictions_beside_truth(gray(1), found, what, many, tmp_path / "a.png")
     left, right = figures[-1].axes
     assert [text.get_text() for text in (*left.texts, *right.texts)] == ["kind 8", "kind 7 .50"]
 
 
 @pytest.mark.parametrize("count", [1, 2, 16, 30])
 def test_a_mosaic_holds_at_most_sixteen_images_of_any_size(count: int, tmp_path: Path, figures: list[Figure]) -> None:
-    images = [*grey(count - 1), np.zeros((40, 200, 3), np.uint8)]
+    images = [*gray(count - 1), np.zeros((40, 200, 3), np.uint8)]
     batch_mosaic(images, [truth()] * count, ["a"], tmp_path / "a.png")
     assert len(figures[-1].axes) == min(count, 16)
 
@@ -288,7 +288,7 @@ def test_without_objects_or_detections_pictures_say_so(tmp_path: Path, figures: 
     assert "there are no objects" in [text.get_text() for text in texts(figures[-1])]
     f1_curve(empty, tmp_path / "b.png")
     confusion_matrix(empty, tmp_path / "c.png")
-    predictions_beside_truth(grey(1), [torch.zeros(0, 6)], [truth()], ["a"], tmp_path / "d.png")
+    predictions_beside_truth(gray(1), [torch.zeros(0, 6)], [truth()], ["a"], tmp_path / "d.png")
 
 
 @pytest.mark.parametrize(

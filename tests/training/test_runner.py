@@ -323,11 +323,11 @@ def test_one_image_is_too_few_for_a_norm_over_images(fit: Callable, tmp_path: Pa
     with pytest.raises(ValueError, match="more than 1 value per channel"):
         create(name, 16, reduction=4)(torch.rand(1, 16, 4, 4))
     settings = {"model__attention": [f"{name}:reduction=4@model.3"], "schedule__epochs": 1}
-    refused = "row 3 normalises over the images of a batch, and a process gets only one; give --batch-size 2 or more"
+    refused = "row 3 normalizes over the images of a batch, and a process gets only one; give --batch-size 2 or more"
     with pytest.raises(OptionError, match=refused):
         fit(**settings, schedule__batch_size=1)
     assert not (tmp_path / "runs").exists()
-    # The last batch of one image is filled up; and what is frozen normalises by what it has learned.
+    # The last batch of one image is filled up; and what is frozen normalizes by what it has learned.
     fit(**settings, schedule__batch_size=7)
     fit(**settings, schedule__batch_size=1, model__freeze=[3])
 

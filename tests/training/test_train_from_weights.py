@@ -15,9 +15,9 @@ from attendet.training.network import open_network
 from attendet.training.run_folder import RunFolder
 from attendet.weights.io import open_detector
 from attendet.weights.io.card import Card
-from tests.helpers.training import COLOURS, MODEL, small, write_set
+from tests.helpers.training import COLORS, MODEL, small, write_set
 
-NAMES = tuple(COLOURS)
+NAMES = tuple(COLORS)
 
 pytestmark = pytest.mark.usefixtures("undrawn")
 

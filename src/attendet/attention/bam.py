@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from attendet.attention.base import Attention, Gate, Start, hidden_width, zero_
 from attendet.attention.catalog import attentions
-from attendet.attention.dims import CONVOLUTIONS, NORMS, Dims, check_dims, check_features, normalise, zero_padding
+from attendet.attention.dims import CONVOLUTIONS, NORMS, Dims, check_dims, check_features, normalize, zero_padding
 from attendet.attention.foreign_keys import accept_foreign_keys
 from attendet.errors import OptionError, unknown_name
 from attendet.ops.pooling import pool_positions
@@ -58,7 +58,7 @@ class NormedConv(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return (N, width, H, W)."""
-        return torch.relu(normalise(self.norm, self.conv(x), mask))
+        return torch.relu(normalize(self.norm, self.conv(x), mask))
 
 
 class SpatialBranch(nn.Module):
@@ -117,12 +117,12 @@ class BAM(Attention):
     """Bottleneck Attention Module: F + F ⊗ σ(Mc(F) + Ms(F)), equations 1 and 2 of the paper.
 
     Both published forms are here: `paper` adds the branches; `authors` multiplies them, σ(Mc(F) · Ms(F)), as the
-    authors' code does. The layers are those of the code in both, which normalises inside the branches; the paper's
+    authors' code does. The layers are those of the code in both, which normalizes inside the branches; the paper's
     equations 3 and 4 write one batch norm at the end of each.
 
     Parameters, with h = C/reduction rounded down: (2·C·h + 3·h + C) + (C·h + 3·h) + 2·(9·h² + 3·h) + (h + 1).
 
-    In training the channel branch normalises over the batch alone, so that a batch needs two images or more.
+    In training the channel branch normalizes over the batch alone, so that a batch needs two images or more.
 
     State dicts with the keys of the authors' code load.
 

@@ -81,7 +81,7 @@ def zero_padding(x: Tensor, mask: Tensor | None) -> Tensor:
     return x.masked_fill(~mask.unsqueeze(1), 0)
 
 
-def normalise(norm: nn.Module, x: Tensor, mask: Tensor | None) -> Tensor:
+def normalize(norm: nn.Module, x: Tensor, mask: Tensor | None) -> Tensor:
     """Apply a batch norm to the real positions; padded ones become zero.
 
     Args:

@@ -1,4 +1,4 @@
-"""ECA: channel weights from neighbouring channels, without a bottleneck (Wang et al., CVPR 2020)."""
+"""ECA: channel weights from neighboring channels, without a bottleneck (Wang et al., CVPR 2020)."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def adaptive_kernel(channels: int, gamma: float = 2, beta: float = 1) -> int:
     return 2 * int(abs((math.log2(channels) + beta) / gamma) / 2) + 1
 
 
-class NeighbourGate(Gate):
+class NeighborGate(Gate):
     """σ(a convolution along the channels of their means): (N, C, H, W) → (N, C, 1, 1)."""
 
     def __init__(self, kernel_size: int, start: Start, dims: Dims) -> None:
@@ -55,7 +55,7 @@ class NeighbourGate(Gate):
 
 @attentions.register("eca", "ECALayer", "ECAModule", "ECABlock", "ECAAttention", "ECANet", "EfficientChannelAttention")
 class ECA(Attention):
-    """Efficient Channel Attention: ω = σ(C1D_k(z)), each weight from the means of k neighbouring channels.
+    """Efficient Channel Attention: ω = σ(C1D_k(z)), each weight from the means of k neighboring channels.
 
     | section | | shape |
     |---|---|---|
@@ -109,7 +109,7 @@ class ECA(Attention):
     ) -> None:
         super().__init__()
         size = adaptive_kernel(channels, gamma, beta) if kernel_size is None else kernel_size
-        self.gate = NeighbourGate(size, start, dims)
+        self.gate = NeighborGate(size, start, dims)
         accept_foreign_keys(self, FOREIGN_KEYS)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:

@@ -61,7 +61,7 @@ class GlobalContext(Attention):
 
     | step | | shape |
     |---|---|---|
-    | context modelling | α = softmax of W_k x over all positions; c = Σ_j α_j x_j | (N, 1, H, W), (N, C) |
+    | context modeling | α = softmax of W_k x over all positions; c = Σ_j α_j x_j | (N, 1, H, W), (N, C) |
     | transform | t = W_v2 ReLU(LN(W_v1 c)), through C/r channels | (N, C) |
     | fusion | z = x + t | (N, C, H, W) |
 

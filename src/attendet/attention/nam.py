@@ -43,7 +43,7 @@ class ScaleGate(Gate):
         return self.strength * (scales / total)[:, None, None] * self.norm(x)
 
     def extra_repr(self) -> str:
-        """Say how the scales are normalised."""
+        """Say how the scales are normalized."""
         return f"variant={self.variant}"
 
 

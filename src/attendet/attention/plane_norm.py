@@ -31,7 +31,7 @@ class PlaneNorm(nn.Module):
         self.bias = nn.Parameter(torch.zeros(channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return (..., C, H, W) normalised over H and W."""
+        """Return (..., C, H, W) normalized over H and W."""
         variance, mean = torch.var_mean(x, dim=(-2, -1), correction=0, keepdim=True)
         normed = (x - mean) * torch.rsqrt(variance + self.eps)
         return normed * self.weight[:, None, None] + self.bias[:, None, None]

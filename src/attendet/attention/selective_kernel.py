@@ -60,7 +60,7 @@ class SelectiveKernel(Attention):
 
     Parameters, with G groups and M branches: M·(9·C²/G + 2·C) + C·d + 2·d + M·C·d.
 
-    In training z is normalised over the batch alone, so that a batch needs two images or more.
+    In training z is normalized over the batch alone, so that a batch needs two images or more.
 
     In the wild: a popular copy has branches of 1x1, 3x3, 5x5 and 7x7 without groups, biases, and no norm in equation 3;
     timm's is ungrouped unless told otherwise, splits the input among the branches (`split_input=True`), and rounds d

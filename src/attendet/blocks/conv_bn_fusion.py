@@ -41,7 +41,7 @@ def fuse_conv_bn(model: M) -> M:
     for module in fused.modules():
         if not isinstance(module, Conv) or not isinstance(module.bn, nn.BatchNorm2d):
             continue
-        # What hangs between them, as attention may, weighs features that are not normalised yet.
+        # What hangs between them, as attention may, weighs features that are not normalized yet.
         between = [*vars(module.conv)["_forward_hooks"], *vars(module.bn)["_forward_pre_hooks"]]
         if not between:
             module.conv = fuse_conv_bn_eval(module.conv, module.bn)

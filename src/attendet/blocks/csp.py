@@ -137,7 +137,7 @@ class C3Ghost(C3):
 
 @block(widen_and_repeat)
 class BottleneckCSP(nn.Module):
-    """The CSP block of YOLOv5's first releases, normalised after the join: (N, c1, H, W) → (N, c2, H, W).
+    """The CSP block of YOLOv5's first releases, normalized after the join: (N, c1, H, W) → (N, c2, H, W).
 
     cv4(act(bn(cat(cv3(m(cv1(x))), cv2(x))))), where cv2 and cv3 are bare convolutions. Arguments as in `C3`.
 

@@ -133,15 +133,15 @@ def get(
     from attendet.data.download.public_sets import find_public_set, public_sets
 
     if name is None:
-        listed = table(None, [("name", False), ("what", False), ("licence", False), ("home", False)])
+        listed = table(None, [("name", False), ("what", False), ("license", False), ("home", False)])
         for known in public_sets().values():
-            listed.add_row(known.name, escape(known.about), escape(known.licence), known.home)
+            listed.add_row(known.name, escape(known.about), escape(known.license), known.home)
         console().print(listed)
         return
     wanted = find_public_set(name)
     with progress_bar(f"fetching {name}", of_bytes=True) as progress:
         written = fetch(wanted, out or Path(name), url=url, progress=progress)
-    for line in (str(written), wanted.about, f"licence: {wanted.licence}", wanted.home):
+    for line in (str(written), wanted.about, f"license: {wanted.license}", wanted.home):
         console().print(escape(line), soft_wrap=True)
 
 

@@ -126,7 +126,7 @@ def predict(
         except KeyboardInterrupt:
             # The usual end of a camera; what has been seen is worth keeping of anything.
             interrupted = True
-    _summarise(tally, predictor.timings, folder, watch.skipped, to_stderr=as_json)
+    _summarize(tally, predictor.timings, folder, watch.skipped, to_stderr=as_json)
     if interrupted:
         raise typer.Exit(INTERRUPTED)
     if watch.skipped:
@@ -160,7 +160,7 @@ def _expected(sources: list[str]) -> int | None:
     return found
 
 
-def _summarise(tally: PredictionTally, timings: Timings, folder: Path | None, skipped: int, *, to_stderr: bool) -> None:
+def _summarize(tally: PredictionTally, timings: Timings, folder: Path | None, skipped: int, *, to_stderr: bool) -> None:
     out = console(stderr=to_stderr)
     looked_at = [plural(tally.images, "image")] if tally.images or not tally.videos else []
     if tally.videos:

@@ -72,7 +72,7 @@ def is_image(name: str) -> bool:
 def read_image(path: str | Path) -> NDArray[np.uint8]:
     """Return (height, width, 3) the pixels of an image as shown: red, green, blue in 0-255.
 
-    EXIF rotation is applied. Of grey images all three channels are equal, transparency is dropped, of 16 bits the
+    EXIF rotation is applied. Of gray images all three channels are equal, transparency is dropped, of 16 bits the
     upper 8 are taken, and of several frames the first.
 
     Raises:

@@ -197,7 +197,7 @@ class Split:
     Attributes:
         name: `train`, `val` or `test`.
         names: The classes' names, by number.
-        records: The images that decode, with their objects as labelled: boxes may reach outside or have no area (see
+        records: The images that decode, with their objects as labeled: boxes may reach outside or have no area (see
             `attendet.data.reading.label_checks` for what training takes of them).
         problems: What was wrong, in the order it was met; of each kind only the first, where there are very many.
         skipped: Number of images left out because they cannot be read.

@@ -18,7 +18,7 @@ class Matches:
         anchor: (M,) anchor of the level.
         y: (M,) row of the cell.
         x: (M,) column of the cell.
-        boxes: (M, 4) centre relative to the cell, width and height, in cells.
+        boxes: (M, 4) center relative to the cell, width and height, in cells.
         classes: (M,) class.
     """
 
@@ -36,10 +36,10 @@ def assign(
     """Match the objects of a batch with the anchors and cells of one level.
 
     An anchor matches an object when neither side is `anchor_t` times as long as the other's or more. Each match is
-    also given to the up to two neighbouring cells nearest to the object's centre.
+    also given to the up to two neighboring cells nearest to the object's center.
 
     Args:
-        targets: Image, class, x, y of the centre, width and height in 0-1.
+        targets: Image, class, x, y of the center, width and height in 0-1.
         anchors: Width and height in cells.
         height: Rows of the level.
         width: Columns of the level.
@@ -51,22 +51,22 @@ def assign(
         [(2, 2), (2, 1), (1, 2)]
     """
     cells = targets.new_tensor([width, height])
-    centres, sides = targets[:, 2:4] * cells, targets[:, 4:6] * cells
+    centers, sides = targets[:, 2:4] * cells, targets[:, 4:6] * cells
     ratio = sides[None] / anchors[:, None]
     anchor, target = (torch.maximum(ratio, 1 / ratio).amax(2) < anchor_t).nonzero(as_tuple=True)
-    centre = centres[target]
+    center = centers[target]
 
-    # The cell itself, then the neighbours left, above, right and below.
+    # The cell itself, then the neighbors left, above, right and below.
     offsets = targets.new_tensor([[0, 0], [1, 0], [0, 1], [-1, 0], [0, -1]]) * 0.5
-    near_start = (centre % 1 < 0.5) & (centre > 1)
-    near_end = ((cells - centre) % 1 < 0.5) & (cells - centre > 1)
+    near_start = (center % 1 < 0.5) & (center > 1)
+    near_end = ((cells - center) % 1 < 0.5) & (cells - center > 1)
     itself = torch.ones_like(near_start[:, :1])
     offset, match = torch.cat([itself, near_start, near_end], dim=1).T.nonzero(as_tuple=True)
 
-    anchor, target, centre = anchor[match], target[match], centre[match]
-    cell = (centre - offsets[offset]).long()
+    anchor, target, center = anchor[match], target[match], center[match]
+    cell = (center - offsets[offset]).long()
     x, y = cell[:, 0].clamp(0, width - 1), cell[:, 1].clamp(0, height - 1)
-    relative = centre - torch.stack([x, y], dim=1)
+    relative = center - torch.stack([x, y], dim=1)
     return Matches(
         image=targets[target, 0].long(),
         anchor=anchor,

@@ -25,7 +25,7 @@ def decode(
         strides: Stride of each level in pixels.
 
     Returns:
-        In float32: x, y of the centre, width and height in pixels, objectness and class scores in 0-1. Rows are
+        In float32: x, y of the center, width and height in pixels, objectness and class scores in 0-1. Rows are
         ordered by level, anchor, y, x.
 
     Example:
@@ -47,6 +47,6 @@ def _decode_level(raw: Tensor, anchors: Tensor, stride: float) -> Tensor:
         indexing="ij",
     )
     scores = raw.sigmoid()
-    centres = (2 * scores[..., 0:2] - 0.5 + torch.stack([x, y], dim=-1)) * stride
+    centers = (2 * scores[..., 0:2] - 0.5 + torch.stack([x, y], dim=-1)) * stride
     sides = (2 * scores[..., 2:4]) ** 2 * anchors[:, None, None].float()
-    return torch.cat([centres, sides, scores[..., 4:]], dim=-1).reshape(n, -1, outputs)
+    return torch.cat([centers, sides, scores[..., 4:]], dim=-1).reshape(n, -1, outputs)

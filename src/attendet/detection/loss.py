@@ -94,7 +94,7 @@ def detection_loss(
 
     Args:
         raw: One map of logits per level.
-        targets: Image, class, x, y of the centre, width and height in 0-1.
+        targets: Image, class, x, y of the center, width and height in 0-1.
         anchors: Sides (width, height) in pixels.
         strides: Stride of each level in pixels.
         weights: What the loss is made of, as it stands (see `LossWeights.scaled`).
@@ -130,8 +130,8 @@ def _level_loss(
     matches = assign(targets, anchors, height, width, weights.anchor_t)
     chosen = raw[matches.image, matches.anchor, matches.y, matches.x]
     scores = chosen[:, :4].sigmoid()
-    centres, sides = 2 * scores[:, :2] - 0.5, (2 * scores[:, 2:]) ** 2 * anchors[matches.anchor]
-    distance = _complete_iou_loss(centres, sides, matches.boxes)
+    centers, sides = 2 * scores[:, :2] - 0.5, (2 * scores[:, 2:]) ** 2 * anchors[matches.anchor]
+    distance = _complete_iou_loss(centers, sides, matches.boxes)
     wanted = raw.new_zeros(raw.shape[:-1])
     _set_last(wanted, matches, (1 - distance.detach()).clamp(min=0))
     objectness = _cross_entropy(raw[..., 4], wanted, weights.obj_pw, weights.fl_gamma).mean()
@@ -140,11 +140,11 @@ def _level_loss(
     return distance.sum() / count, objectness, _class_loss(chosen[:, 5:], matches.classes, weights) / count
 
 
-def _complete_iou_loss(centres: Tensor, sides: Tensor, wanted: Tensor) -> Tensor:
-    """Return (m,) 1 − CIoU of boxes (m, 2), (m, 2) with boxes (m, 4), all as centre and sides."""
-    # Seen from the predicted centre: elsewhere the corners of a tiny box round to one point, whose aspect is 0 / 0.
-    predicted = torch.cat([torch.zeros_like(centres), sides.clamp(min=LEAST_SIDE)], dim=1)
-    seen = torch.cat([wanted[:, :2] - centres, wanted[:, 2:]], dim=1)
+def _complete_iou_loss(centers: Tensor, sides: Tensor, wanted: Tensor) -> Tensor:
+    """Return (m,) 1 − CIoU of boxes (m, 2), (m, 2) with boxes (m, 4), all as center and sides."""
+    # Seen from the predicted center: elsewhere the corners of a tiny box round to one point, whose aspect is 0 / 0.
+    predicted = torch.cat([torch.zeros_like(centers), sides.clamp(min=LEAST_SIDE)], dim=1)
+    seen = torch.cat([wanted[:, :2] - centers, wanted[:, 2:]], dim=1)
     return complete_box_iou_loss(
         box_convert(predicted, "cxcywh", "xyxy"), box_convert(seen, "cxcywh", "xyxy"), eps=1e-7
     )

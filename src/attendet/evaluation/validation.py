@@ -126,9 +126,9 @@ def images_for(
     if names == images.names:
         return images
     pairs = itertools.zip_longest(names, images.names, fillvalue="nothing")
-    number, (trained, labelled) = next((at, pair) for at, pair in enumerate(pairs) if pair[0] != pair[1])
+    number, (trained, labeled) = next((at, pair) for at, pair in enumerate(pairs) if pair[0] != pair[1])
     raise OptionError(
-        f"class {number} of the weights is {trained}, and of {source.file} {labelled}",
+        f"class {number} of the weights is {trained}, and of {source.file} {labeled}",
         remedy="name the classes in the data file in the order of training",
     )
 

@@ -52,7 +52,7 @@ class ImageRegion:
     def crop(self, height: int, width: int) -> tuple[slice, slice]:
         """Return the rows and columns of a map (height, width) of the canvas that show the image, at least one each.
 
-        A cell belongs to the image if its centre does.
+        A cell belongs to the image if its center does.
 
         Example:
             >>> ImageRegion((0, 12, 64, 52), torch.zeros(64, 64)).crop(8, 8)
@@ -75,7 +75,7 @@ class ImageRegion:
 
 
 def _cells(start: float, stop: float, count: int) -> slice:
-    # The centre of cell n is n + 1/2; one that lies on the border belongs to what comes after it.
+    # The center of cell n is n + 1/2; one that lies on the border belongs to what comes after it.
     first = min(max(math.ceil(start - 0.5), 0), count - 1)
     return slice(first, max(min(math.ceil(stop - 0.5), count), first + 1))
 

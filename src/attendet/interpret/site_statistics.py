@@ -224,9 +224,9 @@ class RunningMoments:
             return
         # Not every accelerator has float64; of a few tensors near their own mean float32 loses nothing.
         values = batch.detach().float()
-        centre = values.mean(0)
-        squares = (values - centre).square().sum(0).cpu().double()
-        mean, count = centre.cpu().double(), len(values)
+        center = values.mean(0)
+        squares = (values - center).square().sum(0).cpu().double()
+        mean, count = center.cpu().double(), len(values)
         if not self.count:
             self.count, self.mean, self._squares = count, mean, squares
             return

@@ -41,7 +41,7 @@ class Style:
 def draw(
     image: NDArray[np.uint8], detections: sv.Detections, names: Sequence[str], style: Style | None = None
 ) -> NDArray[np.uint8]:
-    """Return a copy of an image with a box and a label for each detection, one colour per class.
+    """Return a copy of an image with a box and a label for each detection, one color per class.
 
     Args:
         image: (H, W, 3) red, green, blue in 0-255.
@@ -110,7 +110,7 @@ def _confidences(detections: sv.Detections) -> NDArray[np.floating]:
 
 
 def _palette(classes: int) -> sv.ColorPalette:
-    """Return at least one colour per class."""
+    """Return at least one color per class."""
     default = sv.ColorPalette.DEFAULT
     return default if classes <= len(default.colors) else sv.ColorPalette.from_matplotlib("hsv", classes + 1)
 

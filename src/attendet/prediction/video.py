@@ -169,7 +169,7 @@ class VideoFile:
         except (FFmpegError, OSError) as error:
             raise self._error(error) from error
         stream.width, stream.height = width, height
-        # The usual format halves the colours' resolution, and so needs even sides.
+        # The usual format halves the colors' resolution, and so needs even sides.
         stream.pix_fmt = "yuv444p" if width % 2 or height % 2 else "yuv420p"
         stream.codec_context.time_base = 1 / rate
         self._stream = stream

@@ -74,7 +74,7 @@ class CellRecord(Strict):
         seconds: Of the whole run, and by part.
         device: What computed.
         versions: Of all that numbers depend on.
-        initialisation: Fingerprint of the first weights of each layer that is no part of attention, by its path.
+        initialization: Fingerprint of the first weights of each layer that is no part of attention, by its path.
         order: Fingerprint of which images came when.
     """
 
@@ -94,7 +94,7 @@ class CellRecord(Strict):
     seconds: dict[str, NotNegative] = Field(default_factory=dict)
     device: str | None = None
     versions: dict[str, str] = Field(default_factory=dict)
-    initialisation: dict[str, str] = Field(default_factory=dict)
+    initialization: dict[str, str] = Field(default_factory=dict)
     order: str | None = None
 
     @model_validator(mode="after")

@@ -67,7 +67,7 @@ def _source(seen: Trace, path: str) -> str | None:
 
 
 def _is_plain_norm(module: nn.Module) -> bool:
-    # Classes that do more than to normalise, such as timm's with an activation, stay as they are.
+    # Classes that do more than to normalize, such as timm's with an activation, stay as they are.
     return isinstance(module, _BatchNorm) and type(module).forward is _BatchNorm.forward and module.track_running_stats
 
 

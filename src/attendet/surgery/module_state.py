@@ -33,7 +33,7 @@ def preserve_state(model: nn.Module) -> Iterator[None]:
 
 def version_of(tensor: Tensor) -> int:
     """Return how often a tensor was changed in place; tensors of inference mode do not count it."""
-    return 0 if tensor.is_inference() else tensor._version  # noqa: SLF001 (it has no public name)
+    return 0 if tensor.is_inference() else tensor._version
 
 
 @contextmanager

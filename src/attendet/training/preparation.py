@@ -184,7 +184,7 @@ def _require_no_norm_over_images(detector: Detector, processes: int) -> None:
         norms = (module for module in held.modules() if isinstance(module, nn.BatchNorm1d))
         if any(parameter.requires_grad for norm in norms for parameter in norm.parameters()):
             raise OptionError(
-                f"row {row} normalises over the images of a batch, and a process gets only one",
+                f"row {row} normalizes over the images of a batch, and a process gets only one",
                 remedy=f"give --batch-size {2 * processes} or more, where memory is short with a smaller --imgsz",
             )
 

@@ -184,7 +184,7 @@ def fitness(metrics: Metrics) -> float:
 
 
 def _require_finite(task: DetectionTask, epoch: int) -> None:
-    """Refuse to write weights over good ones that the last step of an epoch has spoilt."""
+    """Refuse to write weights over good ones that the last step of an epoch has spoiled."""
     if not all(bool(torch.isfinite(value).all()) for value in task.state_dict().values()):
         remedy = "the epoch before is kept; try a smaller optimizer.lr0, or hardware.precision 32-true"
         raise TrainingError(f"weights are no longer finite at the end of epoch {epoch}", remedy=remedy)

@@ -38,7 +38,7 @@ class RunRecord:
         best_epoch: The epoch, from 1, whose weights are `best`.
         metrics: Of the best weights, after the run.
         finished: Whether the run came to its end.
-        initialisation: Fingerprint of the first weights of each layer that is no part of attention, by its path.
+        initialization: Fingerprint of the first weights of each layer that is no part of attention, by its path.
         order: Fingerprint of which images came in the first epoch, in which order; empty where it is not known.
     """
 
@@ -58,7 +58,7 @@ class RunRecord:
     best_epoch: int | None = None
     metrics: Mapping[str, Any] | None = None
     finished: bool = False
-    initialisation: Mapping[str, str] = field(default_factory=dict)
+    initialization: Mapping[str, str] = field(default_factory=dict)
     order: str = ""
 
 

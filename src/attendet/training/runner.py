@@ -170,7 +170,7 @@ def _record(prepared: Prepared, trainer: Trainer, command: tuple[str, ...], data
         device=device_name(trainer.strategy.root_device),
         computed_on=str(trainer.strategy.root_device),
         notes=prepared.notes,
-        initialisation=first_weights(prepared.network.detector),
+        initialization=first_weights(prepared.network.detector),
         order=first_order(batches, prepared.splits["train"].digests),
     )
 
@@ -185,7 +185,7 @@ def _continued(before: RunRecord, record: RunRecord) -> RunRecord:
         if before.data.get(name, {}).get("fingerprint") != facts["fingerprint"]:
             path = Location(str(record.configuration["data"]["path"]))
             raise DataError(f"{name} has changed since the run began", where=path, remedy="start a new run")
-    return replace(record, command=before.command, initialisation=before.initialisation, order=before.order)
+    return replace(record, command=before.command, initialization=before.initialization, order=before.order)
 
 
 def _clear(folder: RunFolder) -> None:

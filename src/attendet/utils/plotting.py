@@ -1,4 +1,4 @@
-"""What all pictures have in common: colours, fonts, legends and how they are saved."""
+"""What all pictures have in common: colors, fonts, legends and how they are saved."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from PIL import Image
 
 from attendet.utils.io import write_atomically
 
-# Okabe and Ito, "Color Universal Design" (2008): safe for the colour-blind. Yellow, faint on white, is last.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442")
+# Okabe and Ito, "Color Universal Design" (2008): safe for the color-blind. Yellow, faint on white, is last.
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442")
 INK = "#222222"
 FAINT = "#9A9A9A"
 GRID = "#E4E4E4"
 
 
-def colour_of(number: int) -> str:
-    """Return a class's colour, the same in every picture; beyond seven classes colours repeat.
+def color_of(number: int) -> str:
+    """Return a class's color, the same in every picture; beyond seven classes colors repeat.
 
     Example:
-        >>> colour_of(0) == colour_of(len(COLOURS))
+        >>> color_of(0) == color_of(len(COLORS))
         True
     """
-    return COLOURS[number % len(COLOURS)]
+    return COLORS[number % len(COLORS)]
 
 
-def contrast_to(colour: str) -> str:
-    """Return what is legible on a colour: white on dark ones, ink on light ones."""
-    red, green, blue = to_rgb(colour)
+def contrast_to(color: str) -> str:
+    """Return what is legible on a color: white on dark ones, ink on light ones."""
+    red, green, blue = to_rgb(color)
     return "white" if 0.3 * red + 0.59 * green + 0.11 * blue < 0.6 else INK
 
 
@@ -89,7 +89,7 @@ def save(figure: Figure, path: Path) -> None:
 
 
 def standing_out(values: Sequence[float | None]) -> list[int]:
-    """Return which classes a chart shows in colour: all while there are colours, else the three of least value.
+    """Return which classes a chart shows in color: all while there are colors, else the three of least value.
 
     Args:
         values: By class, None for those that the chart leaves out.
@@ -101,6 +101,6 @@ def standing_out(values: Sequence[float | None]) -> list[int]:
         [5, 4, 3]
     """
     present = [number for number, value in enumerate(values) if value is not None]
-    if len(values) <= len(COLOURS):
+    if len(values) <= len(COLORS):
         return present
     return sorted(present, key=lambda number: values[number] or 0.0)[:3]

@@ -84,7 +84,7 @@ def batch_norm(x: Tensor, norm: Norm, *, training: bool) -> Tensor:
     return per_channel(norm.weight, x) * standard + per_channel(norm.bias, x)
 
 
-def standardised(values: Tensor, eps: float = 1e-5) -> Tensor:
+def standardized(values: Tensor, eps: float = 1e-5) -> Tensor:
     """(v − μ)/√(σ² + ε), with μ and σ² (divided by the count) over all of v."""
     mean = values.sum() / values.numel()
     return (values - mean) / torch.sqrt(((values - mean) ** 2).sum() / values.numel() + eps)

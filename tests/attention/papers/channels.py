@@ -14,7 +14,7 @@ from tests.attention.papers.basics import (
     relu,
     sigmoid,
     softmax,
-    standardised,
+    standardized,
 )
 
 
@@ -33,17 +33,17 @@ def squeeze_excitation(u: Tensor, w1: Layer, w2: Layer) -> Tensor:
 def efficient_channel_attention(x: Tensor, kernel: Tensor) -> Tensor:
     """Wang et al.: ECA-Net. CVPR 2020, arXiv:1910.03151.
 
-    Section 3.2.2: ω_c = σ(Σ_j w^j y_c^j), the k neighbours of channel c in y = GAP(x), one kernel for all channels.
-    At the ends the neighbours that do not exist are zero, as in the authors' code.
+    Section 3.2.2: ω_c = σ(Σ_j w^j y_c^j), the k neighbors of channel c in y = GAP(x), one kernel for all channels.
+    At the ends the neighbors that do not exist are zero, as in the authors' code.
     """
     y = average(x)
     reach = (kernel.numel() - 1) // 2
     omega = torch.zeros_like(y)
     for c in range(y.shape[1]):
         for j, weight in enumerate(kernel.flatten()):
-            neighbour = c + j - reach
-            if 0 <= neighbour < y.shape[1]:
-                omega[:, c] = omega[:, c] + weight * y[:, neighbour]
+            neighbor = c + j - reach
+            if 0 <= neighbor < y.shape[1]:
+                omega[:, c] = omega[:, c] + weight * y[:, neighbor]
     return per_channel(sigmoid(omega), x) * x
 
 
@@ -54,13 +54,13 @@ def global_context(
 
     z_i = x_i + W_v2 ReLU(LN(W_v1 Σ_j α_j x_j)), α_j = exp(W_k x_j) / Σ_m exp(W_k x_m).
 
-    LN normalises the numbers of one item. The biases are the authors' code's; that of W_k cancels in α.
+    LN normalizes the numbers of one item. The biases are the authors' code's; that of W_k cancels in α.
     """
     n, c = x.shape[:2]
     alpha = softmax(pointwise(x, *attention).reshape(n, -1), 1)
     context = (x.reshape(n, c, -1) * alpha[:, None]).sum(2)
     scale, shift = norm
-    normal = torch.stack([standardised(item, eps) for item in linear(context, *v1)]) * scale + shift
+    normal = torch.stack([standardized(item, eps) for item in linear(context, *v1)]) * scale + shift
     return x + per_channel(linear(relu(normal), *v2), x)
 
 

@@ -12,7 +12,7 @@ Paper = Callable[[Tensor, Weights, bool], Tensor]
 """A transcription of (features, the module's weights by name, whether it trains)."""
 
 
-def randomise(module: nn.Module) -> nn.Module:
+def randomize(module: nn.Module) -> nn.Module:
     """Give every weight and every remembered statistic a value of its own, in float64."""
     module.double()
     with torch.no_grad():
@@ -53,7 +53,7 @@ def norm(weights: Weights, name: str) -> Norm:
 
 def assert_equal_to_paper(module: nn.Module, paper: Paper, size: Sequence[int], *, training: bool) -> None:
     """Hold outputs, and the gradients of the features and of every parameter, to nine digits."""
-    randomise(module).train(training)
+    randomize(module).train(training)
     weights = leaves(module)
     x = torch.randn(*size, dtype=torch.float64, requires_grad=True)
     x_paper = x.detach().clone().requires_grad_()

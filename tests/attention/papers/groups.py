@@ -17,7 +17,7 @@ from tests.attention.papers.basics import (
     relu,
     sigmoid,
     softmax,
-    standardised,
+    standardized,
 )
 
 
@@ -28,9 +28,9 @@ def shuffle_attention(
 
     X = [X_1 .. X_G], X_k = [X_k1, X_k2], each C/2G channels. Eq. 1, 2: X'_k1 = σ(W1 s + b1) X_k1, s = GAP(X_k1).
     Eq. 3: X'_k2 = σ(W2 GN(X_k2) + b2) X_k2. W and b are one number for every one of the C/2G channels, shared by all
-    groups. All are put behind each other, and a channel shuffle with two groups makes neighbours of the two halves.
+    groups. All are put behind each other, and a channel shuffle with two groups makes neighbors of the two halves.
 
-    How many channels GN normalises together the paper does not say; in the authors' code it is one.
+    How many channels GN normalizes together the paper does not say; in the authors' code it is one.
     """
     half = x.shape[1] // (2 * groups)
     parts = []
@@ -40,7 +40,7 @@ def shuffle_attention(
             s = average(first)[:, c, None, None]
             parts.append(sigmoid(channel[0].flatten()[c] * s + channel[1].flatten()[c]) * first[:, c])
         for c in range(half):
-            normal = torch.stack([standardised(plane) for plane in second[:, c]]) * norm[0][c] + norm[1][c]
+            normal = torch.stack([standardized(plane) for plane in second[:, c]]) * norm[0][c] + norm[1][c]
             parts.append(sigmoid(spatial[0].flatten()[c] * normal + spatial[1].flatten()[c]) * second[:, c])
     count = len(parts)
     return torch.stack([parts[i // 2 + (i % 2) * count // 2] for i in range(count)], 1)
@@ -50,11 +50,11 @@ def efficient_multi_scale(x: Tensor, groups: int, shared: Layer, norm: tuple[Ten
     """Ouyang et al.: Efficient Multi-Scale Attention Module with Cross-Spatial Learning. ICASSP 2023, arXiv:2305.13563.
 
     Every group of C/G channels is treated alike, with the same weights. The 1x1 branch: the means of the rows and of
-    the columns, one 1x1 convolution for both, σ of each, the group times both gates, normalised (group norm). The 3x3
+    the columns, one 1x1 convolution for both, σ of each, the group times both gates, normalized (group norm). The 3x3
     branch: a 3x3 convolution of the group. Cross-spatial learning: the softmax over channels of each branch's global
     mean weighs the other branch's maps; σ of the sum of the two resulting planes weighs the group's positions.
 
-    How many channels the group norm normalises together the paper does not say; in the authors' code it is one.
+    How many channels the group norm normalizes together the paper does not say; in the authors' code it is one.
     """
     width = x.shape[1] // groups
     outputs = []
@@ -63,7 +63,7 @@ def efficient_multi_scale(x: Tensor, groups: int, shared: Layer, norm: tuple[Ten
         rows = sigmoid(pointwise(group.sum(3) / group.shape[3], *shared))
         columns = sigmoid(pointwise(group.sum(2) / group.shape[2], *shared))
         gated = group * rows[:, :, :, None] * columns[:, :, None, :]
-        normal = torch.stack([torch.stack([standardised(plane) for plane in item]) for item in gated])
+        normal = torch.stack([torch.stack([standardized(plane) for plane in item]) for item in gated])
         one = normal * per_channel(norm[0], normal) + per_channel(norm[1], normal)
         three = convolve(group, *local)
         weights = torch.zeros_like(group[:, 0])

@@ -20,7 +20,7 @@ from tests.attention.papers.basics import (
 from tests.attention.papers.channels import squeeze_excitation
 
 
-def simam(x: Tensor, regularisation: float, *, unbiased: bool) -> Tensor:
+def simam(x: Tensor, regularization: float, *, unbiased: bool) -> Tensor:
     """Yang et al.: SimAM. ICML 2021 (PMLR 139).
 
     Eq. 5: e*_t = 4(σ̂² + λ) / ((t − μ̂)² + 2σ̂² + 2λ) for every value t of a channel. Eq. 6: X̃ = σ(1/E) ⊙ X.
@@ -31,7 +31,7 @@ def simam(x: Tensor, regularisation: float, *, unbiased: bool) -> Tensor:
     count = values.shape[2]
     mean = values.sum(2, keepdim=True) / count
     variance = ((values - mean) ** 2).sum(2, keepdim=True) / (count - 1 if unbiased else count)
-    energy = 4 * (variance + regularisation) / ((values - mean) ** 2 + 2 * variance + 2 * regularisation)
+    energy = 4 * (variance + regularization) / ((values - mean) ** 2 + 2 * variance + 2 * regularization)
     return x * sigmoid(1 / energy).reshape(x.shape)
 
 

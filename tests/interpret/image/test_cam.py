@@ -25,7 +25,7 @@ def small_classifier() -> nn.Sequential:
     ).train(False)
 
 
-def normalised(maps: np.ndarray) -> np.ndarray:
+def normalized(maps: np.ndarray) -> np.ndarray:
     maps = np.maximum(maps, 0)
     return (maps - maps.min()) / (maps.max() - maps.min())
 
@@ -40,7 +40,7 @@ def test_layer_cam_is_features_times_positive_gradients() -> None:
     model, image = small_classifier(), torch.rand(1, 3, 8, 8)
     found = activation(model, image, Target("", "3", partial(class_score, 2))).maps["LayerCAM"]
     features, gradients = features_and_gradients(model, image, 2)
-    np.testing.assert_allclose(found, normalised((features * np.maximum(gradients, 0)).sum(0)), atol=1e-5)
+    np.testing.assert_allclose(found, normalized((features * np.maximum(gradients, 0)).sum(0)), atol=1e-5)
 
 
 def test_grad_cam_plus_plus_is_equation_19_term_by_term() -> None:
@@ -54,7 +54,7 @@ def test_grad_cam_plus_plus_is_equation_19_term_by_term() -> None:
             if slope > 0:
                 weight += slope**2 / (2 * slope**2 + kept.sum() * slope**3) * slope
         expected += weight * kept
-    np.testing.assert_allclose(found, normalised(expected), atol=1e-5)
+    np.testing.assert_allclose(found, normalized(expected), atol=1e-5)
 
 
 def test_frozen_networks_have_maps_and_no_gradient_is_left() -> None:

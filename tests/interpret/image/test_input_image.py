@@ -23,7 +23,7 @@ from attendet.interpret.image.input_image import (
 
 
 def ramp(picture, rows: int, columns: int) -> np.ndarray:
-    """The x of every cell's centre, in pixels of the image: what `on_image` has to give back."""
+    """The x of every cell's center, in pixels of the image: what `on_image` has to give back."""
     scale = picture.placed.scale[0]
     cell = picture.tensor.shape[3] / columns
     x = ((np.arange(columns) + 0.5) * cell - picture.placed.left) / scale
@@ -35,7 +35,7 @@ def test_letterboxes_are_undone(shape: tuple[int, int]) -> None:
     picture = for_detector("a", np.zeros((*shape, 3), np.uint8), 320, 32)
     found = on_image(ramp(picture, 16, 40), picture)
     assert found.shape == shape
-    # Between centres of cells the map is linear; before the first and after the last it stays.
+    # Between centers of cells the map is linear; before the first and after the last it stays.
     first, last = ramp(picture, 1, 40)[0, [0, -1]]
     expected = np.clip(np.arange(shape[1]) + 0.5, first, last)
     np.testing.assert_allclose(found, np.broadcast_to(expected, shape), atol=0.01)

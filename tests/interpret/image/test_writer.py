@@ -115,7 +115,7 @@ def test_figures_show_something_in_both_formats(folder: Path) -> None:
     with Image.open(folder / "002-b.png") as figure:
         assert figure.width > 1500
         pixels = np.asarray(figure)
-    # A photograph, in what are many colours.
+    # A photograph, in what are many colors.
     assert len(set(map(tuple, pixels[::8, ::8].reshape(-1, 3).tolist()))) > 1000
     drawing = ET.parse(folder / "002-b.svg").getroot()  # noqa: S314 (our own file)
     images = drawing.findall(".//{http://www.w3.org/2000/svg}image")
@@ -152,9 +152,9 @@ def test_the_page_renders_without_errors(folder: Path, tmp_path: Path) -> None:
     with Image.open(picture) as screenshot:
         pixels = np.asarray(screenshot.convert("RGB"))
     assert pixels.shape[:2] == (1600, 1280)
-    # Not blank, and above all a picture: of a page of text few pixels are colourful.
-    colourful = np.ptp(pixels.astype(int), axis=2) > 20
-    assert 0.1 < colourful.mean() < 0.9
+    # Not blank, and above all a picture: of a page of text few pixels are colorful.
+    colorful = np.ptp(pixels.astype(int), axis=2) > 20
+    assert 0.1 < colorful.mean() < 0.9
     # On a narrow screen nothing is cut off.
     narrow = tmp_path / "narrow.html"
     measured = "<script>document.title = document.documentElement.scrollWidth - innerWidth</script>"
@@ -203,7 +203,7 @@ def test_classifiers_and_all_kinds_of_modules_are_drawn(tmp_path: Path) -> None:
         options = {} if name == "control-identity" else {"start": "paper"}
         attendet.attach(model, name, f"stage:{stage}", **options)
     attendet.attach(model, "se", "layer*.*.bn2")
-    # A very long image of a single colour, and maps of few positions.
+    # A very long image of a single color, and maps of few positions.
     images = [np.full((10, 400, 3), 90, np.uint8)]
     (first,) = attendet.explain(
         model, images, out=tmp_path / "out", image_size=64, names=["$a", "<b>", "crane", "crane"]

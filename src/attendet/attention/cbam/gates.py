@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from attendet.attention.base import Gate, Start, hidden_width, odd_kernel, zero_
-from attendet.attention.dims import CONVOLUTIONS, NORMS, Dims, check_dims, check_features, normalise, zero_padding
+from attendet.attention.dims import CONVOLUTIONS, NORMS, Dims, check_dims, check_features, normalize, zero_padding
 from attendet.errors import unknown_name
 from attendet.ops.pooling import Pool, pool_channels, pool_kinds, pool_positions
 
@@ -91,7 +91,7 @@ class SpatialGate(Gate):
         """Return (N, 1, H, W)."""
         check_features(x, self.dims, mask)
         planes = torch.cat([pool_channels(x, kind) for kind in self.planes], dim=1)
-        return normalise(self.norm, self.conv(zero_padding(planes, mask)), mask)
+        return normalize(self.norm, self.conv(zero_padding(planes, mask)), mask)
 
     def extra_repr(self) -> str:
         """Say which planes the convolution sees, in order."""

@@ -15,7 +15,7 @@ from attendet.utils.text import plural
 if TYPE_CHECKING:
     from attendet.study.search.search_records import Candidate, SearchRecord
 
-COLOURS = {"running": "yellow", "finished": "green", "stopped": "dim", "failed": "red"}
+COLORS = {"running": "yellow", "finished": "green", "stopped": "dim", "failed": "red"}
 
 
 class SearchTable(LiveTable):
@@ -46,7 +46,7 @@ def candidates_table(record: SearchRecord) -> Table:
     columns = [("candidate", False), ("epochs", True), (metric, True), ("", False)]
     shown = table(f"{_tried(record)}, seed {record.design.seed}", columns)
     for each in [*others[:1], *ranked, *others[1:]]:
-        state = f"[{COLOURS[each.state]}]{each.state}[/{COLOURS[each.state]}]"
+        state = f"[{COLORS[each.state]}]{each.state}[/{COLORS[each.state]}]"
         shown.add_row(escape(each.attention or each.arm), f"{each.epochs}/{record.epochs}", _score(each), state)
     return shown
 

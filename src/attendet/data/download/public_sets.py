@@ -1,4 +1,4 @@
-"""Public data sets by name: where they are, what is in them, to the byte, and under which licence."""
+"""Public data sets by name: where they are, what is in them, to the byte, and under which license."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class PublicSet:
         name: What users call it.
         about: What is in it, in a line.
         home: The page that people should look at, and cite.
-        licence: Its licence, and whom to name.
+        license: Its license, and whom to name.
         url: An archive of one commit.
         chosen: Which of the archive's files are taken, and the folder they go to (see
             `attendet.data.download.archive.unpack`).
@@ -42,7 +42,7 @@ class PublicSet:
     name: str
     about: str
     home: str
-    licence: str
+    license: str
     url: str
     chosen: Mapping[str, str]
     digest: str
@@ -80,7 +80,7 @@ def public_sets() -> dict[str, PublicSet]:
         name="bccd",
         about="364 microscope images of blood cells, 640x480; 4,888 boxes: RBC, WBC, Platelets; train, val, test",
         home="https://github.com/Shenggan/BCCD_Dataset",
-        licence="MIT, copyright 2017 shenggan",
+        license="MIT, copyright 2017 shenggan",
         url="https://github.com/Shenggan/BCCD_Dataset/archive/135df0221baca7b51c18190791522ddeba8fddbf.zip",
         chosen={
             "LICENSE": "",
@@ -102,7 +102,7 @@ def public_sets() -> dict[str, PublicSet]:
         name="pear640",
         about="712 tiles, 640x640, of 59 photographs of pear orchards; 8,340 boxes, mostly small: pear; train, val",
         home="https://github.com/ai-agriculture-circuits-and-systems/Pear640",
-        licence="CC BY 4.0; Kodors et al. 2023, doi:10.17770/etr2023vol1.7293",
+        license="CC BY 4.0; Kodors et al. 2023, doi:10.17770/etr2023vol1.7293",
         url=(
             "https://github.com/ai-agriculture-circuits-and-systems/Pear640/archive/"
             "3a8db71fa4b6b7ffe5c1b9b0431fb71c8a0d5b8b.zip"

@@ -24,7 +24,7 @@ SCORE_DIGITS = 5
 
 
 def yolo_text(record: ImageRecord) -> str:
-    r"""Return a line per object: class, then centre x, centre y, width, height as shares of the image.
+    r"""Return a line per object: class, then center x, center y, width, height as shares of the image.
 
     Example:
         >>> from pathlib import Path
@@ -38,7 +38,7 @@ def yolo_text(record: ImageRecord) -> str:
 
 
 def fits_yolo(boxes: NDArray[np.float64], sizes: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Return (objects,) whether YOLO's lines can hold a box: its centre inside the image, and not larger than it.
+    """Return (objects,) whether YOLO's lines can hold a box: its center inside the image, and not larger than it.
 
     Args:
         boxes: (objects, 4) x1, y1, x2, y2 in pixels.
@@ -144,7 +144,7 @@ def _voc_object(name: str, box: Sequence[float]) -> str:
 
 
 def _shares(boxes: NDArray[np.float64], sizes: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return (objects, 4) centre x, centre y, width, height as shares of the image."""
+    """Return (objects, 4) center x, center y, width, height as shares of the image."""
     low, high = boxes[:, :2], boxes[:, 2:]
     return np.concatenate([(low + high) / 2, high - low], axis=1) / np.tile(sizes, 2)
 

@@ -51,7 +51,7 @@ def read_labels(path: str) -> Labels:
 
 
 def parse_labels(text: str, file: str) -> Labels:
-    """Return what a text says: rows of class, centre x, centre y, width, height, or of class and a polygon's points.
+    """Return what a text says: rows of class, center x, center y, width, height, or of class and a polygon's points.
 
     Example:
         >>> labels = parse_labels("2 0.5 0.5 0.2 0.4", "a.txt")

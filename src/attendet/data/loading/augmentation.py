@@ -23,7 +23,7 @@ class Augmentation:
     """How training images are varied, in the names of YOLOv5's hyperparameter files.
 
     Attributes:
-        hsv_h: Largest shift of the hue, as a share of the colour circle.
+        hsv_h: Largest shift of the hue, as a share of the color circle.
         hsv_s: Largest change of the saturation, as a share.
         hsv_v: Largest change of the brightness, as a share.
         degrees: Largest rotation, either way.
@@ -67,7 +67,7 @@ class TrainingSample:
 
 
 def boxed(sample: TrainingSample, shape: tuple[int, int]) -> TrainingSample:
-    """Return a sample in the middle of a grey canvas of this height and width, at least its own."""
+    """Return a sample in the middle of a gray canvas of this height and width, at least its own."""
     canvas, placed = letterbox(sample.image, max(sample.image.shape[:2]), shape)
     return TrainingSample(canvas, placed.to_canvas(sample.boxes), sample.classes)
 
@@ -83,8 +83,8 @@ def mosaic(samples: Sequence[TrainingSample], size: int, generator: Generator) -
         generator: Where the point comes from.
 
     Example:
-        >>> grey = TrainingSample(np.zeros((64, 64, 3), np.uint8), np.array([[0.0, 0, 8, 8]]), np.array([1]))
-        >>> joined = mosaic([grey] * 4, 64, np.random.default_rng(0))
+        >>> gray = TrainingSample(np.zeros((64, 64, 3), np.uint8), np.array([[0.0, 0, 8, 8]]), np.array([1]))
+        >>> joined = mosaic([gray] * 4, 64, np.random.default_rng(0))
         >>> joined.image.shape, len(joined.boxes)
         ((128, 128, 3), 4)
     """
@@ -103,11 +103,11 @@ def mosaic(samples: Sequence[TrainingSample], size: int, generator: Generator) -
 
 
 def warp(sample: TrainingSample, shape: tuple[int, int], options: Augmentation, generator: Generator) -> TrainingSample:
-    """Rotate, scale, shear and shift a sample about its centre onto a canvas of another shape.
+    """Rotate, scale, shear and shift a sample about its center onto a canvas of another shape.
 
     Args:
         sample: Any.
-        shape: Height and width of the canvas in pixels; the sample's centre comes to about its middle.
+        shape: Height and width of the canvas in pixels; the sample's center comes to about its middle.
         options: The ranges that the generator draws from.
         generator: Where the numbers come from.
     """
@@ -140,7 +140,7 @@ def flip(sample: TrainingSample, options: Augmentation, generator: Generator) ->
     return TrainingSample(image, boxes, sample.classes)
 
 
-def jitter_colours(sample: TrainingSample, options: Augmentation, generator: Generator) -> TrainingSample:
+def jitter_colors(sample: TrainingSample, options: Augmentation, generator: Generator) -> TrainingSample:
     """Shift the hue and scale saturation and brightness."""
     hue, saturation, value = generator.uniform(-1, 1, 3) * [options.hsv_h, options.hsv_s, options.hsv_v]
     levels = np.arange(256)
@@ -168,13 +168,13 @@ def _matrix(
     shear_x, shear_y = np.tan(np.radians(generator.uniform(-options.shear, options.shear, 2)))
     shift_x, shift_y = generator.uniform(0.5 - options.translate, 0.5 + options.translate, 2)
     bend_x, bend_y = generator.uniform(-options.perspective, options.perspective, 2)
-    centre = np.array([[1, 0, -source[1] / 2], [0, 1, -source[0] / 2], [0, 0, 1]])
+    center = np.array([[1, 0, -source[1] / 2], [0, 1, -source[0] / 2], [0, 0, 1]])
     bend = np.array([[1, 0, 0], [0, 1, 0], [bend_x, bend_y, 1]])
     cos, sin = scale * math.cos(angle), scale * math.sin(angle)
     turn = np.array([[cos, sin, 0], [-sin, cos, 0], [0, 0, 1]])
     shear = np.array([[1, shear_x, 0], [shear_y, 1, 0], [0, 0, 1]])
     shift = np.array([[1, 0, shift_x * shape[1]], [0, 1, shift_y * shape[0]], [0, 0, 1]])
-    return shift @ shear @ turn @ bend @ centre
+    return shift @ shear @ turn @ bend @ center
 
 
 def _within(sample: TrainingSample, whole: NDArray[np.float64]) -> TrainingSample:

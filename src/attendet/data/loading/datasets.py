@@ -19,7 +19,7 @@ from attendet.data.loading.augmentation import (
     blend,
     boxed,
     flip,
-    jitter_colours,
+    jitter_colors,
     mosaic,
     warp,
 )
@@ -34,7 +34,7 @@ class Batch(NamedTuple):
 
     Attributes:
         images: (N, 3, H, W) uint8, RGB.
-        targets: (T, 6) float32: image in the batch, class, x, y of the centre, width and height in 0-1.
+        targets: (T, 6) float32: image in the batch, class, x, y of the center, width and height in 0-1.
     """
 
     images: Tensor
@@ -87,8 +87,8 @@ class TrainingSet(Dataset[Batch]):
                 sample = blend(sample, self._mosaic(replace(draw, image=other), generator), generator)
         else:
             sample = warp(boxed(self._load(draw.image), draw.shape), draw.shape, self.options, generator)
-        sample = flip(jitter_colours(sample, self.options, generator), self.options, generator)
-        return to_tensor(sample.image), normalised(sample.boxes, sample.classes, draw.shape)
+        sample = flip(jitter_colors(sample, self.options, generator), self.options, generator)
+        return to_tensor(sample.image), normalized(sample.boxes, sample.classes, draw.shape)
 
     def _mosaic(self, draw: Draw, generator: Generator) -> TrainingSample:
         others = generator.integers(len(self.records), size=3).tolist()
@@ -136,7 +136,7 @@ class ValidationSet(Dataset[Placed]):
         scale = (image.shape[1] / record.width, image.shape[0] / record.height)
         placed = Letterbox(scale, placed.left, placed.top)
         kept = ~record.crowd
-        targets = normalised(placed.to_canvas(record.boxes[kept]), record.classes[kept], (height, width))
+        targets = normalized(placed.to_canvas(record.boxes[kept]), record.classes[kept], (height, width))
         return to_tensor(canvas), targets, record, placed
 
 
@@ -155,8 +155,8 @@ def to_tensor(image: NDArray[np.uint8]) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
 
 
-def normalised(boxes: NDArray[np.float64], classes: NDArray[np.int64], shape: tuple[int, int]) -> Tensor:
-    """Return (objects, 5): class, x, y of the centre, width and height in 0-1.
+def normalized(boxes: NDArray[np.float64], classes: NDArray[np.int64], shape: tuple[int, int]) -> Tensor:
+    """Return (objects, 5): class, x, y of the center, width and height in 0-1.
 
     Args:
         boxes: (objects, 4) x1, y1, x2, y2 in pixels.
@@ -164,9 +164,9 @@ def normalised(boxes: NDArray[np.float64], classes: NDArray[np.int64], shape: tu
         shape: Height and width of the image in pixels.
 
     Example:
-        >>> normalised(np.array([[0.0, 0, 32, 64]]), np.array([2]), (64, 64)).tolist()
+        >>> normalized(np.array([[0.0, 0, 32, 64]]), np.array([2]), (64, 64)).tolist()
         [[2.0, 0.25, 0.5, 0.5, 1.0]]
     """
-    centres, sides = (boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]
-    placed = np.concatenate([centres, sides], axis=1) / np.tile(shape[::-1], 2)
+    centers, sides = (boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]
+    placed = np.concatenate([centers, sides], axis=1) / np.tile(shape[::-1], 2)
     return torch.from_numpy(np.concatenate([classes[:, None], placed], axis=1)).float()

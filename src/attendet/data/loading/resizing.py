@@ -83,7 +83,7 @@ def canvas_shapes(sizes: NDArray[np.int64], size: int, stride: int) -> NDArray[n
 def letterbox(
     image: NDArray[np.uint8], size: int, shape: tuple[int, int] | None = None
 ) -> tuple[NDArray[np.uint8], Letterbox]:
-    """Scale an image's longer side to `size` pixels and centre it on a grey canvas.
+    """Scale an image's longer side to `size` pixels and center it on a gray canvas.
 
     Args:
         image: (H, W, 3).

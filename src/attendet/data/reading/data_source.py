@@ -107,7 +107,7 @@ def _names(described: DataFile, format: str) -> tuple[str, ...]:  # noqa: A002
 def read_split(
     source: DataSource, split: str, *, workers: int | None = None, cache: bool = True, progress: Progress | None = None
 ) -> Split:
-    """Return the images of a split with their objects as labelled, and what is wrong with them.
+    """Return the images of a split with their objects as labeled, and what is wrong with them.
 
     Files that cannot be read are left out and become problems. What was read is remembered in the user's cache folder
     by path, size and time of change, so that the next time takes a fraction.

@@ -24,7 +24,7 @@ SLIVER = 1.0
 def make_record(
     image: str, facts: ImageFacts, labels: Labels, numbers: Mapping[int | str, int]
 ) -> tuple[ImageRecord, Iterator[Problem]]:
-    """Return an image with its objects as labelled, and what is wrong with them.
+    """Return an image with its objects as labeled, and what is wrong with them.
 
     Args:
         image: The image file.

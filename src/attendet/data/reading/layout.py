@@ -64,7 +64,7 @@ def format_of(described: DataFile) -> str:
 
 
 def names_beside(root: Path) -> tuple[str, ...]:
-    """Return the class names that labelling tools leave in `classes.txt`, or none."""
+    """Return the class names that labeling tools leave in `classes.txt`, or none."""
     for file in (root / "classes.txt", root / "labels" / "classes.txt"):
         if file.is_file():
             return tuple(line for line in lines_of(str(file)) if line.isprintable())

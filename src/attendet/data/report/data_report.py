@@ -202,10 +202,10 @@ def _remarks(names: tuple[str, ...], splits: Mapping[str, SplitReport], image_si
             remarks.append(f"{name} has no image that can be used")
         elif not split.objects:
             remarks.append(f"{name} has no objects: every image is background")
-    labelled = {name: split for name, split in splits.items() if split.objects}
+    labeled = {name: split for name, split in splits.items() if split.objects}
     absent = {
         name: {label for label, count in enumerate(split.objects_by_class) if not count}
-        for name, split in labelled.items()
+        for name, split in labeled.items()
     }
     nowhere = set.intersection(*absent.values()) if absent else set()
     if nowhere:

@@ -16,12 +16,12 @@ from PIL import Image
 from attendet.data.records import Split, sides_at
 from attendet.errors import Location, OutputError
 from attendet.utils.io import write_atomically
-from attendet.utils.plotting import colour_of, new_figure, shown
+from attendet.utils.plotting import color_of, new_figure, shown
 
 SIGNATURE = "attendet data check"
 MOST_CLASSES = 20
 STRIDES = (8, 16, 32)
-COLOUR_MAP = "viridis"
+COLOR_MAP = "viridis"
 
 
 def refuse_foreign(path: Path) -> None:
@@ -73,7 +73,7 @@ def overview_figure(splits: Sequence[Split], *, title: str, image_size: int = 64
     _classes(panels[0, 0], splits)
     _sizes(panels[0, 1], splits, image_size)
     _per_image(panels[1, 0], splits)
-    _centres(panels[1, 1], splits)
+    _centers(panels[1, 1], splits)
     return drawn
 
 
@@ -84,7 +84,7 @@ def _classes(axes: Axes, splits: Sequence[Split]) -> None:
     height = 0.8 / len(splits)
     for row, split in enumerate(splits):
         places = np.arange(len(labels)) + (row - (len(splits) - 1) / 2) * height
-        bars = axes.barh(places, counts[row, labels], height, color=colour_of(row), label=split.name)
+        bars = axes.barh(places, counts[row, labels], height, color=color_of(row), label=split.name)
         if len(labels) * len(splits) <= MOST_CLASSES:
             axes.bar_label(bars, labels=[f"{count:,}" for count in counts[row, labels]], padding=3, fontsize=9)
     axes.set_yticks(np.arange(len(labels)), [_written(names[label], f"class {label}") for label in labels])
@@ -114,7 +114,7 @@ def _sizes(axes: Axes, splits: Sequence[Split], image_size: int) -> None:
         edges = np.geomspace(1, image_size, 60)
         counts, _, _ = np.histogram2d(*np.clip(sides, 1, image_size).T, bins=(edges, edges))
         norm = LogNorm(1, max(2, counts.max()))
-        mesh = axes.pcolormesh(edges, edges, np.where(counts.T > 0, counts.T, np.nan), norm=norm, cmap=COLOUR_MAP)
+        mesh = axes.pcolormesh(edges, edges, np.where(counts.T > 0, counts.T, np.nan), norm=norm, cmap=COLOR_MAP)
         axes.figure.colorbar(mesh, ax=axes, label="boxes", shrink=0.85, format=FuncFormatter(_whole))
     for stride in STRIDES:
         axes.axvline(stride, color="0.5", linestyle="--", linewidth=0.9)
@@ -145,7 +145,7 @@ def _per_image(axes: Axes, splits: Sequence[Split]) -> None:
         if len(count):
             shares = np.histogram(count, edges)[0] / len(count) * 100
             label = f"{split.name}, median {np.median(count):g}"
-            axes.stairs(shares, edges, color=colour_of(row), label=label, linewidth=1.8, linestyle=_line(row))
+            axes.stairs(shares, edges, color=color_of(row), label=label, linewidth=1.8, linestyle=_line(row))
     axes.set_title("Boxes per image")
     axes.set_xlabel("boxes in an image" + (f" (bars of {width})" if width > 1 else ""))
     axes.set_ylabel("% of the split's images")
@@ -157,7 +157,7 @@ def _per_image(axes: Axes, splits: Sequence[Split]) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _centres(axes: Axes, splits: Sequence[Split]) -> None:
+def _centers(axes: Axes, splits: Sequence[Split]) -> None:
     places = [
         (split.records.boxes[:, :2] + split.records.boxes[:, 2:])
         / 2
@@ -165,14 +165,14 @@ def _centres(axes: Axes, splits: Sequence[Split]) -> None:
         for split in splits
     ]
     x, y = np.clip(np.concatenate(places), 0, 1).T
-    axes.set_title("Where box centres lie")
+    axes.set_title("Where box centers lie")
     axes.set_xlabel("from the left, share of the image's width")
     axes.set_ylabel("from the top, share of its height")
     if len(x):
         # As fine as there are boxes for: few boxes in many cells would show noise.
         bins = int(np.clip(np.sqrt(len(x) / 12), 6, 48))
         counts, _, _ = np.histogram2d(y, x, bins=bins, range=((0, 1), (0, 1)))
-        drawn = axes.imshow(counts, extent=(0, 1, 1, 0), cmap=COLOUR_MAP, interpolation="nearest", vmin=0)
+        drawn = axes.imshow(counts, extent=(0, 1, 1, 0), cmap=COLOR_MAP, interpolation="nearest", vmin=0)
         axes.figure.colorbar(drawn, ax=axes, label="boxes", shrink=0.85)
     axes.set(xlim=(0, 1), ylim=(1, 0))
 

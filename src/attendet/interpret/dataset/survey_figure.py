@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from attendet.interpret.dataset.survey import Survey
-from attendet.utils.plotting import COLOURS, FAINT, GRID, INK, new_figure, save, shown, style_axes
+from attendet.utils.plotting import COLORS, FAINT, GRID, INK, new_figure, save, shown, style_axes
 
 BAR = 0.36
 # In inches: of one bar or part, and of all that stands above and below the panels.
@@ -41,8 +41,8 @@ def _changes(axes: Axes, survey: Survey) -> None:
     places = np.arange(len(survey.sites))
     without = [report.without.map50_95 - whole for report in survey.sites]
     constant = [report.constant.map50_95 - whole if report.constant else np.nan for report in survey.sites]
-    axes.barh(places - BAR / 2, without, BAR, color=COLOURS[0], label="without the site")
-    axes.barh(places + BAR / 2, constant, BAR, color=COLOURS[1], label="weights replaced by their means")
+    axes.barh(places - BAR / 2, without, BAR, color=COLORS[0], label="without the site")
+    axes.barh(places + BAR / 2, constant, BAR, color=COLORS[1], label="weights replaced by their means")
     axes.axvline(0, color=INK, linewidth=1)
     for place, values in zip(places, zip(without, constant, strict=True), strict=True):
         for offset, value in zip((-BAR / 2, BAR / 2), values, strict=True):
@@ -69,11 +69,11 @@ def _weights(axes: Axes, survey: Survey) -> None:
     for place, (_, part) in enumerate(parts):
         axes.plot([part.mean - part.std, part.mean + part.std], [place] * 2, color=FAINT, linewidth=2)
         ends = [part.mean - part.between, part.mean + part.between]
-        axes.plot(ends, [place] * 2, color=COLOURS[2], linewidth=7, solid_capstyle="butt")
+        axes.plot(ends, [place] * 2, color=COLORS[2], linewidth=7, solid_capstyle="butt")
         axes.plot(part.mean, place, "o", color=INK, markersize=5)
     axes.plot([], [], "o", color=INK, markersize=5, label="mean")
     axes.plot([], [], color=FAINT, linewidth=2, label="± standard deviation")
-    axes.plot([], [], color=COLOURS[2], linewidth=7, label="± between images")
+    axes.plot([], [], color=COLORS[2], linewidth=7, label="± between images")
     names = [f"{shown(site.path, 32)}\n{part.name}" for site, part in parts]
     axes.set_yticks(range(len(parts)), names, fontsize=9)
     axes.set_ylim(max(len(parts), 1) - 0.5, -0.5)

@@ -130,7 +130,7 @@ def is_scores(model: nn.Module, output: object) -> bool:
 
 def _row(decoded: Tensor, detection: Tensor) -> int:
     """Return which of the predictions (rows, 5 + classes) a detection is: none other has its box and confidence."""
-    centre, sides = (detection[:2] + detection[2:4]) / 2, detection[2:4] - detection[:2]
+    center, sides = (detection[:2] + detection[2:4]) / 2, detection[2:4] - detection[:2]
     confidence = decoded[:, 4] * decoded[:, 5 + int(detection[5])]
-    distance = (decoded[:, :4] - torch.cat([centre, sides])).abs().sum(1) + (confidence - detection[4]).abs()
+    distance = (decoded[:, :4] - torch.cat([center, sides])).abs().sum(1) + (confidence - detection[4]).abs()
     return int(distance.argmin())

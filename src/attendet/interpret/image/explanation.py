@@ -78,8 +78,8 @@ def explain(
             (N, classes), or any other that takes (N, C, H, W), of which only the attention is shown; or a file of a
             detector's weights, or the folder of a run.
         images: Paths, arrays (H, W, 3) of red, green, blue in 0-255, Pillow images, or one of these. Detectors get
-            them letterboxed, in 0-1; others as torchvision's classifiers do: the centre, 7/8 of the shorter side,
-            normalised as ImageNet. For anything else tensors (N, C, H, W) or (C, H, W), which are taken as they are.
+            them letterboxed, in 0-1; others as torchvision's classifiers do: the center, 7/8 of the shorter side,
+            normalized as ImageNet. For anything else tensors (N, C, H, W) or (C, H, W), which are taken as they are.
         out: A folder for figures, page and numbers, as `attendet explain` writes them; it must not exist.
         site: Which attention modules, by their paths, with `*` and `?` as in names of files.
         class_name: Name or number of the class to explain; by default that of the best detection, or the best class.

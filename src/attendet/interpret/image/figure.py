@@ -15,7 +15,7 @@ from attendet.interpret.image import panels
 from attendet.interpret.image.explanation import Explanation
 from attendet.interpret.image.input_image import Picture
 from attendet.interpret.image.site_view import JOINED, SiteView
-from attendet.utils.plotting import COLOURS, INK, colour_of, new_figure, shown
+from attendet.utils.plotting import COLORS, INK, color_of, new_figure, shown
 from attendet.utils.sampling import evenly_spaced
 from attendet.utils.text import plural
 
@@ -35,7 +35,7 @@ def figure_of(explanation: Explanation, classes: int) -> Figure:
 
     Args:
         explanation: What is drawn.
-        classes: How many classes there are: while each has a colour, boxes need no names.
+        classes: How many classes there are: while each has a color, boxes need no names.
     """
     height, width = explanation.picture.pixels.shape[:2]
     tile = TILE * min(max(height / width, 0.4), 1.6)
@@ -73,14 +73,14 @@ def _head(figure: Figure, explanation: Explanation, classes: int, total: float) 
     figure.text(EDGE / WIDTH, 1 - 0.2 / total, words, fontsize=10, color=INK)
     entries = []
     both = [answer.detections for answer in (explanation.answer, explanation.without) if answer.detections is not None]
-    if both and classes <= len(COLOURS):
+    if both and classes <= len(COLORS):
         names = {
             int(number): str(name)
             for found in both
             if found.class_id is not None
             for number, name in zip(found.class_id, found.data["class_name"], strict=True)
         }
-        entries += [(Line2D([], [], color=colour_of(key), linewidth=2.5), shown(names[key])) for key in sorted(names)]
+        entries += [(Line2D([], [], color=color_of(key), linewidth=2.5), shown(names[key])) for key in sorted(names)]
     if both:
         entries.append(
             (Line2D([], [], color=INK, linestyle=panels.DASHES, linewidth=1.4), "only with, or only without")
@@ -130,12 +130,12 @@ def _draw_site(axes: list[Axes], picture: Picture, site: SiteView) -> None:
     if site.spatial is None:
         panels.draw_words(axes[0], "nothing by position")
     else:
-        colours, scale = panels.weight_scale(site)
-        panels.draw_map(axes[0], picture, site.spatial, colours, scale)
+        colors, scale = panels.weight_scale(site)
+        panels.draw_map(axes[0], picture, site.spatial, colors, scale)
         panels.title(
             axes[0], "weight over positions" if site.spatial_is == "weight" else "share of positions · their number"
         )
-        _bar(axes[0], colours, scale)
+        _bar(axes[0], colors, scale)
     before, after = site.before, site.after
     means = float(before.mean()), float(after.mean())
     relative = [values / max(mean, 1e-12) for values, mean in zip((before, after), means, strict=True)]
@@ -151,9 +151,9 @@ def _draw_site(axes: list[Axes], picture: Picture, site: SiteView) -> None:
     panels.title(axes[3], STRIPS[site.channels_are])
 
 
-def _bar(axes: Axes, colours: str, scale: Normalize) -> None:
+def _bar(axes: Axes, colors: str, scale: Normalize) -> None:
     beside = axes.inset_axes((1.025, 0.0, 0.04, 1.0))
-    bar = axes.figure.colorbar(ScalarMappable(scale, colours), cax=beside)
+    bar = axes.figure.colorbar(ScalarMappable(scale, colors), cax=beside)
     bar.ax.tick_params(labelsize=panels.FONT - 2, length=0, colors=INK, pad=2)
     bar.ax.locator_params(nbins=4)
     bar.outline.set_visible(False)  # pyright: ignore[reportCallIssue]

@@ -69,13 +69,13 @@ class ExplanationPage:
 def _section(explanation: Explanation, figure: bytes, number: int) -> Iterator[str]:
     name = Path(explanation.picture.name).name
     summary = in_words(explanation)
-    yield f'<section tabindex="-1" aria-labelledby="image-{number}"><h2 id="image-{number}">{escape(name)}</h2>\n'
+    yield f'<section tabindex="-1" aria-labeledby="image-{number}"><h2 id="image-{number}">{escape(name)}</h2>\n'
     yield "".join(f"<p>{escape(sentence)}</p>\n" for sentence in summary)
     yield '<div class="viewer"><div class="stage">\n'
     yield f'<img src="{_photograph(explanation.picture.pixels)}" alt="{escape(name)}, the image itself">\n'
     layers = list(_layers(explanation))
-    for place, (_, alt, values, colours, scale) in enumerate(layers):
-        yield f'<img data-layer="{place}" src="{_overlay(explanation, values, colours, scale)}" alt="{escape(alt)}">\n'
+    for place, (_, alt, values, colors, scale) in enumerate(layers):
+        yield f'<img data-layer="{place}" src="{_overlay(explanation, values, colors, scale)}" alt="{escape(alt)}">\n'
     yield f"</div><fieldset><legend>Layer over image {number}</legend>\n"
     yield _radio(number, "none", "the image alone", checked=not layers)
     for place, (label, *_) in enumerate(layers):
@@ -108,13 +108,13 @@ def in_words(explanation: Explanation) -> tuple[str, ...]:
 
 
 def _layers(explanation: Explanation) -> Iterator[tuple[str, str, Array, str, Normalize]]:
-    """Yield label, text alternative, map, colours and scale of everything that can be laid over the image."""
+    """Yield label, text alternative, map, colors and scale of everything that can be laid over the image."""
     for site in explanation.sites:
         if site.spatial is not None:
-            colours, scale = panels.weight_scale(site)
+            colors, scale = panels.weight_scale(site)
             low, high = float(site.spatial.min()), float(site.spatial.max())
             label = f"{site.path}: {site.spatial_is} over positions, {low:.2f} to {high:.2f}"
-            yield label, f"Map of {label}; {_peak(site.spatial)}", site.spatial, colours, scale
+            yield label, f"Map of {label}; {_peak(site.spatial)}", site.spatial, colors, scale
     if explanation.activation is not None:
         for method, values in explanation.activation.maps.items():
             label = f"{method} of {explanation.activation.words}"
@@ -206,10 +206,10 @@ def _photograph(pixels: NDArray[np.uint8]) -> str:
     return _data(written.getvalue(), "jpeg")
 
 
-def _overlay(explanation: Explanation, values: Array, colours: str, scale: Normalize) -> str:
+def _overlay(explanation: Explanation, values: Array, colors: str, scale: Normalize) -> str:
     """Return a layer as an image of its own; transparent where the network saw nothing."""
     flat = on_image(values, explanation.picture, LAYER)
-    layer = np.array(colormaps[colours](scale(flat), bytes=True))
+    layer = np.array(colormaps[colors](scale(flat), bytes=True))
     layer[np.isnan(flat), 3] = 0
     written = io.BytesIO()
     Image.fromarray(layer).save(written, "PNG")

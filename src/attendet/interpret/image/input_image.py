@@ -50,7 +50,7 @@ class Picture:
 
 
 def for_detector(name: str, pixels: NDArray[np.uint8], size: int, stride: int) -> Picture:
-    """Return an image on a grey canvas, its longer side scaled to `size` pixels, values in 0-1.
+    """Return an image on a gray canvas, its longer side scaled to `size` pixels, values in 0-1.
 
     Example:
         >>> picture = for_detector("a.png", np.zeros((480, 640, 3), np.uint8), 320, 32)
@@ -65,7 +65,7 @@ def for_detector(name: str, pixels: NDArray[np.uint8], size: int, stride: int) -
 
 
 def for_classifier(name: str, pixels: NDArray[np.uint8], size: int) -> Picture:
-    """Return the centre of an image as torchvision's classifiers take it: normalised, `size` of 8/7 · `size` pixels.
+    """Return the center of an image as torchvision's classifiers take it: normalized, `size` of 8/7 · `size` pixels.
 
     Example:
         >>> picture = for_classifier("a.png", np.zeros((512, 1024, 3), np.uint8), 224)
@@ -104,7 +104,7 @@ def on_image(values: NDArray[np.float32], picture: Picture, longest: int | None 
         longest: Longer side of the result in pixels; that of the image if None, and never more.
 
     Returns:
-        (H, W), or smaller in the same proportions; between the cells' centres bilinear.
+        (H, W), or smaller in the same proportions; between the cells' centers bilinear.
 
     Example:
         >>> picture = for_detector("a.png", np.zeros((40, 80, 3), np.uint8), 64, 32)

@@ -19,7 +19,7 @@ from attendet.interpret.image.answer import MOST_CLASSES, Answer
 from attendet.interpret.image.input_image import Picture, on_image
 from attendet.interpret.image.site_view import Array, SiteView
 from attendet.interpret.maps import NEAR_AN_END
-from attendet.utils.plotting import COLOURS, FAINT, GRID, INK, colour_of, contrast_to, shown
+from attendet.utils.plotting import COLORS, FAINT, GRID, INK, color_of, contrast_to, shown
 
 LONGEST = 640
 """Longer side in pixels at which images are drawn."""
@@ -29,7 +29,7 @@ COVER = 0.7
 """How much of the image a map covers."""
 
 LEAST_SPAN = 0.05
-"""The least share of a gate's range that a colour scale spans, so that a constant gate looks constant."""
+"""The least share of a gate's range that a color scale spans, so that a constant gate looks constant."""
 
 SAME = 0.5
 """Least IoU of two detections of a class that are taken for the same."""
@@ -51,7 +51,7 @@ def draw_detections(
         picture: The image.
         found: What is drawn.
         other: What it is compared with.
-        names: How many classes there are: while each has a colour, boxes need no names.
+        names: How many classes there are: while each has a color, boxes need no names.
         chosen: Which detection, from 1 on, is drawn strong.
     """
     scale = draw_image(axes, picture)
@@ -62,7 +62,7 @@ def draw_detections(
         number = int(found.class_id[place]) if found.class_id is not None else 0
         sure = float(found.confidence[place]) if found.confidence is not None else 1.0
         is_chosen = place + 1 == chosen
-        label = f"{found.data['class_name'][place]} {sure:.2f}" if is_chosen or names > len(COLOURS) else ""
+        label = f"{found.data['class_name'][place]} {sure:.2f}" if is_chosen or names > len(COLORS) else ""
         _outline(axes, found.xyxy[place] * scale, number, label, dashed=not alike[place], strong=is_chosen)
 
 
@@ -88,11 +88,11 @@ def draw_classes(axes: Axes, answer: Answer, without: Answer) -> None:
     # In turns, so that the best of both are among them.
     numbers = list(dict.fromkeys(chain.from_iterable(zip(now, then, strict=True))))[:MOST_CLASSES]
     places = np.arange(len(numbers))
-    bars = [(now, 0.05, COLOURS[0], "with attention"), (then, 0.31, COLOURS[1], "gates disabled")]
-    for shares, shift, colour, label in bars:
+    bars = [(now, 0.05, COLORS[0], "with attention"), (then, 0.31, COLORS[1], "gates disabled")]
+    for shares, shift, color, label in bars:
         # A class that is not among the five best of an answer has at most what the fifth has, and no bar.
         values = [shares.get(number, 0.0) for number in numbers]
-        axes.barh(places + shift, values, height=0.24, color=colour, label=label)
+        axes.barh(places + shift, values, height=0.24, color=color, label=label)
         for place, value in zip(places, values, strict=True):
             if value:
                 axes.text(value + 0.02, place + shift, f"{value:.2f}", fontsize=FONT - 2, color=INK, va="center")
@@ -105,24 +105,24 @@ def draw_classes(axes: Axes, answer: Answer, without: Answer) -> None:
     axes.legend(loc="lower right", fontsize=FONT - 2, frameon=False, borderaxespad=0)
 
 
-def draw_map(axes: Axes, picture: Picture, values: Array, colours: str, scale: Normalize) -> None:
-    """Draw a map over its image in grey; what the network saw nothing of stays grey."""
-    draw_array(axes, covered(picture, values, colours, scale))
+def draw_map(axes: Axes, picture: Picture, values: Array, colors: str, scale: Normalize) -> None:
+    """Draw a map over its image in gray; what the network saw nothing of stays gray."""
+    draw_array(axes, covered(picture, values, colors, scale))
 
 
-def covered(picture: Picture, values: Array, colours: str, scale: Normalize, cover: float = COVER) -> NDArray[np.uint8]:
-    """Return the image in grey under a coloured map, (H, W, 3), the longer side 640 pixels at most."""
+def covered(picture: Picture, values: Array, colors: str, scale: Normalize, cover: float = COVER) -> NDArray[np.uint8]:
+    """Return the image in gray under a colored map, (H, W, 3), the longer side 640 pixels at most."""
     flat = on_image(values, picture, LONGEST)
-    heat = colormaps[colours](scale(flat))[..., :3]
-    grey = np.asarray(_small(picture.pixels, flat.shape).convert("L"), np.float32)[..., None] / 255
+    heat = colormaps[colors](scale(flat))[..., :3]
+    gray = np.asarray(_small(picture.pixels, flat.shape).convert("L"), np.float32)[..., None] / 255
     # Of class activation maps, nothing is to cover nothing: where the image shows, nothing spoke for it.
-    shares = cover * np.sqrt(np.clip(flat, 0, 1)) if colours == ACTIVATION else np.full(flat.shape, cover)
+    shares = cover * np.sqrt(np.clip(flat, 0, 1)) if colors == ACTIVATION else np.full(flat.shape, cover)
     share = np.where(np.isnan(flat), 0, shares)[..., None]
-    return (np.clip(share * heat + (1 - share) * grey, 0, 1) * 255).astype(np.uint8)
+    return (np.clip(share * heat + (1 - share) * gray, 0, 1) * 255).astype(np.uint8)
 
 
 def weight_scale(site: SiteView) -> tuple[str, Normalize]:
-    """Return the colours for a site's spatial map: about 1 where weights can damp and amplify, else from least to most.
+    """Return the colors for a site's spatial map: about 1 where weights can damp and amplify, else from least to most.
 
     However alike the weights are, the scale spans a twentieth of their range: a constant gate looks constant.
     """
@@ -160,12 +160,12 @@ def draw_strip(axes: Axes, site: SiteView) -> None:
     values = np.sort(site.channels if site.channels is not None else np.zeros(1, np.float32))[::-1]
     span = weight_range(site, over="channels") if site.channels_are == "weight" else None
     places = np.arange(len(values) + 1)
-    colour = COLOURS[0]
+    color = COLORS[0]
     if span is not None:
         low, high = span
         near = NEAR_AN_END * (high - low)
         for edge in (low, high - near):
-            axes.axhspan(edge, edge + near, color=COLOURS[4], alpha=0.3, linewidth=0)
+            axes.axhspan(edge, edge + near, color=COLORS[4], alpha=0.3, linewidth=0)
         axes.set_ylim(low, high)
         if low < 1 < high:
             axes.axhline(1, color=INK, linewidth=0.7, linestyle=":")
@@ -174,8 +174,8 @@ def draw_strip(axes: Axes, site: SiteView) -> None:
         high = max(float(values.max()), low + 1e-6)
         axes.set_ylim(low, high + 0.05 * (high - low))
     base = max(low, 0.0)
-    axes.fill_between(places, np.append(values, values[-1]), base, step="post", color=colour, alpha=0.3, linewidth=0)
-    axes.step(places, np.append(values, values[-1]), where="post", color=colour, linewidth=1.3)
+    axes.fill_between(places, np.append(values, values[-1]), base, step="post", color=color, alpha=0.3, linewidth=0)
+    axes.step(places, np.append(values, values[-1]), where="post", color=color, linewidth=1.3)
     axes.set_xlim(0, len(values))
     axes.set_xticks([0, len(values)], ["1", str(len(values))])
     axes.set_xlabel("channels, sorted", fontsize=FONT - 1, color=INK, labelpad=-6)
@@ -240,16 +240,16 @@ def outline_chosen(axes: Axes, picture: Picture, box: Sequence[float] | NDArray[
 
 def _outline(axes: Axes, box: NDArray[np.float32], number: int, label: str, *, dashed: bool, strong: bool) -> None:
     x1, y1, x2, y2 = box
-    colour = colour_of(number)
-    patch = Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, edgecolor=colour, linewidth=2.4 if strong else 1.2)
+    color = color_of(number)
+    patch = Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, edgecolor=color, linewidth=2.4 if strong else 1.2)
     patch.set_linestyle(DASHES if dashed else "-")
     patch.set_path_effects([withStroke(linewidth=4 if strong else 2.4, foreground="white", alpha=0.8)])
     axes.add_patch(patch)
     if label:
         # Above the box, or in it where there is no room.
         edge = "bottom" if y1 > 0.07 * axes.get_ylim()[0] else "top"
-        text = axes.text(max(x1, 0), max(y1, 0), shown(label), fontsize=FONT - 2, color=contrast_to(colour), va=edge)
-        text.set_bbox({"facecolor": colour, "edgecolor": "none", "pad": 0.8})
+        text = axes.text(max(x1, 0), max(y1, 0), shown(label), fontsize=FONT - 2, color=contrast_to(color), va=edge)
+        text.set_bbox({"facecolor": color, "edgecolor": "none", "pad": 0.8})
         text.set_clip_on(True)
 
 

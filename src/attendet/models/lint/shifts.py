@@ -166,7 +166,7 @@ def _new_numbers(plan: ModelPlan, inserted: Iterable[int]) -> dict[int, int]:
 def _likeness(plan: ModelPlan, inserted: Sequence[int], original: ModelPlan) -> int:
     """Return how many rows are of the original's kind without the inserted ones; 0 if some cannot be its rows.
 
-    One layer may stand for another, so that YOLOv5's older releases and replaced blocks are recognised.
+    One layer may stand for another, so that YOLOv5's older releases and replaced blocks are recognized.
     """
     present = [row.kind for row in plan.rows if row.row.index not in inserted]
     kinds = [row.kind for row in original.rows]

@@ -29,7 +29,7 @@ from attendet.ops.cbam.reference import (
     channel_logits,
     gate,
     moments,
-    normalised,
+    normalized,
 )
 from attendet.ops.cbam.saved_tensors import Kept, ParameterGradients
 from attendet.ops.cbam.triton_passes import Gates, PoolGradients
@@ -92,7 +92,7 @@ def position_weights(kept: Kept, spatial: SpatialNet | None, shape: tuple[int, i
     """Return the weights (N, H, W), 1 without a gate."""
     if spatial is None:
         return kept.pooled.new_ones(shape)
-    return gate(normalised(kept.spatial_logits, spatial, kept.statistics()), spatial.range).squeeze(1)
+    return gate(normalized(kept.spatial_logits, spatial, kept.statistics()), spatial.range).squeeze(1)
 
 
 def gates_of(kept: Kept, x: Tensor, channel: ChannelNet | None, spatial: SpatialNet | None) -> Gates:
@@ -129,7 +129,7 @@ def channel_backward(
 def spatial_backward(upstream: Tensor, net: SpatialNet, kept: Kept) -> tuple[Tensor, ParameterGradients]:
     """Return the gradient of the planes (N, 2, H, W), and those of convolution and norm."""
     statistics = kept.statistics()
-    normed = normalised(kept.spatial_logits, net, statistics)
+    normed = normalized(kept.spatial_logits, net, statistics)
     logits = upstream.unsqueeze(1) * gate_slope(normed, net.range)
     norm_weight = norm_bias = None
     found = moments(net, statistics)
@@ -138,8 +138,8 @@ def spatial_backward(upstream: Tensor, net: SpatialNet, kept: Kept) -> tuple[Ten
         unit = (kept.spatial_logits - mean) * inverse
         norm_weight, norm_bias = total(logits * unit), total(logits)
         # The statistics of the batch depend on every logit, those of the past on none.
-        centred = logits if statistics is None else logits - (norm_bias + unit * norm_weight) / statistics.count
-        logits = centred * (net.norm_weight * inverse)
+        centered = logits if statistics is None else logits - (norm_bias + unit * norm_weight) / statistics.count
+        logits = centered * (net.norm_weight * inverse)
     reach = [net.conv_weight.shape[-1] // 2] * 2
     with exact_convolutions():
         planes, conv_weight, _ = torch.ops.aten.convolution_backward(

@@ -99,7 +99,7 @@ def cbam(x: Tensor, channel: ChannelNet | None, spatial: SpatialNet | None) -> t
         logits = functional.conv2d(stacked, spatial.conv_weight, padding=spatial.conv_weight.shape[-1] // 2)
         if spatial.batch_statistics:
             statistics = batch_statistics(logits)
-        x = x * gate(normalised(logits, spatial, statistics), spatial.range).to(x.dtype)
+        x = x * gate(normalized(logits, spatial, statistics), spatial.range).to(x.dtype)
     return x, statistics
 
 
@@ -122,7 +122,7 @@ def batch_statistics(logits: Tensor) -> BatchStatistics:
     return BatchStatistics(mean, (logits - mean).square().mean(3).mean((0, 2)), logits.numel())
 
 
-def normalised(logits: Tensor, net: SpatialNet, statistics: BatchStatistics | None) -> Tensor:
+def normalized(logits: Tensor, net: SpatialNet, statistics: BatchStatistics | None) -> Tensor:
     """Return the logits as the batch norm leaves them; as they are where there is none."""
     found = moments(net, statistics)
     if found is None or net.norm_weight is None or net.norm_bias is None:

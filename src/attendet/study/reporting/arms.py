@@ -22,7 +22,7 @@ class ScoreBreakdown:
     Attributes:
         name: Of the class, or small, medium and large as COCO has them.
         objects: In the validation images; None for sizes.
-        map50_95: By seed, summarised.
+        map50_95: By seed, summarized.
         difference: Mean difference to the baseline over the seeds that both have; None for the baseline.
     """
 
@@ -39,7 +39,7 @@ class AtFraction:
     Attributes:
         fraction: The share, in 0-1.
         images: Training images; None where no run has finished.
-        score: By seed, summarised; None where no run has finished.
+        score: By seed, summarized; None where no run has finished.
         difference: Mean difference to the baseline at the same share; None for the baseline, or without pairs.
         interval: Of that difference, 95 %.
     """
@@ -62,7 +62,7 @@ class ArmReport:
         finished: Those that came to their end.
         failed: Those that did not.
         by_seed: What decides, by seed: the metric's mean over the last epochs.
-        score: The same, summarised; None where nothing has finished, as with all that follow.
+        score: The same, summarized; None where nothing has finished, as with all that follow.
         best_epoch: The metric of the best epochs, which validation picked and which are too good for it.
         gap: The metric on training images minus on validation images.
         gap_difference: Mean difference of that gap to the baseline's over the seeds that both have; None for the

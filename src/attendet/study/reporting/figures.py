@@ -16,7 +16,7 @@ from attendet.study.reporting.contrasts import Contrast
 from attendet.study.reporting.outcome import StudyReport
 from attendet.study.reporting.run_scores import curves
 from attendet.study.statistics.paired import SeedSummary
-from attendet.utils.plotting import COLOURS, FAINT, INK, new_figure, save, shown, style_axes
+from attendet.utils.plotting import COLORS, FAINT, INK, new_figure, save, shown, style_axes
 
 # Squares are the baseline's.
 MARKERS = "oD^vP*X"
@@ -70,10 +70,10 @@ def _differences(report: StudyReport) -> Figure | None:
 
 
 def _difference(axes: Axes, row: int, contrast: Contrast) -> None:
-    colour = {"helps": COLOURS[2], "hurts": COLOURS[1]}.get(contrast.verdict, FAINT)
-    axes.plot(contrast.differences, np.full(contrast.n, row + 0.22), "o", color=colour, markersize=4, alpha=0.7)
+    color = {"helps": COLORS[2], "hurts": COLORS[1]}.get(contrast.verdict, FAINT)
+    axes.plot(contrast.differences, np.full(contrast.n, row + 0.22), "o", color=color, markersize=4, alpha=0.7)
     if contrast.interval:
-        axes.plot(contrast.interval, (row, row), color=colour, linewidth=3, solid_capstyle="butt")
+        axes.plot(contrast.interval, (row, row), color=color, linewidth=3, solid_capstyle="butt")
     if contrast.difference is not None:
         axes.plot(contrast.difference, row, "D", color=INK, markersize=6)
 
@@ -97,19 +97,19 @@ def _learning_curves(report: StudyReport, records: StudyRecords) -> Figure | Non
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.tick_params(labelbottom=True)
         _band(axes, by_arm[report.baseline], FAINT, shown(report.baseline))
-        _band(axes, by_arm[name], COLOURS[0], shown(name))
+        _band(axes, by_arm[name], COLORS[0], shown(name))
         axes.legend(fontsize=9, frameon=False, loc="lower right")
     return figure
 
 
-def _band(axes: Axes, curve: Mapping[int, list[float]], colour: str, label: str) -> None:
+def _band(axes: Axes, curve: Mapping[int, list[float]], color: str, label: str) -> None:
     if not curve:
         return
     epochs = np.array(list(curve))
     means = np.array([np.mean(values) for values in curve.values()])
     spreads = np.array([np.std(values, ddof=1) if len(values) > 1 else 0.0 for values in curve.values()])
-    axes.fill_between(epochs, means - spreads, means + spreads, color=colour, alpha=0.25, linewidth=0)
-    axes.plot(epochs, means, color=colour, linewidth=1.8, marker="o" if len(epochs) == 1 else "", label=label)
+    axes.fill_between(epochs, means - spreads, means + spreads, color=color, alpha=0.25, linewidth=0)
+    axes.plot(epochs, means, color=color, linewidth=1.8, marker="o" if len(epochs) == 1 else "", label=label)
 
 
 def _costs(report: StudyReport) -> Figure | None:
@@ -170,13 +170,13 @@ def _front(axes: Axes, points: Sequence[tuple[float, float]]) -> None:
 
 def _point(axes: Axes, x: float, score: SeedSummary | None, look: tuple[str, str], label: str) -> None:
     if score:
-        colour, marker = look
+        color, marker = look
         error = score.spread or 0.0
         axes.errorbar(
             x,
             score.mean,
             yerr=error,
-            color=colour,
+            color=color,
             marker=marker,
             markersize=7,
             elinewidth=1,
@@ -197,14 +197,14 @@ def _data_efficiency(report: StudyReport) -> Figure | None:
     differences.axhline(0, color=INK, linewidth=1)
     looks = _looks(report)
     for number, arm in enumerate(report.arms):
-        colour, marker = looks[arm.name]
+        color, marker = looks[arm.name]
         # Beside each other: bars at one share would hide each other.
         shift = 0.008 * (number - (len(report.arms) - 1) / 2)
         found = [each for each in arm.fractions if each.score]
         x = [each.fraction + shift for each in found]
         means = [each.score.mean for each in found if each.score]
         spreads = [each.score.spread or 0.0 for each in found if each.score]
-        style = {"color": colour, "marker": marker, "markersize": 5, "elinewidth": 1, "linewidth": 1.5}
+        style = {"color": color, "marker": marker, "markersize": 5, "elinewidth": 1, "linewidth": 1.5}
         if found:
             scores.errorbar(x, means, yerr=spreads, label=shown(arm.name), **style)
         compared = [each for each in found if each.difference is not None]
@@ -231,8 +231,8 @@ def _gaps(report: StudyReport) -> Figure | None:
     looks = _looks(report)
     for row, arm in enumerate(found):
         if arm.gap:
-            colour, marker = looks[arm.name]
-            axes.errorbar(arm.gap.mean, row, xerr=arm.gap.spread or 0.0, color=colour, marker=marker, markersize=7)
+            color, marker = looks[arm.name]
+            axes.errorbar(arm.gap.mean, row, xerr=arm.gap.spread or 0.0, color=color, marker=marker, markersize=7)
     _name_rows(axes, [shown(arm.name) for arm in found])
     return figure
 
@@ -245,10 +245,10 @@ def _name_rows(axes: Axes, names: Sequence[str]) -> None:
 
 
 def _looks(report: StudyReport) -> dict[str, tuple[str, str]]:
-    """Return colour and marker of each arm, the same in all figures; the baseline is ink."""
+    """Return color and marker of each arm, the same in all figures; the baseline is ink."""
     others = [arm.name for arm in report.arms if arm.name != report.baseline]
     looks = {
-        name: (COLOURS[number % len(COLOURS)], MARKERS[(number + number // len(COLOURS)) % len(MARKERS)])
+        name: (COLORS[number % len(COLORS)], MARKERS[(number + number // len(COLORS)) % len(MARKERS)])
         for number, name in enumerate(others)
     }
     return {report.baseline: (INK, "s"), **looks}

@@ -36,7 +36,7 @@ def report_remarks(records: StudyRecords) -> Iterator[str]:
 def _unpaired(runs: list[CellRecord], records: StudyRecords) -> Iterator[str]:
     wrong = mispaired(runs, records.study.design)
     yield from (f"{run.arm}, seed {run.seed}: {wrong[run.key]}" for run in runs if run.key in wrong)
-    unknown = sum(run.order is None or not run.initialisation for run in runs)
+    unknown = sum(run.order is None or not run.initialization for run in runs)
     if unknown:
         yield f"{plural(unknown, 'run')} did not record what pairs have in common"
 

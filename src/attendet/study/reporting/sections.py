@@ -78,7 +78,7 @@ def report_sections(report: StudyReport) -> Iterator[Section]:
         told = "Trained with a share of the images. Only all images decide; the rest is for reading, without a verdict."
         yield Section("Data", (told,), table=_fractions(report), figure="data")
     yield Section(
-        "Generalisation",
+        "Generalization",
         (_gap_told(report),),
         table=_gaps(report),
         figure="gap",

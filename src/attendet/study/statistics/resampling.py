@@ -29,7 +29,7 @@ def sign_flip_p(differences: ArrayLike) -> Floats:
 
     If neither of a pair's two runs were the better one, each difference could as well have had the other sign. p is the
     share of all 2^n choices of signs whose mean is as far from 0 as the one found, itself among them: Fisher's
-    randomisation test ("The Design of Experiments", 1935, §21). It assumes no normal distribution, and its
+    randomization test ("The Design of Experiments", 1935, §21). It assumes no normal distribution, and its
     false-positive rate is at most nominal for every n. Up to 14 differences it is exact.
 
     Args:
@@ -119,11 +119,11 @@ def studentised_interval(differences: ArrayLike) -> tuple[Floats, Floats]:
     count = values.shape[-1]
     drawings, weights = _resamples(count)
     mean, error = values.mean(-1), values.std(-1, ddof=1) / np.sqrt(count)
-    # Centred and scaled first, so that differences far from 0 lose no digits.
+    # Centered and scaled first, so that differences far from 0 lose no digits.
     scale = np.where(error > 0, error, 1.0)
-    centred = (values - mean[..., None]) / scale[..., None]
-    means = centred @ drawings.T / count
-    errors = np.sqrt(np.maximum(centred**2 @ drawings.T / count - means**2, 0) / (count - 1))
+    centered = (values - mean[..., None]) / scale[..., None]
+    means = centered @ drawings.T / count
+    errors = np.sqrt(np.maximum(centered**2 @ drawings.T / count - means**2, 0) / (count - 1))
     with np.errstate(divide="ignore", invalid="ignore"):
         studentised = np.where(errors > SAME, means / errors, np.sign(means) * np.inf)
     studentised = np.where(np.abs(means) <= SAME, 0.0, studentised)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from attendet.evaluation.confusion import CONFIDENCE, IOU
 from attendet.evaluation.metrics import ClassMetrics, Metrics
-from attendet.utils.plotting import COLOURS, FAINT, INK, colour_of, new_figure, save, shown, standing_out, style_axes
+from attendet.utils.plotting import COLORS, FAINT, INK, color_of, new_figure, save, shown, standing_out, style_axes
 
 MOST_WITH_COUNTS = 15
 NOTE = "orange: detections of nothing, per object of the class"
@@ -94,8 +94,8 @@ def _write_counts(axes: Axes, counts: NDArray[np.int64], shades: NDArray[np.floa
     for (row, column), count in np.ndenumerate(counts):
         if count:
             share = f"\n{shades[row, column]:.0%}" if row < len(counts) - 1 else ""
-            colour = "white" if shades[row, column] > 0.55 else INK
-            axes.text(column, row, f"{count}{share}", color=colour, fontsize=9, ha="center", va="center")
+            color = "white" if shades[row, column] > 0.55 else INK
+            axes.text(column, row, f"{count}{share}", color=color, fontsize=9, ha="center", va="center")
 
 
 def _draw(
@@ -109,17 +109,17 @@ def _draw(
 ) -> None:
     """Draw each class's curve and, where several have objects, their mean; the legend gives the values.
 
-    Where there are more classes than colours only the worst three stand out.
+    Where there are more classes than colors only the worst three stand out.
     """
-    coloured = standing_out(values)
+    colored = standing_out(values)
     for number, value in enumerate(values):
-        if value is not None and number not in coloured:
+        if value is not None and number not in colored:
             axes.plot(x, curves[number], color=FAINT, linewidth=0.6, alpha=0.6)
     labels = []
     lines = []
-    for place, number in enumerate(coloured):
-        colour = colour_of(number if len(classes) <= len(COLOURS) else place)
-        lines += axes.plot(x, curves[number], color=colour, linewidth=1.5)
+    for place, number in enumerate(colored):
+        color = color_of(number if len(classes) <= len(COLORS) else place)
+        lines += axes.plot(x, curves[number], color=color, linewidth=1.5)
         labels.append(f"{shown(classes[number].name)}  {values[number]:.3f}")
     present = ~np.isnan(curves).any(axis=1)
     if present.sum() > 1:

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from attendet.errors import OptionError
-from attendet.utils.plotting import COLOURS, new_figure, save, style_axes
+from attendet.utils.plotting import COLORS, new_figure, save, style_axes
 
 # By panel: what it is called, and the columns of results.csv with their names.
 PANELS: dict[str, dict[str, str]] = {
@@ -21,8 +21,8 @@ PANELS: dict[str, dict[str, str]] = {
     "at the best confidence": {"metrics/precision": "precision", "metrics/recall": "recall"},
     "learning rate": {"x/lr0": "group 0", "x/lr1": "group 1", "x/lr2": "group 2"},
 }
-# Colours and dashes: lines that coincide, as those of learning rates do, are all seen.
-LINES = tuple(zip(COLOURS, ("-", (0, (4, 1.5)), (0, (1, 1.5))), strict=False))
+# Colors and dashes: lines that coincide, as those of learning rates do, are all seen.
+LINES = tuple(zip(COLORS, ("-", (0, (4, 1.5)), (0, (1, 1.5))), strict=False))
 
 
 def training_curves(rows: Sequence[Mapping[str, float]], path: Path) -> None:
@@ -57,12 +57,12 @@ def _panel(axes: Axes, title: str, epochs: Sequence[float], lines: Mapping[str, 
     style_axes(axes, title, "epoch")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins="auto"))
     marker = "o" if len(epochs) <= 30 else ""
-    for (colour, dashes), (name, values) in zip(LINES, lines.items(), strict=False):
+    for (color, dashes), (name, values) in zip(LINES, lines.items(), strict=False):
         best = f", best {np.nanmax(values):.3f}" if name.startswith("mAP") else ""
         axes.plot(
             epochs,
             values,
-            color=colour,
+            color=color,
             linestyle=dashes,
             linewidth=1.8,
             marker=marker,

@@ -18,7 +18,7 @@ from torch import Tensor
 from attendet.errors import OptionError
 from attendet.evaluation.curves import IOU
 from attendet.evaluation.matching import UNMATCHED, GroundTruth, ImageResult, match
-from attendet.utils.plotting import COLOURS, INK, colour_of, contrast_to, new_figure, save, shown
+from attendet.utils.plotting import COLORS, INK, color_of, contrast_to, new_figure, save, shown
 
 MOST_IMAGES = 16
 MOST_PAIRS = 8
@@ -111,11 +111,11 @@ def _refuse_nothing(images: Sequence[NDArray[np.uint8]]) -> None:
 
 
 def _entries(names: Sequence[str], classes: Sequence[Sequence[int]]) -> list[Entry]:
-    """Return a legend of the classes that occur, while each has a colour of its own."""
-    if len(names) > len(COLOURS):
+    """Return a legend of the classes that occur, while each has a color of its own."""
+    if len(names) > len(COLORS):
         return []
     present = sorted({number for numbers in classes for number in numbers})
-    return [(Line2D([], [], color=colour_of(number), linewidth=3), shown(names[number])) for number in present]
+    return [(Line2D([], [], color=color_of(number), linewidth=3), shown(names[number])) for number in present]
 
 
 def _grid(
@@ -149,20 +149,20 @@ def _show(axes: Axes, image: NDArray[np.uint8], title: str = "") -> None:
 
 
 def _label(names: Sequence[str], number: int) -> str:
-    """Return the name to write at a box: none while the colour tells the class."""
-    return "" if len(names) <= len(COLOURS) else shown(names[number], longest=16)
+    """Return the name to write at a box: none while the color tells the class."""
+    return "" if len(names) <= len(COLORS) else shown(names[number], longest=16)
 
 
 def _outline(axes: Axes, box: Sequence[float], number: int, label: str, *, certain: bool) -> None:
     x1, y1, x2, y2 = box
-    colour = colour_of(number)
-    patch = Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, edgecolor=colour, linewidth=1.4)
+    color = color_of(number)
+    patch = Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, edgecolor=color, linewidth=1.4)
     patch.set_linestyle("-" if certain else DASHES)
-    patch.set_path_effects([withStroke(linewidth=2.6, foreground=contrast_to(colour), alpha=0.7)])
+    patch.set_path_effects([withStroke(linewidth=2.6, foreground=contrast_to(color), alpha=0.7)])
     axes.add_patch(patch)
     if label:
         # Above the box, or in it where there is no room.
         edge = "bottom" if y1 > 0.05 * axes.get_ylim()[0] else "top"
         place = min(max(x1, 0), axes.get_xlim()[1]), max(y1, 0)
-        text = axes.text(*place, label, fontsize=6, color=contrast_to(colour), va=edge, clip_on=True)
-        text.set_bbox({"facecolor": colour, "edgecolor": "none", "pad": 0.6})
+        text = axes.text(*place, label, fontsize=6, color=contrast_to(color), va=edge, clip_on=True)
+        text.set_bbox({"facecolor": color, "edgecolor": "none", "pad": 0.6})

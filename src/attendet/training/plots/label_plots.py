@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from attendet.data.records import ImageRecords, sides_at
 from attendet.errors import OptionError
-from attendet.utils.plotting import COLOURS, INK, new_figure, save, shown, style_axes
+from attendet.utils.plotting import COLORS, INK, new_figure, save, shown, style_axes
 
 # Without the palest, which cannot be told from white.
 SHADES = ListedColormap(colormaps["Blues"](np.linspace(0.2, 1, 256)))
@@ -39,7 +39,7 @@ def label_statistics(records: ImageRecords, names: Sequence[str], image_size: in
     """
     if not len(records.boxes):
         raise OptionError("there is no object to draw", remedy="give images with objects")
-    centres = (records.boxes[:, :2] + records.boxes[:, 2:]) / 2 / records.sizes[records.image_of_objects()]
+    centers = (records.boxes[:, :2] + records.boxes[:, 2:]) / 2 / records.sizes[records.image_of_objects()]
     scaled = sides_at(records, image_size)
     # Slivers, and boxes without area, would squeeze all others into a corner.
     scaled = np.maximum(scaled, max(np.quantile(scaled, 0.02), 0.5))
@@ -57,7 +57,7 @@ def label_statistics(records: ImageRecords, names: Sequence[str], image_size: in
         axes = figure.add_subplot(places[1, 0])
         per_image = np.bincount(records.image_of_objects(), minlength=len(records))
         style_axes(axes, f"objects in an image, median {np.median(per_image):.0f}", "objects", "images")
-        axes.hist(per_image, bins=min(per_image.max() + 1, 40), range=(-0.5, per_image.max() + 0.5), color=COLOURS[0])
+        axes.hist(per_image, bins=min(per_image.max() + 1, 40), range=(-0.5, per_image.max() + 0.5), color=COLORS[0])
 
     axes = figure.add_subplot(places[0, 1])
     style_axes(axes, f"box sizes at {image_size} px", "width in pixels", "height in pixels")
@@ -68,8 +68,8 @@ def label_statistics(records: ImageRecords, names: Sequence[str], image_size: in
     _plain_numbers(axes.xaxis, axes.yaxis)
 
     axes = figure.add_subplot(places[0, 2])
-    style_axes(axes, "centres in the image", "x / width", "y / height")
-    axes.hist2d(centres[:, 0], centres[:, 1], bins=25, range=[[0, 1], [0, 1]], cmap=SHADES, cmin=1)
+    style_axes(axes, "centers in the image", "x / width", "y / height")
+    axes.hist2d(centers[:, 0], centers[:, 1], bins=25, range=[[0, 1], [0, 1]], cmap=SHADES, cmin=1)
     axes.set(xlim=(0, 1), ylim=(1, 0), aspect="equal")
 
     for place, values, title, x in (
@@ -83,14 +83,14 @@ def label_statistics(records: ImageRecords, names: Sequence[str], image_size: in
     ):
         axes = figure.add_subplot(place)
         style_axes(axes, title, x, "objects")
-        axes.hist(values, bins=np.geomspace(values.min() / 1.05, values.max() * 1.05, 40), color=COLOURS[0])
+        axes.hist(values, bins=np.geomspace(values.min() / 1.05, values.max() * 1.05, 40), color=COLORS[0])
         axes.set_xscale("log")
         _plain_numbers(axes.xaxis)
     save(figure, path)
 
 
 def _class_counts(axes: Axes, counts: NDArray[np.int64], names: Sequence[str]) -> None:
-    bars = axes.barh(range(len(counts)), counts, color=COLOURS[0], height=0.7)
+    bars = axes.barh(range(len(counts)), counts, color=COLORS[0], height=0.7)
     if len(counts) <= MOST_WITH_COUNTS:
         axes.bar_label(bars, fmt="{:,.0f}", fontsize=9, color=INK, padding=3)
         axes.margins(x=0.15)

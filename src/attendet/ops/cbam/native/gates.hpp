@@ -272,8 +272,8 @@ void batch_statistics(Shape shape, int threads, const float* logits, float* mean
     const double count = shape.samples * shape.positions;
     *mean = sum_over(shape, threads, [&](auto zero, Index i) { return load<decltype(zero)>(logits + i); }) / count;
     *var = sum_over(shape, threads, [&](auto zero, Index i) {
-        const auto centred = load<decltype(zero)>(logits + i) - *mean;
-        return centred * centred;
+        const auto centered = load<decltype(zero)>(logits + i) - *mean;
+        return centered * centered;
     }) / count;
 }
 
@@ -333,8 +333,8 @@ void spatial_backward(const SpatialNet& net, const Norm& norm, Shape shape, Inde
         const float count = net.batch_statistics ? samples * shape.positions : INFINITY;
         everywhere(shape, threads, [&](auto zero, Index i) {
             using V = decltype(zero);
-            const V centred = load<V>(gradient + i) - of_bias / count - norm.unit(load<V>(logits + i)) * (of_weight / count);
-            store(gradient + i, centred * (norm.weight * norm.inverse));
+            const V centered = load<V>(gradient + i) - of_bias / count - norm.unit(load<V>(logits + i)) * (of_weight / count);
+            store(gradient + i, centered * (norm.weight * norm.inverse));
         });
         *out.norm_weight = of_weight;
         *out.norm_bias = of_bias;
