@@ -43,7 +43,7 @@ def networks() -> dict[str, Detector]:
     made = {}
     for name, layout in (("channels last", torch.channels_last), ("contiguous", torch.contiguous_format)):
         torch.manual_seed(0)
-        made[name] = attendet.build("yolov5n", classes=CLASSES).to(memory_format=layout).train()
+        made[name] = attendet.build("yolov5n", num_classes=CLASSES).to(memory_format=layout).train()
     return made
 
 

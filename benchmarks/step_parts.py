@@ -74,7 +74,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=15)
     options = parser.parse_args()
     torch.manual_seed(0)
-    detector = attendet.build(options.model, classes=CLASSES).to(memory_format=torch.channels_last).train()
+    detector = attendet.build(options.model, num_classes=CLASSES).to(memory_format=torch.channels_last).train()
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         steps = list(islice(moments(detector, dataset(Path(folder))), WARM_UP, WARM_UP + options.rounds))

@@ -19,5 +19,5 @@ def loss_of(detector: Detector, raw: Sequence[Tensor], targets: Tensor, size: in
         targets: (n, 6): image, class, and center and sides in 0-1.
         size: Side of the images in pixels.
     """
-    weights = LossWeights().scaled(classes=raw[0].shape[-1] - 5, levels=len(raw), image_size=size)
+    weights = LossWeights().scaled(num_classes=raw[0].shape[-1] - 5, levels=len(raw), imgsz=size)
     return detection_loss(raw, targets, detector.head.anchors_in_pixels(), detector.strides, weights).total

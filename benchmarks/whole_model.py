@@ -43,10 +43,13 @@ image of {inference} pixels, batch norms folded.
 
 def networks() -> dict[str, Detector]:
     """Return yolov5s, the yardstick, and the two recipes, each in two implementations with equal weights."""
-    attached = attendet.build("yolov5s", classes=CLASSES)
+    attached = attendet.build("yolov5s", num_classes=CLASSES)
     attendet.attach(attached, "cbam", at="after:C3", start="paper", variant="authors")
-    recipes = {"yolov5s_CBAM-C3": attendet.build("yolov5s_CBAM-C3", classes=CLASSES), "CBAM after every C3": attached}
-    made = {"yolov5s": attendet.build("yolov5s", classes=CLASSES)}
+    recipes = {
+        "yolov5s_CBAM-C3": attendet.build("yolov5s_CBAM-C3", num_classes=CLASSES),
+        "CBAM after every C3": attached,
+    }
+    made = {"yolov5s": attendet.build("yolov5s", num_classes=CLASSES)}
     for recipe, network in recipes.items():
         for words, implementation in IMPLEMENTATIONS.items():
             made[f"{recipe}, {words}"] = twin = copy.deepcopy(network)

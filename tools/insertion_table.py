@@ -81,7 +81,7 @@ def shapes(document: Mapping[str, Any], classes: int = 80) -> dict[str, Tensor]:
         # Attention on three channels has a narrow bottleneck, and that is not the question here.
         warnings.simplefilter("ignore", AttendetWarning)
         state = assemble(
-            plan_model(read_model_file(yaml.safe_dump(dict(document)), "model"), classes=classes)
+            plan_model(read_model_file(yaml.safe_dump(dict(document)), "model"), num_classes=classes)
         ).state_dict()
     return {key: torch.full(value.shape, -1, dtype=value.dtype, device="cpu") for key, value in state.items()}
 

@@ -50,21 +50,21 @@ def main() -> None:
     attendet.attach(attached, "cbam", "before:SPPF")
     save_weights(attached, options.out / "attached.safetensors", card)
     row = f"{card.model}_CBAM"
-    inserted = attendet.build(row, classes=len(card.names))
+    inserted = attendet.build(row, num_classes=len(card.names))
     by_name(inserted, base)
     text = bundled_text(row)
-    save_weights(inserted, options.out / "inserted.safetensors", Card(row, text, "auto", card.names, card.image_size))
+    save_weights(inserted, options.out / "inserted.safetensors", Card(row, text, "auto", card.names, card.imgsz))
 
     print(
         "| | mAP50 before training | mAP50-95 | " + " | ".join(f"epoch {n + 1}" for n in range(options.epochs)) + " |"
     )
     print("|---|---|---|" + "---|" * options.epochs)
-    print(line("the trained detector", measured(base, options.data, card.image_size), []))
+    print(line("the trained detector", measured(base, options.data, card.imgsz), []))
     for name, told, rate in ARMS:
         weights = options.out / f"{name}.safetensors"
         detector, _ = open_detector(weights)
-        before = measured(detector, options.data, card.image_size)
-        print(line(told, before, trained(weights, options, card.image_size, rate)), flush=True)
+        before = measured(detector, options.data, card.imgsz)
+        print(line(told, before, trained(weights, options, card.imgsz, rate)), flush=True)
 
 
 def by_name(model: Detector, source: Detector) -> None:

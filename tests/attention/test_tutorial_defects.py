@@ -60,7 +60,7 @@ def test_5_the_reduction_is_told() -> None:
 def test_6_nothing_is_dead_after_the_insertion(name: str) -> None:
     assert check_model_file(name) == []
     torch.manual_seed(0)
-    detector = attendet.build(name, classes=2)
+    detector = attendet.build(name, num_classes=2)
     sum(level.square().mean() for level in detector(torch.rand(2, 3, 64, 64))).backward()
     for key, parameter in detector.named_parameters():
         assert parameter.grad is not None, key
@@ -69,8 +69,8 @@ def test_6_nothing_is_dead_after_the_insertion(name: str) -> None:
 
 def test_6_the_inserted_row_shifts_keys_and_nothing_else() -> None:
     torch.manual_seed(0)
-    base = attendet.build("yolov5n", classes=2).train(False)
-    attentive = attendet.build("yolov5n_CBAM", classes=2, start="identity").train(False)
+    base = attendet.build("yolov5n", num_classes=2).train(False)
+    attentive = attendet.build("yolov5n_CBAM", num_classes=2, start="identity").train(False)
     moved = {}
     for key, value in base.state_dict().items():
         _, row, rest = key.split(".", 2)

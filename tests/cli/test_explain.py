@@ -23,7 +23,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for model in ("yolov5n_CBAM", "yolov5n"):
         with torch.random.fork_rng():
             torch.manual_seed(0)
-            detector = package.build(model, classes=2)
+            detector = package.build(model, num_classes=2)
         write_weights(folder / f"{model}.safetensors", detector, model=model, names=("cat", "dog"))
     return folder
 

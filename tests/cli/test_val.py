@@ -65,7 +65,7 @@ def test_what_is_written_is_scored_alike_by_others(
 def test_weights_of_one_class_are_measured_so(data: Path, attendet: Callable[..., Done], tmp_path: Path) -> None:
     file, weights = tmp_path / "one.yaml", tmp_path / "one.safetensors"
     file.write_text(MODEL)
-    save_weights(build(file, classes=1), weights, Card("one", MODEL, "auto", ("object",), 64))
+    save_weights(build(file, num_classes=1), weights, Card("one", MODEL, "auto", ("object",), 64))
     code, out, err = attendet("val", weights, "--data", data, "--device", "cpu", "--json")
     assert code == 0, err
     assert [(each["name"], each["objects"]) for each in json.loads(out)["per_class"]] == [("object", 10)]

@@ -18,7 +18,7 @@ NAMES = {0: "red cell", 1: "platelet"}
 
 @pytest.fixture
 def checkpoint(tmp_path: Path) -> Path:
-    return yolov5_file(tmp_path / "cells.pt", package.build("yolov5n", classes=2), "yolov5n", NAMES)
+    return yolov5_file(tmp_path / "cells.pt", package.build("yolov5n", num_classes=2), "yolov5n", NAMES)
 
 
 def test_inspect(attendet: Callable[..., Done], checkpoint: Path) -> None:
@@ -33,7 +33,7 @@ def test_inspect(attendet: Callable[..., Done], checkpoint: Path) -> None:
 
 
 def test_a_state_dict_says_which_bundled_model_it_fits(attendet: Callable[..., Done], tmp_path: Path) -> None:
-    torch.save(package.build("yolov5s_CBAM", classes=5).state_dict(), tmp_path / "a.pth")
+    torch.save(package.build("yolov5s_CBAM", num_classes=5).state_dict(), tmp_path / "a.pth")
     facts = json.loads(attendet("weights", "inspect", str(tmp_path / "a.pth"), "--json").stdout)
     assert (facts["fits"], facts["classes"]) == ("yolov5s_CBAM", 5)
     torch.save({"weight": torch.ones(3)}, tmp_path / "b.pth")

@@ -118,7 +118,7 @@ def many() -> list[Split]:
 def test_a_picture_is_drawn_of_any_set(splits: list[Split], tmp_path: Path, kind: str) -> None:
     drawn = {"some": splits, "many": many(), "none": [Split("val", ("cat",), ImageRecords())]}[kind]
     path = tmp_path / "folder" / "check.png"
-    draw_overview(drawn, path, title="a $set_of$ 苹果.yaml", image_size=320)
+    draw_overview(drawn, path, title="a $set_of$ 苹果.yaml", imgsz=320)
     with Image.open(path) as image:
         assert image.info["Software"] == "attendet data check"
         assert image.size == (1430, 1100)
@@ -127,7 +127,7 @@ def test_a_picture_is_drawn_of_any_set(splits: list[Split], tmp_path: Path, kind
 
 
 def test_the_picture_shows_the_numbers(splits: list[Split]) -> None:
-    drawn = overview_figure(splits, title="data.yaml", image_size=640)
+    drawn = overview_figure(splits, title="data.yaml", imgsz=640)
     classes, sizes, per_image, centers = drawn.axes[:4]
     assert drawn.get_suptitle() == "data.yaml: 4 images, 5 boxes"
     assert [label.get_text() for label in classes.get_yticklabels()] == ["dog", "cat", "cow"]

@@ -23,11 +23,11 @@ def photographs() -> list[NDArray[np.uint8]]:
 
 
 def write_weights(
-    path: Path, detector: Detector, image_size: int = 96, *, model: str = "yolov5n", names: tuple[str, ...] = NAMES
+    path: Path, detector: Detector, imgsz: int = 96, *, model: str = "yolov5n", names: tuple[str, ...] = NAMES
 ) -> Path:
     """Write the weights of a bundled model."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_weights(detector, path, Card(model, bundled_text(model), "auto", names, image_size))
+    save_weights(detector, path, Card(model, bundled_text(model), "auto", names, imgsz))
     return path
 
 
@@ -35,7 +35,7 @@ def seeing_detector(model: str = "yolov5n") -> Detector:
     """Random weights whose norms know real photographs, so that cells and classes get different scores."""
     with torch.random.fork_rng():
         torch.manual_seed(1)
-        detector = attendet.build(model, classes=len(NAMES))
+        detector = attendet.build(model, num_classes=len(NAMES))
     for norm in detector.modules():
         if isinstance(norm, torch.nn.BatchNorm2d):
             norm.momentum = 1.0

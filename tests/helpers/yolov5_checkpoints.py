@@ -32,8 +32,8 @@ def yolov5_file(
     """Write a training checkpoint; with `averaged` the weights are those of `ema`, and those of `model` are zero."""
     pickled = DetectionModel()
     pickled.model = bare(detector).model
-    pickled.yaml = {**yaml.safe_load(bundled_text(model)), "nc": detector.classes, "ch": 3}
-    pickled.names, pickled.nc = names, detector.classes
+    pickled.yaml = {**yaml.safe_load(bundled_text(model)), "nc": detector.num_classes, "ch": 3}
+    pickled.names, pickled.nc = names, detector.num_classes
     # Its optimizer takes a step, which is not for our tensors.
     content = {**checkpoint(bare(pickled)), "model": pickled}
     if averaged:

@@ -233,7 +233,7 @@ def test_four_levels_with_four_rows_of_anchors(tmp_path: Path) -> None:
     file = tmp_path / "p2.yaml"
     file.write_text(text[: text.index("  - [[17, 20, 23]")] + head)
     assert check_model_file(file) == []
-    detector = attendet.build(file, classes=2)
+    detector = attendet.build(file, num_classes=2)
     assert detector.strides == (4.0, 8.0, 16.0, 32.0)
     assert detector.decode(detector(torch.rand(1, 3, 64, 64))).shape == (1, 3 * (256 + 64 + 16 + 4), 7)
 
@@ -244,7 +244,7 @@ def test_a_number_for_anchors_waits_for_the_data(tmp_path: Path) -> None:
     file = tmp_path / "model.yaml"
     file.write_text(text.replace(rows, "anchors: 4\n"))
     with pytest.warns(AttendetWarning, match="4 anchors per level are to be found in the training data"):
-        detector = attendet.build(file, classes=1)
+        detector = attendet.build(file, num_classes=1)
     assert detector.head.anchors.shape == (3, 4, 2)
 
 
@@ -271,6 +271,6 @@ def test_old_and_rare_blocks_build(tmp_path: Path) -> None:
     file = tmp_path / "model.yaml"
     file.write_text(text)
     assert check_model_file(file) == []
-    detector = attendet.build(file, classes=1)
+    detector = attendet.build(file, num_classes=1)
     sum(level.square().mean() for level in detector(torch.rand(2, 3, 64, 64))).backward()
     assert all(parameter.grad is not None for parameter in detector.parameters())

@@ -12,8 +12,8 @@ from attendet.models.summary import summarize
 
 
 def test_rows_say_what_the_network_does() -> None:
-    summary = summarize("yolov5s_CBAM", image_size=320, classes=3)
-    detector = attendet.build("yolov5s_CBAM", classes=3).train(False)
+    summary = summarize("yolov5s_CBAM", imgsz=320, num_classes=3)
+    detector = attendet.build("yolov5s_CBAM", num_classes=3).train(False)
     shapes: list[list[int]] = []
     operations: list[int] = []
     for module in detector.model:
@@ -55,7 +55,7 @@ def test_a_map_that_two_rows_keep_is_counted_once() -> None:
 
     with saved_tensors_hooks(keep, lambda tensor: tensor):
         detector.train()(torch.empty(2, 3, 64, 64, device="meta", requires_grad=True))
-    summary = summarize("yolov5n", image_size=64)
+    summary = summarize("yolov5n", imgsz=64)
     assert summary.activation_bytes == sum(storage.nbytes() for storage in kept.values()) / 2
     assert summary.activation_bytes == sum(row.activation_bytes for row in summary.rows)
 
@@ -74,4 +74,4 @@ def test_kept_bytes_of_a_case_counted_by_hand() -> None:
 @pytest.mark.parametrize(("size", "nearest"), [(650, 640), (16, 32), (0, 32)])
 def test_a_size_that_does_not_fit_the_strides(size: int, nearest: int) -> None:
     with pytest.raises(OptionError, match=f"use {nearest}"):
-        summarize("yolov5n", image_size=size)
+        summarize("yolov5n", imgsz=size)

@@ -20,7 +20,7 @@ def test_equal_to_the_original(
 ) -> None:
     settings = json.loads((oracles / f"{oracle}.json").read_text())
     numbers = {key: torch.from_numpy(value) for key, value in np.load(oracles / f"{oracle}.npz").items()}
-    detector = attendet.build(name, classes=classes)
+    detector = attendet.build(name, num_classes=classes)
     state = detector.state_dict()
     shapes = {key: [list(value.shape), str(value.dtype).removeprefix("torch.")] for key, value in state.items()}
     assert shapes == settings["state_dict"]
@@ -41,7 +41,7 @@ def test_equal_to_the_original(
 @torch.no_grad()
 def test_layouts_agree_and_modes_give_the_same_kind_of_maps(layout: torch.memory_format) -> None:
     torch.manual_seed(0)
-    detector = attendet.build("yolov5n_CBAM", classes=2)
+    detector = attendet.build("yolov5n_CBAM", num_classes=2)
     images = torch.rand(2, 3, 64, 96)
     in_training = detector(images)
     detector.train(False)
@@ -57,7 +57,7 @@ def test_layouts_agree_and_modes_give_the_same_kind_of_maps(layout: torch.memory
 @torch.no_grad()
 def test_a_detector_compiles_and_exports_whole() -> None:
     torch.manual_seed(0)
-    detector = attendet.build("yolov5n_CBAM-C3", classes=2).train(False)
+    detector = attendet.build("yolov5n_CBAM-C3", num_classes=2).train(False)
     images = torch.rand(1, 3, 64, 96)
     expected = detector(images)
     compiled = torch.compile(detector, backend="aot_eager", fullgraph=True)

@@ -88,7 +88,7 @@ def test_boxes_computed_on_paper(tmp_path: Path) -> None:
         # The coarsest level's first anchor, 116x90, answers everywhere: sides a quarter, objectness 0.8, class 0.9.
         sides, objectness, score = (np.log(share / (1 - share)) for share in (0.25, 0.8, 0.9))
         detector.head.m[2].bias[:7] = torch.tensor([0, 0, sides, sides, objectness, -20, score])
-    found = Predictor(write_weights(tmp_path / "w.safetensors", detector), image_size=128, device="cpu")(
+    found = Predictor(write_weights(tmp_path / "w.safetensors", detector), imgsz=128, device="cpu")(
         np.zeros((200, 400, 3), np.uint8)
     )
     # 400 pixels become 128: 0.32. Four by two cells of 32 pixels, each a box of 29 x 22.5 at its center.
@@ -180,8 +180,8 @@ def test_time_is_counted_by_stage(weights: Path) -> None:
         ({"classes": ["white dgo"]}, UnknownNameError, "did you mean 'white dog'"),
         ({"classes": [2]}, OptionError, "there is no class 2; give 0 to 1, or a name"),
         ({"classes": []}, OptionError, "no class is kept"),
-        ({"image_size": 0}, OptionError, "image_size is 0"),
-        ({"image_size": 10**6}, OptionError, "give 1 to 8192 pixels"),
+        ({"imgsz": 0}, OptionError, "imgsz is 0"),
+        ({"imgsz": 10**6}, OptionError, "give 1 to 8192 pixels"),
         ({"confidence": 25}, OptionError, "confidence is 25"),
         ({"max_detections": 0}, OptionError, "max_detections is 0"),
     ],

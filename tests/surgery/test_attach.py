@@ -222,7 +222,7 @@ def test_disabled_attention_learns_nothing() -> None:
 
 
 def test_disabled_rows_of_a_model_file() -> None:
-    by_row = attendet.build("yolov5n_CBAM", classes=3).train(False)
+    by_row = attendet.build("yolov5n_CBAM", num_classes=3).train(False)
     vary_norms(by_row)
     images_ = torch.rand(1, 3, 64, 64)
     weighed = run(by_row, images_)

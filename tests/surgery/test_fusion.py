@@ -34,7 +34,7 @@ def mobilenet() -> nn.Module:
 
 
 def detector() -> nn.Module:
-    return attendet.build("yolov5n", classes=3)
+    return attendet.build("yolov5n", num_classes=3)
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ REPEATS = {2: 1, 4: 2, 6: 3, 8: 1, 13: 1, 17: 1, 20: 1, 23: 1}
 
 @cache
 def built() -> nn.Module:
-    return attendet.build("yolov5n", classes=3).train(False)
+    return attendet.build("yolov5n", num_classes=3).train(False)
 
 
 def detector() -> nn.Module:

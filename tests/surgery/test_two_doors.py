@@ -41,8 +41,8 @@ def assert_equal_outputs(by_file: Detector, by_plan: Detector, keys: dict[str, s
 
 
 def test_a_row_before_sppf() -> None:
-    by_file = with_every_weight(attendet.build("yolov5n_CBAM", classes=3))
-    by_plan = attendet.build("yolov5n", classes=3)
+    by_file = with_every_weight(attendet.build("yolov5n_CBAM", num_classes=3))
+    by_plan = attendet.build("yolov5n", num_classes=3)
     attach(by_plan, "cbam", "before:SPPF", start="paper")
     # The file's row 9 is CBAM, and every later row one further than in YOLOv5.
     rows = {row: row - (row > 9) for row in range(26)}
@@ -52,8 +52,8 @@ def test_a_row_before_sppf() -> None:
 
 
 def test_rows_in_place_of_c3() -> None:
-    by_file = with_every_weight(attendet.build("yolov5n_CBAM-C3", classes=3))
-    by_plan = attendet.build("yolov5n", classes=3)
+    by_file = with_every_weight(attendet.build("yolov5n_CBAM-C3", num_classes=3))
+    by_plan = attendet.build("yolov5n", num_classes=3)
     attach(by_plan, "cbam", "replace:backbone.C3", start="paper", reduction=8)
     assert_equal_outputs(by_file, by_plan, {key: key for key in by_file.state_dict()})
 
@@ -75,8 +75,8 @@ def test_blocks_with_cbam_inside(block: str, at: str, mine: object, tmp_path: Pa
     assert neck.count(block) == 4
     file = tmp_path / "model.yaml"
     file.write_text(f"{backbone}head:{neck}")
-    by_file = with_every_weight(attendet.build(file, classes=3))
-    by_plan = attendet.build("yolov5n", classes=3)
+    by_file = with_every_weight(attendet.build(file, num_classes=3))
+    by_plan = attendet.build("yolov5n", num_classes=3)
     attach(by_plan, "cbam", at, start="paper", reduction=4)
     assert_equal_outputs(by_file, by_plan, {key: mine(key) for key in by_file.state_dict()})
 
@@ -86,12 +86,12 @@ def test_blocks_with_shortcuts(tmp_path: Path) -> None:
     backbone, _, neck = bundled_text("yolov5s").partition("head:")
     file = tmp_path / "model.yaml"
     file.write_text(f"{backbone.replace('C3, [512]', 'C3CBAM, [512]')}head:{neck}")
-    by_file = with_every_weight(attendet.build(file, classes=3))
-    by_plan = attendet.build("yolov5s", classes=3)
+    by_file = with_every_weight(attendet.build(file, num_classes=3))
+    by_plan = attendet.build("yolov5s", num_classes=3)
     attach(by_plan, "cbam", [f"model.6.m.{number}.cv2" for number in range(3)], start="paper")
     move = re.compile(r"(\.m\.\d+)\.attention\.")
     assert_equal_outputs(by_file, by_plan, {key: move.sub(r"\1.cv2.attention.", key) for key in by_file.state_dict()})
-    named = attendet.build("yolov5s", classes=3)
+    named = attendet.build("yolov5s", num_classes=3)
     attach(named, "cbam", "inside:C3", start="paper", reduction=8)
     inside_six = {key for key in named.state_dict() if key.startswith("model.6.") and ".attention." in key}
     assert inside_six == {move.sub(r"\1.cv2.attention.", key) for key in by_file.state_dict() if ".attention." in key}

@@ -19,7 +19,7 @@ def recipe_of(cosine: bool = False, name: str = "SGD") -> TrainingRecipe:
 
 
 def test_groups_hold_every_parameter_once_and_only_weights_decay() -> None:
-    model = attendet.build("yolov5n_CBAM", classes=3)
+    model = attendet.build("yolov5n_CBAM", num_classes=3)
     optimizer = build_optimizer(model, recipe_of(), OptimizerConfig())
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     grouped = [[names.pop(id(parameter)) for parameter in group["params"]] for group in optimizer.param_groups]

@@ -62,7 +62,7 @@ def test_a_run_leaves_what_others_read(fit: Callable, data: Path) -> None:
     assert [line.split(",")[0] for line in lines] == ["epoch", "1", "2"]
     assert [row["epoch"] for row in listener.rows] == [1, 2]
     detector, card = open_detector(folder.last)
-    assert (detector.classes, card.names, card.image_size) == (2, ("red", "blue"), 64)
+    assert (detector.num_classes, card.names, card.imgsz) == (2, ("red", "blue"), 64)
     assert folder.best.is_file()
     assert folder.checkpoint.is_file()
     assert record.configuration["data"]["path"] == str(data)
@@ -136,11 +136,11 @@ def test_multi_scale(fit: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
     assert max(sides) <= 192
 
 
-def test_an_image_size_that_is_no_multiple_of_the_stride(fit: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_imgsz_that_is_no_multiple_of_the_stride(fit: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
     shapes = shapes_of(monkeypatch)
     folder, record, listener = fit(schedule__epochs=1, schedule__imgsz=70)
     assert set(shapes) == {(4, 3, 96, 96)}
-    assert record.configuration["schedule"]["imgsz"] == open_detector(folder.last)[1].image_size == 96
+    assert record.configuration["schedule"]["imgsz"] == open_detector(folder.last)[1].imgsz == 96
     assert any("96 pixels: 70 is no multiple of the largest stride, 32" in said for said in listener.said)
 
 

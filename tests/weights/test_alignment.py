@@ -303,8 +303,8 @@ def test_the_network_computes_what_it_did(tmp_path: Path, place: int):
     document = yaml.safe_load(bundled_text("yolov5n"))
     path = tmp_path / "inserted.yaml"
     path.write_text(yaml.safe_dump(tool.inserted(document, place, [-1, 1, "CBAM", [16]])))
-    trained = attendet.build("yolov5n", classes=2).train(False)
-    model = attendet.build(path, classes=2, start="identity").train(False)
+    trained = attendet.build("yolov5n", num_classes=2).train(False)
+    model = attendet.build(path, num_classes=2, start="identity").train(False)
     aligned = align(model.state_dict(), trained.state_dict())
     model.load_state_dict(aligned.values, strict=False)
     image = torch.rand(1, 3, 64, 96)

@@ -41,7 +41,7 @@ def test_a_network_of_others_comes_back(tmp_path: Path) -> None:
 
 @torch.no_grad()
 def test_a_detector_comes_back_from_the_file_alone(tmp_path: Path) -> None:
-    model = attendet.build("yolov5n", classes=2)
+    model = attendet.build("yolov5n", num_classes=2)
     attendet.attach(model, "cbam", ["neck", "before:SPPF"], reduction=8)
     attendet.attach(model, "cbam", "replace:backbone.C3", reduction=4)
     stirred(model)

@@ -23,7 +23,7 @@ CARD = Card("yolov5n", bundled_text("yolov5n"), "auto", ("cat", "white dog"), 32
 
 @pytest.fixture(scope="module")
 def detector() -> Detector:
-    return attendet.build("yolov5n", classes=2)
+    return attendet.build("yolov5n", num_classes=2)
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def test_what_is_saved_is_loaded(good: Path, detector: Detector) -> None:
 
 
 def test_a_network_with_attention_comes_back(tmp_path: Path) -> None:
-    saved = attendet.build("yolov5n_CBAM", classes=1, start="identity")
+    saved = attendet.build("yolov5n_CBAM", num_classes=1, start="identity")
     save_weights(
         saved, tmp_path / "a.safetensors", Card("yolov5n_CBAM", bundled_text("yolov5n_CBAM"), "auto", ("x",), 64)
     )
@@ -77,7 +77,7 @@ def test_an_older_file_stays_where_the_new_one_cannot_be_written(
 
 
 def card(**changes: object) -> dict[str, str]:
-    fields = {"model": "a", "text": CARD.text, "dialect": "auto", "names": ["cat", "dog"], "image_size": 320}
+    fields = {"model": "a", "text": CARD.text, "dialect": "auto", "names": ["cat", "dog"], "imgsz": 320}
     return {"attendet": "1", "card": json.dumps(fields | changes)}
 
 
@@ -104,9 +104,9 @@ head: [[[0], 1, Detect, [nc, anchors]]]
         card(names=5),
         card(names=[["cat"]]),
         card(names="cat"),
-        card(image_size=0),
-        card(image_size="large"),
-        card(image_size=10**12),
+        card(imgsz=0),
+        card(imgsz="large"),
+        card(imgsz=10**12),
         card(text=7),
         card(text=""),
         card(text="nc: ["),

@@ -31,7 +31,7 @@ def test_outputs_equal_the_originals(
 ) -> None:
     path = yolov5_file(tmp_path / "yolov5n.pt", original, "yolov5n", names, half=False, averaged=averaged)
     detector, card = open_detector(path)
-    assert (card.names, card.image_size) == (tuple(NAMES), 640)
+    assert (card.names, card.imgsz) == (tuple(NAMES), 640)
     images = torch.from_numpy(np.random.default_rng(0).random((1, 3, 192, 256), dtype=np.float32))
     expected = np.load(oracles / "yolov5n.npz")
     for level, raw in enumerate(detector(images)):
@@ -53,7 +53,7 @@ def test_attention_is_inserted_and_nothing_else_changes(tmp_path: Path, original
     by_row = attendet.build("yolov5n_CBAM", start="identity").train(False)
     attached = attendet.build("yolov5n").train(False)
     attendet.attach(attached, "cbam", ["neck", "before:SPPF"])
-    replaced_weights = attendet.build("yolov5n_CBAM", start="identity", classes=3).train(False)
+    replaced_weights = attendet.build("yolov5n_CBAM", start="identity", num_classes=3).train(False)
     for detector, new in ((by_row, 5), (attached, 25)):
         report = attendet.load_weights(detector, path)
         assert (len(report.kept), len(report.new), report.dropped, report.reshaped) == (349, new, (), ())
@@ -82,7 +82,7 @@ def test_prediction_takes_it(tmp_path: Path, original: Detector) -> None:
     attendet.save_weights(original.half().float(), tmp_path / "own.safetensors", open_detector(path)[1])
     image = np.random.default_rng(0).integers(0, 255, (96, 128, 3), dtype=np.uint8)
     found = [
-        attendet.Predictor(tmp_path / name, image_size=128, confidence=0.001, device="cpu")(image)
+        attendet.Predictor(tmp_path / name, imgsz=128, confidence=0.001, device="cpu")(image)
         for name in ("yolov5n.pt", "own.safetensors")
     ]
     assert len(found[0]) > 0

@@ -21,7 +21,7 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("plain") / "plain.safetensors"
     torch.manual_seed(0)
     card = Card("yolov5n", bundled_text("yolov5n"), "auto", ("cat",), 64)
-    attendet.save_weights(attendet.build("yolov5n", classes=1), path, card)
+    attendet.save_weights(attendet.build("yolov5n", num_classes=1), path, card)
     return path
 
 
@@ -30,7 +30,7 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_attached_loaded_saved_and_back(name: str, plain: Path, tmp_path: Path) -> None:
     expected, card = open_detector(plain)
     images = torch.rand(1, 3, 64, 64)
-    attached = attendet.build("yolov5n", classes=1).train(False)
+    attached = attendet.build("yolov5n", num_classes=1).train(False)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", AttendetWarning)
         attendet.attach(attached, name, ["neck", "inside:backbone.C3"])
@@ -48,9 +48,9 @@ def test_attached_loaded_saved_and_back(name: str, plain: Path, tmp_path: Path) 
         again, _ = open_detector(tmp_path / "attached.safetensors")
     assert all(torch.equal(a, b) for a, b in zip(attached(images), again(images), strict=True))
     # A row of a detector that has none of it drops the attention and keeps the rest.
-    report = attendet.load_weights(attendet.build("yolov5n", classes=1), tmp_path / "attached.safetensors")
+    report = attendet.load_weights(attendet.build("yolov5n", num_classes=1), tmp_path / "attached.safetensors")
     assert report.complete
-    bare = attendet.build("yolov5n", classes=1)
+    bare = attendet.build("yolov5n", num_classes=1)
     attendet.attach(bare, "cbam", "model.0", reduction=4)
     report = attendet.load_weights(bare, tmp_path / "attached.safetensors")
     assert len(report.kept) == 349

@@ -23,7 +23,7 @@ class Detect(nn.Module):
     ("Focal Loss for Dense Object Detection", ICCV 2017, section 4.1, gives the reason).
 
     Args:
-        classes: Number of classes.
+        num_classes: Number of classes.
         anchors: Sides of each level's A anchors in pixels, (width, height) pairs.
         channels: Channels of each level.
         strides: Stride of each level in pixels.
@@ -41,7 +41,7 @@ class Detect(nn.Module):
 
     def __init__(
         self,
-        classes: int,
+        num_classes: int,
         anchors: Sequence[Sequence[tuple[float, float]]],
         channels: Sequence[int],
         strides: Sequence[float],
@@ -54,11 +54,11 @@ class Detect(nn.Module):
             )
         if len({len(level) for level in anchors}) != 1:
             raise OptionError("the levels have different numbers of anchors", remedy="give each level as many")
-        self.classes = classes
+        self.num_classes = num_classes
         self.strides = tuple(float(stride) for stride in strides)
         pixels = torch.tensor(anchors, dtype=torch.float32)
         self.register_buffer("anchors", pixels / torch.tensor(self.strides)[:, None, None])
-        outputs = len(anchors[0]) * (classes + 5)
+        outputs = len(anchors[0]) * (num_classes + 5)
         self.m = nn.ModuleList(nn.Conv2d(width, outputs, 1) for width in channels)
         self._start_biases()
 
@@ -72,15 +72,15 @@ class Detect(nn.Module):
 
     def extra_repr(self) -> str:
         """Say for how many classes, and at which strides."""
-        return f"classes={self.classes}, strides={self.strides}"
+        return f"num_classes={self.num_classes}, strides={self.strides}"
 
     def _by_anchor(self, raw: Tensor) -> Tensor:
         n, _, height, width = raw.shape
-        return raw.reshape(n, self.anchors.shape[1], self.classes + 5, height, width).permute(0, 1, 3, 4, 2)
+        return raw.reshape(n, self.anchors.shape[1], self.num_classes + 5, height, width).permute(0, 1, 3, 4, 2)
 
     @torch.no_grad()
     def _start_biases(self) -> None:
         for conv, stride in zip(self.m, self.strides, strict=True):
-            bias = conv.get_parameter("bias").view(-1, self.classes + 5)
+            bias = conv.get_parameter("bias").view(-1, self.num_classes + 5)
             bias[:, 4] += math.log(8 / (640 / stride) ** 2)
-            bias[:, 5:] += math.log(0.6 / (self.classes - 0.99999))
+            bias[:, 5:] += math.log(0.6 / (self.num_classes - 0.99999))

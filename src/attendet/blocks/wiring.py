@@ -30,7 +30,7 @@ class BlockRequest:
         repeats: How often the block stands in a row, depth multiple applied.
         args: The row's arguments.
         width_multiple: What declared widths are scaled by.
-        classes: Number of classes.
+        num_classes: Number of classes.
         anchors: Anchor sides in pixels, (width, height) pairs per level.
         start: How attention inside the block starts.
     """
@@ -40,7 +40,7 @@ class BlockRequest:
     repeats: int = 1
     args: tuple[Value, ...] = ()
     width_multiple: float = 1.0
-    classes: int = 80
+    num_classes: int = 80
     anchors: tuple[tuple[tuple[float, float], ...], ...] = ()
     start: str = "paper"
 
@@ -127,8 +127,8 @@ def _detect(block: Maker, request: BlockRequest) -> ModuleSpec:
     _require_once(request)
     sides = [[side for pair in level for side in pair] for level in request.anchors]
     return ModuleSpec(
-        partial(block, request.classes, request.anchors, request.channels, request.strides),
-        (request.classes, sides, list(request.channels)),
+        partial(block, request.num_classes, request.anchors, request.channels, request.strides),
+        (request.num_classes, sides, list(request.channels)),
         joins=True,
     )
 

@@ -66,7 +66,7 @@ def check(
     else:
         print_report(found, source)
     if drawn:
-        draw_overview(splits, drawn, title=data, image_size=imgsz)
+        draw_overview(splits, drawn, title=data, imgsz=imgsz)
         if not as_json:
             console().print(escape(f"drawn: {drawn}"), soft_wrap=True)
     if found.errors:

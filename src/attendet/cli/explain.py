@@ -94,7 +94,7 @@ def explain(
         class_name=class_name,
         detection=detection,
         thresholds=Thresholds(conf_thres, iou_thres),
-        image_size=imgsz,
+        imgsz=imgsz,
     )
     network, question = opened(weights, question)
     skipped = _Skipped()

@@ -62,12 +62,12 @@ def explain_data(
     detector, card = open_detector(weights_file(weights))
     attention_sites(detector, site)
     where = device_of(device)
-    size = imgsz or card.image_size
+    size = imgsz or card.imgsz
     with progress_bar("reading") as bar:
         images = _some(images_for(card.names, open_data(data), split, bar), limit)
     with progress_bar("measuring") as bar, explain_resource_errors(batch_size, size):
         found = survey_sites(detector, images, size, sites_like=site, batch_size=batch_size, device=where, progress=bar)
-    about = {"weights": weights, "data": data, "split": split, "image_size": size}
+    about = {"weights": weights, "data": data, "split": split, "imgsz": size}
     if out is not None:
         write_survey(out, found, about)
     if as_json:

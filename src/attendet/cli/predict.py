@@ -87,7 +87,7 @@ def predict(
     style = Style(line_thickness, labels=not hide_labels, confidence=not hide_conf)
     predictor = Predictor(
         weights,
-        image_size=imgsz,
+        imgsz=imgsz,
         confidence=conf_thres,
         iou=iou_thres,
         max_detections=max_det,

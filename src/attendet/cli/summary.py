@@ -28,7 +28,7 @@ def summary(
     """
     from attendet.models.summary import summarize
 
-    result = summarize(model, image_size=imgsz, classes=classes, dialect=dialect)
+    result = summarize(model, imgsz=imgsz, num_classes=classes, dialect=dialect)
     if as_json:
         typer.echo(json.dumps(result.to_dict(), indent=2))
         return
@@ -37,7 +37,7 @@ def summary(
 
 def _print(result: ModelSummary) -> None:
     out = console()
-    title = f"{escape(result.model)}, {result.classes} classes, {result.image_size} px"
+    title = f"{escape(result.model)}, {result.num_classes} classes, {result.imgsz} px"
     headings = ["row", "", "from", "n", "parameters", "module", "arguments", "output", "stride", "FLOPs", "kept"]
     rows = table(title, [(heading, heading in ("row", "n", "parameters", "FLOPs", "kept")) for heading in headings])
     for row in result.rows:

@@ -54,11 +54,11 @@ def val(
     with progress_bar("reading") as bar:
         images = images_for(card.names, source, split, bar)
     options = ValidationConfig(confidence=conf_thres, iou=iou_thres, max_detections=max_det)
-    with progress_bar("validating") as bar, explain_resource_errors(batch_size, imgsz or card.image_size):
+    with progress_bar("validating") as bar, explain_resource_errors(batch_size, imgsz or card.imgsz):
         measured = validate(
             detector,
             images,
-            imgsz or card.image_size,
+            imgsz or card.imgsz,
             options,
             batch_size=batch_size,
             device=where,

@@ -71,7 +71,7 @@ def _facts(checkpoint: Checkpoint, path: Path) -> dict[str, Any]:
     return {
         "kind": checkpoint.kind,
         "fits": card.model if card else None,
-        "image_size": card.image_size if card else None,
+        "imgsz": card.imgsz if card else None,
         "classes": len(card.names) if card else None,
         "names": list(card.names) if card else list(checkpoint.names or ()),
         "tensors": len(checkpoint.tensors),

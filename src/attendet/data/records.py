@@ -174,8 +174,8 @@ class ImageRecords(Sequence[ImageRecord]):
         return np.repeat(np.arange(len(self)), np.diff(self._starts))
 
 
-def sides_at(records: ImageRecords, image_size: int) -> NDArray[np.float64]:
-    """Return (objects, 2) width and height in pixels of all boxes once images' longer sides are scaled to `image_size`.
+def sides_at(records: ImageRecords, imgsz: int) -> NDArray[np.float64]:
+    """Return (objects, 2) width and height in pixels of all boxes once images' longer sides are scaled to `imgsz`.
 
     Only what lies inside the image counts, as in training.
 
@@ -187,7 +187,7 @@ def sides_at(records: ImageRecords, image_size: int) -> NDArray[np.float64]:
     sizes = records.sizes[records.image_of_objects()]
     clipped = np.clip(records.boxes, 0, np.tile(sizes, 2))
     sides = np.maximum(clipped[:, 2:] - clipped[:, :2], 0)
-    return sides * (image_size / sizes.max(axis=1, keepdims=True, initial=1))
+    return sides * (imgsz / sizes.max(axis=1, keepdims=True, initial=1))
 
 
 @dataclass(frozen=True)

@@ -43,17 +43,17 @@ class LossWeights:
     fl_gamma: float = 0.0
     label_smoothing: float = 0.0
 
-    def scaled(self, *, classes: int, levels: int, image_size: int) -> LossWeights:
+    def scaled(self, *, num_classes: int, levels: int, imgsz: int) -> LossWeights:
         """Return the weights for another task than COCO's: 80 classes, 3 levels, 640 pixels.
 
         Example:
-            >>> LossWeights().scaled(classes=80, levels=3, image_size=320).obj
+            >>> LossWeights().scaled(num_classes=80, levels=3, imgsz=320).obj
             0.25
         """
         return LossWeights(
             box=self.box * 3 / levels,
-            cls=self.cls * classes / 80 * 3 / levels,
-            obj=self.obj * (image_size / 640) ** 2 * 3 / levels,
+            cls=self.cls * num_classes / 80 * 3 / levels,
+            obj=self.obj * (imgsz / 640) ** 2 * 3 / levels,
             cls_pw=self.cls_pw,
             obj_pw=self.obj_pw,
             anchor_t=self.anchor_t,

@@ -43,7 +43,7 @@ class CocoPrecision:
         return float(present.mean()) if len(present) else None
 
 
-def coco_precision(samples: Sequence[ImageResult], classes: int) -> CocoPrecision:
+def coco_precision(samples: Sequence[ImageResult], num_classes: int) -> CocoPrecision:
     """Measure detections as COCO does, with faster-coco-eval.
 
     That is: IoU 0.50 to 0.95 in steps of 0.05; precision at 101 recalls, each the best at that recall or a higher one;
@@ -52,14 +52,14 @@ def coco_precision(samples: Sequence[ImageResult], classes: int) -> CocoPrecisio
 
     Args:
         samples: Detections and truth by image.
-        classes: Number of classes.
+        num_classes: Number of classes.
     """
     truth, detections = [], []
     for number, sample in enumerate(samples):
         truth += _annotations(number, sample.true_boxes, sample.true_classes, iscrowd=sample.crowd.astype(int))
         detections += _annotations(number, sample.boxes, sample.classes, score=sample.confidences)
     evaluation = COCOeval_faster(
-        _data_set(len(samples), classes, truth), _data_set(len(samples), classes, detections), iouType="bbox"
+        _data_set(len(samples), num_classes, truth), _data_set(len(samples), num_classes, detections), iouType="bbox"
     )
     evaluation.params.maxDets = [100]
     evaluation.evaluate()

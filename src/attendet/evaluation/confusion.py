@@ -13,7 +13,7 @@ CONFIDENCE = 0.25
 IOU = 0.45
 
 
-def confusion_matrix(samples: Sequence[ImageResult], classes: int) -> NDArray[np.int64]:
+def confusion_matrix(samples: Sequence[ImageResult], num_classes: int) -> NDArray[np.int64]:
     """Count what objects are taken for.
 
     Detections of a confidence of at least 0.25 are matched to objects of any class that they overlap by an IoU of at
@@ -22,13 +22,13 @@ def confusion_matrix(samples: Sequence[ImageResult], classes: int) -> NDArray[np
 
     Args:
         samples: Detections and truth by image.
-        classes: Number of classes.
+        num_classes: Number of classes.
 
     Returns:
         (classes + 1, classes + 1): the row is the true class and the column the detected one; the last row holds
         detections of nothing, the last column objects that were missed.
     """
-    matrix = np.zeros((classes + 1, classes + 1), np.int64)
+    matrix = np.zeros((num_classes + 1, num_classes + 1), np.int64)
     for sample in samples:
         kept = sample.confidences >= CONFIDENCE
         detected, overlaps = sample.classes[kept], sample.overlaps()[kept]
@@ -42,6 +42,6 @@ def confusion_matrix(samples: Sequence[ImageResult], classes: int) -> NDArray[np
         missed = ~sample.crowd
         missed[found[matched]] = False
         np.add.at(matrix, (sample.true_classes[found[matched]], detected[matched]), 1)
-        matrix[classes, :classes] += np.bincount(detected[nothing], minlength=classes)
-        matrix[:classes, classes] += np.bincount(sample.true_classes[missed], minlength=classes)
+        matrix[num_classes, :num_classes] += np.bincount(detected[nothing], minlength=num_classes)
+        matrix[:num_classes, num_classes] += np.bincount(sample.true_classes[missed], minlength=num_classes)
     return matrix

@@ -58,20 +58,20 @@ class Ranking:
         return PrecisionRecall(right / np.maximum(kept, 1), right / self.objects, 2 * right / (kept + self.objects))
 
 
-def rank(samples: Sequence[ImageResult], classes: int) -> list[Ranking]:
+def rank(samples: Sequence[ImageResult], num_classes: int) -> list[Ranking]:
     """Match all images at IoU 0.5 and rank the detections of each class; those in crowds are left out."""
-    objects = np.zeros(classes, np.int64)
+    objects = np.zeros(num_classes, np.int64)
     confidences, categories, right = [np.zeros(0)], [np.zeros(0, np.int64)], [np.zeros(0, np.bool_)]
     for sample in samples:
         found, ignored = match(sample, IOU)
         confidences.append(sample.confidences[~ignored])
         categories.append(sample.classes[~ignored])
         right.append(found[~ignored] != UNMATCHED)
-        objects += np.bincount(sample.true_classes[~sample.crowd], minlength=classes)
+        objects += np.bincount(sample.true_classes[~sample.crowd], minlength=num_classes)
     confidence, category, is_right = np.concatenate(confidences), np.concatenate(categories), np.concatenate(right)
     return [
         Ranking(confidence[category == number], is_right[category == number], int(objects[number]))
-        for number in range(classes)
+        for number in range(num_classes)
     ]
 
 

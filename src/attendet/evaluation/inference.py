@@ -24,17 +24,17 @@ def prepare_for_inference(detector: Detector, device: str, dtype: torch.dtype = 
     return fuse_conv_bn(detector).to(device=device, dtype=dtype).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
 
-def batches(model: Detector, split: Split, image_size: int, batch_size: int) -> Iterator[tuple[Placed, Tensor]]:
+def batches(model: Detector, split: Split, imgsz: int, batch_size: int) -> Iterator[tuple[Placed, Tensor]]:
     """Yield the images of a split in order, as they lie on their canvases and as the network takes them, in 0-1.
 
     Args:
         model: Who takes them, with all its weights on one device and of one type.
         split: The images.
-        image_size: Longer side of the images in pixels; a multiple of the largest stride.
+        imgsz: Longer side of the images in pixels; a multiple of the largest stride.
         batch_size: Images per batch.
     """
     weight = next(model.parameters())
-    dataset = ValidationSet(split.records, OnDemand(split.records, image_size), image_size, int(max(model.strides)))
+    dataset = ValidationSet(split.records, OnDemand(split.records, imgsz), imgsz, int(max(model.strides)))
     for placed in loader(dataset, dataset.batches(batch_size)):
         images = placed.batch.images.to(weight.device).to(weight.dtype, memory_format=torch.channels_last)
         yield placed, images / 255

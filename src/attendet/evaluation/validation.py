@@ -58,7 +58,7 @@ class Validation:
 def validate(
     detector: Detector,
     split: Split,
-    image_size: int,
+    imgsz: int,
     options: ValidationConfig | None = None,
     *,
     batch_size: int = 16,
@@ -73,7 +73,7 @@ def validate(
     Args:
         detector: The network; it is left as it is.
         split: The images, as training takes them.
-        image_size: Longer side of the images in pixels; a multiple of the largest stride.
+        imgsz: Longer side of the images in pixels; a multiple of the largest stride.
         options: Thresholds.
         batch_size: Images per batch.
         device: Where to compute.
@@ -87,7 +87,7 @@ def validate(
     detections: list[Tensor] = []
     spent = [0.0, 0.0, 0.0]
     clock = time.perf_counter()
-    for placed, images in batches(model, split, image_size, batch_size):
+    for placed, images in batches(model, split, imgsz, batch_size):
         clock = _lap(spent, 0, clock)
         raw = model(images)
         if images.is_cuda:

@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 def build(
     model: str | os.PathLike[str],
-    classes: int | None = None,
+    num_classes: int | None = None,
     *,
     dialect: str = "auto",
     start: Start = "paper",
@@ -35,7 +35,7 @@ def build(
 
     Args:
         model: Path of a YOLOv5-style model file, or a bundled name such as `yolov5s` or `yolov5s_CBAM`.
-        classes: Number of classes, instead of the file's own.
+        num_classes: Number of classes, instead of the file's own.
         dialect: How attention rows are read, see `attendet.models.yaml.dialects`.
         start: How attention starts where a row does not say: `paper`, or `identity` to multiply by 1 at first.
         checkpoint: A state dict of this model file, whose shapes decide over what the arguments of CBAM rows say.
@@ -49,15 +49,17 @@ def build(
         AttendetWarning: About every fault that the file builds with, and every remark, as `attendet check` has them.
 
     Example:
-        >>> detector = build("yolov5n_CBAM", classes=3)
+        >>> detector = build("yolov5n_CBAM", num_classes=3)
         >>> detector.strides
         (8.0, 16.0, 32.0)
     """
-    if classes is not None and classes < 1:
-        raise OptionError(f"{classes} classes", remedy="give at least 1")
+    if num_classes is not None and num_classes < 1:
+        raise OptionError(f"{num_classes} classes", remedy="give at least 1")
     if start not in get_args(Start):
         raise unknown_name("start", start, get_args(Start))
-    planned = plan_model(load_model_file(model), classes=classes, dialect=dialect, start=start, checkpoint=checkpoint)
+    planned = plan_model(
+        load_model_file(model), num_classes=num_classes, dialect=dialect, start=start, checkpoint=checkpoint
+    )
     for reading in attention_readings(planned):
         logger.info(reading)
     for finding in examine(planned):

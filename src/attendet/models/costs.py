@@ -41,7 +41,7 @@ def count_costs(plan: ModelPlan) -> list[Cost]:
     """Return the cost of each row of a plan, at the plan's image size; what several rows keep is the first one's."""
     with torch.device("meta"):
         modules = plan.make()
-        images = torch.empty(BATCH, 3, plan.image_size, plan.image_size, requires_grad=True)
+        images = torch.empty(BATCH, 3, plan.imgsz, plan.imgsz, requires_grad=True)
     maps: dict[int, Tensor] = {-1: images}
     kept: Kept = {}
     costs = []

@@ -38,7 +38,7 @@ class Detector(nn.Module):
 
     Example:
         >>> import torch, attendet
-        >>> detector = attendet.build("yolov5n", classes=3)
+        >>> detector = attendet.build("yolov5n", num_classes=3)
         >>> raw = detector(torch.rand(1, 3, 64, 96))
         >>> [tuple(level.shape) for level in raw]
         [(1, 3, 8, 12, 8), (1, 3, 4, 6, 8), (1, 3, 2, 3, 8)]
@@ -62,9 +62,9 @@ class Detector(nn.Module):
         return head
 
     @property
-    def classes(self) -> int:
+    def num_classes(self) -> int:
         """Number of classes."""
-        return self.head.classes
+        return self.head.num_classes
 
     @property
     def strides(self) -> tuple[float, ...]:

@@ -52,21 +52,21 @@ class ModelPlan:
 
     Attributes:
         file: The file.
-        classes: Number of classes.
-        image_size: Side of the probing image in pixels.
+        num_classes: Number of classes.
+        imgsz: Side of the probing image in pixels.
         rows: What each row becomes.
         findings: What there is to say about the rows one by one.
     """
 
     file: ModelFile
-    classes: int
-    image_size: int
+    num_classes: int
+    imgsz: int
     rows: tuple[PlannedRow, ...]
     findings: tuple[Finding, ...]
 
     def stride(self, row: int) -> float:
         """Return the stride of a row's map against the image, in pixels; row -1 is the image itself."""
-        return 1.0 if row < 0 else self.image_size / self.rows[row].shapes[0][2]
+        return 1.0 if row < 0 else self.imgsz / self.rows[row].shapes[0][2]
 
     def make(self) -> list[nn.Module]:
         """Return new modules, one per row, on the current device."""
@@ -79,22 +79,22 @@ class ModelPlan:
 def plan_model(
     file: ModelFile,
     *,
-    classes: int | None = None,
+    num_classes: int | None = None,
     dialect: str = "auto",
     start: Start = "paper",
     checkpoint: Mapping[str, Tensor] | None = None,
-    image_size: int = PROBE_SIZE,
+    imgsz: int = PROBE_SIZE,
     tolerant: bool = False,
 ) -> ModelPlan:
     """Work out what every row of a model file becomes.
 
     Args:
         file: The model file.
-        classes: Number of classes, instead of the file's own.
+        num_classes: Number of classes, instead of the file's own.
         dialect: How to read attention rows, `auto` or one of `DIALECTS`.
         start: How attention starts where a row does not say: `paper` or `identity`.
         checkpoint: A state dict of this model file, whose shapes decide over what the arguments of CBAM rows say.
-        image_size: Side of the probing image in pixels.
+        imgsz: Side of the probing image in pixels.
         tolerant: Report a row that cannot be built among the findings, and go on as if it gave what it reads.
 
     Raises:
@@ -103,8 +103,8 @@ def plan_model(
     """
     settings = Settings(
         file=file,
-        classes=classes or file.classes,
-        image_size=image_size,
+        num_classes=num_classes or file.num_classes,
+        imgsz=imgsz,
         dialect=dialect_named(dialect),
         start=start,
         checkpoint=checkpoint or {},
@@ -114,7 +114,7 @@ def plan_model(
     if isinstance(file.anchors, int):
         what = f"{file.anchors} anchors per level are to be found in the training data; until then they are squares"
         found.append(Finding("anchors", what, "fit them before training", file.rows[-1].location))
-    maps: dict[int, Tensor] = {-1: torch.empty(1, 3, image_size, image_size, device="meta")}
+    maps: dict[int, Tensor] = {-1: torch.empty(1, 3, imgsz, imgsz, device="meta")}
     rows: list[PlannedRow] = []
     for row in file.rows:
         sources = [maps[source.row] for source in row.sources]
@@ -143,7 +143,7 @@ def plan_model(
             )
         _bound(rows)
     _require_head(rows)
-    return ModelPlan(file, settings.classes, image_size, tuple(rows), tuple(found))
+    return ModelPlan(file, settings.num_classes, imgsz, tuple(rows), tuple(found))
 
 
 def _as_read(sources: Sequence[Tensor]) -> Tensor:

@@ -54,8 +54,8 @@ class ModelSummary:
 
     Attributes:
         model: Path or bundled name.
-        image_size: Side of the image in pixels.
-        classes: Number of classes.
+        imgsz: Side of the image in pixels.
+        num_classes: Number of classes.
         parameters: Learned values.
         gflops: Billions of floating-point operations per image, a multiply-add counted as two.
         activation_bytes: What training keeps for the backward pass, per image, float32.
@@ -64,8 +64,8 @@ class ModelSummary:
     """
 
     model: str
-    image_size: int
-    classes: int
+    imgsz: int
+    num_classes: int
     parameters: int
     gflops: float
     activation_bytes: int
@@ -78,14 +78,14 @@ class ModelSummary:
 
 
 def summarize(
-    model: str | os.PathLike[str], *, image_size: int = 640, classes: int | None = None, dialect: str = "auto"
+    model: str | os.PathLike[str], *, imgsz: int = 640, num_classes: int | None = None, dialect: str = "auto"
 ) -> ModelSummary:
     """Return the table of a model.
 
     Args:
         model: Path of a model file, or a bundled name.
-        image_size: Side of the image in pixels, a multiple of the largest stride.
-        classes: Number of classes, instead of the file's own.
+        imgsz: Side of the image in pixels, a multiple of the largest stride.
+        num_classes: Number of classes, instead of the file's own.
         dialect: How attention rows are read.
 
     Raises:
@@ -99,12 +99,12 @@ def summarize(
         (7235389, 16.4)
     """
     file = load_model_file(model)
-    probed = plan_model(file, classes=classes, dialect=dialect)
+    probed = plan_model(file, num_classes=num_classes, dialect=dialect)
     largest = max(1, int(max(_strides(probed, probed.rows[-1]))))
-    if image_size < largest or image_size % largest:
-        nearest = max(round(image_size / largest), 1) * largest
-        raise OptionError(f"images of {image_size} pixels do not fit strides up to {largest}", remedy=f"use {nearest}")
-    planned = plan_model(file, classes=classes, dialect=dialect, image_size=image_size)
+    if imgsz < largest or imgsz % largest:
+        nearest = max(round(imgsz / largest), 1) * largest
+        raise OptionError(f"images of {imgsz} pixels do not fit strides up to {largest}", remedy=f"use {nearest}")
+    planned = plan_model(file, num_classes=num_classes, dialect=dialect, imgsz=imgsz)
     costs = count_costs(planned)
     whole = total(costs)
     rows = [
@@ -126,8 +126,8 @@ def summarize(
     ]
     return ModelSummary(
         model=os.fspath(model),
-        image_size=image_size,
-        classes=planned.classes,
+        imgsz=imgsz,
+        num_classes=planned.num_classes,
         parameters=sum(row.parameters for row in planned.rows),
         gflops=whole.flops / 1e9,
         activation_bytes=whole.activation_bytes,
@@ -142,4 +142,4 @@ def _shape(planned: PlannedRow) -> list[int] | list[list[int]]:
 
 
 def _strides(planned: ModelPlan, row: PlannedRow) -> list[float]:
-    return [planned.image_size / shape[2] for shape in row.shapes]
+    return [planned.imgsz / shape[2] for shape in row.shapes]

@@ -34,13 +34,13 @@ MAX_IMAGE_SIZE = 8192
 class Predictor:
     """A trained network with everything around it: image in, detections out.
 
-    Each image's longer side is scaled to `image_size`, the shorter one alike, and padded to a multiple of the largest
+    Each image's longer side is scaled to `imgsz`, the shorter one alike, and padded to a multiple of the largest
     stride. What an image gives does not depend on the images beside it in a batch, but for rounding.
 
     Args:
         weights: A `.safetensors` file that training wrote, the folder of a run, whose `weights/best.safetensors` is
             taken, or a `.pt` of the original YOLOv5.
-        image_size: Longer side in pixels that images are scaled to; that of training if None.
+        imgsz: Longer side in pixels that images are scaled to; that of training if None.
         confidence: Least confidence (objectness · class score), in 0-1.
         iou: Boxes of one class that overlap a better one by more are dropped, in 0-1.
         max_detections: Most detections of an image.
@@ -51,7 +51,7 @@ class Predictor:
 
     Attributes:
         names: The classes' names, by number.
-        image_size: As above.
+        imgsz: As above.
         device: Where the network runs.
         timings: Seconds spent so far in the stages `read`, `prepare`, `network` and `nms`.
 
@@ -68,7 +68,7 @@ class Predictor:
         >>> card = Card("yolov5n", bundled_text("yolov5n"), "auto", ("cell", "platelet"), 320)
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     path = Path(folder, "best.safetensors")
-        ...     save_weights(attendet.build("yolov5n", classes=2), path, card)
+        ...     save_weights(attendet.build("yolov5n", num_classes=2), path, card)
         ...     predictor = Predictor(path, device="cpu")
         >>> detections = predictor(np.zeros((48, 64, 3), np.uint8))
         >>> detections.xyxy.shape, predictor.names
@@ -79,7 +79,7 @@ class Predictor:
         self,
         weights: str | os.PathLike[str],
         *,
-        image_size: int | None = None,
+        imgsz: int | None = None,
         confidence: float = 0.25,
         iou: float = 0.45,
         max_detections: int = 1000,
@@ -93,7 +93,7 @@ class Predictor:
             raise OptionError(f"half precision on {self.device}", remedy="it needs a GPU; leave it out here")
         detector, card = open_detector(weights_file(weights))
         self.names = card.names
-        self.image_size = _image_size(card.image_size if image_size is None else image_size)
+        self.imgsz = _imgsz(card.imgsz if imgsz is None else imgsz)
         self._options = {
             "confidence": float(confidence),
             "iou": float(iou),
@@ -136,7 +136,7 @@ class Predictor:
             pixels = [_pixels(image) for image in images]
         sizes = np.array([image.shape[1::-1] for image in pixels], np.int64).reshape(-1, 2)
         groups: dict[tuple[int, int], list[int]] = {}
-        for position, (height, width) in enumerate(canvas_shapes(sizes, self.image_size, self._stride).tolist()):
+        for position, (height, width) in enumerate(canvas_shapes(sizes, self.imgsz, self._stride).tolist()):
             groups.setdefault((height, width), []).append(position)
         found: dict[int, Detections] = {}
         for shape, positions in groups.items():
@@ -155,7 +155,7 @@ class Predictor:
     @torch.inference_mode()
     def _same_canvas(self, images: list[NDArray[np.uint8]], shape: tuple[int, int]) -> list[Detections]:
         with self.timings.stage("prepare"):
-            placed = [letterbox(image, self.image_size, shape) for image in images]
+            placed = [letterbox(image, self.imgsz, shape) for image in images]
             batch = torch.from_numpy(np.stack([canvas for canvas, _ in placed])).to(self.device)
             batch = batch.permute(0, 3, 1, 2).to(self._dtype).div_(255)
         with self.timings.stage("network"):
@@ -197,9 +197,9 @@ class Predictor:
         )
 
 
-def _image_size(size: int) -> int:
+def _imgsz(size: int) -> int:
     if not 1 <= size <= MAX_IMAGE_SIZE:
-        raise OptionError(f"image_size is {size}", remedy=f"give 1 to {MAX_IMAGE_SIZE} pixels")
+        raise OptionError(f"imgsz is {size}", remedy=f"give 1 to {MAX_IMAGE_SIZE} pixels")
     return size
 
 

@@ -40,15 +40,15 @@ class GateWatch(Callback):
     Args:
         folder: Where the filmstrip goes.
         split: The validation images.
-        image_size: Their longer side in pixels.
+        imgsz: Their longer side in pixels.
         stride: Largest stride of the network.
         every: Epochs between two measurements.
     """
 
-    def __init__(self, folder: RunFolder, split: Split, image_size: int, stride: int, every: int) -> None:
+    def __init__(self, folder: RunFolder, split: Split, imgsz: int, stride: int, every: int) -> None:
         self.folder, self.every = folder, every
         records = ImageRecords(split.records[number] for number in evenly_spaced(len(split.records), WATCHED_IMAGES))
-        self._set = ValidationSet(records, OnDemand(records, image_size), image_size, stride)
+        self._set = ValidationSet(records, OnDemand(records, imgsz), imgsz, stride)
         with_objects = [number for number, record in enumerate(records) if len(record.classes)]
         self._filmed = with_objects[len(with_objects) // 2] if with_objects else 0
         self._batches: list[Placed] = []

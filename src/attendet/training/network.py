@@ -53,15 +53,15 @@ class Network:
     trained: bool = False
     anchored: bool = True
 
-    def card(self, names: tuple[str, ...], image_size: int) -> Card:
+    def card(self, names: tuple[str, ...], imgsz: int) -> Card:
         """Return what files of its weights say about themselves."""
         # A folder of this machine says nothing elsewhere, and a resumed run has it whole.
-        return Card(Path(self.file.name).name, self.file.text, self.dialect, names, image_size)
+        return Card(Path(self.file.name).name, self.file.text, self.dialect, names, imgsz)
 
-    def facts(self, image_size: int) -> dict[str, Any]:
+    def facts(self, imgsz: int) -> dict[str, Any]:
         """Return what a record of a run says about it."""
         with torch.device("meta"):
-            images = torch.empty(BATCH, 3, image_size, image_size)
+            images = torch.empty(BATCH, 3, imgsz, imgsz)
         cost, _ = count(copy.deepcopy(self.detector).to("meta"), images)
         attention = [
             row
@@ -100,7 +100,7 @@ def open_network(config: TrainConfig, names: tuple[str, ...]) -> Network:
     tensors = checkpoint.tensors if checkpoint and own else {}
     plans = plans_of_file(checkpoint) if checkpoint else ()
     start: Start = options.start or ("identity" if checkpoint else "paper")
-    planned = plan_model(file, classes=len(names), dialect=dialect, start=start, checkpoint=tensors)
+    planned = plan_model(file, num_classes=len(names), dialect=dialect, start=start, checkpoint=tensors)
     detector = assemble(planned)
     notes = [str(finding) for finding in examine(planned)]
     if own and not (options.cfg and options.attention):

@@ -52,7 +52,7 @@ class DetectionTask(LightningModule):
         self.averaged = AveragedWeights(detector, recipe.ema_decay, recipe.ema_ramp)
         self.metrics: Metrics | None = None
         self.weights_of_loss = config.loss.scaled(
-            classes=detector.classes, levels=len(detector.strides), image_size=config.schedule.imgsz
+            num_classes=detector.num_classes, levels=len(detector.strides), imgsz=config.schedule.imgsz
         )
         self._evaluation = Evaluation(names)
 

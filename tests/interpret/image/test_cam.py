@@ -69,7 +69,7 @@ def test_frozen_networks_have_maps_and_no_gradient_is_left() -> None:
 
 @pytest.mark.parametrize("classes", [1, 3])
 def test_the_score_of_a_detection_is_that_of_its_cell_and_anchor(classes: int) -> None:
-    detector = attendet.build("yolov5n_CBAM", classes=classes).train(False)
+    detector = attendet.build("yolov5n_CBAM", num_classes=classes).train(False)
     with torch.no_grad():
         raw = detector(torch.rand(1, 3, 64, 96))
         decoded = detector.decode(raw)[0]
@@ -83,7 +83,7 @@ def test_the_score_of_a_detection_is_that_of_its_cell_and_anchor(classes: int) -
 
 
 def test_the_layer_is_the_backbones_at_the_stride_of_the_detection() -> None:
-    detector = attendet.build("yolov5n_CBAM", classes=2).train(False)
+    detector = attendet.build("yolov5n_CBAM", num_classes=2).train(False)
     with torch.no_grad(), shapes(detector) as seen:
         raw = detector(torch.rand(1, 3, 64, 96))
     layers = [layer_of_detection(detector, seen, maps.shape[2:4]) for maps in raw]

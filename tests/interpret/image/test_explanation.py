@@ -49,7 +49,7 @@ def state_of(model: nn.Module) -> list[object]:
 
 
 def test_an_image_costs_three_passes_of_yolov5s_cbam_at_640(photographs: Photographs) -> None:
-    model = attendet.build("yolov5s_CBAM", classes=2).train(False)
+    model = attendet.build("yolov5s_CBAM", num_classes=2).train(False)
     with torch.no_grad():
         for level in model.head.m:
             level.bias.view(3, -1)[:, 4] = 3.0
@@ -62,7 +62,7 @@ def test_an_image_costs_three_passes_of_yolov5s_cbam_at_640(photographs: Photogr
 
 
 def test_gates_are_those_of_the_network(detector: Detector, photographs: Photographs) -> None:
-    (explanation,) = attendet.explain(detector, photographs[0], image_size=192)
+    (explanation,) = attendet.explain(detector, photographs[0], imgsz=192)
     (site,) = explanation.sites
     cbam = detector.model[9]
     taken: list[Tensor] = []
@@ -107,7 +107,7 @@ def test_detections_are_the_predictors_with_attention_and_without(weights: Path,
 
 def test_the_chosen_detection_is_explained(detector: Detector, photographs: Photographs) -> None:
     def ask(**options: object) -> object:
-        (explanation,) = attendet.explain(detector, photographs[1], names=NAMES, image_size=192, **options)
+        (explanation,) = attendet.explain(detector, photographs[1], names=NAMES, imgsz=192, **options)
         return explanation
 
     first = ask()
@@ -148,10 +148,10 @@ def test_the_network_stays_as_it_was(fails: str | None, photographs: Photographs
     own = model.layer4.register_forward_hook(fail)
     before = state_of(model)
     if fails is None:
-        attendet.explain(model, photographs[0], image_size=64)
+        attendet.explain(model, photographs[0], imgsz=64)
     else:
         with pytest.raises(KeyError):
-            attendet.explain(model, photographs[0], image_size=64)
+            attendet.explain(model, photographs[0], imgsz=64)
     assert state_of(model) == before
     own.remove()
 
@@ -160,12 +160,12 @@ def test_compiled_and_fused_networks_are_explained_alike(photographs: Photograph
     model = attended_resnet()
     vary_norms(model)
     photographs = photographs[:1]
-    expected = attendet.explain(model, photographs, image_size=96)
+    expected = attendet.explain(model, photographs, imgsz=96)
     compiled = torch.compile(model, backend="eager")
     in_place = copy.deepcopy(model)
     in_place.compile(backend="eager")
     for twin in (compiled, in_place, nn.DataParallel(model), attendet.fuse(model)):
-        for found, known in zip(attendet.explain(twin, photographs, image_size=96), expected, strict=True):
+        for found, known in zip(attendet.explain(twin, photographs, imgsz=96), expected, strict=True):
             assert [site.path for site in found.sites] == ["layer3.attention", "layer4.attention"]
             for one, other in zip(found.sites, known.sites, strict=True):
                 np.testing.assert_allclose(one.spatial, other.spatial, atol=1e-4)
@@ -276,7 +276,7 @@ def test_images_stream_one_at_a_time(photographs: Photographs) -> None:
             taken.append(number)
             yield photographs[0][:64, :64].copy()
 
-    for number, explanation in enumerate(explanations(model, images(), Question(image_size=64))):
+    for number, explanation in enumerate(explanations(model, images(), Question(imgsz=64))):
         assert taken == list(range(number + 1))
         alive.append(weakref.ref(explanation))
         del explanation

@@ -63,7 +63,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, detector: Detector, photogr
     for name, pixels in zip(("a <b>&.png", "b.png"), photographs, strict=True):
         Image.fromarray(pixels).save(made / name)
     images = [made / "a <b>&.png", made / "b.png"]
-    attendet.explain(detector, images, out=made / "out", names=NAMES, image_size=192, confidence=0.97)
+    attendet.explain(detector, images, out=made / "out", names=NAMES, imgsz=192, confidence=0.97)
     return made / "out"
 
 
@@ -89,7 +89,7 @@ def test_numbers_are_those_that_were_explained(
     kinds = ("npz", "png", "svg")
     expected = [f"001-a_b_.{kind}" for kind in kinds] + [f"002-b.{kind}" for kind in kinds]
     assert names == [*expected, "index.html", "manifest.json"]
-    (explanation,) = attendet.explain(detector, photographs[1], names=NAMES, image_size=192, confidence=0.97)
+    (explanation,) = attendet.explain(detector, photographs[1], names=NAMES, imgsz=192, confidence=0.97)
     assert explanation.answer.detections is not None
     assert explanation.without.detections is not None
     assert explanation.activation is not None
@@ -205,9 +205,7 @@ def test_classifiers_and_all_kinds_of_modules_are_drawn(tmp_path: Path) -> None:
     attendet.attach(model, "se", "layer*.*.bn2")
     # A very long image of a single color, and maps of few positions.
     images = [np.full((10, 400, 3), 90, np.uint8)]
-    (first,) = attendet.explain(
-        model, images, out=tmp_path / "out", image_size=64, names=["$a", "<b>", "crane", "crane"]
-    )
+    (first,) = attendet.explain(model, images, out=tmp_path / "out", imgsz=64, names=["$a", "<b>", "crane", "crane"])
     assert len(first.sites) == 12
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
     assert [site["join"] for site in manifest["images"][0]["sites"]].count("addition") == 1

@@ -22,7 +22,7 @@ def print_report(found: DataReport, source: DataSource) -> None:
     """Print a data set in numbers: what there is, then what is wrong, errors in red."""
     out = console()
     classes = plural(len(found.names), "class", "classes")
-    title = f"{source.file}, {source.format}, {classes}, box sizes at {found.image_size} px"
+    title = f"{source.file}, {source.format}, {classes}, box sizes at {found.imgsz} px"
     columns = [("", False), *((name, True) for name in found.splits), ("all", True), ("the first of them", False)]
     rows = table(escape(title), columns)
     parts = [*found.splits.values(), found.total]

@@ -109,7 +109,7 @@ class TrainingBatches(Sampler[list[Draw]]):
         return height, width
 
 
-def image_weights(records: ImageRecords, classes: int, found: NDArray[np.float64]) -> NDArray[np.float64]:
+def image_weights(records: ImageRecords, num_classes: int, found: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return (images,) weights, of sum 1, by which images of rare and badly found classes are drawn more often.
 
     An image weighs as much as its objects together, an object 1 / (number of its class) times the square of the share
@@ -117,7 +117,7 @@ def image_weights(records: ImageRecords, classes: int, found: NDArray[np.float64
 
     Args:
         records: The training images.
-        classes: Number of classes.
+        num_classes: Number of classes.
         found: (classes,) average precision in 0-1; 0 before anything is known.
 
     Example:
@@ -129,7 +129,7 @@ def image_weights(records: ImageRecords, classes: int, found: NDArray[np.float64
         [0.375, 0.625]
     """
     taken = ~records.crowd
-    counts = np.bincount(records.classes[taken], minlength=classes)
+    counts = np.bincount(records.classes[taken], minlength=num_classes)
     # What is found perfectly is still shown, or there may be nothing left to draw.
     of_class = np.maximum(1 - found, 0.01) ** 2 / np.maximum(counts, 1)
     images = records.image_of_objects()[taken]

@@ -74,7 +74,7 @@ class DataReport:
 
     Attributes:
         names: The classes.
-        image_size: The training size: pixels of an image's longer side.
+        imgsz: The training size: pixels of an image's longer side.
         splits: By name.
         total: All splits together.
         problems: By kind, errors first.
@@ -82,7 +82,7 @@ class DataReport:
     """
 
     names: tuple[str, ...]
-    image_size: int
+    imgsz: int
     splits: Mapping[str, SplitReport]
     total: SplitReport
     problems: tuple[ProblemCount, ...]
@@ -102,7 +102,7 @@ class DataReport:
         """Return all of it as what JSON can hold."""
         return {
             "names": list(self.names),
-            "image_size": self.image_size,
+            "imgsz": self.imgsz,
             "splits": {name: asdict(split) for name, split in self.splits.items()},
             "total": asdict(self.total),
             "problems": [
@@ -125,12 +125,12 @@ class DataReport:
         }
 
 
-def make_data_report(splits: Sequence[Split], image_size: int = 640) -> DataReport:
+def make_data_report(splits: Sequence[Split], imgsz: int = 640) -> DataReport:
     """Return a data set in numbers.
 
     Args:
         splits: Its splits as read, at least one, of the same classes.
-        image_size: The training size: images are scaled so that their longer side has so many pixels.
+        imgsz: The training size: images are scaled so that their longer side has so many pixels.
 
     Example:
         >>> from pathlib import Path
@@ -142,12 +142,10 @@ def make_data_report(splits: Sequence[Split], image_size: int = 640) -> DataRepo
         (10.0, (1,))
     """
     names = splits[0].names
-    sides = [sides_at(split.records, image_size) for split in splits]
+    sides = [sides_at(split.records, imgsz) for split in splits]
     found = {split.name: _split_report(split, part) for split, part in zip(splits, sides, strict=True)}
     total = _together([*found.values()], np.concatenate(sides))
-    return DataReport(
-        names, image_size, found, total, problem_counts(splits), tuple(_remarks(names, found, image_size))
-    )
+    return DataReport(names, imgsz, found, total, problem_counts(splits), tuple(_remarks(names, found, imgsz)))
 
 
 def _split_report(split: Split, sides: NDArray[np.float64]) -> SplitReport:
@@ -195,7 +193,7 @@ def _box_sizes(sides: NDArray[np.float64]) -> BoxSizes:
     )
 
 
-def _remarks(names: tuple[str, ...], splits: Mapping[str, SplitReport], image_size: int) -> list[str]:
+def _remarks(names: tuple[str, ...], splits: Mapping[str, SplitReport], imgsz: int) -> list[str]:
     remarks = []
     for name, split in splits.items():
         if not split.images:
@@ -215,7 +213,7 @@ def _remarks(names: tuple[str, ...], splits: Mapping[str, SplitReport], image_si
         tiny = split.sizes.tiny or 0
         if tiny > 0.1:
             remarks.append(
-                f"{tiny:.0%} of the boxes in {name} have a side under {TINY_SIDE} px at {image_size}; "
+                f"{tiny:.0%} of the boxes in {name} have a side under {TINY_SIDE} px at {imgsz}; "
                 "a larger image size shows more of them"
             )
     return remarks

@@ -44,25 +44,25 @@ def refuse_foreign(path: Path) -> None:
         raise OutputError("it exists, and was not drawn by attendet", where=Location(str(path)), remedy=remedy)
 
 
-def draw_overview(splits: Sequence[Split], path: Path, *, title: str, image_size: int = 640) -> None:
+def draw_overview(splits: Sequence[Split], path: Path, *, title: str, imgsz: int = 640) -> None:
     """Draw a data set and write it as PNG.
 
     Args:
         splits: Its splits as read, at least one, of the same classes.
         path: The file to write; an older picture of this kind is replaced.
         title: What stands above.
-        image_size: The training size: images are scaled so that their longer side has so many pixels.
+        imgsz: The training size: images are scaled so that their longer side has so many pixels.
 
     Raises:
         OutputError: If something that is no such picture is there, or it cannot be written.
     """
     refuse_foreign(path)
-    drawn = overview_figure(splits, title=title, image_size=image_size)
+    drawn = overview_figure(splits, title=title, imgsz=imgsz)
     with write_atomically(path) as temporary:
         drawn.savefig(temporary, format="png", metadata={"Software": SIGNATURE})
 
 
-def overview_figure(splits: Sequence[Split], *, title: str, image_size: int = 640) -> Figure:
+def overview_figure(splits: Sequence[Split], *, title: str, imgsz: int = 640) -> Figure:
     """Return the picture of a data set; arguments as of `draw_overview`."""
     drawn = new_figure(13, 10, dots_per_inch=110)
     images = sum(len(split.records) for split in splits)
@@ -71,7 +71,7 @@ def overview_figure(splits: Sequence[Split], *, title: str, image_size: int = 64
     drawn.suptitle(told, fontsize=15)
     panels = drawn.subplots(2, 2)
     _classes(panels[0, 0], splits)
-    _sizes(panels[0, 1], splits, image_size)
+    _sizes(panels[0, 1], splits, imgsz)
     _per_image(panels[1, 0], splits)
     _centers(panels[1, 1], splits)
     return drawn
@@ -102,17 +102,17 @@ def _classes(axes: Axes, splits: Sequence[Split]) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _sizes(axes: Axes, splits: Sequence[Split], image_size: int) -> None:
-    sides = np.concatenate([sides_at(split.records, image_size) for split in splits])
-    axes.set_title(f"Box sizes at {image_size} px")
-    axes.set(xscale="log", yscale="log", xlim=(1, image_size), ylim=(1, image_size))
+def _sizes(axes: Axes, splits: Sequence[Split], imgsz: int) -> None:
+    sides = np.concatenate([sides_at(split.records, imgsz) for split in splits])
+    axes.set_title(f"Box sizes at {imgsz} px")
+    axes.set(xscale="log", yscale="log", xlim=(1, imgsz), ylim=(1, imgsz))
     axes.set_xlabel("width, pixels")
     axes.set_ylabel("height, pixels")
     axes.set_aspect("equal")
     if len(sides):
         # What is narrower than a pixel is shown at one.
-        edges = np.geomspace(1, image_size, 60)
-        counts, _, _ = np.histogram2d(*np.clip(sides, 1, image_size).T, bins=(edges, edges))
+        edges = np.geomspace(1, imgsz, 60)
+        counts, _, _ = np.histogram2d(*np.clip(sides, 1, imgsz).T, bins=(edges, edges))
         norm = LogNorm(1, max(2, counts.max()))
         mesh = axes.pcolormesh(edges, edges, np.where(counts.T > 0, counts.T, np.nan), norm=norm, cmap=COLOR_MAP)
         axes.figure.colorbar(mesh, ax=axes, label="boxes", shrink=0.85, format=FuncFormatter(_whole))
@@ -121,7 +121,7 @@ def _sizes(axes: Axes, splits: Sequence[Split], image_size: int) -> None:
         axes.axhline(stride, color="0.5", linestyle="--", linewidth=0.9)
         axes.annotate(
             f"stride {stride}",
-            (stride, image_size),
+            (stride, imgsz),
             xytext=(3, -3),
             textcoords="offset points",
             va="top",
@@ -129,7 +129,7 @@ def _sizes(axes: Axes, splits: Sequence[Split], image_size: int) -> None:
             fontsize=9,
             color="0.35",
         )
-    ticks = [2**power for power in range(int(np.log2(image_size)) + 1)]
+    ticks = [2**power for power in range(int(np.log2(imgsz)) + 1)]
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_ticks(ticks, [str(tick) for tick in ticks])
         axis.set_ticks([], minor=True)

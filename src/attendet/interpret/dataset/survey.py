@@ -71,7 +71,7 @@ class Survey:
 def survey_sites(
     detector: Detector,
     split: Split,
-    image_size: int,
+    imgsz: int,
     options: ValidationConfig | None = None,
     *,
     sites_like: str = "*",
@@ -87,7 +87,7 @@ def survey_sites(
     Args:
         detector: The network; it is left as it is.
         split: The images, as training takes them.
-        image_size: Longer side of the images in pixels; a multiple of the largest stride.
+        imgsz: Longer side of the images in pixels; a multiple of the largest stride.
         options: Thresholds of detections.
         sites_like: Glob on the paths of the sites.
         batch_size: Images per batch.
@@ -108,7 +108,7 @@ def survey_sites(
     def measure(variants: Mapping[str, ModelVariant], done: int) -> dict[str, Metrics]:
         """Run the network on all images once for each variant."""
         evaluations = {name: Evaluation(split.names) for name in variants}
-        for placed, batch in batches(model, split, image_size, batch_size):
+        for placed, batch in batches(model, split, imgsz, batch_size):
             truths = [ground_truth(record) for record in placed.records]
             for name, variant in variants.items():
                 with variant(placed):

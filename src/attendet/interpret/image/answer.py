@@ -54,12 +54,12 @@ class Thresholds:
     Attributes:
         confidence: Least confidence, in 0-1.
         iou: Boxes of one class that overlap a better one by more are dropped, in 0-1.
-        most: Most detections of an image.
+        max_detections: Most detections of an image.
     """
 
     confidence: float = 0.25
     iou: float = 0.45
-    most: int = 1000
+    max_detections: int = 1000
 
 
 def detections_in(
@@ -67,7 +67,7 @@ def detections_in(
 ) -> Answer:
     """Return the detections of the first image in raw maps."""
     decoded = detector.decode([level[:1] for level in raw])
-    options = {"confidence": thresholds.confidence, "iou": thresholds.iou, "max_detections": thresholds.most}
+    options = {"confidence": thresholds.confidence, "iou": thresholds.iou, "max_detections": thresholds.max_detections}
     kept = nms(decoded, **options)[0]
     rows = torch.tensor([_row(decoded[0], detection) for detection in kept], dtype=torch.long)
     numbers = kept.cpu().double().numpy()

@@ -62,7 +62,7 @@ def explain(
     confidence: float = 0.25,
     iou: float = 0.45,
     names: Sequence[str] = (),
-    image_size: int | None = None,
+    imgsz: int | None = None,
 ) -> list[Explanation]:
     """Show what the attention of a network looks at in images, and what it changes.
 
@@ -87,7 +87,7 @@ def explain(
         confidence: Least confidence of detections, in 0-1.
         iou: Boxes of one class that overlap a better one by more are dropped, in 0-1.
         names: The classes' names, by number; a file of weights has its own.
-        image_size: Longer side in pixels for detectors, that of training or 640 by default; side for others, 224.
+        imgsz: Longer side in pixels for detectors, that of training or 640 by default; side for others, 224.
 
     Returns:
         One for each image. They hold the images: for very many, use `explanations`, which yields one after the other.
@@ -114,7 +114,7 @@ def explain(
         detection=detection,
         thresholds=Thresholds(float(confidence), float(iou)),
         names=tuple(names),
-        image_size=image_size,
+        imgsz=imgsz,
     )
     network, question = opened(model, question)
     if out is None:
@@ -138,8 +138,8 @@ def opened(model: nn.Module | str | os.PathLike[str], question: Question) -> tup
     if isinstance(model, nn.Module):
         return model, question
     detector, card = open_detector(weights_file(model))
-    names, size = question.names or card.names, question.image_size or card.image_size
-    return detector, replace(question, names=names, image_size=size)
+    names, size = question.names or card.names, question.imgsz or card.imgsz
+    return detector, replace(question, names=names, imgsz=size)
 
 
 def explanations(
@@ -170,7 +170,7 @@ def explanations(
         reference = next(iter(network.parameters()), torch.zeros(()))
         prepare = _preparation(network, question)
         if isinstance(network, Detector) and question.class_name is not None:
-            class_number(question.class_name, question.names, network.classes)
+            class_number(question.class_name, question.names, network.num_classes)
     for number, image in enumerate(_each(images), start=1):
         try:
             picture = prepare(number, image)
@@ -215,7 +215,7 @@ def _explained(model: nn.Module, picture: Picture, question: Question) -> Explan
 
 def _answer(model: nn.Module, output: object, picture: Picture, question: Question) -> Answer:
     if isinstance(model, Detector) and isinstance(output, tuple):
-        names = question.names or tuple(str(number) for number in range(model.classes))
+        names = question.names or tuple(str(number) for number in range(model.num_classes))
         return detections_in(model, output, picture, names, question.thresholds)
     if isinstance(output, Tensor) and is_scores(model, output):
         return classes_in(output, question.names)
@@ -225,7 +225,7 @@ def _answer(model: nn.Module, output: object, picture: Picture, question: Questi
 def _preparation(model: nn.Module, question: Question) -> Callable[[int, ImageLike | Tensor], Picture]:
     """Return what makes a picture of the n-th image."""
     is_detector = isinstance(model, Detector)
-    size = question.image_size or USUAL_SIZES[is_detector]
+    size = question.imgsz or USUAL_SIZES[is_detector]
     stride = int(max(model.strides)) if isinstance(model, Detector) else 1
 
     def prepare(number: int, image: ImageLike | Tensor) -> Picture:

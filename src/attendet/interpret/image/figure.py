@@ -30,12 +30,12 @@ DOTS_PER_INCH = 200
 STRIPS = {"weight": "weight by channel", "share": "share of the last branch, by channel", "term": "added, by channel"}
 
 
-def figure_of(explanation: Explanation, classes: int) -> Figure:
+def figure_of(explanation: Explanation, max_classes: int) -> Figure:
     """Return the figure of an explanation, 9.9 inches wide; `attendet.utils.plotting.save` writes it.
 
     Args:
         explanation: What is drawn.
-        classes: How many classes there are: while each has a color, boxes need no names.
+        max_classes: How many classes there are: while each has a color, boxes need no names.
     """
     height, width = explanation.picture.pixels.shape[:2]
     tile = TILE * min(max(height / width, 0.4), 1.6)
@@ -49,8 +49,8 @@ def figure_of(explanation: Explanation, classes: int) -> Figure:
         bottom = total - top - TITLE - tile
         return figure.add_axes((LEFTS[column] / WIDTH, bottom / total, TILE / WIDTH, tile / total))
 
-    _head(figure, explanation, classes, total)
-    _draw_answers([place(column, HEAD) for column in range(4)], explanation, classes)
+    _head(figure, explanation, max_classes, total)
+    _draw_answers([place(column, HEAD) for column in range(4)], explanation, max_classes)
     for number, site in enumerate(rows):
         top = HEAD + row + number * (row + NAME)
         channels, *size = site.shape

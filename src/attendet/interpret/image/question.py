@@ -24,7 +24,7 @@ class Question:
         detection: Which of its detections, the most confident being 1.
         thresholds: Which detections are taken.
         names: The classes' names, by number.
-        image_size: Longer side in pixels that a detector's images are scaled to; side of a classifier's.
+        imgsz: Longer side in pixels that a detector's images are scaled to; side of a classifier's.
     """
 
     site: str = "*"
@@ -32,14 +32,14 @@ class Question:
     detection: int = 1
     thresholds: Thresholds = field(default_factory=Thresholds)
     names: tuple[str, ...] = ()
-    image_size: int | None = None
+    imgsz: int | None = None
 
 
 def check(question: Question) -> None:
     """Raise an OptionError if a number in a question cannot work."""
     if question.detection < 1:
         raise OptionError(f"there is no detection {question.detection}", remedy="give 1 for the most confident one")
-    if question.image_size is not None and not 1 <= question.image_size <= LARGEST_IMAGE:
-        raise OptionError(f"image_size is {question.image_size}", remedy=f"give 1 to {LARGEST_IMAGE} pixels")
+    if question.imgsz is not None and not 1 <= question.imgsz <= LARGEST_IMAGE:
+        raise OptionError(f"imgsz is {question.imgsz}", remedy=f"give 1 to {LARGEST_IMAGE} pixels")
     # Asked for nothing, so that a wrong threshold is told before the first image is read.
     nms(torch.zeros(1, 0, 6), confidence=question.thresholds.confidence, iou=question.thresholds.iou)

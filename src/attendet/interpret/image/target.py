@@ -43,7 +43,7 @@ def _target_detection(
     if found is None or found.class_id is None or found.confidence is None:
         return None, ""
     wanted = question.class_name
-    number = None if wanted is None else class_number(wanted, question.names, model.classes)
+    number = None if wanted is None else class_number(wanted, question.names, model.num_classes)
     places = [place for place, each in enumerate(found.class_id.tolist()) if number in (None, each)]
     if len(places) < question.detection:
         of_class = "" if wanted is None else f" of class {wanted}"

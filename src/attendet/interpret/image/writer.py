@@ -85,7 +85,7 @@ def _write(
 ) -> int:
     # torch's own version also says for which devices it was built.
     made_with = {**versions(PROGRAMS), "torch": str(torch.__version__)}
-    classes = model.classes if isinstance(model, Detector) else 0
+    classes = model.num_classes if isinstance(model, Detector) else 0
     of = weights or type(model).__name__
     entries = []
     with write_atomically(folder / PAGE) as temporary, temporary.open("w", encoding="utf-8") as file:

@@ -18,7 +18,7 @@ def load_model_file(model: str | os.PathLike[str]) -> ModelFile:
         ModelFileError: If there is none, or it is not valid.
 
     Example:
-        >>> load_model_file("yolov5s").classes
+        >>> load_model_file("yolov5s").num_classes
         80
     """
     name = os.fspath(model)

@@ -69,7 +69,7 @@ class ModelFile:
     Attributes:
         name: Path or bundled name, for messages.
         text: The file as it was read.
-        classes: Number of classes, `nc`.
+        num_classes: Number of classes, `nc`.
         depth_multiple: What repeats are scaled by.
         width_multiple: What widths are scaled by.
         anchors: Sides in pixels, (width, height) pairs per level; or how many anchors a level has.
@@ -80,7 +80,7 @@ class ModelFile:
 
     name: str
     text: str = field(repr=False)
-    classes: int
+    num_classes: int
     depth_multiple: float
     width_multiple: float
     anchors: Anchors | int
@@ -148,7 +148,7 @@ def read_model_file(text: str, name: str) -> ModelFile:
     file = ModelFile(
         name=name,
         text=text,
-        classes=classes,
+        num_classes=classes,
         depth_multiple=_positive(top["depth_multiple"], "the depth multiple", MAX_MULTIPLE),
         width_multiple=_positive(top["width_multiple"], "the width multiple", MAX_MULTIPLE),
         anchors=_anchors(top["anchors"]),

@@ -38,8 +38,8 @@ class Settings:
 
     Attributes:
         file: The model file.
-        classes: Number of classes.
-        image_size: Side of the probing image in pixels.
+        num_classes: Number of classes.
+        imgsz: Side of the probing image in pixels.
         dialect: How attention rows are read; None is `auto`.
         start: How attention starts.
         checkpoint: A state dict of this model file, whose shapes decide over what the arguments of CBAM rows say.
@@ -47,8 +47,8 @@ class Settings:
     """
 
     file: ModelFile
-    classes: int
-    image_size: int
+    num_classes: int
+    imgsz: int
     dialect: Dialect | None
     start: Start
     checkpoint: Mapping[str, Tensor]
@@ -128,14 +128,14 @@ def try_row(row: LayerRow, sources: Sequence[Tensor], settings: Settings) -> Tri
 
 
 def _request(row: LayerRow, sources: Sequence[Tensor], settings: Settings) -> BlockRequest:
-    strides = tuple(settings.image_size / source.shape[2] for source in sources)
+    strides = tuple(settings.imgsz / source.shape[2] for source in sources)
     return BlockRequest(
         channels=tuple(source.shape[1] for source in sources),
         strides=strides,
         repeats=settings.file.repeats(row),
         args=row.args,
         width_multiple=settings.file.width_multiple,
-        classes=settings.classes,
+        num_classes=settings.num_classes,
         anchors=_anchors(settings.file.anchors, strides),
         start=settings.start,
     )
@@ -166,7 +166,7 @@ def _recipe(row: LayerRow, request: BlockRequest, settings: Settings) -> tuple[R
 
 def _refuse_own_settings(row: LayerRow, file: ModelFile) -> None:
     """Refuse a head that states other classes or anchors than the file: one of the two would be ignored."""
-    for argument, word, value in zip(row.args, ("nc", "anchors"), (file.classes, file.anchors), strict=False):
+    for argument, word, value in zip(row.args, ("nc", "anchors"), (file.num_classes, file.anchors), strict=False):
         if argument not in (word, value):
             raise OptionError(
                 f"the row gives its own {word}, {argument}", remedy=f"write {word}, for what the file says"

@@ -22,7 +22,7 @@ SHADES = ListedColormap(colormaps["Blues"](np.linspace(0.2, 1, 256)))
 MOST_WITH_COUNTS = 15
 
 
-def label_statistics(records: ImageRecords, names: Sequence[str], image_size: int, path: Path) -> None:
+def label_statistics(records: ImageRecords, names: Sequence[str], imgsz: int, path: Path) -> None:
     """Draw how many objects each class has, how large they are in training, and where they lie.
 
     The shortest 2 % of all sides are drawn as long as the next ones.
@@ -30,7 +30,7 @@ def label_statistics(records: ImageRecords, names: Sequence[str], image_size: in
     Args:
         records: The images and their objects.
         names: The classes' names, by number.
-        image_size: Length in pixels to which the longer side of an image is scaled in training.
+        imgsz: Length in pixels to which the longer side of an image is scaled in training.
         path: Where the picture goes.
 
     Raises:
@@ -40,7 +40,7 @@ def label_statistics(records: ImageRecords, names: Sequence[str], image_size: in
     if not len(records.boxes):
         raise OptionError("there is no object to draw", remedy="give images with objects")
     centers = (records.boxes[:, :2] + records.boxes[:, 2:]) / 2 / records.sizes[records.image_of_objects()]
-    scaled = sides_at(records, image_size)
+    scaled = sides_at(records, imgsz)
     # Slivers, and boxes without area, would squeeze all others into a corner.
     scaled = np.maximum(scaled, max(np.quantile(scaled, 0.02), 0.5))
     aspect = scaled[:, 0] / scaled[:, 1]
@@ -60,7 +60,7 @@ def label_statistics(records: ImageRecords, names: Sequence[str], image_size: in
         axes.hist(per_image, bins=min(per_image.max() + 1, 40), range=(-0.5, per_image.max() + 0.5), color=COLORS[0])
 
     axes = figure.add_subplot(places[0, 1])
-    style_axes(axes, f"box sizes at {image_size} px", "width in pixels", "height in pixels")
+    style_axes(axes, f"box sizes at {imgsz} px", "width in pixels", "height in pixels")
     limits = scaled.min() / 1.2, scaled.max() * 1.2
     edges = np.geomspace(*limits, 50)
     axes.hist2d(scaled[:, 0], scaled[:, 1], bins=[edges, edges], cmap=SHADES, cmin=1)
@@ -76,7 +76,7 @@ def label_statistics(records: ImageRecords, names: Sequence[str], image_size: in
         (
             places[1, 1],
             side,
-            f"box sides at {image_size} px, median {np.median(side):.0f}",
+            f"box sides at {imgsz} px, median {np.median(side):.0f}",
             "√(width · height) in pixels",
         ),
         (places[1, 2], aspect, f"aspect, median {np.median(aspect):.2f}", "width / height"),

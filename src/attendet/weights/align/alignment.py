@@ -156,7 +156,7 @@ def _fit_row(ours: ModuleTensors, theirs: ModuleTensors, names: Names) -> dict[s
         return fit(ours.tensors, theirs.tensors, ours.unit) if same_kind(ours, theirs) else {}
     if our_head is None or their_head is None:
         return {}
-    sources = class_sources(our_head.classes, their_head.classes, names.model, names.file)
+    sources = class_sources(our_head.num_classes, their_head.num_classes, names.model, names.file)
     heads = {*head_keys(our_head), *head_keys(their_head)}
     rest = ({key: tensor for key, tensor in row.tensors.items() if key not in heads} for row in (ours, theirs))
     return {**fit_head(our_head, their_head, sources), **fit(*rest, unit=ours.unit)}

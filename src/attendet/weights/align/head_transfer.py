@@ -22,13 +22,13 @@ class Head:
         anchors: (L, A, 2).
         weights: One (A · (classes + 5), C, 1, 1) per level.
         biases: One (A · (classes + 5),) per level.
-        classes: Number of classes.
+        num_classes: Number of classes.
     """
 
     anchors: Tensor
     weights: tuple[Tensor, ...]
     biases: tuple[Tensor, ...]
-    classes: int
+    num_classes: int
 
 
 def read_head(tensors: Mapping[str, Tensor]) -> Head | None:
@@ -37,7 +37,7 @@ def read_head(tensors: Mapping[str, Tensor]) -> Head | None:
     Example:
         >>> level = {"m.0.weight": torch.ones(21, 16, 1, 1), "m.0.bias": torch.ones(21)}
         >>> head = read_head({"anchors": torch.ones(1, 3, 2), **level})
-        >>> head.classes if head else None
+        >>> head.num_classes if head else None
         2
         >>> read_head(level) is None
         True

@@ -33,14 +33,14 @@ class Card:
         text: The model file itself.
         dialect: How its attention rows are read.
         names: The classes' names, by number.
-        image_size: Side of the training images in pixels.
+        imgsz: Side of the training images in pixels.
     """
 
     model: str
     text: str
     dialect: str
     names: tuple[str, ...]
-    image_size: int
+    imgsz: int
 
 
 def card_metadata(card: Card) -> dict[str, str]:
@@ -65,7 +65,7 @@ def card_of(checkpoint: Checkpoint, name: str) -> Card | None:
     if checkpoint.model_file is None:
         return None
     names = checkpoint.names or class_numbers(checkpoint)
-    return Card(name, checkpoint.model_file, "auto", names, image_size_of(checkpoint)) if names else None
+    return Card(name, checkpoint.model_file, "auto", names, imgsz_of(checkpoint)) if names else None
 
 
 def plans_of_file(checkpoint: Checkpoint) -> tuple[AttentionPlan, ...]:
@@ -99,10 +99,10 @@ def class_numbers(checkpoint: Checkpoint) -> tuple[str, ...]:
         if place:
             rows.setdefault(place[1], {})[place[2]] = tensor
     heads = filter(None, map(read_head, rows.values()))
-    return next((tuple(map(str, range(head.classes))) for head in heads if head.classes <= MAX_CLASSES), ())
+    return next((tuple(map(str, range(head.num_classes))) for head in heads if head.num_classes <= MAX_CLASSES), ())
 
 
-def image_size_of(checkpoint: Checkpoint) -> int:
+def imgsz_of(checkpoint: Checkpoint) -> int:
     """Return the side of the training images that a YOLOv5 checkpoint names, or the usual 640."""
     options: Any = checkpoint.training.get("opt")
     size = options.get("imgsz") if isinstance(options, dict) else None
@@ -123,5 +123,5 @@ def _card(text: str) -> Card | None:
     except (ValueError, TypeError, KeyError, RecursionError):
         return None
     words = (card.model, card.text, card.dialect, *card.names)
-    sound = all(isinstance(word, str) for word in words) and type(card.image_size) is int
-    return card if sound and card.names and 0 < card.image_size <= LARGEST_IMAGE else None
+    sound = all(isinstance(word, str) for word in words) and type(card.imgsz) is int
+    return card if sound and card.names and 0 < card.imgsz <= LARGEST_IMAGE else None

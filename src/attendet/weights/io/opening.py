@@ -16,7 +16,7 @@ from attendet.models.detector import Detector
 from attendet.models.planning import plan_model
 from attendet.models.yaml.model_file import read_model_file
 from attendet.weights import Checkpoint, read_checkpoint
-from attendet.weights.io.card import Card, card_of, class_numbers, image_size_of, plans_of_file
+from attendet.weights.io.card import Card, card_of, class_numbers, imgsz_of, plans_of_file
 from attendet.weights.io.loading import attach_again, load_checkpoint
 
 # Of old YOLOv5 checkpoints: what the head computes from its anchors.
@@ -36,7 +36,7 @@ def open_detector(path: str | os.PathLike[str]) -> tuple[Detector, Card]:
     Example:
         >>> import attendet, tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
-        ...     torch.save(attendet.build("yolov5n", classes=2).state_dict(), Path(folder, "cells.pt"))
+        ...     torch.save(attendet.build("yolov5n", num_classes=2).state_dict(), Path(folder, "cells.pt"))
         ...     detector, card = open_detector(Path(folder, "cells.pt"))
         >>> card.model, card.names
         ('yolov5n', ('0', '1'))
@@ -53,7 +53,7 @@ def open_detector(path: str | os.PathLike[str]) -> tuple[Detector, Card]:
     try:
         file = read_model_file(card.text, card.model)
         detector = assemble(
-            plan_model(file, classes=len(card.names), dialect=card.dialect, checkpoint=checkpoint.tensors)
+            plan_model(file, num_classes=len(card.names), dialect=card.dialect, checkpoint=checkpoint.tensors)
         )
         attach_again(detector, plans_of_file(checkpoint), checkpoint.tensors)
     except AttendetError as error:
@@ -80,7 +80,7 @@ def find_card(checkpoint: Checkpoint, name: str) -> Card | None:
     found = next((model for model in bundled_names() if names and _fits(model, len(names), tensors)), None)
     card = card_of(checkpoint, found or name)
     if card is None and found:
-        return Card(found, bundled_text(found), "auto", names, image_size_of(checkpoint))
+        return Card(found, bundled_text(found), "auto", names, imgsz_of(checkpoint))
     return card
 
 
@@ -109,5 +109,5 @@ def weights_file(path: str | os.PathLike[str]) -> Path:
 def _fits(model: str, classes: int, tensors: Mapping[str, Tensor]) -> bool:
     text = bundled_text(model)
     with torch.device("meta"):
-        state = assemble(plan_model(read_model_file(text, model), classes=classes)).state_dict()
+        state = assemble(plan_model(read_model_file(text, model), num_classes=classes)).state_dict()
     return state.keys() == tensors.keys() and all(state[key].shape == value.shape for key, value in tensors.items())

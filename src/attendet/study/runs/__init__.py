@@ -1,0 +1,1 @@
+"""Carry out the runs of a study and record their results."""

@@ -1,0 +1,93 @@
+"""A run's folder → its record in a study."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from attendet.errors import DataError, Location
+from attendet.study.design.grid import Cell
+from attendet.study.records import LONGEST_ERROR, CellRecord, ClassScores, DetectionScores, misfit
+from attendet.training.run_folder import RunFolder, RunRecord, read_record, read_results
+
+
+def cell_record(
+    cell: Cell,
+    run: RunFolder,
+    *,
+    train: Mapping[str, Any] | None = None,
+) -> CellRecord:
+    """Return the record of a finished run.
+
+    Args:
+        cell: Which it is.
+        run: Its folder.
+        train: Metrics of its best weights on the training images, as `Metrics.to_dict` gives them.
+
+    Raises:
+        DataError: If the run did not come to its end, or its files are damaged.
+    """
+    record = read_record(run)
+    where = Location(str(run.record))
+    if not record.finished or record.metrics is None:
+        raise DataError("the run did not come to its end", where=where, remedy="resume it")
+    try:
+        return CellRecord(
+            key=cell.key,
+            arm=cell.arm,
+            seed=cell.seed,
+            fraction=cell.fraction,
+            status="finished",
+            history=_history(run.results),
+            best_epoch=record.best_epoch,
+            best=_scores(record.metrics),
+            train=_scores(train) if train is not None else None,
+            parameters=record.model["parameters"],
+            gflops=record.model["gflops"],
+            images=_images(record),
+            seconds=dict(record.seconds),
+            device=record.device,
+            versions=dict(record.versions),
+            initialization=dict(record.initialization),
+            order=record.order or None,
+        )
+    except (ValidationError, KeyError, TypeError) as error:
+        raise DataError(
+            f"it is no record of a training run: {misfit(error) if isinstance(error, ValidationError) else error}",
+            where=where,
+        ) from error
+
+
+def failed_record(cell: Cell, error: str) -> CellRecord:
+    """Return the record of a run that failed.
+
+    Example:
+        >>> failed_record(Cell("cbam", 0, 1.0, "0a"), "there is too little memory").status
+        'failed'
+    """
+    return CellRecord(
+        key=cell.key, arm=cell.arm, seed=cell.seed, fraction=cell.fraction, status="failed", error=error[:LONGEST_ERROR]
+    )
+
+
+def _history(path: Path) -> dict[str, list[float | None]]:
+    rows = read_results(path)
+    return {column: [_number(row[column]) for row in rows] for column in rows[0]} if rows else {}
+
+
+def _number(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _scores(metrics: Mapping[str, Any]) -> DetectionScores:
+    fields = {name: metrics[name] for name in DetectionScores.model_fields}
+    classes = [{name: each[name] for name in ClassScores.model_fields} for each in metrics["per_class"]]
+    return DetectionScores.model_validate({**fields, "per_class": classes})
+
+
+def _images(record: RunRecord) -> dict[str, int]:
+    return {split: facts["images"] for split, facts in record.data.items()}

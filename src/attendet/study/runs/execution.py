@@ -1,0 +1,172 @@
+"""A study from its design to its records: what is not there yet is run, and nothing twice."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from attendet.errors import AttendetError, DataError, Location
+from attendet.study.design.grid import Cell, run_grid
+from attendet.study.design.schema import StudyDesign
+from attendet.study.folder import StudyFolder, read_cell, write
+from attendet.study.records import CellRecord, StudyRecord
+from attendet.study.runs.collection import cell_record, failed_record
+from attendet.study.runs.costs import measure_costs
+from attendet.study.runs.executors import Executor, Watcher
+from attendet.study.runs.folder_lock import exclusive_lock
+from attendet.study.runs.job import Job, make_job
+from attendet.study.runs.pairing_checks import mispaired
+from attendet.training.config import build_config
+from attendet.training.preparation import read_images
+from attendet.training.reporter import NullReporter
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a call of `run_study` has done.
+
+    Attributes:
+        folder: The study's files.
+        finished: Runs that are finished, those of earlier calls among them.
+        failed: Names and errors of those that failed now.
+        left: How many were not begun.
+    """
+
+    folder: StudyFolder
+    finished: int
+    failed: tuple[tuple[str, str], ...]
+    left: int
+
+
+@dataclass(frozen=True)
+class Study:
+    """A design, and where it lies.
+
+    Attributes:
+        design: What is compared.
+        beside: The folder of `study.yaml`, where relative paths begin.
+        folder: Where records and runs go.
+    """
+
+    design: StudyDesign
+    beside: Path
+    folder: StudyFolder
+
+    def cells(self) -> tuple[str, list[Cell]]:
+        """Return the fingerprint of the images, and all runs.
+
+        Raises:
+            AttendetError: If data or models are not there.
+        """
+        data = self._fingerprint()
+        return data, run_grid(self.design, data, self.beside)
+
+    def job(self, cell: Cell) -> Job:
+        """Return what carries out a run."""
+        return make_job(cell, self.design, self.beside, self.folder.path / "cells")
+
+    def _fingerprint(self) -> str:
+        settings = self.job(Cell(self.design.baseline, self.design.seeds[0], 1.0, "")).settings
+        config = build_config(settings)
+        return "-".join(read_images(config, name, NullReporter()).fingerprint() for name in ("train", "val"))
+
+    def finished(self, cells: Sequence[Cell]) -> dict[str, CellRecord]:
+        """Return the records of the runs that are finished, by key, under the names that their arms have now."""
+        found = {cell.key: (cell, read_cell(self.folder, cell.key)) for cell in cells}
+        return {
+            key: record.model_copy(update={"arm": cell.arm})
+            for key, (cell, record) in found.items()
+            if record is not None and record.status == "finished"
+        }
+
+
+def run_study(study: Study, executor: Executor, watcher: Watcher, limit: int | None = None) -> Outcome:
+    """Run what a study lacks, and measure what its arms cost.
+
+    It can be stopped at any time: what is finished is not run again, and what was interrupted goes on from its last
+    whole epoch. A run that fails is recorded, stops no other, and is tried again by the next call.
+
+    Args:
+        study: What, and where.
+        executor: Who carries out the runs.
+        watcher: Who watches.
+        limit: Most runs of this call.
+
+    Raises:
+        AttendetError: If data or models are not there, or another process works on this study.
+    """
+    data, cells = study.cells()
+    with exclusive_lock(study.folder.path, "study"):
+        write(StudyRecord(design=study.design, data=data, cells=tuple(cells)), study.folder.study)
+        before = study.finished(cells)
+        watcher.planned(cells, list(before.values()))
+        todo = [cell for cell in cells if cell.key not in before]
+        chosen = todo if limit is None else todo[:limit]
+        # Closed also by Ctrl-C, so that nothing goes on unseen.
+        with closing(_ended(executor, [study.job(cell) for cell in chosen], watcher)) as ended:
+            for job, error in ended:
+                _record(study, cells, job, error, watcher)
+        finished = study.finished(cells)
+        if len(chosen) == len(todo) and (chosen or not study.folder.costs.exists()):
+            _measure(study, cells, finished, watcher)
+        # One that was finished before this call may turn out to be no pair of what has ended in it.
+        lost = ({cell.key for cell in chosen} | before.keys()) - finished.keys()
+        failed = [(cell.name, _error(study, cell)) for cell in cells if cell.key in lost]
+        return Outcome(study.folder, len(finished), tuple(failed), len(todo) - len(chosen))
+
+
+def _ended(executor: Executor, jobs: Sequence[Job], watcher: Watcher) -> Generator[tuple[Job, str | None], None, None]:
+    yield from executor.run(jobs, watcher)
+
+
+def _record(study: Study, cells: Sequence[Cell], job: Job, error: str | None, watcher: Watcher) -> None:
+    """Write the record of a run that has ended, if it is the pair that it has to be."""
+    try:
+        found = (
+            failed_record(job.cell, error) if error is not None else cell_record(job.cell, job.run, train=_train(job))
+        )
+    except DataError as damaged:
+        found = failed_record(job.cell, str(damaged))
+    write(found, study.folder.cell(job.cell.key))
+    watcher.ended(job.cell, found)
+    # The run that has ended may be the one that the others of its seed are held against.
+    mates = [cell for cell in cells if (cell.seed, cell.fraction) == (job.cell.seed, job.cell.fraction)]
+    wrong = mispaired(study.finished(mates).values(), study.design)
+    for cell in mates:
+        if cell.key in wrong:
+            unpaired = failed_record(cell, wrong[cell.key])
+            write(unpaired, study.folder.cell(cell.key))
+            watcher.ended(cell, unpaired)
+
+
+def _train(job: Job) -> dict[str, object]:
+    try:
+        return json.loads(job.training_images.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"it cannot be read: {error}", where=Location(str(job.training_images))) from error
+
+
+def _error(study: Study, cell: Cell) -> str:
+    record = read_cell(study.folder, cell.key)
+    return record.error or "" if record is not None else ""
+
+
+def _measure(study: Study, cells: Sequence[Cell], finished: dict[str, CellRecord], watcher: Watcher) -> None:
+    """Measure what the arms cost, with the first run that each has finished."""
+    runs = {}
+    for cell in cells:
+        job = study.job(cell)
+        if cell.key in finished and job.run.record.is_file():
+            runs.setdefault(cell.arm, job.run)
+    if not runs:
+        return
+    watcher.say("measuring latency and memory, the arms in turns")
+    try:
+        write(measure_costs(runs, study.design.baseline), study.folder.costs)
+    except AttendetError as error:
+        # Remedies are for training, which is done.
+        place = f"{error.where}: " if error.where else ""
+        watcher.say(f"what the arms cost was not measured: {place}{error.what}")
