@@ -1,4 +1,4 @@
-"""Run one training of a study in a process of its own: `python -m attendet.study.runs.worker`, job on standard input."""
+"""Run one training of a study in its own process: `python -m attendet.study.runs.worker`, job on standard input."""
 
 from __future__ import annotations
 
