@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 BANNED = {
-    r"\b(?:is|are|was|were) (?-i:no|none)\b": "say what is wrong: 'must be ..., got ...', 'not found', 'has no ...'",
+    r"(?<!\bthere )\b(?:is|are|was|were) (?-i:no)\b|\b(?:is|are|was|were) (?-i:none)\b": "say what is wrong: 'must be ..., got ...', 'not found', 'has no ...'",
     r"\b(?:has|have) (?-i:none)\b": "name the thing: 'has no labels'",
     r"\btold\b|\btells (?:by|of|what|where|which|whether)\b": "reports, shows, describes, detects",
     r"\b(?:stands?|stood)\b(?! for\b)": "is, is located, appears",
