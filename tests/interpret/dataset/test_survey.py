@@ -29,7 +29,7 @@ from attendet.training.runner import train
 from attendet.weights.io import open_detector
 from tests.helpers.training import Listener, leave_pictures_out, small
 from tests.helpers.unchanged import Facts
-from tests.interpret.test_findings import survey_of
+from tests.interpret.dataset.test_findings import survey_of
 
 SITES = ("model.2.attention", "model.3.attention")
 

@@ -148,7 +148,7 @@ def test_a_killed_process_leaves_a_search_that_goes_on(tmp_path: Path, pretend: 
         "execute.perform = Pretended(score, 4).perform\n"
         "execute.run_search(opened(Path(sys.argv[1])), Onlooker())\n"
     )
-    ended = subprocess.run([sys.executable, "-c", program, str(file)], cwd=Path(__file__).parents[2], check=False)  # noqa: S603
+    ended = subprocess.run([sys.executable, "-c", program, str(file)], cwd=Path(__file__).parents[3], check=False)  # noqa: S603
     assert ended.returncode == -signal.SIGKILL
     runs = pretend(lambda _, epoch: epoch / 10)
     record = run_search(opened(file), Onlooker())

@@ -11,7 +11,7 @@ import torch
 
 pytest.importorskip("triton", reason="there is no Triton")
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def test_interpreted_passes_equal_the_reference() -> None:

@@ -63,7 +63,7 @@ def test_each_attention_in_each_place_is_a_candidate_with_a_name_of_its_own() ->
 
 
 def test_the_search_of_the_guide_is_one() -> None:
-    guide = (Path(__file__).parents[2] / "docs" / "study.md").read_text(encoding="utf-8")
+    guide = (Path(__file__).parents[3] / "docs" / "study.md").read_text(encoding="utf-8")
     example = guide.split("## Searching first")[1].split("```yaml\n")[1].split("```")[0]
     design = parse_search(example)
     assert len(design.candidates) == 12
