@@ -1,13 +1,16 @@
-# `make install` gives .venv with the package and the `attendet` command; `make demo` and `make test` need nothing else.
+# `make install` makes .venv with the package and the `attendet` command; `make demo` and `make test` need nothing else.
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install demo test lint format docs lock benchmark clean
-.DEFAULT_GOAL := install
+.PHONY: help install demo test test-slow coverage lint format docs pictures lock benchmark clean
+.DEFAULT_GOAL := help
 
-install: .venv/installed
+help: ## Show what each target does
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-# The stamp is younger than what it was made from, so nothing is installed twice.
+install: .venv/installed ## Install the package and all development tools into .venv
+
+# The stamp is newer than the files it was made from, so nothing is installed twice.
 .venv/installed: pyproject.toml requirements/installer.txt requirements/development.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "attendet needs Python 3.11 or newer; name one: make PYTHON=python3.12")'
 	$(PYTHON) -m venv .venv
@@ -16,9 +19,9 @@ install: .venv/installed
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	touch $@
 
-# All it writes is in runs/demo. A mirrored digit is none, so nothing is flipped; which of ten it is counts for more than
-# the published weight of classes, made for 80, gives it; and a digit much smaller than these cannot be read.
-demo: install
+# Everything is written to runs/demo. Digits are not flipped, because a mirrored digit is not a digit; `scale` is small,
+# because much smaller digits cannot be read; and the class loss is weighted up from its published value for 80 classes.
+demo: install ## Train a small YOLOv5 with CBAM on digits in photographs and show what it finds
 	$(BIN)/attendet --version
 	rm -rf runs/demo/data
 	$(BIN)/python tools/demo.py write runs/demo/data
@@ -30,33 +33,44 @@ demo: install
 		--project runs/demo --name found --exist-ok
 	$(BIN)/python tools/demo.py report runs/demo
 
-lint: install
+lint: install ## Check formatting, code, spelling, language, types, and imports
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/codespell
 	$(BIN)/basedpyright
 	$(BIN)/lint-imports
 
-test: lint
+test: lint ## Lint, then run the tests and doctests
 	$(BIN)/pytest
 
-format: install
+test-slow: install ## Run the long tests as well: studies on several processes and on a Ray cluster, simulations
+	$(BIN)/pytest -m "slow or not slow"
+
+coverage: install ## Run the tests and fail if they cover less than the floor in pyproject.toml
+	$(BIN)/pytest --cov=attendet --cov-report=term:skip-covered
+
+format: install ## Format the code and fix what ruff can fix
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-docs: install
+docs: install ## Write the generated pages and tables
+	$(BIN)/python tools/api_page.py
 	$(BIN)/python tools/summaries.py
 	$(BIN)/python tools/insertion_table.py
 	$(BIN)/python tools/first_study.py
 
-benchmark: install
+pictures: demo ## Draw the pictures of the README from the demo
+	$(BIN)/python tools/readme_pictures.py runs/demo docs/pictures
+
+benchmark: install ## Measure speed; writes benchmarks/results
 	$(BIN)/python benchmarks/attention.py --out benchmarks/results/attention-cpu.md --docs docs/attention.md
 	$(BIN)/python benchmarks/pipeline.py --out benchmarks/results/pipeline-cpu.md
 	$(BIN)/python benchmarks/cbam.py --csv benchmarks/results/cbam.csv
 	$(BIN)/python benchmarks/whole_model.py --out benchmarks/results/whole-model-cpu.md
 
-lock: install
+lock: install ## Resolve requirements/development.txt: pinned and hashed
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 		--output-file requirements/development.txt --group dev pyproject.toml
 
-clean:
+clean: ## Remove the environment and all caches
 	rm -rf .venv .pytest_cache .ruff_cache .hypothesis .import_linter_cache
