@@ -16,9 +16,9 @@ from torchvision.ops import box_convert
 from torchvision.transforms import v2
 
 from attendet.data.loading.augmentation import Augmentation
-from attendet.data.loading.datasets import TrainingSet
-from attendet.data.loading.image_store import OnDemand, Store
-from attendet.data.loading.sampler import Draw
+from attendet.data.loading.datasets import TrainingDataset
+from attendet.data.loading.image_store import CachedImages, OnDemandImages
+from attendet.data.loading.sampler import SampleIndex
 from attendet.data.records import ImageRecords
 
 
@@ -51,7 +51,7 @@ def decoding(records: ImageRecords) -> Piece:
     def theirs(index: int) -> Tensor:
         return shrink(decode_image(str(records.path(index)), ImageReadMode.RGB))
 
-    ours, indices = OnDemand(records, SIZE), range(min(BATCH, len(records)))
+    ours, indices = OnDemandImages(records, SIZE), range(min(BATCH, len(records)))
     for index in indices:
         mine, peer = ours[index].astype(float), theirs(index).numpy().transpose(1, 2, 0)
         # One means areas, the other weighs by a triangle; edges differ, pictures do not.
@@ -63,9 +63,9 @@ def decoding(records: ImageRecords) -> Piece:
     return Piece("decode and shrink a file", len(indices), works)
 
 
-def augmenting(records: ImageRecords, images: Store) -> Piece:
+def augmenting(records: ImageRecords, images: CachedImages) -> Piece:
     """Images in memory → augmented samples, without mosaic, which the peer has not."""
-    draws = [Draw(0, position, position, (SIZE, SIZE)) for position in range(min(BATCH, len(records)))]
+    draws = [SampleIndex(0, position, position, (SIZE, SIZE)) for position in range(min(BATCH, len(records)))]
     loaded = [tv_images(records, images, draw.image) for draw in draws]
     still = dict.fromkeys(vars(Augmentation()), 0.0)
     for flip in (0.0, 1.0):
@@ -89,11 +89,11 @@ def augmenting(records: ImageRecords, images: Store) -> Piece:
     return Piece("augment an image in memory", len(draws), works)
 
 
-def training_set(records: ImageRecords, images: Store, options: Augmentation) -> TrainingSet:
-    return TrainingSet(records, images, options, SIZE, seed=0)
+def training_set(records: ImageRecords, images: CachedImages, options: Augmentation) -> TrainingDataset:
+    return TrainingDataset(records, images, options, SIZE, seed=0)
 
 
-def tv_images(records: ImageRecords, images: Store, index: int) -> dict[str, object]:
+def tv_images(records: ImageRecords, images: CachedImages, index: int) -> dict[str, object]:
     """Return an image in memory as torchvision takes it."""
     image, record = images[index], records[index]
     shape = (image.shape[0], image.shape[1])

@@ -17,8 +17,8 @@ from training_loss import loss_of
 import attendet
 from attendet.data.loading.augmentation import Augmentation
 from attendet.data.loading.datasets import Batch
-from attendet.data.loading.image_store import Store
-from attendet.data.loading.sampler import TrainingBatches
+from attendet.data.loading.image_store import CachedImages
+from attendet.data.loading.sampler import TrainingBatchSampler
 from attendet.data.records import ImageRecords
 from attendet.detection.suppression import nms
 from attendet.evaluation.metrics import Evaluation, GroundTruth
@@ -58,10 +58,10 @@ def step(detector: Detector, batch: Batch) -> Tensor:
     return loss.detach()
 
 
-def together(records: ImageRecords, images: Store, detector: Detector) -> Piece:
+def together(records: ImageRecords, images: CachedImages, detector: Detector) -> Piece:
     """Batches with mosaic from memory, and a step on each: where training's time goes."""
     dataset = training_set(records, images, Augmentation())
-    order = list(TrainingBatches(len(records), BATCH, (SIZE, SIZE), seed=0))[:2]
+    order = list(TrainingBatchSampler(len(records), BATCH, (SIZE, SIZE), seed=0))[:2]
     batches = [dataset[draws] for draws in order]
     works = {
         "ours": lambda: [step(detector, dataset[draws]) for draws in order],

@@ -23,8 +23,8 @@ from piece import BATCH, SIZE, Piece
 from timing import measure, spread
 
 from attendet.data.loading.augmentation import Augmentation
-from attendet.data.loading.image_store import Store
-from attendet.data.loading.sampler import TrainingBatches
+from attendet.data.loading.image_store import CachedImages
+from attendet.data.loading.sampler import TrainingBatchSampler
 from attendet.data.reading.data_source import open_data, read_split
 from attendet.data.reading.label_checks import drop_invalid
 from attendet.data.records import Split
@@ -41,11 +41,11 @@ METHOD = (
 def pieces(split: Split) -> Iterator[Piece]:
     """Yield the pieces, in the order of the pipeline."""
     records = split.records
-    images = Store(records, SIZE)
+    images = CachedImages(records, SIZE)
     detectors = networks()
     yield decoding(records)
     yield augmenting(records, images)
-    batches = TrainingBatches(len(records), BATCH, (SIZE, SIZE), seed=0)
+    batches = TrainingBatchSampler(len(records), BATCH, (SIZE, SIZE), seed=0)
     yield stepping(training_set(records, images, Augmentation())[next(iter(batches))], detectors)
     yield together(records, images, detectors["channels last"])
     piece, predictions = decoded(detectors["channels last"])

@@ -26,9 +26,9 @@ from training_loss import loss_of
 
 import attendet
 from attendet.data.loading.augmentation import Augmentation
-from attendet.data.loading.datasets import TrainingSet
-from attendet.data.loading.image_store import Store
-from attendet.data.loading.sampler import TrainingBatches
+from attendet.data.loading.datasets import TrainingDataset
+from attendet.data.loading.image_store import CachedImages
+from attendet.data.loading.sampler import TrainingBatchSampler
 from attendet.data.reading.data_source import open_data, read_split
 from attendet.data.reading.label_checks import drop_invalid
 from attendet.models.detector import Detector
@@ -37,17 +37,17 @@ from attendet.training.weight_average import AveragedWeights
 PARTS = ("loading", "forward", "loss", "backward", "clipping", "optimizer", "averaging")
 
 
-def dataset(folder: Path) -> TrainingSet:
+def dataset(folder: Path) -> TrainingDataset:
     """Return a training set with its images decoded."""
     records = drop_invalid(read_split(open_data(write_pictures(folder)), "train")).records
-    return training_set(records, Store(records, SIZE), Augmentation())
+    return training_set(records, CachedImages(records, SIZE), Augmentation())
 
 
-def moments(detector: Detector, images: TrainingSet) -> Iterator[list[float]]:
+def moments(detector: Detector, images: TrainingDataset) -> Iterator[list[float]]:
     """Yield, step by step, the seconds at which its parts begin and the last one ends."""
     optimizer = torch.optim.AdamW(detector.parameters(), lr=1e-4)
     averaged = AveragedWeights(detector, decay=0.999, ramp=100)
-    for draws in cycle(TrainingBatches(len(images.records), BATCH, (SIZE, SIZE), seed=0)):
+    for draws in cycle(TrainingBatchSampler(len(images.records), BATCH, (SIZE, SIZE), seed=0)):
         now = [time.perf_counter()]
         batch = images[draws]
         now.append(time.perf_counter())

@@ -245,7 +245,7 @@ def _said(split: Split, to: str, crowd: Crowd) -> tuple[Split, int, int]:
     boxes, keep = records.boxes, ~records.crowd if crowd == "drop" else np.ones(len(records.boxes), np.bool_)
     cut = 0
     if to == "yolo":
-        sizes = records.sizes[records.image_of_objects()]
+        sizes = records.sizes[records.image_indices()]
         inside = np.clip(boxes, 0, np.tile(sizes, 2))
         too_far = keep & ~fits_yolo(boxes, sizes)
         keep = keep & (~too_far | (inside[:, 2:] > inside[:, :2]).all(axis=1))

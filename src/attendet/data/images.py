@@ -43,7 +43,7 @@ _SIDEWAYS = frozenset({5, 6, 7, 8})
 
 
 @dataclass(frozen=True)
-class ImageFacts:
+class ImageInfo:
     """What is known of an image that decodes.
 
     Attributes:
@@ -84,7 +84,7 @@ def read_image(path: str | Path) -> NDArray[np.uint8]:
         return np.array(_as_rgb(image if turn is None else image.transpose(turn)))
 
 
-def probe(path: str | Path) -> ImageFacts:
+def probe(path: str | Path) -> ImageInfo:
     """Return the facts of an image, having decoded it to be sure that it decodes.
 
     Raises:
@@ -103,7 +103,7 @@ def probe(path: str | Path) -> ImageFacts:
             width, height = height, width
         file.seek(0)
         digest = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
-    return ImageFacts(width, height, rotated, digest)
+    return ImageInfo(width, height, rotated, digest)
 
 
 @contextmanager

@@ -165,26 +165,26 @@ class ImageRecords(Sequence[ImageRecord]):
         """Return the same images with other boxes (objects, 4) and classes (objects,), of which some are kept."""
         changed = copy(self)
         changed.boxes, changed.classes, changed.crowd = boxes[keep], classes[keep], self.crowd[keep]
-        counts = np.bincount(self.image_of_objects()[keep], minlength=len(self))
+        counts = np.bincount(self.image_indices()[keep], minlength=len(self))
         changed._starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)  # noqa: SLF001 - our own
         return changed
 
-    def image_of_objects(self) -> NDArray[np.int64]:
+    def image_indices(self) -> NDArray[np.int64]:
         """Return (objects,) the position of each object's image."""
         return np.repeat(np.arange(len(self)), np.diff(self._starts))
 
 
-def sides_at(records: ImageRecords, imgsz: int) -> NDArray[np.float64]:
+def scaled_box_sides(records: ImageRecords, imgsz: int) -> NDArray[np.float64]:
     """Return (objects, 2) width and height in pixels of all boxes once images' longer sides are scaled to `imgsz`.
 
     Only what lies inside the image counts, as in training.
 
     Example:
         >>> box, flag = np.array([[-8.0, 0, 8, 4]]), np.array([False])
-        >>> sides_at(ImageRecords([ImageRecord(Path("a.jpg"), 640, 480, box, np.array([0]), flag)]), 320).tolist()
+        >>> scaled_box_sides(ImageRecords([ImageRecord(Path("a.jpg"), 640, 480, box, np.array([0]), flag)]), 320).tolist()
         [[4.0, 2.0]]
     """
-    sizes = records.sizes[records.image_of_objects()]
+    sizes = records.sizes[records.image_indices()]
     clipped = np.clip(records.boxes, 0, np.tile(sizes, 2))
     sides = np.maximum(clipped[:, 2:] - clipped[:, :2], 0)
     return sides * (imgsz / sizes.max(axis=1, keepdims=True, initial=1))
@@ -224,5 +224,5 @@ class Split:
             digest.update(part.encode() + b"\0")
         for column in (self.records.sizes, self.records.boxes, self.records.classes, self.records.crowd):
             digest.update(np.ascontiguousarray(column).tobytes())
-        digest.update(self.records.image_of_objects().tobytes())
+        digest.update(self.records.image_indices().tobytes())
         return digest.hexdigest()

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from attendet.blocks.conv_bn_fusion import fuse_conv_bn
 from attendet.data.loading.data_module import loader
-from attendet.data.loading.datasets import Placed, ValidationSet
-from attendet.data.loading.image_store import OnDemand
+from attendet.data.loading.datasets import ValidationBatch, ValidationDataset
+from attendet.data.loading.image_store import OnDemandImages
 from attendet.data.loading.resizing import Letterbox
 from attendet.data.records import ImageRecord, Split
 from attendet.detection.suppression import nms
@@ -24,7 +24,7 @@ def prepare_for_inference(detector: Detector, device: str, dtype: torch.dtype = 
     return fuse_conv_bn(detector).to(device=device, dtype=dtype).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
 
-def batches(model: Detector, split: Split, imgsz: int, batch_size: int) -> Iterator[tuple[Placed, Tensor]]:
+def batches(model: Detector, split: Split, imgsz: int, batch_size: int) -> Iterator[tuple[ValidationBatch, Tensor]]:
     """Yield the images of a split in order, as they lie on their canvases and as the network takes them, in 0-1.
 
     Args:
@@ -34,13 +34,15 @@ def batches(model: Detector, split: Split, imgsz: int, batch_size: int) -> Itera
         batch_size: Images per batch.
     """
     weight = next(model.parameters())
-    dataset = ValidationSet(split.records, OnDemand(split.records, imgsz), imgsz, int(max(model.strides)))
+    dataset = ValidationDataset(split.records, OnDemandImages(split.records, imgsz), imgsz, int(max(model.strides)))
     for placed in loader(dataset, dataset.batches(batch_size)):
         images = placed.batch.images.to(weight.device).to(weight.dtype, memory_format=torch.channels_last)
         yield placed, images / 255
 
 
-def detect(detector: Detector, raw: Sequence[Tensor], placed: Placed, options: ValidationConfig) -> list[Tensor]:
+def detect(
+    detector: Detector, raw: Sequence[Tensor], placed: ValidationBatch, options: ValidationConfig
+) -> list[Tensor]:
     """Return the detections of each image (k, 6): x1, y1, x2, y2 in pixels of the image, confidence, class.
 
     Every class of a box that is confident enough is a detection, as in YOLOv5's validation.

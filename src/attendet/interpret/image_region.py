@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from attendet.data.loading.datasets import Placed
+from attendet.data.loading.datasets import ValidationBatch
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def _cells(start: float, stop: float, count: int) -> slice:
     return slice(first, max(min(math.ceil(stop - 0.5), count), first + 1))
 
 
-def regions_of(placed: Placed) -> list[ImageRegion]:
+def regions_of(placed: ValidationBatch) -> list[ImageRegion]:
     """Return the frame of each image of a batch; groups of objects are objects."""
     height, width = placed.batch.images.shape[2:]
     frames = []

@@ -9,8 +9,8 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from attendet.attention.base import Attention
-from attendet.data.loading.datasets import Placed, ValidationSet
-from attendet.data.loading.image_store import OnDemand
+from attendet.data.loading.datasets import ValidationBatch, ValidationDataset
+from attendet.data.loading.image_store import OnDemandImages
 from attendet.data.records import ImageRecords, Split
 from attendet.errors import OptionError
 from attendet.interpret.capture import AttentionPass, capture_attention
@@ -48,10 +48,10 @@ class GateWatch(Callback):
     def __init__(self, folder: RunFolder, split: Split, imgsz: int, stride: int, every: int) -> None:
         self.folder, self.every = folder, every
         records = ImageRecords(split.records[number] for number in evenly_spaced(len(split.records), WATCHED_IMAGES))
-        self._set = ValidationSet(records, OnDemand(records, imgsz), imgsz, stride)
+        self._set = ValidationDataset(records, OnDemandImages(records, imgsz), imgsz, stride)
         with_objects = [number for number, record in enumerate(records) if len(record.classes)]
         self._filmed = with_objects[len(with_objects) // 2] if with_objects else 0
-        self._batches: list[Placed] = []
+        self._batches: list[ValidationBatch] = []
         self._columns: list[str] = []
         self._shots: list[Shot] = []
         self._writes = False

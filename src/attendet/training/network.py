@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from attendet.attention.base import Attention, Start
-from attendet.data.records import ImageRecords, sides_at
+from attendet.data.records import ImageRecords, scaled_box_sides
 from attendet.detection.anchors import best_possible_recall, fit_anchors
 from attendet.errors import Location, ModelFileError, OptionError, WeightsError
 from attendet.models.attention_request import parse_request
@@ -183,7 +183,7 @@ def fit_to_data(network: Network, records: ImageRecords, config: TrainConfig) ->
     Returns:
         What was found and done, a sentence each.
     """
-    detector, sides = network.detector, sides_at(records, config.schedule.imgsz)[~records.crowd]
+    detector, sides = network.detector, scaled_box_sides(records, config.schedule.imgsz)[~records.crowd]
     anchors = detector.head.anchors_in_pixels().double().numpy()
     anchor_t = config.loss.anchor_t
     recall = best_possible_recall(sides, anchors.reshape(-1, 2), anchor_t)

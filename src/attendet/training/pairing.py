@@ -9,7 +9,7 @@ from itertools import chain
 import torch
 from torch import nn
 
-from attendet.data.loading.sampler import TrainingBatches
+from attendet.data.loading.sampler import TrainingBatchSampler
 from attendet.training.freezing import base_modules
 
 DIGITS = 12
@@ -39,7 +39,7 @@ def first_weights(model: nn.Module) -> dict[str, str]:
     return found
 
 
-def first_order(batches: TrainingBatches, images: Sequence[str]) -> str:
+def first_order(batches: TrainingBatchSampler, images: Sequence[str]) -> str:
     """Return a fingerprint of which images come in the first epoch, in which order, and of the seed that varies them.
 
     What fills up a last batch is left out, so that it does not depend on the size of batches.
@@ -50,8 +50,8 @@ def first_order(batches: TrainingBatches, images: Sequence[str]) -> str:
 
     Example:
         >>> names = ["a", "b", "c", "d", "e"]
-        >>> orders = [first_order(TrainingBatches(5, size, (64, 64), seed=0), names) for size in (2, 4, 5)]
-        >>> len(set(orders)), orders[0] == first_order(TrainingBatches(5, 2, (64, 64), seed=1), names)
+        >>> orders = [first_order(TrainingBatchSampler(5, size, (64, 64), seed=0), names) for size in (2, 4, 5)]
+        >>> len(set(orders)), orders[0] == first_order(TrainingBatchSampler(5, 2, (64, 64), seed=1), names)
         (1, False)
     """
     batches.set_epoch(0)

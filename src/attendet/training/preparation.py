@@ -10,7 +10,7 @@ import numpy as np
 from lightning.pytorch import Trainer
 from torch import nn
 
-from attendet.data.loading.data_module import DetectionData, Loading
+from attendet.data.loading.data_module import DetectionData, LoaderConfig
 from attendet.data.loading.sampler import image_weights
 from attendet.data.reading.data_source import open_data, read_split
 from attendet.data.reading.label_checks import drop_invalid
@@ -152,7 +152,7 @@ def make_data(prepared: Prepared, folder: RunFolder, reporter: Reporter) -> Dete
     """Return the loaders of a run; nothing is decoded yet."""
     config = prepared.config
     _, devices = accelerator_of(config.hardware)
-    loading = Loading(
+    loading = LoaderConfig(
         size=config.schedule.imgsz,
         stride=int(max(prepared.network.detector.strides)),
         batch_size=config.schedule.batch_size,

@@ -148,7 +148,7 @@ def _gates(prepared: Prepared, folder: RunFolder) -> GateWatch | None:
 
 def _record(prepared: Prepared, trainer: Trainer, command: tuple[str, ...], data: DetectionData) -> RunRecord:
     recipe = asdict(prepared.recipe)
-    batches = data.training_batches()
+    batches = data.batch_sampler()
     batches.weights = data.image_weights
     return RunRecord(
         command=command,

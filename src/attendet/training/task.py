@@ -14,7 +14,7 @@ from torch.nn import functional
 from torch.optim import Optimizer
 
 from attendet.data.loading.data_module import DetectionData
-from attendet.data.loading.datasets import Batch, Placed
+from attendet.data.loading.datasets import Batch, ValidationBatch
 from attendet.data.loading.sampler import image_weights
 from attendet.detection.loss import DetectionLoss, detection_loss
 from attendet.errors import TrainingError
@@ -115,7 +115,7 @@ class DetectionTask(LightningModule):
         super().optimizer_step(*args, **kwargs)
         self.averaged.update(self.detector)
 
-    def validation_step(self, placed: Placed, batch_idx: int) -> None:  # noqa: ARG002
+    def validation_step(self, placed: ValidationBatch, batch_idx: int) -> None:  # noqa: ARG002
         """Collect the detections of the averaged weights."""
         images = self._in_unit_range(placed.batch.images)
         raw = self.kept(images)
@@ -133,7 +133,7 @@ class DetectionTask(LightningModule):
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:  # noqa: ARG002
         """Move tensors; records stay where they are."""
-        if isinstance(batch, Placed):
+        if isinstance(batch, ValidationBatch):
             return batch._replace(batch=_moved(batch.batch, device))
         return _moved(batch, device)
 

@@ -19,17 +19,17 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
 from attendet.data.loading.augmentation import Augmentation
-from attendet.data.loading.datasets import Batch, Placed, TrainingSet, ValidationSet
-from attendet.data.loading.image_store import Cache, Images, open_images
+from attendet.data.loading.datasets import Batch, ValidationBatch, TrainingDataset, ValidationDataset
+from attendet.data.loading.image_store import Cache, Images, load_images
 from attendet.data.loading.resizing import canvas_shapes
-from attendet.data.loading.sampler import TrainingBatches
+from attendet.data.loading.sampler import TrainingBatchSampler
 from attendet.data.records import Split
 
 MOST_WORKERS = 8
 
 
 @dataclass(frozen=True)
-class Loading:
+class LoaderConfig:
     """How images reach the network.
 
     Attributes:
@@ -72,7 +72,7 @@ class DetectionData(LightningDataModule):
         self,
         train: Split,
         val: Split,
-        loading: Loading,
+        loading: LoaderConfig,
         augment: Augmentation,
         progress: Callable[[int, int], None] | None = None,
     ) -> None:
@@ -80,11 +80,11 @@ class DetectionData(LightningDataModule):
         self.train_split, self.val_split, self.loading, self.augment = train, val, loading, augment
         self._progress = progress
         self._images: dict[str, Images] = {}
-        self.batches: TrainingBatches | None = None
+        self.batches: TrainingBatchSampler | None = None
         self.image_weights: NDArray[np.float64] | None = None
 
     def weigh_images(self, weights: NDArray[np.float64]) -> None:
-        """Draw training images by these weights (images,), from the next epoch on."""
+        """SampleIndex training images by these weights (images,), from the next epoch on."""
         self.image_weights = weights
         if self.batches is not None:
             self.batches.weights = weights
@@ -102,7 +102,7 @@ class DetectionData(LightningDataModule):
         """Decode the images, where they are kept; otherwise nothing."""
         for split in (self.train_split, self.val_split):
             if split.name not in self._images:
-                self._images[split.name] = open_images(
+                self._images[split.name] = load_images(
                     split.records,
                     self.loading.size,
                     self.loading.cache,
@@ -115,19 +115,19 @@ class DetectionData(LightningDataModule):
         """Decode the images; Lightning calls it in every process."""
         self.prepare()
 
-    def training_set(self) -> TrainingSet:
+    def training_dataset(self) -> TrainingDataset:
         """Return the augmented images."""
         self.prepare()
         loading, records = self.loading, self.train_split.records
         mosaic_epochs = 0 if loading.rect else loading.mosaic_epochs
         images = self._images[self.train_split.name]
-        return TrainingSet(records, images, self.augment, loading.size, loading.seed, mosaic_epochs)
+        return TrainingDataset(records, images, self.augment, loading.size, loading.seed, mosaic_epochs)
 
-    def training_batches(self) -> TrainingBatches:
+    def batch_sampler(self) -> TrainingBatchSampler:
         """Return the order of the images, this process's share."""
         loading, sizes = self.loading, self.train_split.records.sizes
         square = (loading.size, loading.size)
-        return TrainingBatches(
+        return TrainingBatchSampler(
             len(sizes),
             loading.batch_size,
             canvas_shapes(sizes, loading.size, loading.stride) if loading.rect else square,
@@ -138,20 +138,20 @@ class DetectionData(LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Return the batches of an epoch, this process's share."""
-        self.batches = self.training_batches()
+        self.batches = self.batch_sampler()
         # Workers are given the first batches before Lightning tells the epoch, which is not 0 in a resumed run; at this
         # moment only the loop's own count is right.
         count: Any = self.trainer.fit_loop.epoch_progress.current if self.trainer else None
         self.batches.set_epoch(count.processed if count else 0)
         self.batches.weights = self.image_weights
-        return loader(self.training_set(), self.batches, self.loading.workers)
+        return loader(self.training_dataset(), self.batches, self.loading.workers)
 
-    def val_dataloader(self) -> DataLoader[Placed]:
+    def val_dataloader(self) -> DataLoader[ValidationBatch]:
         """Return the batches to measure on, this process's share."""
         self.prepare()
         loading = self.loading
         images = self._images[self.val_split.name]
-        dataset = ValidationSet(self.val_split.records, images, loading.size, loading.stride)
+        dataset = ValidationDataset(self.val_split.records, images, loading.size, loading.stride)
         share = max(1, loading.batch_size // self._world_size())
         return loader(dataset, dataset.batches(share, self._rank(), self._world_size()), loading.workers)
 
@@ -162,7 +162,7 @@ class DetectionData(LightningDataModule):
         return self.trainer.world_size if self.trainer else 1
 
 
-def loader(dataset: TrainingSet | ValidationSet, batches: object, workers: int | None = None) -> DataLoader:
+def loader(dataset: TrainingDataset | ValidationDataset, batches: object, workers: int | None = None) -> DataLoader:
     """Return a loader whose batches the data set makes whole.
 
     Workers are forked, so that they share the decoded images; each computes on one thread.

@@ -25,7 +25,7 @@ from attendet.data.loading.augmentation import (
 )
 from attendet.data.loading.image_store import Images
 from attendet.data.loading.resizing import Letterbox, canvas_shapes, letterbox
-from attendet.data.loading.sampler import Draw
+from attendet.data.loading.sampler import SampleIndex
 from attendet.data.records import ImageRecord, ImageRecords
 
 
@@ -41,7 +41,7 @@ class Batch(NamedTuple):
     targets: Tensor
 
 
-class Placed(NamedTuple):
+class ValidationBatch(NamedTuple):
     """A batch for validation: the records it comes from, and how each lies on its canvas."""
 
     batch: Batch
@@ -49,7 +49,7 @@ class Placed(NamedTuple):
     letterboxes: tuple[Letterbox, ...]
 
 
-class TrainingSet(Dataset[Batch]):
+class TrainingDataset(Dataset[Batch]):
     """Batches of augmented samples. What a draw gives depends on the draw and the seed alone.
 
     Args:
@@ -73,10 +73,10 @@ class TrainingSet(Dataset[Batch]):
         self.records, self.images, self.options, self.size, self.seed = records, images, options, size, seed
         self.mosaic_epochs = mosaic_epochs
 
-    def __getitem__(self, draws: Sequence[Draw]) -> Batch:
+    def __getitem__(self, draws: Sequence[SampleIndex]) -> Batch:
         return collate([self.sample(draw) for draw in draws])
 
-    def sample(self, draw: Draw) -> tuple[Tensor, Tensor]:
+    def sample(self, draw: SampleIndex) -> tuple[Tensor, Tensor]:
         """Return the image (3, H, W) and objects (objects, 5) of one draw."""
         generator = np.random.default_rng([self.seed, draw.epoch, draw.position])
         has_mosaic = self.mosaic_epochs is None or draw.epoch < self.mosaic_epochs
@@ -90,7 +90,7 @@ class TrainingSet(Dataset[Batch]):
         sample = flip(jitter_colors(sample, self.options, generator), self.options, generator)
         return to_tensor(sample.image), normalized(sample.boxes, sample.classes, draw.shape)
 
-    def _mosaic(self, draw: Draw, generator: Generator) -> TrainingSample:
+    def _mosaic(self, draw: SampleIndex, generator: Generator) -> TrainingSample:
         others = generator.integers(len(self.records), size=3).tolist()
         joined = mosaic([self._load(image) for image in (draw.image, *others)], self.size, generator)
         return warp(joined, draw.shape, self.options, generator)
@@ -102,7 +102,7 @@ class TrainingSet(Dataset[Batch]):
         return TrainingSample(image, record.boxes[kept] * np.tile(scale, 2), record.classes[kept])
 
 
-class ValidationSet(Dataset[Placed]):
+class ValidationDataset(Dataset[ValidationBatch]):
     """Batches of images letterboxed as they are, with what measuring needs to know.
 
     Args:
@@ -116,11 +116,11 @@ class ValidationSet(Dataset[Placed]):
         self.records, self.images, self.size = records, images, size
         self.shapes = canvas_shapes(records.sizes, size, stride)
 
-    def __getitem__(self, indices: Sequence[int]) -> Placed:
+    def __getitem__(self, indices: Sequence[int]) -> ValidationBatch:
         height, width = self.shapes[list(indices)].max(0).tolist()
         samples = [self._sample(index, (height, width)) for index in indices]
         images, targets, records, letterboxes = zip(*samples, strict=True)
-        return Placed(collate(list(zip(images, targets, strict=True))), records, letterboxes)
+        return ValidationBatch(collate(list(zip(images, targets, strict=True))), records, letterboxes)
 
     def batches(self, batch_size: int, rank: int = 0, world_size: int = 1) -> list[list[int]]:
         """Return this process's share of the images, those of like shapes together: little of a canvas is empty."""

@@ -22,7 +22,7 @@ Cache = Literal["auto", "ram", "disk", "none"]
 Progress = Callable[[int, int], None]
 
 # Of the memory that is free, what the images of all splits and processes may take without being asked to.
-SHARE_OF_MEMORY = 0.4
+MAX_MEMORY_FRACTION = 0.4
 
 
 class Images(Protocol):
@@ -33,7 +33,7 @@ class Images(Protocol):
         ...
 
 
-class OnDemand:
+class OnDemandImages:
     """Images decoded whenever they are asked for."""
 
     def __init__(self, records: ImageRecords, size: int) -> None:
@@ -52,7 +52,7 @@ class OnDemand:
         return resize(image, self._size)
 
 
-class Store:
+class CachedImages:
     """All images in one block of memory or one temporary file, shared by worker processes that are forked.
 
     Args:
@@ -77,7 +77,7 @@ class Store:
                 os.posix_fallocate(file.fileno(), 0, total)
                 block = mmap.mmap(file.fileno(), total)
         self._block = np.frombuffer(block, np.uint8)
-        source = OnDemand(records, size)
+        source = OnDemandImages(records, size)
         with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
             for done, (index, image) in enumerate(
                 zip(range(len(records)), pool.map(source.__getitem__, range(len(records))), strict=True), 1
@@ -91,7 +91,7 @@ class Store:
         return self._block[self._starts[index] : self._starts[index + 1]].reshape(height, width, 3)
 
 
-def open_images(
+def load_images(
     records: ImageRecords,
     size: int,
     cache: Cache,
@@ -114,13 +114,13 @@ def open_images(
     """
     if cache == "auto":
         needed = int(scaled_shapes(records.sizes, size).prod(1).sum()) * 3
-        cache = "ram" if needed < SHARE_OF_MEMORY * free_memory() / sharers else "none"
+        cache = "ram" if needed < MAX_MEMORY_FRACTION * available_memory() / sharers else "none"
     if cache == "none":
-        return OnDemand(records, size)
-    return Store(records, size, (folder or Path(tempfile.gettempdir())) if cache == "disk" else None, progress)
+        return OnDemandImages(records, size)
+    return CachedImages(records, size, (folder or Path(tempfile.gettempdir())) if cache == "disk" else None, progress)
 
 
-def free_memory() -> int:
+def available_memory() -> int:
     """Return the bytes of memory that are free: as the kernel estimates them, within the limit of a container."""
     free = next(
         int(line.split()[1]) * 1024

@@ -14,7 +14,7 @@ from attendet.data.records import ImageRecords
 
 
 @dataclass(frozen=True)
-class Draw:
+class SampleIndex:
     """One place in an epoch, and the image that fills it.
 
     Attributes:
@@ -30,7 +30,7 @@ class Draw:
     shape: tuple[int, int]
 
 
-class TrainingBatches(Sampler[list[Draw]]):
+class TrainingBatchSampler(Sampler[list[SampleIndex]]):
     """The batches of each epoch, this process's share of them.
 
     The order depends on seed and epoch only: not on workers, processes, or what ran before. Every process has as many
@@ -46,7 +46,7 @@ class TrainingBatches(Sampler[list[Draw]]):
         world_size: Number of processes.
 
     Example:
-        >>> batches = TrainingBatches(5, 3, (64, 64), seed=0)
+        >>> batches = TrainingBatchSampler(5, 3, (64, 64), seed=0)
         >>> [len(batch) for batch in batches], sorted(draw.image for batch in batches for draw in batch)
         ([3, 2], [0, 1, 2, 3, 4])
     """
@@ -74,14 +74,14 @@ class TrainingBatches(Sampler[list[Draw]]):
     def __len__(self) -> int:
         return math.ceil(self.images / self.batch_size)
 
-    def __iter__(self) -> Iterator[list[Draw]]:
+    def __iter__(self) -> Iterator[list[SampleIndex]]:
         # Taken now: a worker's batches may still be asked for when the next epoch is set.
         epoch, order = self.epoch, self._order()
         filled = np.concatenate([order, order[np.arange(self._missing()) % len(order)]]).tolist()
         for start in range(0, len(filled), self.batch_size):
             images = filled[start : start + self.batch_size]
             shape = self._shape(images)
-            batch = [Draw(epoch, start + offset, image, shape) for offset, image in enumerate(images)]
+            batch = [SampleIndex(epoch, start + offset, image, shape) for offset, image in enumerate(images)]
             yield batch[self.rank :: self.world_size]
 
     def _missing(self) -> int:
@@ -132,6 +132,6 @@ def image_weights(records: ImageRecords, num_classes: int, found: NDArray[np.flo
     counts = np.bincount(records.classes[taken], minlength=num_classes)
     # What is found perfectly is still shown, or there may be nothing left to draw.
     of_class = np.maximum(1 - found, 0.01) ** 2 / np.maximum(counts, 1)
-    images = records.image_of_objects()[taken]
+    images = records.image_indices()[taken]
     weights = np.bincount(images, weights=of_class[records.classes[taken]], minlength=len(records))
     return weights / weights.sum()

@@ -9,13 +9,13 @@ from pathlib import Path
 
 from attendet.data.formats import coco, voc, yolo
 from attendet.data.formats.labels import Labels
-from attendet.data.images import ImageFacts
+from attendet.data.images import ImageInfo
 from attendet.data.paths import exists
 from attendet.data.problems import ProblemList
 from attendet.data.reading import layout
 from attendet.data.reading.data_file import FORMATS, DataFile, Entry, is_data_file, read_data_file
 from attendet.data.reading.file_readers import Facts
-from attendet.data.reading.index import cache_file, facts_of
+from attendet.data.reading.index import cache_file, read_files
 from attendet.data.reading.label_checks import make_record
 from attendet.data.records import ImageRecord, ImageRecords, Problem, ProblemKind, Split
 from attendet.errors import DataError, Location, OptionError
@@ -98,7 +98,7 @@ def _names(described: DataFile, format: str) -> tuple[str, ...]:  # noqa: A002
         except DataError:
             # A split that is not there matters to those who ask for it.
             continue
-        for labels in facts_of(files, "voc", cache=cache_file(described.root)):
+        for labels in read_files(files, "voc", cache=cache_file(described.root)):
             if isinstance(labels, Labels):
                 found.update(map(str, labels.classes))
     return tuple(sorted(found))
@@ -128,8 +128,8 @@ def read_split(
     problems = ProblemList()
     problems.take(faults)
     if isinstance(labels, list):
-        labels = facts_of(labels, source.format, cache=memory, workers=workers)
-    facts = facts_of(images, "image", cache=memory, workers=workers)
+        labels = read_files(labels, source.format, cache=memory, workers=workers)
+    facts = read_files(images, "image", cache=memory, workers=workers)
     digests: list[str] = []
     items = _counted(zip(images, facts, labels, strict=True), len(images), progress)
     records = ImageRecords(_records(items, _numbers(source), problems, digests))
@@ -203,7 +203,7 @@ def _records(
             problems.take([Problem(kind, Location(image), facts.what if kind is ProblemKind.UNREADABLE_IMAGE else "")])
         elif isinstance(labels, DataError):
             problems.take([Problem(ProblemKind.UNREADABLE_LABELS, labels.where or Location(image), labels.what)])
-        elif isinstance(facts, ImageFacts) and isinstance(labels, Labels):
+        elif isinstance(facts, ImageInfo) and isinstance(labels, Labels):
             if facts.rotated:
                 problems.take([Problem(ProblemKind.ROTATED, Location(image))])
             first = first_of.setdefault(facts.digest, image)

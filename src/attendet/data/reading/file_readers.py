@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 from attendet.data import images
 from attendet.data.formats import labels, voc, yolo
 from attendet.data.formats.labels import Labels
-from attendet.data.images import ImageFacts
+from attendet.data.images import ImageInfo
 from attendet.errors import DataError, Location
 
 ALONE = 500
@@ -24,7 +24,7 @@ ALONE = 500
 
 MOST_PROCESSES = 16
 
-Facts: TypeAlias = "ImageFacts | Labels | DataError"
+Facts: TypeAlias = "ImageInfo | Labels | DataError"
 Text: TypeAlias = "tuple[bool, str]"
 
 
@@ -58,13 +58,13 @@ class Reader:
         return DataError(what, where=where and Location(*where), remedy=remedy)
 
 
-def _dump_image(facts: ImageFacts) -> str:
+def _dump_image(facts: ImageInfo) -> str:
     return json.dumps(astuple(facts))
 
 
-def _load_image(_: str, text: str) -> ImageFacts:
+def _load_image(_: str, text: str) -> ImageInfo:
     width, height, rotated, digest = json.loads(text)
-    return ImageFacts(int(width), int(height), bool(rotated), str(digest))
+    return ImageInfo(int(width), int(height), bool(rotated), str(digest))
 
 
 READERS: Mapping[str, Reader] = {

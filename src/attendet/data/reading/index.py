@@ -30,7 +30,7 @@ def cache_file(root: Path) -> Path:
     return home / "attendet" / f"data-{digest}.sqlite"
 
 
-def facts_of(
+def read_files(
     paths: Iterable[str], reader: str, *, cache: Path | None = None, workers: int | None = None
 ) -> Iterator[Facts]:
     """Yield the facts of each file in turn, or the `DataError` that reading it raised.

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attendet.data.formats.labels import Labels
-from attendet.data.images import ImageFacts
+from attendet.data.images import ImageInfo
 from attendet.data.records import ImageRecord, Problem, ProblemKind, Split
 from attendet.errors import Location
 
@@ -22,7 +22,7 @@ SLIVER = 1.0
 
 
 def make_record(
-    image: str, facts: ImageFacts, labels: Labels, numbers: Mapping[int | str, int]
+    image: str, facts: ImageInfo, labels: Labels, numbers: Mapping[int | str, int]
 ) -> tuple[ImageRecord, Iterator[Problem]]:
     """Return an image with its objects as labeled, and what is wrong with them.
 
@@ -107,7 +107,7 @@ def drop_invalid(split: Split, *, single_class: bool = False) -> Split:
         [[0.0, 0.0, 10.0, 10.0]]
     """
     records = split.records
-    images = records.image_of_objects()
+    images = records.image_indices()
     boxes = np.clip(records.boxes, 0, np.tile(records.sizes, 2)[images])
     classes = np.zeros_like(records.classes) if single_class else records.classes
     columns = np.column_stack([images, classes, records.crowd, boxes])

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attendet.data.problems import ProblemCount, problem_counts
-from attendet.data.records import Split, sides_at
+from attendet.data.records import Split, scaled_box_sides
 
 MOST_NAMES = 5
 TINY_SIDE = 8
@@ -142,7 +142,7 @@ def make_data_report(splits: Sequence[Split], imgsz: int = 640) -> DataReport:
         (10.0, (1,))
     """
     names = splits[0].names
-    sides = [sides_at(split.records, imgsz) for split in splits]
+    sides = [scaled_box_sides(split.records, imgsz) for split in splits]
     found = {split.name: _split_report(split, part) for split, part in zip(splits, sides, strict=True)}
     total = _together([*found.values()], np.concatenate(sides))
     return DataReport(names, imgsz, found, total, problem_counts(splits), tuple(_remarks(names, found, imgsz)))
@@ -150,7 +150,7 @@ def make_data_report(splits: Sequence[Split], imgsz: int = 640) -> DataReport:
 
 def _split_report(split: Split, sides: NDArray[np.float64]) -> SplitReport:
     records, classes = split.records, len(split.names)
-    image_of = records.image_of_objects()
+    image_of = records.image_indices()
     # An image counts once for a class, however many objects of it there are.
     pairs = np.unique(np.stack([image_of, records.classes]), axis=1)
     return SplitReport(

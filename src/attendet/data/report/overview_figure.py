@@ -13,7 +13,7 @@ from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from PIL import Image
 
-from attendet.data.records import Split, sides_at
+from attendet.data.records import Split, scaled_box_sides
 from attendet.errors import Location, OutputError
 from attendet.utils.io import write_atomically
 from attendet.utils.plotting import color_of, new_figure, shown
@@ -103,7 +103,7 @@ def _classes(axes: Axes, splits: Sequence[Split]) -> None:
 
 
 def _sizes(axes: Axes, splits: Sequence[Split], imgsz: int) -> None:
-    sides = np.concatenate([sides_at(split.records, imgsz) for split in splits])
+    sides = np.concatenate([scaled_box_sides(split.records, imgsz) for split in splits])
     axes.set_title(f"Box sizes at {imgsz} px")
     axes.set(xscale="log", yscale="log", xlim=(1, imgsz), ylim=(1, imgsz))
     axes.set_xlabel("width, pixels")
@@ -136,7 +136,7 @@ def _sizes(axes: Axes, splits: Sequence[Split], imgsz: int) -> None:
 
 
 def _per_image(axes: Axes, splits: Sequence[Split]) -> None:
-    counts = [np.bincount(split.records.image_of_objects(), minlength=len(split.records)) for split in splits]
+    counts = [np.bincount(split.records.image_indices(), minlength=len(split.records)) for split in splits]
     most = max((int(count.max(initial=0)) for count in counts), default=0)
     # At most forty bars, of whole numbers each.
     width = max(1, -(-(most + 1) // 40))
@@ -161,7 +161,7 @@ def _centers(axes: Axes, splits: Sequence[Split]) -> None:
     places = [
         (split.records.boxes[:, :2] + split.records.boxes[:, 2:])
         / 2
-        / np.maximum(split.records.sizes, 1)[split.records.image_of_objects()]
+        / np.maximum(split.records.sizes, 1)[split.records.image_indices()]
         for split in splits
     ]
     x, y = np.clip(np.concatenate(places), 0, 1).T

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 import torch
 
-from attendet.data.loading.datasets import Placed
+from attendet.data.loading.datasets import ValidationBatch
 from attendet.data.records import Split
 from attendet.evaluation.config import ValidationConfig
 from attendet.evaluation.inference import batches, detect, ground_truth, prepare_for_inference
@@ -29,7 +29,7 @@ AT_ONCE = 8
 LEAST_CHANGE = 0.001
 
 # While a variant is measured, something about the network is other than it was.
-ModelVariant: TypeAlias = Callable[[Placed], AbstractContextManager[object]]
+ModelVariant: TypeAlias = Callable[[ValidationBatch], AbstractContextManager[object]]
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,9 @@ def survey_sites(
 
 
 @contextmanager
-def _watched(model: Detector, sites_like: str, statistics: SiteStatisticsCollector, placed: Placed) -> Iterator[None]:
+def _watched(
+    model: Detector, sites_like: str, statistics: SiteStatisticsCollector, placed: ValidationBatch
+) -> Iterator[None]:
     frames = regions_of(placed)
 
     def take(visit: AttentionPass) -> None:
@@ -149,9 +151,9 @@ def _watched(model: Detector, sites_like: str, statistics: SiteStatisticsCollect
         yield
 
 
-def _without(model: Detector, site: SiteStatistics, _: Placed) -> AbstractContextManager[None]:
+def _without(model: Detector, site: SiteStatistics, _: ValidationBatch) -> AbstractContextManager[None]:
     return disabled(model.get_submodule(site.path))
 
 
-def _constant(model: Detector, site: SiteStatistics, _: Placed) -> AbstractContextManager[None]:
+def _constant(model: Detector, site: SiteStatistics, _: ValidationBatch) -> AbstractContextManager[None]:
     return hold_constant(model, {f"{site.path}.{part.name}": part.means for part in site.parts})

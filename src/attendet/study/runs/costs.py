@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from attendet.blocks.conv_bn_fusion import fuse_conv_bn
-from attendet.data.loading.image_store import OnDemand
+from attendet.data.loading.image_store import OnDemandImages
 from attendet.data.loading.resizing import letterbox
 from attendet.data.reading.data_source import open_data, read_split
 from attendet.data.reading.label_checks import drop_invalid
@@ -159,7 +159,7 @@ def _pictures(record: RunRecord) -> Split:
 
 def _images(split: Split, batch: int, size: int, device: torch.device) -> Tensor:
     """Return validation images (batch, 3, size, size) in 0-1; from the first again where there are too few."""
-    store = OnDemand(split.records, size)
+    store = OnDemandImages(split.records, size)
     chosen: Sequence[int] = list(islice(cycle(range(len(split.records))), batch))
     canvases = np.stack([letterbox(store[number], size, (size, size))[0] for number in chosen])
     images = torch.from_numpy(canvases).permute(0, 3, 1, 2).to(device, torch.float32) / 255

@@ -13,7 +13,7 @@ from matplotlib.colors import ListedColormap
 from matplotlib.ticker import FormatStrFormatter, LogLocator, NullLocator
 from numpy.typing import NDArray
 
-from attendet.data.records import ImageRecords, sides_at
+from attendet.data.records import ImageRecords, scaled_box_sides
 from attendet.errors import OptionError
 from attendet.utils.plotting import COLORS, INK, new_figure, save, shown, style_axes
 
@@ -39,8 +39,8 @@ def label_statistics(records: ImageRecords, names: Sequence[str], imgsz: int, pa
     """
     if not len(records.boxes):
         raise OptionError("there is no object to draw", remedy="give images with objects")
-    centers = (records.boxes[:, :2] + records.boxes[:, 2:]) / 2 / records.sizes[records.image_of_objects()]
-    scaled = sides_at(records, imgsz)
+    centers = (records.boxes[:, :2] + records.boxes[:, 2:]) / 2 / records.sizes[records.image_indices()]
+    scaled = scaled_box_sides(records, imgsz)
     # Slivers, and boxes without area, would squeeze all others into a corner.
     scaled = np.maximum(scaled, max(np.quantile(scaled, 0.02), 0.5))
     aspect = scaled[:, 0] / scaled[:, 1]
@@ -55,7 +55,7 @@ def label_statistics(records: ImageRecords, names: Sequence[str], imgsz: int, pa
     _class_counts(axes, np.bincount(records.classes, minlength=len(names)), names)
     if not many:
         axes = figure.add_subplot(places[1, 0])
-        per_image = np.bincount(records.image_of_objects(), minlength=len(records))
+        per_image = np.bincount(records.image_indices(), minlength=len(records))
         style_axes(axes, f"objects in an image, median {np.median(per_image):.0f}", "objects", "images")
         axes.hist(per_image, bins=min(per_image.max() + 1, 40), range=(-0.5, per_image.max() + 0.5), color=COLORS[0])
 

@@ -31,8 +31,8 @@ def draw_data(folder: RunFolder, data: DetectionData, split: Split) -> None:
     """Draw what the network is shown: the labels in numbers, and the first batch."""
     size = data.loading.size
     label_statistics(split.records, split.names, size, folder.picture("labels"))
-    dataset = data.training_set()
-    samples = [dataset.sample(draw) for draw in next(iter(data.training_batches()))[:SHOWN_IMAGES]]
+    dataset = data.training_dataset()
+    samples = [dataset.sample(draw) for draw in next(iter(data.batch_sampler()))[:SHOWN_IMAGES]]
     images = [image.numpy().transpose(1, 2, 0) for image, _ in samples]
     truths = []
     for image, objects in samples:
