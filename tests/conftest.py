@@ -13,9 +13,9 @@ from hypothesis import settings
 
 from attendet.cli import main as entry
 from attendet.ops.cbam.compiler import cache_folder
-from tests.helpers.command import Done
+from tests.helpers.command import CommandResult
 from tests.helpers.oracles import SHARED
-from tests.helpers.training import leave_pictures_out
+from tests.helpers.small_training import skip_plots
 
 # Shapes in annotations are checked in tests only; modules under torch.compile are left out.
 jaxtyping.install_import_hook("attendet.detection", "beartype.beartype")
@@ -62,27 +62,27 @@ def seeded() -> Iterator[None]:
 @pytest.fixture
 def attendet(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> Callable[..., Done]:
+) -> Callable[..., CommandResult]:
     """Run the command in this process, in an empty folder, on a terminal wide enough for every line."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "200")
 
-    def run(*arguments: object) -> Done:
+    def run(*arguments: object) -> CommandResult:
         monkeypatch.setattr(sys, "argv", ["attendet", *map(str, arguments)])
         code: object = 0
         try:
             entry.run()
         except SystemExit as stop:
             code = stop.code
-        return Done(int(str(code or 0)), *capsys.readouterr())
+        return CommandResult(int(str(code or 0)), *capsys.readouterr())
 
     return run
 
 
 @pytest.fixture
-def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+def without_plots(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave the pictures of runs out: they take longer than training here, and have tests of their own."""
-    leave_pictures_out(monkeypatch)
+    skip_plots(monkeypatch)
 
 
 @pytest.fixture

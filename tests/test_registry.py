@@ -10,7 +10,7 @@ import pytest
 
 from attendet.errors import AttendetError, Location, ModelFileError, UnknownNameError
 from attendet.registry import Registry
-from tests.helpers.installed import install
+from tests.helpers.installed_package import install
 
 
 def test_names_are_found_in_any_spelling() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from attendet.attention import CBAM, create, names
-from tests.helpers.installed import install
+from tests.helpers.installed_package import install
 
 MODULE = '''
 import torch

@@ -5,10 +5,10 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.helpers.command import Done
+from tests.helpers.command import CommandResult
 
 
 @pytest.fixture
-def studied(attendet: Callable[..., Done], undrawn: None) -> Callable[[str], Done]:  # noqa: ARG001
+def studied(attendet: Callable[..., CommandResult], without_plots: None) -> Callable[[str], CommandResult]:  # noqa: ARG001
     """Run a command line of `attendet study`, without the pictures of its runs."""
     return lambda text: attendet("study", *shlex.split(text))

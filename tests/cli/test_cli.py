@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from attendet.models.bundled import bundled_text
-from tests.helpers.command import COMMAND, Done
+from tests.helpers.command import COMMAND, CommandResult
 
 
 def in_a_process(*command: str | Path) -> subprocess.CompletedProcess[str]:
@@ -38,7 +38,7 @@ def test_help_is_short_and_needs_no_torch() -> None:
     assert in_a_process(sys.executable, "-c", program).stdout == "False\n"
 
 
-def test_version_names_torch_and_the_device(attendet: Callable[..., Done]) -> None:
+def test_version_names_torch_and_the_device(attendet: Callable[..., CommandResult]) -> None:
     done = attendet("--version")
     assert done.returncode == 0
     assert done.stdout.startswith("attendet 0.")
@@ -46,7 +46,7 @@ def test_version_names_torch_and_the_device(attendet: Callable[..., Done]) -> No
     assert "device" in done.stdout
 
 
-def test_summary_as_a_table_and_as_json(attendet: Callable[..., Done]) -> None:
+def test_summary_as_a_table_and_as_json(attendet: Callable[..., CommandResult]) -> None:
     done = attendet("summary", "yolov5s_CBAM", "--classes", "3", "--imgsz", "320")
     assert done.returncode == 0
     assert "yolov5s_CBAM, 3 classes, 320 px" in done.stdout
@@ -58,7 +58,7 @@ def test_summary_as_a_table_and_as_json(attendet: Callable[..., Done]) -> None:
     assert f"{data['parameters']:,} parameters" in done.stdout
 
 
-def test_check_tells_faults_and_fixes_shifts(attendet: Callable[..., Done], tmp_path: Path) -> None:
+def test_check_tells_faults_and_fixes_shifts(attendet: Callable[..., CommandResult], tmp_path: Path) -> None:
     broken = bundled_text("yolov5s_CBAM").replace("[18, 21, 24]", "[17, 20, 23]")
     (tmp_path / "broken.yaml").write_text(broken)
     done = attendet("check", "broken.yaml")
@@ -83,7 +83,7 @@ def test_check_reads_a_pipe() -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "/dev/stdin: no fault\n", "")
 
 
-def test_check_leaves_what_it_cannot_fix(attendet: Callable[..., Done], tmp_path: Path) -> None:
+def test_check_leaves_what_it_cannot_fix(attendet: Callable[..., CommandResult], tmp_path: Path) -> None:
     (tmp_path / "odd.yaml").write_text(bundled_text("yolov5s").replace("[17, 20, 23], 1", "[17, 20, 20], 1"))
     done = attendet("check", "odd.yaml", "--fix", "fixed.yaml")
     assert done.returncode == 1
@@ -91,7 +91,7 @@ def test_check_leaves_what_it_cannot_fix(attendet: Callable[..., Done], tmp_path
     assert not (tmp_path / "fixed.yaml").exists()
 
 
-def test_attentions_lists_papers_and_costs(attendet: Callable[..., Done]) -> None:
+def test_attentions_lists_papers_and_costs(attendet: Callable[..., CommandResult]) -> None:
     done = attendet("attentions", "--channels", "64", "--size", "20")
     assert done.returncode == 0
     assert "arXiv:1807.06521" in done.stdout
@@ -99,7 +99,7 @@ def test_attentions_lists_papers_and_costs(attendet: Callable[..., Done]) -> Non
     assert listed["cbam"]["parameters"] == 610
 
 
-def test_attentions_lists_those_too_that_cannot_be_made(attendet: Callable[..., Done]) -> None:
+def test_attentions_lists_those_too_that_cannot_be_made(attendet: Callable[..., CommandResult]) -> None:
     done = attendet("attentions", "--channels", "8")
     assert done.returncode == 0
     assert "arXiv:1910.03151" in done.stdout
@@ -126,7 +126,7 @@ def test_attentions_lists_those_too_that_cannot_be_made(attendet: Callable[..., 
     ],
 )
 def test_a_users_mistake_is_one_message_and_exit_code_2(
-    attendet: Callable[..., Done], args: list[str], message: str
+    attendet: Callable[..., CommandResult], args: list[str], message: str
 ) -> None:
     done = attendet(*args)
     assert done.returncode == 2

@@ -11,11 +11,11 @@ from zipfile import ZipFile
 import pytest
 from PIL import Image
 
-from tests.helpers.command import Done
-from tests.helpers.server import Quiet, serving
+from tests.helpers.command import CommandResult
+from tests.helpers.http_server import QuietHandler, serve
 
 
-class Files(Quiet, SimpleHTTPRequestHandler):
+class Files(QuietHandler, SimpleHTTPRequestHandler):
     """Serves the files of a folder."""
 
 
@@ -50,7 +50,7 @@ def real(real_data: Path, tmp_path: Path) -> Callable[[str], Path]:
     return write
 
 
-def test_check_of_a_good_set(attendet: Callable[..., Done], good: Path, tmp_path: Path) -> None:
+def test_check_of_a_good_set(attendet: Callable[..., CommandResult], good: Path, tmp_path: Path) -> None:
     done = attendet("data", "check", str(good), "--imgsz", "128")
     assert done.returncode == 0, done.stderr
     lines = [line.split() for line in done.stdout.splitlines()]
@@ -64,7 +64,7 @@ def test_check_of_a_good_set(attendet: Callable[..., Done], good: Path, tmp_path
 
 
 def test_check_exits_with_1_on_errors_and_names_lines(
-    attendet: Callable[..., Done], good: Path, tmp_path: Path
+    attendet: Callable[..., CommandResult], good: Path, tmp_path: Path
 ) -> None:
     (good.parent / "labels" / "train" / "a.txt").write_text("0 0.5 0.5 0.25 0.5\nnonsense\n7 0.5 0.5 0.1 0.1\n")
     (good.parent / "images" / "val" / "copy.png").write_bytes((good.parent / "images" / "train" / "b.png").read_bytes())
@@ -87,7 +87,7 @@ def test_check_exits_with_1_on_errors_and_names_lines(
 
 
 def test_a_picture_of_somebody_else_stops_the_check_at_once(
-    attendet: Callable[..., Done], good: Path, tmp_path: Path
+    attendet: Callable[..., CommandResult], good: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "data-check.png").write_text("mine")
     done = attendet("data", "check", str(good))
@@ -109,7 +109,7 @@ def test_a_picture_of_somebody_else_stops_the_check_at_once(
     ],
 )
 def test_check_of_real_sets(
-    attendet: Callable[..., Done], real: Callable[[str], Path], name: str, expected: dict[str, object]
+    attendet: Callable[..., CommandResult], real: Callable[[str], Path], name: str, expected: dict[str, object]
 ) -> None:
     done = attendet("data", "check", str(real(name)), "--json", "--no-picture", "--workers", "1")
     told = json.loads(done.stdout)
@@ -122,7 +122,7 @@ def test_check_of_real_sets(
     assert done.returncode == (1 if told["errors"] else 0)
 
 
-def test_convert_and_check_what_was_written(attendet: Callable[..., Done], good: Path, tmp_path: Path) -> None:
+def test_convert_and_check_what_was_written(attendet: Callable[..., CommandResult], good: Path, tmp_path: Path) -> None:
     for to in ("coco", "voc", "yolo"):
         done = attendet("data", "convert", str(good), to, "--to", to)
         assert done.returncode == 0, done.stderr
@@ -136,7 +136,7 @@ def test_convert_and_check_what_was_written(attendet: Callable[..., Done], good:
     assert (done.returncode, done.stderr) == (2, "attendet: yolo: it exists; name a new one\n")
 
 
-def test_convert_says_what_it_could_not_take_along(attendet: Callable[..., Done], good: Path) -> None:
+def test_convert_says_what_it_could_not_take_along(attendet: Callable[..., CommandResult], good: Path) -> None:
     (good.parent / "images" / "train" / "b.png").write_bytes(b"nonsense")
     done = attendet("data", "convert", str(good), "out", "--to", "voc", "--copy")
     assert done.returncode == 1
@@ -144,7 +144,7 @@ def test_convert_says_what_it_could_not_take_along(attendet: Callable[..., Done]
     assert "! 1 × image does not decode: not taken along" in done.stdout
 
 
-def test_a_split_that_leads_nowhere_is_a_problem_of_its_own(attendet: Callable[..., Done], good: Path) -> None:
+def test_a_split_that_leads_nowhere_is_a_problem_of_its_own(attendet: Callable[..., CommandResult], good: Path) -> None:
     good.write_text(good.read_text() + "test: ../test/images\n")
     done = attendet("data", "check", str(good), "--no-picture", "--json")
     told = json.loads(done.stdout)
@@ -164,7 +164,7 @@ def test_a_split_that_leads_nowhere_is_a_problem_of_its_own(attendet: Callable[.
 
 
 def test_a_picture_that_cannot_be_written_costs_no_numbers(
-    attendet: Callable[..., Done], good: Path, tmp_path: Path
+    attendet: Callable[..., CommandResult], good: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "file").touch()
     done = attendet("data", "check", str(good), "--picture", "file/check.png")
@@ -183,11 +183,11 @@ def mirror(real_data: Path, tmp_path: Path) -> Iterator[str]:
         for path in original.rglob("*.*"):
             archive.write(path, f"BCCD_Dataset-135df02/BCCD/{path.relative_to(original)}")
         archive.write(original / "LICENSE", "BCCD_Dataset-135df02/LICENSE")
-    with serving(partial(Files, directory=str(folder))) as address:
+    with serve(partial(Files, directory=str(folder))) as address:
         yield address
 
 
-def test_get_a_public_set(attendet: Callable[..., Done], mirror: str, real_data: Path, tmp_path: Path) -> None:
+def test_get_a_public_set(attendet: Callable[..., CommandResult], mirror: str, real_data: Path, tmp_path: Path) -> None:
     done = attendet("data", "get", "bccd", "--url", f"{mirror}/bccd.zip", "--out", "cells")
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[0] == "cells/data.yaml"
@@ -203,7 +203,7 @@ def test_get_a_public_set(attendet: Callable[..., Done], mirror: str, real_data:
     assert not (tmp_path / "bccd").exists()
 
 
-def test_get_lists_what_there_is(attendet: Callable[..., Done]) -> None:
+def test_get_lists_what_there_is(attendet: Callable[..., CommandResult]) -> None:
     done = attendet("data", "get")
     assert done.returncode == 0
     assert "CC BY 4.0" in done.stdout
@@ -221,7 +221,7 @@ def test_get_lists_what_there_is(attendet: Callable[..., Done]) -> None:
     ],
 )
 def test_a_users_mistake_is_one_message_and_exit_code_2(
-    attendet: Callable[..., Done], args: list[str], message: str
+    attendet: Callable[..., CommandResult], args: list[str], message: str
 ) -> None:
     done = attendet("data", *args)
     assert done.returncode == 2

@@ -12,8 +12,8 @@ from PIL import ExifTags, Image
 import attendet as package
 from attendet.attention import create
 from attendet.cli.ui.explanation_tally import ExplanationTally
-from tests.helpers.command import Done
-from tests.helpers.seeing import photographs, write_weights
+from tests.helpers.calibrated_detector import photographs, write_weights
+from tests.helpers.command import CommandResult
 
 
 @pytest.fixture(scope="module")
@@ -42,12 +42,12 @@ def place(tmp_path: Path, weights: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
 
 
 @pytest.fixture
-def explain(attendet: Callable[..., Done], place: Path) -> Callable[..., Done]:  # noqa: ARG001
+def explain(attendet: Callable[..., CommandResult], place: Path) -> Callable[..., CommandResult]:  # noqa: ARG001
     """Run `attendet explain` with the weights that have attention."""
     return lambda *arguments: attendet("explain", "yolov5n_CBAM.safetensors", "--device", "cpu", *arguments)
 
 
-def test_a_folder_is_explained_in_the_order_of_names(explain: Callable[..., Done], place: Path) -> None:
+def test_a_folder_is_explained_in_the_order_of_names(explain: Callable[..., CommandResult], place: Path) -> None:
     done = explain("photos")
     assert (done.returncode, done.stderr) == (0, "")
     assert "2 images" in done.stdout
@@ -57,7 +57,7 @@ def test_a_folder_is_explained_in_the_order_of_names(explain: Callable[..., Done
     assert (folder / "index.html").is_file()
 
 
-def test_json_is_the_manifest_and_runs_have_numbers(explain: Callable[..., Done], place: Path) -> None:
+def test_json_is_the_manifest_and_runs_have_numbers(explain: Callable[..., CommandResult], place: Path) -> None:
     for number, name in enumerate(("exp", "exp2"), start=1):
         done = explain("photos/*.jpg", "--json", "--conf-thres", "0.9")
         assert done.returncode == 0
@@ -68,7 +68,7 @@ def test_json_is_the_manifest_and_runs_have_numbers(explain: Callable[..., Done]
         assert len(list((place / "runs" / "explain").iterdir())) == number
 
 
-def test_what_cannot_be_read_is_named_and_left_out(explain: Callable[..., Done], place: Path) -> None:
+def test_what_cannot_be_read_is_named_and_left_out(explain: Callable[..., CommandResult], place: Path) -> None:
     (place / "broken.png").write_bytes(b"no image")
     done = explain("nowhere.jpg", "broken.png", "photos/a.png", "--out", "made")
     assert done.returncode == 1
@@ -93,7 +93,7 @@ def test_what_cannot_be_read_is_named_and_left_out(explain: Callable[..., Done],
     ],
 )
 def test_mistakes_are_told_and_leave_nothing(
-    explain: Callable[..., Done], place: Path, arguments: list[str], left_out: list[str], words: str
+    explain: Callable[..., CommandResult], place: Path, arguments: list[str], left_out: list[str], words: str
 ) -> None:
     (place / "clip.mp4").touch()
     before = sorted(place.rglob("*"))
@@ -108,7 +108,7 @@ def test_mistakes_are_told_and_leave_nothing(
 
 
 def test_what_predict_reads_is_read_and_videos_and_cameras_are_left_out(
-    explain: Callable[..., Done], place: Path
+    explain: Callable[..., CommandResult], place: Path
 ) -> None:
     (place / "list.txt").write_text("photos/b.jpg\n")
     (place / "clip.mp4").touch()
@@ -122,7 +122,7 @@ def test_what_predict_reads_is_read_and_videos_and_cameras_are_left_out(
 
 
 def test_turned_and_letterboxed_photographs_are_explained_as_they_are_shown(
-    explain: Callable[..., Done], place: Path
+    explain: Callable[..., CommandResult], place: Path
 ) -> None:
     # The same photograph, 64 wide and 96 high, once stored as shown and once lying on its side.
     upright = Image.open(place / "photos" / "a.png").rotate(90, expand=True)
@@ -154,7 +154,7 @@ def test_turned_and_letterboxed_photographs_are_explained_as_they_are_shown(
             np.testing.assert_array_equal(first[name], second[name])
 
 
-def test_a_network_without_attention_says_so(attendet: Callable[..., Done], place: Path) -> None:
+def test_a_network_without_attention_says_so(attendet: Callable[..., CommandResult], place: Path) -> None:
     done = attendet("explain", place / "yolov5n.safetensors", "photos", "--device", "cpu")
     assert done.returncode == 2
     assert done.stderr.startswith("attendet: there is no attention in this Detector; ")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.command import Done
+from tests.helpers.command import CommandResult
 
 
 @pytest.mark.parametrize(
@@ -19,20 +19,20 @@ from tests.helpers.command import Done
         (["--data", "a.yaml", "--conf-thres", "0.5"], "--conf-thres beside --data"),
     ],
 )
-def test_what_does_not_go_together(attendet: Callable[..., Done], options: list[str], message: str) -> None:
+def test_what_does_not_go_together(attendet: Callable[..., CommandResult], options: list[str], message: str) -> None:
     done = attendet("explain", "best.safetensors", *options)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith(f"attendet: {message}")
     assert done.stderr.count("\n") == 1
 
 
-def test_no_image_at_all_cannot_be_asked_for(attendet: Callable[..., Done]) -> None:
+def test_no_image_at_all_cannot_be_asked_for(attendet: Callable[..., CommandResult]) -> None:
     done = attendet("explain", "best.safetensors", "--data", "a.yaml", "--limit", "0")
     assert done.returncode == 2
     assert "'--limit'" in done.stderr
 
 
-def test_nothing_is_overwritten(attendet: Callable[..., Done], tmp_path: Path) -> None:
+def test_nothing_is_overwritten(attendet: Callable[..., CommandResult], tmp_path: Path) -> None:
     done = attendet("explain", "best.safetensors", "--data", "a.yaml", "--out", tmp_path)
     assert done.returncode == 2
     assert done.stderr == f"attendet: {tmp_path}: it exists; name a new one\n"

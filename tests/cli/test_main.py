@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from attendet.cli import main
-from tests.helpers.command import COMMAND, PATIENCE, Done
+from tests.helpers.command import COMMAND, TIMEOUT_S, CommandResult
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,7 @@ from tests.helpers.command import COMMAND, PATIENCE, Done
     ],
 )
 def test_what_the_system_refuses_is_told_with_the_file(
-    attendet: Callable[..., Done], monkeypatch: pytest.MonkeyPatch, error: OSError, told: str
+    attendet: Callable[..., CommandResult], monkeypatch: pytest.MonkeyPatch, error: OSError, told: str
 ) -> None:
     def fail() -> None:
         raise error
@@ -39,7 +39,7 @@ def test_a_reader_that_has_seen_enough_is_no_error(options: list[str]) -> None:
             stdout=writing,
             stderr=subprocess.PIPE,
             text=True,
-            timeout=PATIENCE,
+            timeout=TIMEOUT_S,
             check=False,
         )
     finally:

@@ -18,20 +18,20 @@ from attendet.cli.ui.prediction_progress import PredictionProgress
 from attendet.prediction.input_frames import InputFrame
 from attendet.prediction.sources import MediaKind, MediaSource
 from attendet.prediction.video import VideoTimestamp
-from tests.helpers.command import COMMAND, Done, interrupted
-from tests.helpers.films import film, seen_by_opencv
-from tests.helpers.seeing import photographs, seeing_detector, write_weights
+from tests.helpers.calibrated_detector import calibrated_detector, photographs, write_weights
+from tests.helpers.command import COMMAND, CommandResult, run_and_interrupt
+from tests.helpers.videos import read_with_opencv, write_video
 
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> str:
     run = tmp_path_factory.mktemp("run")
-    write_weights(run / "weights" / "best.safetensors", seeing_detector())
+    write_weights(run / "weights" / "best.safetensors", calibrated_detector())
     return str(run)
 
 
 @pytest.fixture
-def predict(weights: str, attendet: Callable[..., Done], tmp_path: Path) -> Callable[..., Done]:
+def predict(weights: str, attendet: Callable[..., CommandResult], tmp_path: Path) -> Callable[..., CommandResult]:
     """Run `attendet predict WEIGHTS …` in a folder with photos/temple.png and photos/flower.jpg."""
     (tmp_path / "photos").mkdir()
     for name, image in zip(("temple.png", "flower.jpg"), photographs(), strict=True):
@@ -39,7 +39,7 @@ def predict(weights: str, attendet: Callable[..., Done], tmp_path: Path) -> Call
     return lambda *arguments: attendet("predict", weights, *arguments, "--device", "cpu")
 
 
-def test_everything_of_a_folder(predict: Callable[..., Done], tmp_path: Path, weights: str) -> None:
+def test_everything_of_a_folder(predict: Callable[..., CommandResult], tmp_path: Path, weights: str) -> None:
     code, out, err = predict(
         "photos", "--save-txt", "--save-conf", "--save-crop", "--save-csv", "--save-json", "--json", "--batch-size", "2"
     )
@@ -65,7 +65,7 @@ def test_everything_of_a_folder(predict: Callable[..., Done], tmp_path: Path, we
     assert f"written to {Path('runs/predict/exp')}" in err
 
 
-def test_the_next_run_has_its_own_folder(predict: Callable[..., Done], tmp_path: Path) -> None:
+def test_the_next_run_has_its_own_folder(predict: Callable[..., CommandResult], tmp_path: Path) -> None:
     assert predict("photos/temple.png")[0] == 0
     code, out, _ = predict("photos/*.jpg")
     assert code == 0
@@ -77,7 +77,9 @@ def test_the_next_run_has_its_own_folder(predict: Callable[..., Done], tmp_path:
     assert [path.name for path in (tmp_path / "mine").iterdir()] == ["cells"]
 
 
-def test_what_cannot_be_read_is_named_and_the_exit_code_says_so(predict: Callable[..., Done], tmp_path: Path) -> None:
+def test_what_cannot_be_read_is_named_and_the_exit_code_says_so(
+    predict: Callable[..., CommandResult], tmp_path: Path
+) -> None:
     (tmp_path / "photos" / "broken.jpg").write_bytes((tmp_path / "photos" / "flower.jpg").read_bytes()[:3000])
     (tmp_path / "photos" / "empty.png").touch()
     code, out, err = predict("photos", "nowhere", "5")
@@ -92,30 +94,30 @@ def test_what_cannot_be_read_is_named_and_the_exit_code_says_so(predict: Callabl
     assert not (tmp_path / "runs" / "predict" / "nothing").exists()
 
 
-def test_nothing_is_written_that_was_not_asked_for(predict: Callable[..., Done], tmp_path: Path) -> None:
+def test_nothing_is_written_that_was_not_asked_for(predict: Callable[..., CommandResult], tmp_path: Path) -> None:
     code, out, _ = predict("photos", "--nosave")
     assert code == 0
     assert "written" not in out
     assert not (tmp_path / "runs").exists()
 
 
-def test_a_video_comes_out_as_long_and_as_large(predict: Callable[..., Done], tmp_path: Path) -> None:
-    film(tmp_path / "walk.avi", codec="mpeg4")
+def test_a_video_comes_out_as_long_and_as_large(predict: Callable[..., CommandResult], tmp_path: Path) -> None:
+    write_video(tmp_path / "walk.avi", codec="mpeg4")
     code, out, _ = predict("walk.avi", "photos/temple.png", "--save-csv", "--batch-size", "5", "--conf-thres", "0.3")
     assert code == 0
     assert "1 image, 12 frames of 1 video: " in out
     run = tmp_path / "runs" / "predict" / "exp"
-    frames, rate = seen_by_opencv(run / "walk.mp4")
+    frames, rate = read_with_opencv(run / "walk.mp4")
     assert (len(frames), rate, frames[0].shape) == (12, 25, (96, 160, 3))
     with (run / "predictions.csv").open(newline="") as file:
         numbers = {row["frame"] for row in csv.DictReader(file) if row["image"] == "walk.avi"}
     assert numbers == {str(number) for number in range(1, 13)}
     assert predict("walk.avi", "--vid-stride", "4")[0] == 0
-    frames, rate = seen_by_opencv(run.with_name("exp2") / "walk.mp4")
+    frames, rate = read_with_opencv(run.with_name("exp2") / "walk.mp4")
     assert (len(frames), rate) == (3, 6.25)
 
 
-def test_classes_and_thresholds(predict: Callable[..., Done]) -> None:
+def test_classes_and_thresholds(predict: Callable[..., CommandResult]) -> None:
     def seen(*args: str) -> list[dict]:
         code, out, _ = predict("photos/temple.png", "--nosave", "--json", *args)
         assert code == 0
@@ -145,7 +147,7 @@ def test_classes_and_thresholds(predict: Callable[..., Done]) -> None:
     ],
 )
 def test_a_users_mistake_is_one_message_and_exit_code_2(
-    predict: Callable[..., Done], args: list[str], message: str
+    predict: Callable[..., CommandResult], args: list[str], message: str
 ) -> None:
     code, _, err = predict("photos", *args)
     assert code == 2
@@ -172,7 +174,7 @@ def test_paths_from_standard_input_and_a_name_that_is_no_utf8(weights: str, tmp_
 
 
 def test_what_its_format_cannot_hold_is_named_and_the_exit_code_says_so(
-    predict: Callable[..., Done], tmp_path: Path
+    predict: Callable[..., CommandResult], tmp_path: Path
 ) -> None:
     # A name may lie about the format, and is that of the result all the same.
     Image.new("RGB", (16_384, 8)).save(tmp_path / "photos" / "broad.webp", "PNG")
@@ -187,7 +189,7 @@ def test_what_its_format_cannot_hold_is_named_and_the_exit_code_says_so(
 
 
 def test_an_interruption_before_the_first_frame(
-    predict: Callable[..., Done], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    predict: Callable[..., CommandResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def wait(path: str) -> None:  # noqa: ARG001
         raise KeyboardInterrupt
@@ -210,11 +212,11 @@ def test_the_bar_of_a_video_ends_at_its_end(stride: int) -> None:
 
 
 def test_an_interrupted_run_keeps_what_it_has_done(weights: str, tmp_path: Path) -> None:
-    film(tmp_path / "long.mp4", count=4)
+    write_video(tmp_path / "long.mp4", count=4)
     (tmp_path / "list.txt").write_text("long.mp4\n" * 2000)
     run = tmp_path / "runs" / "predict" / "exp"
     arguments = ("predict", weights, "list.txt", "--save-csv", "--device", "cpu")
-    code, out, err = interrupted(arguments, tmp_path, when=(run / "long.mp4").exists)
+    code, out, err = run_and_interrupt(arguments, tmp_path, when=(run / "long.mp4").exists)
     assert code == 130, err
     assert " frames of " in out
     names = sorted(path.name for path in run.iterdir())

@@ -7,7 +7,7 @@ import pytest
 
 from attendet.study.design.design_file import parse_design
 from attendet.study.design.template import STUDY
-from tests.helpers.studies import write_small
+from tests.helpers.small_studies import write_small
 
 
 def test_init_writes_the_template_and_overwrites_nothing(studied, tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ import pytest
 from attendet.cli.train import with_values
 from attendet.training import runner as engine
 from attendet.training.config import TrainConfig, setting_names
-from tests.helpers.command import Done, interrupted
-from tests.helpers.training import MODEL, write_set
+from tests.helpers.command import CommandResult, run_and_interrupt
+from tests.helpers.small_training import MODEL, write_set
 
 PAGE = (Path(__file__).parents[2] / "docs" / "training.md").read_text(encoding="utf-8")
 
@@ -22,7 +22,7 @@ class Began(Exception):  # noqa: N818
 
 
 @pytest.fixture
-def typed(attendet: Callable[..., Done], monkeypatch: pytest.MonkeyPatch) -> Callable[..., TrainConfig | str]:
+def typed(attendet: Callable[..., CommandResult], monkeypatch: pytest.MonkeyPatch) -> Callable[..., TrainConfig | str]:
     """Return the configuration that a command line asks for, or what it is refused with."""
     taken: list[TrainConfig] = []
 
@@ -192,7 +192,9 @@ def test_ctrl_c_ends_a_run_that_can_go_on(tmp_path: Path) -> None:
     model.write_text(MODEL)
     flags = f"--data {data} --cfg {model} --imgsz 64 --epochs 900 --batch-size 4 --workers 1 --device cpu --noval"
     run = tmp_path / "runs" / "train" / "exp"
-    code, out, err = interrupted(["train", *flags.split()], tmp_path, when=(run / "checkpoint" / "last.ckpt").exists)
+    code, out, err = run_and_interrupt(
+        ["train", *flags.split()], tmp_path, when=(run / "checkpoint" / "last.ckpt").exists
+    )
     assert code == 130, err
     assert out == ""
     assert "Traceback" not in err

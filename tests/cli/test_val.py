@@ -13,8 +13,8 @@ from faster_coco_eval import COCO, COCOeval_faster
 from attendet import build, save_weights
 from attendet.training.run_folder import RunFolder
 from attendet.weights.io.card import Card
-from tests.helpers.command import Done
-from tests.helpers.training import MODEL, train_to_find
+from tests.helpers.command import CommandResult
+from tests.helpers.small_training import MODEL, train_to_find
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def data(folder: Path, run: RunFolder) -> Path:  # noqa: ARG001
     return folder / "wide" / "data.yaml"
 
 
-def test_a_run_s_folder_says_what_it_recorded(run: RunFolder, attendet: Callable[..., Done]) -> None:
+def test_a_run_s_folder_says_what_it_recorded(run: RunFolder, attendet: Callable[..., CommandResult]) -> None:
     code, out, _ = attendet("val", run.path, "--json", "--device", "cpu", "--batch-size", 4)
     assert code == 0
     measured = json.loads(out)
@@ -44,7 +44,7 @@ def test_a_run_s_folder_says_what_it_recorded(run: RunFolder, attendet: Callable
 
 
 def test_what_is_written_is_scored_alike_by_others(
-    run: RunFolder, data: Path, attendet: Callable[..., Done], tmp_path: Path
+    run: RunFolder, data: Path, attendet: Callable[..., CommandResult], tmp_path: Path
 ) -> None:
     code, out, _ = attendet("val", run.best, "--data", data, "--out", tmp_path, "--device", "cpu", "--json")
     assert code == 0
@@ -62,7 +62,9 @@ def test_what_is_written_is_scored_alike_by_others(
     assert metrics["map50_95"] == pytest.approx(precision.mean(), abs=1e-3)
 
 
-def test_weights_of_one_class_are_measured_so(data: Path, attendet: Callable[..., Done], tmp_path: Path) -> None:
+def test_weights_of_one_class_are_measured_so(
+    data: Path, attendet: Callable[..., CommandResult], tmp_path: Path
+) -> None:
     file, weights = tmp_path / "one.yaml", tmp_path / "one.safetensors"
     file.write_text(MODEL)
     save_weights(build(file, num_classes=1), weights, Card("one", MODEL, "auto", ("object",), 64))
@@ -71,7 +73,9 @@ def test_weights_of_one_class_are_measured_so(data: Path, attendet: Callable[...
     assert [(each["name"], each["objects"]) for each in json.loads(out)["per_class"]] == [("object", 10)]
 
 
-def test_what_cannot_be_measured(run: RunFolder, data: Path, attendet: Callable[..., Done], tmp_path: Path) -> None:
+def test_what_cannot_be_measured(
+    run: RunFolder, data: Path, attendet: Callable[..., CommandResult], tmp_path: Path
+) -> None:
     other = tmp_path / "other.yaml"
     other.write_text(f"path: {data.parent}\ntrain: train/images\nval: val/images\nnames: [red, green]\n")
     forgetful = RunFolder(tmp_path / "forgetful")
@@ -94,7 +98,7 @@ def test_what_cannot_be_measured(run: RunFolder, data: Path, attendet: Callable[
         assert "Traceback" not in err
 
 
-def test_a_table_for_people(run: RunFolder, attendet: Callable[..., Done]) -> None:
+def test_a_table_for_people(run: RunFolder, attendet: Callable[..., CommandResult]) -> None:
     code, out, _ = attendet("val", run.path, "--device", "cpu")
     assert code == 0
     for word in ("red", "blue", "mAP50-95", "mAP75", "per image: load"):

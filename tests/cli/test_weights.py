@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 
 import attendet as package
 from attendet.weights.io import open_detector
-from tests.helpers.command import Done
+from tests.helpers.command import CommandResult
 from tests.helpers.yolov5_checkpoints import yolov5_file
 
 NAMES = {0: "red cell", 1: "platelet"}
@@ -21,7 +21,7 @@ def checkpoint(tmp_path: Path) -> Path:
     return yolov5_file(tmp_path / "cells.pt", package.build("yolov5n", num_classes=2), "yolov5n", NAMES)
 
 
-def test_inspect(attendet: Callable[..., Done], checkpoint: Path) -> None:
+def test_inspect(attendet: Callable[..., CommandResult], checkpoint: Path) -> None:
     facts = json.loads(attendet("weights", "inspect", str(checkpoint), "--json").stdout)
     assert facts["kind"] == "module"
     assert facts["names"] == ["red cell", "platelet"]
@@ -32,7 +32,7 @@ def test_inspect(attendet: Callable[..., Done], checkpoint: Path) -> None:
     assert "float16" in shown
 
 
-def test_a_state_dict_says_which_bundled_model_it_fits(attendet: Callable[..., Done], tmp_path: Path) -> None:
+def test_a_state_dict_says_which_bundled_model_it_fits(attendet: Callable[..., CommandResult], tmp_path: Path) -> None:
     torch.save(package.build("yolov5s_CBAM", num_classes=5).state_dict(), tmp_path / "a.pth")
     facts = json.loads(attendet("weights", "inspect", str(tmp_path / "a.pth"), "--json").stdout)
     assert (facts["fits"], facts["classes"]) == ("yolov5s_CBAM", 5)
@@ -41,7 +41,7 @@ def test_a_state_dict_says_which_bundled_model_it_fits(attendet: Callable[..., D
     assert (facts["fits"], facts["names"]) == (None, [])
 
 
-def test_convert(attendet: Callable[..., Done], checkpoint: Path) -> None:
+def test_convert(attendet: Callable[..., CommandResult], checkpoint: Path) -> None:
     done = attendet("weights", "convert", str(checkpoint))
     assert done.returncode == 0
     target = checkpoint.with_suffix(".safetensors")
@@ -56,7 +56,7 @@ def test_convert(attendet: Callable[..., Done], checkpoint: Path) -> None:
     assert "cells.safetensors: it exists; name a new one" in again.stderr
 
 
-def test_what_cannot_be_read(attendet: Callable[..., Done], tmp_path: Path) -> None:
+def test_what_cannot_be_read(attendet: Callable[..., CommandResult], tmp_path: Path) -> None:
     (tmp_path / "a.pt").write_bytes(b"no weights")
     for verb in ("inspect", "convert"):
         done = attendet("weights", verb, str(tmp_path / "a.pt"))

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.data_sets import write_image
-from tests.helpers.web_site import Site, open_site
+from tests.helpers.http_server import Site, open_site
 
 
 @pytest.fixture(autouse=True)

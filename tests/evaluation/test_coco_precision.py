@@ -12,7 +12,7 @@ from faster_coco_eval import COCO, COCOeval_faster
 from supervision.metrics import MeanAveragePrecision
 
 from attendet.evaluation.metrics import GroundTruth, Metrics
-from tests.helpers.measured_images import Sample, bccd_samples, measure, random_boxes, random_samples
+from tests.helpers.detection_samples import Sample, bccd_samples, measure, random_boxes, random_samples
 
 
 def coco_by_files(samples: Sequence[Sample], classes: int, folder: Path) -> COCOeval_faster:

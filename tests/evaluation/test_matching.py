@@ -8,7 +8,7 @@ import supervision
 import torch
 from torchvision.ops import box_iou
 
-from tests.helpers.measured_images import Sample, detections, measure, random_samples, truth
+from tests.helpers.detection_samples import Sample, detections, measure, random_samples, truth
 
 
 def brute_force_scores(samples: Sequence[Sample], category: int, threshold: float) -> tuple[float, float, float]:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from attendet.errors import OptionError
 from attendet.evaluation.metrics import Evaluation, GroundTruth
-from tests.helpers.measured_images import Sample, detections, measure, random_samples, truth
+from tests.helpers.detection_samples import Sample, detections, measure, random_samples, truth
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from attendet.models.detector import Detector
 from attendet.training.plots.run_plots import PICTURES
 from attendet.training.run_folder import RunFolder
 from attendet.weights.io import open_detector
-from tests.helpers.training import train_to_find
+from tests.helpers.small_training import train_to_find
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""The command: how it ended and what it said, in this process or in one of its own."""
+"""The `attendet` command, its exit code, and its output."""
 
 import signal
 import subprocess
@@ -9,34 +9,34 @@ from pathlib import Path
 from typing import NamedTuple
 
 COMMAND = Path(sys.executable).with_name("attendet")
-PATIENCE = 120  # seconds, which a busy machine may need
+TIMEOUT_S = 120  # enough for a busy machine
 
 
-class Done(NamedTuple):
+class CommandResult(NamedTuple):
     returncode: int
     stdout: str
     stderr: str
 
 
-def interrupted(arguments: Sequence[str], folder: Path, when: Callable[[], bool]) -> Done:
-    """Run the command in a process of its own, and press Ctrl-C as soon as something has come true."""
+def run_and_interrupt(arguments: Sequence[str], folder: Path, when: Callable[[], bool]) -> CommandResult:
+    """Run the command in a new process, and send Ctrl-C as soon as a condition holds."""
     with subprocess.Popen(  # noqa: S603 (our own command)
         [COMMAND, *arguments],
         cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        # A shell that starts the tests in the background makes all of them deaf to Ctrl-C.
+        # A shell that starts the tests in the background lets every child process ignore SIGINT.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
     ) as running:
         try:
-            deadline = time.monotonic() + PATIENCE
+            deadline = time.monotonic() + TIMEOUT_S
             while running.poll() is None and not when():
                 if time.monotonic() > deadline:
-                    raise TimeoutError(f"attendet {arguments[0]} has not come so far in {PATIENCE} s")
+                    raise TimeoutError(f"attendet {arguments[0]}: the condition did not hold within {TIMEOUT_S} s")
                 time.sleep(0.05)
             running.send_signal(signal.SIGINT)
-            out, err = running.communicate(timeout=PATIENCE)
+            out, err = running.communicate(timeout=TIMEOUT_S)
         finally:
             running.kill()
-    return Done(running.returncode, out, err)
+    return CommandResult(running.returncode, out, err)

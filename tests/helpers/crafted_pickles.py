@@ -1,4 +1,4 @@
-"""Files that torch.save would never write: pickles by opcode, in both containers."""
+"""Files that torch.save would never write: pickles built opcode by opcode, in the zip and the legacy format."""
 
 import pickle
 import struct
@@ -44,7 +44,7 @@ def mapping(**items: bytes) -> bytes:
 
 
 def storage(count: int, key: str = "0", kind: str = "torch.FloatStorage", view: bytes | None = None) -> bytes:
-    """Write a persistent id; that of the old format has a view, or None, at its end."""
+    """Write a persistent id; in the legacy format it ends with a view or None."""
     return b"(" + text("storage") + name(kind) + text(key) + text("cpu") + integer(count) + (view or b"") + b"tQ"
 
 
@@ -74,7 +74,7 @@ def zipped(
     more: Mapping[str, bytes] | None = None,
     compression: int = zipfile.ZIP_STORED,
 ) -> Path:
-    """Write a pickle, given without its first and last opcode, and storages as torch's archive."""
+    """Write a pickle (without its first and last opcode) and storages as an archive of torch."""
     members = {"a/data.pkl": PROTOCOL + program + b"."}
     members |= {f"a/data/{key}": content for key, content in ({"0": bytes(32)} | dict(storages or {})).items()}
     with zipfile.ZipFile(path, "w", compression) as archive:
@@ -84,7 +84,7 @@ def zipped(
 
 
 def legacy(path: Path, program: bytes, keys: Any = (), storages: bytes = b"", *, little_endian: bool = True) -> Path:
-    """Write a pickle, given without its first and last opcode, in the format before PyTorch 1.6."""
+    """Write a pickle (without its first and last opcode) in the format used before PyTorch 1.6."""
     file = BytesIO()
     for value in (MAGIC_NUMBER, 1001, {"little_endian": little_endian}):
         file.write(pickle.dumps(value, 2))
@@ -95,7 +95,7 @@ def legacy(path: Path, program: bytes, keys: Any = (), storages: bytes = b"", *,
 
 
 class Bomb:
-    """Makes a file when it is unpickled."""
+    """Creates a file when it is unpickled by `pickle`."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -105,7 +105,7 @@ class Bomb:
 
 
 def refused(path: Path) -> str:
-    """Return what a file is refused with, which names it and is no longer than a paragraph."""
+    """Return the error message for a file, after checking that it names the file and is at most a paragraph long."""
     with pytest.raises(WeightsError) as caught:
         read_checkpoint(path)
     assert caught.value.where is not None

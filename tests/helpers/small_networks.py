@@ -1,4 +1,4 @@
-"""Small networks, each with a habit that surgery has to live with."""
+"""Small networks, each with a behavior that surgery has to handle."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def images(count: int = 2) -> Tensor:
 
 
 class Block(nn.Module):
-    """Convolution, norm, activation, and the input added."""
+    """A residual block: convolution, norm, sum with the input, activation."""
 
     def __init__(self, channels: int = 8) -> None:
         super().__init__()
@@ -25,7 +25,7 @@ class Block(nn.Module):
 
 
 class Plain(nn.Module):
-    """A stem, two blocks in a row, a classifier."""
+    """A stem, two residual blocks, and a classifier."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -38,7 +38,7 @@ class Plain(nn.Module):
 
 
 class OwnSequential(nn.Sequential):
-    """Runs its children in its own way."""
+    """An `nn.Sequential` with its own `forward`."""
 
     def forward(self, input: Any) -> Any:  # noqa: A002 (torch's name)
         for child in self:
@@ -47,7 +47,7 @@ class OwnSequential(nn.Sequential):
 
 
 class Parts(nn.ModuleDict):
-    """Runs its children, which it finds by iterating."""
+    """An `nn.ModuleDict` that runs its values in order."""
 
     def forward(self, x: Tensor) -> Tensor:
         for part in self.values():
@@ -56,7 +56,7 @@ class Parts(nn.ModuleDict):
 
 
 class Children(nn.Module):
-    """No container by its class, and still runs whatever children it has."""
+    """Not a container class, but runs all its children."""
 
     def __init__(self, *parts: nn.Module) -> None:
         super().__init__()
@@ -70,7 +70,7 @@ class Children(nn.Module):
 
 
 class PastHooks(nn.Module):
-    """Calls `forward` of a part, past its hooks."""
+    """Calls `forward` of a child directly, which skips its hooks."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -81,7 +81,7 @@ class PastHooks(nn.Module):
 
 
 class Twice(nn.Module):
-    """Runs one part twice, and knows it by two names."""
+    """Runs one child twice, under two names."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -93,7 +93,7 @@ class Twice(nn.Module):
 
 
 class Uneven(nn.Module):
-    """Runs one part on maps of several widths, and has parts that never run or give two maps."""
+    """Runs one child on maps of several widths; other children never run or return two maps."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -110,7 +110,7 @@ class Split(nn.Module):
 
 
 class Named(nn.Module):
-    """Passes maps and flags by name."""
+    """Passes maps and options as keyword arguments."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -130,7 +130,7 @@ class Scaled(nn.Module):
 
 
 class Restless(nn.Module):
-    """Draws at random and counts its passes, in evaluation too."""
+    """Draws random numbers and counts its passes, in evaluation mode as well."""
 
     calls: Tensor
     seen: Tensor
@@ -148,7 +148,7 @@ class Restless(nn.Module):
 
 
 class Sequence(nn.Module):
-    """For maps with one axis of positions: (N, 3, L)."""
+    """A network for sequences (N, 3, L)."""
 
     def __init__(self) -> None:
         super().__init__()

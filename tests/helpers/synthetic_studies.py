@@ -1,4 +1,4 @@
-"""Studies whose truth is known, as records."""
+"""Records of studies whose true effects are known."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,7 +17,7 @@ PARAMETERS = {"baseline": 1_767_976, "cbam": 1_776_266, "control": 1_776_200, "l
 
 
 def design(arms: str, seeds: str = "8", fractions: str = "[1]", metric: str = "map50_95") -> StudyDesign:
-    """Return a design; arms in YAML."""
+    """Return a design whose arms are written in YAML."""
     return parse_design(
         f"{{name: synthetic, model: yolov5n, data: data.yaml, seeds: {seeds}, fractions: {fractions}, "
         f"metric: {metric}, arms: {arms}}}"
@@ -25,7 +25,7 @@ def design(arms: str, seeds: str = "8", fractions: str = "[1]", metric: str = "m
 
 
 def record(cell: Cell, level: float, generator: np.random.Generator, epochs: int = EPOCHS) -> CellRecord:
-    """Return a finished run that ends at a level of mAP50-95; the noise of its last three epochs has mean 0."""
+    """Return a finished run whose last three epochs have a mean mAP50-95 of `level`."""
     progress = 1 - np.exp(-np.arange(1, epochs + 1) / 4)
     noise = generator.normal(0, 0.004, epochs)
     noise[-3:] -= noise[-3:].mean()
@@ -63,7 +63,7 @@ def record(cell: Cell, level: float, generator: np.random.Generator, epochs: int
 
 
 def measured(level: float) -> DetectionScores:
-    """Return scores around a level of mAP50-95."""
+    """Return scores with an mAP50-95 of `level`."""
     classes = tuple(
         ClassScores(
             name=name,
@@ -101,14 +101,14 @@ def write_study(
     missing: tuple[str, ...] = (),
     failed: tuple[str, ...] = (),
 ) -> StudyFolder:
-    """Write a study in which each arm has an effect on a score that seeds move together.
+    """Write a study whose score is the sum of an effect of the arm, an effect of the seed, and noise.
 
     Args:
-        folder: Where.
-        planned: Its design.
-        effects: By arm, in mAP50-95; arms that are not named have none.
-        noise: Standard deviation that each run has on its own.
-        missing: Names of cells that have no record.
+        folder: Folder of the study.
+        planned: Design of the study.
+        effects: Effect of each arm in mAP50-95 (default: 0).
+        noise: Standard deviation of the noise of each run.
+        missing: Names of cells without a record.
         failed: Names of cells that failed.
     """
     generator = np.random.default_rng(7)

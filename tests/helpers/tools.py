@@ -1,4 +1,4 @@
-"""Scripts of tools/ as modules."""
+"""Import scripts of tools/ as modules."""
 
 import importlib
 import sys
@@ -11,7 +11,7 @@ TOOLS = Path(__file__).parents[2] / "tools"
 
 
 def load_tool(name: str) -> ModuleType:
-    """Load a script of tools/, which finds what lies beside it."""
+    """Import a script of tools/, which may import other scripts there."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "path", [str(TOOLS), *sys.path])
         return importlib.import_module(name)

@@ -14,8 +14,8 @@ from attendet.errors import OptionError, UnknownNameError
 from attendet.interpret.capture import AttentionPass, GateOutput, attention_sites, capture_attention
 from attendet.interpret.maps import channels, entropy, join, magnitude, saturated, spatial
 from attendet.utils.modules import evaluating, plain
-from tests.helpers.networks import vary_norms
-from tests.helpers.unchanged import Facts
+from tests.helpers.module_snapshot import ModuleSnapshot
+from tests.helpers.third_party_networks import vary_norms
 
 # What each module says of itself in its docstring; all others multiply features by weights.
 JOINS = {
@@ -94,7 +94,7 @@ def test_sites_are_the_outermost_modules_of_attached_and_built_networks() -> Non
 def test_hooks_are_gone_also_after_an_exception(where: str) -> None:
     model = resnet18()
     attendet.attach(model, "cbam", "residual-branch")
-    facts = Facts(model)
+    facts = ModuleSnapshot(model)
 
     def fail(*_: object) -> None:
         raise KeyError
@@ -115,7 +115,7 @@ def test_hooks_are_gone_also_after_an_exception(where: str) -> None:
     else:
         with pytest.raises(KeyError):
             run()
-    assert facts.still_hold(model)
+    assert facts.matches(model)
     with torch.no_grad():
         assert len(seen_paths(model)) == 8
 

@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 
 from attendet.models.detector import Detector
-from tests.helpers.seeing import seeing_detector, write_weights
+from tests.helpers.calibrated_detector import calibrated_detector, write_weights
 
 
 @pytest.fixture(scope="session")
 def detector() -> Detector:
-    return seeing_detector()
+    return calibrated_detector()
 
 
 @pytest.fixture(scope="session")

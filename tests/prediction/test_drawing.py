@@ -4,7 +4,7 @@ import numpy as np
 import supervision as sv
 
 from attendet.prediction.drawing import Style, draw
-from tests.helpers.seeing import NAMES
+from tests.helpers.calibrated_detector import NAMES
 
 
 def test_boxes_are_drawn_where_they_are_in_a_color_per_class() -> None:

@@ -13,7 +13,7 @@ from torchvision.ops import batched_nms, box_convert
 from attendet import Predictor
 from attendet.errors import AttendetError, DataError, OptionError, UnknownNameError, WeightsError
 from attendet.models.detector import Detector
-from tests.helpers.seeing import NAMES, photographs, seeing_detector, write_weights
+from tests.helpers.calibrated_detector import NAMES, calibrated_detector, photographs, write_weights
 
 
 def by_hand(
@@ -80,7 +80,7 @@ def test_padding_is_gray_and_centered(predictor: Predictor, detector: Detector) 
 
 
 def test_boxes_computed_on_paper(tmp_path: Path) -> None:
-    detector = seeing_detector()
+    detector = calibrated_detector()
     with torch.no_grad():
         for level in detector.head.m:
             level.weight.zero_()

@@ -9,8 +9,8 @@ import pytest
 
 from attendet.errors import DataError, OutputError
 from attendet.prediction.video import VideoFile, read_camera, read_video
-from tests.helpers.films import film, seen_by_opencv
-from tests.helpers.seeing import photographs
+from tests.helpers.calibrated_detector import photographs
+from tests.helpers.videos import read_with_opencv, write_video
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ from tests.helpers.seeing import photographs
     ],
 )
 def test_every_frame_is_read(tmp_path: Path, name: str, codec: str, rate: Fraction) -> None:
-    expected, frames_per_second = seen_by_opencv(film(tmp_path / name, codec=codec, rate=rate))
+    expected, frames_per_second = read_with_opencv(write_video(tmp_path / name, codec=codec, rate=rate))
     read = list(read_video(str(tmp_path / name)))
     assert len(read) == len(expected) == 12
     assert [moment.number for moment, _ in read] == list(range(1, 13))
@@ -34,7 +34,7 @@ def test_every_frame_is_read(tmp_path: Path, name: str, codec: str, rate: Fracti
 
 
 def test_a_stride_takes_every_third_frame_and_the_video_lasts_as_long(tmp_path: Path) -> None:
-    film(tmp_path / "a.mp4")
+    write_video(tmp_path / "a.mp4")
     every = list(read_video(str(tmp_path / "a.mp4")))
     third = list(read_video(str(tmp_path / "a.mp4"), stride=3))
     assert [moment.number for moment, _ in third] == [1, 4, 7, 10]
@@ -44,14 +44,14 @@ def test_a_stride_takes_every_third_frame_and_the_video_lasts_as_long(tmp_path: 
 
 
 def test_frames_keep_their_times_where_the_rate_varies(tmp_path: Path) -> None:
-    film(tmp_path / "a.mp4", count=4, ticks=[0, 1, 5, 11])
+    write_video(tmp_path / "a.mp4", count=4, ticks=[0, 1, 5, 11])
     read = list(read_video(str(tmp_path / "a.mp4")))
     times = [moment.tick / moment.rate for moment, _ in read]
     assert [float(time) for time in times] == pytest.approx([0, 0.04, 0.2, 0.44], abs=0.5 / float(read[0][0].rate))
 
 
 def test_a_telephone_held_sideways(tmp_path: Path) -> None:
-    content = film(tmp_path / "a.mp4").read_bytes()
+    content = write_video(tmp_path / "a.mp4").read_bytes()
     # The matrix of the track's header says how to turn: identity becomes a quarter turn.
     at = content.index(b"tkhd") + 4 + 40
     one = (1 << 16).to_bytes(4, "big", signed=True)
@@ -60,7 +60,7 @@ def test_a_telephone_held_sideways(tmp_path: Path) -> None:
     assert content[at : at + 36] == one + zero * 3 + one + zero * 3 + last
     turned = zero + one + zero + minus_one + zero * 4 + last
     (tmp_path / "a.mp4").write_bytes(content[:at] + turned + content[at + 36 :])
-    expected, _ = seen_by_opencv(tmp_path / "a.mp4")
+    expected, _ = read_with_opencv(tmp_path / "a.mp4")
     _, image = next(read_video(str(tmp_path / "a.mp4")))
     assert image.shape == expected[0].shape == (160, 96, 3)
     assert np.abs(image.astype(int) - expected[0]).mean() < 3
@@ -68,7 +68,7 @@ def test_a_telephone_held_sideways(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("name", "codec"), [("a.mp4", "libx264"), ("a.avi", "mpeg4")])
 def test_a_video_cut_short_gives_what_there_is_and_says_so(tmp_path: Path, name: str, codec: str) -> None:
-    path = film(tmp_path / name, count=40, codec=codec)
+    path = write_video(tmp_path / name, count=40, codec=codec)
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])
     frames = read_video(str(path))
     first = [next(frames)[0].number for _ in range(6)]
@@ -78,7 +78,7 @@ def test_a_video_cut_short_gives_what_there_is_and_says_so(tmp_path: Path, name:
 
 
 def test_what_is_no_video(tmp_path: Path) -> None:
-    film(tmp_path / "a.mp4")
+    write_video(tmp_path / "a.mp4")
     (tmp_path / "list.mp4").write_text(
         f"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n{tmp_path}/a.mp4\n#EXT-X-ENDLIST\n"
     )
@@ -109,7 +109,7 @@ def test_a_written_video_has_the_size_the_rate_and_the_frames(tmp_path: Path, si
     with av.open(str(tmp_path / "a.mp4")) as container:
         assert container.streams.video[0].average_rate == rate
         assert container.streams.video[0].codec_context.name == "h264"
-    read, frames_per_second = seen_by_opencv(tmp_path / "a.mp4")
+    read, frames_per_second = read_with_opencv(tmp_path / "a.mp4")
     assert frames_per_second == pytest.approx(float(rate))
     assert len(read) == len(images)
     if width > 2:

@@ -21,8 +21,8 @@ from attendet.prediction.sources import MediaKind, MediaSource
 from attendet.prediction.video import VideoTimestamp
 from attendet.prediction.writers import CocoWriter, CropWriter, CsvWriter, LabelWriter, write_image
 from attendet.utils.io import new_run_folder, write_atomically
-from tests.helpers.films import film, seen_by_opencv
-from tests.helpers.seeing import NAMES, photographs
+from tests.helpers.calibrated_detector import NAMES, photographs
+from tests.helpers.videos import read_with_opencv, write_video
 
 BOXES = np.array([[10.25, 20.5, 50.0, 60.75], [0.0, 0.0, 160.0, 96.0], [100.25, 50.25, 100.5, 50.5]])
 
@@ -155,10 +155,10 @@ def test_pictures_keep_names_and_formats_and_videos_become_mp4(tmp_path: Path) -
     with Image.open(tmp_path / "a.JPG") as photograph, Image.open(tmp_path / "no ending.png") as other:
         assert (photograph.format, other.format) == ("JPEG", "PNG")
         np.testing.assert_array_equal(np.asarray(other), expected)
-    drawn, rate = seen_by_opencv(tmp_path / "film.mp4")
+    drawn, rate = read_with_opencv(tmp_path / "film.mp4")
     assert (len(drawn), rate) == (3, 25)
     assert np.abs(drawn[0].astype(int) - expected).mean() < 10
-    assert len(seen_by_opencv(tmp_path / "film-2.mp4")[0]) == 1
+    assert len(read_with_opencv(tmp_path / "film-2.mp4")[0]) == 1
 
 
 def test_nothing_half_written_is_left_after_an_error(tmp_path: Path) -> None:
@@ -183,7 +183,7 @@ def test_nothing_half_written_is_left_after_an_error(tmp_path: Path) -> None:
 def test_equal_names_of_different_folders_stay_apart(tmp_path: Path) -> None:
     for name in ("x/a.png", "y/a.png", "y/a.jpg", "z/A.png"):
         write_image(tmp_path / name, image(), refuse)
-    film(tmp_path / "z" / "a.mp4", count=2)
+    write_video(tmp_path / "z" / "a.mp4", count=2)
     sources = [
         MediaSource(MediaKind.VIDEO if name.endswith("mp4") else MediaKind.IMAGE, str(tmp_path / name))
         for name in ("x/a.png", "y/a.png", "gone.png", "y/a.jpg", "z/A.png", "z/a.mp4")
@@ -217,7 +217,7 @@ def test_names_as_long_as_disks_take_them_are_cut(tmp_path: Path) -> None:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         if not name.endswith("mp4"):
             Image.fromarray(image()).save(tmp_path / name, "PNG")
-    film(tmp_path / names[-1], count=1)
+    write_video(tmp_path / names[-1], count=1)
     sources = [
         MediaSource(MediaKind.VIDEO if name.endswith("mp4") else MediaKind.IMAGE, str(tmp_path / name))
         for name in names

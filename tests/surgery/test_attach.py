@@ -12,9 +12,9 @@ from torch import Tensor, nn
 import attendet
 from attendet.errors import AttendetWarning, OptionError, UnknownNameError
 from attendet.surgery import Attachment, attach, attached, describe, disabled
-from tests.helpers.networks import equal, randomize, run, vary_norms
+from tests.helpers.module_snapshot import ModuleSnapshot, hooks
 from tests.helpers.small_networks import Block, Plain, Restless, images
-from tests.helpers.unchanged import Facts, hooks
+from tests.helpers.third_party_networks import equal, randomize, run, vary_norms
 
 
 def test_a_site_says_where_it_is() -> None:
@@ -46,18 +46,18 @@ def test_a_site_says_where_it_is() -> None:
 def test_a_failing_attach_changes_nothing(attention: str, options: dict[str, object], error: str) -> None:
     model = Plain()
     model.blocks[0].train(False)
-    facts = Facts(model)
+    facts = ModuleSnapshot(model)
     with pytest.raises((OptionError, UnknownNameError), match=error):
         attach(model, attention, "residual-branch", **options)
-    assert facts.still_hold(model)
+    assert facts.matches(model)
 
 
 def test_too_few_channels_at_the_last_site_alone() -> None:
     model = nn.Sequential(nn.Conv2d(3, 64, 1), nn.Conv2d(64, 64, 1), nn.Conv2d(64, 4, 1))
-    facts = Facts(model)
+    facts = ModuleSnapshot(model)
     with pytest.raises(OptionError, match="at 2: a reduction of 16 leaves no hidden channel of 4"):
         attach(model, "cbam", nn.Conv2d)
-    assert facts.still_hold(model)
+    assert facts.matches(model)
     with pytest.warns(AttendetWarning, match="leaves 1 hidden of 4"):
         assert len(attach(model, "cbam", ["0", "1", "2"], reduction=4).sites) == 3
 
@@ -73,12 +73,12 @@ def test_a_network_that_raises_in_its_pass() -> None:
             raise RuntimeError("not today\nnor tomorrow")
 
     model = Angry()
-    facts = Facts(model)
+    facts = ModuleSnapshot(model)
     with pytest.raises(
         OptionError, match=r"Angry cannot be run \(a tensor \(1, 3, 256, 256\): RuntimeError: not today;"
     ):
         attach(model, "cbam", "block")
-    assert facts.still_hold(model)
+    assert facts.matches(model)
     with pytest.raises(KeyboardInterrupt):
         attach(Interrupted(), "cbam", "0")
 
@@ -104,10 +104,10 @@ def test_an_interrupted_second_pass_detaches() -> None:
             return self.conv(x)
 
     model = Impatient()
-    facts = Facts(model)
+    facts = ModuleSnapshot(model)
     with pytest.raises(KeyboardInterrupt):
         attach(model, "cbam", "conv", reduction=2)
-    assert facts.still_hold(model)
+    assert facts.matches(model)
     assert attached(model) == ()
 
 
@@ -115,12 +115,12 @@ def test_probing_draws_and_counts_nothing() -> None:
     """Whatever a network does to its buffers and random numbers in a pass is taken back."""
     model = Restless()
     buffers = dict(model.named_buffers())
-    facts, state = Facts(model), torch.get_rng_state()
+    facts, state = ModuleSnapshot(model), torch.get_rng_state()
     with pytest.raises(OptionError, match="matches nothing"):
         attach(model, "cbam", "nowhere")
     assert torch.equal(torch.get_rng_state(), state)
     attach(model, "cbam", "norm", reduction=2).detach()
-    assert facts.still_hold(model)
+    assert facts.matches(model)
     assert all(now is buffers[name] for name, now in model.named_buffers())
     model(images())
     assert model.calls == 1
@@ -152,10 +152,10 @@ def compiled_in_place() -> nn.Module:
 )
 def test_wrapped_networks_are_refused(name: str, make: Callable[[], nn.Module]) -> None:
     model = make()
-    facts = Facts(model)
+    facts = ModuleSnapshot(model)
     with pytest.raises(OptionError, match=f"this {name} is wrapped, compiled or traced.*; attach first"):
         attach(model, "cbam", "residual-branch")
-    assert facts.still_hold(model)
+    assert facts.matches(model)
 
 
 @pytest.mark.filterwarnings("ignore:.torch.jit.*is deprecated")  # some networks are scripted all the same
@@ -193,17 +193,17 @@ def test_disabled_for_a_while() -> None:
     plain = run(model, images())
     attach(model, "cbam", "residual-branch", start="paper", reduction=2, variant="authors")
     randomize(model)
-    weighed, facts = run(model, images()), Facts(model)
+    weighed, facts = run(model, images()), ModuleSnapshot(model)
     with disabled(model):
         assert equal(run(model, images()), plain)
         with disabled(model):
             assert equal(run(model, images()), plain)
         assert equal(run(model, images()), plain)
-    assert facts.still_hold(model)
+    assert facts.matches(model)
     assert equal(run(model, images()), weighed)
     with pytest.raises(ZeroDivisionError), disabled(model):
         raise ZeroDivisionError
-    assert facts.still_hold(model)
+    assert facts.matches(model)
     assert equal(run(model, images()), weighed)
 
 

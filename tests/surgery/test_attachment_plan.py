@@ -11,9 +11,9 @@ from torch import nn
 
 from attendet.errors import OptionError, UnknownNameError
 from attendet.surgery import AttentionPlan, attach, attached, reattach
-from tests.helpers.networks import equal, randomize, run
+from tests.helpers.module_snapshot import ModuleSnapshot
 from tests.helpers.small_networks import Plain, Sequence, images
-from tests.helpers.unchanged import Facts
+from tests.helpers.third_party_networks import equal, randomize, run
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ def test_a_plan_survives_json(make: type[nn.Module], attention: str, at: Any, op
     plan = AttentionPlan.from_dict(json.loads(json.dumps(attachment.plan.to_dict())))
     assert plan == attachment.plan
     twin = make().train(False)
-    facts = Facts(twin)
+    facts = ModuleSnapshot(twin)
     again = reattach(twin, plan)
     assert [type(module) for module in again.modules().values()] == [
         type(module) for module in attachment.modules().values()
@@ -43,7 +43,7 @@ def test_a_plan_survives_json(make: type[nn.Module], attention: str, at: Any, op
     assert equal(run(twin, x), run(model, x))
     again.detach()
     twin.load_state_dict(dict(facts.state))
-    assert facts.still_hold(twin)
+    assert facts.matches(twin)
 
 
 def good() -> dict[str, Any]:
@@ -142,9 +142,9 @@ MISFITS = {
 @pytest.mark.parametrize(("values", "message"), MISFITS.values(), ids=MISFITS)
 def test_a_plan_that_does_not_fit_changes_nothing(values: dict[str, Any], message: str) -> None:
     model = Plain()
-    facts = Facts(model)
+    facts = ModuleSnapshot(model)
     plan = AttentionPlan.from_dict(values)
     with pytest.raises((OptionError, UnknownNameError), match=message):
         reattach(model, plan)
-    assert facts.still_hold(model)
+    assert facts.matches(model)
     assert attached(model) == ()

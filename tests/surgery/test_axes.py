@@ -8,16 +8,16 @@ from torchvision.models import inception_v3, swin_t
 
 from attendet.errors import OptionError
 from attendet.surgery import attach, attached
-from tests.helpers.unchanged import Facts
+from tests.helpers.module_snapshot import ModuleSnapshot
 
 
 def test_maps_with_channels_last_are_refused() -> None:
     """Their height would pass for the number of their channels."""
     model = swin_t()
-    facts = Facts(model)
+    facts = ModuleSnapshot(model)
     with pytest.raises(OptionError, match=r"features.1.0.attn gives, \(1, 64, 64, 96\), has its channels on the last"):
         attach(model, "cbam", "residual-branch")
-    assert facts.still_hold(model)
+    assert facts.matches(model)
     assert attached(model) == ()
 
 

@@ -18,9 +18,9 @@ from torch.optim.swa_utils import AveragedModel
 
 from attendet.errors import OptionError
 from attendet.surgery import attach, attached
-from tests.helpers.networks import equal, randomize, run
+from tests.helpers.module_snapshot import ModuleSnapshot
 from tests.helpers.small_networks import Plain, Twice, images
-from tests.helpers.unchanged import Facts
+from tests.helpers.third_party_networks import equal, randomize, run
 
 
 def weighed() -> Plain:
@@ -83,10 +83,10 @@ def test_a_copy_does_not_know_what_was_replaced() -> None:
     model = Plain().train(False)
     attachment = attach(model, "cbam", "replace:Block", reduction=2)
     twin = copy.deepcopy(model)
-    facts = Facts(twin)
+    facts = ModuleSnapshot(twin)
     with pytest.raises(OptionError, match=r"what stood at blocks\.0 is not known to a copy"):
         attached(twin)[0].detach()
-    assert facts.still_hold(twin)
+    assert facts.matches(twin)
     attachment.detach()
     assert set(model.state_dict()) == set(Plain().state_dict())
 

@@ -11,9 +11,9 @@ from torch.nn.utils import parametrizations
 import attendet
 from attendet.blocks.conv_bn_fusion import fuse_conv_bn as fold
 from attendet.surgery import attach, attached, fuse
-from tests.helpers.networks import randomize, run, vary_norms
+from tests.helpers.module_snapshot import ModuleSnapshot, hooks
 from tests.helpers.small_networks import images
-from tests.helpers.unchanged import Facts, hooks
+from tests.helpers.third_party_networks import randomize, run, vary_norms
 
 
 def assert_close(actual: object, expected: object) -> None:
@@ -56,10 +56,10 @@ def test_parity_with_attention_at_norms_at_convolutions_and_in_branches(
     x = torch.rand(2, 3, 64, 64)
     attachment = attach(model, "eca", at, start="paper", example=x)
     randomize(model)
-    facts, expected, there = Facts(model), run(model, x), norms(model)
+    facts, expected, there = ModuleSnapshot(model), run(model, x), norms(model)
     fused = fuse(model, x)
     assert_close(run(fused, x), expected)
-    assert facts.still_hold(model)
+    assert facts.matches(model)
     assert attached(fused)[0].sites == attachment.sites
     attention = [key for key in model.state_dict() if ".attention" in key]
     assert [key for key in fused.state_dict() if ".attention" in key] == attention

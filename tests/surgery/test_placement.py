@@ -14,8 +14,8 @@ from attendet.blocks import SPPF
 from attendet.errors import AttendetError, OptionError, UnknownNameError
 from attendet.surgery import attach, attached
 from attendet.surgery.placement import At
-from tests.helpers.networks import equal, run
-from tests.helpers.unchanged import Facts, hooks
+from tests.helpers.module_snapshot import ModuleSnapshot, hooks
+from tests.helpers.third_party_networks import equal, run
 
 # Rows of YOLOv5 of the published model file: C3 in the backbone, C3 in the neck.
 BACKBONE_C3, NECK_C3 = (2, 4, 6, 8), (13, 17, 20, 23)
@@ -113,7 +113,7 @@ def test_before_weighs_what_goes_in_and_after_what_comes_out() -> None:
 
 def test_one_upon_another() -> None:
     model = detector()
-    facts, plain = Facts(model), run(model, *images())
+    facts, plain = ModuleSnapshot(model), run(model, *images())
     first = attach(model, "cbam", "after:SPPF", example=images())
     second = attach(model, "se", ["stage", "model.9"], start="paper", reduction=4, example=images())
     assert [site.child for site in second.sites] == ["attention", "attention", "attention", "attention2"]
@@ -123,24 +123,24 @@ def test_one_upon_another() -> None:
     first.detach()
     assert equal(run(model, *images()), weighed)
     second.detach()
-    assert facts.still_hold(model)
+    assert facts.matches(model)
 
 
 def test_replaced_rows_are_gone_until_detached() -> None:
     model = detector()
-    facts = Facts(model)
+    facts = ModuleSnapshot(model)
     attachment = attach(model, "cbam", "replace:backbone.C3", reduction=8, example=images())
     assert [site.path for site in attachment.sites] == rows(*BACKBONE_C3)
     assert not any(key.startswith("model.2.cv") for key in model.state_dict())
     with pytest.raises(OptionError, match=r"model\.2 is not known|not known to a copy"):
         attached(model)[0].detach()
     attachment.detach()
-    assert facts.still_hold(model)
+    assert facts.matches(model)
 
 
 def test_what_holds_attention_is_neither_replaced_nor_taken_away() -> None:
     model = detector()
-    facts = Facts(model)
+    facts = ModuleSnapshot(model)
     inner = attach(model, "eca", "inside:C3.cv3", example=images())
     with pytest.raises(OptionError, match=r"attached inside model\.2; detach that first"):
         attach(model, "eca", "replace:backbone.C3", example=images())
@@ -151,10 +151,10 @@ def test_what_holds_attention_is_neither_replaced_nor_taken_away() -> None:
         outer.detach()
     upon.detach()
     outer.detach()
-    assert facts.still_hold(model)
+    assert facts.matches(model)
     with pytest.raises(OptionError, match=r"attached inside model\.2;"):
         attach(model, "eca", ["replace:backbone.C3", "inside:C3.cv3"], example=images())
-    assert facts.still_hold(model)
+    assert facts.matches(model)
 
 
 def test_attention_is_whole() -> None:
@@ -198,21 +198,21 @@ def test_attention_is_whole() -> None:
 )
 def test_what_matches_nothing_says_what_there_is(at: At, message: str) -> None:
     model = detector()
-    facts = Facts(model)
+    facts = ModuleSnapshot(model)
     with pytest.raises(OptionError, match=message):
         attach(model, "eca", at, example=images())
-    assert facts.still_hold(model)
+    assert facts.matches(model)
 
 
 def test_where_maps_are_joined_the_joined_map_is_weighed() -> None:
     model = detector()
-    facts = Facts(model)
+    facts = ModuleSnapshot(model)
     attachment = attach(model, "eca", "model.12", example=images())
     (site,) = attachment.sites
     # Rows 10 and 6, each a quarter of 512 wide, at stride 16.
     assert (site.path, site.channels, site.stride) == ("model.12", 128 + 128, 16)
     attachment.detach()
-    assert facts.still_hold(model)
+    assert facts.matches(model)
 
 
 def test_networks_without_a_part_say_so() -> None:

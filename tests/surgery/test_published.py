@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
 from attendet.surgery import attach
-from tests.helpers.networks import randomize, run, vary_norms
+from tests.helpers.third_party_networks import randomize, run, vary_norms
 
 PUBLISHED = [
     ("resnet18", 11_689_512, 11_779_392, 11_712_503, 8),

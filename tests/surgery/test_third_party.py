@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from attendet.surgery import attach, attached, disabled
-from tests.helpers.networks import NETWORKS, Network, equal, randomize, run, vary_norms
-from tests.helpers.unchanged import Facts
+from tests.helpers.module_snapshot import ModuleSnapshot
+from tests.helpers.third_party_networks import NETWORKS, Network, equal, randomize, run, vary_norms
 
 pytestmark = pytest.mark.parametrize("network", NETWORKS.values(), ids=NETWORKS)
 
@@ -30,7 +30,7 @@ def copied(network: Network) -> nn.Module:
 
 def test_comes_without_a_trace_and_goes_without_one(network: Network) -> None:
     model, example = copied(network), network.example()
-    facts, before = Facts(model), run(model, *example)
+    facts, before = ModuleSnapshot(model), run(model, *example)
     attachment = attach(model, "cbam", "residual-branch", reduction=4, example=example)
     stages = attach(model, "cbam", "stage", reduction=4, example=example)
     assert len(attachment.sites) == network.branches
@@ -45,7 +45,7 @@ def test_comes_without_a_trace_and_goes_without_one(network: Network) -> None:
         assert equal(run(model, *example), before)
     attachment.detach()
     stages.detach()
-    assert facts.still_hold(model)
+    assert facts.matches(model)
     assert equal(run(model, *example), before)
     assert attached(model) == ()
 

@@ -9,7 +9,7 @@ from torch import nn
 from attendet.attention import CBAM
 from attendet.errors import OptionError
 from attendet.surgery import attach
-from tests.helpers.networks import equal, randomize, run
+from tests.helpers.module_snapshot import ModuleSnapshot
 from tests.helpers.small_networks import (
     Block,
     Children,
@@ -23,7 +23,7 @@ from tests.helpers.small_networks import (
     Uneven,
     images,
 )
-from tests.helpers.unchanged import Facts
+from tests.helpers.third_party_networks import equal, randomize, run
 
 OPTIONS = {"start": "paper", "reduction": 2}
 
@@ -36,7 +36,7 @@ def counted(module: nn.Module) -> list[int]:
 
 def test_a_sequential_runs_it_once_as_its_last() -> None:
     model = Plain().train(False)
-    facts, expected = Facts(model), run(model.blocks, run(model.stem, images()))
+    facts, expected = ModuleSnapshot(model), run(model.blocks, run(model.stem, images()))
     attachment = attach(model, "cbam", "blocks", **OPTIONS)
     (cbam,) = attachment.modules().values()
     calls = counted(cbam)
@@ -45,7 +45,7 @@ def test_a_sequential_runs_it_once_as_its_last() -> None:
     assert equal(weighed, run(cbam, expected))
     assert list(model.blocks)[-1] is cbam
     attachment.detach()
-    assert facts.still_hold(model)
+    assert facts.matches(model)
     assert len(model.blocks) == 2
 
 
@@ -56,7 +56,7 @@ def test_containers_that_run_whatever_they_hold(container: type[nn.Module]) -> N
     """Attention goes to the last part inside, which gives the same map."""
     body = container(nn.Conv2d(8, 8, 3), nn.Conv2d(8, 16, 3))
     model = nn.Sequential(nn.Conv2d(3, 8, 3), body, nn.ReLU()).train(False)
-    facts, stem = Facts(model), model[0]
+    facts, stem = ModuleSnapshot(model), model[0]
     expected = run(body, run(stem, images()))
     attachment = attach(model, "cbam", "1", **OPTIONS)
     (cbam,) = attachment.modules().values()
@@ -67,7 +67,7 @@ def test_containers_that_run_whatever_they_hold(container: type[nn.Module]) -> N
     assert equal(run(body, run(stem, images())), run(cbam, expected))
     assert len(calls) == 2
     attachment.detach()
-    assert facts.still_hold(model)
+    assert facts.matches(model)
 
 
 def test_a_container_that_ends_in_a_function_cannot_be_weighed() -> None:
@@ -76,25 +76,25 @@ def test_a_container_that_ends_in_a_function_cannot_be_weighed() -> None:
             return super().forward(x).relu()
 
     model = nn.Sequential(nn.Conv2d(3, 8, 3), Ends(nn.Conv2d(8, 8, 3)))
-    facts = Facts(model)
+    facts = ModuleSnapshot(model)
     with pytest.raises(OptionError, match=r"1 runs its children in its own way.*name a module inside it or after it"):
         attach(model, "cbam", "1", **OPTIONS)
-    assert facts.still_hold(model)
+    assert facts.matches(model)
 
 
 def test_code_that_calls_forward_itself() -> None:
     model = PastHooks()
-    facts = Facts(model)
+    facts = ModuleSnapshot(model)
     with pytest.raises(OptionError, match="body never ran in the probing pass; a module whose forward is called past"):
         attach(model, "cbam", "body", **OPTIONS)
     with pytest.raises(OptionError, match="matches nothing"):
         attach(model, "cbam", "bod*", **OPTIONS)
-    assert facts.still_hold(model)
+    assert facts.matches(model)
 
 
 def test_a_module_that_runs_twice_weighs_twice() -> None:
     model = Twice().train(False)
-    facts = Facts(model)
+    facts = ModuleSnapshot(model)
     attachment = attach(model, "cbam", "shared", **OPTIONS)
     (cbam,) = attachment.modules().values()
     assert len(attachment.sites) == 1
@@ -102,7 +102,7 @@ def test_a_module_that_runs_twice_weighs_twice() -> None:
     expected = run(cbam, nn.functional.conv2d(torch.relu(first), model.shared.weight, model.shared.bias))
     assert equal(run(model, images()), expected)
     attachment.detach()
-    assert facts.still_hold(model)
+    assert facts.matches(model)
 
 
 @pytest.mark.parametrize(
@@ -118,10 +118,10 @@ def test_a_module_that_runs_twice_weighs_twice() -> None:
 )
 def test_what_has_no_one_map(at: str, message: str) -> None:
     model = Uneven()
-    facts = Facts(model)
+    facts = ModuleSnapshot(model)
     with pytest.raises(OptionError, match=message):
         attach(model, "cbam", at, **OPTIONS)
-    assert facts.still_hold(model)
+    assert facts.matches(model)
 
 
 def test_a_vector_is_no_map() -> None:
@@ -132,20 +132,20 @@ def test_a_vector_is_no_map() -> None:
 
 def test_arguments_by_name() -> None:
     model = Named().train(False)
-    facts = Facts(model)
+    facts = ModuleSnapshot(model)
     features = run(model.stem, images())
     attachment = attach(model, "cbam", "before:Scaled", **OPTIONS)
     randomize(model)
     (cbam,) = attachment.modules().values()
     assert equal(run(model, images(), 3.0), run(model.scaled.conv, run(cbam, features)) * 3.0)
     attachment.detach()
-    assert facts.still_hold(model)
+    assert facts.matches(model)
 
 
 @pytest.mark.parametrize("attention", ["cbam", "se"])
 def test_networks_for_sequences(attention: str) -> None:
     model = Sequence().train(False)
-    facts, x = Facts(model), torch.rand(2, 3, 40)
+    facts, x = ModuleSnapshot(model), torch.rand(2, 3, 40)
     expected = run(model, x)
     attachment = attach(model, attention, "residual-branch", reduction=2)
     assert [(site.path, site.channels, site.stride) for site in attachment.sites] == [("norm", 8, 2.0)]
@@ -158,7 +158,7 @@ def test_networks_for_sequences(attention: str) -> None:
     )
     assert equal(run(model, x), torch.relu(stem + run(module, plain)))
     attachment.detach()
-    assert facts.still_hold(model)
+    assert facts.matches(model)
 
 
 @pytest.mark.parametrize(
@@ -166,7 +166,7 @@ def test_networks_for_sequences(attention: str) -> None:
 )
 def test_networks_for_volumes(attention: str) -> None:
     model = nn.Sequential(nn.Conv3d(3, 8, 3), nn.Conv3d(8, 8, 3)).train(False)
-    facts, x = Facts(model), torch.rand(2, 3, 9, 8, 7)
+    facts, x = ModuleSnapshot(model), torch.rand(2, 3, 9, 8, 7)
     expected = run(model, x)
     options = {} if attention in ("eca", "simam", "control-identity") else {"reduction": 2}
     attachment = attach(model, attention, "0", example=x[:1], **options)
@@ -176,16 +176,16 @@ def test_networks_for_volumes(attention: str) -> None:
     features = nn.functional.conv3d(x, *(model.state_dict()[f"0.{kind}"] for kind in ("weight", "bias")))
     assert equal(run(model[0], x), run(module, features))
     attachment.detach()
-    assert facts.still_hold(model)
+    assert facts.matches(model)
 
 
 def test_attention_for_images_alone_says_so_in_volumes() -> None:
     model = nn.Sequential(nn.Conv3d(3, 8, 3), nn.Conv3d(8, 8, 3))
-    facts = Facts(model)
+    facts = ModuleSnapshot(model)
     message = "gam is for images, and maps at 0 have 3 axes of positions; use bam, cbam, eca, se or simam"
     with pytest.raises(OptionError, match=message):
         attach(model, "gam", "0", example=torch.rand(1, 3, 9, 8, 7))
-    assert facts.still_hold(model)
+    assert facts.matches(model)
 
 
 def test_attention_trains_where_its_place_does() -> None:
@@ -199,13 +199,13 @@ def test_attention_trains_where_its_place_does() -> None:
 
 def test_attention_inside_a_network_can_be_weighed_itself() -> None:
     model = nn.Sequential(nn.Conv2d(3, 8, 3), CBAM(8, reduction=2)).train(False)
-    facts = Facts(model)
+    facts = ModuleSnapshot(model)
     expected = run(model, images())
     attachment = attach(model, "cbam", "1", **OPTIONS)
     (upon,) = attachment.modules().values()
     assert equal(run(model, images()), run(upon, expected))
     attachment.detach()
-    assert facts.still_hold(model)
+    assert facts.matches(model)
     assert equal(run(model, images()), expected)
 
 
@@ -221,10 +221,10 @@ def test_a_branch_that_ends_in_a_shared_activation() -> None:
             return self.act(x + self.act(self.norm(self.conv(x))))
 
     model = nn.Sequential(nn.Conv2d(3, 8, 3), Shared())
-    facts = Facts(model)
+    facts = ModuleSnapshot(model)
     with pytest.raises(OptionError, match="the residual branch of 1 does not end in a module of its own; name modules"):
         attach(model, "cbam", "residual-branch", **OPTIONS)
-    assert facts.still_hold(model)
+    assert facts.matches(model)
 
 
 def test_attention_has_the_networks_type_under_autocast() -> None:

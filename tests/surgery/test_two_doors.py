@@ -12,7 +12,7 @@ import attendet
 from attendet.models import Detector
 from attendet.models.bundled import bundled_text
 from attendet.surgery import attach
-from tests.helpers.networks import equal, randomize, run, vary_norms
+from tests.helpers.third_party_networks import equal, randomize, run, vary_norms
 
 
 def with_every_weight(model: Detector) -> Detector:

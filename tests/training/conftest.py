@@ -7,7 +7,7 @@ import pytest
 
 from attendet.training.run_folder import RunFolder, RunRecord
 from attendet.training.runner import train
-from tests.helpers.training import MODEL, Listener, leave_pictures_out, small, write_set
+from tests.helpers.small_training import MODEL, RecordingReporter, skip_plots, small, write_set
 
 
 @pytest.fixture(scope="session")
@@ -25,11 +25,13 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def fit(data: Path, model: Path, tmp_path: Path) -> Callable[..., tuple[RunFolder, RunRecord, Listener]]:
+def fit(data: Path, model: Path, tmp_path: Path) -> Callable[..., tuple[RunFolder, RunRecord, RecordingReporter]]:
     """What trains a small network, with the settings that it is given."""
 
-    def run(listener: Listener | None = None, **settings: object) -> tuple[RunFolder, RunRecord, Listener]:
-        listener = listener or Listener()
+    def run(
+        listener: RecordingReporter | None = None, **settings: object
+    ) -> tuple[RunFolder, RunRecord, RecordingReporter]:
+        listener = listener or RecordingReporter()
         settings.setdefault("data__path", str(data))
         return (*train(small(data, model, tmp_path / "runs", **settings), listener), listener)
 
@@ -40,6 +42,6 @@ def fit(data: Path, model: Path, tmp_path: Path) -> Callable[..., tuple[RunFolde
 def start(tmp_path_factory: pytest.TempPathFactory, data: Path, model: Path) -> Path:
     """A run that has learned something, whose weights others start from."""
     with pytest.MonkeyPatch.context() as patch:
-        leave_pictures_out(patch)
+        skip_plots(patch)
         config = small(data, model, tmp_path_factory.mktemp("start"), schedule__epochs=40, augment__mosaic=0)
-        return train(config, Listener())[0].path
+        return train(config, RecordingReporter())[0].path

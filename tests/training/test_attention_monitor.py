@@ -21,9 +21,9 @@ from attendet.training.run_folder import RunFolder
 from attendet.training.runner import resumed, train
 from attendet.training.task import DetectionTask
 from attendet.weights.io import open_detector
-from tests.helpers.training import Interrupted, Leaver, Listener, rows_of, write_set
+from tests.helpers.small_training import Interrupted, InterruptingReporter, RecordingReporter, rows_of, write_set
 
-pytestmark = pytest.mark.usefixtures("undrawn")
+pytestmark = pytest.mark.usefixtures("without_plots")
 
 ATTENTION = ("cbam:reduction=2@model.3",)
 COLUMNS = [
@@ -45,7 +45,7 @@ def _filmed(_unfilmed: None, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def with_cbam(fit: Callable) -> Callable[..., RunFolder]:
-    def run(listener: Listener | None = None, **settings: object) -> RunFolder:
+    def run(listener: RecordingReporter | None = None, **settings: object) -> RunFolder:
         return fit(listener, **{"model__attention": ATTENTION, **settings})[0]
 
     return run
@@ -143,9 +143,9 @@ def test_a_resumed_run_goes_on(
     assert films == [[0], [0, 2], [0, 2, 4], [0, 2, 4, 5]]
     films.clear()
     with pytest.raises(Interrupted):
-        with_cbam(Leaver(3), output__name="parts", **settings)
+        with_cbam(InterruptingReporter(3), output__name="parts", **settings)
     folder = RunFolder(tmp_path / "runs" / "parts")
-    train(resumed(folder), Listener(), resume=folder)
+    train(resumed(folder), RecordingReporter(), resume=folder)
     assert films == [[0], [0, 2], [0, 2, 4], [0, 2, 4, 5]]
     assert rows_of(folder) == rows_of(whole)
 

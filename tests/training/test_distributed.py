@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from attendet.training.preparation import make_data, prepare
 from attendet.training.run_folder import RunFolder
 from attendet.training.runner import train
-from tests.helpers.training import MODEL, Listener, rows_of, small, write_set
+from tests.helpers.small_training import MODEL, RecordingReporter, rows_of, small, write_set
 
 COMMAND = """
 import attendet.training.runner as engine
@@ -22,7 +22,7 @@ run()
 """
 
 
-@pytest.mark.usefixtures("undrawn")
+@pytest.mark.usefixtures("without_plots")
 def test_two_processes_are_one(tmp_path: Path) -> None:
     # Batch norms know their own process's images only; plain convolutions make the two runs the same sum.
     model = tmp_path / "plain.yaml"
@@ -30,7 +30,7 @@ def test_two_processes_are_one(tmp_path: Path) -> None:
     # Of three images to measure on one process has two.
     data = write_set(tmp_path / "set", train=12, val=3)
     settings = {"optimizer__name": "SGD", "optimizer__lr0": 0.01, "optimizer__nominal_batch": 4}
-    alone, _ = train(small(data, model, tmp_path / "alone", **settings), Listener())
+    alone, _ = train(small(data, model, tmp_path / "alone", **settings), RecordingReporter())
 
     script = tmp_path / "command.py"
     script.write_text(COMMAND)
@@ -64,6 +64,6 @@ def test_two_processes_are_one(tmp_path: Path) -> None:
 
 def test_the_memory_is_shared_by_the_processes_of_a_machine(data: Path, model: Path, tmp_path: Path) -> None:
     settings = {"hardware__devices": 2, "hardware__num_nodes": 3}
-    prepared = prepare(small(data, model, tmp_path, **settings), Listener())
+    prepared = prepare(small(data, model, tmp_path, **settings), RecordingReporter())
     # Before there is a trainer, which rank 0 draws pictures without.
-    assert make_data(prepared, RunFolder(tmp_path / "exp"), Listener()).loading.processes == 2
+    assert make_data(prepared, RunFolder(tmp_path / "exp"), RecordingReporter()).loading.processes == 2

@@ -17,9 +17,9 @@ from attendet.training.task import DetectionTask
 from attendet.training.weight_average import AveragedWeights
 from attendet.weights.io import open_detector
 from tests.helpers.crafted_pickles import Bomb
-from tests.helpers.training import Listener, leave_pictures_out, write_set
+from tests.helpers.small_training import RecordingReporter, skip_plots, write_set
 
-pytestmark = pytest.mark.usefixtures("undrawn")
+pytestmark = pytest.mark.usefixtures("without_plots")
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def folder(tmp_path: Path) -> RunFolder:
     return RunFolder(tmp_path / "runs" / "exp")
 
 
-class Keeper(Listener):
+class Keeper(RecordingReporter):
     """Remembers the files as they are after the first epoch."""
 
     def __init__(self, folder: RunFolder) -> None:
@@ -59,7 +59,7 @@ def test_a_loss_that_is_not_finite(fit: Callable, folder: RunFolder, monkeypatch
         fit(keeper, schedule__epochs=3)
     keeper.check()
     monkeypatch.undo()
-    leave_pictures_out(monkeypatch)
+    skip_plots(monkeypatch)
     assert resumed(folder).schedule.epochs == 3
 
 
@@ -137,7 +137,7 @@ def test_weights_that_the_system_does_not_write(fit: Callable, folder: RunFolder
 def test_an_image_that_vanishes_after_the_scan(fit: Callable, tmp_path: Path, workers: int) -> None:
     file = write_set(tmp_path / "going", train=4, val=2)
 
-    class Thief(Listener):
+    class Thief(RecordingReporter):
         def began(self, epoch: int, epochs: int, batches: int) -> None:  # noqa: ARG002
             (tmp_path / "going" / "train" / "images" / "2.png").unlink(missing_ok=True)
 
@@ -207,5 +207,5 @@ def test_a_checkpoint_that_is_none(fit: Callable, tmp_path: Path, kind: str) -> 
         content = done.checkpoint.read_bytes()
         done.checkpoint.write_bytes(content[: len(content) // 2] if kind == "damaged" else b"")
     with pytest.raises(WeightsError, match=r"last\.ckpt: it is no checkpoint of a run, or a damaged one"):
-        train(resumed(done), Listener(), resume=done)
+        train(resumed(done), RecordingReporter(), resume=done)
     assert not trace.exists()

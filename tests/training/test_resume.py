@@ -14,9 +14,17 @@ from safetensors.torch import load_file
 from attendet.errors import DataError, WeightsError
 from attendet.training.run_folder import RunFolder, read_record
 from attendet.training.runner import resumed, train
-from tests.helpers.training import Interrupted, Leaver, Listener, leave_pictures_out, rows_of, small, write_set
+from tests.helpers.small_training import (
+    Interrupted,
+    InterruptingReporter,
+    RecordingReporter,
+    rows_of,
+    skip_plots,
+    small,
+    write_set,
+)
 
-pytestmark = pytest.mark.usefixtures("undrawn")
+pytestmark = pytest.mark.usefixtures("without_plots")
 
 # The command as installed; its bar kills the process where a user's `kill -9` may.
 KILLED = """
@@ -48,7 +56,7 @@ def test_killed_and_resumed_is_bit_for_bit_uninterrupted(data: Path, model: Path
         "data__image_weights": workers > 0,
         "optimizer__nominal_batch": 8 if workers else None,
     }
-    whole, _ = train(small(data, model, tmp_path / "whole", data__workers=workers, **settings), Listener())
+    whole, _ = train(small(data, model, tmp_path / "whole", data__workers=workers, **settings), RecordingReporter())
 
     flags = f"""--data {data} --cfg {model} --imgsz 64 --epochs 4 --batch-size 4 --workers {workers} --device cpu
         --project {tmp_path / "runs"} --set schedule.close_mosaic=1 --set augment.mixup=0.2"""
@@ -60,7 +68,7 @@ def test_killed_and_resumed_is_bit_for_bit_uninterrupted(data: Path, model: Path
     assert [row["epoch"] for row in rows_of(folder)] == ["1", "2"]
     assert not read_record(folder).finished
 
-    listener = Listener()
+    listener = RecordingReporter()
     _, record = train(resumed(folder), listener, resume=folder)
     assert [row["epoch"] for row in listener.rows] == [3, 4]
     assert (record.finished, record.epochs) == (True, 4)
@@ -77,7 +85,7 @@ def begun(data: Path, model: Path, tmp_path: Path) -> Callable[..., RunFolder]:
     def begin(**settings: object) -> RunFolder:
         config = small(settings.pop("data", data), model, tmp_path / "runs", **settings)
         with pytest.raises(Interrupted):
-            train(config, Leaver())
+            train(config, InterruptingReporter())
         return RunFolder(tmp_path / "runs" / "exp")
 
     return begin
@@ -86,7 +94,7 @@ def begun(data: Path, model: Path, tmp_path: Path) -> Callable[..., RunFolder]:
 def test_a_run_that_ended_before_it_was_closed_is_closed(begun: Callable[..., RunFolder]) -> None:
     folder = begun(schedule__epochs=1)
     weights = folder.last.read_bytes()
-    listener = Listener()
+    listener = RecordingReporter()
     _, record = train(resumed(folder), listener, resume=folder)
     assert listener.rows == []
     assert (record.finished, record.epochs, record.best_epoch) == (True, 1, 1)
@@ -101,11 +109,11 @@ def test_a_resumed_run_counts_the_seconds_of_all_its_processes(
     late: list[int] = []
     # An hour goes by in the first epoch.
     monkeypatch.setattr(time, "perf_counter", lambda: clock() + sum(late))
-    monkeypatch.setattr(Leaver, "began", lambda *_: late.append(hour))
+    monkeypatch.setattr(InterruptingReporter, "began", lambda *_: late.append(hour))
     folder = begun(schedule__epochs=2)
     monkeypatch.undo()
-    leave_pictures_out(monkeypatch)
-    _, record = train(resumed(folder), Listener(), resume=folder)
+    skip_plots(monkeypatch)
+    _, record = train(resumed(folder), RecordingReporter(), resume=folder)
     assert hour < record.seconds["training"] < hour + 600
     assert record.seconds["total"] >= record.seconds["training"] + record.seconds["validation"] - 0.1
 
@@ -116,7 +124,7 @@ def test_a_checkpoint_of_another_version_is_refused(begun: Callable[..., RunFold
     del checkpoint["callbacks"]["Recorder"]["elapsed"]
     torch.save(checkpoint, folder.checkpoint)
     with pytest.raises(WeightsError, match=r"not of this version: 'elapsed' is missing; start a new run"):
-        train(resumed(folder), Listener(), resume=folder)
+        train(resumed(folder), RecordingReporter(), resume=folder)
 
 
 def test_data_that_has_changed_is_not_trained_on(begun: Callable[..., RunFolder], tmp_path: Path) -> None:
@@ -124,4 +132,4 @@ def test_data_that_has_changed_is_not_trained_on(begun: Callable[..., RunFolder]
     folder = begun(data=file)
     (tmp_path / "set" / "train" / "labels" / "1.txt").write_text("0 0.5 0.5 0.2 0.2")
     with pytest.raises(DataError, match="train has changed since the run began; start a new run"):
-        train(resumed(folder), Listener(), resume=folder)
+        train(resumed(folder), RecordingReporter(), resume=folder)

@@ -12,17 +12,17 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from attendet.attention import create
-from attendet.data.loading.datasets import TrainingSet
-from attendet.data.loading.sampler import Draw
+from attendet.data.loading.datasets import TrainingDataset
+from attendet.data.loading.sampler import SampleIndex
 from attendet.errors import DataError, OptionError
 from attendet.training.config import TrainConfig, build_config
 from attendet.training.preparation import with_absolute_paths
 from attendet.training.run_folder import RunFolder
 from attendet.training.task import DetectionTask
 from attendet.weights.io import open_detector
-from tests.helpers.training import MODEL, Listener, write_set
+from tests.helpers.small_training import MODEL, RecordingReporter, write_set
 
-pytestmark = pytest.mark.usefixtures("undrawn")
+pytestmark = pytest.mark.usefixtures("without_plots")
 
 
 def shapes_of(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
@@ -38,15 +38,15 @@ def shapes_of(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
     return shapes
 
 
-def draws_of(monkeypatch: pytest.MonkeyPatch) -> list[Draw]:
+def draws_of(monkeypatch: pytest.MonkeyPatch) -> list[SampleIndex]:
     draws = []
-    sample = TrainingSet.sample
+    sample = TrainingDataset.sample
 
-    def spy(dataset: TrainingSet, draw: Draw) -> object:
+    def spy(dataset: TrainingDataset, draw: SampleIndex) -> object:
         draws.append(draw)
         return sample(dataset, draw)
 
-    monkeypatch.setattr(TrainingSet, "sample", spy)
+    monkeypatch.setattr(TrainingDataset, "sample", spy)
     return draws
 
 
@@ -141,7 +141,7 @@ def test_an_imgsz_that_is_no_multiple_of_the_stride(fit: Callable, monkeypatch: 
     folder, record, listener = fit(schedule__epochs=1, schedule__imgsz=70)
     assert set(shapes) == {(4, 3, 96, 96)}
     assert record.configuration["schedule"]["imgsz"] == open_detector(folder.last)[1].imgsz == 96
-    assert any("96 pixels: 70 is no multiple of the largest stride, 32" in said for said in listener.said)
+    assert any("96 pixels: 70 is no multiple of the largest stride, 32" in said for said in listener.messages)
 
 
 def test_without_validation_until_the_end(fit: Callable) -> None:
@@ -151,7 +151,7 @@ def test_without_validation_until_the_end(fit: Callable) -> None:
     assert folder.best.is_file()
 
 
-class Watcher(Listener):
+class Watcher(RecordingReporter):
     """Notes which weights there are after each epoch."""
 
     def __init__(self, project: Path) -> None:
@@ -178,7 +178,7 @@ def test_patience_ends_a_run_that_gets_no_better(fit: Callable, tmp_path: Path) 
     assert (len(watcher.rows), record.epochs, record.best_epoch, record.finished) == (3, 3, 1, True)
     assert "last" not in watcher.files[1]
     assert "last" in watcher.files[2]
-    assert any("--patience" in said for said in watcher.said)
+    assert any("--patience" in said for said in watcher.messages)
 
 
 def test_images_without_objects_are_not_drawn_by_weight(
@@ -225,13 +225,13 @@ def test_summed_batches_are_one_step(fit: Callable) -> None:
 
 def test_mosaic_is_closed(fit: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
     made = []
-    original = TrainingSet._mosaic
+    original = TrainingDataset._mosaic
 
-    def spy(dataset: TrainingSet, draw: Draw, *rest: object) -> object:
+    def spy(dataset: TrainingDataset, draw: SampleIndex, *rest: object) -> object:
         made.append(draw.epoch)
         return original(dataset, draw, *rest)
 
-    monkeypatch.setattr(TrainingSet, "_mosaic", spy)
+    monkeypatch.setattr(TrainingDataset, "_mosaic", spy)
     fit(schedule__epochs=3, schedule__close_mosaic=1)
     assert sorted(set(made)) == [0, 1]
 
@@ -248,7 +248,7 @@ def test_a_model_file_that_gives_the_number_of_anchors_alone(fit: Callable, tmp_
     ]
     file.write_text("\n".join(line.replace("anchors:", "anchors: 2") for line in lines))
     folder, _, listener = fit(model__cfg=str(file), schedule__epochs=1)
-    assert any("anchors fitted to the data: 100.0%" in said for said in listener.said)
+    assert any("anchors fitted to the data: 100.0%" in said for said in listener.messages)
     detector, _ = open_detector(folder.last)
     anchors = detector.head.anchors_in_pixels()
     assert anchors.shape == (3, 2, 2)
@@ -266,9 +266,9 @@ def test_anchors_that_fit_badly_are_fitted_unless_that_is_switched_off(fit: Call
     )
     fitted, _, told = fit(model__cfg=str(file), schedule__epochs=1)
     kept, _, warned = fit(model__cfg=str(file), schedule__epochs=1, anchors__fit=False)
-    assert any("anchors fitted to the data" in said for said in told.said)
+    assert any("anchors fitted to the data" in said for said in told.messages)
     assert open_detector(fitted.last)[0].head.anchors_in_pixels().max() < 40
-    assert any("only 0.0%" in said for said in warned.said)
+    assert any("only 0.0%" in said for said in warned.messages)
     assert open_detector(kept.last)[0].head.anchors_in_pixels().min() >= 300
 
 
@@ -288,7 +288,7 @@ def test_bad_images_are_left_out_and_told_once(fit: Callable, tmp_path: Path) ->
     (images / "2.png").write_bytes((images / "2.png").read_bytes()[:200])
     Image.new("L", (64, 64), 99).save(images / "3.png")
     _, record, listener = fit(data__path=str(file))
-    told = [said for said in listener.said if "left out" in said]
+    told = [said for said in listener.messages if "left out" in said]
     assert len(told) == 1
     assert told[0].startswith("train: 2 images")
     assert record.data["train"]["images"] == 4

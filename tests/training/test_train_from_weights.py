@@ -15,17 +15,17 @@ from attendet.training.network import open_network
 from attendet.training.run_folder import RunFolder
 from attendet.weights.io import open_detector
 from attendet.weights.io.card import Card
-from tests.helpers.training import COLORS, MODEL, small, write_set
+from tests.helpers.small_training import COLORS, MODEL, small, write_set
 
 NAMES = tuple(COLORS)
 
-pytestmark = pytest.mark.usefixtures("undrawn")
+pytestmark = pytest.mark.usefixtures("without_plots")
 
 
 def test_weights_alone_bring_their_model(fit: Callable, start: Path) -> None:
     _, record, listener = fit(model__cfg=None, model__weights=str(start), optimizer__lr0=1e-12, schedule__epochs=1)
     assert Path(record.model["name"]).name == "small.yaml"
-    assert any(said.endswith("kept 37 of 37 tensors") for said in listener.said)
+    assert any(said.endswith("kept 37 of 37 tensors") for said in listener.messages)
 
 
 def test_weights_of_other_classes_lend_all_but_the_head(fit: Callable, start: Path, tmp_path: Path) -> None:
@@ -34,7 +34,7 @@ def test_weights_of_other_classes_lend_all_but_the_head(fit: Callable, start: Pa
     folder, _, listener = fit(
         data__path=str(file), model__weights=str(start), schedule__epochs=1, optimizer__lr0=1e-12, model__freeze=[0]
     )
-    assert "reshaped: 6 tensors, kept as far as they fit (row 5)" in "\n".join(listener.said)
+    assert "reshaped: 6 tensors, kept as far as they fit (row 5)" in "\n".join(listener.messages)
     before, after = load_file(RunFolder(start).best), load_file(folder.last)
     assert torch.equal(before["model.0.conv.weight"], after["model.0.conv.weight"])
     assert after["model.5.m.0.bias"].shape == (24,)
@@ -44,7 +44,7 @@ def test_weights_of_another_architecture(fit: Callable, start: Path, tmp_path: P
     wide = tmp_path / "wide.yaml"
     wide.write_text(MODEL.replace("Conv, [16", "Conv, [24"))
     _, _, listener = fit(model__cfg=str(wide), model__weights=str(start), schedule__epochs=1)
-    assert "(rows 2, 3, 4, 5)" in "\n".join(listener.said)
+    assert "(rows 2, 3, 4, 5)" in "\n".join(listener.messages)
     odd = tmp_path / "odd.yaml"
     odd.write_text(MODEL.replace("Conv, [8,", "nn.Conv2d, [16,").replace("Conv, [16", "nn.Conv2d, [32"))
     with pytest.raises(WeightsError, match=r"nothing for Detector: kept 0 of 17 tensors"):
@@ -61,8 +61,8 @@ def test_attention_on_weights_changes_nothing_at_first(fit: Callable, start: Pat
     )
     assert after.metrics == before.metrics
     assert before.metrics["map50"] > 0.1
-    assert "cbam attached at model.0 (8 channels), model.1 (8 channels)" in "\n".join(listener.said)
-    assert "kept 37 of 62 tensors" in "\n".join(listener.said)
+    assert "cbam attached at model.0 (8 channels), model.1 (8 channels)" in "\n".join(listener.messages)
+    assert "kept 37 of 62 tensors" in "\n".join(listener.messages)
     detector, _ = open_detector(folder.last)
     assert [site.path for attachment in attached(detector) for site in attachment.sites] == [
         f"model.{row}" for row in range(5)
@@ -84,7 +84,7 @@ def test_attention_of_the_weights_is_attached_again_where_it_belongs(
     other.write_text(MODEL.replace("Conv, [16", "Conv, [24"))
     _, record, listener = fit(model__cfg=str(other), model__weights=str(before.path), schedule__epochs=1)
     assert record.model["attached"] == []
-    assert "cbam at model.3 of" in "\n".join(listener.said)
+    assert "cbam at model.3 of" in "\n".join(listener.messages)
 
 
 def test_attention_alone_is_trained(fit: Callable, start: Path) -> None:
@@ -136,7 +136,7 @@ def test_what_is_frozen_is_not_released(fit: Callable, start: Path) -> None:
     with pytest.raises(OptionError, match="what is frozen is never released"):
         fit(**settings, model__freeze="base", optimizer__release_epochs=2)
     _, _, listener = fit(**settings, optimizer__release_epochs=9, schedule__epochs=1)
-    assert "the first rows are never released: that takes 9 epochs" in "\n".join(listener.said)
+    assert "the first rows are never released: that takes 9 epochs" in "\n".join(listener.messages)
 
 
 def test_parts_have_rates_of_their_own(fit: Callable, start: Path) -> None:

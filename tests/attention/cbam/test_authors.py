@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from attendet.attention import CBAM
-from tests.helpers.cbam_authors import NAMES, assert_equal_to_the_authors, published
+from tests.helpers.cbam_oracles import NAMES, assert_equal_to_the_authors, published
 from tests.helpers.oracles import oracle_weights, relative_difference
 
 

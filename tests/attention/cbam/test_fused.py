@@ -12,9 +12,9 @@ from torch.utils.checkpoint import checkpoint
 from attendet.attention import CBAM
 from attendet.attention.cbam.fused import Implementation, fused_forward
 from attendet.errors import OptionError, UnknownNameError
-from tests.helpers.cbam_authors import NAMES, assert_equal_to_the_authors, published
-from tests.helpers.cbam_nets import NEEDS_COMPILER
+from tests.helpers.cbam_oracles import NAMES, assert_equal_to_the_authors, published
 from tests.helpers.oracles import relative_difference
+from tests.helpers.random_cbam_nets import NEEDS_COMPILER
 
 pytestmark = NEEDS_COMPILER
 

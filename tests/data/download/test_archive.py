@@ -8,7 +8,7 @@ import pytest
 
 from attendet.data.download.archive import unpack
 from attendet.errors import DataError
-from tests.helpers.web_site import CHOSEN, CONTENT, zipped
+from tests.helpers.http_server import CHOSEN, CONTENT, zipped
 
 
 def test_links_and_bombs_are_refused(tmp_path: Path) -> None:

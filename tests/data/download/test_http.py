@@ -9,7 +9,7 @@ import pytest
 
 from attendet.data.download.http import _NoDowngrade, fetch
 from attendet.errors import DataError
-from tests.helpers.web_site import Site
+from tests.helpers.http_server import Site
 
 
 def test_a_cut_connection_is_taken_up_where_it_broke(site: Site, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from attendet.data.download.public_sets import PublicSet, download_public_set, find_public_set, public_sets
 from attendet.errors import DataError, OutputError, UnknownNameError
-from tests.helpers.web_site import CHOSEN, CONTENT, Site, zipped
+from tests.helpers.http_server import CHOSEN, CONTENT, Site, zipped
 
 TEXT = "path: .\ntrain: images\nval: images\nnames: [dot]\n"
 

@@ -9,11 +9,11 @@ import torch
 
 from attendet.data.loading import image_store
 from attendet.data.loading.augmentation import Augmentation
-from attendet.data.loading.data_module import DetectionData, Loading, loader
-from attendet.data.loading.datasets import Batch, TrainingSet, ValidationSet
-from attendet.data.loading.image_store import OnDemand, Store
+from attendet.data.loading.data_module import DetectionData, LoaderConfig, loader
+from attendet.data.loading.datasets import Batch, TrainingDataset, ValidationDataset
+from attendet.data.loading.image_store import CachedImages, OnDemandImages
 from attendet.data.loading.resizing import FILL
-from attendet.data.loading.sampler import Draw, TrainingBatches, image_weights
+from attendet.data.loading.sampler import SampleIndex, TrainingBatchSampler, image_weights
 from attendet.data.records import ImageRecord, ImageRecords, Split
 from tests.helpers.data_sets import write_image
 
@@ -36,7 +36,7 @@ def records(tmp_path_factory: pytest.TempPathFactory) -> ImageRecords:
 
 def data_of(records: ImageRecords, **options: object) -> DetectionData:
     split = Split("train", ("cat", "dog"), records)
-    loading = Loading(**({"size": 64, "stride": 32, "batch_size": 3, "seed": 5, "workers": 0} | options))
+    loading = LoaderConfig(**({"size": 64, "stride": 32, "batch_size": 3, "seed": 5, "workers": 0} | options))
     return DetectionData(split, Split("val", split.names, records), loading, Augmentation(mixup=0.3))
 
 
@@ -71,7 +71,7 @@ def test_seed_and_epoch_change_everything(records: ImageRecords) -> None:
 
 
 def test_every_image_once_an_epoch_in_an_order_of_its_own() -> None:
-    batches = TrainingBatches(10, 4, (64, 64), seed=1)
+    batches = TrainingBatchSampler(10, 4, (64, 64), seed=1)
     orders = []
     for number in range(3):
         batches.set_epoch(number)
@@ -86,8 +86,8 @@ def test_every_image_once_an_epoch_in_an_order_of_its_own() -> None:
 
 @pytest.mark.parametrize("images", [8, 12, 10])
 def test_two_processes_share_the_batches_of_one(images: int) -> None:
-    whole = list(TrainingBatches(images, 4, (64, 64), seed=1))
-    shares = [list(TrainingBatches(images, 4, (64, 64), seed=1, rank=rank, world_size=2)) for rank in (0, 1)]
+    whole = list(TrainingBatchSampler(images, 4, (64, 64), seed=1))
+    shares = [list(TrainingBatchSampler(images, 4, (64, 64), seed=1, rank=rank, world_size=2)) for rank in (0, 1)]
     for together, first, second in zip(whole, *shares, strict=True):
         assert len(first) == len(second)
         joined = sorted([*first, *second], key=lambda draw: draw.position)
@@ -95,7 +95,7 @@ def test_two_processes_share_the_batches_of_one(images: int) -> None:
 
 
 def test_a_batch_that_does_not_divide_is_filled_from_its_beginning() -> None:
-    first, second = (list(TrainingBatches(5, 4, (64, 64), seed=1, rank=r, world_size=2))[-1] for r in (0, 1))
+    first, second = (list(TrainingBatchSampler(5, 4, (64, 64), seed=1, rank=r, world_size=2))[-1] for r in (0, 1))
     assert [len(first), len(second)] == [2, 2]
 
 
@@ -103,17 +103,17 @@ def test_rectangles_hold_images_of_like_shapes(records: ImageRecords) -> None:
     data = data_of(records, rect=True, batch_size=2)
     batches = list(epoch(data, 0))
     assert len(batches) == 4
-    drawn = [draw.image for batch in data.training_batches() for draw in batch]
+    drawn = [draw.image for batch in data.batch_sampler() for draw in batch]
     assert (set(drawn), len(drawn)) == (set(range(7)), 8)
     assert all(side % 32 == 0 for batch in batches for side in batch.images.shape[2:])
     # Canvases of (height, width): the two flat ones share a batch, which stays flat.
     sizes = np.array([(48, 64), (32, 64), (64, 32), (32, 64)])
-    wide = TrainingBatches(4, 2, sizes, seed=0)
+    wide = TrainingBatchSampler(4, 2, sizes, seed=0)
     assert sorted(batch[0].shape for batch in wide) == [(32, 64), (64, 64)]
 
 
 def test_images_are_drawn_by_weight() -> None:
-    batches = TrainingBatches(3, 3, (64, 64), seed=0)
+    batches = TrainingBatchSampler(3, 3, (64, 64), seed=0)
     batches.weights = np.array([0.0, 3.0, 1.0])
     drawn = np.zeros(3)
     for number in range(600):
@@ -138,24 +138,26 @@ def test_weights_of_images() -> None:
 
 
 def test_a_crowd_is_not_trained_on(records: ImageRecords) -> None:
-    dataset = TrainingSet(records, OnDemand(records, 64), Augmentation(mosaic=0, scale=0, translate=0), 64, seed=0)
-    _, objects = dataset.sample(Draw(0, 0, 6, (64, 64)))
+    dataset = TrainingDataset(
+        records, OnDemandImages(records, 64), Augmentation(mosaic=0, scale=0, translate=0), 64, seed=0
+    )
+    _, objects = dataset.sample(SampleIndex(0, 0, 6, (64, 64)))
     assert len(objects) == 1
 
 
 def test_mosaic_ends_when_it_should(records: ImageRecords) -> None:
     options = Augmentation(hsv_h=0, hsv_s=0, hsv_v=0, translate=0, scale=0, fliplr=0)
-    dataset = TrainingSet(records, OnDemand(records, 64), options, 64, seed=0, mosaic_epochs=2)
-    before, _ = dataset.sample(Draw(1, 0, 2, (64, 64)))
-    after, _ = dataset.sample(Draw(2, 0, 2, (64, 64)))
-    whole = OnDemand(records, 64)[2].transpose(2, 0, 1)
+    dataset = TrainingDataset(records, OnDemandImages(records, 64), options, 64, seed=0, mosaic_epochs=2)
+    before, _ = dataset.sample(SampleIndex(1, 0, 2, (64, 64)))
+    after, _ = dataset.sample(SampleIndex(2, 0, 2, (64, 64)))
+    whole = OnDemandImages(records, 64)[2].transpose(2, 0, 1)
     # A change of colors by nothing still goes through the bytes of hue and back.
     assert np.abs(after.numpy().astype(int) - whole).max() <= 8
     assert np.abs(before.numpy().astype(int) - whole).max() > 100
 
 
 def test_validation_shows_each_image_once_as_it_is(records: ImageRecords) -> None:
-    dataset = ValidationSet(records, OnDemand(records, 64), 64, 32)
+    dataset = ValidationDataset(records, OnDemandImages(records, 64), 64, 32)
     shares = [dataset.batches(2, rank, 2) for rank in (0, 1)]
     assert sorted(index for share in shares for batch in share for index in batch) == list(range(7))
     for placed in loader(dataset, dataset.batches(2), 0):
@@ -179,10 +181,10 @@ def test_validation_shows_each_image_once_as_it_is(records: ImageRecords) -> Non
 def test_processes_share_the_memory_before_there_is_a_trainer(
     records: ImageRecords, monkeypatch: pytest.MonkeyPatch, processes: int
 ) -> None:
-    needed = sum(OnDemand(records, 64)[index].size for index in range(len(records)))
+    needed = sum(OnDemandImages(records, 64)[index].size for index in range(len(records)))
     # Every process keeps two splits.
-    enough = 2 * processes * needed / image_store.SHARE_OF_MEMORY
-    for free, kind in ((enough + 1, Store), (enough - 1, OnDemand)):
-        monkeypatch.setattr(image_store, "free_memory", lambda free=free: free)
+    enough = 2 * processes * needed / image_store.MAX_MEMORY_FRACTION
+    for free, kind in ((enough + 1, CachedImages), (enough - 1, OnDemandImages)):
+        monkeypatch.setattr(image_store, "available_memory", lambda free=free: free)
         data = data_of(records, processes=processes)
-        assert isinstance(data.training_set().images, kind)
+        assert isinstance(data.training_dataset().images, kind)

@@ -274,5 +274,5 @@ def test_records_hold_and_slice_what_they_were_given(yolo_folder: Write) -> None
     split = read_split(open_data(yolo_folder({"a": "", "b": "1 0.5 0.5 1 1\n0 0.5 0.5 0.5 0.5", "ü": None})), "train")
     assert [record.image.stem for record in split.records[::-1]] == ["ü", "b", "a"]
     assert split.records[1:2].classes.tolist() == [1, 0]
-    assert split.records.image_of_objects().tolist() == [1, 1]
+    assert split.records.image_indices().tolist() == [1, 1]
     assert split.records[-1].boxes.shape == (0, 4)

@@ -14,7 +14,7 @@ from attendet.data.formats.labels import Labels
 from attendet.data.images import probe
 from attendet.data.reading import file_readers, index
 from attendet.data.reading.data_source import open_data, read_split
-from attendet.data.reading.index import CHUNK, cache_file, facts_of
+from attendet.data.reading.index import CHUNK, cache_file, read_files
 from attendet.errors import DataError
 from tests.helpers.data_sets import write_image
 
@@ -50,8 +50,8 @@ def test_order_and_content_are_the_same_whoever_reads(tmp_path: Path) -> None:
     files.insert(1000, str(tmp_path / "absent" / "b.txt"))
     files += files[:3]
     (tmp_path / "labels" / "00700.txt").write_bytes(b"\xff")
-    alone = list(facts_of(files, "yolo", workers=1))
-    together = list(facts_of(files, "yolo", workers=2))
+    alone = list(read_files(files, "yolo", workers=1))
+    together = list(read_files(files, "yolo", workers=2))
     assert classes(iter(alone)) == classes(iter(together))
     assert classes(iter(alone))[698:702] == [698, 699, -1, 701]
     assert str(alone[700]) == str(together[700]) == f"{files[700]}: it is not UTF-8 text"
@@ -67,7 +67,7 @@ def test_other_processes_read_images_too(tmp_path: Path) -> None:
         link.parent.mkdir(exist_ok=True)
         os.link(image, link)
         files.append(str(link))
-    assert set(facts_of(files, "image", workers=2)) == {probe(image)}
+    assert set(read_files(files, "image", workers=2)) == {probe(image)}
 
 
 # Of few processes each is written more than a pipe's buffer holds, of many less, which stays behind when it breaks.
@@ -85,15 +85,15 @@ def test_a_process_that_dies_costs_time_and_nothing_else(
         return process
 
     monkeypatch.setattr(file_readers, "_start", short_lived)
-    assert classes(facts_of(files, "yolo", workers=workers)) == list(range(3 * CHUNK))
+    assert classes(read_files(files, "yolo", workers=workers)) == list(range(3 * CHUNK))
 
 
 def test_a_script_without_a_guard_is_not_run_again(tmp_path: Path) -> None:
     label_files(tmp_path / "labels", 2 * CHUNK)
     script = tmp_path / "script.py"
     script.write_text(
-        "from attendet.data.reading.index import facts_of\nfrom pathlib import Path\nprint('started')\n"
-        "print(len(list(facts_of(map(str, sorted(Path('labels').iterdir())), 'yolo', workers=2))))\n"
+        "from attendet.data.reading.index import read_files\nfrom pathlib import Path\nprint('started')\n"
+        "print(len(list(read_files(map(str, sorted(Path('labels').iterdir())), 'yolo', workers=2))))\n"
     )
     done = subprocess.run(  # noqa: S603 - our own
         [sys.executable, script], cwd=tmp_path, capture_output=True, text=True, check=True
@@ -105,16 +105,16 @@ def test_a_script_without_a_guard_is_not_run_again(tmp_path: Path) -> None:
 def test_what_was_read_is_remembered_and_changes_are_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files, cache = label_files(tmp_path / "labels", 5), tmp_path / "facts.sqlite"
     reads = Reads(monkeypatch)
-    assert classes(facts_of(files, "yolo", cache=cache)) == [0, 1, 2, 3, 4]
+    assert classes(read_files(files, "yolo", cache=cache)) == [0, 1, 2, 3, 4]
     assert reads.paths == files
-    assert classes(facts_of(files, "yolo", cache=cache)) == [0, 1, 2, 3, 4]
+    assert classes(read_files(files, "yolo", cache=cache)) == [0, 1, 2, 3, 4]
     assert reads.paths == files
     state = Path(files[2]).stat()
     Path(files[2]).write_text("7 0.5 0.5 0.5 0.5\n")
     os.utime(files[2], ns=(state.st_atime_ns, state.st_mtime_ns + 1))
     Path(files[3]).write_text("11 0.5 0.5 0.5 0.5\n")
     os.utime(files[3], ns=(state.st_atime_ns, state.st_mtime_ns))
-    assert classes(facts_of(files, "yolo", cache=cache)) == [0, 1, 7, 11, 4]
+    assert classes(read_files(files, "yolo", cache=cache)) == [0, 1, 7, 11, 4]
     assert reads.paths[5:] == files[2:4]
 
 
@@ -123,22 +123,22 @@ def test_failures_are_not_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyP
     file.write_bytes(b"\xff")
     reads = Reads(monkeypatch)
     for _ in range(2):
-        (error,) = facts_of([str(file)], "yolo", cache=cache)
+        (error,) = read_files([str(file)], "yolo", cache=cache)
         assert isinstance(error, DataError)
     assert len(reads.paths) == 2
 
 
 def test_readers_do_not_see_each_others_facts(tmp_path: Path) -> None:
     cache, image = tmp_path / "facts.sqlite", str(write_image(tmp_path / "a.png"))
-    (first,) = facts_of([image], "yolo", cache=cache)
+    (first,) = read_files([image], "yolo", cache=cache)
     assert isinstance(first, DataError)
-    assert list(facts_of([image], "image", cache=cache)) == [probe(image)]
+    assert list(read_files([image], "image", cache=cache)) == [probe(image)]
 
 
 @pytest.mark.parametrize("damage", ["text", "cut", "inside", "table", "facts"])
 def test_a_broken_memory_is_begun_again(damage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files, cache = label_files(tmp_path / "labels", 800), tmp_path / "facts.sqlite"
-    assert len(classes(facts_of(files, "yolo", cache=cache, workers=1))) == 800
+    assert len(classes(read_files(files, "yolo", cache=cache, workers=1))) == 800
     content = cache.read_bytes()
     if damage == "text":
         cache.write_text("this is no database")
@@ -151,35 +151,35 @@ def test_a_broken_memory_is_begun_again(damage: str, tmp_path: Path, monkeypatch
         with database:
             database.execute("DROP TABLE facts" if damage == "table" else "UPDATE facts SET facts = '[1]'")
         database.close()
-    assert classes(facts_of(files, "yolo", cache=cache, workers=1)) == list(range(800))
+    assert classes(read_files(files, "yolo", cache=cache, workers=1)) == list(range(800))
     if damage != "table":
         reads = Reads(monkeypatch)
-        assert classes(facts_of(files, "yolo", cache=cache, workers=1)) == list(range(800))
+        assert classes(read_files(files, "yolo", cache=cache, workers=1)) == list(range(800))
         assert len(reads.paths) < 800
 
 
 def test_another_version_is_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files, cache = label_files(tmp_path / "labels", 3), tmp_path / "facts.sqlite"
-    list(facts_of(files, "yolo", cache=cache))
+    list(read_files(files, "yolo", cache=cache))
     monkeypatch.setattr(index, "VERSION", index.VERSION + 1)
     reads = Reads(monkeypatch)
-    list(facts_of(files, "yolo", cache=cache))
-    list(facts_of(files, "yolo", cache=cache))
+    list(read_files(files, "yolo", cache=cache))
+    list(read_files(files, "yolo", cache=cache))
     assert reads.paths == files
 
 
 def test_a_memory_that_another_holds_is_done_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files, cache = label_files(tmp_path / "labels", 3), tmp_path / "facts.sqlite"
-    list(facts_of(files, "yolo", cache=cache))
-    monkeypatch.setattr(index, "PATIENCE", 0.01)
+    list(read_files(files, "yolo", cache=cache))
+    monkeypatch.setattr(index, "TIMEOUT_S", 0.01)
     holder = sqlite3.connect(cache, isolation_level=None)
     holder.execute("BEGIN EXCLUSIVE")
     try:
-        assert classes(facts_of(files, "yolo", cache=cache)) == [0, 1, 2]
+        assert classes(read_files(files, "yolo", cache=cache)) == [0, 1, 2]
     finally:
         holder.close()
     reads = Reads(monkeypatch)
-    assert classes(facts_of(files, "yolo", cache=cache)) == [0, 1, 2]
+    assert classes(read_files(files, "yolo", cache=cache)) == [0, 1, 2]
     assert reads.paths == []
 
 
@@ -212,7 +212,7 @@ def test_memory_is_bounded_by_a_chunk(tmp_path: Path, monkeypatch: pytest.Monkey
 
     def peak(count: int) -> int:
         tracemalloc.start()
-        for _ in facts_of(files[:count], "yolo", cache=tmp_path / f"{count}.sqlite", workers=1):
+        for _ in read_files(files[:count], "yolo", cache=tmp_path / f"{count}.sqlite", workers=1):
             pass
         _, most = tracemalloc.get_traced_memory()
         tracemalloc.stop()

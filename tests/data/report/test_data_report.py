@@ -9,7 +9,7 @@ import pytest
 from matplotlib.collections import QuadMesh
 from PIL import Image
 
-from attendet.data.records import ImageRecord, ImageRecords, Problem, ProblemKind, Split, sides_at
+from attendet.data.records import ImageRecord, ImageRecords, Problem, ProblemKind, Split, scaled_box_sides
 from attendet.data.report.data_report import make_data_report
 from attendet.data.report.overview_figure import draw_overview, overview_figure
 from attendet.errors import Location, OutputError
@@ -52,7 +52,7 @@ def test_numbers_worked_out_by_hand(splits: list[Split]) -> None:
     assert train.objects_by_class == (2, 3, 0)
     assert train.images_by_class == (1, 2, 0)
     np.testing.assert_allclose(
-        sides_at(splits[0].records, 640), [[10, 20], [50, 50], [200, 100], [8, 40], [7, 200]], atol=1e-9
+        scaled_box_sides(splits[0].records, 640), [[10, 20], [50, 50], [200, 100], [8, 40], [7, 200]], atol=1e-9
     )
     sizes = train.sizes
     assert (sizes.median_width, sizes.median_height) == (10, 50)

@@ -27,8 +27,8 @@ from attendet.interpret.dataset.survey_figure import attention_survey
 from attendet.models.detector import Detector
 from attendet.training.runner import train
 from attendet.weights.io import open_detector
-from tests.helpers.training import Listener, leave_pictures_out, small
-from tests.helpers.unchanged import Facts
+from tests.helpers.module_snapshot import ModuleSnapshot
+from tests.helpers.small_training import RecordingReporter, skip_plots, small
 from tests.interpret.dataset.test_findings import survey_of
 
 SITES = ("model.2.attention", "model.3.attention")
@@ -38,7 +38,7 @@ SITES = ("model.2.attention", "model.3.attention")
 def run(tmp_path_factory: pytest.TempPathFactory, data: Path, model: Path) -> Iterator[Path]:
     """A run long enough to find most of the rectangles."""
     with pytest.MonkeyPatch.context() as patch:
-        leave_pictures_out(patch)
+        skip_plots(patch)
         config = small(
             data,
             model,
@@ -51,7 +51,7 @@ def run(tmp_path_factory: pytest.TempPathFactory, data: Path, model: Path) -> It
             validation__every_epoch=False,
             model__attention=["cbam:reduction=2@model.[23]"],
         )
-        yield train(config, Listener())[0].path
+        yield train(config, RecordingReporter())[0].path
 
 
 @pytest.fixture(scope="module")
@@ -152,9 +152,9 @@ def test_many_sites_take_several_passes(
 
 
 def test_the_network_is_left_as_it_is(detector: Detector, split: Split) -> None:
-    facts = Facts(detector)
+    facts = ModuleSnapshot(detector)
     survey_sites(detector, split, 64, sites_like="model.3*")
-    assert facts.still_hold(detector)
+    assert facts.matches(detector)
 
 
 def test_weights_that_are_no_numbers_are_refused(detector: Detector, split: Split) -> None:

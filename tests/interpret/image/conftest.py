@@ -6,19 +6,19 @@ import torch
 from numpy.typing import NDArray
 
 from attendet.models.detector import Detector
-from tests.helpers import seeing
+from tests.helpers import calibrated_detector
 
 
 @pytest.fixture(scope="session")
 def photographs() -> list[NDArray[np.uint8]]:
     """A temple and a flower, 640x427, red, green, blue."""
-    return seeing.photographs()
+    return calibrated_detector.photographs()
 
 
 @pytest.fixture(scope="session")
 def detector() -> Detector:
     """Random weights whose norms know the photographs, and whose gates get different values."""
-    detector = seeing.seeing_detector("yolov5n_CBAM")
+    detector = calibrated_detector.calibrated_detector("yolov5n_CBAM")
     with torch.no_grad():
         for parameter in detector.model[9].parameters():
             parameter.mul_(4)

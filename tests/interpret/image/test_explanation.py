@@ -20,8 +20,8 @@ from attendet.errors import DataError, OptionError, UnknownNameError, WeightsErr
 from attendet.interpret.image.explanation import explanations
 from attendet.interpret.image.question import Question
 from attendet.models.detector import Detector
-from tests.helpers.networks import vary_norms
-from tests.helpers.seeing import NAMES, write_weights
+from tests.helpers.calibrated_detector import NAMES, write_weights
+from tests.helpers.third_party_networks import vary_norms
 
 Photographs = list[NDArray[np.uint8]]
 

@@ -23,7 +23,7 @@ from attendet.interpret.image.explanation import Explanation, explanations
 from attendet.interpret.image.question import Question
 from attendet.interpret.image.writer import write_explanations, write_run
 from attendet.models.detector import Detector
-from tests.helpers.seeing import NAMES
+from tests.helpers.calibrated_detector import NAMES
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium to open the page in")

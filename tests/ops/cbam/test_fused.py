@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from attendet.ops.cbam import ChannelNet, SpatialNet, cbam, fused_cbam
-from tests.helpers.cbam_nets import NEEDS_COMPILER, ORDERS, VARIANTS, Nets, converted, nets, parameters
 from tests.helpers.oracles import relative_difference
+from tests.helpers.random_cbam_nets import NEEDS_COMPILER, ORDERS, VARIANTS, Nets, converted, nets, parameters
 
 pytestmark = NEEDS_COMPILER
 

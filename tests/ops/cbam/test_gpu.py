@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[3]
 
 def test_interpreted_passes_equal_the_reference() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "tests.helpers.interpreted"],
+        [sys.executable, "-m", "tests.helpers.triton_interpreter"],
         capture_output=True,
         text=True,
         cwd=ROOT,
@@ -37,8 +37,8 @@ def test_interpreted_passes_equal_the_reference() -> None:
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
 def test_on_a_gpu(layout: torch.memory_format, dtype: torch.dtype) -> None:
-    from tests.helpers.cbam_nets import converted, nets  # noqa: PLC0415
-    from tests.helpers.interpreted import differences  # noqa: PLC0415
+    from tests.helpers.random_cbam_nets import converted, nets  # noqa: PLC0415
+    from tests.helpers.triton_interpreter import differences  # noqa: PLC0415
 
     x = torch.randn(4, 96, 61, 67, device="cuda").to(dtype, memory_format=layout)
     bits = {torch.float32: 15, torch.bfloat16: 8, torch.float16: 11}[dtype]

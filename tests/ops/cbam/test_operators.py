@@ -9,7 +9,7 @@ import torch
 from attendet.errors import OptionError
 from attendet.ops.cbam import fused_cbam
 from attendet.ops.cbam.operators import NO_CHANNEL, NO_SPATIAL
-from tests.helpers.cbam_nets import NEEDS_COMPILER, ORDERS, converted, nets
+from tests.helpers.random_cbam_nets import NEEDS_COMPILER, ORDERS, converted, nets
 
 pytestmark = NEEDS_COMPILER
 

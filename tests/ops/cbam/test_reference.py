@@ -5,7 +5,7 @@ import torch
 from timm.layers.cbam import CbamModule
 
 from attendet.ops.cbam import ChannelNet, SpatialNet, cbam
-from tests.helpers.cbam_nets import ORDERS, VARIANTS, converted, nets, parameters
+from tests.helpers.random_cbam_nets import ORDERS, VARIANTS, converted, nets, parameters
 
 
 @pytest.mark.parametrize("training", [False, True])

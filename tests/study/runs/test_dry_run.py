@@ -7,7 +7,7 @@ import pytest
 from attendet.errors import OptionError
 from attendet.study.runs import dry_run
 from attendet.study.runs.dry_run import dry_run_arms
-from tests.helpers.studies import opened, write_small
+from tests.helpers.small_studies import open_study, write_small
 
 
 def rehearsed(folder: Path, arms: str, **given: str) -> None:
@@ -16,7 +16,7 @@ def rehearsed(folder: Path, arms: str, **given: str) -> None:
     for old, new in given.items():
         text = text.replace(f"{old}: ", f"{old}: {new}")
     file.write_text(text)
-    dry_run_arms(opened(file), file)
+    dry_run_arms(open_study(file), file)
 
 
 def test_arms_that_can_be_built_pass_and_leave_nothing(tmp_path: Path) -> None:
@@ -55,9 +55,9 @@ def test_data_are_taken_as_training_takes_them(tmp_path: Path, monkeypatch: pyte
     # By the looks of it this is VOC now, where objects name their class.
     (tmp_path / "set" / "train" / "images" / "stray.xml").touch()
     with pytest.raises(OptionError, match="two classes have one name"):
-        dry_run_arms(opened(file), file)
+        dry_run_arms(open_study(file), file)
     file.write_text(file.read_text().replace("recipe: {schedule", "recipe: {data.format: yolo, schedule"))
     build, seen = dry_run.open_network, []
     monkeypatch.setattr(dry_run, "open_network", lambda config, names: seen.append(names) or build(config, names))
-    dry_run_arms(opened(file), file)
+    dry_run_arms(open_study(file), file)
     assert seen == [("red", "red"), ("object",)]

@@ -18,8 +18,8 @@ from attendet.study.runs.execution import Study, run_study
 from attendet.study.runs.executors import LocalExecutor
 from attendet.study.runs.job import explain
 from attendet.training.run_folder import read_record, write_record
-from tests.helpers.studies import Refusing, Spectator, opened, write_small
-from tests.helpers.training import leave_pictures_out
+from tests.helpers.small_studies import FailingExecutor, RecordingWatcher, open_study, write_small
+from tests.helpers.small_training import skip_plots
 
 # SiLU keeps shapes, so attention may stand in its place. A convolution of stride 2 does not.
 ARMS = """
@@ -35,14 +35,14 @@ ARMS = """
 @pytest.fixture(scope="module", autouse=True)
 def _undrawn():
     with pytest.MonkeyPatch.context() as patch:
-        leave_pictures_out(patch)
+        skip_plots(patch)
         yield
 
 
 @pytest.fixture(scope="module")
-def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[Study, execution.Outcome, Spectator]:
-    study = opened(write_small(tmp_path_factory.mktemp("study"), ARMS))
-    watcher = Spectator()
+def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[Study, execution.Outcome, RecordingWatcher]:
+    study = open_study(write_small(tmp_path_factory.mktemp("study"), ARMS))
+    watcher = RecordingWatcher()
     return study, run_study(study, LocalExecutor(), watcher), watcher
 
 
@@ -92,21 +92,21 @@ def test_every_run_has_a_folder_of_its_own_and_is_measured_on_its_training_image
 
 
 def test_what_is_finished_is_not_run_again(ran, tmp_path):
-    study = opened(copied(ran[0], tmp_path))
-    again = Refusing()
-    outcome = run_study(study, again, Spectator())
+    study = open_study(copied(ran[0], tmp_path))
+    again = FailingExecutor()
+    outcome = run_study(study, again, RecordingWatcher())
     assert sorted(again.asked) == ["broken-seed0", "one-class-seed0", "weighed-seed0"]
     assert outcome.finished == 3
-    limited = Refusing()
-    assert run_study(study, limited, Spectator(), limit=1).left == 2
+    limited = FailingExecutor()
+    assert run_study(study, limited, RecordingWatcher(), limit=1).left == 2
     assert limited.asked == ["weighed-seed0"]
 
 
 def test_another_recipe_is_another_run(ran, tmp_path):
     file = copied(ran[0], tmp_path)
     file.write_text(file.read_text().replace("schedule.epochs: 1", "schedule.epochs: 2"))
-    again = Refusing()
-    run_study(opened(file), again, Spectator())
+    again = FailingExecutor()
+    run_study(open_study(file), again, RecordingWatcher())
     assert len(again.asked) == 6
 
 
@@ -147,24 +147,24 @@ def test_the_report_needs_records_and_no_runs(ran, tmp_path):
 
 
 def test_two_at_once_on_one_study_are_refused(tmp_path):
-    study = opened(write_small(tmp_path, "{a: , b: se:reduction=2@after:Conv}"))
+    study = open_study(write_small(tmp_path, "{a: , b: se:reduction=2@after:Conv}"))
 
-    class Nosy(Refusing):
+    class Nosy(FailingExecutor):
         def run(self, jobs, watcher):
             with pytest.raises(OptionError, match="another process runs the study"):
-                run_study(study, Refusing(), Spectator())
+                run_study(study, FailingExecutor(), RecordingWatcher())
             yield from super().run(jobs, watcher)
 
-    assert len(run_study(study, Nosy(), Spectator()).failed) == 2
+    assert len(run_study(study, Nosy(), RecordingWatcher()).failed) == 2
 
 
 def test_a_baseline_that_comes_last_does_not_pay_for_the_arm_that_is_no_pair(tmp_path):
     arms = "{weighed: {recipe: {data.image_weights: true}}, plain: }"
-    study = opened(write_small(tmp_path, arms, more="baseline: plain\n"))
-    first = run_study(study, LocalExecutor(), Spectator(), limit=1)
+    study = open_study(write_small(tmp_path, arms, more="baseline: plain\n"))
+    first = run_study(study, LocalExecutor(), RecordingWatcher(), limit=1)
     assert (first.finished, first.failed) == (1, ())
     # The call that finds it out tells it, though another one ran it.
-    then = run_study(study, LocalExecutor(), Spectator())
+    then = run_study(study, LocalExecutor(), RecordingWatcher())
     assert [name for name, _ in then.failed] == ["weighed-seed0"]
     assert "it saw other images than plain with seed 0" in then.failed[0][1]
     assert {name: record.status for name, record in records(study).items()} == {
@@ -175,10 +175,10 @@ def test_a_baseline_that_comes_last_does_not_pay_for_the_arm_that_is_no_pair(tmp
 
 def test_an_interrupted_run_goes_on_and_ends_with_the_same_weights(tmp_path):
     arms = "{a: , b: se:reduction=2@after:Conv}"
-    whole = opened(write_small(tmp_path / "whole", arms, epochs=3))
-    run_study(whole, LocalExecutor(), Spectator(), limit=1)
+    whole = open_study(write_small(tmp_path / "whole", arms, epochs=3))
+    run_study(whole, LocalExecutor(), RecordingWatcher(), limit=1)
 
-    study, watcher = opened(write_small(tmp_path / "parts", arms, epochs=3)), Spectator()
+    study, watcher = open_study(write_small(tmp_path / "parts", arms, epochs=3)), RecordingWatcher()
 
     def interrupt(_: object, epoch: int) -> None:
         if epoch == 2:
@@ -188,7 +188,7 @@ def test_an_interrupted_run_goes_on_and_ends_with_the_same_weights(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         run_study(study, LocalExecutor(), watcher, limit=1)
     assert read_study(study.folder).cells == {}
-    after = Spectator()
+    after = RecordingWatcher()
     assert run_study(study, LocalExecutor(), after, limit=1).finished == 1
     assert after.moves == [("a-seed0", 2), ("a-seed0", 3)]
     first, second = (load_file(each.job(each.cells()[1][0]).run.last) for each in (whole, study))
@@ -196,8 +196,8 @@ def test_an_interrupted_run_goes_on_and_ends_with_the_same_weights(tmp_path):
 
 
 def test_fractions_train_on_a_part_and_measure_that_part(tmp_path):
-    study = opened(write_small(tmp_path, "{a: , b: {recipe: {loss.box: 0.1}}}", more="fractions: [1, 0.5]\n"))
-    outcome = run_study(study, LocalExecutor(), Spectator())
+    study = open_study(write_small(tmp_path, "{a: , b: {recipe: {loss.box: 0.1}}}", more="fractions: [1, 0.5]\n"))
+    outcome = run_study(study, LocalExecutor(), RecordingWatcher())
     assert outcome.finished == 4
     assert {
         (record.arm, record.fraction): record.images["train"] for record in read_study(study.folder).cells.values()
@@ -223,13 +223,13 @@ def on(device: str, study: Study, arm: str) -> None:
     ],
 )
 def test_costs_that_cannot_be_measured_here_are_told_and_the_study_ends_well(ran, tmp_path, devices, told):
-    study = opened(copied(ran[0], tmp_path))
+    study = open_study(copied(ran[0], tmp_path))
     study.folder.costs.unlink()
     for device, arm in zip(devices, ("plain", "gated", "instead"), strict=True):
         on(device, study, arm)
-    watcher = Spectator()
-    assert run_study(study, Refusing(), watcher).finished == 3
-    assert watcher.said[-1] == f"what the arms cost was not measured: {told}"
+    watcher = RecordingWatcher()
+    assert run_study(study, FailingExecutor(), watcher).finished == 3
+    assert watcher.messages[-1] == f"what the arms cost was not measured: {told}"
     assert not study.folder.costs.exists()
     assert publish_report(study.folder).report.measured_on is None
 
@@ -239,10 +239,10 @@ def test_too_little_memory_for_costs_is_told(ran, tmp_path, monkeypatch):
         raise torch.OutOfMemoryError
 
     monkeypatch.setattr("attendet.study.runs.costs.peak_bytes", too_little)
-    study, watcher = opened(copied(ran[0], tmp_path)), Spectator()
-    run_study(study, Refusing(), watcher)
+    study, watcher = open_study(copied(ran[0], tmp_path)), RecordingWatcher()
+    run_study(study, FailingExecutor(), watcher)
     told = "what the arms cost was not measured: there is too little memory for 16 images of 64 pixels"
-    assert watcher.said[-1] == told
+    assert watcher.messages[-1] == told
 
 
 def test_an_error_however_long_fits_into_a_pipe_that_nobody_reads():

@@ -14,7 +14,7 @@ from attendet.study.folder import read_study
 from attendet.study.runs.execution import run_study
 from attendet.study.runs.executors import RETRIES
 from attendet.study.runs.processes import ProcessExecutor
-from tests.helpers.studies import Spectator, children, opened, write_small
+from tests.helpers.small_studies import RecordingWatcher, children, open_study, write_small
 
 slow = pytest.mark.skipif(
     "ATTENDET_SLOW_TESTS" not in os.environ, reason="several processes that import torch: set ATTENDET_SLOW_TESTS=1"
@@ -26,7 +26,7 @@ WORKER = "attendet.study.runs.worker"
 
 @slow
 def test_two_processes_of_which_one_is_killed_do_the_whole_study(tmp_path: Path) -> None:
-    study, watcher = opened(write_small(tmp_path, ARMS, epochs=6)), Spectator()
+    study, watcher = open_study(write_small(tmp_path, ARMS, epochs=6)), RecordingWatcher()
     first: dict[str, str] = {}
 
     def kill(cell: Cell, epoch: int) -> None:
@@ -40,7 +40,7 @@ def test_two_processes_of_which_one_is_killed_do_the_whole_study(tmp_path: Path)
     outcome = run_study(study, ProcessExecutor(2), watcher)
     assert (outcome.finished, outcome.failed) == (2, ())
     assert children(WORKER) == []
-    assert sum("its process was killed" in line for line in watcher.said) == 1
+    assert sum("its process was killed" in line for line in watcher.messages) == 1
     for record in read_study(study.folder).cells.values():
         assert record.history["epoch"] == [1, 2, 3, 4, 5, 6]
     # Their times show that the epochs before were not done again.
@@ -51,7 +51,7 @@ def test_two_processes_of_which_one_is_killed_do_the_whole_study(tmp_path: Path)
 
 @slow
 def test_a_run_that_is_killed_every_time_fails_and_the_other_goes_on(tmp_path: Path) -> None:
-    study, watcher = opened(write_small(tmp_path, ARMS)), Spectator()
+    study, watcher = open_study(write_small(tmp_path, ARMS)), RecordingWatcher()
     started: set[int] = set()
 
     def kill(cell: Cell, epoch: int) -> None:  # noqa: ARG001
@@ -69,8 +69,8 @@ def test_a_run_that_is_killed_every_time_fails_and_the_other_goes_on(tmp_path: P
 
 
 def test_what_goes_wrong_in_a_process_is_told(tmp_path: Path) -> None:
-    study = opened(write_small(tmp_path, "{a: se:reduction=2@replace:Conv, b: }"))
-    (failed,) = run_study(study, ProcessExecutor(2), Spectator(), limit=1).failed
+    study = open_study(write_small(tmp_path, "{a: se:reduction=2@replace:Conv, b: }"))
+    (failed,) = run_study(study, ProcessExecutor(2), RecordingWatcher(), limit=1).failed
     assert failed == (
         "a-seed0",
         "model.0 makes (1, 3, 64, 64) into (1, 8, 32, 32) and cannot be replaced; weigh what it gives instead",
@@ -82,7 +82,7 @@ def test_a_study_that_is_killed_leaves_no_process_and_goes_on(tmp_path: Path) ->
     file = write_small(tmp_path, ARMS, epochs=14)
     command = [sys.executable, "-m", "attendet", "study", "run", str(file), "--executor", "processes", "--workers", "1"]
     killed = subprocess.Popen([*command, "--project", str(tmp_path / "runs")], stderr=subprocess.PIPE)  # noqa: S603
-    study = opened(file)
+    study = open_study(file)
     job = study.job(study.cells()[1][0])
     wait_for(lambda: job.run.results.is_file() and len(job.run.results.read_text().splitlines()) > 2)
     workers = children(WORKER, killed.pid)
@@ -92,7 +92,7 @@ def test_a_study_that_is_killed_leaves_no_process_and_goes_on(tmp_path: Path) ->
     wait_for(lambda: not Path(f"/proc/{workers[0]}").exists() or not Path(f"/proc/{workers[0]}/cmdline").read_bytes())
     before = job.run.results.read_text()
     assert 2 < len(before.splitlines()) < 15
-    assert run_study(study, ProcessExecutor(1), Spectator(), limit=1).finished == 1
+    assert run_study(study, ProcessExecutor(1), RecordingWatcher(), limit=1).finished == 1
     assert job.run.results.read_text().startswith(before)
 
 

@@ -22,12 +22,12 @@ from attendet.study.search import pruning, search_run, trials
 from attendet.study.search.search_records import SearchRecord
 from attendet.study.search.search_run import run_search
 from attendet.training.run_folder import read_record
-from tests.helpers.searches import Onlooker, Pretended, opened, write_search
-from tests.helpers.studies import Refusing, Spectator
-from tests.helpers.training import leave_pictures_out
+from tests.helpers.small_searches import FakeTrainer, RecordingSearchWatcher, open_search, write_search
+from tests.helpers.small_studies import FailingExecutor, RecordingWatcher
+from tests.helpers.small_training import skip_plots
 
 SPACE = "{attention: [cbam, se, eca], at: [neck, head, before:SPPF, after:C3]}"
-Pretend = Callable[..., Pretended]
+Pretend = Callable[..., FakeTrainer]
 
 
 def chance(arm: str, epoch: int) -> float:
@@ -37,8 +37,8 @@ def chance(arm: str, epoch: int) -> float:
 
 @pytest.fixture
 def pretend(monkeypatch: pytest.MonkeyPatch) -> Pretend:
-    def start(score: Callable[[str, int], float] = chance, epochs: int = 4) -> Pretended:
-        runs = Pretended(score, epochs)
+    def start(score: Callable[[str, int], float] = chance, epochs: int = 4) -> FakeTrainer:
+        runs = FakeTrainer(score, epochs)
         monkeypatch.setattr(search_run, "perform", runs.perform)
         return runs
 
@@ -55,8 +55,8 @@ def test_of_all_that_came_so_far_the_best_one_in_so_many_goes_on(
 ) -> None:
     """By hand, as Li et al. (2020) have it: who is among the best 1/factor at a rung goes on, and the best always."""
     pretend(epochs=epochs)
-    search = opened(write_search(tmp_path, SPACE, trials=12, epochs=epochs, more=f"halving: {factor}\n"))
-    record = run_search(search, Onlooker())
+    search = open_search(write_search(tmp_path, SPACE, trials=12, epochs=epochs, more=f"halving: {factor}\n"))
+    record = run_search(search, RecordingSearchWatcher())
     assert record.rungs == rungs
     reached: dict[int, list[float]] = {rung: [] for rung in rungs}
     expected = [("baseline", "finished", epochs)]
@@ -77,7 +77,9 @@ def test_without_halving_all_come_to_their_end_and_are_worth_their_last_epochs(
     tmp_path: Path, pretend: Pretend
 ) -> None:
     pretend()
-    record = run_search(opened(write_search(tmp_path, SPACE, trials=3, more="halving: null\n")), Onlooker())
+    record = run_search(
+        open_search(write_search(tmp_path, SPACE, trials=3, more="halving: null\n")), RecordingSearchWatcher()
+    )
     assert [state for _, state, _ in told(record)] == ["finished"] * 4
     for each in record.candidates:
         assert each.values == {epoch: chance(each.arm, epoch) for epoch in range(1, 5)}
@@ -88,13 +90,13 @@ def test_without_halving_all_come_to_their_end_and_are_worth_their_last_epochs(
 
 def test_the_baseline_is_never_stopped_however_weak(tmp_path: Path, pretend: Pretend) -> None:
     pretend(lambda arm, _: 0.0 if arm == "baseline" else 0.5)
-    record = run_search(opened(write_search(tmp_path, SPACE, more="halving: 2\n")), Onlooker())
+    record = run_search(open_search(write_search(tmp_path, SPACE, more="halving: 2\n")), RecordingSearchWatcher())
     assert told(record)[0] == ("baseline", "finished", 4)
 
 
 def test_nothing_is_tried_twice_and_a_space_can_be_exhausted(tmp_path: Path, pretend: Pretend) -> None:
     runs = pretend(epochs=1)
-    record = run_search(opened(write_search(tmp_path, SPACE, trials=50, epochs=1)), Onlooker())
+    record = run_search(open_search(write_search(tmp_path, SPACE, trials=50, epochs=1)), RecordingSearchWatcher())
     assert record.exhausted
     pairs = {
         f"{attention}@{at}" for attention in ("cbam", "se", "eca") for at in ("neck", "head", "before:SPPF", "after:C3")
@@ -107,7 +109,7 @@ def test_what_is_tried_next_follows_what_was_found(tmp_path: Path, pretend: Pret
     """Of 72 candidates 12 are good; among ten drawn by chance there would be about two."""
     pretend(lambda arm, _: 0.9 if arm.startswith("se-") else 0.1 + 0.01 * chance(arm, 0), epochs=1)
     space = f"{{attention: [cbam, se, eca, bam, simam, gc], at: [{', '.join(f'model.{row}' for row in range(12))}]}}"
-    record = run_search(opened(write_search(tmp_path, space, trials=20, epochs=1)), Onlooker())
+    record = run_search(open_search(write_search(tmp_path, space, trials=20, epochs=1)), RecordingSearchWatcher())
     later = [each.attention.partition("@")[0] for each in record.candidates[11:]]
     assert len(later) == 10
     assert later.count("se") >= 5
@@ -115,13 +117,15 @@ def test_what_is_tried_next_follows_what_was_found(tmp_path: Path, pretend: Pret
 
 def test_a_search_that_is_interrupted_is_the_same_search(tmp_path: Path, pretend: Pretend) -> None:
     runs = pretend()
-    whole = run_search(opened(write_search(tmp_path / "whole", SPACE, trials=6, more="halving: 2\n")), Onlooker())
+    whole = run_search(
+        open_search(write_search(tmp_path / "whole", SPACE, trials=6, more="halving: 2\n")), RecordingSearchWatcher()
+    )
     expected, runs.done = sorted(runs.done), []
 
-    search = opened(write_search(tmp_path / "parts", SPACE, trials=6, more="halving: 2\n"))
+    search = open_search(write_search(tmp_path / "parts", SPACE, trials=6, more="halving: 2\n"))
     stops = iter([2, 5, 9, 14, 15])
     due = next(stops)
-    watcher = Onlooker()
+    watcher = RecordingSearchWatcher()
 
     def interrupt(_: SearchRecord) -> None:
         nonlocal due
@@ -141,17 +145,17 @@ def test_a_killed_process_leaves_a_search_that_goes_on(tmp_path: Path, pretend: 
     file = write_search(tmp_path, SPACE, trials=2, more="halving: null\n")
     program = (
         "import os, signal, sys; from pathlib import Path; from attendet.study.search import execute; "
-        "from tests.helpers.searches import Onlooker, Pretended, opened\n"
+        "from tests.helpers.small_searches import RecordingSearchWatcher, FakeTrainer, open_search\n"
         "def score(arm, epoch):\n"
         "    if arm != 'baseline' and epoch == 3: os.kill(os.getpid(), signal.SIGKILL)\n"
         "    return epoch / 10\n"
-        "execute.perform = Pretended(score, 4).perform\n"
-        "execute.run_search(opened(Path(sys.argv[1])), Onlooker())\n"
+        "execute.perform = FakeTrainer(score, 4).perform\n"
+        "execute.run_search(open_search(Path(sys.argv[1])), RecordingSearchWatcher())\n"
     )
     ended = subprocess.run([sys.executable, "-c", program, str(file)], cwd=Path(__file__).parents[3], check=False)  # noqa: S603
     assert ended.returncode == -signal.SIGKILL
     runs = pretend(lambda _, epoch: epoch / 10)
-    record = run_search(opened(file), Onlooker())
+    record = run_search(open_search(file), RecordingSearchWatcher())
     first, second = (each.arm for each in record.candidates[1:])
     assert runs.done == [(first, 3), (first, 4), *[(second, epoch) for epoch in range(1, 5)]]
     assert {each.state for each in record.candidates} == {"finished"}
@@ -160,11 +164,13 @@ def test_a_killed_process_leaves_a_search_that_goes_on(tmp_path: Path, pretend: 
 
 def test_more_trials_go_on_where_fewer_ended(tmp_path: Path, pretend: Pretend) -> None:
     runs = pretend()
-    run_search(opened(write_search(tmp_path, SPACE, trials=2)), Onlooker())
+    run_search(open_search(write_search(tmp_path, SPACE, trials=2)), RecordingSearchWatcher())
     before, runs.done = sorted({arm for arm, _ in runs.done}), []
-    assert run_search(opened(write_search(tmp_path, SPACE, trials=2)), Onlooker()).exhausted is False
+    assert run_search(open_search(write_search(tmp_path, SPACE, trials=2)), RecordingSearchWatcher()).exhausted is False
     assert runs.done == []
-    record = run_search(opened(write_search(tmp_path, SPACE, trials=4, more="keep: 1\n")), Onlooker())
+    record = run_search(
+        open_search(write_search(tmp_path, SPACE, trials=4, more="keep: 1\n")), RecordingSearchWatcher()
+    )
     assert len(record.candidates) == 5
     assert len({arm for arm, _ in runs.done}) == 2
     assert {arm for arm, _ in runs.done}.isdisjoint(before)
@@ -184,10 +190,10 @@ def test_more_trials_go_on_where_fewer_ended(tmp_path: Path, pretend: Pretend) -
 def test_a_folder_holds_one_search(tmp_path: Path, pretend: Pretend, change: tuple[str, str], named: str) -> None:
     pretend()
     file = write_search(tmp_path, SPACE, trials=1, more="halving: 2\n")
-    run_search(opened(file), Onlooker())
+    run_search(open_search(file), RecordingSearchWatcher())
     file.write_text(file.read_text().replace(*change))
     with pytest.raises(OptionError, match=f"begun with another .*{named}.*; give this one another name"):
-        run_search(opened(file), Onlooker())
+        run_search(open_search(file), RecordingSearchWatcher())
 
 
 def test_what_fails_is_told_by_name_and_tried_again_by_the_next_call(tmp_path: Path, pretend: Pretend) -> None:
@@ -199,15 +205,15 @@ def test_what_fails_is_told_by_name_and_tried_again_by_the_next_call(tmp_path: P
     pretend(failing)
     file, watcher = (
         write_search(tmp_path, "{attention: [se, eca], at: neck}", trials=2, more="halving: null\n"),
-        Onlooker(),
+        RecordingSearchWatcher(),
     )
-    record = run_search(opened(file), watcher)
+    record = run_search(open_search(file), watcher)
     assert {each.arm: (each.state, each.error) for each in record.candidates if each.error} == {
         "se-neck": ("failed", "weights are no longer finite")
     }
-    assert [each.arm for each in watcher.told if each.state == "failed"] == ["se-neck"]
+    assert [each.arm for each in watcher.ended_candidates if each.state == "failed"] == ["se-neck"]
     runs = pretend()
-    record = run_search(opened(file), Onlooker())
+    record = run_search(open_search(file), RecordingSearchWatcher())
     assert {arm for arm, _ in runs.done} == {"se-neck"}
     assert {each.state for each in record.candidates} == {"finished"}
 
@@ -219,9 +225,9 @@ def test_a_search_of_which_nothing_is_left_is_an_error(tmp_path: Path, pretend: 
         return chance(arm, epoch)
 
     pretend(failing)
-    search = opened(write_search(tmp_path, SPACE))
+    search = open_search(write_search(tmp_path, SPACE))
     with pytest.raises(OptionError, match=r"none of 3 candidates came to its end; .*: it does not fit"):
-        run_search(search, Onlooker())
+        run_search(search, RecordingSearchWatcher())
     assert not search.folder.draft.exists()
     assert [state for _, state, _ in told(SearchRecord.model_validate_json(search.folder.record.read_text()))] == [
         "finished",
@@ -235,50 +241,52 @@ def test_without_a_baseline_nothing_is_tried(tmp_path: Path, pretend: Pretend) -
 
     pretend(failing)
     with pytest.raises(TrainingError, match="no baseline"):
-        run_search(opened(write_search(tmp_path, SPACE)), Onlooker())
+        run_search(open_search(write_search(tmp_path, SPACE)), RecordingSearchWatcher())
 
 
 def test_two_at_once_are_refused_and_optuna_is_asked_for(
     tmp_path: Path, pretend: Pretend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pretend()
-    search, watcher = opened(write_search(tmp_path, SPACE)), Onlooker()
+    search, watcher = open_search(write_search(tmp_path, SPACE)), RecordingSearchWatcher()
 
     def again(_: SearchRecord) -> None:
         with pytest.raises(OptionError, match="another process runs the search"):
-            run_search(search, Onlooker())
+            run_search(search, RecordingSearchWatcher())
 
     watcher.then = again
     run_search(search, watcher)
     monkeypatch.setattr(trials, "find_spec", lambda _: None)
     with pytest.raises(OptionError, match=r"Optuna is not installed; pip install 'attendet\[search\]'"):
-        run_search(search, Onlooker())
+        run_search(search, RecordingSearchWatcher())
 
 
 def test_without_its_data_a_search_leaves_nothing(tmp_path: Path, pretend: Pretend) -> None:
     pretend()
-    search = opened(write_search(tmp_path, SPACE))
+    search = open_search(write_search(tmp_path, SPACE))
     shutil.rmtree(tmp_path / "set")
     with pytest.raises(DataError):
-        run_search(search, Onlooker())
+        run_search(search, RecordingSearchWatcher())
     assert not search.folder.path.exists()
 
 
 def test_a_damaged_journal_is_named(tmp_path: Path, pretend: Pretend) -> None:
     pretend()
-    search = opened(write_search(tmp_path, SPACE))
+    search = open_search(write_search(tmp_path, SPACE))
     search.folder.path.mkdir(parents=True)
     search.folder.journal.write_text("{}\n{}\n")
     with pytest.raises(DataError, match=r"optuna\.journal: it is damaged"):
-        run_search(search, Onlooker())
+        run_search(search, RecordingSearchWatcher())
 
 
 def test_the_draft_holds_the_best_with_controls_and_other_seeds(tmp_path: Path, pretend: Pretend) -> None:
     scores = {"se-reduction-2-neck": 0.3, "simam-neck": 0.9, "cbam-neck": 0.5}
     pretend(lambda arm, _: scores.get(arm, 0.1))
     space = "{attention: ['se:reduction=2', simam, cbam, eca], at: neck}"
-    search = opened(write_search(tmp_path, space, trials=4, more="keep: 3\nhalving: null\nseed: 5\nmetric: recall\n"))
-    run_search(search, Onlooker())
+    search = open_search(
+        write_search(tmp_path, space, trials=4, more="keep: 3\nhalving: null\nseed: 5\nmetric: recall\n")
+    )
+    run_search(search, RecordingSearchWatcher())
     design = read_design(search.folder.draft)
     assert list(design.arms) == [
         "baseline",
@@ -307,23 +315,23 @@ def test_the_draft_holds_the_best_with_controls_and_other_seeds(tmp_path: Path, 
 
 def test_a_draft_that_somebody_has_changed_stays(tmp_path: Path, pretend: Pretend) -> None:
     pretend()
-    run_search(search := opened(write_search(tmp_path, SPACE, trials=1)), Onlooker())
+    run_search(search := open_search(write_search(tmp_path, SPACE, trials=1)), RecordingSearchWatcher())
     first = search.folder.draft.read_text()
-    run_search(opened(write_search(tmp_path, SPACE, trials=6, more="keep: 1\n")), Onlooker())
+    run_search(open_search(write_search(tmp_path, SPACE, trials=6, more="keep: 1\n")), RecordingSearchWatcher())
     second = search.folder.draft.read_text()
     assert "has trained 1 " in first
     assert "has trained 6 " in second
     search.folder.draft.write_text(second + "# mine\n")
-    watcher = Onlooker()
-    run_search(opened(write_search(tmp_path, SPACE, trials=7)), watcher)
+    watcher = RecordingSearchWatcher()
+    run_search(open_search(write_search(tmp_path, SPACE, trials=7)), watcher)
     assert search.folder.draft.read_text() == second + "# mine\n"
-    assert "was changed, and stays as it is" in watcher.said[0]
+    assert "was changed, and stays as it is" in watcher.messages[0]
 
 
 def test_a_report_knows_nothing_of_a_search(tmp_path: Path, pretend: Pretend) -> None:
     """Not even where a study has the search's seed, and its folder, and takes its arms: it trains them anew."""
     pretend()
-    run_search(search := opened(write_search(tmp_path, SPACE, trials=2)), Onlooker())
+    run_search(search := open_search(write_search(tmp_path, SPACE, trials=2)), RecordingSearchWatcher())
     with pytest.raises(DataError, match="there is no study here"):
         publish_report(StudyFolder(search.folder.path))
     written = yaml.safe_load(search.folder.draft.read_text())
@@ -333,8 +341,8 @@ def test_a_report_knows_nothing_of_a_search(tmp_path: Path, pretend: Pretend) ->
     _, cells = study.cells()
     searched = {path.name for path in search.folder.runs.iterdir()}
     assert study.job(cells[0]).folder.name in searched
-    refusing = Refusing()
-    run_study(study, refusing, Spectator())
+    refusing = FailingExecutor()
+    run_study(study, refusing, RecordingWatcher())
     assert refusing.asked == [cell.name for cell in cells]
     assert {record.status for record in read_study(study.folder).cells.values()} == {"failed"}
     report = publish_report(study.folder).report
@@ -344,7 +352,7 @@ def test_a_report_knows_nothing_of_a_search(tmp_path: Path, pretend: Pretend) ->
 
 def test_a_search_says_nothing_that_sounds_like_evidence(tmp_path: Path, pretend: Pretend) -> None:
     pretend()
-    run_search(search := opened(write_search(tmp_path, SPACE)), Onlooker())
+    run_search(search := open_search(write_search(tmp_path, SPACE)), RecordingSearchWatcher())
     written = json.loads(search.folder.record.read_text())
     assert set(written) == {"note", "design", "data", "epochs", "rungs", "candidates", "exhausted"}
     assert set(written["candidates"][1]) == {
@@ -355,7 +363,7 @@ def test_a_search_says_nothing_that_sounds_like_evidence(tmp_path: Path, pretend
 
 def test_real_runs_are_stopped_interrupted_and_taken_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Training is real; of the scores only which candidate is the weak one is made up."""
-    leave_pictures_out(monkeypatch)
+    skip_plots(monkeypatch)
     really = pruning.measured
     scores = {"baseline": 0.5, "se-reduction-2-after-Conv": 0.5, "eca-after-Conv": 0.5}
 
@@ -366,7 +374,7 @@ def test_real_runs_are_stopped_interrupted_and_taken_up(tmp_path: Path, monkeypa
     file = write_search(
         tmp_path, "{attention: ['se:reduction=2', eca], at: [after:Conv]}", epochs=2, more="halving: 2\n"
     )
-    search, watcher = opened(file), Onlooker()
+    search, watcher = open_search(file), RecordingSearchWatcher()
 
     def interrupt(record: SearchRecord) -> None:
         if len(record.candidates) == 2 and record.candidates[-1].epochs == 1:
@@ -381,7 +389,7 @@ def test_real_runs_are_stopped_interrupted_and_taken_up(tmp_path: Path, monkeypa
     folders = {path.name.partition("-seed")[0]: path for path in search.folder.runs.iterdir()}
     first = next(name for name in folders if name != "baseline")
     times = {name: (path / "run.json").stat().st_mtime_ns for name, path in folders.items()}
-    record = run_search(search, Onlooker())
+    record = run_search(search, RecordingSearchWatcher())
     assert [(state, epochs) for _, state, epochs in told(record)] == [("finished", 2), ("finished", 2), ("stopped", 1)]
     assert record.candidates[1].arm == first
     assert (folders["baseline"] / "run.json").stat().st_mtime_ns == times["baseline"]

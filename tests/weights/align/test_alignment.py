@@ -16,7 +16,7 @@ from attendet.attention.cbam.module import CBAM
 from attendet.errors import WeightsError
 from attendet.models.bundled import bundled_text
 from attendet.weights.align.alignment import align
-from tests.helpers.numbered_tensors import blank, own, row_of, tool
+from tests.weights.align.numbered_tensors import blank, own, row_of, tool
 
 YOLOV5S = yaml.safe_load(bundled_text("yolov5s"))
 

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from attendet.weights.align.alignment import align
-from tests.helpers.numbered_tensors import own
+from tests.weights.align.numbered_tensors import own
 
 
 def head(classes: int, *, widths=(16, 32, 64), anchors=3) -> dict[str, Tensor]:

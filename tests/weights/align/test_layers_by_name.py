@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from attendet.attention.cbam.module import CBAM, FOREIGN_KEYS
 from attendet.weights.align.alignment import align
-from tests.helpers.numbered_tensors import own, tool
+from tests.weights.align.numbered_tensors import own, tool
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import pytest
 from attendet.errors import WeightsError
 from attendet.weights import read_checkpoint
 from tests.helpers.crafted_pickles import refused, zipped
-from tests.helpers.foreign_checkpoints import checkpoint, save, yolov5
+from tests.helpers.yolov5_checkpoints import checkpoint, save, yolov5
 
 
 @pytest.mark.parametrize("zip_format", [True, False], ids=["zip", "legacy"])

@@ -1,4 +1,4 @@
-"""A small network and small images with colored rectangles, so that real training takes a second."""
+"""A small network and small images of colored rectangles, on which real training takes a second."""
 
 import csv
 from collections.abc import Mapping
@@ -13,7 +13,8 @@ from attendet.training.run_folder import RunFolder
 from attendet.training.runner import train
 
 
-def leave_pictures_out(patch: pytest.MonkeyPatch) -> None:
+def skip_plots(patch: pytest.MonkeyPatch) -> None:
+    """Let training write no plots."""
     for name in ("draw_data", "draw_results"):
         patch.setattr(f"attendet.training.runner.{name}", lambda *_: None)
 
@@ -40,17 +41,17 @@ head:
 """
 
 
-class Listener:
-    """Remembers what it is told."""
+class RecordingReporter:
+    """Records messages, steps, and rows of results."""
 
     def __init__(self) -> None:
-        self.said: list[str] = []
+        self.messages: list[str] = []
         self.rows: list[Mapping[str, float]] = []
         self.scans: list[tuple[str, int, int]] = []
         self.steps: list[tuple[int, dict[str, float]]] = []
 
     def say(self, text: str) -> None:
-        self.said.append(text)
+        self.messages.append(text)
 
     def scanned(self, what: str, done: int, total: int) -> None:
         self.scans.append((what, done, total))
@@ -66,11 +67,11 @@ class Listener:
 
 
 class Interrupted(Exception):  # noqa: N818
-    """Ends a run from outside."""
+    """Raised by a reporter to end a run."""
 
 
-class Leaver(Listener):
-    """Ends a run after an epoch."""
+class InterruptingReporter(RecordingReporter):
+    """Ends a run after the given epoch."""
 
     def __init__(self, epoch: int = 1) -> None:
         super().__init__()
@@ -82,13 +83,13 @@ class Leaver(Listener):
 
 
 def rows_of(folder: RunFolder) -> list[dict[str, str]]:
-    """Return what results.csv says, word by word, but for the seconds, which no two runs share."""
+    """Return the rows of results.csv as text, without the seconds, which differ between runs."""
     with folder.results.open(newline="") as file:
         return [{key: value for key, value in row.items() if key != "seconds"} for row in csv.DictReader(file)]
 
 
 def write_set(root: Path, train: int = 8, val: int = 4, size: tuple[int, int] = (64, 64), seed: int = 0) -> Path:
-    """Write a YOLO data set whose every image has a red and a blue rectangle, and return its data file."""
+    """Write a YOLO data set with a red and a blue rectangle in every image, and return its data file."""
     generator = np.random.default_rng(seed)
     for split, count in (("train", train), ("val", val)):
         (root / split / "images").mkdir(parents=True)
@@ -110,7 +111,7 @@ def write_set(root: Path, train: int = 8, val: int = 4, size: tuple[int, int] = 
 
 
 def train_to_find(folder: Path) -> RunFolder:
-    """Train on images of 96x64 pixels, which 64 shrinks, until something is found, and draw all pictures."""
+    """Train with all plots on images of 96x64 pixels, which are scaled to 64, until the detector finds objects."""
     (folder / "small.yaml").write_text(MODEL)
     still = {f"augment__{name}": 0 for name in ("mosaic", "scale", "translate", "hsv_h", "hsv_s", "hsv_v")}
     config = small(
@@ -123,11 +124,11 @@ def train_to_find(folder: Path) -> RunFolder:
         validation__every_epoch=False,
         **still,
     )
-    return train(config, Listener())[0]
+    return train(config, RecordingReporter())[0]
 
 
 def small(data: Path, model: Path, project: Path, **settings: object) -> TrainConfig:
-    """Return a configuration of two epochs of 64 pixels; other settings with `__` for the dot."""
+    """Return a configuration of two epochs at 64 pixels; further settings have `__` in place of the dot."""
     values = {
         "data.path": str(data),
         "model.cfg": str(model),

@@ -1,4 +1,4 @@
-"""Small studies that really run, and doubles for their executors and watchers."""
+"""Small studies that train real networks, and test doubles for executors and watchers."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from attendet.study.folder import StudyFolder
 from attendet.study.records import CellRecord
 from attendet.study.runs.execution import Study
 from attendet.study.runs.job import Job
-from tests.helpers.training import MODEL, write_set
+from tests.helpers.small_training import MODEL, write_set
 
 RECIPE = "schedule.imgsz: 64, schedule.batch_size: 4, hardware.device: cpu, data.workers: 0"
 
 
-class Spectator:
-    """Remembers what it is told."""
+class RecordingWatcher:
+    """Records messages, epochs, and ended runs."""
 
     def __init__(self) -> None:
-        self.said: list[str] = []
+        self.messages: list[str] = []
         self.moves: list[tuple[str, int]] = []
         self.records: list[CellRecord] = []
         self.then: Callable[[Cell, int], None] = lambda *_: None
 
     def say(self, text: str) -> None:
-        self.said.append(text)
+        self.messages.append(text)
 
     def planned(self, cells: Sequence[Cell], finished: Sequence[CellRecord]) -> None:
         pass
@@ -40,8 +40,8 @@ class Spectator:
         self.records.append(record)
 
 
-class Refusing:
-    """Fails every run, and remembers which it was asked for."""
+class FailingExecutor:
+    """Fails every run, and records the names of the runs."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
@@ -53,7 +53,7 @@ class Refusing:
 
 
 def write_beside(root: Path) -> str:
-    """Write images and a small model unless they are there, and return the lines that name them."""
+    """Write images and a small model unless they exist, and return the lines of a design that name them."""
     if not (root / "set").exists():
         write_set(root / "set")
     (root / "small.yaml").write_text(MODEL)
@@ -70,13 +70,13 @@ def write_small(root: Path, arms: str, *, seeds: str = "1", epochs: int = 1, mor
     return file
 
 
-def opened(file: Path) -> Study:
-    """Return the study of a file, with its folder beside it."""
+def open_study(file: Path) -> Study:
+    """Open the study of a file, whose folder is next to the file."""
     return Study(read_design(file), file.parent, StudyFolder(file.parent / "runs" / "tiny"))
 
 
 def children(word: str, parent: int | None = None) -> list[int]:
-    """Return the processes that a process has begun, itself or through others, with a word in their command line."""
+    """Return the descendants of a process (default: this one) that have a word in their command line."""
     parents, commands = {}, {}
     for folder in Path("/proc").glob("[0-9]*"):
         try:

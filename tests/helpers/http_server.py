@@ -1,13 +1,14 @@
-"""A web site in a thread that misbehaves as told, and the archive that it has."""
+"""An HTTP server on this machine, and a site on it that can misbehave."""
 
 import io
+import threading
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from tests.helpers.server import Quiet, serving
+import pytest
 
 CHOSEN = {"images/*.jpg": "images", "labels/*.txt": "labels"}
 CONTENT = {
@@ -17,9 +18,32 @@ CONTENT = {
 }
 
 
+class QuietHandler:
+    """A mixin for request handlers that logs nothing."""
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the name it has there)
+        pass
+
+
+@contextmanager
+def serve(handler: Callable[..., BaseHTTPRequestHandler]) -> Iterator[str]:
+    """Serve in a thread, and yield the address, which bypasses any proxy."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("no_proxy", "127.0.0.1")
+            yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
 @dataclass
 class Site:
-    """What the server does, and what it was asked."""
+    """Settings of the server, and the ranges that clients requested."""
 
     content: bytes = b""
     ranges: bool = True
@@ -37,7 +61,7 @@ class Site:
 def open_site() -> Iterator[Site]:
     state = Site()
 
-    class Handler(Quiet, BaseHTTPRequestHandler):
+    class Handler(QuietHandler, BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             asked = self.headers["Range"]
             state.asked.append(asked)
@@ -65,7 +89,7 @@ def open_site() -> Iterator[Site]:
                 body = body[: state.cut_after]
             self.wfile.write(body)
 
-    with serving(Handler) as address:
+    with serve(Handler) as address:
         state.url = f"{address}/set.zip"
         yield state
 

@@ -1,4 +1,4 @@
-"""Photographs, a small network that sees something in them, as training would leave it, and its file."""
+"""Two photographs, a detector calibrated on them so that it detects objects without training, and its weights file."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ NAMES = ("cat", "white dog")
 
 
 def photographs() -> list[NDArray[np.uint8]]:
-    """A temple and a flower, 640x427, red, green, blue."""
+    """Return a photograph of a temple and one of a flower, 640x427, RGB."""
     return [np.array(image, np.uint8) for image in load_sample_images().images]
 
 
@@ -31,8 +31,8 @@ def write_weights(
     return path
 
 
-def seeing_detector(model: str = "yolov5n") -> Detector:
-    """Random weights whose norms know real photographs, so that cells and classes get different scores."""
+def calibrated_detector(model: str = "yolov5n") -> Detector:
+    """Return a detector with random weights and batch statistics of real photographs, so that scores vary."""
     with torch.random.fork_rng():
         torch.manual_seed(1)
         detector = attendet.build(model, num_classes=len(NAMES))
@@ -43,7 +43,7 @@ def seeing_detector(model: str = "yolov5n") -> Detector:
     with torch.no_grad():
         detector(torch.from_numpy(patches).permute(0, 3, 1, 2) / 255)
         for level in detector.head.m:
-            # Boxes near their anchors, scores far apart.
+            # Keep boxes close to their anchors, and spread the scores.
             level.weight.view(3, -1, level.in_channels)[:, :4].mul_(0.5)
             level.weight.view(3, -1, level.in_channels)[:, 4:].mul_(3)
             level.bias.view(3, -1)[:, 4:] = 0.0

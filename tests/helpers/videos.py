@@ -1,4 +1,4 @@
-"""Films of a photograph, and how another reader sees what is written: OpenCV."""
+"""Write videos of a photograph, and read videos with OpenCV as an independent reader."""
 
 from collections.abc import Sequence
 from fractions import Fraction
@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tests.helpers.seeing import photographs
+from tests.helpers.calibrated_detector import photographs
 
 
-def film(
+def write_video(
     path: Path,
     count: int = 12,
     codec: str = "libx264",
@@ -20,7 +20,7 @@ def film(
     ticks: Sequence[int] | None = None,
     size: tuple[int, int] = (160, 96),
 ) -> Path:
-    """Write a photograph that slides by."""
+    """Write a video in which a photograph moves 8 pixels per frame."""
     width, height = size
     with av.open(str(path), "w", options={"movflags": "faststart"} if path.suffix == ".mp4" else {}) as container:
         stream = container.add_stream(codec, rate=rate)
@@ -34,7 +34,7 @@ def film(
     return path
 
 
-def seen_by_opencv(path: Path) -> tuple[list[NDArray[np.uint8]], float]:
+def read_with_opencv(path: Path) -> tuple[list[NDArray[np.uint8]], float]:
     capture = cv2.VideoCapture(str(path))
     images = []
     while (read := capture.read())[0]:

@@ -1,6 +1,6 @@
-"""Compares the Triton passes, interpreted on a CPU, with the reference, and prints the differences as JSON.
+"""Compare the Triton passes, interpreted on a CPU, with the reference, and print the differences as JSON.
 
-Run by test_cbam_gpu.py in a process of its own, since Triton reads TRITON_INTERPRET when it is imported.
+tests/ops/cbam/test_gpu.py runs it in a new process, because Triton reads TRITON_INTERPRET on import.
 """
 
 import json
@@ -9,15 +9,15 @@ import sys
 import torch
 
 from attendet.ops.cbam import ChannelNet, cbam, gpu, triton_passes
-from tests.helpers.cbam_nets import Nets, converted, nets, parameters
 from tests.helpers.oracles import relative_difference
+from tests.helpers.random_cbam_nets import Nets, converted, nets, parameters
 
 SHAPES = [(1, 1, 1, 1), (2, 5, 1, 7), (2, 17, 5, 3), (1, 70, 3, 11)]
 LAYOUTS = {"contiguous": torch.contiguous_format, "channels-last": torch.channels_last}
 
 
 def differences(x: torch.Tensor, given: Nets) -> dict[str, float]:
-    """Return how far output and gradients are from the reference's in float64."""
+    """Return the relative differences of output and gradients from the reference in float64."""
     upstream = torch.randn(x.shape).to(x).contiguous(memory_format=memory_format(x))
     y, kept = gpu.forward(x, *given)
     gradient, others = gpu.backward(x, upstream, *given, kept)
@@ -68,7 +68,7 @@ def more_positions_than_a_program_takes() -> tuple[torch.Tensor, Nets]:
 
 def main() -> None:
     torch.manual_seed(0)
-    # torch then fills fresh memory with NaN, so that what is left unwritten shows.
+    # torch then fills fresh memory with NaN, which shows elements that were never written.
     torch.use_deterministic_algorithms(mode=True)
     found = {name: differences(*case) for name, case in cases().items()}
     found["chunks"] = differences(*more_positions_than_a_program_takes())

@@ -1,4 +1,4 @@
-"""Searches for tests: their files, who watches them, and runs that cost nothing."""
+"""Small searches: their files, a watcher, and a trainer that only writes scores."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ from attendet.study.search.search_file import read_search
 from attendet.study.search.search_records import Candidate, SearchFolder, SearchRecord
 from attendet.study.search.search_run import Search
 from attendet.training.reporter import Reporter
-from tests.helpers.studies import RECIPE, write_beside
+from tests.helpers.small_studies import RECIPE, write_beside
 
 
-class Onlooker:
-    """Remembers what it is told."""
+class RecordingSearchWatcher:
+    """Records messages and ended candidates."""
 
     def __init__(self) -> None:
-        self.said: list[str] = []
-        self.told: list[Candidate] = []
+        self.messages: list[str] = []
+        self.ended_candidates: list[Candidate] = []
         self.then: Callable[[SearchRecord], None] = lambda _: None
 
     def say(self, text: str) -> None:
-        self.said.append(text)
+        self.messages.append(text)
 
     def moved(self, record: SearchRecord) -> None:
         self.then(record)
 
     def ended(self, candidate: Candidate, record: SearchRecord) -> None:  # noqa: ARG002
-        self.told.append(candidate)
+        self.ended_candidates.append(candidate)
 
 
-class Pretended:
-    """Runs that write scores and train nothing; one that was interrupted goes on after its last epoch.
+class FakeTrainer:
+    """Writes scores without training, and resumes an interrupted run after its last epoch.
 
     Args:
-        score: Arm and epoch → the score of that epoch; what it raises, the run raises.
-        epochs: Of a run that comes to its end.
+        score: Returns the score of an arm and an epoch; an exception that it raises ends the run.
+        epochs: Epochs of a complete run.
     """
 
     def __init__(self, score: Callable[[str, int], float], epochs: int) -> None:
@@ -68,6 +68,6 @@ def write_search(root: Path, space: str, *, trials: int = 3, epochs: int = 4, mo
     return file
 
 
-def opened(file: Path) -> Search:
-    """Return the search of a file, with its folder beside it."""
+def open_search(file: Path) -> Search:
+    """Open the search of a file, whose folder is next to the file."""
     return Search(read_search(file), file.parent, SearchFolder(file.parent / "runs" / "tiny"))

@@ -1,4 +1,4 @@
-"""Packages as an installer leaves them: a module beside its metadata."""
+"""Packages in the layout of an installer: a module next to its metadata."""
 
 from pathlib import Path
 
@@ -7,10 +7,10 @@ def install(folder: Path, module: str, code: str, entry_points: str) -> Path:
     """Write a package of one module into a folder, and return the folder of its metadata.
 
     Args:
-        folder: Where packages are.
-        module: The name to import; that of the package has hyphens for the underscores.
-        code: Of the module.
-        entry_points: As `[group]` and lines of `name = module:attribute`.
+        folder: Folder of installed packages.
+        module: Name of the module; the package has hyphens instead of underscores.
+        code: Source of the module.
+        entry_points: `[group]`, followed by lines `name = module:attribute`.
     """
     (folder / f"{module}.py").write_text(code)
     metadata = folder / f"{module}-1.0.dist-info"

@@ -1,4 +1,4 @@
-"""Networks of other people, small, and what is done with them."""
+"""Small networks of torchvision and timm, and functions to run and compare them."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from attendet.attention.base import Attention
 
 @dataclass(frozen=True)
 class Network:
-    """A network as its package builds it, without weights from the web.
+    """A network of torchvision or timm with random weights.
 
     Attributes:
-        make: Builds it.
-        branches: How many residual branches its definition has: counted by hand from the lists of blocks.
-        stages: The last module of each of its stages.
-        least: The narrowest of the residual branches, in channels.
-        detects: Whether it takes a list of images.
+        make: Builds the network.
+        branches: Number of residual branches, counted by hand from the lists of blocks.
+        stages: The last module of each stage.
+        least: Channels of the narrowest residual branch.
+        detects: True if the network takes a list of images.
     """
 
     make: Callable[[], nn.Module]
@@ -57,7 +57,7 @@ def pyramid() -> nn.Module:
     )
 
 
-# Five levels make RetinaNet's own anchors; every box is told, however unsure a random network is of it.
+# RetinaNet's default anchors need five levels; a score threshold of 0 keeps the boxes of a random network.
 LITTLE = {"min_size": 64, "max_size": 64, "score_thresh": 0.0, "topk_candidates": 20}
 BODY = "backbone.body."
 
@@ -105,24 +105,24 @@ NETWORKS: Mapping[str, Network] = {
     ),
     "fcos": Network(lambda: FCOS(pyramid(), 3, **LITTLE), 2 + 2 + 2 + 2, layers(BODY), 64, detects=True),
     "retinanet": Network(lambda: RetinaNet(pyramid(), 3, **LITTLE), 2 + 2 + 2 + 2, layers(BODY), 64, detects=True),
-    # The last stage of its backbone dilates instead of striding, and so goes on with the one before.
+    # The last stage of its backbone dilates instead of striding, so it continues the stage before it.
     "deeplab": Network(
         lambda: deeplabv3_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=3),
         1 + 1 + 2 + 3 + 1 + 2,
         ("backbone.1", "backbone.3", "backbone.6", "backbone.16"),
         16,
     ),
-    # One block a stage; timm counts the three convolutions of the deep stem as a stage as well.
+    # One block per stage; timm counts the three convolutions of the deep stem as a stage, too.
     "timm-resnet10t": Network(lambda: timm.create_model("resnet10t"), 1 + 1 + 1 + 1, ("act1", *layers()), 64),
     "timm-seresnet18": Network(lambda: timm.create_model("seresnet18"), 2 + 2 + 2 + 2, layers(), 64),
     "timm-convnext_atto": Network(
         lambda: timm.create_model("convnext_atto"), 2 + 2 + 6 + 2, tuple(f"stages.{number}" for number in range(4)), 40
     ),
-    # Its stages run whatever children they have, attention would be one of them: the last block stands for each.
+    # Its stages run all their children, so attention cannot be added to a stage: the last block of each is used.
     "timm-regnetx_002": Network(
         lambda: timm.create_model("regnetx_002"), 1 + 1 + 4 + 7, ("s1.b1", "s2.b1", "s3.b4", "s4.b7"), 24
     ),
-    # Trees of 2, 4, 4 and 2 blocks (figure 3 of arXiv:1707.06484); the first of each pair is handed its shortcut.
+    # Trees of 2, 4, 4 and 2 blocks (figure 3 of arXiv:1707.06484); the first of each pair is passed its shortcut.
     "timm-dla34": Network(
         lambda: timm.create_model("dla34"), 2 + 4 + 4 + 2, ("level0", "level2", "level3", "level4", "level5"), 64
     ),
@@ -138,7 +138,7 @@ def tensors(value: Any) -> list[Tensor]:
 
 
 def equal(actual: Any, expected: Any) -> bool:
-    """Return whether two outputs are equal to the bit."""
+    """Return whether two outputs are bit-identical."""
     left, right = tensors(actual), tensors(expected)
     return len(left) == len(right) > 0 and all(
         torch.equal(a, b) and a.dtype == b.dtype for a, b in zip(left, right, strict=True)
@@ -152,7 +152,7 @@ def run(model: nn.Module, *arguments: Any) -> Any:
 
 
 def randomize(model: nn.Module) -> None:
-    """Give every attention module of a network weights that no start would give it."""
+    """Give every attention module random weights, unlike any initialization."""
     generator = torch.Generator().manual_seed(7)
     for module in model.modules():
         if isinstance(module, Attention):
@@ -161,7 +161,7 @@ def randomize(model: nn.Module) -> None:
 
 
 def vary_norms(model: nn.Module) -> None:
-    """Give batch norms statistics and weights under which folding them matters."""
+    """Give batch norms random statistics and weights, so that folding them changes the convolution."""
     generator = torch.Generator().manual_seed(8)
     for module in model.modules():
         if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):

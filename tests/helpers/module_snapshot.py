@@ -1,4 +1,4 @@
-"""What has to be left of a network as it was, by whoever looks at it or takes back what it has done."""
+"""Compare a network with an earlier snapshot of it."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 
-class Facts:
-    """All of a network that may be told from another: weights, modules, flags, gradients, hooks and attributes."""
+class ModuleSnapshot:
+    """Weights, modules, modes, gradients, hooks, and attribute names of a network."""
 
     def __init__(self, model: nn.Module) -> None:
         self.state = [(key, value.clone()) for key, value in model.state_dict().items()]
@@ -19,9 +19,9 @@ class Facts:
         self.hooks = hooks(model)
         self.attributes = [sorted(vars(module)) for module in model.modules()]
 
-    def still_hold(self, model: nn.Module) -> bool:
-        """Return whether the network is as it was."""
-        before, now = vars(self).copy(), vars(Facts(model))
+    def matches(self, model: nn.Module) -> bool:
+        """Return whether nothing in the network has changed since the snapshot."""
+        before, now = vars(self).copy(), vars(ModuleSnapshot(model))
         return same(before.pop("state"), now.pop("state")) and before == now
 
 
@@ -32,7 +32,7 @@ def same(before: list[tuple[str, torch.Tensor]], now: list[tuple[str, torch.Tens
 
 
 def hooks(model: nn.Module) -> dict[str, list[Any]]:
-    """Return everything that hangs on the modules of a network, of whatever kind."""
+    """Return all hooks of the modules of a network."""
     return {
         f"{path}.{name}": list(value.items())
         for path, module in model.named_modules()

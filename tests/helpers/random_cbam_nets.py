@@ -1,4 +1,4 @@
-"""Random nets of every variant for the tests of the operators."""
+"""Random CBAM parameters of every variant, for the tests of the operators."""
 
 from dataclasses import fields, replace
 
@@ -14,7 +14,7 @@ ORDERS = ("both", "channel", "spatial")
 
 
 def compiler_is_missing() -> bool:
-    """Return whether there is no compiler; whatever else keeps the operators from running is a defect."""
+    """Return whether no C++ compiler is installed; any other reason why the operators do not run is a defect."""
     try:
         compiler.find_compiler()
     except OptionError:
@@ -22,13 +22,13 @@ def compiler_is_missing() -> bool:
     return False
 
 
-NEEDS_COMPILER = pytest.mark.skipif(compiler_is_missing(), reason="there is no compiler for the fused operators")
+NEEDS_COMPILER = pytest.mark.skipif(compiler_is_missing(), reason="needs a C++ compiler for the fused operators")
 
 Nets = tuple[ChannelNet | None, SpatialNet | None]
 
 
 def nets(channels: int, variant: str = "plain", order: str = "both", *, training: bool = True, kernel: int = 7) -> Nets:
-    """Return nets whose parameters are all random, and large enough that every path matters."""
+    """Return nets whose parameters are all random, and large enough that every path affects the output."""
     generator = torch.Generator().manual_seed(channels)
 
     def random(*shape: int) -> Tensor:
@@ -51,7 +51,7 @@ def nets(channels: int, variant: str = "plain", order: str = "both", *, training
 
 
 def converted(given: Nets, dtype: torch.dtype | None = None, *, learn: bool = False, device: str | None = None) -> Nets:
-    """Return copies of the nets in a dtype and on a device, with parameters that want gradients or without."""
+    """Return copies of the nets in a dtype and on a device, whose parameters require gradients if `learn`."""
 
     def convert(net: ChannelNet | SpatialNet) -> ChannelNet | SpatialNet:
         copies = {}
@@ -68,7 +68,7 @@ def converted(given: Nets, dtype: torch.dtype | None = None, *, learn: bool = Fa
 
 
 def parameters(given: Nets) -> dict[str, Tensor]:
-    """Return the parameters that want gradients, by name."""
+    """Return the parameters that require gradients, by name."""
     found = {}
     for net in given:
         for field in fields(net) if net is not None else ():

@@ -1,4 +1,4 @@
-"""Detections and truth to measure: a few by hand, many at random, and real truth with disturbed detections."""
+"""Detections and ground truth: written by hand, random, and of a real data set with perturbed boxes."""
 
 from collections.abc import Sequence
 from xml.etree import ElementTree as ET
@@ -39,7 +39,7 @@ def random_boxes(count: int, generator: torch.Generator) -> Tensor:
 
 
 def detect_badly(what: GroundTruth, classes: int, extra: int, generator: torch.Generator) -> Tensor:
-    """Shift the true boxes, mistake some classes, miss some, see some twice and some that are not there."""
+    """Return detections with shifted boxes, wrong classes, misses, duplicates, and false positives."""
     sizes = (what.boxes[:, 2:] - what.boxes[:, :2]).repeat(1, 2)
     boxes, kinds = [], []
     for _ in range(2):
@@ -54,13 +54,13 @@ def detect_badly(what: GroundTruth, classes: int, extra: int, generator: torch.G
     ordered = torch.cat(
         [torch.minimum(corners[:, :2], corners[:, 2:]), torch.maximum(corners[:, :2], corners[:, 2:])], 1
     )
-    # A few confidences occur more than once.
+    # Rounded, so that some confidences occur more than once.
     confidences = (torch.rand(len(ordered), 1, generator=generator) * 500).round() / 500
     return torch.cat([ordered, confidences, torch.cat(kinds)[:, None].float()], dim=1)
 
 
 def random_samples(seed: int, *, classes: int = 4, images: int = 25, crowds: float = 0.0) -> list[Sample]:
-    """Return images whose last class has no objects, only detections."""
+    """Return random images; the last class has detections but no objects."""
     generator = torch.Generator().manual_seed(seed)
     samples = []
     for _ in range(images):
@@ -77,7 +77,7 @@ def random_samples(seed: int, *, classes: int = 4, images: int = 25, crowds: flo
 def bccd_samples() -> tuple[list[Sample], list[str]]:
     folder = SHARED / "data" / "bccd"
     if not folder.is_dir():
-        pytest.skip("the real data is not here: it lies beside the project, not in it")
+        pytest.skip("needs the real data sets in ../shared/data")
     names = ["RBC", "WBC", "Platelets"]
     generator = torch.Generator().manual_seed(0)
     samples = []

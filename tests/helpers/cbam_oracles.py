@@ -1,4 +1,4 @@
-"""The numbers that the authors' own CBAM gave, its names for what is ours, and the comparison with both."""
+"""Numbers of the CBAM module of the paper's authors, and the comparison with ours."""
 
 import json
 from pathlib import Path
