@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, get_args
+from collections.abc import Iterator
+from typing import Literal, Protocol, get_args
 
 import torch
 from torch import Tensor, nn
@@ -22,14 +23,34 @@ from attendet.ops.cbam import (
     warn_of_fallback,
 )
 
-if TYPE_CHECKING:
-    from attendet.attention.cbam.module import CBAM
-
 Implementation = Literal["auto", "reference", "fused"]
 ORDERS = ("channel-first", "channel-only", "spatial-only")
 
 
-def fused_forward(module: CBAM, x: Tensor, mask: Tensor | None) -> Tensor | None:
+class GatedModule(Protocol):
+    """The attributes of a `CBAM` that decide whether the fused operators can compute it."""
+
+    @property
+    def order(self) -> str:
+        """Order in which the gates are applied."""
+        ...
+
+    @property
+    def implementation(self) -> str:
+        """Implementation that the user asks for, one of `Implementation`."""
+        ...
+
+    @property
+    def spatial(self) -> SpatialGate:
+        """Spatial gate; missing in the order `channel-only`."""
+        ...
+
+    def modules(self) -> Iterator[nn.Module]:
+        """Yield the module itself and all modules in it."""
+        ...
+
+
+def fused_forward(module: GatedModule, x: Tensor, mask: Tensor | None) -> Tensor | None:
     """Return what CBAM makes of features by the fused operators, or None where plain torch has to compute it.
 
     Raises:
@@ -51,7 +72,7 @@ def fused_forward(module: CBAM, x: Tensor, mask: Tensor | None) -> Tensor | None
 
 
 def obstacle_in_module(
-    module: CBAM, channel: ChannelNet | None, spatial: SpatialNet | None, mask: Tensor | None
+    module: GatedModule, channel: ChannelNet | None, spatial: SpatialNet | None, mask: Tensor | None
 ) -> str | None:
     """Return what the fused operators do not know in a module or its call, or None."""
     if module.order not in ORDERS:
@@ -138,7 +159,7 @@ def is_plain_convolution(conv: nn.Module) -> bool:
     return same and size % 2 == 1 and conv.weight.shape == (1, 2, size, size)
 
 
-def run(module: CBAM, x: Tensor, channel: ChannelNet | None, spatial: SpatialNet | None) -> Tensor:
+def run(module: GatedModule, x: Tensor, channel: ChannelNet | None, spatial: SpatialNet | None) -> Tensor:
     """Return the gated features, and let the batch norm follow the statistics of the batch."""
     y, statistics = fused_cbam(x, channel, spatial)
     if statistics is not None:
@@ -161,7 +182,7 @@ def follow(norm: object, statistics: BatchStatistics) -> None:
 HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
 
-def is_observed(module: nn.Module) -> bool:
+def is_observed(module: nn.Module | GatedModule) -> bool:
     """Return whether a part of a module has a hook, or the module is being exported or traced.
 
     Hooks on the module itself do not count: it is called as a whole either way.
