@@ -97,7 +97,7 @@ print(torch.equal(network(images), before), {type(module).__name__ for module in
 detector = attendet.build("model.yaml", start="identity")
 print(type(detector.model[1]).__name__, detector.model[1].gate.range.tolist())
 
-from attendet.graph.costs import attention_costs
+from attendet.models.costs import attention_costs
 print([cost["parameters"] for cost in attention_costs(16, 8) if cost["name"] == "mean"])
 """
     assert run(package, code).split("\n") == [

@@ -85,7 +85,7 @@ def test_there_is_no_such_hyperparameter_file(tmp_path: Path) -> None:
     ("key", "nearest"),
     [
         ("optimizer.momentun", "optimizer.momentum"),
-        ("optimizer.lr0", "optimizer.lr0"),
+        ("optimizr.lr0", "optimizer.lr0"),
         ("loss.boxes", "loss.box"),
         ("mosaic", "augment.mosaic"),
         ("augment.mosiac", "augment.mosaic"),

@@ -30,16 +30,16 @@ pytestmark = pytest.mark.usefixtures("without_plots")
 KILLED = """
 import os, signal, sys
 from attendet.cli import main, train
-stepped = train.Watch.stepped
+stepped = train.TrainingProgress.stepped
 def last(self, batch, *rest):
     stepped(self, batch, *rest)
     if self._epoch_number == 3 and batch == 1:
         os.kill(os.getpid(), signal.SIGKILL)
-began = train.Watch.began
+began = train.TrainingProgress.began
 def remember(self, epoch, *rest):
     self._epoch_number = epoch
     began(self, epoch, *rest)
-train.Watch.stepped, train.Watch.began = last, remember
+train.TrainingProgress.stepped, train.Watch.began = last, remember
 import attendet.training.runner as engine
 engine.draw_data = engine.draw_results = lambda *_: None
 main.run()

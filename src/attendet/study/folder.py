@@ -11,9 +11,8 @@ from pydantic import BaseModel, ValidationError
 
 from attendet.errors import DataError, Location
 from attendet.study.records import CellRecord, CostRecord, StudyRecord, misfit
-from attendet.utils.io import write_atomically
-
-MAX_BYTES = 8 * 1024 * 1024
+from attendet.utils.io import read_bytes, write_text
+from attendet.utils.limits import MAX_JSON_BYTES
 
 Kind = TypeVar("Kind", bound=BaseModel)
 
@@ -67,8 +66,7 @@ def write(record: BaseModel, path: Path) -> None:
     Raises:
         OutputError: If the file cannot be written.
     """
-    with write_atomically(path) as temporary:
-        temporary.write_text(record.model_dump_json() + "\n", encoding="utf-8")
+    write_text(path, record.model_dump_json() + "\n")
 
 
 def read_study(folder: StudyFolder) -> StudyRecords:
@@ -124,14 +122,8 @@ def read_cell(folder: StudyFolder, key: str) -> CellRecord | None:
 
 
 def _read(kind: type[Kind], path: Path) -> Kind:
-    where = Location(str(path))
+    content = read_bytes(path, MAX_JSON_BYTES, remedy="it is none of our records")
     try:
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
-        if len(content) > MAX_BYTES:
-            raise DataError(f"it has more than {MAX_BYTES:,} bytes", where=where, remedy="it is none of our records")
         return kind.model_validate_json(content)
-    except OSError as error:
-        raise DataError(f"it cannot be read: {error.strerror}", where=where) from error
     except ValidationError as error:
-        raise DataError(f"it is damaged: {misfit(error)}", where=where, remedy="remove it") from error
+        raise DataError(f"it is damaged: {misfit(error)}", where=Location(str(path)), remedy="remove it") from error

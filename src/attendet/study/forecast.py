@@ -62,7 +62,7 @@ def forecast_study(
         finished: Keys of the runs that are done.
 
     Example:
-        >>> from attendet.study.design.schema.design_file import parse_design
+        >>> from attendet.study.design.design_file import parse_design
         >>> design = parse_design("{name: a, model: yolov5n, data: d.yaml, seeds: 5, arms: {plain: , cbam: cbam@neck}}")
         >>> cells = [Cell(arm, seed, 1.0, f"{arm}{seed}") for seed in range(5) for arm in design.arms]
         >>> plan = forecast_study(design, cells, {("plain", 1.0): 360.0, ("cbam", 1.0): 720.0})

@@ -7,7 +7,7 @@ import sys
 HANDED_OVER = """
 import os, socket, sys, time
 from multiprocessing import resource_sharer
-from attendet.data.worker import settle
+from attendet.data.loading.data_module import settle
 
 settle(0)
 address, _ = resource_sharer.DupFd(os.pipe()[0])._id

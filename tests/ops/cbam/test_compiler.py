@@ -50,10 +50,10 @@ def test_without_a_compiler_auto_is_plain_torch_and_says_so_once(
 
 
 def test_a_compiler_that_fails_leaves_no_file_behind(forgotten: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    compiler = forgotten / "compiler"
-    compiler.write_text("#!/bin/sh\necho 'cbam.cpp:1: error: I do not know this' >&2\nexit 1\n")
-    compiler.chmod(0o755)
-    monkeypatch.setenv("CXX", str(compiler))
+    program = forgotten / "compiler"
+    program.write_text("#!/bin/sh\necho 'cbam.cpp:1: error: I do not know this' >&2\nexit 1\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("CXX", str(program))
     reason = obstacle(torch.rand(1, 1, 1, 1))
     assert reason is not None
     assert "cannot compile the fused CBAM: cbam.cpp:1: error: I do not know this" in reason
@@ -61,10 +61,10 @@ def test_a_compiler_that_fails_leaves_no_file_behind(forgotten: Path, monkeypatc
 
 
 def test_what_is_no_library_is_refused(forgotten: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    compiler = forgotten / "compiler"
-    compiler.write_text('#!/bin/sh\nfor last; do :; done\necho nothing > "$last"\n')
-    compiler.chmod(0o755)
-    monkeypatch.setenv("CXX", str(compiler))
+    program = forgotten / "compiler"
+    program.write_text('#!/bin/sh\nfor last; do :; done\necho nothing > "$last"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("CXX", str(program))
     with pytest.raises(OptionError, match=r"does not load: .*; remove it"):
         compiler.load()
 
@@ -72,9 +72,9 @@ def test_what_is_no_library_is_refused(forgotten: Path, monkeypatch: pytest.Monk
 def test_the_name_of_compiled_code_says_by_which_compiler(forgotten: Path) -> None:
     names = set()
     for size in (1, 2):
-        compiler = forgotten / "compiler"
-        compiler.write_text("x" * size)
-        names.add(compiler.fingerprint(str(compiler)))
+        program = forgotten / "compiler"
+        program.write_text("x" * size)
+        names.add(compiler.fingerprint(str(program)))
     assert len(names) == 2
 
 

@@ -113,9 +113,9 @@ def test_a_key_is_a_hash_of_what_matters_and_the_same_everywhere(tmp_path):
     expected = sha256(json.dumps(identity, sort_keys=True, separators=(",", ":")).encode()).hexdigest()[:16]
     assert keys(text, tmp_path)["b", 7, 1.0] == expected
     program = (
-        "from pathlib import Path; from attendet.study.design.grid import grid; "
+        "from pathlib import Path; from attendet.study.design.grid import run_grid; "
         "from attendet.study.design.design_file import parse_design; "
-        f"print(grid(parse_design({text!r}), 'f', Path({str(tmp_path)!r}))[1].key)"
+        f"print(run_grid(parse_design({text!r}), 'f', Path({str(tmp_path)!r}))[1].key)"
     )
     told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)  # noqa: S603
     assert told.stdout.strip() == expected

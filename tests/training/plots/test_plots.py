@@ -105,7 +105,7 @@ def figures(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
         drawn.append(made(*arguments, **options))
         return drawn[-1]
 
-    for module in ("training", "detection", "labels", "images"):
+    for module in ("history", "detection_plots", "label_plots", "image_grids"):
         monkeypatch.setattr(f"attendet.training.plots.{module}.new_figure", remember)
     return drawn
 

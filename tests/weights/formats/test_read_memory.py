@@ -12,7 +12,7 @@ from tests.helpers.crafted_pickles import GOOD, legacy, mapping, module, storage
 # Address space is limited to what reading an honest file took and half a gigabyte; beyond it memory is refused.
 READ_ALL = """
 import resource, sys
-from attendet.checkpoints import read_checkpoint
+from attendet.weights import read_checkpoint
 from attendet.errors import WeightsError
 read_checkpoint(sys.argv[1])
 pages = int(open("/proc/self/statm").read().split()[0])

@@ -126,7 +126,7 @@ class StudyDesign(Design):
         spread: Standard deviation of paired differences to plan with, in units of the metric; None where unknown.
 
     Example:
-        >>> from attendet.study.design.schema.design_file import parse_design
+        >>> from attendet.study.design.design_file import parse_design
         >>> design = parse_design("{name: a, model: yolov5n, data: d.yaml, seeds: 6, arms: {plain: , cbam: cbam@neck}}")
         >>> design.seeds, design.baseline, design.arms["cbam"].attention
         ((0, 1, 2, 3, 4, 5), 'plain', ('cbam@neck',))
@@ -147,7 +147,7 @@ class StudyDesign(Design):
         """Return what a run of an arm is told, by dotted key; places of files are as written.
 
         Example:
-            >>> from attendet.study.design.schema.design_file import parse_design
+            >>> from attendet.study.design.design_file import parse_design
             >>> design = parse_design("{name: a, model: yolov5n, data: d.yaml, seeds: 2, arms: {a: , b: se@neck}}")
             >>> design.settings("b", seed=1)["model.attention"], design.settings("b", seed=1)["schedule.seed"]
             (('se@neck',), 1)

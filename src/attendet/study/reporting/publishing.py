@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from attendet.study.reporting.figures import draw_figures
 from attendet.study.reporting.html import html_report
 from attendet.study.reporting.markdown import markdown_report
 from attendet.study.reporting.outcome import StudyReport, make_study_report
-from attendet.utils.io import write_atomically
+from attendet.utils.io import write_json, write_text
 
 
 @dataclass(frozen=True)
@@ -50,12 +49,7 @@ def publish_report(study: StudyFolder, out: Path | None = None) -> Published:
     report = make_study_report(records)
     figures = draw_figures(report, records, folder / "figures")
     relative = {name: path.relative_to(folder).as_posix() for name, path in figures.items()}
-    text = {
-        "report.json": json.dumps(report.to_dict(), indent=2, ensure_ascii=False, allow_nan=False),
-        "report.md": markdown_report(report, relative),
-        "report.html": html_report(report, figures),
-    }
-    for name, content in text.items():
-        with write_atomically(folder / name) as temporary:
-            temporary.write_text(content, encoding="utf-8")
+    write_json(folder / "report.json", report.to_dict())
+    write_text(folder / "report.md", markdown_report(report, relative))
+    write_text(folder / "report.html", html_report(report, figures))
     return Published(report, folder / "report.json", folder / "report.md", folder / "report.html", figures)

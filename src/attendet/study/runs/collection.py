@@ -13,6 +13,7 @@ from attendet.errors import DataError, Location
 from attendet.study.design.grid import Cell
 from attendet.study.records import LONGEST_ERROR, CellRecord, ClassScores, DetectionScores, misfit
 from attendet.training.run_folder import RunFolder, RunRecord, read_record, read_results
+from attendet.utils.text import shorten
 
 
 def cell_record(
@@ -70,7 +71,7 @@ def failed_record(cell: Cell, error: str) -> CellRecord:
         'failed'
     """
     return CellRecord(
-        key=cell.key, arm=cell.arm, seed=cell.seed, fraction=cell.fraction, status="failed", error=error[:LONGEST_ERROR]
+        key=cell.key, arm=cell.arm, seed=cell.seed, fraction=cell.fraction, status="failed", error=shorten(error, LONGEST_ERROR)
     )
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from attendet.errors import AttendetError, DataError, Location
+from attendet.errors import AttendetError, DataError
 from attendet.study.design.grid import Cell, run_grid
 from attendet.study.design.schema import StudyDesign
 from attendet.study.folder import StudyFolder, read_cell, write
@@ -22,6 +21,8 @@ from attendet.study.runs.pairing_checks import mispaired
 from attendet.training.config import build_config
 from attendet.training.preparation import read_images
 from attendet.training.reporter import NullReporter
+from attendet.utils.io import read_json
+from attendet.utils.limits import MAX_JSON_BYTES
 
 
 @dataclass(frozen=True)
@@ -143,10 +144,7 @@ def _record(study: Study, cells: Sequence[Cell], job: Job, error: str | None, wa
 
 
 def _train(job: Job) -> dict[str, object]:
-    try:
-        return json.loads(job.training_images.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"it cannot be read: {error}", where=Location(str(job.training_images))) from error
+    return read_json(job.training_images, MAX_JSON_BYTES)
 
 
 def _error(study: Study, cell: Cell) -> str:

@@ -21,7 +21,8 @@ from attendet.training.preparation import read_images
 from attendet.training.reporter import Reporter
 from attendet.training.run_folder import RunFolder, RunRecord, read_record
 from attendet.training.runner import resumed, train
-from attendet.utils.io import write_atomically
+from attendet.utils.io import write_json
+from attendet.utils.text import shorten
 from attendet.weights.io.opening import open_detector
 
 
@@ -121,13 +122,13 @@ def explain(error: BaseException) -> str:
         ('they do not fit', "KeyError: 'a'")
     """
     if isinstance(error, AttendetError):
-        return str(error)[:LONGEST_ERROR]
+        return shorten(str(error), LONGEST_ERROR)
     trace, place = error.__traceback__, ""
     while trace is not None:
         place = f" ({Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno})"
         trace = trace.tb_next
     place = place if "<doctest" not in place else ""
-    return f"{type(error).__name__}: {error}"[: LONGEST_ERROR - len(place)] + place
+    return shorten(f"{type(error).__name__}: {error}", LONGEST_ERROR - len(place)) + place
 
 
 def _begun(run: RunFolder) -> RunRecord | None:
@@ -165,5 +166,4 @@ def _measure(job: Job, reporter: Reporter) -> None:
         device=record.computed_on,
         progress=lambda done, total: reporter.scanned("measuring training images", done, total),
     )
-    with write_atomically(job.training_images) as temporary:
-        temporary.write_text(json.dumps(measured.metrics.to_dict()), encoding="utf-8")
+    write_json(job.training_images, measured.metrics.to_dict(), indent=None)

@@ -17,7 +17,7 @@ from attendet.study.search.search_design import BASELINE
 from attendet.study.search.search_records import Candidate, SearchRecord
 from attendet.study.search.trials import Trials
 from attendet.study.statistics.power import least_seeds
-from attendet.utils.io import write_atomically
+from attendet.utils.io import write_text
 
 SEEDS = 8
 # Of features for which every attention can be made, whatever the groups it makes of them.
@@ -73,8 +73,7 @@ def write_draft(text: str, file: Path, trials: Trials) -> bool:
     """
     if file.exists() and _digest(file.read_bytes()) != trials.recall("draft"):
         return False
-    with write_atomically(file) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    write_text(file, text)
     trials.keep("draft", _digest(text.encode()))
     return True
 

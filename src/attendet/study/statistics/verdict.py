@@ -15,7 +15,7 @@ def reach_verdict(found: PairedDifference | None, p_holm: float) -> Verdict:
     """Return the verdict: a direction where p_holm is at most 0.05, and none otherwise, however large the difference.
 
     Example:
-        >>> from attendet.study.statistics.paired.paired import paired_difference
+        >>> from attendet.study.statistics.paired import paired_difference
         >>> six = dict(enumerate([0.52, 0.53, 0.51, 0.52, 0.54, 0.53]))
         >>> found = paired_difference(six, dict.fromkeys(range(6), 0.5))
         >>> reach_verdict(found, p_holm=found.p), reach_verdict(found, p_holm=5 * found.p)
