@@ -18,6 +18,7 @@ PROTOCOL = b"\x80\x02"
 
 
 def text(value: str) -> bytes:
+    """Return the opcode that pushes a string; the functions below do the same for other values."""
     encoded = value.encode()
     return b"X" + struct.pack("<I", len(encoded)) + encoded
 
@@ -26,16 +27,18 @@ def integer(value: int) -> bytes:
     return pickle.dumps(value, 2)[2:-1]
 
 
-def numbers(values: tuple[int, ...]) -> bytes:
+def integers(values: tuple[int, ...]) -> bytes:
     return b"(" + b"".join(map(integer, values)) + b"t"
 
 
 def name(path: str) -> bytes:
+    """Return the opcode that pushes a class or function, given as `module.name`."""
     module, _, attribute = path.rpartition(".")
     return f"c{module}\n{attribute}\n".encode()
 
 
 def call(path: str, *arguments: bytes) -> bytes:
+    """Return the opcodes that call a function."""
     return name(path) + b"(" + b"".join(arguments) + b"tR"
 
 
@@ -44,7 +47,7 @@ def mapping(**items: bytes) -> bytes:
 
 
 def storage(count: int, key: str = "0", kind: str = "torch.FloatStorage", view: bytes | None = None) -> bytes:
-    """Write a persistent id; in the legacy format it ends with a view or None."""
+    """Return the opcodes of a storage's persistent id; in the legacy format it ends with a view or None."""
     return b"(" + text("storage") + name(kind) + text(key) + text("cpu") + integer(count) + (view or b"") + b"tQ"
 
 
@@ -52,17 +55,27 @@ def tensor(
     size: tuple[int, ...],
     stride: tuple[int, ...],
     offset: int = 0,
-    held: int = 8,
-    memory: bytes | None = None,
+    stored: int = 8,
+    storage_id: bytes | None = None,
 ) -> bytes:
-    parts = (memory or storage(held), integer(offset), numbers(size), numbers(stride), b"\x89", b"}")
+    """Return the opcodes that build a tensor.
+
+    Args:
+        size: Its shape.
+        stride: Its strides, in elements.
+        offset: Index of its first element in the storage.
+        stored: Number of elements of the storage.
+        storage_id: Opcodes of another persistent id.
+    """
+    parts = (storage_id or storage(stored), integer(offset), integers(size), integers(stride), b"\x89", b"}")
     return call("torch._utils._rebuild_tensor_v2", *parts)
 
 
-GOOD = tensor((2, 4), (4, 1))
+GOOD_TENSOR = tensor((2, 4), (4, 1))
 
 
 def module(children: bytes = b"}", parameters: bytes = b"}", **attributes: bytes) -> bytes:
+    """Return the opcodes that build a module of an unknown class."""
     state = mapping(_parameters=parameters, _buffers=b"}", _modules=children, **attributes)
     return name("models.yolo.Model") + b")\x81" + state + b"b"
 
@@ -104,7 +117,7 @@ class Bomb:
         return Path.touch, (self.path,)
 
 
-def refused(path: Path) -> str:
+def refusal(path: Path) -> str:
     """Return the error message for a file, after checking that it names the file and is at most a paragraph long."""
     with pytest.raises(WeightsError) as caught:
         read_checkpoint(path)

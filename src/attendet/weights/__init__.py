@@ -1,6 +1,5 @@
-"""Files of weights of all kinds, read without running anything that stands in them."""
+"""Read weights files of many formats without running code from them, load them into networks, and save them."""
 
-from attendet.weights.formats.checkpoint import Checkpoint
-from attendet.weights.formats.reader import read_checkpoint
+import lazy_loader
 
-__all__ = ["Checkpoint", "read_checkpoint"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,4 +1,4 @@
-"""Files that are cut or damaged anywhere: our error, or what is left of them."""
+"""Truncated and damaged files raise WeightsError, or are read if the damage does not matter."""
 
 import random
 import zipfile
@@ -8,26 +8,26 @@ import pytest
 
 from attendet.errors import WeightsError
 from attendet.weights import read_checkpoint
-from tests.helpers.crafted_pickles import refused, zipped
+from tests.helpers.crafted_pickles import refusal, zipped
 from tests.helpers.yolov5_checkpoints import checkpoint, save, yolov5
 
 
 @pytest.mark.parametrize("zip_format", [True, False], ids=["zip", "legacy"])
-def test_a_file_cut_anywhere(tmp_path: Path, zip_format: bool) -> None:
+def test_a_truncated_file_is_refused(tmp_path: Path, zip_format: bool) -> None:
     whole = save(checkpoint(yolov5()), tmp_path / "whole.pt", zipped=zip_format).read_bytes()
-    cut = tmp_path / "cut.pt"
+    truncated = tmp_path / "truncated.pt"
     for length in (*range(40), *range(40, len(whole), len(whole) // 150), len(whole) - 1):
-        cut.write_bytes(whole[:length])
-        refused(cut)
+        truncated.write_bytes(whole[:length])
+        refusal(truncated)
 
 
 @pytest.mark.parametrize("zip_format", [True, False], ids=["zip", "legacy"])
-def test_files_with_flipped_bits_end_in_our_error_or_none(tmp_path: Path, zip_format: bool) -> None:
+def test_flipped_bits_raise_no_other_error(tmp_path: Path, zip_format: bool) -> None:
     chosen = random.Random(0)  # noqa: S311 (damage, not secrets)
     state = {"state_dict": yolov5().state_dict(), "opt": {"a": [1, 2.5, None, "x", Path("a")]}, "epoch": 3}
     whole = save(state, tmp_path / "whole.pt", zipped=zip_format).read_bytes()
     path, refusals = tmp_path / "flipped.pt", 0
-    # The list of members stands at the end, the pickle near the start.
+    # The directory of the archive is at the end, the pickle near the start.
     places = (*range(4000), *range(max(4000, len(whole) - 3000), len(whole)))
     for _ in range(400):
         content = bytearray(whole)
@@ -41,8 +41,8 @@ def test_files_with_flipped_bits_end_in_our_error_or_none(tmp_path: Path, zip_fo
     assert refusals > 100
 
 
-def test_pickles_with_damaged_opcodes_end_in_our_error_or_none(tmp_path: Path) -> None:
-    # Without a container whose checksums would catch it first.
+def test_damaged_opcodes_raise_no_other_error(tmp_path: Path) -> None:
+    # The damaged pickle gets a new archive, because the checksums of the old one would detect the damage first.
     chosen = random.Random(0)  # noqa: S311 (damage, not secrets)
     with zipfile.ZipFile(save(checkpoint(yolov5()), tmp_path / "whole.pt")) as archive:
         members = {member.partition("/")[2]: archive.read(member) for member in archive.namelist()}

@@ -1,4 +1,4 @@
-"""Small files that ask for gigabytes: refused before any are taken."""
+"""Small files that declare gigabytes are refused before memory is allocated."""
 
 import struct
 import subprocess
@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.crafted_pickles import GOOD, legacy, mapping, module, storage, tensor, text, zipped
+from tests.helpers.crafted_pickles import GOOD_TENSOR, legacy, mapping, module, storage, tensor, text, zipped
 
-# Address space is limited to what reading an honest file took and half a gigabyte; beyond it memory is refused.
+# The address space is limited to what reading a valid file takes plus half a gigabyte.
 READ_ALL = """
 import resource, sys
 from attendet.weights import read_checkpoint
@@ -31,14 +31,14 @@ for path in sys.argv[2:]:
 """
 
 
-@pytest.mark.skipif(not Path("/proc/self/statm").is_file(), reason="memory is limited in Linux' way")
-def test_memory_is_bounded(tmp_path: Path) -> None:
-    """Each of these files of a few megabytes asks for gigabytes."""
+@pytest.mark.skipif(not Path("/proc/self/statm").is_file(), reason="needs /proc, as on Linux")
+def test_memory_is_limited(tmp_path: Path) -> None:
+    """Each file has at most a few megabytes and declares gigabytes."""
     huge = struct.pack("<Q", 2**40)
-    word = text("a" * 1_000_000) + b"q\x01"
+    long_text = text("a" * 1_000_000) + b"q\x01"
     copied = b"](" + b"N" * 1000 + b"eq\x01c__builtin__\nset\nq\x02"
-    encoded = word + text("latin1") + b"q\x03c_codecs\nencode\nq\x02"
-    leaf = module(parameters=mapping(w=GOOD)) + b"q\x01"
+    encoded = long_text + text("latin1") + b"q\x03c_codecs\nencode\nq\x02"
+    leaf = module(parameters=mapping(w=GOOD_TENSOR)) + b"q\x01"
     wide = b"}(" + b"".join(text(f"{number}") + b"h\x01" for number in range(1000)) + b"u"
     programs = {
         "bytearray": b"\x96" + huge,
@@ -50,31 +50,31 @@ def test_memory_is_bounded(tmp_path: Path) -> None:
         "encodings": encoded + b"h\x02h\x01h\x03\x86R" * 5_000,
         "modules": leaf + b"0" + module(wide) + b"q\x01" + b"0" + module(wide) + b"q\x01" + b"0" + module(wide),
         "zeros": mapping(w=tensor((2**20, 2**20), (0, 0))),
-        "storage": mapping(w=tensor((8,), (1,), held=2**40)),
-        "frame": b"\x95" + huge + mapping(w=GOOD),
-        "memo": mapping(w=GOOD, x=b"Nr\xff\xff\xff\xff"),
-        "training": mapping(state_dict=mapping(w=GOOD), x=b"(" + word + b"h\x01" * 100_000 + b"l"),
+        "storage": mapping(w=tensor((8,), (1,), stored=2**40)),
+        "frame": b"\x95" + huge + mapping(w=GOOD_TENSOR),
+        "memo": mapping(w=GOOD_TENSOR, x=b"Nr\xff\xff\xff\xff"),
+        "training": mapping(state_dict=mapping(w=GOOD_TENSOR), x=b"(" + long_text + b"h\x01" * 100_000 + b"l"),
     }
     paths = [zipped(tmp_path / label, program) for label, program in programs.items()]
-    long_list = _with_long_list(zipped(tmp_path / "members", mapping(w=GOOD)))
-    old = tensor((2**40,), (1,), memory=storage(2**40, view=b"N"))
-    lying = legacy(tmp_path / "legacy", mapping(w=old), ("0",), struct.pack("<q", 2**40) + bytes(32))
-    honest = zipped(tmp_path / "honest", mapping(w=GOOD))
-    command = [sys.executable, "-c", READ_ALL, *map(str, (honest, *paths, long_list, lying))]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)  # noqa: S603
-    assert not done.stderr
-    limited, *outcomes = done.stdout.splitlines()
+    long_directory = _with_long_directory(zipped(tmp_path / "members", mapping(w=GOOD_TENSOR)))
+    old = tensor((2**40,), (1,), storage_id=storage(2**40, view=b"N"))
+    false_size = legacy(tmp_path / "legacy", mapping(w=old), ("0",), struct.pack("<q", 2**40) + bytes(32))
+    valid = zipped(tmp_path / "valid", mapping(w=GOOD_TENSOR))
+    command = [sys.executable, "-c", READ_ALL, *map(str, (valid, *paths, long_directory, false_size))]
+    process = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)  # noqa: S603
+    assert not process.stderr
+    limited, *outcomes = process.stdout.splitlines()
     assert limited == "limited"
-    told = dict(zip([*programs, "members", "legacy"], outcomes, strict=True))
-    assert told["members"] == "refused: its list of members is longer than those of models are"
-    assert [label for label, outcome in told.items() if outcome == "read"] == ["frame", "memo", "training"]
+    outcome_of = dict(zip([*programs, "members", "legacy"], outcomes, strict=True))
+    assert outcome_of["members"] == "refused: the directory of the archive has more than 8,388,608 bytes"
+    assert [label for label, outcome in outcome_of.items() if outcome == "read"] == ["frame", "memo", "training"]
 
 
-def _with_long_list(path: Path) -> Path:
-    """Repeat an archive's list of members far beyond what models have."""
+def _with_long_directory(path: Path) -> Path:
+    """Repeat the directory of an archive, far beyond the size that models need."""
     content = path.read_bytes()
     start, end = content.find(b"PK\x01\x02"), content.rfind(b"PK\x05\x06")
-    listed = content[start:end] * 100_000
-    last = struct.pack("<4sHHHHIIH", b"PK\x05\x06", 0, 0, 9, 9, len(listed), start, 0)
-    path.write_bytes(content[:start] + listed + last)
+    directory = content[start:end] * 100_000
+    last = struct.pack("<4sHHHHIIH", b"PK\x05\x06", 0, 0, 9, 9, len(directory), start, 0)
+    path.write_bytes(content[:start] + directory + last)
     return path

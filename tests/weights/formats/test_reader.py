@@ -1,4 +1,4 @@
-"""Files that torch.save and safetensors wrote, read as torch.load reads them; foreign classes are gone by then."""
+"""Files from torch.save and safetensors are read as torch.load reads them, without the classes in them."""
 
 import json
 import sys
@@ -50,7 +50,7 @@ def test_yolov5_checkpoint(tmp_path: Path, zipped: bool) -> None:
 
 
 @both_formats
-def test_the_average_is_preferred_and_stays_half(tmp_path: Path, zipped: bool) -> None:
+def test_averaged_weights_are_preferred_and_keep_half_precision(tmp_path: Path, zipped: bool) -> None:
     average = yolov5(seed=1).half()
     average.names = {1: "b", 0: "a"}
     read = read_checkpoint(save(checkpoint(yolov5(), average), tmp_path / "last.pt", zipped=zipped))
@@ -69,7 +69,7 @@ def test_stripped_checkpoint(tmp_path: Path) -> None:
     assert read.training["epoch"] == -1
 
 
-def test_model_of_several_devices(tmp_path: Path) -> None:
+def test_model_in_data_parallel(tmp_path: Path) -> None:
     model = yolov5()
     read = read_checkpoint(save({"model": nn.DataParallel(model)}, tmp_path / "a.pt"))
     assert same(read.tensors, model.state_dict())
@@ -149,9 +149,9 @@ def test_views_and_shared_memory(tmp_path: Path, zipped: bool) -> None:
 
 def test_parameters_with_attributes(tmp_path: Path) -> None:
     parameter = nn.Parameter(torch.randn(3))
-    parameter.note = "kept by torch, not by us"
+    parameter.note = "torch keeps this, attendet does not"
     plain = torch.randn(2)
-    plain.note = "likewise"
+    plain.note = "this, too"
     read = read_checkpoint(save({"a": parameter, "b": plain}, tmp_path / "a.pt"))
     assert same(read.tensors, {"a": parameter.detach(), "b": plain})
 
@@ -180,7 +180,7 @@ def test_lightning_checkpoint(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "told"),
+    ("value", "expected"),
     [
         (np.float64(0.5), 0.5),
         (np.float32(0.25), 0.25),
@@ -198,9 +198,9 @@ def test_lightning_checkpoint(tmp_path: Path) -> None:
     ids=repr,
 )
 @pytest.mark.parametrize("protocol", [2, 3, 4, 5])
-def test_what_training_left(tmp_path: Path, value, told, protocol: int) -> None:
+def test_training_settings(tmp_path: Path, value, expected, protocol: int) -> None:
     torch.save({"state_dict": {"a": torch.ones(1)}, "value": value}, tmp_path / "a.pt", pickle_protocol=protocol)
-    assert read_checkpoint(tmp_path / "a.pt").training == {"value": told}
+    assert read_checkpoint(tmp_path / "a.pt").training == {"value": expected}
 
 
 @both_formats
@@ -213,7 +213,7 @@ def test_what_training_left(tmp_path: Path, value, told, protocol: int) -> None:
         lambda: timm.create_model("convnext_atto"),
     ],
 )
-def test_whole_models_of_others(tmp_path: Path, zipped: bool, build) -> None:
+def test_pickled_models_of_other_libraries(tmp_path: Path, zipped: bool, build) -> None:
     model = build()
     torch.save(model, tmp_path / "a.pt", _use_new_zipfile_serialization=zipped)
     read = read_checkpoint(tmp_path / "a.pt")
@@ -221,7 +221,7 @@ def test_whole_models_of_others(tmp_path: Path, zipped: bool, build) -> None:
     assert read.kind == "module"
 
 
-def test_a_module_used_twice_is_told_twice(tmp_path: Path) -> None:
+def test_a_module_used_twice_has_two_keys(tmp_path: Path) -> None:
     shared = nn.Linear(2, 2)
     model = nn.Sequential(shared, nn.ReLU(), shared)
     read = read_checkpoint(save(model, tmp_path / "a.pt"))
@@ -231,10 +231,10 @@ def test_a_module_used_twice_is_told_twice(tmp_path: Path) -> None:
 
 def test_safetensors(tmp_path: Path) -> None:
     state = {"b.weight": torch.randn(3, 4).bfloat16(), "a": torch.arange(5)}
-    path = tmp_path / "named_otherwise.pt"
+    path = tmp_path / "other_suffix.pt"
     safetensors.torch.save_file(state, path, metadata={"card": "{}", "note": "x"})
     read = read_checkpoint(path)
-    # Whoever overwrites the file does not change what was read from it.
+    # Overwriting the file must not change the tensors that were read from it.
     path.write_bytes(b"")
     assert {key: value.tolist() for key, value in read.tensors.items()} == {k: v.tolist() for k, v in state.items()}
     assert read.tensors["b.weight"].dtype == torch.bfloat16
@@ -243,7 +243,7 @@ def test_safetensors(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("length", range(624, 664, 8))
 def test_safetensors_headers_of_any_length(tmp_path: Path, length: int) -> None:
-    # A header of 640 bytes makes the file begin as pickles do.
+    # A file with a header of 640 bytes starts like a pickle.
     for padding in range(length):
         safetensors.torch.save_file({"a": torch.ones(1)}, tmp_path / "a", metadata={"note": "x" * padding})
         if int.from_bytes((tmp_path / "a").read_bytes()[:8], "little") == length:
@@ -254,37 +254,37 @@ def test_safetensors_headers_of_any_length(tmp_path: Path, length: int) -> None:
 
 
 @pytest.mark.parametrize("names", [{5: "a"}, {}, [], [[1]], "words", {"a": "b"}, [None]], ids=str)
-def test_names_that_number_nothing(tmp_path: Path, names) -> None:
+def test_invalid_class_names(tmp_path: Path, names) -> None:
     model = yolov5()
     model.names = names
     assert read_checkpoint(save(model, tmp_path / "a.pt")).names is None
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
-        (b"", "it is empty"),
-        (b"<!DOCTYPE html><html>", "web page"),
-        (b"version https://git-lfs.github.com/spec/v1\noid", "pointer to a file"),
-        (b"some text", "no file of weights"),
-        (bytes(257) + b"ustar" + bytes(250), "tar format"),
-        (b"\x20\0\0\0\0\0\0\0{", "damaged safetensors"),
+        (b"", "the file is empty; download or copy it again"),
+        (b"<!DOCTYPE html><html>", "the file is a web page"),
+        (b"version https://git-lfs.github.com/spec/v1\noid", "Git LFS pointer"),
+        (b"some text", "the file is not a weights file"),
+        (bytes(257) + b"ustar" + bytes(250), "the file has the tar format"),
+        (b"\x20\0\0\0\0\0\0\0{", "the safetensors file is damaged"),
     ],
 )
-def test_what_is_no_file_of_weights(tmp_path: Path, content: bytes, said: str) -> None:
+def test_other_files_are_refused(tmp_path: Path, content: bytes, message: str) -> None:
     (tmp_path / "a.pt").write_bytes(content)
-    with pytest.raises(WeightsError, match=said) as caught:
+    with pytest.raises(WeightsError, match=message) as caught:
         read_checkpoint(tmp_path / "a.pt")
     assert str(caught.value).startswith(str(tmp_path / "a.pt"))
 
 
 @pytest.mark.parametrize("content", [{"epoch": 3}, [torch.ones(1)], 3, {"model": nn.ReLU()}, {0: torch.ones(1)}])
 def test_a_file_without_weights(tmp_path: Path, content) -> None:
-    with pytest.raises(WeightsError, match=r"holds no weights|neither parameters nor buffers"):
+    with pytest.raises(WeightsError, match=r"contains no weights of a model|neither parameters nor buffers"):
         read_checkpoint(save(content, tmp_path / "a.pt"))
 
 
-def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+def test_missing_file(tmp_path: Path) -> None:
     for path in (tmp_path / "a.pt", tmp_path):
-        with pytest.raises(WeightsError, match="there is no such file"):
+        with pytest.raises(WeightsError, match="weights file not found"):
             read_checkpoint(path)

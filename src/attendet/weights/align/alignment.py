@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from attendet.errors import WeightsError
+from attendet.utils.limits import MAX_KEY_LENGTH
 from attendet.weights.align.head_transfer import class_sources, fit_head, head_keys, read_head
 from attendet.weights.align.layers import ModuleTensors, TensorMatch, fit, name_units, same_kind
 from attendet.weights.align.load_report import LoadReport
@@ -17,7 +18,6 @@ from attendet.weights.align.sequence_pairing import in_order
 from attendet.weights.align.wrapper_prefixes import see_through
 
 MOST_ROWS = 1000
-LONGEST_KEY = 500
 DEEPEST_KEY = 40
 ROW_KEY = re.compile(r"((?:[^.]*\.)*?)(0|[1-9][0-9]{0,5})\.(.+)", re.DOTALL)
 
@@ -207,4 +207,4 @@ def _translated(keys: Sequence[str], model: Mapping[str, Tensor], foreign: Mappi
 
 def _sound(key: str) -> bool:
     # No module has longer ones; what is asked of every part of a key stays cheap.
-    return len(key) <= LONGEST_KEY and key.count(".") <= DEEPEST_KEY
+    return len(key) <= MAX_KEY_LENGTH and key.count(".") <= DEEPEST_KEY

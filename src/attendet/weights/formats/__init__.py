@@ -1,1 +1,5 @@
-"""File formats of weights: torch archives, legacy torch files, safetensors."""
+"""Readers of all supported formats of weights files."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

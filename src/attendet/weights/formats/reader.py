@@ -1,50 +1,79 @@
-"""A file of weights, whatever wrote it; what it is stands in its first bytes and not in its name."""
+"""Read a weights file of any format; the format is detected from the first bytes of the file, not from its name."""
 
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from torch import Tensor
+
 from attendet.errors import Location, WeightsError
-from attendet.weights.formats.checkpoint import Checkpoint
+from attendet.utils.modules import strip_wrapper_prefixes
 from attendet.weights.formats.legacy import read_legacy
 from attendet.weights.formats.safetensors_file import is_safetensors, read_safetensors
-from attendet.weights.formats.zip_archive import read_zipped
+from attendet.weights.formats.zip_archive import read_zip_archive
 from attendet.weights.unpickle.collection import (
-    dict_sketches,
     is_module,
     is_state_dict,
-    module_sketches,
+    module_specs,
     read_tensors,
-    unwrapped,
-    without_wrappers,
+    state_dict_specs,
+    unwrap_module,
 )
-from attendet.weights.unpickle.inert import PickledObject
+from attendet.weights.unpickle.placeholders import PickledObject
 from attendet.weights.unpickle.plain_values import class_names, model_file_text, plain_items
 
-# Where checkpoints keep their weights. The averaged ones come first: they are what was validated.
-_PLACES = ("ema", "model", "state_dict", "model_state_dict")
-_DEEPEST_PLACE = 2
+# Keys under which checkpoints store weights, by priority. Averaged weights ("ema") are the ones that were validated.
+_WEIGHT_KEYS = ("ema", "model", "state_dict", "model_state_dict")
+_MAX_NESTING = 2
 
-# The state of optimizers, which is no setting of the training.
-_OPTIMIZERS = ("optimizer", "optimizer_states")
+# Keys of optimizer states, which are not settings of the training.
+_OPTIMIZER_KEYS = ("optimizer", "optimizer_states")
 _HEAD_BYTES = 512
 
 
-def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
-    """Read a file of weights without running anything that stands in it.
+@dataclass(frozen=True)
+class Checkpoint:
+    """The content of a weights file.
 
-    It may be a safetensors file, or one of `torch.save` in its present or old format: a state dict, as it is or inside
-    of a training checkpoint (Lightning's, too), a pickled model, or a checkpoint of the original YOLOv5. Of weights
-    and their moving average, the average is taken. Classes that a pickle names are never imported. A prefix `module.`
-    or `_orig_mod.` of all keys is left out, but where the file says what attention is attached to the network.
+    Attributes:
+        tensors: Parameters and persistent buffers by key, as in a state dict: on the CPU, with the dtypes and strides
+            of the file, without gradients. Tensors that share memory in the file share memory here, too.
+        kind: "safetensors", "state dict", or "module" for a pickled model, such as a YOLOv5 checkpoint.
+        names: Class names in the order of their indices; None if the file does not contain any.
+        model_file: YAML text of the model file that a YOLOv5 model was built from; None if the file has none.
+        training: Other entries of a training checkpoint, such as "epoch", "opt", "hyp", "best_fitness", and "date", as
+            plain values that JSON can hold (numbers may be NaN). "nc" is the number of classes of the model.
+        metadata: Metadata of a safetensors file; empty for other formats.
+    """
+
+    tensors: dict[str, Tensor]
+    kind: str
+    names: tuple[str, ...] | None
+    model_file: str | None
+    training: dict[str, Any]
+    metadata: dict[str, str]
+
+
+def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
+    """Read a weights file without running any code from it.
+
+    Supported formats are safetensors and both formats of `torch.save`, with a state dict, a training checkpoint around
+    a state dict (also from Lightning), a pickled model, or a checkpoint of the original YOLOv5. If a file has weights
+    and their moving average, the average is read. The classes that a pickle names are never imported. The prefixes
+    `module.` and `_orig_mod.` are removed if all keys have them, except in a file that describes attached attention by
+    path.
 
     Args:
-        path: The file. Its format is told from its content.
+        path: The file; its suffix does not matter.
+
+    Returns:
+        The tensors and everything else that the file says about the model and its training.
 
     Raises:
-        WeightsError: If it cannot be read, is damaged, holds no weights, or would run code if torch opened it.
+        WeightsError: If the file does not exist, is damaged, contains no weights, or would run code if torch opened it.
 
     Example:
         >>> import tempfile, torch
@@ -56,14 +85,14 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     """
     where = Location(os.fspath(path))
     if not Path(path).is_file():
-        raise WeightsError("there is no such file", where=where)
+        raise WeightsError("weights file not found", where=where)
     try:
         with Path(path).open("rb") as file:
             return _read(file, Path(path))
     except WeightsError as error:
         raise WeightsError(error.what, where=where, remedy=error.remedy) from error
     except OSError as error:
-        raise WeightsError(f"it cannot be read: {error.strerror or error}", where=where) from error
+        raise WeightsError(f"the file cannot be read: {error.strerror or error}", where=where) from error
 
 
 def _read(file: BinaryIO, path: Path) -> Checkpoint:
@@ -72,65 +101,68 @@ def _read(file: BinaryIO, path: Path) -> Checkpoint:
     file.seek(0)
     if is_safetensors(head):
         tensors, metadata = read_safetensors(path)
-        # What is attached is told by the paths that the network itself has, wrapped or not.
-        named = tensors if "attention" in metadata else without_wrappers(tensors)
+        # The description of attached attention contains paths inside the network, so the keys must stay as they are.
+        named = tensors if "attention" in metadata else strip_wrapper_prefixes(tensors)
         return Checkpoint(named, "safetensors", None, None, {}, metadata)
     if head.startswith(b"PK\x03\x04"):
-        described, tensors = read_zipped(file)
+        content, builder = read_zip_archive(file)
     elif head.startswith(b"\x80"):
-        described, tensors = read_legacy(file)
+        content, builder = read_legacy(file)
     else:
-        raise _unknown(head)
-    holder = described if isinstance(described, dict) else {}
-    found = _weights(described, _DEEPEST_PLACE)
-    if found is None:
-        remedy = f"weights are a state dict or a model, alone or under {', '.join(_PLACES)}"
-        raise WeightsError("it holds no weights of a model", remedy=remedy)
-    sketches = module_sketches(found) if isinstance(found, PickledObject) else dict_sketches(found)
-    model = unwrapped(found) if isinstance(found, PickledObject) else None
-    if not sketches:
-        raise WeightsError("its model has neither parameters nor buffers")
+        raise _unknown_format(head)
+    holder = content if isinstance(content, dict) else {}
+    weights = _find_weights(content, _MAX_NESTING)
+    if weights is None:
+        remedy = f"save a state dict or a model, alone or under one of the keys {', '.join(_WEIGHT_KEYS)}"
+        raise WeightsError("the file contains no weights of a model", remedy=remedy)
+    specs = module_specs(weights) if isinstance(weights, PickledObject) else state_dict_specs(weights)
+    model = unwrap_module(weights) if isinstance(weights, PickledObject) else None
+    if not specs:
+        raise WeightsError("the model in the file has neither parameters nor buffers")
     return Checkpoint(
-        tensors=without_wrappers(read_tensors(sketches, tensors, size)),
+        tensors=strip_wrapper_prefixes(read_tensors(specs, builder, size)),
         kind="module" if model else "state dict",
-        names=class_names(_either(model, holder, "names")),
-        model_file=model_file_text(_either(model, holder, "yaml")),
-        training=_training(model, {} if found is holder else holder),
+        names=class_names(_attribute_or_item(model, holder, "names")),
+        model_file=model_file_text(_attribute_or_item(model, holder, "yaml")),
+        training=_training_settings(model, {} if weights is holder else holder),
         metadata={},
     )
 
 
-def _weights(described: Any, depth: int) -> PickledObject | dict[str, Any] | None:
-    """Return the pickled model or state dict in what a file describes, or None."""
-    if is_module(described):
-        return described
-    # A mapping of a class of its own is as good as a plain one.
-    held = described.entries if isinstance(described, PickledObject) else described
-    if depth and isinstance(held, dict):
-        for place in _PLACES:
-            found = _weights(held.get(place), depth - 1)
-            if found is not None:
-                return found
-    return held if is_state_dict(held) else None
+def _find_weights(content: Any, depth: int) -> PickledObject | dict[str, Any] | None:
+    """Return the pickled model or state dict in the content of a file, or None if there is none."""
+    if is_module(content):
+        return content
+    # A subclass of dict holds its items like a plain dict.
+    items = content.entries if isinstance(content, PickledObject) else content
+    if depth and isinstance(items, dict):
+        for key in _WEIGHT_KEYS:
+            weights = _find_weights(items.get(key), depth - 1)
+            if weights is not None:
+                return weights
+    return items if is_state_dict(items) else None
 
 
-def _training(model: PickledObject | None, holder: dict[Any, Any]) -> dict[str, Any]:
+def _training_settings(model: PickledObject | None, holder: dict[Any, Any]) -> dict[str, Any]:
     of_model = {name: model.attribute(name) for name in ("nc", "hyp")} if model else {}
-    rest = {key: value for key, value in holder.items() if key not in (*_PLACES, *_OPTIMIZERS)}
-    return plain_items(of_model) | plain_items(rest)
+    others = {key: value for key, value in holder.items() if key not in (*_WEIGHT_KEYS, *_OPTIMIZER_KEYS)}
+    return plain_items(of_model) | plain_items(others)
 
 
-def _either(model: PickledObject | None, holder: dict[Any, Any], name: str) -> Any:
+def _attribute_or_item(model: PickledObject | None, holder: dict[Any, Any], name: str) -> Any:
     return (model.attribute(name) if model else None) or holder.get(name)
 
 
-def _unknown(head: bytes) -> WeightsError:
+def _unknown_format(head: bytes) -> WeightsError:
     if not head:
-        return WeightsError("it is empty", remedy="download or copy it again")
+        return WeightsError("the file is empty", remedy="download or copy it again")
     if head.lstrip().startswith((b"<", b"version https://git-lfs")):
-        return WeightsError("it is a web page or a pointer to a file, not the file", remedy="download it again")
+        return WeightsError("the file is a web page or a Git LFS pointer, not weights", remedy="download it again")
     if head[257:262] == b"ustar":
         return WeightsError(
-            "it has torch's tar format of before 2017, which is not read", remedy="save it with a newer torch"
+            "the file has the tar format of torch before 2017, which is not supported",
+            remedy="save it with a newer torch",
         )
-    return WeightsError("it is no file of weights", remedy="there are safetensors files and those of torch.save")
+    return WeightsError(
+        "the file is not a weights file", remedy="supported are safetensors files and files from torch.save"
+    )

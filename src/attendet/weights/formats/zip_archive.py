@@ -1,4 +1,4 @@
-"""torch.save's zip archives: a pickle, and a member per storage."""
+"""Read the zip archives of torch.save: one pickle, and one member for each storage."""
 
 from __future__ import annotations
 
@@ -16,53 +16,54 @@ from torch import Tensor
 
 from attendet.errors import WeightsError
 from attendet.utils.text import printable
-from attendet.weights.unpickle.allowed_calls import allowed_calls
+from attendet.weights.unpickle.allowed_calls import call_replacements
 from attendet.weights.unpickle.dtypes import storage_dtype
-from attendet.weights.unpickle.inert import StorageSketch
-from attendet.weights.unpickle.machine import MAX_BYTES, unpickle
-from attendet.weights.unpickle.tensors import Tensors
+from attendet.weights.unpickle.machine import MAX_BYTES, read_pickle
+from attendet.weights.unpickle.placeholders import StorageSpec
+from attendet.weights.unpickle.tensors import TensorBuilder
 
-# A member takes about 100 bytes there, and zipfile five times as many in memory.
-_LONGEST_DIRECTORY = 8 * 1024 * 1024
+# The directory has about 100 bytes per member, and zipfile needs five times as much memory.
+_MAX_DIRECTORY_BYTES = 8 * 1024 * 1024
 _HEADER_BYTES = 30
 _CHUNK_BYTES = 1024 * 1024
 _PICKLE = "data.pkl"
 
 
-def read_zipped(file: BinaryIO) -> tuple[Any, Tensors]:
-    """Return what a zip archive of torch.save describes, and what makes its tensors.
+def read_zip_archive(file: BinaryIO) -> tuple[Any, TensorBuilder]:
+    """Return the content of a zip archive that torch.save wrote, and a builder for its tensors.
 
     Args:
-        file: The archive; it has to stay open as long as tensors are made.
+        file: The archive; it must stay open while tensors are built.
 
     Raises:
-        WeightsError: If it is damaged or hostile, or another kind of archive.
+        WeightsError: If the archive is damaged or hostile, or another program wrote it.
     """
-    with _damage():
-        # The archive and not the file is closed, by the collector: it owns nothing.
-        archive = ZipFile(_Sparing(file))  # pyright: ignore[reportArgumentType]
-    folder = _folder(set(archive.namelist()))
-    storages = _Members(archive, _checked(archive), folder)
+    with _zip_errors():
+        # The archive does not own the file, so it is left to the garbage collector instead of being closed.
+        archive = ZipFile(_BoundedFile(file))  # pyright: ignore[reportArgumentType]
+    folder = _top_folder(set(archive.namelist()))
+    storages = _ArchiveStorages(archive, _checked_members(archive), folder)
     if storages.byte_order() != "little":
-        raise WeightsError("its numbers are big-endian", remedy="save it again on a common machine")
-    return unpickle(BytesIO(storages.pickle()), allowed_calls(), _storage), Tensors(storages)
+        raise WeightsError("the file has big-endian numbers", remedy="save it again on a little-endian machine")
+    content = read_pickle(BytesIO(storages.pickle()), call_replacements(), _persistent)
+    return content, TensorBuilder(storages)
 
 
-class _Sparing:
-    """A file that does not give more at once than the list of a sane archive's members, or a chunk, has."""
+class _BoundedFile:
+    """A file that refuses to read more bytes at once than the directory of a valid archive has."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self.seek, self.tell, self.seekable = file.seek, file.tell, file.seekable
 
     def read(self, size: int = -1) -> bytes:
-        if size > _LONGEST_DIRECTORY:
-            raise WeightsError("its list of members is longer than those of models are")
-        return self._file.read(_LONGEST_DIRECTORY if size < 0 else size)
+        if size > _MAX_DIRECTORY_BYTES:
+            raise WeightsError(f"the directory of the archive has more than {_MAX_DIRECTORY_BYTES:,} bytes")
+        return self._file.read(_MAX_DIRECTORY_BYTES if size < 0 else size)
 
 
-class _Members:
-    """The members of an archive, by the keys of storages."""
+class _ArchiveStorages:
+    """Reads the pickle and the storages from the members of an archive."""
 
     def __init__(self, archive: ZipFile, members: dict[str, ZipInfo], folder: str) -> None:
         self._archive, self._members, self._folder = archive, members, folder
@@ -76,70 +77,71 @@ class _Members:
 
     def read(self, key: str, length: int) -> Tensor:
         member = self._members.get(f"{self._folder}/data/{key}")
+        name = printable(key[:50])
         if member is None:
-            raise WeightsError(f"it has no storage {printable(key[:50])!r}")
+            raise WeightsError(f"the file has no storage {name!r}")
         if member.file_size != length:
-            what = f"the storage {printable(key[:50])!r} has {member.file_size:,} bytes where {length:,} are stated"
-            raise WeightsError(what)
+            raise WeightsError(f"the storage {name!r} must have {length:,} bytes, got {member.file_size:,}")
         content = torch.empty(length, dtype=torch.uint8)
         self._fill(member, content.numpy().data)
         return content
 
     def _content(self, member: ZipInfo, limit: int) -> bytearray:
         if member.file_size > limit:
-            raise WeightsError(f"its member {printable(member.filename)!r} has more than {limit:,} bytes")
+            raise WeightsError(f"the member {printable(member.filename)!r} has more than {limit:,} bytes")
         content = bytearray(member.file_size)
         self._fill(member, memoryview(content))
         return content
 
     def _fill(self, member: ZipInfo, target: memoryview) -> None:
-        with _damage(), self._archive.open(member) as source:
+        with _zip_errors(), self._archive.open(member) as source:
             filled = 0
-            # One read behind the end, too: only there the checksum is compared.
+            # The last read is past the end, because zipfile compares the checksum only there.
             while chunk := source.read(_CHUNK_BYTES):
                 target[filled : filled + len(chunk)] = chunk
                 filled += len(chunk)
             if filled != len(target):
-                raise EOFError("a member is cut short")
+                raise EOFError("a member is truncated")
 
 
-def _storage(identity: Any) -> StorageSketch:
+def _persistent(identity: Any) -> StorageSpec:
     match identity:
         case ("storage", storage_type, str() as key, _location, int() as count) if 0 <= count < 2**63:
-            return StorageSketch(key, storage_dtype(storage_type), count, stored=count)
+            return StorageSpec(key, storage_dtype(storage_type), count, stored=count)
         case _:
-            raise TypeError("a storage is described wrongly")
+            raise TypeError("a persistent id does not describe a storage")
 
 
-def _checked(archive: ZipFile) -> dict[str, ZipInfo]:
-    """Return the members by name, none of them packed, twice there, or inside of another."""
+def _checked_members(archive: ZipFile) -> dict[str, ZipInfo]:
+    """Return the members by name, after checking that none is compressed, duplicated, or overlaps another."""
     members = sorted(archive.infolist(), key=lambda member: member.header_offset)
     by_name = {member.filename: member for member in members}
     if len(by_name) != len(members):
-        raise WeightsError("two of its members have one name")
+        raise WeightsError("two members of the archive have the same name")
     ends = [*(member.header_offset for member in members[1:]), archive.start_dir]
     for member, end in zip(members, ends, strict=True):
-        told = printable(member.filename[:50])
+        name = printable(member.filename[:50])
         if member.compress_type != zipfile.ZIP_STORED or member.compress_size != member.file_size:
-            raise WeightsError(f"its member {told!r} is compressed, which torch.save never does")
+            raise WeightsError(f"the member {name!r} is compressed, but torch.save does not compress")
         if member.header_offset < 0 or member.header_offset + _HEADER_BYTES + member.file_size > end:
-            raise WeightsError(f"its member {told!r} reaches into another")
+            raise WeightsError(f"the member {name!r} overlaps another member")
     return by_name
 
 
-def _folder(members: set[str]) -> str:
+def _top_folder(members: set[str]) -> str:
     folders = [name.removesuffix(f"/{_PICKLE}") for name in members if name.endswith(f"/{_PICKLE}")]
     if len(folders) != 1:
-        raise WeightsError("it is a zip archive, and not one of torch.save")
+        raise WeightsError("the file is a zip archive that torch.save did not write")
     if f"{folders[0]}/constants.pkl" in members:
-        raise WeightsError("it is a TorchScript program", remedy="save the state dict of the model it was made from")
+        raise WeightsError("the file is a TorchScript program", remedy="save the state dict of the original model")
     return folders[0]
 
 
 @contextmanager
-def _damage() -> Iterator[None]:
+def _zip_errors() -> Iterator[None]:
+    """Turn the exceptions that zipfile raises for damaged and hostile archives into WeightsError."""
     try:
         yield
     except (zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError, ArithmeticError, ValueError) as error:
-        # All that zipfile answers broken and hostile archives with; NotImplementedError is a RuntimeError.
+        # NotImplementedError, for unknown compression, is a RuntimeError.
         raise WeightsError(f"the archive is damaged: {printable(str(error)[:200])}") from error

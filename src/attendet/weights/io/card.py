@@ -10,12 +10,12 @@ from typing import Any
 from torch import Tensor
 
 from attendet.errors import OptionError
-from attendet.models.yaml.model_file import MAX_CLASSES
 from attendet.surgery.attachment_plan import AttentionPlan
+from attendet.utils.io import to_json
+from attendet.utils.limits import MAX_CLASSES, MAX_IMGSZ
 from attendet.weights import Checkpoint
 from attendet.weights.align.head_transfer import read_head
 
-LARGEST_IMAGE = 8192
 USUAL_IMAGE = 640
 MOST_PLANS = 100
 # Of what is said in JSON, which takes many times its length in memory.
@@ -45,12 +45,12 @@ class Card:
 
 def card_metadata(card: Card) -> dict[str, str]:
     """Return a card as the metadata of a safetensors file."""
-    return {"card": json.dumps(asdict(card))}
+    return {"card": to_json(asdict(card), indent=None)}
 
 
 def plans_metadata(plans: tuple[AttentionPlan, ...]) -> dict[str, str]:
     """Return what is attached as the metadata of a safetensors file."""
-    return {"attention": json.dumps([plan.to_dict() for plan in plans])} if plans else {}
+    return {"attention": to_json([plan.to_dict() for plan in plans], indent=None)} if plans else {}
 
 
 def card_of(checkpoint: Checkpoint, name: str) -> Card | None:
@@ -107,7 +107,7 @@ def imgsz_of(checkpoint: Checkpoint) -> int:
     options: Any = checkpoint.training.get("opt")
     size = options.get("imgsz") if isinstance(options, dict) else None
     size = size[0] if isinstance(size, list) and size else size
-    return size if type(size) is int and 0 < size <= LARGEST_IMAGE else USUAL_IMAGE
+    return size if type(size) is int and 0 < size <= MAX_IMGSZ else USUAL_IMAGE
 
 
 def _parsed(text: str) -> Any:
@@ -124,4 +124,4 @@ def _card(text: str) -> Card | None:
         return None
     words = (card.model, card.text, card.dialect, *card.names)
     sound = all(isinstance(word, str) for word in words) and type(card.imgsz) is int
-    return card if sound and card.names and 0 < card.imgsz <= LARGEST_IMAGE else None
+    return card if sound and card.names and 0 < card.imgsz <= MAX_IMGSZ else None

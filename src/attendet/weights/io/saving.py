@@ -9,13 +9,13 @@ from pathlib import Path
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor, nn
-from torch.nn.parallel import DataParallel, DistributedDataParallel
 
 from attendet._version import __version__
 from attendet.errors import Location, OutputError
 from attendet.surgery import AttentionPlan, attached
 from attendet.surgery.attachment_plan import plans_of
 from attendet.utils.io import write_atomically
+from attendet.utils.modules import unwrap
 from attendet.weights.io.card import Card, card_metadata, plans_metadata
 
 
@@ -44,7 +44,7 @@ def save_weights(model: nn.Module, path: str | os.PathLike[str], card: Card | No
         kept 122 of 122 tensors
     """
     path = Path(path)
-    model = _unwrapped(model)
+    model = unwrap(model)
     attached(model)  # raises where attention was lost
     plans = tuple(plan.placed(prefix) for prefix, _, plan in plans_of(model))
     write_tensors(model.state_dict(), path, card, plans)
@@ -64,13 +64,6 @@ def write_tensors(
             save_file(_separate(tensors), temporary, metadata=metadata)
     except SafetensorError as error:
         raise OutputError(f"it cannot be written: {error}", where=Location(str(path))) from error
-
-
-def _unwrapped(model: nn.Module) -> nn.Module:
-    inner = model.module if isinstance(model, DataParallel | DistributedDataParallel) else None
-    # Compiled networks have no other name for theirs.
-    inner = getattr(model, "_orig_mod", inner)
-    return _unwrapped(inner) if isinstance(inner, nn.Module) else model
 
 
 def _separate(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -1,6 +1,6 @@
-"""What stands for the functions that checkpoints call: each returns plain text and numbers, or a description.
+"""Replacements for the functions that checkpoints call; each returns a plain value or a placeholder.
 
-Nothing here looks at the file again or trusts what it is given: pickles of others give any argument to any function.
+A pickle can pass any arguments to any function, so the replacements check their arguments. None of them reads the file.
 """
 
 from __future__ import annotations
@@ -12,23 +12,23 @@ from typing import Any
 import torch
 
 from attendet.errors import WeightsError
-from attendet.weights.unpickle.dtypes import dtype_named
-from attendet.weights.unpickle.inert import PickledName, PickledObject, StorageSketch, TensorSketch, hashable
-from attendet.weights.unpickle.machine import Call
-from attendet.weights.unpickle.numpy_values import array, array_of_buffer, number, number_type
+from attendet.weights.unpickle.dtypes import dtype_from_name
+from attendet.weights.unpickle.machine import Replacement
+from attendet.weights.unpickle.numpy_values import numpy_array, numpy_array_from_buffer, numpy_dtype, numpy_scalar
+from attendet.weights.unpickle.placeholders import PickledName, PickledObject, StorageSpec, TensorSpec, checked_key
 
-_MOST_AXES = 16
+_MAX_AXES = 16
 
-# Classes of torch that hold what we do not read, by the function that would rebuild them.
-_REFUSED_TENSORS = {
+# Kinds of tensors that are not supported, by the torch function that would rebuild them.
+_UNSUPPORTED_TENSORS = {
     "torch._utils._rebuild_sparse_tensor": "sparse",
     "torch._utils._rebuild_sparse_csr_tensor": "sparse",
     "torch._utils._rebuild_nested_tensor": "nested",
     "torch._utils._rebuild_meta_tensor_no_storage": "meta",
 }
 
-# Calls whose result no weight depends on: described, as objects of unknown classes are.
-_DESCRIBED = (
+# Functions whose results do not matter for the weights; they return placeholders, as unknown classes do.
+_PLACEHOLDER_CALLS = (
     "copyreg._reconstructor",
     "functools.partial",
     "torch.device",
@@ -37,16 +37,16 @@ _DESCRIBED = (
 )
 
 
-def allowed_calls() -> Mapping[str, Call]:
-    """Return what stands for each function that a checkpoint may call, by module and name.
+def call_replacements() -> Mapping[str, Replacement]:
+    """Return the replacement of each function that a checkpoint may call, by the function's module and name.
 
     Example:
-        >>> allowed_calls()["pathlib.PosixPath"]("runs", "train")
+        >>> call_replacements()["pathlib.PosixPath"]("runs", "train")
         'runs/train'
-        >>> allowed_calls()["torch._utils._rebuild_sparse_tensor"]()
+        >>> call_replacements()["torch._utils._rebuild_sparse_tensor"]()
         Traceback (most recent call last):
         ...
-        attendet.errors.WeightsError: it holds a sparse tensor; save it as a dense one
+        attendet.errors.WeightsError: the file contains a sparse tensor; save it as a dense tensor
     """
     return {
         "torch._utils._rebuild_tensor": _tensor,
@@ -75,56 +75,59 @@ def allowed_calls() -> Mapping[str, Call]:
         "pathlib.PurePosixPath": lambda *parts: str(PurePosixPath(*parts)),
         "pathlib.WindowsPath": lambda *parts: str(PureWindowsPath(*parts)),
         "pathlib.PureWindowsPath": lambda *parts: str(PureWindowsPath(*parts)),
-        "numpy.dtype": number_type,
-        "numpy._core.multiarray.scalar": number,
-        "numpy._core.multiarray._reconstruct": array,
-        "numpy._core.numeric._frombuffer": array_of_buffer,
-        **{path: _described(path) for path in _DESCRIBED},
-        **{path: _refused(what) for path, what in _REFUSED_TENSORS.items()},
+        "numpy.dtype": numpy_dtype,
+        "numpy._core.multiarray.scalar": numpy_scalar,
+        "numpy._core.multiarray._reconstruct": numpy_array,
+        "numpy._core.numeric._frombuffer": numpy_array_from_buffer,
+        **{path: _placeholder_of(path) for path in _PLACEHOLDER_CALLS},
+        **{path: _refusal_of(kind) for path, kind in _UNSUPPORTED_TENSORS.items()},
     }
 
 
-def _tensor(storage: Any, offset: Any, size: Any, stride: Any) -> TensorSketch:
-    if not isinstance(storage, StorageSketch):
+def _tensor(storage: Any, offset: Any, size: Any, stride: Any) -> TensorSpec:
+    if not isinstance(storage, StorageSpec):
         raise TypeError("a tensor has no storage")
     return _checked(storage, storage.dtype, offset, size, stride)
 
 
 def _tensor_v2(
     storage: Any, offset: Any, size: Any, stride: Any, _gradient: Any, _hooks: Any, metadata: Any = None
-) -> TensorSketch:
-    _refuse_views(metadata)
+) -> TensorSpec:
+    _refuse_lazy_views(metadata)
     return _tensor(storage, offset, size, stride)
 
 
 def _tensor_v3(
     storage: Any, offset: Any, size: Any, stride: Any, _gradient: Any, _hooks: Any, dtype: Any, metadata: Any = None
-) -> TensorSketch:
-    _refuse_views(metadata)
-    if not isinstance(storage, StorageSketch):
+) -> TensorSpec:
+    _refuse_lazy_views(metadata)
+    if not isinstance(storage, StorageSpec):
         raise TypeError("a tensor has no storage")
-    return _checked(storage, dtype_named(dtype), offset, size, stride)
+    return _checked(storage, dtype_from_name(dtype), offset, size, stride)
 
 
 def _tensor_of_type(function: Any, _type: Any, arguments: Any, _state: Any) -> Any:
-    """Return the tensor inside of a subclass, or one that has attributes of its own."""
+    """Return the tensor inside a tensor subclass, or the tensor without the attributes that a user added to it."""
     rebuild = {"_rebuild_tensor_v2": _tensor_v2, "_rebuild_tensor_v3": _tensor_v3, "_rebuild_parameter": _first}
     if not isinstance(function, PickledName) or function.module != "torch._utils" or function.name not in rebuild:
-        raise WeightsError(f"it holds a tensor of a kind that is not known: {function}")
+        raise WeightsError(f"the file contains a tensor of an unsupported kind: {function}")
     return rebuild[function.name](*arguments)
 
 
-def _checked(storage: StorageSketch, dtype: torch.dtype, offset: Any, size: Any, stride: Any) -> TensorSketch:
-    if not (isinstance(size, tuple) and isinstance(stride, tuple) and len(size) == len(stride) <= _MOST_AXES):
-        raise TypeError("a tensor's size and stride do not go together")
+def _checked(storage: StorageSpec, dtype: torch.dtype, offset: Any, size: Any, stride: Any) -> TensorSpec:
+    if not (isinstance(size, tuple) and isinstance(stride, tuple) and len(size) == len(stride) <= _MAX_AXES):
+        raise TypeError("the size and the stride of a tensor do not match")
     if any(type(part) is not int or not 0 <= part < 2**63 for part in (offset, *size, *stride)):
-        raise TypeError("a tensor's offset, size and stride have to be whole numbers from 0 on")
-    return TensorSketch(storage, dtype, offset, size, stride)
+        raise TypeError("the offset, size, and stride of a tensor must be non-negative integers")
+    return TensorSpec(storage, dtype, offset, size, stride)
 
 
-def _refuse_views(metadata: Any) -> None:
+def _refuse_lazy_views(metadata: Any) -> None:
     if metadata:
-        raise WeightsError("it holds a tensor that is to be negated or conjugated when it is read")
+        raise WeightsError(
+            "the file contains a tensor whose negation or conjugation was deferred",
+            remedy="save it after `resolve_neg()` and `resolve_conj()`",
+        )
 
 
 def _first(value: Any, *_: Any) -> Any:
@@ -133,29 +136,29 @@ def _first(value: Any, *_: Any) -> Any:
 
 def _mapping(items: Any = ()) -> dict[Any, Any]:
     pairs = items.items() if isinstance(items, dict) else items
-    return {hashable(key): value for key, value in pairs}
+    return {checked_key(key): value for key, value in pairs}
 
 
 def _elements(items: Any) -> list[Any]:
     if not isinstance(items, list | tuple):
-        raise TypeError("a collection is made from what is none")
+        raise TypeError("a collection is created from something that is not a collection")
     return list(items)
 
 
 def _bytes(text: Any = "", encoding: Any = "latin1") -> bytes:
-    # How bytes are written by protocols that have none.
+    # Pickle protocols without an opcode for bytes encode a string instead.
     if not isinstance(text, str) or encoding not in ("latin1", "latin-1"):
-        raise TypeError("bytes are made from what is no text")
+        raise TypeError("bytes are created from something that is not a string")
     return text.encode("latin1")
 
 
-def _described(path: str) -> Callable[..., PickledObject]:
+def _placeholder_of(path: str) -> Callable[..., PickledObject]:
     name = PickledName(*path.rsplit(".", 1))
     return lambda *arguments: PickledObject(name, arguments)
 
 
-def _refused(what: str) -> Callable[..., Any]:
+def _refusal_of(kind: str) -> Callable[..., Any]:
     def refuse(*_: Any) -> Any:
-        raise WeightsError(f"it holds a {what} tensor", remedy="save it as a dense one")
+        raise WeightsError(f"the file contains a {kind} tensor", remedy="save it as a dense tensor")
 
     return refuse

@@ -1,4 +1,4 @@
-"""Parameters and buffers of a pickled model, or of a state dict, by the keys that torch gives them."""
+"""Collect the parameters and buffers of a pickled module or state dict, by their keys in the state dict."""
 
 from __future__ import annotations
 
@@ -8,34 +8,36 @@ from typing import Any, TypeGuard
 from torch import Tensor
 
 from attendet.errors import WeightsError
+from attendet.utils.limits import MAX_KEY_LENGTH
 from attendet.utils.modules import WRAPPER_PREFIXES
 from attendet.utils.text import printable
-from attendet.weights.unpickle.inert import PickledObject, TensorSketch
-from attendet.weights.unpickle.tensors import Tensors
+from attendet.weights.unpickle.placeholders import PickledObject, TensorSpec
+from attendet.weights.unpickle.tensors import TensorBuilder
 
-_CONTENTS = ("_parameters", "_buffers", "_modules")
+_MODULE_ATTRIBUTES = ("_parameters", "_buffers", "_modules")
 
 # The largest models have a few thousand modules and tensors, some of them shared.
-_MOST_ENTRIES = 100_000
-_LONGEST_KEY = 500
-# A module that is used in several places is told at each of them, and takes memory once.
-_MOST_BYTES_SHARED = 16
+_MAX_ENTRIES = 100_000
+# A module that is used in several places appears under several keys, but is stored once.
+_MAX_SHARING = 16
 
 
 def is_module(value: Any) -> TypeGuard[PickledObject]:
-    """Return whether a record was a torch module: it has parameters, buffers and children."""
-    return isinstance(value, PickledObject) and all(isinstance(value.attribute(name), dict) for name in _CONTENTS)
-
-
-def is_state_dict(value: Any) -> TypeGuard[dict[str, Any]]:
-    """Return whether a value is a mapping with tensors under words."""
-    return isinstance(value, dict) and any(
-        isinstance(key, str) and isinstance(held, TensorSketch) for key, held in value.items()
+    """Return whether a value of a pickle was a torch module: it has parameters, buffers, and children."""
+    return isinstance(value, PickledObject) and all(
+        isinstance(value.attribute(name), dict) for name in _MODULE_ATTRIBUTES
     )
 
 
-def unwrapped(module: PickledObject) -> PickledObject:
-    """Return the network inside of the modules that train it on several devices, or compile it."""
+def is_state_dict(value: Any) -> TypeGuard[dict[str, Any]]:
+    """Return whether a value of a pickle is a mapping with at least one tensor under a string."""
+    return isinstance(value, dict) and any(
+        isinstance(key, str) and isinstance(entry, TensorSpec) for key, entry in value.items()
+    )
+
+
+def unwrap_module(module: PickledObject) -> PickledObject:
+    """Return the pickled network inside the wrappers of distributed training and torch.compile."""
     for _ in range(len(WRAPPER_PREFIXES) + 1):
         children = module.attribute("_modules")
         inner = next((children[name[:-1]] for name in WRAPPER_PREFIXES if list(children) == [name[:-1]]), None)
@@ -45,104 +47,91 @@ def unwrapped(module: PickledObject) -> PickledObject:
     return module
 
 
-def module_sketches(root: PickledObject) -> dict[str, TensorSketch]:
-    """Return what the state dict of a pickled module would hold: parameters and persistent buffers, by key.
+def module_specs(root: PickledObject) -> dict[str, TensorSpec]:
+    """Return the entries that the state dict of a pickled module would have: parameters and persistent buffers.
 
     Raises:
-        WeightsError: If modules contain each other, there are too many, or a parameter is no tensor.
+        WeightsError: If modules contain each other, there are too many modules, or a parameter is not a tensor.
     """
-    sketches: dict[str, TensorSketch] = {}
-    looked_at = 0
-    waiting = [("", root)]
-    while waiting:
-        prefix, module = waiting.pop()
-        # One module can be meant at many places of a small file, so all is counted as it is looked at.
-        looked_at += 1 + _length(module)
-        if looked_at > _MOST_ENTRIES:
-            raise WeightsError("it has more modules than models have, or modules that contain each other")
-        sketches |= _own_sketches(prefix, module)
+    specs: dict[str, TensorSpec] = {}
+    visited = 0
+    pending = [("", root)]
+    while pending:
+        prefix, module = pending.pop()
+        # A small pickle can refer to one module many times, so every visit counts.
+        visited += 1 + _length(module)
+        if visited > _MAX_ENTRIES:
+            raise WeightsError(f"the file has modules that contain each other, or more than {_MAX_ENTRIES:,} entries")
+        specs |= _own_specs(prefix, module)
         children = [(_key(prefix, name), child) for name, child in module.attribute("_modules").items()]
         for key, child in reversed(children):
             if is_module(child):
-                waiting.append((f"{key}.", child))
+                pending.append((f"{key}.", child))
             elif child is not None:
-                raise WeightsError(f"what it has under {printable(key)} is no module")
-    return sketches
+                raise WeightsError(f"the entry {printable(key)} of the model is not a module")
+    return specs
 
 
-def _own_sketches(prefix: str, module: PickledObject) -> dict[str, TensorSketch]:
-    left_out = {name for name in _hidden(module) if isinstance(name, str)}
-    own = {**module.attribute("_parameters")}
-    own |= {name: value for name, value in module.attribute("_buffers").items() if name not in left_out}
-    sketches = {_key(prefix, name): value for name, value in own.items() if value is not None}
-    for key, value in sketches.items():
-        if not isinstance(value, TensorSketch):
-            raise WeightsError(f"what it has under {printable(key)} is no tensor")
-    return sketches
+def _own_specs(prefix: str, module: PickledObject) -> dict[str, TensorSpec]:
+    skipped = {name for name in _non_persistent(module) if isinstance(name, str)}
+    entries = {**module.attribute("_parameters")}
+    entries |= {name: value for name, value in module.attribute("_buffers").items() if name not in skipped}
+    specs = {_key(prefix, name): value for name, value in entries.items() if value is not None}
+    for key, value in specs.items():
+        if not isinstance(value, TensorSpec):
+            raise WeightsError(f"the entry {printable(key)} of the model is not a tensor")
+    return specs
 
 
-def _hidden(module: PickledObject) -> list[Any]:
-    """Return the names of buffers that are not saved."""
-    hidden = module.attribute("_non_persistent_buffers_set")
-    return hidden if isinstance(hidden, list) else []
+def _non_persistent(module: PickledObject) -> list[Any]:
+    """Return the names of the buffers that a state dict leaves out."""
+    names = module.attribute("_non_persistent_buffers_set")
+    return names if isinstance(names, list) else []
 
 
 def _length(module: PickledObject) -> int:
-    return len(_hidden(module)) + sum(len(module.attribute(name)) for name in _CONTENTS)
+    return len(_non_persistent(module)) + sum(len(module.attribute(name)) for name in _MODULE_ATTRIBUTES)
 
 
-def dict_sketches(state: Mapping[Any, Any]) -> dict[str, TensorSketch]:
-    """Return the tensors of a state dict; what else stands between them is left out.
+def state_dict_specs(state: Mapping[Any, Any]) -> dict[str, TensorSpec]:
+    """Return the tensors of a pickled state dict, without its other entries.
 
     Raises:
-        WeightsError: If there are too many.
+        WeightsError: If there are too many entries.
     """
-    if len(state) > _MOST_ENTRIES:
-        raise WeightsError(f"it has more than {_MOST_ENTRIES:,} tensors")
-    return {_key("", key): value for key, value in state.items() if isinstance(value, TensorSketch)}
+    if len(state) > _MAX_ENTRIES:
+        raise WeightsError(f"the state dict has more than {_MAX_ENTRIES:,} entries")
+    return {_key("", key): value for key, value in state.items() if isinstance(value, TensorSpec)}
 
 
-def read_tensors(sketches: Mapping[str, TensorSketch], tensors: Tensors, file_bytes: int) -> dict[str, Tensor]:
-    """Return the tensors that are described.
+def read_tensors(specs: Mapping[str, TensorSpec], builder: TensorBuilder, file_bytes: int) -> dict[str, Tensor]:
+    """Return the tensors of all specifications.
 
     Args:
-        sketches: Their descriptions, by key.
-        tensors: What makes them.
-        file_bytes: Length of the file.
+        specs: The specifications, by key of the state dict.
+        builder: Builds the tensors from the bytes of the file.
+        file_bytes: Length of the file in bytes.
 
     Raises:
-        WeightsError: If one does not lie inside of its storage, or all are much larger together than the file.
+        WeightsError: If a tensor does not fit into its storage, or all tensors together are much larger than the file.
     """
-    made: dict[str, Tensor] = {}
-    left = file_bytes * _MOST_BYTES_SHARED
-    for key, sketch in sketches.items():
+    tensors: dict[str, Tensor] = {}
+    remaining = file_bytes * _MAX_SHARING
+    for key, spec in specs.items():
         try:
-            made[key] = tensors.make(sketch)
+            tensors[key] = builder.build(spec)
         except WeightsError as error:
             raise WeightsError(f"{printable(key)}: {error.what}", remedy=error.remedy) from error
-        left -= made[key].nbytes
-        if left < 0:
-            raise WeightsError("its tensors are much larger than the file: too many share their memory")
-    return made
-
-
-def without_wrappers(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Return tensors under the keys of the network itself.
-
-    Example:
-        >>> import torch
-        >>> without_wrappers({"module.conv.weight": torch.ones(1)})
-        {'conv.weight': tensor([1.])}
-    """
-    for wrapper in WRAPPER_PREFIXES * 2:
-        if all(key.startswith(wrapper) for key in tensors):
-            tensors = {key.removeprefix(wrapper): value for key, value in tensors.items()}
+        remaining -= tensors[key].nbytes
+        if remaining < 0:
+            raise WeightsError(f"the tensors that share memory are over {_MAX_SHARING} times as large as the file")
     return tensors
 
 
 def _key(prefix: str, name: Any) -> str:
-    if not isinstance(name, str) or len(prefix) + len(name) > _LONGEST_KEY:
+    if not isinstance(name, str) or len(prefix) + len(name) > MAX_KEY_LENGTH:
         raise WeightsError(
-            "a key of a tensor is no word, or is longer than those of models are; do modules contain each other?"
+            f"the keys of tensors must be strings of at most {MAX_KEY_LENGTH} characters",
+            remedy="check whether modules contain each other",
         )
     return prefix + name

@@ -1,4 +1,4 @@
-"""Element types, by the names that pickles give them and their storages."""
+"""The element types of tensors, looked up by the names that pickles use."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from attendet.errors import WeightsError
-from attendet.weights.unpickle.inert import PickledName
+from attendet.weights.unpickle.placeholders import PickledName
 
 _STORAGES = {
     "DoubleStorage": torch.float64,
@@ -23,7 +23,7 @@ _STORAGES = {
     "ComplexFloatStorage": torch.complex64,
     "ComplexDoubleStorage": torch.complex128,
 }
-# Those that have a name and no storage type. A table, because asking torch for any name can import what it names.
+# Types without a storage class of their own. This is a table because getattr(torch, name) can import a module.
 _OTHERS = (
     torch.uint16,
     torch.uint32,
@@ -37,26 +37,26 @@ _OTHERS = (
 _DTYPES = {str(dtype): dtype for dtype in (*_STORAGES.values(), *_OTHERS)}
 
 
-def dtype_named(name: Any) -> torch.dtype:
-    """Return the dtype of a name.
+def dtype_from_name(name: Any) -> torch.dtype:
+    """Return the dtype that a pickled name refers to.
 
     Raises:
-        WeightsError: If it is none that is read, such as those of quantized numbers.
+        WeightsError: If the name is not a supported dtype (quantized types are not supported).
 
     Example:
-        >>> dtype_named(PickledName("torch", "float16"))
+        >>> dtype_from_name(PickledName("torch", "float16"))
         torch.float16
     """
     if not isinstance(name, PickledName) or name.path not in _DTYPES:
-        raise _unread(name)
+        raise _unsupported(name)
     return _DTYPES[name.path]
 
 
 def storage_dtype(name: Any) -> torch.dtype:
-    """Return what a type of storages holds; bytes, where it is untyped.
+    """Return the dtype of a storage class; uint8 for an untyped storage.
 
     Raises:
-        WeightsError: If it is none that is read.
+        WeightsError: If the name is not a supported storage class (quantized storages are not supported).
 
     Example:
         >>> storage_dtype(PickledName("torch", "HalfStorage"))
@@ -65,7 +65,7 @@ def storage_dtype(name: Any) -> torch.dtype:
     if isinstance(name, PickledName) and name.path in ("torch.storage.UntypedStorage", "torch.UntypedStorage"):
         return torch.uint8
     if not isinstance(name, PickledName) or _module(name) != "torch" or name.name not in _STORAGES:
-        raise _unread(name)
+        raise _unsupported(name)
     return _STORAGES[name.name]
 
 
@@ -73,8 +73,9 @@ def _module(name: PickledName) -> str:
     return name.path.removesuffix(f".{name.name}")
 
 
-def _unread(name: Any) -> WeightsError:
-    what = name if isinstance(name, PickledName) else "something that is no type"
-    if isinstance(name, PickledName) and _module(name) == "torch" and name.name.lower().startswith(("qint", "quint")):
-        return WeightsError("it holds a quantized tensor", remedy="save the model before it is quantized")
-    return WeightsError(f"it holds tensors of a kind that is not read: {what}")
+def _unsupported(name: Any) -> WeightsError:
+    if not isinstance(name, PickledName):
+        return WeightsError("the file contains a tensor without a dtype")
+    if _module(name) == "torch" and name.name.lower().startswith(("qint", "quint")):
+        return WeightsError("the file contains a quantized tensor", remedy="save the model before it is quantized")
+    return WeightsError(f"the file contains tensors of the unsupported type {name}")

@@ -1,8 +1,8 @@
-"""A stack machine that reads pickles into inert values.
+"""A stack machine that reads a pickle without running code from it.
 
-Python's own unpicklers look up and call what a pickle names, and some take memory for what it merely declares. This one
-knows opcodes that build plain values; names stay names, and a call is made only if `calls` has the function. It does
-not recurse, so nesting costs it nothing.
+Python's unpicklers import and call the functions that a pickle names, and some allocate the memory that a pickle merely
+declares. This machine supports only the opcodes that build plain values. Names are never looked up, and a call uses a
+replacement of the function or fails. The machine does not recurse, so deeply nested pickles do not overflow the stack.
 """
 
 from __future__ import annotations
@@ -15,49 +15,51 @@ from typing import Any, TypeAlias
 
 from attendet.errors import WeightsError
 from attendet.utils.text import printable
-from attendet.weights.unpickle.inert import PickledName, PickledObject, hashable, is_named
+from attendet.weights.unpickle.placeholders import PickledName, PickledObject, checked_key, pickled_name
 
-# The largest detectors and classifiers have a few hundred thousand steps, in a few megabytes.
+# The pickles of the largest detectors and classifiers have a few megabytes and a few hundred thousand opcodes.
 MAX_BYTES = 64 * 1024 * 1024
 MAX_STEPS = 1_000_000
-_BYTES_A_STEP = 16
+_BYTES_PER_STEP = 16
 
-Call: TypeAlias = Callable[..., Any]
+Replacement: TypeAlias = Callable[..., Any]
 
-_REMEDY = "have its author save it as a state dict or as safetensors"
+_REMEDY = "ask its author for a state dict or a safetensors file"
 
 
-def unpickle(data: BytesIO, calls: Mapping[str, Call], persistent: Call | None = None) -> Any:
-    """Return the object of the pickle at the reader's position; the reader is left behind the pickle.
+def read_pickle(data: BytesIO, replacements: Mapping[str, Replacement], persistent: Replacement | None = None) -> Any:
+    """Return the object of the pickle that starts at the reader's position, and move the reader to its end.
 
     Args:
-        data: The pickle, and whatever follows it.
-        calls: What stands for the functions a pickle may call, by module and name.
-        persistent: Makes the value for a persistent id.
+        data: The pickle, possibly with other bytes after it.
+        replacements: Replacements of the functions that the pickle may call, by the function's module and name.
+        persistent: Returns the value of a persistent id; None if the pickle must not contain any.
 
     Raises:
-        WeightsError: If the pickle is damaged, calls anything else, or is larger than those of models are.
+        WeightsError: If the pickle is damaged, calls any other function, or is larger than the pickle of a model.
 
     Example:
         >>> import pickle
-        >>> unpickle(BytesIO(pickle.dumps({"epoch": 3}, protocol=2)), calls={})
+        >>> read_pickle(BytesIO(pickle.dumps({"epoch": 3}, protocol=2)), replacements={})
         {'epoch': 3}
-        >>> unpickle(BytesIO(pickle.dumps({1}, protocol=2)), calls={})
+        >>> read_pickle(BytesIO(pickle.dumps({1}, protocol=2)), replacements={})
         Traceback (most recent call last):
         ...
-        attendet.errors.WeightsError: opening it would call __builtin__.set, which is refused; have its author save it
-        as a state dict or as safetensors
+        attendet.errors.WeightsError: opening the file would call __builtin__.set, which is refused; ask its author for
+        a state dict or a safetensors file
     """
     try:
-        return _Machine(calls, persistent).run(data)
+        return _Machine(replacements, persistent).run(data)
     except (ValueError, TypeError, LookupError, ArithmeticError, struct.error) as error:
-        # What damaged pickles end in: opcodes cut short, a stack without what they take, text that is none.
-        raise WeightsError(f"its pickle is damaged: {printable(str(error)[:200])}") from error
+        # A damaged pickle has truncated opcodes, takes values from an empty stack, or contains invalid text.
+        raise WeightsError(f"the pickle is damaged: {printable(str(error)[:200])}") from error
 
 
 class _Machine:
-    def __init__(self, calls: Mapping[str, Call], persistent: Call | None) -> None:
-        self.calls = calls
+    """The stack, the marks, and the memo of a pickle that is being read, and one method for each group of opcodes."""
+
+    def __init__(self, replacements: Mapping[str, Replacement], persistent: Replacement | None) -> None:
+        self.replacements = replacements
         self.persistent = persistent
         self.stack: list[Any] = []
         self.marked: list[list[Any]] = []
@@ -69,19 +71,19 @@ class _Machine:
             code = data.read(1)
             opcode = _OPCODES.get(code)
             if opcode is None:
-                raise ValueError("it ends too early" if not code else f"there is no opcode {code!r}")
+                raise ValueError(f"unknown opcode {code!r}" if code else "unexpected end of the pickle")
             if opcode.name == "STOP":
                 return self.pop()
-            # Asked before the argument is read: readers of unknown opcodes are nobody's business.
+            # Checked before the argument is read, so that only the argument readers of supported opcodes run.
             if opcode.name not in _OPERATIONS:
-                raise WeightsError(f"its pickle has the opcode {opcode.name}, which is refused", remedy=_REMEDY)
+                raise WeightsError(f"the pickle uses the opcode {opcode.name}, which is refused", remedy=_REMEDY)
             self.charge(1)
             _OPERATIONS[opcode.name](self, opcode.arg.reader(data) if opcode.arg else None)
 
     def charge(self, steps: int) -> None:
         self.steps += steps
         if self.steps > MAX_STEPS:
-            raise WeightsError(f"its pickle takes more than {MAX_STEPS:,} steps; those of models take far fewer")
+            raise WeightsError(f"the pickle takes more than {MAX_STEPS:,} steps, far more than the pickle of a model")
 
     def push(self, value: Any) -> None:
         self.stack.append(value)
@@ -102,7 +104,7 @@ class _Machine:
         self.push(self.stack[-1])
 
     def put(self, index: int) -> None:
-        # The memo is a mapping, so that a huge index takes no memory.
+        # The memo is a mapping because a list would allocate memory for a huge index.
         self.memo[index] = self.stack[-1]
 
     def memoize(self, _: None) -> None:
@@ -136,20 +138,20 @@ class _Machine:
             target = target.entries
         if not isinstance(target, dict):
             raise TypeError(f"it sets items of a {type(target).__name__}")
-        target.update(zip(map(hashable, items[::2]), items[1::2], strict=True))
+        target.update(zip(map(checked_key, items[::2]), items[1::2], strict=True))
 
     def name(self, text: str) -> None:
-        # Module and name stand on two lines; `pickletools` joins them by a blank.
-        self.push(is_named(*text.split(" ", 1)))
+        # The pickle has module and name on separate lines; `pickletools` joins them with a space.
+        self.push(pickled_name(*text.split(" ", 1)))
 
     def name_from_stack(self, _: None) -> None:
         name, module = self.pop(), self.pop()
-        self.push(is_named(module, name))
+        self.push(pickled_name(module, name))
 
     def new(self, _: None) -> None:
         arguments, kind = self.pop(), self.pop()
         if not isinstance(kind, PickledName):
-            raise TypeError("it makes an object of what is no class")
+            raise TypeError("it creates an object of something that is not a class")
         self.push(PickledObject(kind, arguments))
 
     def new_with_keywords(self, _: None) -> None:
@@ -159,30 +161,31 @@ class _Machine:
 
     def build(self, _: None) -> None:
         state = self.pop()
-        # Kept, not copied: one large state could be given to many objects. What is no record has no use for it.
+        # The state is not copied, because a pickle can give one large state to many objects.
         if isinstance(self.stack[-1], PickledObject):
             self.stack[-1].state = state
 
     def call(self, _: None) -> None:
         arguments, function = self.pop(), self.pop()
         if not isinstance(function, PickledName) or not isinstance(arguments, tuple):
-            raise TypeError("it calls what is no function")
-        if function.path not in self.calls:
-            raise WeightsError(f"opening it would call {function}, which is refused", remedy=_REMEDY)
-        # Calls may copy their arguments, and one argument can be given to many calls.
-        self.charge(len(arguments) + sum(map(_weight, arguments)))
-        self.push(self.calls[function.path](*arguments))
+            raise TypeError("it calls something that is not a function")
+        if function.path not in self.replacements:
+            raise WeightsError(f"opening the file would call {function}, which is refused", remedy=_REMEDY)
+        # Replacements may copy their arguments, and a pickle can pass one argument to many calls.
+        self.charge(len(arguments) + sum(map(_cost, arguments)))
+        self.push(self.replacements[function.path](*arguments))
 
     def load_persistent(self, _: None) -> None:
         if self.persistent is None:
-            raise ValueError("it refers to what stands outside of it")
+            raise ValueError("it refers to data outside the pickle")
         self.push(self.persistent(self.pop()))
 
 
-def _weight(argument: Any) -> int:
+def _cost(argument: Any) -> int:
+    """Return the number of steps that copying an argument is counted as."""
     match argument:
         case str() | bytes() | bytearray():
-            return len(argument) // _BYTES_A_STEP
+            return len(argument) // _BYTES_PER_STEP
         case list() | tuple() | dict():
             return len(argument)
         case _:
@@ -225,7 +228,7 @@ _OPERATIONS: dict[str, Callable[[_Machine, Any], object]] = {
     "DICT": _Machine.dictionary,
     "SETITEM": lambda machine, _: machine.set_items([machine.pop(), machine.pop()][::-1]),
     "SETITEMS": lambda machine, _: machine.set_items(machine.since_mark()),
-    # A set is as good as the list of its elements here, and a list needs no hashes.
+    # Sets are read as lists of their elements, because hostile elements can be slow to hash.
     "EMPTY_SET": _pushes(lambda _: []),
     "ADDITEMS": lambda machine, _: machine.append(machine.since_mark()),
     "FROZENSET": _pushes(_Machine.since_mark),

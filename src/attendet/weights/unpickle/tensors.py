@@ -1,4 +1,4 @@
-"""Described tensors become real ones, once they are known to lie inside of what the file holds."""
+"""Build tensors from their specifications after checking that they fit into the stored bytes."""
 
 from __future__ import annotations
 
@@ -9,68 +9,68 @@ import torch
 from torch import Tensor
 
 from attendet.errors import WeightsError
-from attendet.weights.unpickle.inert import StorageSketch, TensorSketch
+from attendet.weights.unpickle.placeholders import StorageSpec, TensorSpec
+
+# A tensor without elements takes no memory, but its shape must not overflow the integers of later computations.
+_MAX_EMPTY_SIZE = 2**31
 
 
-class Storages(Protocol):
-    """The raw bytes of a file's storages."""
+class StorageReader(Protocol):
+    """Access to the raw bytes of a file's storages."""
 
     def read(self, key: str, length: int) -> Tensor:
-        """Return the bytes stored under a key, as uint8 of shape (length,).
+        """Return the bytes stored under a key, as a uint8 tensor of shape (length,).
 
         Raises:
-            WeightsError: If the file has no such storage, or one of another length.
+            WeightsError: If the file has no such storage, or its length in bytes is not `length`.
         """
         ...
 
 
-class Tensors:
-    """Makes tensors from their descriptions; each storage is read once, when it is first needed.
+class TensorBuilder:
+    """Builds tensors from their specifications; each storage is read once, when a tensor first needs it.
 
     Args:
-        storages: Where the bytes are.
+        storages: Reads the bytes of the storages.
     """
 
-    def __init__(self, storages: Storages) -> None:
+    def __init__(self, storages: StorageReader) -> None:
         self._storages = storages
         self._read: dict[str, Tensor] = {}
 
-    def make(self, sketch: TensorSketch) -> Tensor:
-        """Return a described tensor; it shares memory with those of the same storage.
+    def build(self, spec: TensorSpec) -> Tensor:
+        """Return the tensor of a specification; tensors of the same storage share its memory.
 
         Raises:
-            WeightsError: If it reaches outside of its storage, or has more elements than that.
+            WeightsError: If the tensor extends past its storage, or has more elements than the storage.
         """
-        _check_bounds(sketch)
-        storage, first = sketch.storage, sketch.offset + _first_element(sketch)
+        _check_bounds(spec)
+        storage, first = spec.storage, spec.offset + _first_element(spec)
         content = self._bytes(storage)
-        return torch.empty(0, dtype=sketch.dtype).set_(content.untyped_storage(), first, sketch.size, sketch.stride)
+        return torch.empty(0, dtype=spec.dtype).set_(content.untyped_storage(), first, spec.size, spec.stride)
 
-    def _bytes(self, storage: StorageSketch) -> Tensor:
+    def _bytes(self, storage: StorageSpec) -> Tensor:
         length = storage.stored * storage.dtype.itemsize
         if storage.key not in self._read:
             self._read[storage.key] = self._storages.read(storage.key, length)
         if self._read[storage.key].numel() != length:
-            raise WeightsError("it states two lengths of one storage")
+            raise WeightsError("the file states two different lengths for one storage")
         return self._read[storage.key]
 
 
-def _first_element(sketch: TensorSketch) -> int:
-    return sketch.storage.start * sketch.storage.dtype.itemsize // sketch.dtype.itemsize
+def _first_element(spec: TensorSpec) -> int:
+    return spec.storage.start * spec.storage.dtype.itemsize // spec.dtype.itemsize
 
 
-def _check_bounds(sketch: TensorSketch) -> None:
-    storage = sketch.storage
-    held = storage.count * storage.dtype.itemsize // sketch.dtype.itemsize
-    last = sketch.offset + sum((side - 1) * step for side, step in zip(sketch.size, sketch.stride, strict=True))
-    elements = math.prod(sketch.size)
-    # More elements than the storage has: steps of 0 would make a large tensor from a small file.
-    if elements > held or (elements and last >= held):
-        raise WeightsError(f"a tensor of shape {sketch.size} reaches outside of its storage of {held:,} elements")
-    if (
-        storage.start + storage.count > storage.stored
-        or (storage.start * storage.dtype.itemsize) % sketch.dtype.itemsize
-    ):
-        raise WeightsError("a view reaches outside of its storage")
-    if not elements and (math.prod(max(side, 1) for side in sketch.size) > 2**31 or sketch.offset > held):
-        raise WeightsError(f"a tensor without elements has the shape {sketch.size}")
+def _check_bounds(spec: TensorSpec) -> None:
+    storage = spec.storage
+    available = storage.count * storage.dtype.itemsize // spec.dtype.itemsize
+    last = spec.offset + sum((side - 1) * step for side, step in zip(spec.size, spec.stride, strict=True))
+    elements = math.prod(spec.size)
+    # Strides of 0 could expand a small storage to a huge tensor, so elements are limited to those of the storage.
+    if elements > available or (elements and last >= available):
+        raise WeightsError(f"a tensor of shape {spec.size} does not fit into its storage of {available:,} elements")
+    if storage.start + storage.count > storage.stored or (storage.start * storage.dtype.itemsize) % spec.dtype.itemsize:
+        raise WeightsError("a view of a storage extends past the end of the storage")
+    if not elements and (math.prod(max(side, 1) for side in spec.size) > _MAX_EMPTY_SIZE or spec.offset > available):
+        raise WeightsError(f"a tensor without elements has the impossible shape {spec.size}")
