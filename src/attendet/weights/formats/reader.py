@@ -43,7 +43,7 @@ class Checkpoint:
             of the file, without gradients. Tensors that share memory in the file share memory here, too.
         kind: "safetensors", "state dict", or "module" for a pickled model, such as a YOLOv5 checkpoint.
         names: Class names in the order of their indices; None if the file does not contain any.
-        model_file: YAML text of the model file that a YOLOv5 model was built from; None if the file has none.
+        model_file: YAML text of the model file that a YOLOv5 model was built from, or None if it is not in the file.
         training: Other entries of a training checkpoint, such as "epoch", "opt", "hyp", "best_fitness", and "date", as
             plain values that JSON can hold (numbers may be NaN). "nc" is the number of classes of the model.
         metadata: Metadata of a safetensors file; empty for other formats.
@@ -130,7 +130,7 @@ def _read(file: BinaryIO, path: Path) -> Checkpoint:
 
 
 def _find_weights(content: Any, depth: int) -> PickledObject | dict[str, Any] | None:
-    """Return the pickled model or state dict in the content of a file, or None if there is none."""
+    """Return the pickled model or state dict in the content of a file, or None."""
     if is_module(content):
         return content
     # A subclass of dict holds its items like a plain dict.

@@ -67,7 +67,7 @@ def _check_bounds(spec: TensorSpec) -> None:
     available = storage.count * storage.dtype.itemsize // spec.dtype.itemsize
     last = spec.offset + sum((side - 1) * step for side, step in zip(spec.size, spec.stride, strict=True))
     elements = math.prod(spec.size)
-    # Strides of 0 could expand a small storage to a huge tensor, so elements are limited to those of the storage.
+    # Strides of 0 could expand a small storage to a huge tensor, so a tensor has at most the elements of its storage.
     if elements > available or (elements and last >= available):
         raise WeightsError(f"a tensor of shape {spec.size} does not fit into its storage of {available:,} elements")
     if storage.start + storage.count > storage.stored or (storage.start * storage.dtype.itemsize) % spec.dtype.itemsize:
