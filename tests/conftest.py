@@ -1,9 +1,11 @@
-"""What tests have in common: the command, where the oracles are, which devices there are, and a cache of their own."""
+"""Fixtures of all tests: the command, oracles, real data, and devices; and a temporary cache folder."""
 
 import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import partial
+from importlib import import_module
 from pathlib import Path
 
 import jaxtyping
@@ -11,34 +13,32 @@ import pytest
 import torch
 from hypothesis import settings
 
-from attendet.cli import main as entry
 from attendet.ops.cbam.compiler import cache_folder
 from tests.helpers.command import CommandResult
-from tests.helpers.oracles import SHARED
-from tests.helpers.small_training import skip_plots
+from tests.helpers.oracles import COMPLETE, SHARED, SUBSET, Oracle, read_oracle
 
 # Shapes in annotations are checked in tests only; modules under torch.compile are left out.
 jaxtyping.install_import_hook("attendet.detection", "beartype.beartype")
 
-# A busy machine takes longer, which is no defect. Examples are new ones in every run, so that they come upon what
-# nobody has thought of, but in CI, where they would blame a change for what was there before it.
+# Without a deadline, because a busy machine is slower. Every run draws new examples, except in CI, where a change must not
+# fail because of a defect that it did not cause.
 settings.register_profile("attendet", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("attendet")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Let tests that run side by side compute on one thread each, and all of them leave the user's cache alone."""
+    """Let parallel workers use one thread each, and keep the user's cache unchanged."""
     if hasattr(config, "workerinput"):
         torch.set_num_threads(1)
         os.environ["OMP_NUM_THREADS"] = "1"
     else:
-        keep_a_cache(config)
+        use_temporary_cache(config)
 
 
-def keep_a_cache(config: pytest.Config) -> None:
-    """Make a cache for one run, which its workers inherit, and the commands that they start.
+def use_temporary_cache(config: pytest.Config) -> None:
+    """Create a cache folder for this run, which workers and commands inherit.
 
-    Compiling the fused CBAM takes a quarter of a minute: where the user's cache has it, it is taken from there.
+    It links the fused CBAM operators of the user's cache, because compiling them takes 15 seconds.
     """
     folder = tempfile.TemporaryDirectory(prefix="attendet-cache-", ignore_cleanup_errors=True)
     config.add_cleanup(folder.cleanup)
@@ -53,7 +53,7 @@ def keep_a_cache(config: pytest.Config) -> None:
 
 @pytest.fixture(autouse=True)
 def seeded() -> Iterator[None]:
-    """Give every test the same random numbers, and take back what training sets for its whole process."""
+    """Seed every test, and reset the deterministic mode that training sets for the process."""
     torch.manual_seed(0)
     yield
     torch.use_deterministic_algorithms(mode=False)
@@ -63,7 +63,7 @@ def seeded() -> Iterator[None]:
 def attendet(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> Callable[..., CommandResult]:
-    """Run the command in this process, in an empty folder, on a terminal wide enough for every line."""
+    """Return a function that runs the command in this process, in an empty folder, on a wide terminal."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "200")
 
@@ -71,7 +71,7 @@ def attendet(
         monkeypatch.setattr(sys, "argv", ["attendet", *map(str, arguments)])
         code: object = 0
         try:
-            entry.run()
+            import_module("attendet.cli.main").run()
         except SystemExit as stop:
             code = stop.code
         return CommandResult(int(str(code or 0)), *capsys.readouterr())
@@ -81,28 +81,28 @@ def attendet(
 
 @pytest.fixture
 def without_plots(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave the pictures of runs out: they take longer than training here, and have tests of their own."""
+    """Let training write no plots, which take longer than training here and have their own tests."""
+    from tests.helpers.small_training import skip_plots  # noqa: PLC0415 (imports all of training)
+
     skip_plots(monkeypatch)
 
 
-@pytest.fixture
-def oracles() -> Path:
-    folder = SHARED / "oracles"
-    if not folder.is_dir():
-        pytest.skip("the oracles are not here: they live beside the project, not in it")
-    return folder
+@pytest.fixture(params=[SUBSET, COMPLETE] if COMPLETE.is_dir() else [SUBSET], ids=lambda folder: folder.parent.name)
+def oracle(request: pytest.FixtureRequest) -> Callable[..., Oracle]:
+    """Return a function that reads an oracle by name, onto a device; a missing one fails the test."""
+    return partial(read_oracle, request.param)
 
 
 @pytest.fixture
 def real_data() -> Path:
     folder = SHARED / "data"
     if not folder.is_dir():
-        pytest.skip("the real data sets are not here: they live beside the project, not in it")
+        pytest.skip("needs the real data sets in ../shared/data")
     return folder
 
 
 @pytest.fixture(params=["cpu", "cuda"])
 def device(request: pytest.FixtureRequest) -> torch.device:
     if request.param == "cuda" and not torch.cuda.is_available():
-        pytest.skip("there is no GPU")
+        pytest.skip("needs a GPU")
     return torch.device(request.param)

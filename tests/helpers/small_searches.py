@@ -8,14 +8,14 @@ from pathlib import Path
 
 from attendet.study.records import COLUMNS
 from attendet.study.runs.job import Job
-from attendet.study.search.search_file import read_search
-from attendet.study.search.search_records import Candidate, SearchFolder, SearchRecord
-from attendet.study.search.search_run import Search
+from attendet.study.searching.search_file import read_search
+from attendet.study.searching.search_records import Candidate, SearchFolder, SearchRecord
+from attendet.study.searching.search_run import Search
 from attendet.training.reporter import Reporter
 from tests.helpers.small_studies import RECIPE, write_beside
 
 
-class RecordingSearchWatcher:
+class RecordingSearchObserver:
     """Records messages and ended candidates."""
 
     def __init__(self) -> None:
@@ -23,13 +23,13 @@ class RecordingSearchWatcher:
         self.ended_candidates: list[Candidate] = []
         self.then: Callable[[SearchRecord], None] = lambda _: None
 
-    def say(self, text: str) -> None:
+    def log(self, text: str) -> None:
         self.messages.append(text)
 
-    def moved(self, record: SearchRecord) -> None:
+    def on_progress(self, record: SearchRecord) -> None:
         self.then(record)
 
-    def ended(self, candidate: Candidate, record: SearchRecord) -> None:  # noqa: ARG002
+    def on_run_end(self, candidate: Candidate, record: SearchRecord) -> None:  # noqa: ARG002
         self.ended_candidates.append(candidate)
 
 

@@ -17,7 +17,7 @@ from tests.helpers.small_training import MODEL, write_set
 RECIPE = "schedule.imgsz: 64, schedule.batch_size: 4, hardware.device: cpu, data.workers: 0"
 
 
-class RecordingWatcher:
+class RecordingObserver:
     """Records messages, epochs, and ended runs."""
 
     def __init__(self) -> None:
@@ -26,17 +26,17 @@ class RecordingWatcher:
         self.records: list[CellRecord] = []
         self.then: Callable[[Cell, int], None] = lambda *_: None
 
-    def say(self, text: str) -> None:
+    def log(self, text: str) -> None:
         self.messages.append(text)
 
-    def planned(self, cells: Sequence[Cell], finished: Sequence[CellRecord]) -> None:
+    def on_plan(self, cells: Sequence[Cell], finished: Sequence[CellRecord]) -> None:
         pass
 
-    def moved(self, cell: Cell, epoch: int, score: float | None) -> None:  # noqa: ARG002
+    def on_progress(self, cell: Cell, epoch: int, score: float | None) -> None:  # noqa: ARG002
         self.moves.append((cell.name, epoch))
         self.then(cell, epoch)
 
-    def ended(self, cell: Cell, record: CellRecord) -> None:  # noqa: ARG002
+    def on_run_end(self, cell: Cell, record: CellRecord) -> None:  # noqa: ARG002
         self.records.append(record)
 
 
@@ -46,7 +46,7 @@ class FailingExecutor:
     def __init__(self) -> None:
         self.asked: list[str] = []
 
-    def run(self, jobs: Sequence[Job], watcher: object) -> Iterator[tuple[Job, str | None]]:  # noqa: ARG002
+    def run(self, jobs: Sequence[Job], observer: object) -> Iterator[tuple[Job, str | None]]:  # noqa: ARG002
         for job in jobs:
             self.asked.append(job.cell.name)
             yield job, "refused"

@@ -23,9 +23,9 @@ def search(
 ) -> None:
     """Try many candidates with one seed, and draft the study that decides. Stop it at any time: it goes on."""
     from attendet.cli.ui.search_table import SearchTable, candidates_table
-    from attendet.study.search.search_file import read_search
-    from attendet.study.search.search_records import SearchFolder
-    from attendet.study.search.search_run import Search, run_search
+    from attendet.study.searching.search_file import read_search
+    from attendet.study.searching.search_records import SearchFolder
+    from attendet.study.searching.search_run import Search, run_search
 
     design = read_search(file)
     folder = SearchFolder(project / design.name)

@@ -5,16 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
-
-from pydantic import BaseModel, ValidationError
 
 from attendet.errors import DataError, Location
-from attendet.study.records import CellRecord, CostRecord, StudyRecord, misfit
-from attendet.utils.io import read_bytes, write_text
-from attendet.utils.limits import MAX_JSON_BYTES
-
-Kind = TypeVar("Kind", bound=BaseModel)
+from attendet.study.records import CellRecord, CostRecord, StudyRecord
+from attendet.utils.records import read_record
 
 
 @dataclass(frozen=True)
@@ -60,15 +54,6 @@ class StudyRecords:
     problems: tuple[str, ...]
 
 
-def write(record: BaseModel, path: Path) -> None:
-    """Write a record, whole or not at all.
-
-    Raises:
-        OutputError: If the file cannot be written.
-    """
-    write_text(path, record.model_dump_json() + "\n")
-
-
 def read_study(folder: StudyFolder) -> StudyRecords:
     """Return all records of a study; what is damaged is named and left out.
 
@@ -78,7 +63,7 @@ def read_study(folder: StudyFolder) -> StudyRecords:
     if not folder.study.exists():
         remedy = "name the folder of a study, or begin one: attendet study run study.yaml"
         raise DataError("there is no study here", where=Location(str(folder.path)), remedy=remedy)
-    study = _read(StudyRecord, folder.study)
+    study = read_record(folder.study, StudyRecord)
     cells: dict[str, CellRecord] = {}
     problems: list[str] = []
     for cell in study.cells:
@@ -86,7 +71,7 @@ def read_study(folder: StudyFolder) -> StudyRecords:
         if not path.exists():
             continue
         try:
-            record = _read(CellRecord, path)
+            record = read_record(path, CellRecord)
         except DataError as error:
             problems.append(f"{cell.name}: {error}")
             continue
@@ -97,7 +82,7 @@ def read_study(folder: StudyFolder) -> StudyRecords:
     costs = None
     if folder.costs.exists():
         try:
-            costs = _read(CostRecord, folder.costs)
+            costs = read_record(folder.costs, CostRecord)
         except DataError as error:
             problems.append(str(error))
     return StudyRecords(study, cells, costs, tuple(problems))
@@ -115,15 +100,7 @@ def of_arm(records: StudyRecords, name: str, fraction: float = 1.0) -> list[Cell
 def read_cell(folder: StudyFolder, key: str) -> CellRecord | None:
     """Return the record of a run, or None where it has to be run: there is none, another one's, or a damaged one."""
     try:
-        record = _read(CellRecord, folder.cell(key))
+        record = read_record(folder.cell(key), CellRecord)
     except DataError:
         return None
     return record if record.key == key else None
-
-
-def _read(kind: type[Kind], path: Path) -> Kind:
-    content = read_bytes(path, MAX_JSON_BYTES, remedy="it is none of our records")
-    try:
-        return kind.model_validate_json(content)
-    except ValidationError as error:
-        raise DataError(f"it is damaged: {misfit(error)}", where=Location(str(path)), remedy="remove it") from error

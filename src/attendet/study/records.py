@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, FiniteFloat, NonNegativeInt, PositiveInt, model_validator
 
 from attendet.study.design.grid import Cell
-from attendet.study.design.schema import Metric, Strict, StudyDesign
+from attendet.study.design.schema import Metric, StudyDesign
+from attendet.utils.settings import NonNegative, StrictModel
 
 # Characters of an error that are kept: a traceback of a library is no record.
 LONGEST_ERROR = 2000
@@ -21,40 +22,37 @@ COLUMNS: Mapping[Metric, str] = {
 }
 LOSSES = ("box_loss", "obj_loss", "cls_loss")
 
-Finite = Annotated[float, Field(allow_inf_nan=False)]
-NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
-
-class ClassScores(Strict):
+class ClassScores(StrictModel):
     """How well one class is detected; fields as in `attendet.evaluation.metrics.ClassMetrics`."""
 
     name: str
     images: int
     objects: int
-    precision: Finite | None
-    recall: Finite | None
-    f1: Finite | None
-    ap50: Finite | None
-    ap50_95: Finite | None
+    precision: FiniteFloat | None
+    recall: FiniteFloat | None
+    f1: FiniteFloat | None
+    ap50: FiniteFloat | None
+    ap50_95: FiniteFloat | None
 
 
-class DetectionScores(Strict):
+class DetectionScores(StrictModel):
     """How good detections are; fields as in `attendet.evaluation.metrics.Metrics`."""
 
-    map50_95: Finite
-    map50: Finite
-    map75: Finite
-    map_small: Finite | None
-    map_medium: Finite | None
-    map_large: Finite | None
-    precision: Finite
-    recall: Finite
-    f1: Finite
-    confidence: Finite | None
+    map50_95: FiniteFloat
+    map50: FiniteFloat
+    map75: FiniteFloat
+    map_small: FiniteFloat | None
+    map_medium: FiniteFloat | None
+    map_large: FiniteFloat | None
+    precision: FiniteFloat
+    recall: FiniteFloat
+    f1: FiniteFloat
+    confidence: FiniteFloat | None
     per_class: tuple[ClassScores, ...]
 
 
-class CellRecord(Strict):
+class CellRecord(StrictModel):
     """A run that ended, well or not.
 
     Attributes:
@@ -84,14 +82,14 @@ class CellRecord(Strict):
     fraction: Annotated[float, Field(gt=0, le=1)]
     status: Literal["finished", "failed"]
     error: str | None = None
-    history: dict[str, list[Finite | None]] = Field(default_factory=dict)
+    history: dict[str, list[FiniteFloat | None]] = Field(default_factory=dict)
     best_epoch: int | None = None
     best: DetectionScores | None = None
     train: DetectionScores | None = None
-    parameters: Annotated[int, Field(ge=0)] | None = None
-    gflops: NotNegative | None = None
+    parameters: NonNegativeInt | None = None
+    gflops: NonNegative | None = None
     images: dict[str, int] = Field(default_factory=dict)
-    seconds: dict[str, NotNegative] = Field(default_factory=dict)
+    seconds: dict[str, NonNegative] = Field(default_factory=dict)
     device: str | None = None
     versions: dict[str, str] = Field(default_factory=dict)
     initialization: dict[str, str] = Field(default_factory=dict)
@@ -109,7 +107,7 @@ class CellRecord(Strict):
         return self
 
 
-class Latency(Strict):
+class Latency(StrictModel):
     """How long one pass takes: images of the training size to detections.
 
     Attributes:
@@ -120,14 +118,14 @@ class Latency(Strict):
         rounds: Passes measured.
     """
 
-    batch: Annotated[int, Field(ge=1)]
-    median_ms: NotNegative
-    low_ms: NotNegative
-    high_ms: NotNegative
-    rounds: Annotated[int, Field(ge=1)]
+    batch: PositiveInt
+    median_ms: NonNegative
+    low_ms: NonNegative
+    high_ms: NonNegative
+    rounds: PositiveInt
 
 
-class ArmCosts(Strict):
+class ArmCosts(StrictModel):
     """What an arm costs to use.
 
     Attributes:
@@ -138,14 +136,14 @@ class ArmCosts(Strict):
         latency: By batch.
     """
 
-    parameters: Annotated[int, Field(ge=0)]
-    gflops: NotNegative
-    activation_bytes: Annotated[int, Field(ge=0)] | None = None
-    peak_bytes: Annotated[int, Field(ge=0)] | None = None
+    parameters: NonNegativeInt
+    gflops: NonNegative
+    activation_bytes: NonNegativeInt | None = None
+    peak_bytes: NonNegativeInt | None = None
     latency: tuple[Latency, ...] = ()
 
 
-class CostRecord(Strict):
+class CostRecord(StrictModel):
     """Costs of all arms, measured in turns on one device so that a machine that slows down slows all.
 
     Attributes:
@@ -159,7 +157,7 @@ class CostRecord(Strict):
     arms: dict[str, ArmCosts]
 
 
-class StudyRecord(Strict):
+class StudyRecord(StrictModel):
     """What was planned.
 
     Attributes:
@@ -180,9 +178,3 @@ class StudyRecord(Strict):
             if name not in arms:
                 raise ValueError(f"there is no arm {name!r}")
         return self
-
-
-def misfit(error: ValidationError) -> str:
-    """Return where a record does not fit, and why."""
-    first = error.errors()[0]
-    return f"{'.'.join(str(part) for part in first['loc'])} {first['msg'].removeprefix('Value error, ')}".strip()

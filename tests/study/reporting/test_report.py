@@ -11,7 +11,7 @@ from scipy import stats
 
 from attendet.errors import DataError
 from attendet.study.design.grid import Cell
-from attendet.study.folder import StudyFolder, read_cell, read_study, write
+from attendet.study.folder import StudyFolder, read_cell, read_study
 from attendet.study.records import CellRecord
 from attendet.study.reporting.html import html_report
 from attendet.study.reporting.markdown import markdown_report
@@ -19,7 +19,8 @@ from attendet.study.reporting.outcome import make_study_report
 from attendet.study.reporting.publishing import publish_report
 from attendet.study.reporting.run_scores import last_epochs
 from attendet.study.runs.collection import cell_record
-from attendet.training.run_folder import RunFolder, RunRecord, write_record, write_results
+from attendet.training.run_folder import RunFolder, RunRecord, write_results
+from attendet.utils.records import write_record
 from tests.helpers.synthetic_studies import design, record, write_study
 
 ARMS = "{baseline: , cbam: {attention: 'cbam@before:SPPF', control: control}, control: 'control-conv1x1@before:SPPF'}"
@@ -124,7 +125,7 @@ def test_runs_that_are_no_pairs_are_told(tmp_path):
     cell = next(cell for cell in read_study(study).study.cells if cell.name == "cbam-seed2")
     run = read_cell(study, cell.key)
     other = {"order": "another", "initialization": {"model.0.conv": "another"}, "device": "GPU"}
-    write(run.model_copy(update=other), study.cell(cell.key))
+    write_record(study.cell(cell.key), run.model_copy(update=other))
     told = "\n".join(make_study_report(read_study(study)).remarks)
     assert "cbam, seed 2: it saw other images than baseline with seed 2, or in another order" in told
     assert "1 of 1 layers began with other weights than those of baseline with seed 2, such as model.0.conv" in told
@@ -137,7 +138,7 @@ def test_damaged_records_are_named_and_left_out(tmp_path):
     whole = cells["cbam-seed0"].read_text(encoding="utf-8")
     cells["cbam-seed0"].write_text(whole[:500], encoding="utf-8")
     cells["cbam-seed1"].write_text(whole, encoding="utf-8")
-    cells["cbam-seed2"].write_text(whole.replace('"status":"finished"', '"status":"wonderful"'), encoding="utf-8")
+    cells["cbam-seed2"].write_text(whole.replace('"status": "finished"', '"status": "wonderful"'), encoding="utf-8")
     cells["cbam-seed3"].write_text("[" * 100_000, encoding="utf-8")
     cells["cbam-seed4"].write_bytes(b"\xff" * 20_000_000)
     cells["cbam-seed5"].unlink()
@@ -155,7 +156,7 @@ def test_arms_keep_their_runs_under_a_new_name(tmp_path):
     text = (
         study.study.read_text(encoding="utf-8")
         .replace('"cbam":', '"attention":')
-        .replace('"arm":"cbam"', '"arm":"attention"')
+        .replace('"arm": "cbam"', '"arm": "attention"')
     )
     study.study.write_text(text, encoding="utf-8")
     found = contrasts(make_study_report(read_study(study)))
@@ -167,16 +168,18 @@ def test_no_study_and_a_damaged_plan_are_errors(tmp_path):
         read_study(StudyFolder(tmp_path))
     study = write_study(tmp_path / "b", design(ARMS), {})
     study.study.write_text("{}", encoding="utf-8")
-    with pytest.raises(DataError, match=r"study\.json: it is damaged"):
+    with pytest.raises(
+        DataError, match=r"study\.json: the record is damaged: `design`: field required; remove the file"
+    ):
         read_study(study)
 
 
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        ('"arm":"cbam"', '"arm":"other"'),
-        ('"baseline":"baseline"', '"baseline":"other"'),
-        ('"control":"control"', '"control":"other"'),
+        ('"arm": "cbam"', '"arm": "other"'),
+        ('"baseline": "baseline"', '"baseline": "other"'),
+        ('"control": "control"', '"control": "other"'),
     ],
 )
 def test_a_plan_whose_names_do_not_agree_is_an_error(tmp_path, old, new):
@@ -184,7 +187,8 @@ def test_a_plan_whose_names_do_not_agree_is_an_error(tmp_path, old, new):
     text = study.study.read_text(encoding="utf-8")
     assert old in text
     study.study.write_text(text.replace(old, new), encoding="utf-8")
-    with pytest.raises(DataError, match=r"study\.json: it is damaged: there is no arm 'other'"):
+    message = r"study\.json: the record is damaged: there is no arm 'other'; remove the file"
+    with pytest.raises(DataError, match=message):
         read_study(study)
 
 
@@ -294,7 +298,7 @@ def test_a_run_becomes_a_record(tmp_path):
     columns = ("metrics/precision", "metrics/recall", "metrics/mAP_0.5", "metrics/mAP_0.5:0.95")
     unmeasured = {"epoch": 1, **dict.fromkeys(columns, float("nan"))}
     write_results(folder, [unmeasured, {"epoch": 2, **dict.fromkeys(columns, 0.5), "metrics/mAP_0.5:0.95": 0.25}])
-    write_record(folder, run)
+    write_record(folder.record, run)
     cell = Cell("a", 0, 1.0, "k")
     found = cell_record(cell, folder)
     assert found.history["metrics/mAP_0.5"] == [None, 0.5]
@@ -302,13 +306,13 @@ def test_a_run_becomes_a_record(tmp_path):
     assert (found.parameters, found.images) == (7, {"train": 9, "val": 4})
     assert (found.order, found.initialization) == ("o", {"model.0.conv": "w"})
     assert CellRecord.model_validate_json(found.model_dump_json()) == found
-    write_record(folder, dataclasses.replace(run, finished=False))
+    write_record(folder.record, run.model_copy(update={"finished": False}))
     with pytest.raises(DataError, match="did not come to its end"):
         cell_record(cell, folder)
-    write_record(folder, dataclasses.replace(run, metrics={"map50": 1}))
-    with pytest.raises(DataError, match="it is no record of a training run"):
+    write_record(folder.record, run.model_copy(update={"metrics": {"map50": 1}}))
+    with pytest.raises(DataError, match="the record is not that of a training run: 'map75'"):
         cell_record(cell, folder)
-    write_record(folder, run)
+    write_record(folder.record, run)
     folder.results.write_text("epoch\nx\n", encoding="utf-8")
     with pytest.raises(DataError, match="it is no table of epochs"):
         cell_record(cell, folder)

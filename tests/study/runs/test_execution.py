@@ -1,6 +1,5 @@
 """Runs of a study: pairs or refused, never twice, and one that fails stops no other."""
 
-import dataclasses
 import json
 import os
 import shutil
@@ -17,8 +16,9 @@ from attendet.study.runs import execution
 from attendet.study.runs.execution import Study, run_study
 from attendet.study.runs.executors import LocalExecutor
 from attendet.study.runs.job import explain
-from attendet.training.run_folder import read_record, write_record
-from tests.helpers.small_studies import FailingExecutor, RecordingWatcher, open_study, write_small
+from attendet.training.run_folder import read_run
+from attendet.utils.records import write_record
+from tests.helpers.small_studies import FailingExecutor, RecordingObserver, open_study, write_small
 from tests.helpers.small_training import skip_plots
 
 # SiLU keeps shapes, so attention may stand in its place. A convolution of stride 2 does not.
@@ -40,9 +40,9 @@ def _undrawn():
 
 
 @pytest.fixture(scope="module")
-def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[Study, execution.Outcome, RecordingWatcher]:
+def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[Study, execution.StudyRunResult, RecordingObserver]:
     study = open_study(write_small(tmp_path_factory.mktemp("study"), ARMS))
-    watcher = RecordingWatcher()
+    watcher = RecordingObserver()
     return study, run_study(study, LocalExecutor(), watcher), watcher
 
 
@@ -83,7 +83,7 @@ def test_every_run_has_a_folder_of_its_own_and_is_measured_on_its_training_image
     _, cells = study.cells()
     job = study.job(next(cell for cell in cells if cell.arm == "gated"))
     assert job.folder.parent == (study.folder.path / "cells").resolve()
-    run = read_record(job.run)
+    run = read_run(job.run)
     assert run.finished
     assert run.metrics["map50_95"] == record.best.map50_95
     told = json.loads(job.training_images.read_text())
@@ -94,11 +94,11 @@ def test_every_run_has_a_folder_of_its_own_and_is_measured_on_its_training_image
 def test_what_is_finished_is_not_run_again(ran, tmp_path):
     study = open_study(copied(ran[0], tmp_path))
     again = FailingExecutor()
-    outcome = run_study(study, again, RecordingWatcher())
+    outcome = run_study(study, again, RecordingObserver())
     assert sorted(again.asked) == ["broken-seed0", "one-class-seed0", "weighed-seed0"]
     assert outcome.finished == 3
     limited = FailingExecutor()
-    assert run_study(study, limited, RecordingWatcher(), limit=1).left == 2
+    assert run_study(study, limited, RecordingObserver(), limit=1).left == 2
     assert limited.asked == ["weighed-seed0"]
 
 
@@ -106,12 +106,12 @@ def test_another_recipe_is_another_run(ran, tmp_path):
     file = copied(ran[0], tmp_path)
     file.write_text(file.read_text().replace("schedule.epochs: 1", "schedule.epochs: 2"))
     again = FailingExecutor()
-    run_study(open_study(file), again, RecordingWatcher())
+    run_study(open_study(file), again, RecordingObserver())
     assert len(again.asked) == 6
 
 
 def copied(study: Study, folder: Path) -> Path:
-    shutil.copytree(study.beside, folder / "copy")
+    shutil.copytree(study.base, folder / "copy")
     return folder / "copy" / "study.yaml"
 
 
@@ -150,21 +150,21 @@ def test_two_at_once_on_one_study_are_refused(tmp_path):
     study = open_study(write_small(tmp_path, "{a: , b: se:reduction=2@after:Conv}"))
 
     class Nosy(FailingExecutor):
-        def run(self, jobs, watcher):
+        def run(self, jobs, observer):
             with pytest.raises(OptionError, match="another process runs the study"):
-                run_study(study, FailingExecutor(), RecordingWatcher())
-            yield from super().run(jobs, watcher)
+                run_study(study, FailingExecutor(), RecordingObserver())
+            yield from super().run(jobs, observer)
 
-    assert len(run_study(study, Nosy(), RecordingWatcher()).failed) == 2
+    assert len(run_study(study, Nosy(), RecordingObserver()).failed) == 2
 
 
 def test_a_baseline_that_comes_last_does_not_pay_for_the_arm_that_is_no_pair(tmp_path):
     arms = "{weighed: {recipe: {data.image_weights: true}}, plain: }"
     study = open_study(write_small(tmp_path, arms, more="baseline: plain\n"))
-    first = run_study(study, LocalExecutor(), RecordingWatcher(), limit=1)
+    first = run_study(study, LocalExecutor(), RecordingObserver(), limit=1)
     assert (first.finished, first.failed) == (1, ())
     # The call that finds it out tells it, though another one ran it.
-    then = run_study(study, LocalExecutor(), RecordingWatcher())
+    then = run_study(study, LocalExecutor(), RecordingObserver())
     assert [name for name, _ in then.failed] == ["weighed-seed0"]
     assert "it saw other images than plain with seed 0" in then.failed[0][1]
     assert {name: record.status for name, record in records(study).items()} == {
@@ -176,9 +176,9 @@ def test_a_baseline_that_comes_last_does_not_pay_for_the_arm_that_is_no_pair(tmp
 def test_an_interrupted_run_goes_on_and_ends_with_the_same_weights(tmp_path):
     arms = "{a: , b: se:reduction=2@after:Conv}"
     whole = open_study(write_small(tmp_path / "whole", arms, epochs=3))
-    run_study(whole, LocalExecutor(), RecordingWatcher(), limit=1)
+    run_study(whole, LocalExecutor(), RecordingObserver(), limit=1)
 
-    study, watcher = open_study(write_small(tmp_path / "parts", arms, epochs=3)), RecordingWatcher()
+    study, watcher = open_study(write_small(tmp_path / "parts", arms, epochs=3)), RecordingObserver()
 
     def interrupt(_: object, epoch: int) -> None:
         if epoch == 2:
@@ -188,7 +188,7 @@ def test_an_interrupted_run_goes_on_and_ends_with_the_same_weights(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         run_study(study, LocalExecutor(), watcher, limit=1)
     assert read_study(study.folder).cells == {}
-    after = RecordingWatcher()
+    after = RecordingObserver()
     assert run_study(study, LocalExecutor(), after, limit=1).finished == 1
     assert after.moves == [("a-seed0", 2), ("a-seed0", 3)]
     first, second = (load_file(each.job(each.cells()[1][0]).run.last) for each in (whole, study))
@@ -197,7 +197,7 @@ def test_an_interrupted_run_goes_on_and_ends_with_the_same_weights(tmp_path):
 
 def test_fractions_train_on_a_part_and_measure_that_part(tmp_path):
     study = open_study(write_small(tmp_path, "{a: , b: {recipe: {loss.box: 0.1}}}", more="fractions: [1, 0.5]\n"))
-    outcome = run_study(study, LocalExecutor(), RecordingWatcher())
+    outcome = run_study(study, LocalExecutor(), RecordingObserver())
     assert outcome.finished == 4
     assert {
         (record.arm, record.fraction): record.images["train"] for record in read_study(study.folder).cells.values()
@@ -212,7 +212,7 @@ def test_fractions_train_on_a_part_and_measure_that_part(tmp_path):
 def on(device: str, study: Study, arm: str) -> None:
     """Let a finished run say that it was computed elsewhere."""
     run = study.job(next(cell for cell in study.cells()[1] if cell.arm == arm)).run
-    write_record(run, dataclasses.replace(read_record(run), computed_on=device))
+    write_record(run.record, read_run(run).model_copy(update={"computed_on": device}))
 
 
 @pytest.mark.parametrize(
@@ -227,7 +227,7 @@ def test_costs_that_cannot_be_measured_here_are_told_and_the_study_ends_well(ran
     study.folder.costs.unlink()
     for device, arm in zip(devices, ("plain", "gated", "instead"), strict=True):
         on(device, study, arm)
-    watcher = RecordingWatcher()
+    watcher = RecordingObserver()
     assert run_study(study, FailingExecutor(), watcher).finished == 3
     assert watcher.messages[-1] == f"what the arms cost was not measured: {told}"
     assert not study.folder.costs.exists()
@@ -239,7 +239,7 @@ def test_too_little_memory_for_costs_is_told(ran, tmp_path, monkeypatch):
         raise torch.OutOfMemoryError
 
     monkeypatch.setattr("attendet.study.runs.costs.peak_bytes", too_little)
-    study, watcher = open_study(copied(ran[0], tmp_path)), RecordingWatcher()
+    study, watcher = open_study(copied(ran[0], tmp_path)), RecordingObserver()
     run_study(study, FailingExecutor(), watcher)
     told = "what the arms cost was not measured: there is too little memory for 16 images of 64 pixels"
     assert watcher.messages[-1] == told

@@ -14,7 +14,7 @@ from attendet.study.folder import read_study
 from attendet.study.runs.execution import run_study
 from attendet.study.runs.executors import RETRIES
 from attendet.study.runs.processes import ProcessExecutor
-from tests.helpers.small_studies import RecordingWatcher, children, open_study, write_small
+from tests.helpers.small_studies import RecordingObserver, children, open_study, write_small
 
 slow = pytest.mark.skipif(
     "ATTENDET_SLOW_TESTS" not in os.environ, reason="several processes that import torch: set ATTENDET_SLOW_TESTS=1"
@@ -26,7 +26,7 @@ WORKER = "attendet.study.runs.worker"
 
 @slow
 def test_two_processes_of_which_one_is_killed_do_the_whole_study(tmp_path: Path) -> None:
-    study, watcher = open_study(write_small(tmp_path, ARMS, epochs=6)), RecordingWatcher()
+    study, watcher = open_study(write_small(tmp_path, ARMS, epochs=6)), RecordingObserver()
     first: dict[str, str] = {}
 
     def kill(cell: Cell, epoch: int) -> None:
@@ -51,7 +51,7 @@ def test_two_processes_of_which_one_is_killed_do_the_whole_study(tmp_path: Path)
 
 @slow
 def test_a_run_that_is_killed_every_time_fails_and_the_other_goes_on(tmp_path: Path) -> None:
-    study, watcher = open_study(write_small(tmp_path, ARMS)), RecordingWatcher()
+    study, watcher = open_study(write_small(tmp_path, ARMS)), RecordingObserver()
     started: set[int] = set()
 
     def kill(cell: Cell, epoch: int) -> None:  # noqa: ARG001
@@ -70,7 +70,7 @@ def test_a_run_that_is_killed_every_time_fails_and_the_other_goes_on(tmp_path: P
 
 def test_what_goes_wrong_in_a_process_is_told(tmp_path: Path) -> None:
     study = open_study(write_small(tmp_path, "{a: se:reduction=2@replace:Conv, b: }"))
-    (failed,) = run_study(study, ProcessExecutor(2), RecordingWatcher(), limit=1).failed
+    (failed,) = run_study(study, ProcessExecutor(2), RecordingObserver(), limit=1).failed
     assert failed == (
         "a-seed0",
         "model.0 makes (1, 3, 64, 64) into (1, 8, 32, 32) and cannot be replaced; weigh what it gives instead",
@@ -92,7 +92,7 @@ def test_a_study_that_is_killed_leaves_no_process_and_goes_on(tmp_path: Path) ->
     wait_for(lambda: not Path(f"/proc/{workers[0]}").exists() or not Path(f"/proc/{workers[0]}/cmdline").read_bytes())
     before = job.run.results.read_text()
     assert 2 < len(before.splitlines()) < 15
-    assert run_study(study, ProcessExecutor(1), RecordingWatcher(), limit=1).finished == 1
+    assert run_study(study, ProcessExecutor(1), RecordingObserver(), limit=1).finished == 1
     assert job.run.results.read_text().startswith(before)
 
 

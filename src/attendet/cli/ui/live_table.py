@@ -36,7 +36,7 @@ class LiveTable:
         if self.is_seen:
             self._live.stop()
 
-    def say(self, text: str) -> None:
+    def log(self, text: str) -> None:
         """Print one line."""
         self._console.print(escape(text), soft_wrap=True)
 

@@ -13,7 +13,7 @@ from attendet.study.design.schema import METRIC_NAMES
 from attendet.utils.text import plural
 
 if TYPE_CHECKING:
-    from attendet.study.search.search_records import Candidate, SearchRecord
+    from attendet.study.searching.search_records import Candidate, SearchRecord
 
 COLORS = {"running": "yellow", "finished": "green", "stopped": "dim", "failed": "red"}
 
@@ -25,17 +25,17 @@ class SearchTable(LiveTable):
         # At the end the verb prints it on standard output.
         super().__init__(transient=True)
 
-    def moved(self, record: SearchRecord) -> None:
+    def on_progress(self, record: SearchRecord) -> None:
         """Show how far the search is."""
         self.show(candidates_table(record))
 
-    def ended(self, candidate: Candidate, record: SearchRecord) -> None:
+    def on_run_end(self, candidate: Candidate, record: SearchRecord) -> None:
         """Show how a run has ended."""
         if candidate.state == "failed":
-            self.say(f"{candidate.arm} failed: {candidate.error}")
+            self.log(f"{candidate.arm} failed: {candidate.error}")
         elif not self.is_seen:
             metric = METRIC_NAMES[record.design.metric]
-            self.say(f"{_tried(record)}: {candidate.arm} {_state(candidate)}, {metric} {_score(candidate)}")
+            self.log(f"{_tried(record)}: {candidate.arm} {_state(candidate)}, {metric} {_score(candidate)}")
 
 
 def candidates_table(record: SearchRecord) -> Table:

@@ -29,26 +29,26 @@ class StudyTable(LiveTable):
         self._running: dict[str, tuple[int, float | None]] = {}
         self._ended: dict[str, CellRecord] = {}
 
-    def planned(self, cells: Sequence[Cell], finished: Sequence[CellRecord]) -> None:
+    def on_plan(self, cells: Sequence[Cell], finished: Sequence[CellRecord]) -> None:
         """Show all runs."""
         self._cells = tuple(cells)
         self._ended = {record.key: record for record in finished}
         done = f", {len(finished)} of them done" if finished else ""
-        self.say(f"{plural(len(cells), 'run')}{done}")
+        self.log(f"{plural(len(cells), 'run')}{done}")
         self.show(self._table())
 
-    def moved(self, cell: Cell, epoch: int, score: float | None) -> None:
+    def on_progress(self, cell: Cell, epoch: int, score: float | None) -> None:
         """Show how far a run is."""
         self._running[cell.key] = epoch, score
         self.show(self._table())
 
-    def ended(self, cell: Cell, record: CellRecord) -> None:
+    def on_run_end(self, cell: Cell, record: CellRecord) -> None:
         """Show how a run has ended."""
         self._ended[cell.key] = record
         self.show(self._table())
         if not self.is_seen or record.status == "failed":
             told = f"failed: {record.error}" if record.status == "failed" else f"best mAP50-95 {_best(record):.3f}"
-            self.say(f"{len(self._ended)}/{len(self._cells)} {cell.name}: {told}")
+            self.log(f"{len(self._ended)}/{len(self._cells)} {cell.name}: {told}")
 
     def _table(self) -> Table:
         seeds = list(dict.fromkeys(cell.seed for cell in self._cells))

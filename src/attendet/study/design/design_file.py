@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from attendet.errors import AttendetError, OptionError, nearest_name
 from attendet.study.design.checks import check, decidable, listing, node_at
 from attendet.study.design.schema import Arm, StudyDesign
-from attendet.utils.yaml_nodes import Node, parse, read_text
+from attendet.utils.yaml_nodes import Node, parse, read_yaml
 
 # Where pydantic speaks of Python to somebody who writes YAML.
 WORDS = {
@@ -31,7 +31,7 @@ def read_design(path: Path) -> StudyDesign:
     Raises:
         OptionError: If it cannot be read, or is wrong; with file, row and column.
     """
-    return parse_design(read_text(path, OptionError), str(path))
+    return parse_design(read_yaml(path, OptionError), str(path))
 
 
 def parse_design(text: str, file: str = "study.yaml") -> StudyDesign:

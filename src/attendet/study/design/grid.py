@@ -89,8 +89,8 @@ def located(word: str, folder: Path) -> str:
         >>> located("yolov5n", Path("studies"))
         'yolov5n'
     """
-    beside = folder / word
-    return str(beside) if word not in bundled_names() and beside.exists() else word
+    path = folder / word
+    return str(path) if word not in bundled_names() and path.exists() else word
 
 
 def _identity(design: StudyDesign, arm: str, folder: Path) -> dict[str, Any]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, StringConstraints
+from pydantic import BeforeValidator, Field, StrictInt, StringConstraints
 from pydantic_core import PydanticCustomError
+
+from attendet.utils.settings import Positive, StrictModel
 
 Metric = Literal["map50_95", "map50", "precision", "recall"]
 METRIC_NAMES: Mapping[Metric, str] = {
@@ -36,12 +38,6 @@ Word = Annotated[str, StringConstraints(min_length=1)]
 Setting = int | float | bool | str | None | list[int | float | str]
 
 
-class Strict(BaseModel):
-    """Fields that cannot be changed, and no others."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
 def listed(value: object) -> object:
     """Return one word as a list of it, and everything else as it is."""
     return [value] if isinstance(value, str) else value
@@ -63,7 +59,7 @@ def _counted(value: object) -> object:
     return list(range(value))
 
 
-class Arm(Strict):
+class Arm(StrictModel):
     """One way to build or train the detector.
 
     Attributes:
@@ -77,7 +73,7 @@ class Arm(Strict):
     attention: Annotated[tuple[Word, ...], BeforeValidator(listed)] = ()
     model: Word | None = None
     weights: Word | None = None
-    recipe: dict[str, Setting] = {}
+    recipe: dict[str, Setting] = Field(default_factory=dict)
     control: Word | None = None
 
     def describe(self) -> str:
@@ -92,7 +88,7 @@ class Arm(Strict):
         return ", ".join(parts) or "as it is"
 
 
-class Design(Strict):
+class Design(StrictModel):
     """What a study and a search have in common.
 
     Attributes:
@@ -109,7 +105,7 @@ class Design(Strict):
     model: Word
     weights: Word | None = None
     data: Word
-    recipe: dict[str, Setting] = {}
+    recipe: dict[str, Setting] = Field(default_factory=dict)
     metric: Metric = "map50_95"
     last_epochs: Annotated[StrictInt, Field(ge=1)] = 3
 
@@ -140,8 +136,8 @@ class StudyDesign(Design):
         Field(min_length=1, max_length=MOST_SEEDS),
     ]
     fractions: Annotated[tuple[Annotated[float, Field(gt=0, le=1)], ...], Field(min_length=1)] = (1.0,)
-    budget_hours: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
-    spread: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    budget_hours: Positive | None = None
+    spread: Positive | None = None
 
     def settings(self, arm: str, seed: int) -> dict[str, object]:
         """Return what a run of an arm is told, by dotted key; places of files are as written.

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from attendet.errors import OptionError
-from attendet.study.runs.executors import LOOK, RETRIES, Follower, Watcher, killed
+from attendet.study.runs.executors import POLL_SECONDS, RETRIES, ProgressFollower, StudyObserver, killed
 from attendet.study.runs.job import Job, attempt
 from attendet.training.reporter import NullReporter
 
@@ -30,7 +30,7 @@ class RayExecutor:
             raise OptionError("Ray is not installed", remedy="pip install 'attendet[ray]'")
         self.address, self.workers = address, workers
 
-    def run(self, jobs: Sequence[Job], watcher: Watcher) -> Iterator[tuple[Job, str | None]]:
+    def run(self, jobs: Sequence[Job], observer: StudyObserver) -> Iterator[tuple[Job, str | None]]:
         """Yield each job when it has ended, with what went wrong, or None.
 
         Raises:
@@ -48,16 +48,16 @@ class RayExecutor:
         )(answer)
         waiting = list(reversed(jobs))
         working: dict[Any, Job] = {}
-        follower = Follower(watcher)
+        follower = ProgressFollower(observer)
         try:
             while waiting or working:
                 while waiting and len(working) < at_once:
                     job = waiting.pop()
                     working[task.remote(job.to_json())] = job
-                    follower.began(job)
-                done, _ = ray.wait(list(working), timeout=LOOK)
+                    follower.follow(job)
+                done, _ = ray.wait(list(working), timeout=POLL_SECONDS)
                 for job in working.values():
-                    follower.look(job)
+                    follower.poll(job)
                 for reference in done:
                     job = working.pop(reference)
                     yield job, _outcome(ray, reference, job)

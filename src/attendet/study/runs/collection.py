@@ -11,8 +11,9 @@ from pydantic import ValidationError
 
 from attendet.errors import DataError, Location
 from attendet.study.design.grid import Cell
-from attendet.study.records import LONGEST_ERROR, CellRecord, ClassScores, DetectionScores, misfit
-from attendet.training.run_folder import RunFolder, RunRecord, read_record, read_results
+from attendet.study.records import LONGEST_ERROR, CellRecord, ClassScores, DetectionScores
+from attendet.training.run_folder import RunFolder, RunRecord, read_results, read_run
+from attendet.utils.records import describe_mismatch
 from attendet.utils.text import shorten
 
 
@@ -32,7 +33,7 @@ def cell_record(
     Raises:
         DataError: If the run did not come to its end, or its files are damaged.
     """
-    record = read_record(run)
+    record = read_run(run)
     where = Location(str(run.record))
     if not record.finished or record.metrics is None:
         raise DataError("the run did not come to its end", where=where, remedy="resume it")
@@ -57,10 +58,8 @@ def cell_record(
             order=record.order or None,
         )
     except (ValidationError, KeyError, TypeError) as error:
-        raise DataError(
-            f"it is no record of a training run: {misfit(error) if isinstance(error, ValidationError) else error}",
-            where=where,
-        ) from error
+        reason = describe_mismatch(error) if isinstance(error, ValidationError) else str(error)
+        raise DataError(f"the record is not that of a training run: {reason}", where=where) from error
 
 
 def failed_record(cell: Cell, error: str) -> CellRecord:
@@ -71,7 +70,12 @@ def failed_record(cell: Cell, error: str) -> CellRecord:
         'failed'
     """
     return CellRecord(
-        key=cell.key, arm=cell.arm, seed=cell.seed, fraction=cell.fraction, status="failed", error=shorten(error, LONGEST_ERROR)
+        key=cell.key,
+        arm=cell.arm,
+        seed=cell.seed,
+        fraction=cell.fraction,
+        status="failed",
+        error=shorten(error, LONGEST_ERROR),
     )
 
 

@@ -26,7 +26,7 @@ from attendet.models.detector import Detector
 from attendet.study.records import ArmCosts, CostRecord, Latency
 from attendet.study.runs.peak_memory import peak_bytes
 from attendet.training.resource_errors import explain_resource_errors
-from attendet.training.run_folder import RunFolder, RunRecord, device_name, read_record
+from attendet.training.run_folder import RunFolder, RunRecord, device_name, read_run
 from attendet.utils.devices import device_of
 from attendet.weights.io.opening import open_detector
 
@@ -38,7 +38,7 @@ CONFIDENCE, IOU = 0.25, 0.45
 
 
 @dataclass(frozen=True)
-class Contestant:
+class TimedArm:
     """An arm that is timed.
 
     Attributes:
@@ -80,7 +80,7 @@ def measure_costs(runs: Mapping[str, RunFolder], baseline: str, rounds: Mapping[
             kinds of devices or on one that is not here, or there is too little memory.
     """
     rounds = rounds or ROUNDS
-    records = {name: read_record(run) for name, run in runs.items()}
+    records = {name: read_run(run) for name, run in runs.items()}
     device = _device(list(records.values()))
     first = records.get(baseline, next(iter(records.values())))
     with explain_resource_errors(max(rounds), max(map(_size, records.values()))):
@@ -100,7 +100,7 @@ def measure_costs(runs: Mapping[str, RunFolder], baseline: str, rounds: Mapping[
 
 
 def _measured(
-    contestants: Mapping[str, Contestant], pictures: Split, rounds: Mapping[int, int], device: torch.device
+    contestants: Mapping[str, TimedArm], pictures: Split, rounds: Mapping[int, int], device: torch.device
 ) -> tuple[Mapping[str, list[Latency]], Mapping[str, int]]:
     """Return latencies of every arm, and the most memory that it has in use with the most images at once."""
     latencies: dict[str, list[Latency]] = {name: [] for name in contestants}
@@ -115,7 +115,7 @@ def _measured(
     return latencies, peaks
 
 
-def _timed(contestants: Mapping[str, Contestant], images: Mapping[int, Tensor], times: int) -> dict[str, list[float]]:
+def _timed(contestants: Mapping[str, TimedArm], images: Mapping[int, Tensor], times: int) -> dict[str, list[float]]:
     """Return milliseconds of every pass, by arm."""
     names = list(contestants)
     spent: dict[str, list[float]] = {name: [] for name in names}
@@ -146,10 +146,10 @@ def _size(record: RunRecord) -> int:
     return int(record.configuration["schedule"]["imgsz"])
 
 
-def _contestant(run: RunFolder, record: RunRecord, device: torch.device) -> Contestant:
+def _contestant(run: RunFolder, record: RunRecord, device: torch.device) -> TimedArm:
     detector, _ = open_detector(run.weights)
     moved: Any = fuse_conv_bn(detector).to(device)
-    return Contestant(moved.to(memory_format=torch.channels_last), record, _kept_bytes(detector, _size(record)))
+    return TimedArm(moved.to(memory_format=torch.channels_last), record, _kept_bytes(detector, _size(record)))
 
 
 def _pictures(record: RunRecord) -> Split:
@@ -166,7 +166,7 @@ def _images(split: Split, batch: int, size: int, device: torch.device) -> Tensor
     return images.contiguous(memory_format=torch.channels_last)
 
 
-def _peak(contestant: Contestant, images: Tensor) -> int:
+def _peak(contestant: TimedArm, images: Tensor) -> int:
     return peak_bytes(contestant.detector, lambda: contestant.detect(images), images.device)
 
 

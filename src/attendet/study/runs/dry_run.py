@@ -12,7 +12,7 @@ from attendet.study.design.grid import Cell
 from attendet.study.runs.execution import Study
 from attendet.training.config import build_config
 from attendet.training.network import open_network
-from attendet.utils.yaml_nodes import parse, read_text
+from attendet.utils.yaml_nodes import parse, read_yaml
 
 
 def dry_run_arms(study: Study, file: Path) -> None:
@@ -28,7 +28,7 @@ def dry_run_arms(study: Study, file: Path) -> None:
     Raises:
         OptionError: If there are no data, or an arm cannot be built; with file, row and column.
     """
-    root, design = parse(read_text(file, OptionError), str(file), OptionError), study.design
+    root, design = parse(read_yaml(file, OptionError), str(file), OptionError), study.design
     # Arms share their data, and a large COCO file takes a while to read.
     opened = cache(open_data)
     for name in design.arms:

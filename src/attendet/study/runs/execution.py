@@ -10,11 +10,11 @@ from pathlib import Path
 from attendet.errors import AttendetError, DataError
 from attendet.study.design.grid import Cell, run_grid
 from attendet.study.design.schema import StudyDesign
-from attendet.study.folder import StudyFolder, read_cell, write
+from attendet.study.folder import StudyFolder, read_cell
 from attendet.study.records import CellRecord, StudyRecord
 from attendet.study.runs.collection import cell_record, failed_record
 from attendet.study.runs.costs import measure_costs
-from attendet.study.runs.executors import Executor, Watcher
+from attendet.study.runs.executors import Executor, StudyObserver
 from attendet.study.runs.folder_lock import exclusive_lock
 from attendet.study.runs.job import Job, make_job
 from attendet.study.runs.pairing_checks import mispaired
@@ -23,10 +23,11 @@ from attendet.training.preparation import read_images
 from attendet.training.reporter import NullReporter
 from attendet.utils.io import read_json
 from attendet.utils.limits import MAX_JSON_BYTES
+from attendet.utils.records import write_record
 
 
 @dataclass(frozen=True)
-class Outcome:
+class StudyRunResult:
     """What a call of `run_study` has done.
 
     Attributes:
@@ -48,12 +49,12 @@ class Study:
 
     Attributes:
         design: What is compared.
-        beside: The folder of `study.yaml`, where relative paths begin.
+        base: The folder of `study.yaml`, where relative paths begin.
         folder: Where records and runs go.
     """
 
     design: StudyDesign
-    beside: Path
+    base: Path
     folder: StudyFolder
 
     def cells(self) -> tuple[str, list[Cell]]:
@@ -63,11 +64,11 @@ class Study:
             AttendetError: If data or models are not there.
         """
         data = self._fingerprint()
-        return data, run_grid(self.design, data, self.beside)
+        return data, run_grid(self.design, data, self.base)
 
     def job(self, cell: Cell) -> Job:
         """Return what carries out a run."""
-        return make_job(cell, self.design, self.beside, self.folder.path / "cells")
+        return make_job(cell, self.design, self.base, self.folder.path / "cells")
 
     def _fingerprint(self) -> str:
         settings = self.job(Cell(self.design.baseline, self.design.seeds[0], 1.0, "")).settings
@@ -84,7 +85,7 @@ class Study:
         }
 
 
-def run_study(study: Study, executor: Executor, watcher: Watcher, limit: int | None = None) -> Outcome:
+def run_study(study: Study, executor: Executor, observer: StudyObserver, limit: int | None = None) -> StudyRunResult:
     """Run what a study lacks, and measure what its arms cost.
 
     It can be stopped at any time: what is finished is not run again, and what was interrupted goes on from its last
@@ -93,7 +94,7 @@ def run_study(study: Study, executor: Executor, watcher: Watcher, limit: int | N
     Args:
         study: What, and where.
         executor: Who carries out the runs.
-        watcher: Who watches.
+        observer: Who watches.
         limit: Most runs of this call.
 
     Raises:
@@ -101,29 +102,31 @@ def run_study(study: Study, executor: Executor, watcher: Watcher, limit: int | N
     """
     data, cells = study.cells()
     with exclusive_lock(study.folder.path, "study"):
-        write(StudyRecord(design=study.design, data=data, cells=tuple(cells)), study.folder.study)
+        write_record(study.folder.study, StudyRecord(design=study.design, data=data, cells=tuple(cells)))
         before = study.finished(cells)
-        watcher.planned(cells, list(before.values()))
+        observer.on_plan(cells, list(before.values()))
         todo = [cell for cell in cells if cell.key not in before]
         chosen = todo if limit is None else todo[:limit]
         # Closed also by Ctrl-C, so that nothing goes on unseen.
-        with closing(_ended(executor, [study.job(cell) for cell in chosen], watcher)) as ended:
+        with closing(_ended(executor, [study.job(cell) for cell in chosen], observer)) as ended:
             for job, error in ended:
-                _record(study, cells, job, error, watcher)
+                _record(study, cells, job, error, observer)
         finished = study.finished(cells)
         if len(chosen) == len(todo) and (chosen or not study.folder.costs.exists()):
-            _measure(study, cells, finished, watcher)
+            _measure(study, cells, finished, observer)
         # One that was finished before this call may turn out to be no pair of what has ended in it.
         lost = ({cell.key for cell in chosen} | before.keys()) - finished.keys()
         failed = [(cell.name, _error(study, cell)) for cell in cells if cell.key in lost]
-        return Outcome(study.folder, len(finished), tuple(failed), len(todo) - len(chosen))
+        return StudyRunResult(study.folder, len(finished), tuple(failed), len(todo) - len(chosen))
 
 
-def _ended(executor: Executor, jobs: Sequence[Job], watcher: Watcher) -> Generator[tuple[Job, str | None], None, None]:
-    yield from executor.run(jobs, watcher)
+def _ended(
+    executor: Executor, jobs: Sequence[Job], observer: StudyObserver
+) -> Generator[tuple[Job, str | None], None, None]:
+    yield from executor.run(jobs, observer)
 
 
-def _record(study: Study, cells: Sequence[Cell], job: Job, error: str | None, watcher: Watcher) -> None:
+def _record(study: Study, cells: Sequence[Cell], job: Job, error: str | None, observer: StudyObserver) -> None:
     """Write the record of a run that has ended, if it is the pair that it has to be."""
     try:
         found = (
@@ -131,16 +134,16 @@ def _record(study: Study, cells: Sequence[Cell], job: Job, error: str | None, wa
         )
     except DataError as damaged:
         found = failed_record(job.cell, str(damaged))
-    write(found, study.folder.cell(job.cell.key))
-    watcher.ended(job.cell, found)
+    write_record(study.folder.cell(job.cell.key), found)
+    observer.on_run_end(job.cell, found)
     # The run that has ended may be the one that the others of its seed are held against.
     mates = [cell for cell in cells if (cell.seed, cell.fraction) == (job.cell.seed, job.cell.fraction)]
     wrong = mispaired(study.finished(mates).values(), study.design)
     for cell in mates:
         if cell.key in wrong:
             unpaired = failed_record(cell, wrong[cell.key])
-            write(unpaired, study.folder.cell(cell.key))
-            watcher.ended(cell, unpaired)
+            write_record(study.folder.cell(cell.key), unpaired)
+            observer.on_run_end(cell, unpaired)
 
 
 def _train(job: Job) -> dict[str, object]:
@@ -152,7 +155,7 @@ def _error(study: Study, cell: Cell) -> str:
     return record.error or "" if record is not None else ""
 
 
-def _measure(study: Study, cells: Sequence[Cell], finished: dict[str, CellRecord], watcher: Watcher) -> None:
+def _measure(study: Study, cells: Sequence[Cell], finished: dict[str, CellRecord], observer: StudyObserver) -> None:
     """Measure what the arms cost, with the first run that each has finished."""
     runs = {}
     for cell in cells:
@@ -161,10 +164,10 @@ def _measure(study: Study, cells: Sequence[Cell], finished: dict[str, CellRecord
             runs.setdefault(cell.arm, job.run)
     if not runs:
         return
-    watcher.say("measuring latency and memory, the arms in turns")
+    observer.log("measuring latency and memory, the arms in turns")
     try:
-        write(measure_costs(runs, study.design.baseline), study.folder.costs)
+        write_record(study.folder.costs, measure_costs(runs, study.design.baseline))
     except AttendetError as error:
         # Remedies are for training, which is done.
         place = f"{error.where}: " if error.where else ""
-        watcher.say(f"what the arms cost was not measured: {place}{error.what}")
+        observer.log(f"what the arms cost was not measured: {place}{error.what}")

@@ -16,33 +16,49 @@ from attendet.training.run_folder import read_results
 # How often a run is begun again whose process was killed.
 RETRIES = 2
 # Seconds between two looks at runs that other processes carry out.
-LOOK = 0.5
+POLL_SECONDS = 0.5
 
 
-class Watcher(Protocol):
+class StudyObserver(Protocol):
     """Who watches a study."""
 
-    def say(self, text: str) -> None:
+    def log(self, text: str) -> None:
         """Take one line."""
         ...
 
-    def planned(self, cells: Sequence[Cell], finished: Sequence[CellRecord]) -> None:
+    def on_plan(self, cells: Sequence[Cell], finished: Sequence[CellRecord]) -> None:
         """Take all runs, and the records of those that are done."""
         ...
 
-    def moved(self, cell: Cell, epoch: int, score: float | None) -> None:
+    def on_progress(self, cell: Cell, epoch: int, score: float | None) -> None:
         """Take the epochs that a run has done, 0 when it begins, and the mAP50-95 of the last one."""
         ...
 
-    def ended(self, cell: Cell, record: CellRecord) -> None:
+    def on_run_end(self, cell: Cell, record: CellRecord) -> None:
         """Take the record of a run that has ended, well or not."""
         ...
+
+
+class SilentObserver:
+    """Ignores the progress of a study."""
+
+    def log(self, text: str) -> None:
+        """Ignore a line."""
+
+    def on_plan(self, cells: Sequence[Cell], finished: Sequence[CellRecord]) -> None:
+        """Ignore the plan."""
+
+    def on_progress(self, cell: Cell, epoch: int, score: float | None) -> None:
+        """Ignore an epoch."""
+
+    def on_run_end(self, cell: Cell, record: CellRecord) -> None:
+        """Ignore the end of a run."""
 
 
 class Executor(Protocol):
     """Who carries out the runs of a study."""
 
-    def run(self, jobs: Sequence[Job], watcher: Watcher) -> Iterator[tuple[Job, str | None]]:
+    def run(self, jobs: Sequence[Job], observer: StudyObserver) -> Iterator[tuple[Job, str | None]]:
         """Yield each job when it has ended, with what went wrong, or None.
 
         Closing the iterator stops what is under way.
@@ -50,24 +66,24 @@ class Executor(Protocol):
         ...
 
 
-class Follower:
-    """Tells a watcher about the epochs of runs, from their results, whichever process writes them."""
+class ProgressFollower:
+    """Tells a observer about the epochs of runs, from their results, whichever process writes them."""
 
-    def __init__(self, watcher: Watcher) -> None:
-        self._watcher = watcher
+    def __init__(self, observer: StudyObserver) -> None:
+        self._observer = observer
         self._told: dict[str, int] = {}
 
-    def began(self, job: Job) -> None:
+    def follow(self, job: Job) -> None:
         """Tell how far a run is that has been begun, or taken up again."""
         self._told.pop(job.cell.key, None)
-        self.look(job)
+        self.poll(job)
 
-    def look(self, job: Job) -> None:
+    def poll(self, job: Job) -> None:
         """Tell what is new."""
         epoch, score = epochs_done(job)
         if self._told.get(job.cell.key) != epoch:
             self._told[job.cell.key] = epoch
-            self._watcher.moved(job.cell, epoch, score)
+            self._observer.on_progress(job.cell, epoch, score)
 
 
 def epochs_done(job: Job) -> tuple[int, float | None]:
@@ -88,20 +104,20 @@ def killed(times: int, why: str) -> str:
 class LocalExecutor:
     """Carries out runs one after the other, in this process."""
 
-    def run(self, jobs: Sequence[Job], watcher: Watcher) -> Iterator[tuple[Job, str | None]]:
+    def run(self, jobs: Sequence[Job], observer: StudyObserver) -> Iterator[tuple[Job, str | None]]:
         """Yield each job when it has ended, with what went wrong, or None."""
-        follower = Follower(watcher)
+        follower = ProgressFollower(observer)
         for job in jobs:
-            follower.began(job)
+            follower.follow(job)
             yield job, attempt(job, EpochListener(job, follower))
 
 
 class EpochListener(NullReporter):
     """Hears when an epoch of a run has been written, and lets a follower look."""
 
-    def __init__(self, job: Job, follower: Follower) -> None:
+    def __init__(self, job: Job, follower: ProgressFollower) -> None:
         self._job, self._follower = job, follower
 
     def ended(self, row: Mapping[str, float], *, is_best: bool) -> None:  # noqa: ARG002
         """Take the row of an epoch, which the run has written."""
-        self._follower.look(self._job)
+        self._follower.poll(self._job)

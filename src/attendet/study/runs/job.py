@@ -19,7 +19,7 @@ from attendet.study.records import LONGEST_ERROR
 from attendet.training.config import TrainConfig, build_config
 from attendet.training.preparation import read_images
 from attendet.training.reporter import Reporter
-from attendet.training.run_folder import RunFolder, RunRecord, read_record
+from attendet.training.run_folder import RunFolder, RunRecord, read_run
 from attendet.training.runner import resumed, train
 from attendet.utils.io import write_json
 from attendet.utils.text import shorten
@@ -67,19 +67,19 @@ class Job:
         return cls(Cell(**fields["cell"]), fields["settings"], Path(fields["folder"]))
 
 
-def make_job(cell: Cell, design: StudyDesign, beside: Path, cells: Path) -> Job:
+def make_job(cell: Cell, design: StudyDesign, base: Path, cells: Path) -> Job:
     """Return a cell's job.
 
     Args:
         cell: The run.
         design: Its study.
-        beside: The folder of `study.yaml`, where relative paths begin.
+        base: The folder of `study.yaml`, where relative paths begin.
         cells: The folder of all runs.
     """
     settings = design.settings(cell.arm, cell.seed)
     for key in ("data.path", "model.cfg", "model.weights"):
         if settings[key]:
-            place = located(str(settings[key]), beside)
+            place = located(str(settings[key]), base)
             # Absolute, for processes that work elsewhere; a bundled name is no file.
             settings[key] = str(Path(place).resolve()) if Path(place).exists() else place
     # The name is for people; the key is what a run is known by when its arm is changed and keeps its name.
@@ -133,7 +133,7 @@ def explain(error: BaseException) -> str:
 
 def _begun(run: RunFolder) -> RunRecord | None:
     with contextlib.suppress(DataError):
-        return read_record(run)
+        return read_run(run)
     return None
 
 
@@ -149,7 +149,7 @@ def _train(job: Job, record: RunRecord | None, reporter: Reporter) -> None:
 
 
 def _measure(job: Job, reporter: Reporter) -> None:
-    record, run = read_record(job.run), job.run
+    record, run = read_run(job.run), job.run
     try:
         config = TrainConfig.model_validate(record.configuration)
     except ValidationError as error:

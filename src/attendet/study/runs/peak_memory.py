@@ -29,7 +29,7 @@ def peak_bytes(model: torch.nn.Module, call: Callable[[], object], device: torch
         call()
         torch.cuda.synchronize(device)
         return torch.cuda.max_memory_allocated(device) - before + _weights(model)
-    with Living() as living:
+    with LivingTensors() as living:
         call()
     return living.peak + _weights(model)
 
@@ -38,14 +38,14 @@ def _weights(model: torch.nn.Module) -> int:
     return sum(value.numel() * value.element_size() for value in model.state_dict().values())
 
 
-class Living(TorchDispatchMode):
+class LivingTensors(TorchDispatchMode):
     """Counts the bytes of tensors that operations give, while they live.
 
     Attributes:
         peak: The most so far.
 
     Example:
-        >>> with Living() as living:
+        >>> with LivingTensors() as living:
         ...     a = torch.zeros(1000)
         ...     b = a + 1
         ...     del a

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from typing import IO
 
 from attendet.study.records import LONGEST_ERROR
-from attendet.study.runs.executors import LOOK, RETRIES, Follower, Watcher, killed
+from attendet.study.runs.executors import POLL_SECONDS, RETRIES, ProgressFollower, StudyObserver, killed
 from attendet.study.runs.job import Job
 
 
@@ -30,26 +30,26 @@ class ProcessExecutor:
     def __init__(self, workers: int) -> None:
         self.workers = workers
 
-    def run(self, jobs: Sequence[Job], watcher: Watcher) -> Iterator[tuple[Job, str | None]]:
+    def run(self, jobs: Sequence[Job], observer: StudyObserver) -> Iterator[tuple[Job, str | None]]:
         """Yield each job when it has ended, with what went wrong, or None."""
         waiting = deque((job, 1) for job in jobs)
         working: list[Worker] = []
-        follower = Follower(watcher)
+        follower = ProgressFollower(observer)
         try:
             while waiting or working:
                 while waiting and len(working) < self.workers:
                     working.append(Worker(*waiting.popleft(), threads=self._threads()))
-                    follower.began(working[-1].job)
-                time.sleep(LOOK)
+                    follower.follow(working[-1].job)
+                time.sleep(POLL_SECONDS)
                 for worker in list(working):
-                    follower.look(worker.job)
+                    follower.poll(worker.job)
                     code = worker.process.poll()
                     if code is None:
                         continue
                     working.remove(worker)
                     error = worker.error(code)
                     if code < 0 and worker.attempt <= RETRIES:
-                        watcher.say(f"{worker.job.cell.name}: its process was killed, and it goes on in another one")
+                        observer.log(f"{worker.job.cell.name}: its process was killed, and it goes on in another one")
                         waiting.appendleft((worker.job, worker.attempt + 1))
                     else:
                         yield worker.job, error

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from attendet.errors import DataError, Location, OptionError
-from attendet.study.search.search_design import BASELINE, SearchDesign
+from attendet.study.searching.search_design import BASELINE, SearchDesign
 from attendet.utils.io import cannot_write
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field, StrictInt
 
-from attendet.study.design.schema import Arm, Design, Strict, StudyDesign, Word, listed
+from attendet.study.design.schema import Arm, Design, StudyDesign, Word, listed
+from attendet.utils.settings import StrictModel
 
 BASELINE = "baseline"
 # Nobody trains the 900 of them, and a report of more would not be read.
@@ -22,7 +23,7 @@ SEED = 1000
 Words = Annotated[tuple[Word, ...], BeforeValidator(listed), Field(min_length=1, max_length=MOST_OF_EACH)]
 
 
-class Space(Strict):
+class Space(StrictModel):
     """Each attention in each place is a candidate.
 
     Attributes:
@@ -45,7 +46,7 @@ class SearchDesign(Design):
         keep: How many of the best the draft of a study has.
 
     Example:
-        >>> from attendet.study.search.search_file import parse_search
+        >>> from attendet.study.searching.search_file import parse_search
         >>> design = parse_search(
         ...     "{name: where, model: yolov5n, data: d.yaml, search: {attention: se, at: [neck, head]}, trials: 2}"
         ... )

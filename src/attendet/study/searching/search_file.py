@@ -10,9 +10,9 @@ from attendet.models.attention_request import parse_request
 from attendet.study.design.checks import check, decidable, node_at
 from attendet.study.design.design_file import fitted
 from attendet.study.design.schema import DECIDED
-from attendet.study.search.search_design import SearchDesign, Space
+from attendet.study.searching.search_design import SearchDesign, Space
 from attendet.training.config import build_config
-from attendet.utils.yaml_nodes import Node, parse, read_text
+from attendet.utils.yaml_nodes import Node, parse, read_yaml
 
 # What the search itself decides, and under which key a user decides it, where that is another one than in a study.
 DECIDED_HERE: Mapping[str, str] = {
@@ -31,7 +31,7 @@ def read_search(path: Path) -> SearchDesign:
     Raises:
         OptionError: If it cannot be read, or is wrong; with file, row and column.
     """
-    return parse_search(read_text(path, OptionError), str(path))
+    return parse_search(read_yaml(path, OptionError), str(path))
 
 
 def parse_search(text: str, file: str = "search.yaml") -> SearchDesign:

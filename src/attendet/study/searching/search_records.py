@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from attendet.study.design.schema import Strict
-from attendet.study.search.search_design import BASELINE, SearchDesign
+from attendet.study.searching.search_design import BASELINE, SearchDesign
+from attendet.utils.settings import StrictModel
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -22,7 +22,7 @@ State = Literal["running", "finished", "stopped", "failed"]
 STATES: Mapping[str, State] = {"RUNNING": "running", "COMPLETE": "finished", "PRUNED": "stopped", "FAIL": "failed"}
 
 
-class Candidate(Strict):
+class Candidate(StrictModel):
     """Something that was tried, or the baseline.
 
     Attributes:
@@ -46,7 +46,7 @@ class Candidate(Strict):
     run: str
 
 
-class SearchRecord(Strict):
+class SearchRecord(StrictModel):
     """A search, as `search.json` holds it.
 
     Attributes:

@@ -11,33 +11,34 @@ from typing import TYPE_CHECKING, Protocol
 
 from attendet.errors import AttendetError, OptionError
 from attendet.study.design.grid import Cell
-from attendet.study.folder import StudyFolder, write
+from attendet.study.folder import StudyFolder
 from attendet.study.runs.execution import Study
 from attendet.study.runs.folder_lock import exclusive_lock
 from attendet.study.runs.job import Job, explain, make_job, perform
-from attendet.study.search.drafting import draft_study, write_draft
-from attendet.study.search.pruning import PruningListener
-from attendet.study.search.search_design import BASELINE, SearchDesign
-from attendet.study.search.search_records import NO_EVIDENCE, Candidate, SearchFolder, SearchRecord, candidate
-from attendet.study.search.trials import Trials, require_optuna, rungs
+from attendet.study.searching.drafting import draft_study, write_draft
+from attendet.study.searching.pruning import PruningListener
+from attendet.study.searching.search_design import BASELINE, SearchDesign
+from attendet.study.searching.search_records import NO_EVIDENCE, Candidate, SearchFolder, SearchRecord, candidate
+from attendet.study.searching.trials import Trials, require_optuna, rungs
 from attendet.training.config import build_config
+from attendet.utils.records import write_record
 
 if TYPE_CHECKING:
     from optuna.trial import Trial
 
 
-class SearchWatcher(Protocol):
+class SearchObserver(Protocol):
     """Who watches a search."""
 
-    def say(self, text: str) -> None:
+    def log(self, text: str) -> None:
         """Take one line."""
         ...
 
-    def moved(self, record: SearchRecord) -> None:
+    def on_progress(self, record: SearchRecord) -> None:
         """Take how far the search is: when a run begins, after each of its epochs, and when it has ended."""
         ...
 
-    def ended(self, candidate: Candidate, record: SearchRecord) -> None:
+    def on_run_end(self, candidate: Candidate, record: SearchRecord) -> None:
         """Take a run that has ended, well or not."""
         ...
 
@@ -48,16 +49,16 @@ class Search:
 
     Attributes:
         design: What is tried.
-        beside: The folder of `search.yaml`, where relative paths begin.
+        base: The folder of `search.yaml`, where relative paths begin.
         folder: Where everything goes.
     """
 
     design: SearchDesign
-    beside: Path
+    base: Path
     folder: SearchFolder
 
 
-def run_search(search: Search, watcher: SearchWatcher) -> SearchRecord:
+def run_search(search: Search, observer: SearchObserver) -> SearchRecord:
     """Try what a search has not tried yet, until it has tried as many candidates as it should, and draft a study.
 
     It can be stopped at any time: what has ended is not run again, and what was interrupted goes on from its last whole
@@ -66,7 +67,7 @@ def run_search(search: Search, watcher: SearchWatcher) -> SearchRecord:
 
     Args:
         search: What, and where.
-        watcher: Who watches.
+        observer: Who watches.
 
     Raises:
         OptionError: If Optuna is not installed, the folder is of another search, or no candidate comes to its end.
@@ -74,32 +75,32 @@ def run_search(search: Search, watcher: SearchWatcher) -> SearchRecord:
             this search.
     """
     require_optuna()
-    searching = Searching(search, watcher)
+    searching = SearchRun(search, observer)
     with exclusive_lock(search.folder.path, "search"):
         for trial in searching.order():
             searching.carry_out(trial)
         record = searching.record()
-        write(record, search.folder.record)
+        write_record(search.folder.record, record)
         if not record.ranked():
             raise _nothing_found(record)
         text = draft_study(record, searching.job(BASELINE).settings)
         if not write_draft(text, search.folder.draft, searching.trials):
-            watcher.say(f"{search.folder.draft} was changed, and stays as it is; without it, it is written anew")
+            observer.log(f"{search.folder.draft} was changed, and stays as it is; without it, it is written anew")
         return record
 
 
-class Searching:
+class SearchRun:
     """A search while it is carried out.
 
     Args:
         search: What, and where.
-        watcher: Who watches.
+        observer: Who watches.
     """
 
-    def __init__(self, search: Search, watcher: SearchWatcher) -> None:
-        self.search, self.watcher, self.design = search, watcher, search.design
+    def __init__(self, search: Search, observer: SearchObserver) -> None:
+        self.search, self.observer, self.design = search, observer, search.design
         # All that could be tried is a study of one seed, of which only a part is run.
-        self.study = Study(self.design.study(), search.beside, StudyFolder(search.folder.path))
+        self.study = Study(self.design.study(), search.base, StudyFolder(search.folder.path))
         self.data, cells = self.study.cells()
         self.cells = {cell.arm: cell for cell in cells}
         self.epochs = build_config(self.study.design.settings(BASELINE, self.design.seed)).schedule.epochs
@@ -129,9 +130,9 @@ class Searching:
         listener = PruningListener(trial, job.run, self.design.metric, self.epochs, self._tell)
         self._tell()
         try:
-            listener.look()
+            listener.poll()
             perform(job, listener)
-            listener.look()
+            listener.poll()
             self.trials.finish(trial, listener.score(self.design.last_epochs))
         except optuna.TrialPruned:
             self.trials.stop(trial)
@@ -142,11 +143,11 @@ class Searching:
                 self._tell()
                 raise
         record = self._tell()
-        self.watcher.ended(next(each for each in record.candidates if each.arm == arm), record)
+        self.observer.on_run_end(next(each for each in record.candidates if each.arm == arm), record)
 
     def job(self, arm: str) -> Job:
         """Return what carries out a run."""
-        return make_job(self.cells[arm], self.study.design, self.search.beside, self.search.folder.runs)
+        return make_job(self.cells[arm], self.study.design, self.search.base, self.search.folder.runs)
 
     def record(self) -> SearchRecord:
         """Return what is known now."""
@@ -163,8 +164,8 @@ class Searching:
 
     def _tell(self) -> SearchRecord:
         record = self.record()
-        write(record, self.search.folder.record)
-        self.watcher.moved(record)
+        write_record(self.search.folder.record, record)
+        self.observer.on_progress(record)
         return record
 
 

@@ -7,10 +7,10 @@ import pytest
 from attendet.attention.catalog import create, names
 from attendet.errors import OptionError
 from attendet.models.attention_request import parse_request
-from attendet.study.search.drafting import control_of
-from attendet.study.search.search_file import parse_search
-from attendet.study.search.search_records import Candidate
-from attendet.study.search.trials import rungs
+from attendet.study.searching.drafting import control_of
+from attendet.study.searching.search_file import parse_search
+from attendet.study.searching.search_records import Candidate
+from attendet.study.searching.trials import rungs
 
 HEAD = "name: a\nmodel: yolov5n\ndata: d.yaml\ntrials: 3\n"
 SPACE = "search: {attention: [se, cbam], at: [neck, head]}\n"

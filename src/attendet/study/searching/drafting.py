@@ -13,9 +13,9 @@ import yaml
 from attendet.attention.catalog import create
 from attendet.attention.controls import NONE
 from attendet.models.attention_request import parse_request
-from attendet.study.search.search_design import BASELINE
-from attendet.study.search.search_records import Candidate, SearchRecord
-from attendet.study.search.trials import Trials
+from attendet.study.searching.search_design import BASELINE
+from attendet.study.searching.search_records import Candidate, SearchRecord
+from attendet.study.searching.trials import Trials
 from attendet.study.statistics.power import least_seeds
 from attendet.utils.io import write_text
 

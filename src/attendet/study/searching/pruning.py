@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from attendet.errors import DataError, Location
 from attendet.study.records import COLUMNS
-from attendet.study.search.search_design import BASELINE
+from attendet.study.searching.search_design import BASELINE
 from attendet.training.reporter import NullReporter
 from attendet.training.run_folder import RunFolder, read_results
 
@@ -38,9 +38,9 @@ class PruningListener(NullReporter):
 
     def ended(self, row: Mapping[str, float], *, is_best: bool) -> None:  # noqa: ARG002
         """Take the row of an epoch, which the run has written."""
-        self.look()
+        self.poll()
 
-    def look(self) -> None:
+    def poll(self) -> None:
         """Report the epochs that are new, also those of a process that was killed before it could.
 
         Raises:
