@@ -13,7 +13,7 @@ from attendet.attention import create, names
 from attendet.errors import OptionError, UnknownNameError
 from attendet.interpret.capture import AttentionPass, GateOutput, attention_sites, capture_attention
 from attendet.interpret.maps import channels, entropy, join, magnitude, saturated, spatial
-from attendet.utils.modules import evaluating, plain
+from attendet.utils.modules import evaluation_mode, unwrapped
 from tests.helpers.module_snapshot import ModuleSnapshot
 from tests.helpers.third_party_networks import vary_norms
 
@@ -100,7 +100,7 @@ def test_hooks_are_gone_also_after_an_exception(where: str) -> None:
         raise KeyError
 
     def run() -> None:
-        with plain(model) as network, evaluating(network):
+        with unwrapped(model) as network, evaluation_mode(network):
             # Fails in the middle of a pass, after some of the sites.
             own = model.layer2.register_forward_hook(fail) if where == "the network" else None
             try:
@@ -167,7 +167,7 @@ def test_compiled_networks_are_observed_by_their_plain_twin(how: str) -> None:
         wrapped = nn.DataParallel(model)
     modules = [id(module) for module in wrapped.modules()]
     seen: list[str] = []
-    with plain(wrapped) as network:
+    with unwrapped(wrapped) as network:
         with capture_attention(network, lambda visit: seen.append(visit.path)):
             torch.testing.assert_close(network(torch.ones(1, 3, 32, 32)), expected)
         assert network is model

@@ -15,7 +15,7 @@ from attendet.evaluation.coco_precision import LARGE, MEDIUM, SMALL, coco_precis
 from attendet.evaluation.confusion import confusion_matrix
 from attendet.evaluation.curves import CONFIDENCES, Ranking, best_confidence, rank
 from attendet.evaluation.matching import GroundTruth, ImageResult
-from attendet.utils.provenance import finite
+from attendet.utils.io import finite_or_none
 
 __all__ = ["ClassMetrics", "Curves", "Evaluation", "GroundTruth", "Metrics"]
 
@@ -116,7 +116,7 @@ class Metrics:
         plain["per_class"] = [vars(each).copy() for each in self.per_class]
         plain["confusion"] = self.confusion.tolist()
         if curves:
-            plain["curves"] = {name: finite(values.tolist()) for name, values in vars(self.curves).items()}
+            plain["curves"] = {name: finite_or_none(values.tolist()) for name, values in vars(self.curves).items()}
         return plain
 
 

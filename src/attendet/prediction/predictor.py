@@ -23,12 +23,11 @@ from attendet.data.loading.resizing import Letterbox, canvas_shapes, letterbox
 from attendet.detection.suppression import nms
 from attendet.errors import DataError, OptionError, unknown_name
 from attendet.utils.devices import device_of, is_out_of_memory
+from attendet.utils.limits import MAX_IMGSZ
 from attendet.utils.text import plural
 from attendet.weights.io.opening import open_detector, weights_file
 
 ImageLike: TypeAlias = str | os.PathLike[str] | NDArray[np.uint8] | Image.Image
-
-MAX_IMAGE_SIZE = 8192
 
 
 class Predictor:
@@ -198,8 +197,8 @@ class Predictor:
 
 
 def _imgsz(size: int) -> int:
-    if not 1 <= size <= MAX_IMAGE_SIZE:
-        raise OptionError(f"imgsz is {size}", remedy=f"give 1 to {MAX_IMAGE_SIZE} pixels")
+    if not 1 <= size <= MAX_IMGSZ:
+        raise OptionError(f"imgsz is {size}", remedy=f"give 1 to {MAX_IMGSZ} pixels")
     return size
 
 

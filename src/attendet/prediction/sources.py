@@ -11,16 +11,15 @@ from pathlib import Path
 from typing import TypeAlias
 
 from attendet.data.images import is_image
-from attendet.data.paths import is_file, is_folder, matching
+from attendet.data.paths import expand_glob, is_file, is_folder
 from attendet.errors import AttendetError, DataError, Location
+from attendet.utils.limits import MAX_LINE_LENGTH
 
 VIDEO_SUFFIXES = frozenset(
     {".3gp", ".asf", ".avi", ".flv", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ogv", ".webm", ".wmv"}
 )
 """Endings, in lower case, by which videos are known."""
 
-# The longest path of a system, many times over; a line without end is no list of paths.
-_LONGEST_LINE = 65_536
 
 Skip: TypeAlias = Callable[[AttendetError], None]
 """Told of everything that is left out, and why."""
@@ -88,7 +87,7 @@ def _argument(argument: str, skip: Skip, lines: Iterable[str]) -> Iterator[Media
     elif argument.isdecimal():
         yield MediaSource(MediaKind.CAMERA, str(int(argument)))
     elif glob.has_magic(argument):
-        yield from _taken(sorted(matching(argument)), argument, "no image or video matches")
+        yield from _taken(sorted(expand_glob(argument)), argument, "no image or video matches")
     else:
         yield from _path(argument)
 
@@ -124,7 +123,7 @@ def _list_file(path: Path, skip: Skip) -> Iterator[MediaSource]:
     try:
         # Names of files are bytes; those that are no UTF-8 survive on their way to the system.
         with path.open(encoding="utf-8-sig", errors="surrogateescape") as file:
-            yield from _listed(iter(lambda: file.readline(_LONGEST_LINE), ""), str(path), path.parent, skip)
+            yield from _listed(iter(lambda: file.readline(MAX_LINE_LENGTH), ""), str(path), path.parent, skip)
     except OSError as error:
         raise DataError(f"it cannot be read: {error.strerror}", where=Location(str(path))) from error
 
@@ -136,7 +135,7 @@ def _listed(lines: Iterable[str], name: str, folder: Path, skip: Skip) -> Iterat
         if not path.strip():
             continue
         empty = False
-        if len(line) >= _LONGEST_LINE or "\0" in path:
+        if len(line) >= MAX_LINE_LENGTH or "\0" in path:
             raise DataError("this is not a path", where=Location(name, number), remedy="write one path a line")
         if not os.path.lexists(path) and os.path.lexists(folder / path):
             path = str(folder / path)

@@ -17,10 +17,10 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from attendet.errors import DataError, Location, OutputError
+from attendet.utils.limits import MAX_FRAME_PIXELS
 
 # Playlists and the like, which make the library open other files and addresses, are not among them.
 _CONTAINERS = "mov,matroska,webm,avi,mpeg,mpegts,asf,flv,ogg"
-_MAX_PIXELS = 2**26
 _MAX_RATE = 1000
 # A gap in a camera's or a damaged video's times that is longer than this is closed.
 _LONGEST_GAP_SECONDS = 60
@@ -118,10 +118,10 @@ def _video_stream(container: InputContainer, where: Location) -> VideoStream:
         raise DataError("it has no video stream", where=where)
     stream = container.streams.video[0]
     context = stream.codec_context
-    if context.width * context.height > _MAX_PIXELS:
-        raise DataError(f"its frames have more than {_MAX_PIXELS:,} pixels", where=where, remedy="make it smaller")
+    if context.width * context.height > MAX_FRAME_PIXELS:
+        raise DataError(f"its frames have more than {MAX_FRAME_PIXELS:,} pixels", where=where, remedy="make it smaller")
     # What the container says of the size need not be true; the decoder refuses for itself.
-    context.options = {"max_pixels": str(_MAX_PIXELS)}
+    context.options = {"max_pixels": str(MAX_FRAME_PIXELS)}
     return stream
 
 

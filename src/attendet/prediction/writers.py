@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import math
 import re
 from abc import ABC, abstractmethod
@@ -23,7 +22,7 @@ from attendet.data.images import is_image
 from attendet.errors import Location, OutputError
 from attendet.prediction.input_frames import InputFrame, UniqueNames
 from attendet.prediction.sources import Skip
-from attendet.utils.io import cannot_write, write_atomically
+from attendet.utils.io import cannot_write, to_json, write_atomically, write_text
 
 
 class Writer(ABC):
@@ -113,8 +112,7 @@ class LabelWriter(Writer):
         path = self._folder / f"{frame.stem}.txt"
         if frame.number is not None:
             path = self._folder / frame.stem / f"{frame.number:06d}.txt"
-        with write_atomically(path) as temporary:
-            temporary.write_text("".join(lines), encoding="utf-8")
+        write_text(path, "".join(lines))
 
 
 class CsvWriter(Writer):
@@ -177,7 +175,7 @@ class CocoWriter(Writer):
             entry["category_name"] = seen.name
             if frame.number is not None:
                 entry["frame"] = frame.number
-            self._file.write((",\n" if self._begun else "[\n") + json.dumps(entry))
+            self._file.write((",\n" if self._begun else "[\n") + to_json(entry, indent=None))
             self._begun = True
 
     def _end(self) -> None:

@@ -9,15 +9,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.parallel import DataParallel, DistributedDataParallel
 
 from attendet.attention.base import Attention
 from attendet.errors import OptionError
 from attendet.surgery.attachment_plan import AttentionPlan, Site, forget, plans_of, remember
-from attendet.surgery.hooks import insert, is_compiled, is_in_place, remove
+from attendet.surgery.hooks import insert, is_in_place, remove
 from attendet.surgery.regions import is_within
-
-WRAPPERS = (DataParallel, DistributedDataParallel, torch.jit.ScriptModule, torch.fx.GraphModule)
+from attendet.utils.modules import is_compiled, unwrap
 
 
 @dataclass(frozen=True)
@@ -118,7 +116,8 @@ def carry_out(model: nn.Module, plan: AttentionPlan, made: list[Attention]) -> A
 
 def require_plain(model: nn.Module) -> None:
     """Raise an OptionError if a network is wrapped or compiled: what runs is then not what can be attached to."""
-    if isinstance(model, WRAPPERS) or any(is_compiled(module) for module in model.modules()):
+    traced = isinstance(model, torch.jit.ScriptModule | torch.fx.GraphModule)
+    if traced or unwrap(model) is not model or is_compiled(model):
         raise OptionError(
             f"this {type(model).__name__} is wrapped, compiled or traced, and nothing can be attached to it any more",
             remedy="attach first",
@@ -186,7 +185,7 @@ def disabled(model: nn.Module) -> Iterator[None]:
         >>> same, torch.equal(model(x), x)
         (True, False)
     """
-    if any(is_compiled(module) for module in model.modules()):
+    if is_compiled(model):
         raise OptionError("a compiled network does not notice", remedy="disable the one it was compiled from")
     # Not by hooks: the modules would still run, and those with batch norms learn their statistics in training.
     awake = [m for m in model.modules() if isinstance(m, Attention) and "forward" not in vars(m)]

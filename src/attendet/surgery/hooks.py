@@ -97,11 +97,6 @@ def is_bare(module: nn.Module) -> bool:
     return not module._forward_hooks and not module._forward_pre_hooks
 
 
-def is_compiled(module: nn.Module) -> bool:
-    """Return whether a module was compiled, by `torch.compile` or in place: what runs is then not what stands there."""
-    return hasattr(module, "_orig_mod") or module._compiled_call_impl is not None
-
-
 def runs_children(module: nn.Module) -> TypeGuard[nn.Sequential]:
     """Return whether a module does nothing but run its children in turn."""
     return isinstance(module, nn.Sequential) and type(module).forward is nn.Sequential.forward

@@ -8,6 +8,8 @@ from contextlib import ExitStack, contextmanager
 import torch
 from torch import Tensor, nn
 
+from attendet.utils.modules import evaluation_mode
+
 
 @contextmanager
 def preserve_state(model: nn.Module) -> Iterator[None]:
@@ -27,7 +29,7 @@ def preserve_state(model: nn.Module) -> Iterator[None]:
             # Maps have the types of the network itself, and so will what is made for them.
             stack.enter_context(torch.autocast(kind, enabled=False))
         stack.enter_context(_buffers_kept(model))
-        stack.enter_context(_evaluated(model))
+        stack.enter_context(evaluation_mode(model))
         yield
 
 
@@ -52,15 +54,3 @@ def _buffers_kept(model: nn.Module) -> Iterator[None]:
                 with torch.no_grad():
                     buffer.copy_(value)
             setattr(module, name, buffer)
-
-
-@contextmanager
-def _evaluated(model: nn.Module) -> Iterator[None]:
-    training = [module for module in model.modules() if module.training]
-    try:
-        for module in training:
-            module.training = False
-        yield
-    finally:
-        for module in training:
-            module.training = True

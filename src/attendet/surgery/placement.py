@@ -15,6 +15,7 @@ from attendet.surgery.hooks import runs_children
 from attendet.surgery.regions import head_entries, is_within, neck_ends, region, stage_ends
 from attendet.surgery.residual import residual_branches
 from attendet.surgery.tracing import Trace
+from attendet.utils.text import list_names
 
 At: TypeAlias = str | type[nn.Module] | Sequence[str | type[nn.Module]]
 
@@ -184,10 +185,9 @@ def _nothing(model: nn.Module, trace: Trace, what: str) -> OptionError:
     if what.rpartition(".")[2] in classes:
         nearest = f"after:{what.rpartition('.')[2]}"
     hint = f"did you mean {nearest!r}? " if nearest else ""
-    more = f" and {len(paths) - SHOWN} more" if len(paths) > SHOWN else ""
     remedy = (
         f"{hint}there are the placements {', '.join([*WHOLE, 'stage:1-3', *(f'{name}:CLASS' for name in OF_CLASS)])}; "
-        f"the classes {', '.join(classes)}; and the paths {', '.join(paths[:SHOWN])}{more}"
+        f"the classes {', '.join(classes)}; and the paths {list_names(paths, SHOWN)}"
     )
     return OptionError(f"{what} matches nothing in {type(model).__name__}", remedy=remedy)
 

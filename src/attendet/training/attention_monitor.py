@@ -21,7 +21,7 @@ from attendet.models.detector import Detector
 from attendet.training.plots.filmstrip import Shot, attention_filmstrip
 from attendet.training.run_folder import RunFolder
 from attendet.training.task import DetectionTask
-from attendet.utils.modules import evaluating
+from attendet.utils.modules import evaluation_mode
 from attendet.utils.sampling import evenly_spaced
 
 WATCHED_IMAGES = 16
@@ -97,7 +97,7 @@ class GateWatch(Callback):
         statistics, maps = SiteStatisticsCollector(), {}
         device = next(detector.parameters()).device
         filmed = self._set.records[self._filmed].image
-        with evaluating(detector):
+        with evaluation_mode(detector):
             for placed in self._batches:
                 frames = regions_of(placed)
                 number = next((n for n, record in enumerate(placed.records) if record.image == filmed), None)

@@ -15,6 +15,7 @@ from attendet.data.loading.image_store import Cache
 from attendet.detection.loss import LossWeights
 from attendet.errors import OptionError, nearest_name
 from attendet.evaluation.config import ValidationConfig
+from attendet.utils.limits import MAX_IMGSZ
 from attendet.utils.settings import Fraction, NonNegative, Positive, StrictModel
 
 # Of rows to freeze: far beyond any network, and few enough to be counted out.
@@ -156,7 +157,7 @@ class ScheduleConfig(StrictModel):
 
     epochs: Annotated[int, Field(ge=1)] = 300
     batch_size: Annotated[int, Field(ge=1)] = 16
-    imgsz: Annotated[int, Field(ge=32, le=8192)] = 640
+    imgsz: Annotated[int, Field(ge=32, le=MAX_IMGSZ)] = 640
     multi_scale: bool = False
     close_mosaic: Annotated[int, Field(ge=0)] = 0
     patience: Annotated[int, Field(ge=0)] = 100

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import csv
-import json
 import platform
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import Field
 
 from attendet.errors import DataError, Location
-from attendet.utils.io import write_atomically
+from attendet.utils.io import write_csv
+from attendet.utils.records import read_record
+from attendet.utils.settings import StrictModel
+
+# The metrics of each class take up most of a record; this is enough for a hundred thousand classes.
+MAX_RECORD_BYTES = 64 * 1024 * 1024
 
 
-@dataclass(frozen=True)
-class RunRecord:
+class RunRecord(StrictModel):
     """A training run, as `run.json` holds it.
 
     Attributes:
@@ -53,12 +57,12 @@ class RunRecord:
     device: str
     computed_on: str = "cpu"
     notes: tuple[str, ...] = ()
-    seconds: Mapping[str, float] = field(default_factory=dict)
+    seconds: Mapping[str, float] = Field(default_factory=dict)
     epochs: int = 0
     best_epoch: int | None = None
     metrics: Mapping[str, Any] | None = None
     finished: bool = False
-    initialization: Mapping[str, str] = field(default_factory=dict)
+    initialization: Mapping[str, str] = Field(default_factory=dict)
     order: str = ""
 
 
@@ -108,35 +112,21 @@ class RunFolder:
         return self.path / "pictures" / f"{name}.png"
 
 
-def write_record(folder: RunFolder, record: RunRecord) -> None:
-    """Write `run.json`, whole or not at all."""
-    with write_atomically(folder.record) as temporary:
-        temporary.write_text(json.dumps(asdict(record), indent=2), encoding="utf-8")
-
-
-def read_record(folder: RunFolder) -> RunRecord:
-    """Return what `run.json` holds.
+def read_run(folder: RunFolder) -> RunRecord:
+    """Return the record of a run, `run.json`.
 
     Raises:
-        DataError: If there is none, or it is none of ours.
+        DataError: If the folder has no such file, or the file is damaged.
     """
-    where = Location(str(folder.record))
-    try:
-        fields = json.loads(folder.record.read_text(encoding="utf-8"))
-        lists = {name: tuple(fields[name]) for name in ("command", "names", "notes")}
-        return RunRecord(**{**fields, **lists})
-    except OSError as error:
-        raise DataError("there is no run here", where=where, remedy="name the folder of a training run") from error
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise DataError(f"it is no record of a run: {error}", where=where) from error
+    if not folder.record.is_file():
+        remedy = "name the folder of a training run"
+        raise DataError("run record not found", where=Location(str(folder.record)), remedy=remedy)
+    return read_record(folder.record, RunRecord, max_bytes=MAX_RECORD_BYTES)
 
 
 def write_results(folder: RunFolder, rows: Sequence[Mapping[str, float]]) -> None:
     """Write `results.csv`, whole or not at all."""
-    with write_atomically(folder.results) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
-        writer.writeheader()
-        writer.writerows({key: _short(value) for key, value in row.items()} for row in rows)
+    write_csv(folder.results, [{key: _short(value) for key, value in row.items()} for row in rows])
 
 
 def read_results(path: Path) -> list[dict[str, float]]:

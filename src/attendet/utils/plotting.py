@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from attendet.utils.io import write_atomically
+from attendet.utils.text import shorten
 
 # Okabe and Ito, "Color Universal Design" (2008): safe for the color-blind. Yellow, faint on white, is last.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442")
@@ -45,9 +46,7 @@ def shown(name: str, longest: int = 24) -> str:
         >>> shown("a very long name of a class of things"), shown("US$ and A$")
         ('a very long name of a c…', 'US\\$ and A\\$')
     """
-    line = " ".join(name.split())
-    short = line if len(line) <= longest else line[: longest - 1] + "…"
-    return short.replace("$", r"\$")
+    return shorten(" ".join(name.split()), longest).replace("$", r"\$")
 
 
 def new_figure(width: float, height: float, dots_per_inch: int = 120) -> Figure:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
 
 from attendet._version import __version__
 
@@ -29,23 +27,6 @@ def versions(packages: Iterable[str]) -> dict[str, str]:
         "attendet": __version__,
         **{package: _version(package) for package in packages},
     }
-
-
-def finite(value: Any) -> Any:
-    """Return plain values with None for numbers that are not finite, which JSON does not have.
-
-    Args:
-        value: Mappings, lists and tuples of plain values, in each other.
-
-    Example:
-        >>> finite({"a": [1.0, math.nan]})
-        {'a': [1.0, None]}
-    """
-    if isinstance(value, Mapping):
-        return {key: finite(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [finite(each) for each in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _version(package: str) -> str:

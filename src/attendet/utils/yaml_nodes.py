@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 import yaml
 
 from attendet.errors import AttendetError, Location, ModelFileError
+from attendet.utils.io import read_text
 
 MAX_BYTES = 64 * 1024
 MAX_DEPTH = 8
@@ -59,29 +60,18 @@ class Node:
         return self.raises(what, where=self.location, remedy=remedy)
 
 
-def read_text(path: Path, raises: type[AttendetError] = ModelFileError, max_bytes: int = MAX_BYTES) -> str:
-    """Return the text of a file.
+def read_yaml(path: Path, raises: type[AttendetError] = ModelFileError, max_bytes: int = MAX_BYTES) -> str:
+    """Return the text of a YAML file.
 
     Args:
         path: The file.
-        raises: What errors about it are.
-        max_bytes: Longest file.
+        raises: Class of the errors.
+        max_bytes: Largest size.
 
     Raises:
-        AttendetError: Of the class given, if it cannot be opened, is longer, or is not UTF-8.
+        AttendetError: Of the class given, if the file cannot be opened, is too large, or is not UTF-8.
     """
-    where = Location(str(path))
-    try:
-        with path.open("rb") as file:
-            content = file.read(max_bytes + 1)
-    except OSError as error:
-        raise raises(f"it cannot be read: {error.strerror}", where=where) from error
-    if len(content) > max_bytes:
-        raise raises(f"it has more than {max_bytes:,} bytes", where=where, remedy="such files have a few thousand")
-    try:
-        return content.decode("utf-8-sig").replace("\r\n", "\n")
-    except UnicodeDecodeError as error:
-        raise raises("it is not UTF-8 text", where=where, remedy="save it as UTF-8") from error
+    return read_text(path, max_bytes, raises, remedy="such files have a few thousand")
 
 
 def parse(text: str, file: str, raises: type[AttendetError] = ModelFileError) -> Node:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -12,7 +10,7 @@ from typing import Any
 from attendet.interpret.dataset.findings import SiteFinding, caution, site_findings
 from attendet.interpret.dataset.survey import SiteReport, Survey
 from attendet.interpret.dataset.survey_figure import attention_survey
-from attendet.utils.io import write_atomically
+from attendet.utils.io import write_csv, write_json
 from attendet.utils.provenance import PACKAGES, versions
 
 OF_PART = ("mean", "std", "between", "share_between", "saturated")
@@ -46,16 +44,8 @@ def write_survey(folder: Path, survey: Survey, about: Mapping[str, Any] | None =
         OutputError: If a file cannot be written.
     """
     told = {**(about or {}), **plain(survey)}
-    with write_atomically(folder / "attention.json") as temporary:
-        temporary.write_text(json.dumps(told, indent=2), encoding="utf-8")
-    rows = [row for site in told["sites"] for row in _rows(site)]
-    with (
-        write_atomically(folder / "attention.csv") as temporary,
-        temporary.open("w", newline="", encoding="utf-8") as file,
-    ):
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
+    write_json(folder / "attention.json", told)
+    write_csv(folder / "attention.csv", [row for site in told["sites"] for row in _rows(site)])
     attention_survey(survey, folder / "attention.png")
 
 

@@ -24,7 +24,7 @@ from attendet.interpret.image.site_view import SiteView, make_site_view
 from attendet.interpret.image.target import target_of
 from attendet.models.detector import Detector
 from attendet.surgery import disabled
-from attendet.utils.modules import evaluating, plain
+from attendet.utils.modules import evaluation_mode, unwrapped
 from attendet.weights.io.opening import open_detector, weights_file
 
 USUAL_SIZES = {True: 640, False: 224}
@@ -165,7 +165,7 @@ def explanations(
     question = question or Question()
     check(question)
     # Asked once before any image is read, and again by every pass.
-    with plain(model) as network:
+    with unwrapped(model) as network:
         attention_sites(network, question.site)
         reference = next(iter(network.parameters()), torch.zeros(()))
         prepare = _preparation(network, question)
@@ -180,7 +180,7 @@ def explanations(
             skip(error)
             continue
         tensor = picture.tensor.to(reference.device, reference.dtype)
-        with plain(model) as network, evaluating(network):
+        with unwrapped(model) as network, evaluation_mode(network):
             explanation = _explained(network, replace(picture, tensor=tensor), question)
         yield explanation
 

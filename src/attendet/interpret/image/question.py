@@ -9,8 +9,7 @@ import torch
 from attendet.detection.suppression import nms
 from attendet.errors import OptionError
 from attendet.interpret.image.answer import Thresholds
-
-LARGEST_IMAGE = 8192
+from attendet.utils.limits import MAX_IMGSZ
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ def check(question: Question) -> None:
     """Raise an OptionError if a number in a question cannot work."""
     if question.detection < 1:
         raise OptionError(f"there is no detection {question.detection}", remedy="give 1 for the most confident one")
-    if question.imgsz is not None and not 1 <= question.imgsz <= LARGEST_IMAGE:
-        raise OptionError(f"imgsz is {question.imgsz}", remedy=f"give 1 to {LARGEST_IMAGE} pixels")
+    if question.imgsz is not None and not 1 <= question.imgsz <= MAX_IMGSZ:
+        raise OptionError(f"imgsz is {question.imgsz}", remedy=f"give 1 to {MAX_IMGSZ} pixels")
     # Asked for nothing, so that a wrong threshold is told before the first image is read.
     nms(torch.zeros(1, 0, 6), confidence=question.thresholds.confidence, iou=question.thresholds.iou)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 from collections.abc import Iterable, Iterator
@@ -23,9 +22,9 @@ from attendet.interpret.image.html import ExplanationPage
 from attendet.interpret.image.question import Question
 from attendet.interpret.image.site_view import SiteView
 from attendet.models.detector import Detector
-from attendet.utils.io import cannot_write, new_run_folder, refuse_existing, write_atomically
+from attendet.utils.io import cannot_write, new_run_folder, refuse_existing, write_atomically, write_json
 from attendet.utils.plotting import save
-from attendet.utils.provenance import finite, versions
+from attendet.utils.provenance import versions
 
 PROGRAMS = ("torch", "torchvision", "torchcam", "numpy", "matplotlib")
 PAGE, MANIFEST = "index.html", "manifest.json"
@@ -109,8 +108,7 @@ def _write(
         "question": asdict(question),
         "images": entries,
     }
-    with write_atomically(folder / MANIFEST) as temporary:
-        temporary.write_text(json.dumps(finite(manifest), indent=1, allow_nan=False), encoding="utf-8")
+    write_json(folder / MANIFEST, manifest, indent=1)
     return len(entries)
 
 

@@ -8,6 +8,8 @@ from typing import Literal, TypeAlias
 
 from attendet.blocks.wiring import Value
 from attendet.errors import Location, ModelFileError, nearest_name
+from attendet.utils.limits import MAX_CLASSES
+from attendet.utils.text import shorten
 from attendet.utils.yaml_nodes import MAX_BYTES, Node, parse
 
 MAX_ROWS = 300
@@ -16,7 +18,6 @@ MAX_ITEMS = 32
 MAX_REPEATS = 100
 MAX_TOTAL_REPEATS = 200
 MAX_WIDTH = 65_536
-MAX_CLASSES = 100_000
 MAX_MULTIPLE = 16
 REQUIRED = ("nc", "depth_multiple", "width_multiple", "anchors", "backbone", "head")
 
@@ -99,7 +100,7 @@ class ModelFile:
             >>> from attendet.models import load_model_file
             >>> file = load_model_file("yolov5n")
             >>> mine = read_model_file(file.text.replace("nc: 80", "nc: 3 # mine"), "mine.yaml")
-            >>> file.makes_the_rows_of(mine), mine.classes
+            >>> file.makes_the_rows_of(mine), mine.num_classes
             (True, 3)
         """
         return self._makes() == other._makes()
@@ -258,16 +259,15 @@ def _list(node: Node, what: str) -> list[Node]:
 
 def _integer(node: Node, what: str, low: int, high: int) -> int:
     if type(node.value) is not int or not low <= node.value <= high:
-        raise node.error(f"{what} is {_brief(node)}", remedy=f"give a whole number from {low:,} to {high:,}")
+        raise node.error(
+            f"{what} is {shorten(repr(node.plain()), 40)}", remedy=f"give a whole number from {low:,} to {high:,}"
+        )
     return node.value
 
 
 def _positive(node: Node, what: str, high: float) -> float:
     if isinstance(node.value, bool) or not isinstance(node.value, int | float) or not 0 < node.value <= high:
-        raise node.error(f"{what} is {_brief(node)}", remedy=f"give a positive number of at most {high:,}")
+        raise node.error(
+            f"{what} is {shorten(repr(node.plain()), 40)}", remedy=f"give a positive number of at most {high:,}"
+        )
     return float(node.value)
-
-
-def _brief(node: Node) -> str:
-    text = repr(node.plain())
-    return text if len(text) <= 40 else f"{text[:40]}…"

@@ -24,6 +24,7 @@ from attendet.models.yaml.activations import replace_activations
 from attendet.models.yaml.checkpoint_evidence import cbam_options
 from attendet.models.yaml.dialects import Dialect, Reading, read_attention_args
 from attendet.models.yaml.model_file import Anchors, LayerRow, ModelFile
+from attendet.utils.text import shorten
 
 MAX_OUTPUT = 2**28
 MAX_MODULES = 4_000
@@ -118,9 +119,9 @@ def try_row(row: LayerRow, sources: Sequence[Tensor], settings: Settings) -> Tri
         raise _refusal(row, f"{row.module}: {error.what}", error.remedy) from error
     except REFUSALS as error:
         message = (str(error).splitlines() or [type(error).__name__])[0][:200]
-        raise _refusal(row, f"{row.module} {_brief(row.args)} cannot be built: {message}") from error
+        raise _refusal(row, f"{row.module} {shorten(str(list(row.args)), 60)} cannot be built: {message}") from error
     if any(output.numel() > MAX_OUTPUT or 0 in output.shape for output in outputs):
-        raise _refusal(row, f"{row.module} {_brief(row.args)} gives a map of {tuple(outputs[0].shape)}")
+        raise _refusal(row, f"{row.module} {shorten(str(list(row.args)), 60)} gives a map of {tuple(outputs[0].shape)}")
     # A block says the same of each of its bottlenecks; once is enough.
     doubts = dict.fromkeys(str(warning.message) for warning in caught if warning.category is AttendetWarning)
     found = (*_remarks(row, request, reading, settings), *(_bottleneck(row, doubt) for doubt in doubts))
@@ -236,8 +237,3 @@ def _refusal(row: LayerRow, what: str, remedy: str | None = None) -> RowError:
 
 def _as_tuple(output: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     return (output,) if isinstance(output, Tensor) else tuple(output)
-
-
-def _brief(args: Sequence[object]) -> str:
-    text = str(list(args))
-    return text if len(text) <= 60 else f"{text[:60]}…"

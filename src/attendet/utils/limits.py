@@ -1,0 +1,28 @@
+"""Limits on input that several packages share.
+
+Files and images come from strangers. A limit stops one that is hostile or broken before it costs memory or time, and is
+far above what real data need. A limit with a single user is a constant in the module of that user.
+"""
+
+from __future__ import annotations
+
+MAX_IMGSZ = 8192
+"""Largest side, in pixels, of the square that images are scaled to."""
+
+MAX_IMAGE_PIXELS = 150_000_000
+"""Most pixels (width times height) of an image file."""
+
+MAX_FRAME_PIXELS = 2**26
+"""Most pixels (width times height) of a video frame: a decoder holds several frames at once."""
+
+MAX_CLASSES = 100_000
+"""Most classes of a data set or model."""
+
+MAX_KEY_LENGTH = 500
+"""Most characters in a key of a state dict."""
+
+MAX_LINE_LENGTH = 65_536
+"""Most characters in a line that names a source of images."""
+
+MAX_JSON_BYTES = 8 * 1024 * 1024
+"""Largest JSON file that attendet reads back, such as the record of a run or of a study."""
