@@ -20,8 +20,8 @@ from tests.helpers.oracles import COMPLETE, SHARED, SUBSET, Oracle, read_oracle
 # Shapes in annotations are checked in tests only; modules under torch.compile are left out.
 jaxtyping.install_import_hook("attendet.detection", "beartype.beartype")
 
-# Without a deadline, because a busy machine is slower. Every run draws new examples, except in CI, where a change must not
-# fail because of a defect that it did not cause.
+# Without a deadline, because a busy machine is slower. Every run draws new examples, except in CI, where a change must
+# not fail because of a defect that it did not cause.
 settings.register_profile("attendet", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("attendet")
 

@@ -1,14 +1,12 @@
 """The loss against numbers of the original, its value and every gradient."""
 
-import json
-from pathlib import Path
+from collections.abc import Callable
 
-import numpy as np
 import pytest
 import torch
 
 from attendet.detection.loss import LossWeights, detection_loss
-from tests.helpers.oracles import relative_difference
+from tests.helpers.oracles import Oracle, relative_difference
 
 ANCHORS = torch.tensor(
     [
@@ -21,18 +19,18 @@ STRIDES = (8.0, 16.0, 32.0)
 
 
 @pytest.mark.parametrize("name", ["loss_basic", "loss_no_targets", "loss_single_class", "loss_smooth_focal"])
-def test_value_and_gradients_equal_the_original(oracles: Path, name: str, device: torch.device) -> None:
-    settings = json.loads((oracles / f"{name}.json").read_text())
-    numbers = {key: torch.from_numpy(value).to(device) for key, value in np.load(oracles / f"{name}.npz").items()}
-    raw = [numbers[f"pred{level}"].requires_grad_() for level in range(3)]
-    loss = detection_loss(raw, numbers["targets"], ANCHORS.to(device), STRIDES, LossWeights(**settings["hyp"]))
+def test_value_and_gradients_equal_the_original(oracle: Callable[..., Oracle], name: str, device: torch.device) -> None:
+    expected = oracle(name, device)
+    raw = [expected[f"pred{level}"].requires_grad_() for level in range(3)]
+    weights = LossWeights(**expected.settings["hyp"])
+    loss = detection_loss(raw, expected["targets"], ANCHORS.to(device), STRIDES, weights)
     loss.total.backward()
     parts = torch.stack([loss.box, loss.objectness, loss.classes])
-    assert relative_difference(loss.total, numbers["total"][0]) < 1e-5
-    assert relative_difference(parts, numbers["box_obj_cls"]) < 1e-5
+    assert expected.difference("total", loss.total[None]) < 1e-5
+    assert expected.difference("box_obj_cls", parts) < 1e-5
     for level, prediction in enumerate(raw):
         assert prediction.grad is not None
-        assert relative_difference(prediction.grad, numbers[f"grad{level}"]) < 1e-5
+        assert expected.difference(f"grad{level}", prediction.grad) < 1e-5
 
 
 def random_maps(batch: int, seed: int = 0) -> tuple[list[torch.Tensor], torch.Tensor]:

@@ -1,32 +1,31 @@
 """NMS against the original's results, and against a slow, literal one."""
 
-import json
-from pathlib import Path
+from collections.abc import Callable
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from attendet.detection.suppression import nms
 from attendet.errors import OptionError
+from tests.helpers.oracles import Oracle
 
 
 @pytest.mark.parametrize("name", ["nms_predict", "nms_validate", "nms_agnostic"])
-def test_equal_to_the_original(oracles: Path, name: str, device: torch.device) -> None:
-    settings = json.loads((oracles / f"{name}.json").read_text())
-    numbers = np.load(oracles / f"{name}.npz")
+def test_equal_to_the_original(oracle: Callable[[str], Oracle], name: str, device: torch.device) -> None:
+    expected = oracle(name)
+    settings = expected.settings
     detections = nms(
-        torch.from_numpy(numbers["pred"]).to(device),
+        expected["pred"].to(device),
         confidence=settings["conf_thres"],
         iou=settings["iou_thres"],
         max_detections=settings["max_det"],
         multi_label=settings.get("multi_label", False),
         agnostic=settings.get("agnostic", False),
     )
-    assert len(detections) == sum(key.startswith("out") for key in numbers)
+    assert len(detections) == sum(key.startswith("out") for key in expected.arrays)
     for image, found in enumerate(detections):
-        torch.testing.assert_close(found.cpu(), torch.from_numpy(numbers[f"out{image}"]), rtol=1e-4, atol=1e-3)
+        torch.testing.assert_close(found.cpu(), expected[f"out{image}"], rtol=1e-4, atol=1e-3)
 
 
 def literal_nms(rows: Tensor, confidence: float, iou: float) -> list[list[float]]:

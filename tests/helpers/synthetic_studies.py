@@ -8,9 +8,10 @@ import numpy as np
 from attendet.study.design.design_file import parse_design
 from attendet.study.design.grid import Cell, run_grid
 from attendet.study.design.schema import StudyDesign
-from attendet.study.folder import StudyFolder, write
+from attendet.study.folder import StudyFolder
 from attendet.study.records import ArmCosts, CellRecord, ClassScores, CostRecord, DetectionScores, Latency, StudyRecord
 from attendet.study.runs.collection import failed_record
+from attendet.utils.records import write_record
 
 EPOCHS = 20
 PARAMETERS = {"baseline": 1_767_976, "cbam": 1_776_266, "control": 1_776_200, "larger": 7_027_720}
@@ -114,16 +115,16 @@ def write_study(
     generator = np.random.default_rng(7)
     study = StudyFolder(folder)
     cells = run_grid(planned, "fingerprint", folder)
-    write(StudyRecord(design=planned, data="fingerprint", cells=tuple(cells)), study.study)
+    write_record(study.study, StudyRecord(design=planned, data="fingerprint", cells=tuple(cells)))
     of_seed = dict(zip(planned.seeds, generator.normal(0, 0.02, len(planned.seeds)), strict=True))
     for cell in cells:
         level = 0.45 * cell.fraction**0.3 + of_seed[cell.seed] + effects.get(cell.arm, 0.0)
         finished = record(cell, level + generator.normal(0, noise), generator)
         if cell.name in failed:
-            write(failed_record(cell, "there is too little memory for 16 images"), study.cell(cell.key))
+            write_record(study.cell(cell.key), failed_record(cell, "there is too little memory for 16 images"))
         elif cell.name not in missing:
-            write(finished, study.cell(cell.key))
-    write(costs(planned), study.costs)
+            write_record(study.cell(cell.key), finished)
+    write_record(study.costs, costs(planned))
     return study
 
 

@@ -1,26 +1,22 @@
 """Bundled YOLOv5 against numbers of the original: keys, shapes, parameters, raw and decoded outputs."""
 
-import json
-from pathlib import Path
+from collections.abc import Callable
 
-import numpy as np
 import pytest
 import torch
 
 import attendet
 from attendet.blocks.conv_bn_fusion import fuse_conv_bn
-from tests.helpers.oracles import oracle_weights, relative_difference
+from tests.helpers.oracles import Oracle, oracle_weights, yolo_images
 
-CASES = [("yolov5n", "yolov5n", None), ("yolov5s", "yolov5s", None), ("yolov5n_nc3", "yolov5n", 3)]
+CASES = {"yolov5n": ("yolov5n", None), "yolov5s": ("yolov5s", None), "yolov5n_nc3": ("yolov5n", 3)}
 
 
-@pytest.mark.parametrize(("oracle", "name", "classes"), CASES)
-def test_equal_to_the_original(
-    oracles: Path, oracle: str, name: str, classes: int | None, device: torch.device
-) -> None:
-    settings = json.loads((oracles / f"{oracle}.json").read_text())
-    numbers = {key: torch.from_numpy(value) for key, value in np.load(oracles / f"{oracle}.npz").items()}
-    detector = attendet.build(name, num_classes=classes)
+@pytest.mark.parametrize("name", CASES)
+def test_equal_to_the_original(oracle: Callable[[str], Oracle], name: str, device: torch.device) -> None:
+    expected, (model, num_classes) = oracle(name), CASES[name]
+    settings = expected.settings
+    detector = attendet.build(model, num_classes=num_classes)
     state = detector.state_dict()
     shapes = {key: [list(value.shape), str(value.dtype).removeprefix("torch.")] for key, value in state.items()}
     assert shapes == settings["state_dict"]
@@ -29,12 +25,12 @@ def test_equal_to_the_original(
     torch.testing.assert_close(detector.head.anchors, torch.tensor(settings["anchors_over_stride"]))
 
     detector.load_state_dict(oracle_weights(state, ".bn.weight"))
-    images = torch.from_numpy(np.random.default_rng(0).random((1, 3, 192, 256), dtype=np.float32)).to(device)
+    images = yolo_images().to(device)
     for twin in (detector, fuse_conv_bn(detector)):
         raw = twin.to(device).train(False)(images)
         for level, output in enumerate(raw):
-            assert relative_difference(output.cpu(), numbers[f"raw{level}"]) < 1e-4
-        assert relative_difference(twin.decode(raw).cpu(), numbers["decoded"]) < 1e-4
+            assert expected.difference(f"raw{level}", output.cpu()) < 1e-4
+        assert expected.difference("decoded", twin.decode(raw).cpu()) < 1e-4
 
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])

@@ -2,7 +2,7 @@
 
 import copy
 import pickle
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -12,8 +12,8 @@ from torch.utils.checkpoint import checkpoint
 from attendet.attention import CBAM
 from attendet.attention.cbam.fused import Implementation, fused_forward
 from attendet.errors import OptionError, UnknownNameError
-from tests.helpers.cbam_oracles import NAMES, assert_equal_to_the_authors, published
-from tests.helpers.oracles import relative_difference
+from tests.helpers.cbam_oracles import NAMES, assert_equal_to_the_authors, cbam_of_the_authors
+from tests.helpers.oracles import Oracle, relative_difference
 from tests.helpers.random_cbam_nets import NEEDS_COMPILER
 
 pytestmark = NEEDS_COMPILER
@@ -33,10 +33,11 @@ def runs_fused(made: CBAM, x: torch.Tensor) -> bool:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_forward_and_every_gradient_equal_the_authors(oracles: Path, name: str) -> None:
-    made, numbers = published(oracles, name, torch.device("cpu"))
+def test_forward_and_every_gradient_equal_the_authors(oracle: Callable[[str], Oracle], name: str) -> None:
+    expected = oracle(name)
+    made = cbam_of_the_authors(expected, torch.device("cpu"))
     made.implementation = "fused"
-    assert_equal_to_the_authors(made, numbers)
+    assert_equal_to_the_authors(made, expected)
 
 
 @pytest.mark.parametrize("variant", ["plain", "authors", "timm"])

@@ -1,5 +1,6 @@
 """Checkpoints of the original YOLOv5: the network they hold, against the original's own outputs."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import attendet
 from attendet.errors import WeightsError
 from attendet.models.detector import Detector
 from attendet.weights.io import open_detector
-from tests.helpers.oracles import oracle_weights, relative_difference
+from tests.helpers.oracles import Oracle, oracle_weights, yolo_images
 from tests.helpers.yolov5_checkpoints import yolov5_file
 
 NAMES = [f"class {number}" for number in range(80)]
@@ -18,7 +19,7 @@ NAMES = [f"class {number}" for number in range(80)]
 
 @pytest.fixture
 def original() -> Detector:
-    """yolov5n with the weights of the oracle."""
+    """Return yolov5n with the weights of the oracle."""
     detector = attendet.build("yolov5n")
     detector.load_state_dict(oracle_weights(detector.state_dict(), ".bn.weight"))
     return detector.train(False)
@@ -27,15 +28,14 @@ def original() -> Detector:
 @pytest.mark.parametrize("names", [NAMES, dict(enumerate(NAMES))])
 @pytest.mark.parametrize("averaged", [True, False])
 def test_outputs_equal_the_originals(
-    tmp_path: Path, oracles: Path, original: Detector, names: object, averaged: bool
+    tmp_path: Path, oracle: Callable[[str], Oracle], original: Detector, names: object, averaged: bool
 ) -> None:
     path = yolov5_file(tmp_path / "yolov5n.pt", original, "yolov5n", names, half=False, averaged=averaged)
     detector, card = open_detector(path)
     assert (card.names, card.imgsz) == (tuple(NAMES), 640)
-    images = torch.from_numpy(np.random.default_rng(0).random((1, 3, 192, 256), dtype=np.float32))
-    expected = np.load(oracles / "yolov5n.npz")
-    for level, raw in enumerate(detector(images)):
-        assert relative_difference(raw, torch.from_numpy(expected[f"raw{level}"])) < 1e-4
+    expected = oracle("yolov5n")
+    for level, raw in enumerate(detector(yolo_images())):
+        assert expected.difference(f"raw{level}", raw) < 1e-4
 
 
 def test_half_precision_becomes_single(tmp_path: Path, original: Detector) -> None:
