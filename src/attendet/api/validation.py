@@ -1,0 +1,106 @@
+"""Measure a detector on a data set with one call."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from attendet.data.reading.data_source import DataSource, open_data
+from attendet.errors import OptionError
+from attendet.evaluation.config import ValidationConfig
+from attendet.evaluation.validation import Validation, images_for
+from attendet.evaluation.validation import validate as validate_split
+from attendet.training.config import DataConfig
+from attendet.training.resource_errors import explain_resource_errors
+from attendet.training.run_folder import RunFolder, read_run
+from attendet.utils.devices import device_of
+from attendet.weights.io.opening import open_detector, weights_file
+
+
+def validate(
+    weights: str | os.PathLike[str],
+    data: str | os.PathLike[str] | None = None,
+    *,
+    split: str = "val",
+    imgsz: int | None = None,
+    batch_size: int = 16,
+    confidence: float = 0.001,
+    iou: float = 0.6,
+    max_detections: int = 300,
+    device: str = "auto",
+    half: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> Validation:
+    """Measure weights on a split of a data set by COCO's protocol: `attendet val` as a function.
+
+    Args:
+        weights: A run's folder, a `.safetensors` file, or a YOLOv5 `.pt` checkpoint.
+        data: A data.yaml, a folder, or a COCO JSON (default: the data set of the run, if `weights` is a run's folder).
+        split: `train`, `val`, or `test`.
+        imgsz: Longer side of the images in pixels (default: that of training).
+        batch_size: Images per batch.
+        confidence: Smallest score of a detection, 0-1.
+        iou: IoU threshold of non-maximum suppression, 0-1.
+        max_detections: Largest number of detections per image.
+        device: `auto`, `cpu`, `cuda`, or the number of a GPU.
+        half: Compute in half precision; needs CUDA.
+        progress: Called with (done, total) images.
+
+    Returns:
+        Metrics, detections of each image, and the time per image by stage.
+
+    Raises:
+        OptionError: If an option is invalid, or the data set has other classes than the weights.
+        WeightsError: If the weights cannot be read.
+        DataError: If the data set cannot be read.
+
+    Example:
+        >>> import attendet
+        >>> attendet.validate("nowhere/best.safetensors", "data.yaml")
+        Traceback (most recent call last):
+            ...
+        attendet.errors.WeightsError: nowhere/best.safetensors: it cannot be read: No such file or directory
+    """
+    detector, card = open_detector(weights_file(weights))
+    where = device_of(device)
+    if half and not where.startswith("cuda"):
+        raise OptionError(f"`half` needs CUDA, got the device {where!r}", remedy="leave it out")
+    images = images_for(card.names, data_of(weights, data), split, progress)
+    try:
+        options = ValidationConfig(confidence=confidence, iou=iou, max_detections=max_detections)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise OptionError(f"`{first['loc'][0]}` is {first['input']!r}", remedy=first["msg"].lower()) from error
+    with explain_resource_errors(batch_size, imgsz or card.imgsz):
+        return validate_split(
+            detector,
+            images,
+            imgsz or card.imgsz,
+            options,
+            batch_size=batch_size,
+            device=where,
+            half=half,
+            progress=progress,
+        )
+
+
+def data_of(weights: str | os.PathLike[str], data: str | os.PathLike[str] | None) -> DataSource:
+    """Return the data set to measure on: the one named, or that of the run whose folder `weights` is.
+
+    Raises:
+        OptionError: If no data set is named and `weights` is not the folder of a run that names one.
+        DataError: If the data set cannot be read.
+    """
+    if data is not None:
+        return open_data(data)
+    if not Path(weights).is_dir():
+        raise OptionError("`data` must name a data set, got None", remedy="name a data.yaml, or the folder of a run")
+    configuration = read_run(RunFolder(Path(weights))).configuration
+    try:
+        recorded = DataConfig.model_validate(configuration["data"])
+    except (KeyError, TypeError, ValidationError) as error:
+        raise OptionError(f"{weights} does not name its data set", remedy="name a data.yaml") from error
+    return open_data(recorded.path, recorded.format)
