@@ -168,7 +168,7 @@ with warnings.catch_warnings(record=True) as caught:
 print(warning.category is AttendetWarning, warning.message)
 """
     lines = run(package, code).splitlines()
-    assert lines[:2] == ["False True", "there is no attention 'mean'"]
+    assert lines[:2] == ["False True", "unknown attention 'mean'"]
     left_out = "True the attention 'mean' of mean-attention is left out: mean_attention:MeanAttention "
     assert lines[2].startswith(left_out + why)
 

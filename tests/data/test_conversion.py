@@ -1,39 +1,22 @@
-"""Data sets written in another format: read back by other people's readers, and through all formats and back."""
+"""Data sets converted to another format: through all formats and back, links and copies, and what is refused."""
 
-from collections.abc import Sequence
 from pathlib import Path
-from xml.etree import ElementTree as ET
 
 import cv2
 import numpy as np
 import pytest
-import supervision as sv
 from faster_coco_eval import COCO
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
-from torchvision.datasets import VOCDetection
 
 from attendet.data.conversion import convert, unique_names
-from attendet.data.reading.data_source import open_data, read_split
 from attendet.data.records import ImageRecord, ImageRecords, ProblemKind, Split
 from attendet.errors import DataError, OptionError, OutputError, UnknownNameError
+from tests.data.conversion_cases import FORMATS, read, record, whole_pixels
 from tests.helpers.data_sets import write_image
 
 NAMES = ("red cell", "müll & <Glas>", "梨", "on")
-FORMATS = ("yolo", "coco", "voc")
-
-
-def record(
-    image: Path, boxes: Sequence[Sequence[float]] = (), classes: Sequence[int] = (), crowd: bool = False
-) -> ImageRecord:
-    with Image.open(image) as opened:
-        width, height = opened.size
-    flags = np.zeros(len(classes), np.bool_)
-    flags[:1] = crowd
-    return ImageRecord(
-        image, width, height, np.array(boxes, np.float64).reshape(-1, 4), np.array(classes, np.int64), flags
-    )
 
 
 @pytest.fixture
@@ -55,11 +38,6 @@ def splits(tmp_path: Path) -> list[Split]:
         Split("train", NAMES, ImageRecords(train)),
         Split("val", NAMES, ImageRecords([record(held, [(1, 1, 2, 3)], [2])])),
     ]
-
-
-def read(folder: Path) -> dict[str, Split]:
-    source = open_data(folder)
-    return {name: read_split(source, name, cache=False) for name in source.splits}
 
 
 def objects(split: Split) -> dict[bytes, tuple[object, ...]]:
@@ -100,65 +78,6 @@ def test_nothing_is_lost_on_the_way_through_any_two_formats(
         # From the second time on, to the last bit.
         assert objects(trips[1][split.name]) == objects(trips[3][split.name])
         assert objects(trips[2][split.name]) == objects(trips[4][split.name])
-
-
-def whole_pixels(tmp_path: Path) -> Split:
-    """Return a split that other people's readers can read: whole pixels, and one image with nothing in it."""
-    images = [write_image(tmp_path / "source" / f"{number}.png", (64, 48), number) for number in range(3)]
-    items = [
-        record(images[0], [(1, 2, 30, 40), (5, 6, 7, 9)], [0, 1]),
-        record(images[1]),
-        record(images[2], [(0, 0, 64, 48)], [1]),
-    ]
-    return Split("train", ("cat", "dog"), ImageRecords(items))
-
-
-def test_supervision_reads_what_is_written(tmp_path: Path) -> None:
-    split = whole_pixels(tmp_path)
-    folders = {to: tmp_path / to for to in FORMATS}
-    for to, folder in folders.items():
-        convert([split], to, folder)
-    read_by_others = {
-        "yolo": sv.DetectionDataset.from_yolo(
-            str(folders["yolo"] / "images/train"),
-            str(folders["yolo"] / "labels/train"),
-            str(folders["yolo"] / "data.yaml"),
-        ),
-        "coco": sv.DetectionDataset.from_coco(
-            str(folders["coco"] / "images/train"), str(folders["coco"] / "annotations/train.json")
-        ),
-        "voc": sv.DetectionDataset.from_pascal_voc(
-            str(folders["voc"] / "JPEGImages"), str(folders["voc"] / "Annotations")
-        ),
-    }
-    for to, dataset in read_by_others.items():
-        assert list(dataset.classes) == ["cat", "dog"]
-        found = {Path(path).stem: detections for path, _, detections in dataset}
-        assert found.keys() == {"0", "1", "2"}
-        for item in split.records:
-            detections = found[item.image.stem]
-            # supervision counts a VOC file's upper left pixels from 1, as VOC itself did and few others do.
-            shift = [1, 1, 0, 0] if to == "voc" else [0, 0, 0, 0]
-            np.testing.assert_allclose(detections.xyxy.reshape(-1, 4), item.boxes - shift, atol=1e-4)
-            assert [int(label) for label in np.asarray(detections.class_id)] == item.classes.tolist()
-
-
-def test_torchvision_reads_the_voc_folder(tmp_path: Path) -> None:
-    split = whole_pixels(tmp_path)
-    convert([split], "voc", tmp_path / "voc")
-    for image in (tmp_path / "voc" / "JPEGImages").iterdir():
-        image.rename(image.with_suffix(".jpg"))
-    (tmp_path / "VOCdevkit").mkdir()
-    (tmp_path / "VOCdevkit" / "VOC2012").symlink_to(tmp_path / "voc")
-    dataset = VOCDetection(str(tmp_path), year="2012", image_set="train")
-    for (image, target), item in zip(dataset, split.records, strict=True):
-        assert image.size == (item.width, item.height)
-        assert target["annotation"]["size"] == {"width": str(item.width), "height": str(item.height), "depth": "3"}
-        boxes = [
-            [int(found["bndbox"][side]) for side in ("xmin", "ymin", "xmax", "ymax")]
-            for found in target["annotation"].get("object", [])
-        ]
-        assert boxes == item.boxes.tolist()
 
 
 def test_crowds_stay_in_coco_and_are_refused_elsewhere(tmp_path: Path) -> None:
@@ -281,45 +200,3 @@ def test_names_never_collide(parts: list[tuple[str, str, str]]) -> None:
         assert "/" not in name
         if sum(other.stem.lower() == image.stem.lower() for other in images) == 1:
             assert image.stem in name
-
-
-@pytest.mark.parametrize("to", ["coco", "yolo"])
-def test_real_blood_cells_keep_every_pixel(real_data: Path, tmp_path: Path, to: str) -> None:
-    (tmp_path / "data.yaml").write_text(
-        f"path: {real_data / 'bccd'}\nval: ImageSets/Main/val.txt\nnames: [RBC, WBC, Platelets]\n"
-    )
-    split = read_split(open_data(tmp_path / "data.yaml"), "val", workers=1)
-    convert([split], to, tmp_path / to)
-    if to == "coco":
-        document = COCO(str(tmp_path / "coco" / "annotations" / "val.json"))
-        names = {entry["id"]: entry["name"] for entry in document.loadCats(document.getCatIds())}
-        found = {
-            Path(document.loadImgs(image)[0]["file_name"]).stem: [
-                (names[entry["category_id"]], *entry["bbox"]) for entry in document.loadAnns(document.getAnnIds(image))
-            ]
-            for image in document.getImgIds()
-        }
-    else:
-        classes = ("RBC", "WBC", "Platelets")
-        found = {}
-        for file in (tmp_path / "yolo" / "labels" / "val").iterdir():
-            rows = [[float(word) for word in line.split()] for line in file.read_text().splitlines()]
-            found[file.stem] = [
-                (
-                    classes[int(row[0])],
-                    (row[1] - row[3] / 2) * 640,
-                    (row[2] - row[4] / 2) * 480,
-                    row[3] * 640,
-                    row[4] * 480,
-                )
-                for row in rows
-            ]
-    assert len(found) == 87
-    for stem, boxes in found.items():
-        tree = ET.parse(real_data / "bccd" / "Annotations" / f"{stem}.xml")  # noqa: S314  # our own copy of it
-        stated = []
-        for item in tree.iterfind("object"):
-            x1, y1, x2, y2 = (int(item.findtext(f"bndbox/{side}", "")) for side in ("xmin", "ymin", "xmax", "ymax"))
-            stated.append((item.findtext("name"), x1, y1, x2 - x1, y2 - y1))
-        assert [box[0] for box in boxes] == [box[0] for box in stated]
-        np.testing.assert_allclose([box[1:] for box in boxes], [box[1:] for box in stated], rtol=0, atol=1e-8)

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from attendet.data.images import MAX_PIXELS, probe, read_image
+from attendet.data.images import read_image, read_image_info
 from attendet.errors import DataError
+from attendet.utils.limits import MAX_IMAGE_PIXELS
 from tests.helpers.data_sets import write_image
 
 GRADIENT = np.linspace(0, 65535, 64 * 48).reshape(48, 64).astype(np.uint16)
@@ -28,7 +29,7 @@ def test_lossless_formats_give_their_pixels(suffix: str, tmp_path: Path) -> None
     file = tmp_path / f"a.{suffix}"
     Image.fromarray(rgb()).save(file, **({"lossless": True} if suffix == "webp" else {}))
     np.testing.assert_array_equal(read_image(file), rgb())
-    assert (probe(file).width, probe(file).height, probe(file).rotated) == (64, 48, False)
+    assert (read_image_info(file).width, read_image_info(file).height, read_image_info(file).rotated) == (64, 48, False)
 
 
 def test_jpeg_is_what_opencv_decodes(real_data: Path) -> None:
@@ -74,7 +75,7 @@ def test_cmyk_is_converted(tmp_path: Path) -> None:
 def test_numbers_without_a_white_are_refused(tmp_path: Path) -> None:
     file = tmp_path / "a.tif"
     Image.fromarray(np.ones((4, 4), np.float32)).save(file)
-    for read in (read_image, probe):
+    for read in (read_image, read_image_info):
         with pytest.raises(DataError, match=r"a\.tif.*32 bits per channel"):
             read(file)
 
@@ -91,7 +92,7 @@ def test_exif_rotation_is_applied_and_told(suffix: str, orientation: int, tmp_pa
         image.load()
         shown = np.array(ImageOps.exif_transpose(image).convert("RGB"))
     np.testing.assert_array_equal(read_image(file), shown)
-    facts = probe(file)
+    facts = read_image_info(file)
     assert (facts.height, facts.width) == shown.shape[:2] == ((48, 64) if orientation < 5 else (64, 48))
     assert facts.rotated == (orientation > 1)
 
@@ -100,7 +101,7 @@ def test_a_broken_exif_block_is_no_reason_to_lose_the_image(tmp_path: Path) -> N
     file = tmp_path / "a.jpg"
     Image.fromarray(rgb()).save(file, exif=b"Exif\x00\x00II*\x00\xff\xff\xff\xff")
     assert read_image(file).shape == (48, 64, 3)
-    assert not probe(file).rotated
+    assert not read_image_info(file).rotated
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png", "bmp", "tif", "webp"])
@@ -109,7 +110,7 @@ def test_truncated_files_are_found(suffix: str, tmp_path: Path) -> None:
     file = tmp_path / f"a.{suffix}"
     for share in (0, 0.1, 0.5, 0.9):
         file.write_bytes(content[: int(len(content) * share)])
-        for read in (read_image, probe):
+        for read in (read_image, read_image_info):
             with pytest.raises(DataError, match=rf"a\.{suffix}: "):
                 read(file)
 
@@ -120,7 +121,7 @@ def test_a_progressive_jpeg_cut_short_is_found(tmp_path: Path) -> None:
     file = tmp_path / "a.jpg"
     file.write_bytes(stream.getvalue()[: stream.tell() // 2])
     with pytest.raises(DataError, match="truncated"):
-        probe(file)
+        read_image_info(file)
 
 
 def png_of(width: int, height: int) -> bytes:
@@ -135,10 +136,10 @@ def png_of(width: int, height: int) -> bytes:
 
 @pytest.mark.parametrize("side", [12_300, 14_000, 100_000])
 def test_decompression_bombs_are_refused_before_they_unfold(side: int, tmp_path: Path) -> None:
-    assert side * side > MAX_PIXELS
+    assert side * side > MAX_IMAGE_PIXELS
     file = tmp_path / "a.png"
     file.write_bytes(png_of(side, side))
-    for read in (read_image, probe):
+    for read in (read_image, read_image_info):
         with pytest.raises(DataError, match="more than 150,000,000 pixels"):
             read(file)
 
@@ -151,18 +152,18 @@ def test_what_is_no_image_is_named(tmp_path: Path) -> None:
     }.items():
         file = tmp_path / name
         file.write_bytes(content)
-        with pytest.raises(DataError, match=f"{name}: the file is not an image of a known format"):
+        with pytest.raises(DataError, match=f"{name}: the file is not an image in a supported format"):
             read_image(file)
-    with pytest.raises(DataError, match="there is no such image file"):
-        probe(tmp_path)
-    with pytest.raises(DataError, match="there is no such image file"):
+    with pytest.raises(DataError, match="image file not found"):
+        read_image_info(tmp_path)
+    with pytest.raises(DataError, match="image file not found"):
         read_image(tmp_path / "absent.jpg")
 
 
 def test_equal_files_have_equal_digests(tmp_path: Path) -> None:
     a, b, c = (write_image(tmp_path / f"{name}.png", seed=seed) for name, seed in [("a", 1), ("b", 1), ("c", 2)])
-    assert probe(a) == probe(b)
-    assert probe(a).digest != probe(c).digest
+    assert read_image_info(a) == read_image_info(b)
+    assert read_image_info(a).digest != read_image_info(c).digest
 
 
 def test_warnings_stay_inside_and_others_pass_with_many_threads(
@@ -177,7 +178,7 @@ def test_warnings_stay_inside_and_others_pass_with_many_threads(
     threads = [threading.Thread(target=read_image, args=(small,)) for _ in range(8)]
     for thread in threads:
         thread.start()
-    facts = probe(file)
+    facts = read_image_info(file)
     for thread in threads:
         thread.join()
     assert (facts.width, facts.height) == (150, 100)

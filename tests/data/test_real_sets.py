@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import supervision as sv
 
-from attendet.data.reading.data_source import open_data, read_split
+from attendet.data.reading import data_source
 from attendet.data.records import ImageRecords, Split
 from tests.helpers.data_sets import data_file
 
 
 def kinds(*splits: Split) -> Counter[str]:
-    counts = sum((split.counts() for split in splits), Counter())
+    counts = sum((split.count_problems() for split in splits), Counter())
     return Counter({kind.name: count for kind, count in counts.items()})
 
 
@@ -33,9 +33,9 @@ def assert_equal_objects(
 def test_bccd(real_data: Path, tmp_path: Path) -> None:
     root = real_data / "bccd"
     lists = "".join(f"{split}: ImageSets/Main/{split}.txt\n" for split in ("train", "val", "test"))
-    source = open_data(data_file(tmp_path, f"path: {root}\n{lists}"))
+    source = data_source.open(data_file(tmp_path, f"path: {root}\n{lists}"))
     assert (source.format, source.names) == ("voc", ("Platelets", "RBC", "WBC"))
-    splits = [read_split(source, split) for split in source.splits]
+    splits = [source.read(split) for split in source.splits]
     assert [len(split.records) for split in splits] == [205, 87, 72]
     counts = np.bincount(np.concatenate([split.records.classes for split in splits]))
     assert dict(zip(source.names, counts.tolist(), strict=True)) == {"Platelets": 361, "RBC": 4155, "WBC": 372}
@@ -46,23 +46,25 @@ def test_bccd(real_data: Path, tmp_path: Path) -> None:
         detections.xyxy[:, :2] += 1
     everything = ImageRecords(itertools.chain.from_iterable(split.records for split in splits))
     assert_equal_objects(everything, source.names, theirs, atol=0)
-    assert open_data(root).splits.keys() == source.splits.keys()
+    assert data_source.open(root).splits.keys() == source.splits.keys()
 
 
 def test_pear640_as_text_and_as_json_against_supervision(real_data: Path, tmp_path: Path) -> None:
     root = real_data / "pear640"
-    source = open_data(data_file(tmp_path, f"path: {root}\ntrain: train.txt\nval: val.txt\nnames: {{0: pear}}\n"))
+    source = data_source.open(
+        data_file(tmp_path, f"path: {root}\ntrain: train.txt\nval: val.txt\nnames: {{0: pear}}\n")
+    )
     assert (source.format, source.names) == ("yolo", ("pear",))
-    splits = [read_split(source, split) for split in source.splits]
+    splits = [source.read(split) for split in source.splits]
     everything = ImageRecords(itertools.chain.from_iterable(split.records for split in splits))
     assert (len(everything), len(everything.boxes)) == (712, 8340)
     found = kinds(*splits)
     assert found["MISSING_LABELS"] == 14
     # Slivers, 51 of them without any area.
     assert found["SLIVER"] + found["ZERO_AREA"] == 68
-    as_json = open_data(data_file(tmp_path, f"path: {root}\ntrain: annotations.json\n"))
+    as_json = data_source.open(data_file(tmp_path, f"path: {root}\ntrain: annotations.json\n"))
     assert (as_json.format, as_json.names) == ("coco", ("pear",))
-    records = read_split(as_json, "train").records
+    records = as_json.read("train").records
     by_name = {record.image.name: record for record in records}
     assert len(by_name) == 712
     for record in everything:
@@ -78,8 +80,8 @@ def test_pear640_as_text_and_as_json_against_supervision(real_data: Path, tmp_pa
 
 def test_fruits_nuts(real_data: Path, tmp_path: Path) -> None:
     root = real_data / "fruits_nuts"
-    source = open_data(data_file(tmp_path, f"path: {root}\ntrain: trainval.json\n"))
-    split = read_split(source, "train")
+    source = data_source.open(data_file(tmp_path, f"path: {root}\ntrain: trainval.json\n"))
+    split = source.read("train")
     assert (len(split.records), len(split.records.boxes), split.problems) == (18, 165, ())
     theirs = sv.DetectionDataset.from_coco(str(root / "images"), str(root / "trainval.json"))
     assert_equal_objects(split.records, source.names, theirs, atol=0.001)

@@ -14,10 +14,11 @@ from attendet.models.detector import Detector
 from attendet.weights.io import save_weights
 from attendet.weights.io.card import Card
 
+Photographs = list[NDArray[np.uint8]]
 NAMES = ("cat", "white dog")
 
 
-def photographs() -> list[NDArray[np.uint8]]:
+def photographs() -> Photographs:
     """Return a photograph of a temple and one of a flower, 640x427, RGB."""
     return [np.array(image, np.uint8) for image in load_sample_images().images]
 

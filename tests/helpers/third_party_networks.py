@@ -13,10 +13,11 @@ from torch import Tensor, nn
 from torchvision.models import get_model
 from torchvision.models.detection import FCOS, RetinaNet
 from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
-from torchvision.models.resnet import Bottleneck
+from torchvision.models.resnet import Bottleneck, ResNet
 from torchvision.models.segmentation import deeplabv3_mobilenet_v3_large
 from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 
+import attendet
 from attendet.attention.base import Attention
 
 
@@ -168,3 +169,10 @@ def vary_norms(model: nn.Module) -> None:
             for values, least in ((module.running_mean, -0.2), (module.running_var, 0.6), (module.weight, 0.7)):
                 assert values is not None
                 values.data.copy_(torch.rand(values.shape, generator=generator) * 0.6 + least)
+
+
+def attended_resnet() -> ResNet:
+    """Return a ResNet-18 of seven classes with CBAM after its last two stages."""
+    model = torchvision.models.resnet18(num_classes=7).train(False)
+    attendet.attach(model, "cbam", "stage:3-4", start="paper")
+    return model

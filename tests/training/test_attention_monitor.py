@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from attendet.data.reading.data_source import open_data, read_split
+from attendet.data.reading import data_source
 from attendet.data.reading.label_checks import drop_invalid
 from attendet.errors import OptionError
 from attendet.training import attention_monitor
@@ -88,7 +88,7 @@ def test_numbers_are_those_of_the_kept_weights(with_cbam: Callable[..., RunFolde
         detector.get_submodule(f"model.3.attention.{name}").register_forward_hook(
             lambda *call, kept=kept: kept.append(call[-1].numpy())
         )
-    for record in drop_invalid(read_split(open_data(data), "val")).records:
+    for record in drop_invalid(data_source.open(data).read("val")).records:
         with Image.open(record.image) as image, torch.no_grad():
             detector(torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].float() / 255)
     last = rows_of(folder)[-1]
@@ -177,7 +177,7 @@ def test_the_film_of_an_older_run_does_not_stay(with_cbam: Callable[..., RunFold
 
 def test_the_film_shows_the_image_without_padding(tmp_path: Path, with_cbam: Callable[..., RunFolder]) -> None:
     file = write_set(tmp_path / "wide", train=4, val=2, size=(64, 30))
-    split = drop_invalid(read_split(open_data(file), "val"))
+    split = drop_invalid(data_source.open(file).read("val"))
     # A canvas of 32 rows for 30: of a map of two rows both belong to the image, of one of 16 the outer ones too.
     detector, _ = open_detector(with_cbam(data__path=str(file), schedule__epochs=1).last)
     gates = GateWatch(RunFolder(tmp_path / "film"), split, 64, 32, every=1)

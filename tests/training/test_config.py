@@ -54,7 +54,7 @@ def test_every_name_of_a_hyperparameter_file_reaches_its_field(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("lr0: 0.01\nmomentun: 0.9\n", r"hyp.yaml:2:\d+: there is no hyperparameter 'momentun'; .*'momentum'"),
+        ("lr0: 0.01\nmomentun: 0.9\n", r"hyp.yaml:2:\d+: unknown hyperparameter 'momentun'; .*'momentum'"),
         ("copy_paste: 0.3\n", r"hyp.yaml:1:\d+: copy_paste needs polygons"),
         ("anchors: 3\n", r"hyp.yaml:1:\d+: the number of anchors is the model file's"),
         ("- lr0\n", "hyperparameters are a mapping"),

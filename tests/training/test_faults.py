@@ -11,7 +11,7 @@ from lightning.pytorch import Trainer
 from attendet.errors import DataError, OptionError, OutputError, TrainingError, WeightsError
 from attendet.models.detector import Detector
 from attendet.training import task
-from attendet.training.run_folder import RunFolder, read_record
+from attendet.training.run_folder import RunFolder, read_run
 from attendet.training.runner import resumed, train
 from attendet.training.task import DetectionTask
 from attendet.training.weight_average import AveragedWeights
@@ -114,7 +114,7 @@ def test_a_disk_that_is_full(fit: Callable, folder: RunFolder, monkeypatch: pyte
         assert folder.checkpoint.read_bytes() == keeper.files[folder.checkpoint]
         assert [path.name for path in folder.checkpoint.parent.iterdir()] == ["last.ckpt"]
     open_detector(folder.last)
-    assert not read_record(folder).finished
+    assert not read_run(folder).finished
 
 
 @pytest.fixture
@@ -143,7 +143,7 @@ def test_an_image_that_vanishes_after_the_scan(fit: Callable, tmp_path: Path, wo
 
     with pytest.raises(DataError) as caught:
         fit(Thief(), data__path=str(file), data__workers=workers, data__cache="none", data__rect=True)
-    assert "2.png: there is no such image file" in str(caught.value)
+    assert "2.png: image file not found" in str(caught.value)
     assert "\n" not in str(caught.value)
     assert "Traceback" not in str(caught.value)
 
@@ -178,7 +178,7 @@ def test_an_error_of_ours_stays_what_it_is(fit: Callable, monkeypatch: pytest.Mo
 
 
 def test_what_cannot_be_resumed(fit: Callable, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="there is no run here"):
+    with pytest.raises(DataError, match=r"run\.json: run record not found; name the folder of a training run"):
         resumed(RunFolder(tmp_path / "none"))
     done, *_ = fit(schedule__epochs=1)
     with pytest.raises(OptionError, match="has come to its end; start another from its weights"):
@@ -188,7 +188,8 @@ def test_what_cannot_be_resumed(fit: Callable, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"its configuration is not of this version: schedule.epochs"):
         resumed(done)
     done.record.write_text("{}")
-    with pytest.raises(DataError, match="no record of a run"):
+    message = r"run\.json: the record is damaged: `command`: field required; remove the file"
+    with pytest.raises(DataError, match=message):
         resumed(done)
     done.record.write_text(text)
     done.checkpoint.unlink()

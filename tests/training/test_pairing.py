@@ -11,7 +11,7 @@ from attendet.data.records import ImageRecord, ImageRecords, Split
 from attendet.surgery import attach
 from attendet.training.data_fraction import share_of
 from attendet.training.pairing import first_weights
-from attendet.training.run_folder import read_record
+from attendet.training.run_folder import read_run
 from attendet.training.runner import train
 from tests.helpers.small_training import RecordingReporter, small
 
@@ -74,7 +74,7 @@ def test_attention_beside_or_in_place_of_layers_leaves_the_fingerprints_of_the_r
 def test_a_run_records_what_pairs_have_in_common(data: Path, model: Path, tmp_path: Path) -> None:
     def run(name: str, **settings: object):
         config = small(data, model, tmp_path / name, schedule__epochs=1, **settings)
-        return read_record(train(config, RecordingReporter())[0])
+        return read_run(train(config, RecordingReporter())[0])
 
     plain, gated = run("plain"), run("gated", model__attention=["cbam:reduction=2@after:Conv"])
     assert plain.order == gated.order

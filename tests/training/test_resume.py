@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from attendet.errors import DataError, WeightsError
-from attendet.training.run_folder import RunFolder, read_record
+from attendet.training.run_folder import RunFolder, read_run
 from attendet.training.runner import resumed, train
 from tests.helpers.small_training import (
     Interrupted,
@@ -66,7 +66,7 @@ def test_killed_and_resumed_is_bit_for_bit_uninterrupted(data: Path, model: Path
     assert done.returncode == -signal.SIGKILL, done.stderr
     folder = RunFolder(tmp_path / "runs" / "exp")
     assert [row["epoch"] for row in rows_of(folder)] == ["1", "2"]
-    assert not read_record(folder).finished
+    assert not read_run(folder).finished
 
     listener = RecordingReporter()
     _, record = train(resumed(folder), listener, resume=folder)

@@ -34,7 +34,7 @@ def test_weights_of_other_classes_lend_all_but_the_head(fit: Callable, start: Pa
     folder, _, listener = fit(
         data__path=str(file), model__weights=str(start), schedule__epochs=1, optimizer__lr0=1e-12, model__freeze=[0]
     )
-    assert "reshaped: 6 tensors, kept as far as they fit (row 5)" in "\n".join(listener.messages)
+    assert "reshaped: 6 tensors, loaded in part (row 5)" in "\n".join(listener.messages)
     before, after = load_file(RunFolder(start).best), load_file(folder.last)
     assert torch.equal(before["model.0.conv.weight"], after["model.0.conv.weight"])
     assert after["model.5.m.0.bias"].shape == (24,)

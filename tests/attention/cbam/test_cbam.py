@@ -211,7 +211,7 @@ def test_hidden_widths_that_cannot_work() -> None:
         ({"reduction": "16"}, OptionError, "positive numbers"),
         ({"reduction": float("nan")}, OptionError, "positive numbers"),
         ({"kernel_size": (7, 7)}, OptionError, "use an odd one"),
-        ({"variant": None}, UnknownNameError, "there are authors, plain, timm"),
+        ({"variant": None}, UnknownNameError, "known are authors, plain, timm"),
     ],
 )
 def test_options_that_do_not_exist(options: dict[str, object], error: type[AttendetError], message: str) -> None:

@@ -71,7 +71,7 @@ def test_members_that_would_leave_the_folder(site: Site, dots: PublicSet, tmp_pa
 
 
 def test_unknown_names_are_told_with_the_nearest() -> None:
-    with pytest.raises(UnknownNameError, match="there is no public data set 'pear'"):
+    with pytest.raises(UnknownNameError, match="unknown public data set 'pear'"):
         find_public_set("pear")
 
 

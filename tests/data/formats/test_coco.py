@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attendet.data.formats import coco
-from attendet.data.formats.coco import read_document
-from attendet.data.reading.data_source import open_data, read_split
+from attendet.data.formats.coco import read_coco
+from attendet.data.reading import data_source
 from attendet.errors import DataError
 from tests.helpers.data_sets import write_image
 
@@ -47,9 +47,9 @@ def pictures(tmp_path: Path) -> dict[str, Any]:
 
 
 def test_ids_from_0_with_gaps_words_crowds_and_backgrounds(tmp_path: Path) -> None:
-    source = open_data(written(tmp_path, pictures(tmp_path)))
+    source = data_source.open(written(tmp_path, pictures(tmp_path)))
     assert (source.format, source.names) == ("coco", ("cat", "dog"))
-    split = read_split(source, "train")
+    split = source.read("train")
     assert [record.image.name for record in split.records] == ["a.png", "b.png", "c.png"]
     assert split.records.boxes.tolist() == [[1, 2, 4.5, 6], [5, 6, 12, 14], [0, 0, 64, 48]]
     assert split.records.classes.tolist() == [1, 1, 0]
@@ -63,7 +63,7 @@ def test_names_of_a_data_file_decide_the_numbers(tmp_path: Path) -> None:
     written(tmp_path, pictures(tmp_path))
     file = tmp_path / "data.yaml"
     file.write_text("train: annotations.json\nnames: [bird, dog]\nimages: images\n")
-    split = read_split(open_data(file), "train")
+    split = data_source.open(file).read("train")
     assert split.records.classes.tolist() == [1, 1]
     assert [(problem.kind.name, problem.detail) for problem in split.problems if problem.kind.name != "WRONG_SIZE"] == [
         ("UNKNOWN_CLASS", "sub/b.png, annotation 2: 'cat'")
@@ -77,9 +77,9 @@ def test_spaces_around_a_name_are_no_other_class(tmp_path: Path) -> None:
     file = tmp_path / "data.yaml"
     file.write_text("train: annotations.json\nnames: [cat, 'dog ']\n")
     for data in (tmp_path / "annotations.json", file):
-        source = open_data(data)
+        source = data_source.open(data)
         assert source.names == ("cat", "dog")
-        assert read_split(source, "train").records.classes.tolist() == [1, 1, 0]
+        assert source.read("train").records.classes.tolist() == [1, 1, 0]
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_spaces_around_a_name_are_no_other_class(tmp_path: Path) -> None:
 def test_annotations_without_a_meaning_are_problems(entry: Any, kind: str, detail: str, tmp_path: Path) -> None:
     content = pictures(tmp_path)
     content["annotations"].append(entry)
-    problems = read_split(open_data(written(tmp_path, content)), "train").problems
+    problems = data_source.open(written(tmp_path, content)).read("train").problems
     (problem,) = [problem for problem in problems if problem.kind.name != "WRONG_SIZE"]
     assert (problem.kind.name, problem.where.file) == (kind, str(tmp_path / "annotations.json"))
     assert detail in problem.detail
@@ -114,7 +114,7 @@ def test_images_that_cannot_be_are_problems(tmp_path: Path) -> None:
     content["images"] += [{"id": 10, "file_name": "c.png"}, {"id": 3}, {"id": 4, "file_name": "\x1b[31m"}, 5]
     content["images"].append({"id": [], "file_name": "b.png"})
     content["images"].append({"id": 6, "file_name": "absent.png"})
-    split = read_split(open_data(written(tmp_path, content)), "train")
+    split = data_source.open(written(tmp_path, content)).read("train")
     told = [f"{problem.kind.name} {problem.detail}" for problem in split.problems]
     assert told == [
         "MALFORMED the id of c.png is 10, which is taken",
@@ -151,14 +151,14 @@ def test_other_files_are_refused(text: str, message: str, tmp_path: Path) -> Non
     file = tmp_path / "annotations.json"
     file.write_text(text)
     with pytest.raises(DataError) as caught:
-        open_data(file)
+        data_source.open(file)
     assert message in str(caught.value)
 
 
 def test_a_file_beyond_bounds_is_refused_unread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(coco, "MAX_BYTES", 100)
     with pytest.raises(DataError, match="more than 100 bytes"):
-        open_data(written(tmp_path, pictures(tmp_path)))
+        data_source.open(written(tmp_path, pictures(tmp_path)))
 
 
 @pytest.mark.parametrize(
@@ -176,14 +176,14 @@ def test_images_are_found_by_looking(json_name: str, folder: str, tmp_path: Path
     content = {"images": [{"id": 1, "file_name": "a.png"}], "categories": [{"id": 1, "name": "cat"}]}
     written(tmp_path, content, json_name)
     for data in (tmp_path, tmp_path / json_name):
-        (record,) = read_split(open_data(data), "train").records
+        (record,) = data_source.open(data).read("train").records
         assert record.image.resolve() == (tmp_path / folder / "a.png").resolve()
 
 
 def test_images_that_are_nowhere_are_told_with_the_remedy(tmp_path: Path) -> None:
     content = {"images": [{"id": 1, "file_name": "a.png"}], "categories": [{"id": 1, "name": "cat"}]}
     with pytest.raises(DataError, match=r"a\.png is neither beside it.*`images: folder`"):
-        read_split(open_data(written(tmp_path, content)), "train")
+        data_source.open(written(tmp_path, content)).read("train")
 
 
 VALUES = st.recursive(
@@ -223,7 +223,7 @@ def test_any_content_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory
     file = tmp_path_factory.getbasetemp() / "any.json"
     file.write_text(json.dumps(content))
     try:
-        document = read_document(file)
+        document = read_coco(file)
     except DataError:
         return
     labels = list(document.labels())
@@ -236,4 +236,4 @@ def test_any_bytes_are_read_or_refused(tmp_path_factory: pytest.TempPathFactory,
     file = tmp_path_factory.getbasetemp() / "bytes.json"
     file.write_bytes(content)
     with contextlib.suppress(DataError):
-        list(read_document(file).labels())
+        list(read_coco(file).labels())

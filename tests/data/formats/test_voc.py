@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attendet.data.formats.voc import parse_labels
-from attendet.data.reading.data_source import open_data, read_split
+from attendet.data.formats.voc import parse_voc_labels
+from attendet.data.reading import data_source
 from attendet.errors import DataError
 from tests.helpers.data_sets import write_image
 
@@ -39,7 +39,7 @@ def voc_folder(root: Path, annotations: dict[str, str | None], **lists: str) -> 
 def test_coordinates_stand_as_they_are_and_difficult_objects_count() -> None:
     more = "<difficult>1</difficult><part><name>head</name>" + BOX.format(0, 0, 1, 1) + "</part>"
     text = annotation(thing("cat", 1, 2, 64, 48), thing("dog", "3.5", " 4 ", 5, 6, more=more), size=(64, 48))
-    labels = parse_labels(text.encode(), "a.xml")
+    labels = parse_voc_labels(text.encode(), "a.xml")
     assert labels.classes == ("cat", "dog")
     assert labels.boxes.tolist() == [[1, 2, 64, 48], [3.5, 4, 5, 6]]
     assert labels.lines == (3, 4)
@@ -61,7 +61,7 @@ def test_coordinates_stand_as_they_are_and_difficult_objects_count() -> None:
     ],
 )
 def test_objects_without_a_meaning_are_problems_with_their_line(entry: str, detail: str) -> None:
-    labels = parse_labels(annotation(thing("dog", 0, 0, 9, 9), entry, thing("cat", 0, 0, 9, 9)).encode(), "a.xml")
+    labels = parse_voc_labels(annotation(thing("dog", 0, 0, 9, 9), entry, thing("cat", 0, 0, 9, 9)).encode(), "a.xml")
     assert labels.classes == ("dog", "cat")
     (problem,) = labels.problems
     assert str(problem.where) == "a.xml:4"
@@ -85,7 +85,7 @@ def test_objects_without_a_meaning_are_problems_with_their_line(entry: str, deta
 )
 def test_other_files_are_refused(content: bytes, message: str) -> None:
     with pytest.raises(DataError, match=message):
-        parse_labels(content, "a.xml")
+        parse_voc_labels(content, "a.xml")
 
 
 WORDS = ("annotation", "object", "name", "bndbox", "xmin", "size", "width")
@@ -110,7 +110,7 @@ PIECES = [
 )
 def test_any_bytes_are_read_or_refused(content: bytes) -> None:
     try:
-        labels = parse_labels(content, "a.xml")
+        labels = parse_voc_labels(content, "a.xml")
     except DataError:
         return
     assert np.isfinite(labels.boxes).all()
@@ -130,9 +130,9 @@ def test_a_folder_with_lists(tmp_path: Path) -> None:
         val="a.png\nabsent\n",
         trainval="a\n",
     )
-    source = open_data(root)
+    source = data_source.open(root)
     assert (source.format, source.names, list(source.splits)) == ("voc", ("cat", "dog"), ["train", "val"])
-    split = read_split(source, "train")
+    split = source.read("train")
     assert [record.image.stem for record in split.records] == ["a", "b", "c"]
     assert split.records.classes.tolist() == [1, 0, 0]
     assert split.skipped == 2
@@ -143,7 +143,7 @@ def test_a_folder_with_lists(tmp_path: Path) -> None:
         ("d.xml", "UNREADABLE_LABELS", "there is no such label file"),
     ]
     assert told[3][:2] == ("e.xml", "UNREADABLE_LABELS")
-    val = read_split(source, "val")
+    val = source.read("val")
     assert (len(val.records), val.skipped, val.problems[-1].kind.name) == (1, 1, "MISSING_IMAGE")
 
 
@@ -152,17 +152,17 @@ def test_a_data_file_names_root_lists_or_a_folder_of_both(tmp_path: Path) -> Non
     file = tmp_path / "data.yaml"
     for text in ("train: voc", "train: voc/ImageSets/Main/train.txt", "path: voc\ntrain: .\n"):
         file.write_text(text)
-        source = open_data(file)
+        source = data_source.open(file)
         assert (source.format, source.names) == ("voc", ("dog",))
-        assert len(read_split(source, "train").records) == 1
+        assert len(source.read("train").records) == 1
     file.write_text("train: voc\nval: voc\nnames: [cat]\n")
-    assert read_split(open_data(file), "train").problems[0].detail == "'dog'"
+    assert data_source.open(file).read("train").problems[0].detail == "'dog'"
     with pytest.raises(DataError, match=r"ImageSets/Main has no val\.txt; there are train, test"):
-        read_split(open_data(file), "val")
+        data_source.open(file).read("val")
     both = tmp_path / "both"
     write_image(both / "x.jpg")
     (both / "x.xml").write_text(annotation(thing("cat", 0, 0, 9, 9)))
     file.write_text("train: both\n")
-    source = open_data(file)
-    assert (source.format, source.names, len(read_split(source, "train").records)) == ("voc", ("cat",), 1)
+    source = data_source.open(file)
+    assert (source.format, source.names, len(source.read("train").records)) == ("voc", ("cat",), 1)
     assert root.is_dir()

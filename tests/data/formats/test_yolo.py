@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attendet.data.formats.labels import MAX_BYTES, MAX_PROBLEMS, from_json, to_json
-from attendet.data.formats.yolo import images_of, label_path, parse_labels, read_labels
-from attendet.data.paths import matching
-from attendet.data.reading.data_source import open_data, read_split
+from attendet.data.formats.labels import MAX_BYTES, MAX_PROBLEMS, labels_from_json, labels_to_json
+from attendet.data.formats.yolo import label_path, parse_yolo_labels, read_yolo_labels, resolve_images
+from attendet.data.paths import expand_glob
+from attendet.data.reading import data_source
 from attendet.data.records import ProblemKind
 from attendet.errors import DataError, Location
 from tests.helpers.data_sets import write_image
@@ -22,7 +22,7 @@ HERE = Location("data.yaml")
 
 
 def test_boxes_and_polygons() -> None:
-    labels = parse_labels("0 0.5 0.5 0.2 0.4\n\n 3.0\t0.1 0.2 0.3 0.1 0.25 0.6 \r\n1 0 0 1 0 1 1 0 1", "a.txt")
+    labels = parse_yolo_labels("0 0.5 0.5 0.2 0.4\n\n 3.0\t0.1 0.2 0.3 0.1 0.25 0.6 \r\n1 0 0 1 0 1 1 0 1", "a.txt")
     assert labels.classes == (0, 3, 1)
     assert labels.lines == (1, 3, 4)
     np.testing.assert_allclose(labels.boxes, [[0.4, 0.3, 0.6, 0.7], [0.1, 0.1, 0.3, 0.6], [0, 0, 1, 1]])
@@ -50,7 +50,7 @@ def test_boxes_and_polygons() -> None:
     ],
 )
 def test_rows_without_a_meaning_are_problems_with_their_line(row: str, detail: str) -> None:
-    labels = parse_labels(f"1 0.5 0.5 0.5 0.5\n{row}\n0 0.1 0.1 0.1 0.1\n", "a.txt")
+    labels = parse_yolo_labels(f"1 0.5 0.5 0.5 0.5\n{row}\n0 0.1 0.1 0.1 0.1\n", "a.txt")
     assert labels.classes == (1, 0)
     (problem,) = labels.problems
     assert problem.kind is ProblemKind.MALFORMED
@@ -59,38 +59,38 @@ def test_rows_without_a_meaning_are_problems_with_their_line(row: str, detail: s
 
 
 def test_a_file_of_nonsense_is_told_in_a_hundred_lines() -> None:
-    labels = parse_labels("x\n" * 5000, "a.txt")
+    labels = parse_yolo_labels("x\n" * 5000, "a.txt")
     assert len(labels.problems) == MAX_PROBLEMS + 1
     assert labels.problems[-1].detail == "and 4,900 more"
 
 
 @given(st.text(st.characters(codec="utf-8"), max_size=200) | st.from_regex(r"([0-9.e+\-naif ]{1,30}\n){1,5}"))
 def test_any_text_gives_finite_boxes_and_problems(text: str) -> None:
-    labels = parse_labels(text, "a.txt")
+    labels = parse_yolo_labels(text, "a.txt")
     assert np.isfinite(labels.boxes).all()
     assert len(labels.boxes) == len(labels.classes) == len(labels.lines) == len(labels.crowd)
-    again = from_json("a.txt", to_json(labels))
+    again = labels_from_json("a.txt", labels_to_json(labels))
     np.testing.assert_array_equal(again.boxes, labels.boxes)
     assert (again.classes, again.lines, again.problems) == (labels.classes, labels.lines, labels.problems)
 
 
 def test_missing_empty_and_unreadable_files(tmp_path: Path) -> None:
-    missing = read_labels(str(tmp_path / "a.txt"))
+    missing = read_yolo_labels(str(tmp_path / "a.txt"))
     assert [problem.kind for problem in missing.problems] == [ProblemKind.MISSING_LABELS]
     (tmp_path / "b.txt").write_bytes(b"")
-    assert read_labels(str(tmp_path / "b.txt")).problems == ()
+    assert read_yolo_labels(str(tmp_path / "b.txt")).problems == ()
     (tmp_path / "c.txt").write_bytes(b"\xff\xfe0\x00")
     with pytest.raises(DataError, match=r"c\.txt: it is not UTF-8"):
-        read_labels(str(tmp_path / "c.txt"))
+        read_yolo_labels(str(tmp_path / "c.txt"))
     (tmp_path / "d.txt").mkdir()
     with pytest.raises(DataError, match="no such label file"):
-        read_labels(str(tmp_path / "d.txt"))
+        read_yolo_labels(str(tmp_path / "d.txt"))
     with (tmp_path / "e.txt").open("wb") as file:
         file.truncate(MAX_BYTES + 1)
     with pytest.raises(DataError, match="more than 16,777,216 bytes"):
-        read_labels(str(tmp_path / "e.txt"))
+        read_yolo_labels(str(tmp_path / "e.txt"))
     (tmp_path / "f.txt").write_bytes("\ufeff0 0.5 0.5 1 1".encode())
-    assert read_labels(str(tmp_path / "f.txt")).classes == (0,)
+    assert read_yolo_labels(str(tmp_path / "f.txt")).classes == (0,)
 
 
 @pytest.mark.parametrize(
@@ -116,17 +116,17 @@ def test_folders_globs_lists_and_links_that_lead_round(tmp_path: Path) -> None:
         ).write_text("no image")
     (tmp_path / "images/sub/up").symlink_to(tmp_path / "images")
     folder = str(tmp_path / "images")
-    names = [os.path.relpath(image, folder) for image in images_of(folder, str(tmp_path), HERE)]
+    names = [os.path.relpath(image, folder) for image in resolve_images(folder, str(tmp_path), HERE)]
     assert names == ["a.JPG", "b.png", "[x]/d.png", "sub/c.bmp"]
-    assert [Path(image).name for image in images_of(f"{folder}/*.png", str(tmp_path), HERE)] == ["b.png"]
-    assert [Path(image).name for image in images_of(f"{folder}/su*", str(tmp_path), HERE)] == [
+    assert [Path(image).name for image in resolve_images(f"{folder}/*.png", str(tmp_path), HERE)] == ["b.png"]
+    assert [Path(image).name for image in resolve_images(f"{folder}/su*", str(tmp_path), HERE)] == [
         "c.bmp",
         "a.JPG",
         "b.png",
         "d.png",
     ]
     with pytest.raises(DataError, match=r"data\.yaml: there is no .*absent"):
-        images_of(str(tmp_path / "absent"), str(tmp_path), HERE)
+        resolve_images(str(tmp_path / "absent"), str(tmp_path), HERE)
 
 
 def test_patterns_take_every_image_once_and_no_labels(tmp_path: Path) -> None:
@@ -135,7 +135,7 @@ def test_patterns_take_every_image_once_and_no_labels(tmp_path: Path) -> None:
         (tmp_path / name).with_suffix(".txt").write_text("0 0.5 0.5 1 1\n")
     (tmp_path / "list.txt").write_text("a.png\n")
     for pattern, expected in {"*": ["a.png", "sub/b.png"], "**": ["a.png", "sub/b.png"], "li*.txt": ["a.png"]}.items():
-        found = images_of(f"{tmp_path}/{pattern}", str(tmp_path), HERE)
+        found = resolve_images(f"{tmp_path}/{pattern}", str(tmp_path), HERE)
         assert [Path(image).relative_to(tmp_path).as_posix() for image in found] == expected
 
 
@@ -147,7 +147,7 @@ def test_patterns_match_what_glob_matches(tmp_path: Path) -> None:
     escaped = glob.escape(str(root))
     for pattern in ("**", "**/", "**/*.png", "**/x/*", "**/**/*.png", "**/y/**", "x/**/d.png", "*/**/*.png", "**.png"):
         expected = set(glob.glob(f"{escaped}/{pattern}", recursive=True))  # noqa: PTH207 - what we compare with
-        assert {os.path.normpath(path) for path in matching(f"{escaped}/{pattern}")} == {
+        assert {os.path.normpath(path) for path in expand_glob(f"{escaped}/{pattern}")} == {
             os.path.normpath(path) for path in expected
         }, pattern
 
@@ -159,7 +159,7 @@ def test_links_that_lead_back_up_make_no_paths_without_end(tmp_path: Path, patte
         (tmp_path / "one/two" / name).symlink_to(tmp_path)
     write_image(tmp_path / "other disk/a.png", (8, 8))
     (tmp_path / "one/linked").symlink_to(tmp_path / "other disk")
-    found = images_of(f"{tmp_path}/one/{pattern}", str(tmp_path), HERE)
+    found = resolve_images(f"{tmp_path}/one/{pattern}", str(tmp_path), HERE)
     assert sorted(Path(image).relative_to(tmp_path).as_posix() for image in found) == [
         "one/linked/a.png",
         "one/two/a.png",
@@ -175,7 +175,8 @@ def test_lists_name_images_from_three_places(tmp_path: Path) -> None:
     lines += ["images/both.png", "images\\a.png", "./images/a.png", "images/absent.png", ""]
     (lists / "train.txt").write_text("\r\n".join(lines))
     found = [
-        Path(image).relative_to(tmp_path).as_posix() for image in images_of(str(lists / "train.txt"), str(root), HERE)
+        Path(image).relative_to(tmp_path).as_posix()
+        for image in resolve_images(str(lists / "train.txt"), str(root), HERE)
     ]
     assert found == [
         "set/images/a.png",
@@ -207,7 +208,7 @@ def test_every_problem_of_a_split(yolo_folder: Callable[[dict[str, str | None]],
     (file.parent / "labels/wild.txt").write_bytes(b"\xff")
     (file.parent / "images/twin.png").write_bytes((file.parent / "images/dots.png").read_bytes())
     (file.parent / "labels/twin.txt").write_text("")
-    split = read_split(open_data(file), "train")
+    split = data_source.open(file).read("train")
     told = [
         (Path(problem.where.file).name, problem.where.line, problem.kind.name, problem.detail)
         for problem in split.problems

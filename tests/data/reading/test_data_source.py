@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from attendet.data.problems import problem_counts
-from attendet.data.reading.data_source import open_data, read_split
+from attendet.data.problems import summarize_problems
+from attendet.data.reading import data_source
 from attendet.data.records import ProblemKind
 from attendet.errors import DataError, OptionError
 from tests.helpers.data_sets import data_file, write_image
@@ -31,7 +31,7 @@ def test_names_as_list_map_number_and_words_of_yaml(tmp_path: Path) -> None:
             f"name {number}" for number in range(5000)
         ),
     }.items():
-        assert open_data(data_file(tmp_path, f"train: images\n{names}\n")).names == expected
+        assert data_source.open(data_file(tmp_path, f"train: images\n{names}\n")).names == expected
 
 
 def test_keys_of_yolov5_that_say_nothing_about_reading_are_left_alone(tmp_path: Path) -> None:
@@ -54,23 +54,23 @@ download: |
   dir = Path(yaml['path'])  # root
   for x in 'a', 'b': os.system(f"rm {x}")
 """
-    source = open_data(data_file(tmp_path, text.replace("\t", "  ")))
+    source = data_source.open(data_file(tmp_path, text.replace("\t", "  ")))
     assert (source.names, list(source.splits)) == (("person", "bicycle"), ["train", "val"])
-    assert len(read_split(source, "val").records) == 1
+    assert len(source.read("val").records) == 1
 
 
 def test_keys_of_other_tools_are_left_alone(tmp_path: Path) -> None:
     write_image(tmp_path / "images/a.png")
     others = "author: me\nkpt_shape: [17, 3]\ntrain_label: labels\naugment: 1\nlicense: MIT\n"
-    assert list(open_data(data_file(tmp_path, f"train: images\nnames: [cat]\n{others}")).splits) == ["train"]
+    assert list(data_source.open(data_file(tmp_path, f"train: images\nnames: [cat]\n{others}")).splits) == ["train"]
 
 
 def test_of_very_many_problems_the_first_are_kept_and_all_are_counted(yolo_folder: Write) -> None:
     rows = "".join(f"{label} 0.5 0.5 {width / 10_000} 0.5\n" for label in (0, 7) for width in range(5000, 6500))
-    split = read_split(open_data(yolo_folder({"a": rows, "b": rows})), "train")
-    assert split.counts() == {ProblemKind.UNKNOWN_CLASS: 3000}
+    split = data_source.open(yolo_folder({"a": rows, "b": rows})).read("train")
+    assert split.count_problems() == {ProblemKind.UNKNOWN_CLASS: 3000}
     assert [problem.where.line for problem in split.problems] == [*range(1501, 2501)]
-    (count,) = problem_counts([split])
+    (count,) = summarize_problems([split])
     assert (count.count, len(count.examples)) == (3000, 3)
     assert len(split.records.boxes) == 3000
 
@@ -106,7 +106,7 @@ def test_of_very_many_problems_the_first_are_kept_and_all_are_counted(yolo_folde
 def test_mistakes_are_errors_with_their_place(text: str, message: str, tmp_path: Path) -> None:
     write_image(tmp_path / "images/a.png")
     with pytest.raises(DataError) as caught:
-        open_data(data_file(tmp_path, text))
+        data_source.open(data_file(tmp_path, text))
     assert message in str(caught.value)
 
 
@@ -124,8 +124,8 @@ def test_a_split_is_a_folder_a_glob_a_list_or_many(tmp_path: Path) -> None:
         "\n  - images/y\n  - images/x": "cdab",
         f"'{root}/images/x'": "ab",
     }.items():
-        source = open_data(data_file(root, f"train: {value}\nnames: [cat]\n"))
-        assert "".join(record.image.stem for record in read_split(source, "train").records) == expected, value
+        source = data_source.open(data_file(root, f"train: {value}\nnames: [cat]\n"))
+        assert "".join(record.image.stem for record in source.read("train").records) == expected, value
 
 
 def test_path_is_of_the_file_or_of_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -133,18 +133,18 @@ def test_path_is_of_the_file_or_of_the_current_folder(tmp_path: Path, monkeypatc
     monkeypatch.chdir(tmp_path / "here")
     (tmp_path / "files").mkdir()
     for path in ("../here/sets/one", "sets/one", str(tmp_path / "here/sets/one")):
-        source = open_data(data_file(tmp_path / "files", f"path: {path}\ntrain: images\nnames: [cat]\n"))
+        source = data_source.open(data_file(tmp_path / "files", f"path: {path}\ntrain: images\nnames: [cat]\n"))
         assert source.root == tmp_path / "here/sets/one"
-        assert len(read_split(source, "train").records) == 1
+        assert len(source.read("train").records) == 1
 
 
 def test_exports_that_name_the_folder_above(tmp_path: Path) -> None:
     write_image(tmp_path / "export/train/images/a.png")
     text = "train: ../train/images\nval: ../valid/images\nnc: 1\nnames: ['x']\nroboflow:\n  license: MIT\n"
-    source = open_data(data_file(tmp_path / "export", text))
-    assert len(read_split(source, "train").records) == 1
+    source = data_source.open(data_file(tmp_path / "export", text))
+    assert len(source.read("train").records) == 1
     with pytest.raises(DataError, match=r"data\.yaml:2:6: there is no .*valid/images"):
-        read_split(source, "val")
+        source.read("val")
 
 
 def folder_with_labels(root: Path, *images: str) -> Path:
@@ -166,30 +166,30 @@ def folder_with_labels(root: Path, *images: str) -> Path:
     ],
 )
 def test_folders_without_a_data_file(images: list[str], splits: list[str], tmp_path: Path) -> None:
-    source = open_data(folder_with_labels(tmp_path / "set", *images))
+    source = data_source.open(folder_with_labels(tmp_path / "set", *images))
     assert (source.format, source.names, list(source.splits)) == ("yolo", ("cat", "dog"), splits)
-    assert [read_split(source, split).records.classes.tolist() for split in splits] == [[1]] * len(splits)
+    assert [source.read(split).records.classes.tolist() for split in splits] == [[1]] * len(splits)
 
 
 def test_a_folder_with_a_data_file_is_that_file(yolo_folder: Write) -> None:
     file = yolo_folder({"a": "1 0.5 0.5 0.5 0.5"})
-    assert open_data(file.parent).file == file
+    assert data_source.open(file.parent).file == file
 
 
 def test_what_is_not_there_is_told(tmp_path: Path, yolo_folder: Write) -> None:
-    source = open_data(yolo_folder({"a": ""}))
+    source = data_source.open(yolo_folder({"a": ""}))
     with pytest.raises(DataError, match=r"there is no split val; there is train"):
-        read_split(source, "val")
+        source.read("val")
     with pytest.raises(DataError, match="there is no such file or folder"):
-        open_data(tmp_path / "absent.yaml")
+        data_source.open(tmp_path / "absent.yaml")
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match=r"there is no data\.yaml and are no ImageSets"):
-        open_data(tmp_path / "empty")
+        data_source.open(tmp_path / "empty")
     (tmp_path / "notes.txt").write_text("x")
     with pytest.raises(DataError, match="it is no data file"):
-        open_data(tmp_path / "notes.txt")
+        data_source.open(tmp_path / "notes.txt")
     with pytest.raises(OptionError, match="there is no format 'csv'"):
-        open_data(source.file, format="csv")
+        data_source.open(source.file, format="csv")
 
 
 def test_a_split_without_a_readable_image_is_an_error(yolo_folder: Write) -> None:
@@ -199,11 +199,11 @@ def test_a_split_without_a_readable_image_is_an_error(yolo_folder: Write) -> Non
     with pytest.raises(
         DataError, match=r"no image of train can be read; the first of 2 problems is .*a\.png: image does"
     ):
-        read_split(open_data(file), "train")
+        data_source.open(file).read("train")
     for image in (file.parent / "images").iterdir():
         image.unlink()
     with pytest.raises(DataError, match="no image of train can be read; it names none"):
-        read_split(open_data(file), "train")
+        data_source.open(file).read("train")
 
 
 def test_labels_of_a_rotated_photograph_are_of_the_image_as_shown(tmp_path: Path) -> None:
@@ -213,7 +213,7 @@ def test_labels_of_a_rotated_photograph_are_of_the_image_as_shown(tmp_path: Path
     Image.new("RGB", (64, 48)).save(tmp_path / "images/a.jpg", exif=exif)
     (tmp_path / "labels").mkdir()
     (tmp_path / "labels/a.txt").write_text("0 0.5 0.5 1 0.5")
-    split = read_split(open_data(data_file(tmp_path, "train: images\nnames: [cat]\n")), "train")
+    split = data_source.open(data_file(tmp_path, "train: images\nnames: [cat]\n")).read("train")
     assert [problem.kind for problem in split.problems] == [ProblemKind.ROTATED]
     assert (split.records[0].width, split.records[0].height) == (48, 64)
     assert split.records[0].boxes.tolist() == [[0, 16, 48, 48]]
@@ -221,7 +221,7 @@ def test_labels_of_a_rotated_photograph_are_of_the_image_as_shown(tmp_path: Path
 
 def test_names_that_a_terminal_would_obey_are_left_out(yolo_folder: Write) -> None:
     file = yolo_folder({"a": "", "b\x1b[2J": ""})
-    split = read_split(open_data(file), "train")
+    split = data_source.open(file).read("train")
     assert split.skipped == 1
     assert split.problems[0].where.file.endswith(r"b\x1b[2J.png")
 
@@ -232,12 +232,12 @@ LONG = "a" * 5000
 def test_names_that_no_file_can_have_are_nowhere(tmp_path: Path) -> None:
     write_image(tmp_path / "images/a.png")
     (tmp_path / "list.txt").write_text(f"images/a.png\nimages/{LONG}.png\n\0\n")
-    split = read_split(open_data(data_file(tmp_path, "train: list.txt\nnames: [cat]\n")), "train")
+    split = data_source.open(data_file(tmp_path, "train: list.txt\nnames: [cat]\n")).read("train")
     assert (len(split.records), split.skipped) == (1, 2)
     for value in (LONG, f"~{LONG}", "~nobody-of-this-name/images", f"{LONG}.json", f"{LONG}/*.png"):
-        source = open_data(data_file(tmp_path, f"train: {value}\nnames: [cat]\n"))
+        source = data_source.open(data_file(tmp_path, f"train: {value}\nnames: [cat]\n"))
         with pytest.raises(DataError):
-            read_split(source, "train")
+            source.read("train")
 
 
 WORDS = st.sampled_from(["images", "list.txt", ".", "*", "[", "a.json", "data.yaml", "", "cat", "0", "'", "{", "voc"])
@@ -251,27 +251,27 @@ def test_any_data_file_is_read_or_refused(tmp_path: Path, lines: list[tuple[str,
     (tmp_path / "list.txt").write_text("images/a.png\n")
     text = "".join(f"{key}: {words[0] if len(words) == 1 else words}\n" for key, words in lines)
     with contextlib.suppress(DataError):
-        source = open_data(data_file(tmp_path, text))
+        source = data_source.open(data_file(tmp_path, text))
         for split in source.splits:
             with contextlib.suppress(DataError):
-                read_split(source, split, cache=False)
+                source.read(split, cache=False)
 
 
 def test_progress_and_fingerprint(yolo_folder: Write) -> None:
     file = yolo_folder({f"{number:03}": "1 0.5 0.5 0.5 0.5" for number in range(70)})
     calls: list[tuple[int, int]] = []
-    source = open_data(file)
-    split = read_split(source, "train", progress=lambda done, total: calls.append((done, total)))
+    source = data_source.open(file)
+    split = source.read("train", progress=lambda done, total: calls.append((done, total)))
     assert calls == [(32, 70), (64, 70), (70, 70)]
-    assert read_split(source, "train", cache=False).fingerprint() == split.fingerprint()
+    assert source.read("train", cache=False).fingerprint() == split.fingerprint()
     (file.parent / "labels/003.txt").write_text("0 0.5 0.5 0.5 0.5")
-    changed = read_split(source, "train")
+    changed = source.read("train")
     assert changed.records.classes.tolist() == [1] * 3 + [0] + [1] * 66
     assert changed.fingerprint() != split.fingerprint()
 
 
 def test_records_hold_and_slice_what_they_were_given(yolo_folder: Write) -> None:
-    split = read_split(open_data(yolo_folder({"a": "", "b": "1 0.5 0.5 1 1\n0 0.5 0.5 0.5 0.5", "ü": None})), "train")
+    split = data_source.open(yolo_folder({"a": "", "b": "1 0.5 0.5 1 1\n0 0.5 0.5 0.5 0.5", "ü": None})).read("train")
     assert [record.image.stem for record in split.records[::-1]] == ["ü", "b", "a"]
     assert split.records[1:2].classes.tolist() == [1, 0]
     assert split.records.image_indices().tolist() == [1, 1]

@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from attendet.cli.explain_data import explain_data
-from attendet.data.reading.data_source import open_data, read_split
+from attendet.data.reading import data_source
 from attendet.data.reading.label_checks import drop_invalid
 from attendet.data.records import Split
 from attendet.errors import UnknownNameError, WeightsError
@@ -56,7 +56,7 @@ def run(tmp_path_factory: pytest.TempPathFactory, data: Path, model: Path) -> It
 
 @pytest.fixture(scope="module")
 def split(data: Path) -> Split:
-    return drop_invalid(read_split(open_data(data), "val"))
+    return drop_invalid(data_source.open(data).read("val"))
 
 
 @pytest.fixture(scope="module")

@@ -1,11 +1,11 @@
-"""A head with other classes, levels or anchors keeps what is the same."""
+"""A detection head with other classes, levels, or anchors keeps the channels that both heads have."""
 
 import pytest
 import torch
 from torch import Tensor
 
-from attendet.weights.align.alignment import align
-from tests.weights.align.numbered_tensors import own
+from attendet.weights.align.alignment import align_tensors
+from tests.weights.align.numbered_tensors import is_loaded
 
 
 def head(classes: int, *, widths=(16, 32, 64), anchors=3) -> dict[str, Tensor]:
@@ -16,8 +16,8 @@ def head(classes: int, *, widths=(16, 32, 64), anchors=3) -> dict[str, Tensor]:
     return state
 
 
-def channel(value: Tensor, classes: int, anchor: int, place: int) -> Tensor:
-    return value[anchor * (classes + 5) + place]
+def channel(value: Tensor, classes: int, anchor: int, output: int) -> Tensor:
+    return value[anchor * (classes + 5) + output]
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ def channel(value: Tensor, classes: int, anchor: int, place: int) -> Tensor:
         (2, 2, [0, 1]),
         (2, 3, [None, None]),
         (["a", "b"], 2, [0, 1]),
-        # Names that are not as many as classes are none.
+        # Names are ignored if their number differs from the number of classes.
         ((["a"], 2), (["x", "a"], 2), [0, 1]),
     ],
 )
@@ -45,7 +45,7 @@ def test_classes_of_the_same_name_keep_their_channels(ours, theirs, sources):
 
     (our_names, n), (their_names, m) = read(ours), read(theirs)
     model, file = head(n), head(m)
-    aligned = align(model, file, model_names=our_names, file_names=their_names)
+    aligned = align_tensors(model, file, model_names=our_names, file_names=their_names)
     assert aligned.values.keys() == model.keys()
     for key in model:
         if key.endswith("anchors"):
@@ -54,26 +54,26 @@ def test_classes_of_the_same_name_keep_their_channels(ours, theirs, sources):
         value = aligned.values[key]
         assert value.shape == model[key].shape
         for anchor in range(3):
-            for place in range(5):
-                assert torch.equal(channel(value, n, anchor, place), channel(file[key], m, anchor, place))
-            for place, source in enumerate(sources):
+            for output in range(5):
+                assert torch.equal(channel(value, n, anchor, output), channel(file[key], m, anchor, output))
+            for index, source in enumerate(sources):
                 expected = (
-                    channel(model[key], n, anchor, 5 + place)
+                    channel(model[key], n, anchor, 5 + index)
                     if source is None
                     else channel(file[key], m, anchor, 5 + source)
                 )
-                assert torch.equal(channel(value, n, anchor, 5 + place), expected)
-    partly = () if None not in sources else tuple(key for key in model if ".m." in key)
-    assert aligned.report.reshaped == partly
+                assert torch.equal(channel(value, n, anchor, 5 + index), expected)
+    reshaped = () if None not in sources else tuple(key for key in model if ".m." in key)
+    assert aligned.report.reshaped == reshaped
     assert not aligned.report.new + aligned.report.dropped
 
 
 def test_levels_are_matched_by_width():
     model, file = head(2, widths=(8, 16, 32, 64)), head(2)
-    aligned = align(model, file)
+    aligned = align_tensors(model, file)
     for level in range(3):
         for name in ("weight", "bias"):
-            assert own(aligned, file, f"model.0.m.{level + 1}.{name}", f"model.0.m.{level}.{name}")
+            assert is_loaded(aligned, file, f"model.0.m.{level + 1}.{name}", f"model.0.m.{level}.{name}")
     anchors = aligned.values["model.0.anchors"]
     assert torch.equal(anchors[1:], file["model.0.anchors"])
     assert torch.equal(anchors[:1], model["model.0.anchors"][:1])
@@ -84,14 +84,14 @@ def test_levels_are_matched_by_width():
 def test_levels_of_equal_width_are_matched_by_their_anchors():
     model, file = head(2, widths=(16, 16, 16)), head(2, widths=(16, 16))
     model["model.0.anchors"][1:] = file["model.0.anchors"]
-    aligned = align(model, file)
-    assert own(aligned, file, "model.0.m.1.weight", "model.0.m.0.weight")
-    assert own(aligned, file, "model.0.m.2.weight", "model.0.m.1.weight")
+    aligned = align_tensors(model, file)
+    assert is_loaded(aligned, file, "model.0.m.1.weight", "model.0.m.0.weight")
+    assert is_loaded(aligned, file, "model.0.m.2.weight", "model.0.m.1.weight")
 
 
-def test_another_number_of_anchors_keeps_nothing_of_the_head():
+def test_a_head_with_another_number_of_anchors_is_not_loaded():
     model = head(1, anchors=3)
-    aligned = align(model, head(1, anchors=2))
+    aligned = align_tensors(model, head(1, anchors=2))
     assert aligned.values == {}
     assert aligned.report.reshaped == tuple(model)
 
@@ -110,6 +110,6 @@ def test_another_number_of_anchors_keeps_nothing_of_the_head():
         {"m.2.weight": torch.ones(255, 64, 1, 1, dtype=torch.complex64)},
     ],
 )
-def test_an_odd_head_is_not_taken(odd):
+def test_an_invalid_head_is_not_loaded(odd):
     model = head(80)
-    assert align(model, {**model, **{f"model.0.{key}": value for key, value in odd.items()}}).values == {}
+    assert align_tensors(model, {**model, **{f"model.0.{key}": value for key, value in odd.items()}}).values == {}

@@ -1,15 +1,15 @@
-"""What is told of weights that were loaded."""
+"""Reports of loaded weights."""
 
 from attendet.weights.align.load_report import LoadReport
 
 
-def test_what_is_told_of_many_places():
+def test_many_places_are_shortened():
     report = LoadReport(
         kept=(), new=tuple(f"model.{row}.conv.weight" for row in range(20)), dropped=("fc.bias",), reshaped=()
     )
     assert str(report).splitlines() == [
         "kept 0 of 20 tensors",
-        "new: 20 tensors (rows 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 8 more)",
+        "new: 20 tensors (rows 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11 and 8 more)",
         "dropped: 1 tensor of the file (fc)",
     ]
     assert not report.complete

@@ -10,11 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from attendet.data.formats.labels import Labels
-from attendet.data.images import probe
-from attendet.data.reading import file_readers, index
-from attendet.data.reading.data_source import open_data, read_split
-from attendet.data.reading.index import CHUNK, cache_file, read_files
+from attendet.data.formats.labels import ImageLabels
+from attendet.data.images import read_image_info
+from attendet.data.reading import data_source, file_cache, file_readers
+from attendet.data.reading.file_cache import CHUNK, cache_path, read_files
 from attendet.errors import DataError
 from tests.helpers.data_sets import write_image
 
@@ -27,8 +26,8 @@ def label_files(folder: Path, count: int) -> list[str]:
     return [str(file) for file in files]
 
 
-def classes(facts: Iterator[file_readers.Facts]) -> list[int]:
-    return [each.classes[0] if isinstance(each, Labels) and each.classes else -1 for each in facts]
+def classes(facts: Iterator[file_readers.ReadResult]) -> list[int]:
+    return [each.classes[0] if isinstance(each, ImageLabels) and each.classes else -1 for each in facts]
 
 
 class Reads:
@@ -36,13 +35,13 @@ class Reads:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.paths: list[str] = []
-        here = file_readers._texts
+        here = file_readers._read_here
 
-        def counted(reader: str, paths: list[str]) -> list[file_readers.Text]:
+        def counted(reader: str, paths: list[str]) -> list[file_readers.SerializedResult]:
             self.paths += paths
             return here(reader, paths)
 
-        monkeypatch.setattr(file_readers, "_texts", counted)
+        monkeypatch.setattr(file_readers, "_read_here", counted)
 
 
 def test_order_and_content_are_the_same_whoever_reads(tmp_path: Path) -> None:
@@ -55,7 +54,7 @@ def test_order_and_content_are_the_same_whoever_reads(tmp_path: Path) -> None:
     assert classes(iter(alone)) == classes(iter(together))
     assert classes(iter(alone))[698:702] == [698, 699, -1, 701]
     assert str(alone[700]) == str(together[700]) == f"{files[700]}: it is not UTF-8 text"
-    assert isinstance(together[1000], Labels)
+    assert isinstance(together[1000], ImageLabels)
     assert [str(problem) for problem in together[1000].problems] == [str(problem) for problem in alone[1000].problems]
 
 
@@ -67,7 +66,7 @@ def test_other_processes_read_images_too(tmp_path: Path) -> None:
         link.parent.mkdir(exist_ok=True)
         os.link(image, link)
         files.append(str(link))
-    assert set(read_files(files, "image", workers=2)) == {probe(image)}
+    assert set(read_files(files, "image", workers=2)) == {read_image_info(image)}
 
 
 # Of few processes each is written more than a pipe's buffer holds, of many less, which stays behind when it breaks.
@@ -92,7 +91,7 @@ def test_a_script_without_a_guard_is_not_run_again(tmp_path: Path) -> None:
     label_files(tmp_path / "labels", 2 * CHUNK)
     script = tmp_path / "script.py"
     script.write_text(
-        "from attendet.data.reading.index import read_files\nfrom pathlib import Path\nprint('started')\n"
+        "from attendet.data.reading.file_cache import read_files\nfrom pathlib import Path\nprint('started')\n"
         "print(len(list(read_files(map(str, sorted(Path('labels').iterdir())), 'yolo', workers=2))))\n"
     )
     done = subprocess.run(  # noqa: S603 - our own
@@ -132,7 +131,7 @@ def test_readers_do_not_see_each_others_facts(tmp_path: Path) -> None:
     cache, image = tmp_path / "facts.sqlite", str(write_image(tmp_path / "a.png"))
     (first,) = read_files([image], "yolo", cache=cache)
     assert isinstance(first, DataError)
-    assert list(read_files([image], "image", cache=cache)) == [probe(image)]
+    assert list(read_files([image], "image", cache=cache)) == [read_image_info(image)]
 
 
 @pytest.mark.parametrize("damage", ["text", "cut", "inside", "table", "facts"])
@@ -161,7 +160,7 @@ def test_a_broken_memory_is_begun_again(damage: str, tmp_path: Path, monkeypatch
 def test_another_version_is_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files, cache = label_files(tmp_path / "labels", 3), tmp_path / "facts.sqlite"
     list(read_files(files, "yolo", cache=cache))
-    monkeypatch.setattr(index, "VERSION", index.VERSION + 1)
+    monkeypatch.setattr(file_cache, "VERSION", file_cache.VERSION + 1)
     reads = Reads(monkeypatch)
     list(read_files(files, "yolo", cache=cache))
     list(read_files(files, "yolo", cache=cache))
@@ -171,7 +170,7 @@ def test_another_version_is_forgotten(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_a_memory_that_another_holds_is_done_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files, cache = label_files(tmp_path / "labels", 3), tmp_path / "facts.sqlite"
     list(read_files(files, "yolo", cache=cache))
-    monkeypatch.setattr(index, "TIMEOUT_S", 0.01)
+    monkeypatch.setattr(file_cache, "TIMEOUT_S", 0.01)
     holder = sqlite3.connect(cache, isolation_level=None)
     holder.execute("BEGIN EXCLUSIVE")
     try:
@@ -188,20 +187,20 @@ def test_a_home_that_cannot_be_written_is_done_without(tmp_path: Path, monkeypat
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     write_image(tmp_path / "set/images/a.png")
     (tmp_path / "set/data.yaml").write_text("train: images\nnames: [cat]\n")
-    assert len(read_split(open_data(tmp_path / "set"), "train").records) == 1
+    assert len(data_source.open(tmp_path / "set").read("train").records) == 1
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    assert cache_file(tmp_path).is_relative_to(tmp_path / "home/.cache/attendet")
-    assert cache_file(tmp_path) != cache_file(tmp_path / "set")
-    read_split(open_data(tmp_path / "set"), "train", cache=False)
+    assert cache_path(tmp_path).is_relative_to(tmp_path / "home/.cache/attendet")
+    assert cache_path(tmp_path) != cache_path(tmp_path / "set")
+    data_source.open(tmp_path / "set").read("train", cache=False)
     assert not (tmp_path / "home").exists()
-    read_split(open_data(tmp_path / "set"), "train")
-    assert cache_file(tmp_path / "set").is_file()
+    data_source.open(tmp_path / "set").read("train")
+    assert cache_path(tmp_path / "set").is_file()
 
 
 def test_memory_is_bounded_by_a_chunk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     chunk = 32
-    monkeypatch.setattr(index, "CHUNK", chunk)
+    monkeypatch.setattr(file_cache, "CHUNK", chunk)
     file = tmp_path / "a.txt"
     file.write_text("0 0.5 0.5 0.5 0.5\n" * 50)
     files = []

@@ -1,0 +1,18 @@
+"""Every registered attention module, by name."""
+
+import pytest
+import torch
+
+from attendet.attention import CBAM, names
+
+# What a GPU and a machine without a compiler run.
+PLAIN_CBAM = "cbam in plain torch"
+
+
+@pytest.fixture(params=[*names(), PLAIN_CBAM])
+def name(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    torch.manual_seed(0)
+    if request.param == PLAIN_CBAM:
+        monkeypatch.setattr(CBAM, "implementation", "reference")
+        return "cbam"
+    return str(request.param)

@@ -1,0 +1,104 @@
+"""Compiled, fused, segmentation, and classification networks, and every attention module."""
+
+import copy
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torchvision.models.segmentation import lraspp_mobilenet_v3_large
+
+import attendet
+from attendet.errors import OptionError
+from tests.helpers.calibrated_detector import Photographs
+from tests.helpers.third_party_networks import attended_resnet, vary_norms
+
+
+def test_compiled_and_fused_networks_are_explained_alike(photographs: Photographs) -> None:
+    model = attended_resnet()
+    vary_norms(model)
+    photographs = photographs[:1]
+    expected = attendet.explain(model, photographs, imgsz=96)
+    compiled = torch.compile(model, backend="eager")
+    in_place = copy.deepcopy(model)
+    in_place.compile(backend="eager")
+    for twin in (compiled, in_place, nn.DataParallel(model), attendet.fuse(model)):
+        for found, known in zip(attendet.explain(twin, photographs, imgsz=96), expected, strict=True):
+            assert [site.path for site in found.sites] == ["layer3.attention", "layer4.attention"]
+            for one, other in zip(found.sites, known.sites, strict=True):
+                np.testing.assert_allclose(one.spatial, other.spatial, atol=1e-4)
+            # Fusing moves logits by rounding errors.
+            assert found.activation is not None
+            assert known.activation is not None
+            np.testing.assert_allclose(found.activation.maps["LayerCAM"], known.activation.maps["LayerCAM"], atol=0.02)
+
+
+def test_classifiers_tell_their_classes(photographs: Photographs) -> None:
+    model = attended_resnet()
+    tensor = torch.rand(2, 3, 96, 64)
+    names = [f"class {letter}" for letter in "abcdefg"]
+    explained = attendet.explain(model, tensor, names=names)
+    with torch.no_grad():
+        shares = model(tensor).softmax(1)
+        with attendet.disabled(model):
+            without = model(tensor).softmax(1)
+    for number, explanation in enumerate(explained):
+        for answer, expected in ((explanation.answer, shares[number]), (explanation.without, without[number])):
+            best = {names[each]: pytest.approx(float(expected[each]), abs=1e-5) for each in expected.topk(5).indices}
+            assert {each.name: each.probability for each in answer.classes} == best
+        assert explanation.activation is not None
+        assert explanation.activation.words == f"class {explanation.answer.classes[0].name}"
+        assert explanation.activation.layer == "layer4"
+    (by_name,) = attendet.explain(model, photographs[0], names=names, class_name="class d")
+    assert by_name.activation is not None
+    assert by_name.activation.words == "class class d"
+    with pytest.raises(OptionError, match="there is no class 7"):
+        attendet.explain(model, tensor, class_name=7)
+
+
+def test_of_other_networks_attention_alone_is_shown() -> None:
+    model = lraspp_mobilenet_v3_large(weights=None, weights_backbone=None).train(False)
+    attendet.attach(model, "se", "classifier.cbr", start="paper")
+    (explanation,) = attendet.explain(model, torch.rand(1, 3, 64, 64))
+    assert len(explanation.sites) == 1
+    assert explanation.activation is None
+    assert "neither detections nor classes" in explanation.notes[0]
+
+
+@pytest.mark.parametrize("name", attendet.attention.names())
+def test_every_module_is_explained(name: str) -> None:
+    options = {"reduction": 2} if name in ("cbam", "se", "bam") else {}
+    model = nn.Sequential(
+        nn.Conv2d(3, 64, 3, stride=2),
+        nn.BatchNorm2d(64),
+        nn.SiLU(),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(64, 5),
+    ).train(False)
+    attendet.attach(model, name, "2", **options, **({"start": "paper"} if name != "control-identity" else {}))
+    given: dict[str, Tensor] = {}
+
+    def keep(path: str, _: nn.Module, __: object, output: Tensor) -> None:
+        given.setdefault(path, output)
+
+    for path, part in model.get_submodule("2.attention").named_modules():
+        part.register_forward_hook(partial(keep, path))
+    for path, means in model.named_buffers():
+        if path.endswith(".mean"):
+            # What training would leave: weights of channels, without an axis of images.
+            means.uniform_(0.5, 1.5)
+    (explanation,) = attendet.explain(model, torch.rand(1, 3, 20, 30))
+    (site,) = explanation.sites
+    assert site.before.shape == (9, 14)
+    assert site.shape == (64, 9, 14)
+    shows = site.spatial is not None or site.channels is not None
+    assert shows == (name not in ("control-conv1x1", "control-identity"))
+    assert bool(site.parts) == shows
+    for part in site.parts:
+        values = given[part.name].numpy()
+        assert part.shape == values.shape[values.ndim > 3 :]
+        told = (part.mean, part.lowest, part.highest, part.spread)
+        assert told == pytest.approx((values.mean(), values.min(), values.max(), values.std()), rel=1e-4, abs=1e-6)
+    assert explanation.activation is not None

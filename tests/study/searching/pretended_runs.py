@@ -1,0 +1,23 @@
+"""Searches whose runs write scores instead of training."""
+
+import zlib
+from collections.abc import Callable
+
+import numpy as np
+
+from attendet.study.searching.search_records import SearchRecord
+from tests.helpers.small_searches import FakeTrainer
+
+SPACE = "{attention: [cbam, se, eca], at: [neck, head, before:SPPF, after:C3]}"
+
+
+Pretend = Callable[..., FakeTrainer]
+
+
+def chance(arm: str, epoch: int) -> float:
+    """Return a score that nobody could guess, the same every time."""
+    return float(np.random.default_rng(zlib.crc32(f"{arm} {epoch}".encode())).random())
+
+
+def told(record: SearchRecord) -> list[tuple[str, str, int]]:
+    return [(each.arm, each.state, each.epochs) for each in record.candidates]

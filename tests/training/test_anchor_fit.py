@@ -1,0 +1,38 @@
+"""Anchors are fitted to the data where the model file has none or where they fit badly."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from attendet.weights.io import open_detector
+from tests.helpers.small_training import MODEL
+
+
+def test_a_model_file_that_gives_the_number_of_anchors_alone(fit: Callable, tmp_path: Path) -> None:
+    file = tmp_path / "anchors.yaml"
+    lines = [
+        line for line in MODEL.splitlines() if not line.startswith("  - [") or "Conv" in line or "anchors]" in line
+    ]
+    file.write_text("\n".join(line.replace("anchors:", "anchors: 2") for line in lines))
+    folder, _, listener = fit(model__cfg=str(file), schedule__epochs=1)
+    assert any("anchors fitted to the data: 100.0%" in said for said in listener.messages)
+    detector, _ = open_detector(folder.last)
+    anchors = detector.head.anchors_in_pixels()
+    assert anchors.shape == (3, 2, 2)
+    # Objects have sides of 12 to 23 pixels.
+    assert 10 < anchors.min() < anchors.max() < 26
+
+
+def test_anchors_that_fit_badly_are_fitted_unless_that_is_switched_off(fit: Callable, tmp_path: Path) -> None:
+    file = tmp_path / "large.yaml"
+    text = MODEL.replace("[10,13, 16,30, 33,23]", "[400,400, 420,400, 400,420]")
+    file.write_text(
+        text.replace("[30,61, 62,45, 59,119]", "[400,410, 410,400, 430,420]").replace(
+            "116,90, 156,198", "300,310, 350,340"
+        )
+    )
+    fitted, _, told = fit(model__cfg=str(file), schedule__epochs=1)
+    kept, _, warned = fit(model__cfg=str(file), schedule__epochs=1, anchors__fit=False)
+    assert any("anchors fitted to the data" in said for said in told.messages)
+    assert open_detector(fitted.last)[0].head.anchors_in_pixels().max() < 40
+    assert any("only 0.0%" in said for said in warned.messages)
+    assert open_detector(kept.last)[0].head.anchors_in_pixels().min() >= 300

@@ -1,0 +1,120 @@
+"""Settings of the data and the schedule, and which images and shapes they lead to."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from attendet.data.loading.datasets import TrainingDataset
+from attendet.data.loading.sampler import SampleIndex
+from attendet.errors import DataError
+from attendet.training.task import DetectionTask
+from attendet.weights.io import open_detector
+from tests.helpers.small_training import write_set
+
+
+def shapes_of(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
+    """Return a list that will hold the shape of every batch that the network is trained on."""
+    shapes = []
+    scaled = DetectionTask._scaled
+
+    def spy(task: DetectionTask, images: torch.Tensor, batch_idx: int) -> torch.Tensor:
+        shapes.append(tuple((result := scaled(task, images, batch_idx)).shape))
+        return result
+
+    monkeypatch.setattr(DetectionTask, "_scaled", spy)
+    return shapes
+
+
+def draws_of(monkeypatch: pytest.MonkeyPatch) -> list[SampleIndex]:
+    draws = []
+    sample = TrainingDataset.sample
+
+    def spy(dataset: TrainingDataset, draw: SampleIndex) -> object:
+        draws.append(draw)
+        return sample(dataset, draw)
+
+    monkeypatch.setattr(TrainingDataset, "sample", spy)
+    return draws
+
+
+def test_one_class(fit: Callable) -> None:
+    folder, record, _ = fit(schedule__epochs=1, data__single_cls=True)
+    assert record.names == open_detector(folder.last)[1].names == ("object",)
+    assert record.metrics is not None
+    assert [each["objects"] for each in record.metrics["per_class"]] == [8]
+
+
+def test_rectangles(fit: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wide = write_set(tmp_path / "wide", train=4, val=2, size=(64, 30))
+    shapes = shapes_of(monkeypatch)
+    fit(data__path=str(wide), schedule__epochs=1, data__rect=True, schedule__batch_size=2)
+    assert shapes == [(2, 3, 32, 64)] * 2
+
+
+def test_multi_scale(fit: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    shapes = shapes_of(monkeypatch)
+    fit(schedule__epochs=6, schedule__multi_scale=True, validation__every_epoch=False, schedule__imgsz=128)
+    sides = {shape[2] for shape in shapes}
+    assert len(sides) >= 3
+    assert all(shape[2] == shape[3] and shape[2] % 32 == 0 for shape in shapes)
+    assert min(sides) >= 64
+    assert max(sides) <= 192
+
+
+def test_an_imgsz_that_is_no_multiple_of_the_stride(fit: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    shapes = shapes_of(monkeypatch)
+    folder, record, listener = fit(schedule__epochs=1, schedule__imgsz=70)
+    assert set(shapes) == {(4, 3, 96, 96)}
+    assert record.configuration["schedule"]["imgsz"] == open_detector(folder.last)[1].imgsz == 96
+    assert any("96 pixels: 70 is no multiple of the largest stride, 32" in said for said in listener.messages)
+
+
+def test_images_without_objects_are_not_drawn_by_weight(
+    fit: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = write_set(tmp_path / "few", train=6, val=2)
+    for number in (0, 1, 2, 4, 5):
+        (tmp_path / "few" / "train" / "labels" / f"{number}.txt").write_text("")
+    draws = draws_of(monkeypatch)
+    fit(data__path=str(file), data__image_weights=True)
+    assert len(draws) == 12
+    assert {draw.image for draw in draws} == {3}
+
+
+def test_mosaic_is_closed(fit: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = []
+    original = TrainingDataset._mosaic
+
+    def spy(dataset: TrainingDataset, draw: SampleIndex, *rest: object) -> object:
+        made.append(draw.epoch)
+        return original(dataset, draw, *rest)
+
+    monkeypatch.setattr(TrainingDataset, "_mosaic", spy)
+    fit(schedule__epochs=3, schedule__close_mosaic=1)
+    assert sorted(set(made)) == [0, 1]
+
+
+def test_a_data_set_without_objects(fit: Callable, tmp_path: Path) -> None:
+    file = write_set(tmp_path / "empty", train=2, val=2)
+    for label in (tmp_path / "empty" / "train" / "labels").iterdir():
+        label.write_text("")
+    with pytest.raises(DataError, match="no training image has an object; check the labels"):
+        fit(data__path=str(file))
+    assert not (tmp_path / "runs").exists()
+
+
+def test_bad_images_are_left_out_and_told_once(fit: Callable, tmp_path: Path) -> None:
+    file = write_set(tmp_path / "bad", train=6, val=3)
+    images = tmp_path / "bad" / "train" / "images"
+    (images / "1.png").write_bytes(b"no image")
+    (images / "2.png").write_bytes((images / "2.png").read_bytes()[:200])
+    Image.new("L", (64, 64), 99).save(images / "3.png")
+    _, record, listener = fit(data__path=str(file))
+    told = [said for said in listener.messages if "left out" in said]
+    assert len(told) == 1
+    assert told[0].startswith("train: 2 images")
+    assert record.data["train"]["images"] == 4
+    assert record.data["train"]["skipped"] == 2
