@@ -25,7 +25,7 @@ from timing import measure, spread
 from attendet.data.loading.augmentation import Augmentation
 from attendet.data.loading.image_store import CachedImages
 from attendet.data.loading.sampler import TrainingBatchSampler
-from attendet.data.reading.data_source import open_data, read_split
+from attendet.data.reading import data_source
 from attendet.data.reading.label_checks import drop_invalid
 from attendet.data.records import Split
 
@@ -97,7 +97,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         data = options.data or write_pictures(Path(folder))
-        split = drop_invalid(read_split(open_data(data), "train"))
+        split = drop_invalid(data_source.open(data).read("train"))
         pictures = f"training images of {options.data}" if options.data else "pictures of 640x480 pixels"
         table = report(split, pictures, options.rounds)
     if options.out:

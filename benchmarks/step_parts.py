@@ -29,7 +29,7 @@ from attendet.data.loading.augmentation import Augmentation
 from attendet.data.loading.datasets import TrainingDataset
 from attendet.data.loading.image_store import CachedImages
 from attendet.data.loading.sampler import TrainingBatchSampler
-from attendet.data.reading.data_source import open_data, read_split
+from attendet.data.reading import data_source
 from attendet.data.reading.label_checks import drop_invalid
 from attendet.models.detector import Detector
 from attendet.training.weight_average import AveragedWeights
@@ -39,7 +39,7 @@ PARTS = ("loading", "forward", "loss", "backward", "clipping", "optimizer", "ave
 
 def dataset(folder: Path) -> TrainingDataset:
     """Return a training set with its images decoded."""
-    records = drop_invalid(read_split(open_data(write_pictures(folder)), "train")).records
+    records = drop_invalid(data_source.open(write_pictures(folder)).read("train")).records
     return training_set(records, CachedImages(records, SIZE), Augmentation())
 
 

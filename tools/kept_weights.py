@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 
 import attendet
-from attendet.data.reading.data_source import open_data, read_split
+from attendet.data.reading import data_source
 from attendet.data.reading.label_checks import drop_invalid
 from attendet.evaluation.config import ValidationConfig
 from attendet.evaluation.validation import validate
@@ -77,7 +77,7 @@ def by_name(model: Detector, source: Detector) -> None:
 
 def measured(detector: Detector, data: str, size: int) -> tuple[float, float]:
     """Return mAP50 and mAP50-95 on the validation images."""
-    split = drop_invalid(read_split(open_data(data), "val"))
+    split = drop_invalid(data_source.open(data).read("val"))
     metrics = validate(detector, split, size, ValidationConfig()).metrics
     return metrics.map50, metrics.map50_95
 

@@ -153,7 +153,7 @@ def test_files_are_linked_or_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_what_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
     split = whole_pixels(tmp_path)
     (tmp_path / "there").mkdir()
-    with pytest.raises(OutputError, match="it exists"):
+    with pytest.raises(OutputError, match="already exists"):
         convert([split], "yolo", tmp_path / "there")
     with pytest.raises(UnknownNameError, match="'yolo'"):
         convert([split], "yol", tmp_path / "out")

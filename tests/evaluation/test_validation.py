@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from attendet.data.reading.data_source import open_data, read_split
+from attendet.data.reading import data_source
 from attendet.data.reading.label_checks import drop_invalid
 from attendet.data.records import Split
 from attendet.evaluation.validation import validate
@@ -33,7 +33,7 @@ def detector(run: RunFolder) -> Detector:
 
 
 def read(folder: Path, split: str) -> Split:
-    return drop_invalid(read_split(open_data(folder / "wide" / "data.yaml"), split))
+    return drop_invalid(data_source.open(folder / "wide" / "data.yaml").read(split))
 
 
 def test_every_picture_is_there(run: RunFolder) -> None:

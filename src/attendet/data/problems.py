@@ -1,4 +1,4 @@
-"""Problems as they are met, in bounded memory."""
+"""Problems of a data set: a list of bounded length, counts by kind, and images that are in two splits."""
 
 from __future__ import annotations
 
@@ -10,54 +10,54 @@ from pathlib import Path
 from attendet.data.records import Problem, ProblemKind, Split
 from attendet.errors import Location
 
-MAX_OF_A_KIND = 1000
-"""Most problems kept of one kind: one wrong name in a large set makes a problem of every object."""
+MAX_LISTED_PER_KIND = 1000
+"""Most problems of one kind that are listed; a misspelled class name causes one problem per object."""
+
+_MAX_EXAMPLES = 3
 
 
 class ProblemList:
-    """The first problems of each kind, and how many there are.
+    """A list of the first problems of each kind that also counts all problems.
+
+    Attributes:
+        listed: The first `MAX_LISTED_PER_KIND` problems of each kind, in the order in which they were added.
 
     Example:
-        >>> from attendet.errors import Location
         >>> problems = ProblemList()
-        >>> problems.take(Problem(ProblemKind.SLIVER, Location("a.txt", line)) for line in range(1, 5001))
-        >>> len(problems.first), problems.total, dict(problems.untold())
-        (1000, 5000, {<Kind.SLIVER: 'sliver of a box'>: 4000})
+        >>> problems.extend(Problem(ProblemKind.SLIVER, Location("a.txt", line)) for line in range(1, 5001))
+        >>> len(problems.listed), problems.total, problems.unlisted()[ProblemKind.SLIVER]
+        (1000, 5000, 4000)
     """
 
     def __init__(self) -> None:
-        self.first: list[Problem] = []
-        """Those that are kept, in their order."""
+        self.listed: list[Problem] = []
         self._counts: Counter[ProblemKind] = Counter()
 
-    def take(self, problems: Iterable[Problem]) -> None:
-        """Count problems, and keep the first of their kind."""
+    def extend(self, problems: Iterable[Problem]) -> None:
+        """Count problems, and list those that are among the first of their kind."""
         for problem in problems:
             self._counts[problem.kind] += 1
-            if self._counts[problem.kind] <= MAX_OF_A_KIND:
-                self.first.append(problem)
+            if self._counts[problem.kind] <= MAX_LISTED_PER_KIND:
+                self.listed.append(problem)
 
     @property
     def total(self) -> int:
-        """Number of problems."""
+        """Number of problems, listed or not."""
         return self._counts.total()
 
-    def untold(self) -> Counter[ProblemKind]:
-        """Return the number of problems that were not kept, by kind."""
-        return self._counts - Counter(problem.kind for problem in self.first)
-
-
-EXAMPLES = 3
+    def unlisted(self) -> Counter[ProblemKind]:
+        """Return the number of problems that are not listed, by kind."""
+        return self._counts - Counter(problem.kind for problem in self.listed)
 
 
 @dataclass(frozen=True)
 class ProblemCount:
-    """How often something is wrong.
+    """The number of problems of one kind, with examples.
 
     Attributes:
-        kind: What.
-        by_split: Number of times, by split; zeros are left out.
-        examples: The first of them.
+        kind: The kind of problem.
+        by_split: Number of problems in each split; splits without such a problem are left out.
+        examples: The first three problems.
     """
 
     kind: ProblemKind
@@ -66,40 +66,54 @@ class ProblemCount:
 
     @property
     def count(self) -> int:
-        """Number of times in all splits."""
+        """Number of problems in all splits."""
         return sum(self.by_split.values())
 
 
-def problem_counts(splits: Sequence[Split]) -> tuple[ProblemCount, ...]:
-    """Return how often each kind of thing is wrong, images in two splits among them; errors first."""
+def summarize_problems(splits: Sequence[Split]) -> tuple[ProblemCount, ...]:
+    """Count the problems of all splits by kind, images that are in two splits included.
+
+    Args:
+        splits: All splits of a data set.
+
+    Returns:
+        One count for each kind that occurs; errors come before warnings.
+
+    Example:
+        >>> from attendet.data.records import ImageRecords
+        >>> sliver = Problem(ProblemKind.SLIVER, Location("a.txt", 7))
+        >>> [found] = summarize_problems([Split("train", ("cat",), ImageRecords(), (sliver,))])
+        >>> found.kind.value, found.by_split
+        ('sliver (side ≤ 1 px)', {'train': 1})
+    """
     counts: dict[ProblemKind, Counter[str]] = {kind: Counter() for kind in ProblemKind}
     examples: dict[ProblemKind, list[Problem]] = {kind: [] for kind in ProblemKind}
-    shared = shared_images(splits)
+    shared = _shared_images(splits)
     for split in splits:
-        for kind, count in split.counts().items():
+        for kind, count in split.count_problems().items():
             counts[kind][split.name] = count
         counts[ProblemKind.DUPLICATE_ACROSS_SPLITS][split.name] += len(shared[split.name])
         for problem in (*split.problems, *shared[split.name]):
-            if len(examples[problem.kind]) < EXAMPLES:
+            if len(examples[problem.kind]) < _MAX_EXAMPLES:
                 examples[problem.kind].append(problem)
-    # Unary plus drops the zeros.
+    # The unary plus drops zeros.
     found = [ProblemCount(kind, dict(+counts[kind]), tuple(examples[kind])) for kind in ProblemKind if +counts[kind]]
     return tuple(sorted(found, key=lambda problem: not problem.kind.is_error))
 
 
-def shared_images(splits: Sequence[Split]) -> dict[str, list[Problem]]:
-    """Return the images of each split that an earlier split has too, to the byte.
+def _shared_images(splits: Sequence[Split]) -> dict[str, list[Problem]]:
+    """Return, for each split, a problem for every image file that an earlier split has, too (byte for byte).
 
-    What is measured on them is memory, not skill.
+    A detector that is evaluated on training images shows how well it memorizes, not how well it detects.
     """
     first: dict[str, tuple[str, Path]] = {}
     found: dict[str, list[Problem]] = {}
     for split in splits:
         problems = found[split.name] = []
-        for position, digest in enumerate(split.digests):
-            image = split.records.path(position)
-            owner, twin = first.setdefault(digest, (split.name, image))
-            if owner != split.name:
-                detail = f"in {owner} too" + ("" if twin == image else f", as {twin}")
+        for index, digest in enumerate(split.digests):
+            image = split.records.path(index)
+            first_split, first_image = first.setdefault(digest, (split.name, image))
+            if first_split != split.name:
+                detail = f"also in {first_split}" + ("" if first_image == image else f", as {first_image}")
                 problems.append(Problem(ProblemKind.DUPLICATE_ACROSS_SPLITS, Location(str(image)), detail))
     return found

@@ -1,4 +1,4 @@
-"""What is known of a data set once it has been read: images, their objects, and what was wrong."""
+"""Records of a data set that has been read: its images, their objects, and the problems found in its files."""
 
 from __future__ import annotations
 
@@ -20,10 +20,15 @@ from attendet.errors import Location
 
 
 class ProblemKind(Enum):
-    """What can be wrong with a data set; the value is how tables and JSON name it."""
+    """The kinds of problems that a data set can have; the values name them in tables and in JSON.
+
+    Example:
+        >>> ProblemKind.ZERO_AREA.value, ProblemKind.ZERO_AREA.is_error, ProblemKind.SLIVER.is_error
+        ('box without area', True, False)
+    """
 
     MISSING_SPLIT = "split cannot be read"
-    UNREADABLE_IMAGE = "image does not decode"
+    UNREADABLE_IMAGE = "image cannot be decoded"
     MISSING_IMAGE = "image is missing"
     UNREADABLE_LABELS = "label file cannot be read"
     MISSING_LABELS = "label file is missing"
@@ -31,16 +36,16 @@ class ProblemKind(Enum):
     UNKNOWN_CLASS = "unknown class"
     OUTSIDE = "box reaches outside the image"
     ZERO_AREA = "box without area"
-    SLIVER = "sliver of a box"
+    SLIVER = "sliver (side ≤ 1 px)"
     DUPLICATE_BOX = "duplicate box"
     DUPLICATE_IMAGE = "duplicate image"
     DUPLICATE_ACROSS_SPLITS = "image in two splits"
     ROTATED = "image is rotated by EXIF"
-    WRONG_SIZE = "labels state another image size"
+    WRONG_SIZE = "labels state a different image size"
 
     @property
     def is_error(self) -> bool:
-        """Whether training has to skip something because of it, or measures the wrong thing."""
+        """Whether training has to skip something because of the problem, or evaluation measures the wrong thing."""
         return self in _ERRORS
 
 
@@ -60,12 +65,16 @@ _ERRORS = frozenset(
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong.
+    """One problem of a data set.
 
     Attributes:
-        kind: What it is.
-        where: The image or label file, with the line where there is one.
-        detail: What exactly, in a few words.
+        kind: The kind of problem.
+        where: The image or label file, with the line if the problem belongs to one.
+        detail: A few words that are specific to this problem; may be empty.
+
+    Example:
+        >>> print(Problem(ProblemKind.OUTSIDE, Location("a.txt", line=3), "by 6 px"))
+        a.txt:3: box reaches outside the image (by 6 px)
     """
 
     kind: ProblemKind
@@ -78,15 +87,23 @@ class Problem:
 
 @dataclass(frozen=True)
 class ImageRecord:
-    """One image and its objects.
+    """An image file and the objects in it.
+
+    The image is described as it is displayed, that is, after its EXIF rotation.
 
     Attributes:
         image: Path of the image file.
-        width: Width in pixels as shown, that is with EXIF rotation applied.
-        height: Height in pixels as shown.
-        boxes: (objects, 4) float64: x1, y1, x2, y2 in pixels of the image as shown.
-        classes: (objects,) int64, from 0.
-        crowd: (objects,) bool: a group of objects, which is neither trained on nor counted as missed.
+        width: Width in pixels.
+        height: Height in pixels.
+        boxes: (objects, 4) float64: x1, y1, x2, y2 in pixels.
+        classes: (objects,) int64: class indices, from 0.
+        crowd: (objects,) bool: whether the box holds a group of objects. Groups are not used for training, and a
+            detector that misses one is not penalized.
+
+    Example:
+        >>> record = ImageRecord(Path("a.jpg"), 640, 480)
+        >>> record.boxes.shape, record.classes.shape
+        ((0, 4), (0,))
     """
 
     image: Path
@@ -98,14 +115,24 @@ class ImageRecord:
 
 
 class ImageRecords(Sequence[ImageRecord]):
-    """Many records in a few arrays: 100,000 images take some ten megabytes, and worker processes share them.
+    """A sequence of image records, stored in a few arrays.
+
+    100,000 images take about ten megabytes, and worker processes that are forked share this memory.
 
     Args:
-        records: What to hold, in this order.
+        records: The records, in order.
+
+    Attributes:
+        sizes: (images, 2) int64: width and height of each image in pixels.
+        boxes: (objects, 4) float64: x1, y1, x2, y2 in pixels of the boxes of all images.
+        classes: (objects,) int64: class indices of all objects.
+        crowd: (objects,) bool: whether a box holds a group of objects.
 
     Example:
-        >>> records = ImageRecords([ImageRecord(Path("a.jpg"), 640, 480, np.array([[0.0, 0, 10, 10]]), np.array([2]),
-        ...                           np.array([False]))])
+        >>> record = ImageRecord(
+        ...     Path("a.jpg"), 640, 480, np.array([[0.0, 0, 10, 10]]), np.array([2]), np.array([False])
+        ... )
+        >>> records = ImageRecords([record])
         >>> len(records), records[0].width, records[0].classes.tolist()
         (1, 640, [2])
     """
@@ -122,21 +149,21 @@ class ImageRecords(Sequence[ImageRecord]):
             boxes += np.asarray(record.boxes, np.float64).tobytes()
             classes += np.asarray(record.classes, np.int64).tobytes()
             crowd += np.asarray(record.crowd, np.bool_).tobytes()
-        # Bytes instead of a list of paths: counting references would copy a list's pages into every worker process.
+        # Paths are stored as bytes instead of a list: counting references would copy the pages of a list into every
+        # worker process.
         self._names = bytes(names)
         self._ends = np.array(ends, np.int64)
         self._starts = np.array(counts, np.int64)
         self.sizes: NDArray[np.int64] = np.array(sizes, np.int64).reshape(-1, 2)
-        """(images, 2) width and height in pixels."""
         self.boxes: NDArray[np.float64] = np.frombuffer(boxes, np.float64).reshape(-1, 4)
-        """(objects, 4) all boxes: x1, y1, x2, y2 in pixels."""
         self.classes: NDArray[np.int64] = np.frombuffer(classes, np.int64)
-        """(objects,) their classes."""
         self.crowd: NDArray[np.bool_] = np.frombuffer(crowd, np.bool_)
-        """(objects,) whether they are groups."""
 
     def __len__(self) -> int:
         return len(self.sizes)
+
+    def __repr__(self) -> str:
+        return f"ImageRecords({len(self):,} images, {len(self.classes):,} objects)"
 
     @overload
     def __getitem__(self, index: int) -> ImageRecord: ...
@@ -155,33 +182,47 @@ class ImageRecords(Sequence[ImageRecord]):
     def __iter__(self) -> Iterator[ImageRecord]:
         return (self[position] for position in range(len(self)))
 
-    def path(self, position: int) -> Path:
-        """Return the path of an image."""
-        return Path(os.fsdecode(self._names[self._ends[position] : self._ends[position + 1]]))
+    def path(self, index: int) -> Path:
+        """Return the path of an image by its index (from 0)."""
+        return Path(os.fsdecode(self._names[self._ends[index] : self._ends[index + 1]]))
 
     def with_objects(
         self, boxes: NDArray[np.float64], classes: NDArray[np.int64], keep: NDArray[np.bool_]
     ) -> ImageRecords:
-        """Return the same images with other boxes (objects, 4) and classes (objects,), of which some are kept."""
+        """Return records of the same images with other boxes and classes, some of them dropped.
+
+        Args:
+            boxes: (objects, 4) new boxes of all objects: x1, y1, x2, y2 in pixels.
+            classes: (objects,) new class indices of all objects.
+            keep: (objects,) whether to keep an object.
+        """
         changed = copy(self)
         changed.boxes, changed.classes, changed.crowd = boxes[keep], classes[keep], self.crowd[keep]
         counts = np.bincount(self.image_indices()[keep], minlength=len(self))
-        changed._starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)  # noqa: SLF001 - our own
+        changed._starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)  # noqa: SLF001 - same class
         return changed
 
     def image_indices(self) -> NDArray[np.int64]:
-        """Return (objects,) the position of each object's image."""
+        """Return the index of the image that each object is in, as (objects,) int64."""
         return np.repeat(np.arange(len(self)), np.diff(self._starts))
 
 
 def scaled_box_sides(records: ImageRecords, imgsz: int) -> NDArray[np.float64]:
-    """Return (objects, 2) width and height in pixels of all boxes once images' longer sides are scaled to `imgsz`.
+    """Return the sides of all boxes after images are scaled to the training size.
 
-    Only what lies inside the image counts, as in training.
+    Boxes are clipped to their images, as in training.
+
+    Args:
+        records: Images and objects.
+        imgsz: The longer side of a scaled image in pixels.
+
+    Returns:
+        (objects, 2) width and height in pixels of the scaled image.
 
     Example:
-        >>> box, flag = np.array([[-8.0, 0, 8, 4]]), np.array([False])
-        >>> scaled_box_sides(ImageRecords([ImageRecord(Path("a.jpg"), 640, 480, box, np.array([0]), flag)]), 320).tolist()
+        >>> box, crowd = np.array([[-8.0, 0, 8, 4]]), np.array([False])
+        >>> records = ImageRecords([ImageRecord(Path("a.jpg"), 640, 480, box, np.array([0]), crowd)])
+        >>> scaled_box_sides(records, 320).tolist()
         [[4.0, 2.0]]
     """
     sizes = records.sizes[records.image_indices()]
@@ -192,17 +233,17 @@ def scaled_box_sides(records: ImageRecords, imgsz: int) -> NDArray[np.float64]:
 
 @dataclass(frozen=True)
 class Split:
-    """One split of a data set, read.
+    """One split of a data set that has been read.
 
     Attributes:
-        name: `train`, `val` or `test`.
-        names: The classes' names, by number.
-        records: The images that decode, with their objects as labeled: boxes may reach outside or have no area (see
-            `attendet.data.reading.label_checks` for what training takes of them).
-        problems: What was wrong, in the order it was met; of each kind only the first, where there are very many.
-        skipped: Number of images left out because they cannot be read.
-        digests: Of each record's image file; equal files have equal digests.
-        untold: Number of further problems, by kind.
+        name: `train`, `val`, or `test`.
+        names: Class names, in the order of their indices.
+        records: The images that can be decoded, with their objects as labeled: boxes may reach outside the image or
+            have no area. `attendet.data.drop_invalid` selects the objects that training uses.
+        problems: Problems in the order in which they were found. Only the first thousand of each kind are listed.
+        skipped: Number of images left out because they or their labels cannot be read.
+        digests: One digest per image file, in the order of `records`; equal files have equal digests.
+        unlisted: Number of further problems that `problems` does not list, by kind.
     """
 
     name: str
@@ -211,14 +252,23 @@ class Split:
     problems: tuple[Problem, ...] = ()
     skipped: int = 0
     digests: tuple[str, ...] = ()
-    untold: Mapping[ProblemKind, int] = field(default_factory=dict)
+    unlisted: Mapping[ProblemKind, int] = field(default_factory=dict)
 
-    def counts(self) -> Counter[ProblemKind]:
-        """Return how many problems there are, by kind, those that are not in `problems` among them."""
-        return Counter(problem.kind for problem in self.problems) + Counter(self.untold)
+    def __repr__(self) -> str:
+        return (
+            f"Split({self.name!r}: {len(self.records):,} images, {len(self.records.classes):,} objects, "
+            f"{self.count_problems().total():,} problems)"
+        )
+
+    def count_problems(self) -> Counter[ProblemKind]:
+        """Return the number of problems of each kind, listed or not."""
+        return Counter(problem.kind for problem in self.problems) + Counter(self.unlisted)
 
     def fingerprint(self) -> str:
-        """Return a digest of names, images and objects: two equal splits have equal ones, wherever they lie."""
+        """Return a digest (32 hexadecimal digits) of class names, image files, and objects.
+
+        Two equal splits have equal fingerprints, regardless of their folders.
+        """
         digest = hashlib.blake2b(digest_size=16)
         for part in (*self.names, *self.digests):
             digest.update(part.encode() + b"\0")

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from attendet.data.formats.serialization import coco_result
-from attendet.data.reading.data_source import DataSource, read_split
+from attendet.data.reading.data_source import DataSource
 from attendet.data.reading.label_checks import drop_invalid
 from attendet.data.records import ImageRecord, Split
 from attendet.errors import OptionError
@@ -122,7 +122,7 @@ def images_for(
         DataError: If the images cannot be read.
         OptionError: If the classes are others, with the first that differs.
     """
-    images = drop_invalid(read_split(source, split, progress=progress), single_class=names == ("object",))
+    images = drop_invalid(source.read(split, progress=progress), single_class=names == ("object",))
     if names == images.names:
         return images
     pairs = itertools.zip_longest(names, images.names, fillvalue="nothing")

@@ -55,7 +55,7 @@ def test_other_content_than_pinned_is_refused_and_removed(site: Site, dots: Publ
     # Nothing of it stands in the way of a good download.
     site.content = zipped(CONTENT)
     download_public_set(dots, out, url=site.url)
-    with pytest.raises(OutputError, match="it exists"):
+    with pytest.raises(OutputError, match="already exists"):
         download_public_set(dots, out, url=site.url)
 
 

@@ -131,10 +131,10 @@ def test_images_that_cannot_be_are_problems(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "annotations.json:1:1: it is not JSON"),
-        ('{"images": [],\n "annotations": [}', "annotations.json:2:18: it is not JSON"),
-        ("[" * 100_000, "it is not JSON that can be read"),
-        ('{"images": [' + "9" * 5000 + "]}", "it is not JSON that can be read"),
+        ("", "annotations.json:1:1: the file is not JSON"),
+        ('{"images": [],\n "annotations": [}', "annotations.json:2:18: the file is not JSON"),
+        ("[" * 100_000, "the JSON has a number that is too long, or lists that are nested too deeply"),
+        ('{"images": [' + "9" * 5000 + "]}", "the JSON has a number that is too long, or lists that are nested too deeply"),
         ("[]", "it is no COCO file"),
         ('{"images": {}}', "it is no COCO file"),
         ('{"images": [], "annotations": {"a": 1}}', "annotations is no list"),
@@ -157,7 +157,7 @@ def test_other_files_are_refused(text: str, message: str, tmp_path: Path) -> Non
 
 def test_a_file_beyond_bounds_is_refused_unread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(coco, "MAX_BYTES", 100)
-    with pytest.raises(DataError, match="more than 100 bytes"):
+    with pytest.raises(DataError, match="larger than 100 bytes"):
         data_source.open(written(tmp_path, pictures(tmp_path)))
 
 

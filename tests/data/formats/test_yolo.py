@@ -80,14 +80,14 @@ def test_missing_empty_and_unreadable_files(tmp_path: Path) -> None:
     (tmp_path / "b.txt").write_bytes(b"")
     assert read_yolo_labels(str(tmp_path / "b.txt")).problems == ()
     (tmp_path / "c.txt").write_bytes(b"\xff\xfe0\x00")
-    with pytest.raises(DataError, match=r"c\.txt: it is not UTF-8"):
+    with pytest.raises(DataError, match=r"c\.txt: the file is not UTF-8"):
         read_yolo_labels(str(tmp_path / "c.txt"))
     (tmp_path / "d.txt").mkdir()
     with pytest.raises(DataError, match="no such label file"):
         read_yolo_labels(str(tmp_path / "d.txt"))
     with (tmp_path / "e.txt").open("wb") as file:
         file.truncate(MAX_BYTES + 1)
-    with pytest.raises(DataError, match="more than 16,777,216 bytes"):
+    with pytest.raises(DataError, match="larger than 16,777,216 bytes"):
         read_yolo_labels(str(tmp_path / "e.txt"))
     (tmp_path / "f.txt").write_bytes("\ufeff0 0.5 0.5 1 1".encode())
     assert read_yolo_labels(str(tmp_path / "f.txt")).classes == (0,)
@@ -225,7 +225,7 @@ def test_every_problem_of_a_split(yolo_folder: Callable[[dict[str, str | None]],
         ("other.txt", 1, "UNKNOWN_CLASS", "7"),
         ("text.txt", 1, "MALFORMED", "3 numbers: a row has 5, or a class and the x and y of at least 3 points"),
         ("twin.png", None, "DUPLICATE_IMAGE", f"the same as {image}/dots.png"),
-        ("wild.txt", None, "UNREADABLE_LABELS", "it is not UTF-8 text"),
+        ("wild.txt", None, "UNREADABLE_LABELS", "the file is not UTF-8 text"),
     ]
     assert split.skipped == 2
     assert [record.image.stem for record in split.records] == [

@@ -100,7 +100,7 @@ def test_of_very_many_problems_the_first_are_kept_and_all_are_counted(yolo_folde
         ("train: !!python/object/apply:os.system [ls]\nnames: [a]", "tag"),
         ("- train", "it is no mapping"),
         ("", "it is empty"),
-        ("train: images\nnames: [a]\n#" + "x" * 600_000, "it has more than 524,288 bytes"),
+        ("train: images\nnames: [a]\n#" + "x" * 600_000, "the file is larger than 524,288 bytes"),
     ],
 )
 def test_mistakes_are_errors_with_their_place(text: str, message: str, tmp_path: Path) -> None:

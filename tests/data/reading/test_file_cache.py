@@ -53,7 +53,7 @@ def test_order_and_content_are_the_same_whoever_reads(tmp_path: Path) -> None:
     together = list(read_files(files, "yolo", workers=2))
     assert classes(iter(alone)) == classes(iter(together))
     assert classes(iter(alone))[698:702] == [698, 699, -1, 701]
-    assert str(alone[700]) == str(together[700]) == f"{files[700]}: it is not UTF-8 text"
+    assert str(alone[700]) == str(together[700]) == f"{files[700]}: the file is not UTF-8 text"
     assert isinstance(together[1000], ImageLabels)
     assert [str(problem) for problem in together[1000].problems] == [str(problem) for problem in alone[1000].problems]
 

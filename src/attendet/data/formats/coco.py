@@ -1,34 +1,36 @@
-"""COCO's json: all images, categories and annotations of a split in one file."""
+"""COCO's label format: a JSON file with the images, categories, and annotations of a split."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from attendet.data.formats.labels import LARGEST, Labels, Rows, coordinate
+from attendet.data.formats.labels import MAX_COORDINATE, ImageLabels, LabelBuilder, parse_coordinate
 from attendet.data.paths import is_file, is_folder
 from attendet.data.records import Problem
 from attendet.errors import DataError, Location
+from attendet.utils.io import read_json
+from attendet.utils.text import shorten
 
 MAX_BYTES = 1024 * 1024 * 1024
-"""Longest file: twice that of COCO's own 118,287 training images."""
+"""Largest file: twice the size of the file of COCO's own 118,287 training images."""
 
-_OF_ANNOTATIONS = ("id", "image_id", "category_id", "bbox", "iscrowd")
+_ANNOTATION_KEYS = ("id", "image_id", "category_id", "bbox", "iscrowd")
 
 
 @dataclass(frozen=True)
-class Document:
-    """A COCO file, read.
+class CocoFile:
+    """The content of a COCO file.
 
     Attributes:
-        file: The json file.
-        categories: Name by id, in the order of the ids.
-        images: (file name, stated width and height) of each image, in the file's order.
-        annotations: Those of each image, as they stand.
-        problems: What could not be read, or belongs to no image.
+        file: Path of the JSON file.
+        categories: Category names by id, in the order of the ids.
+        images: File name of each image, with the width and height that the file states (None if it does not), in the
+            order of the file.
+        annotations: The annotations of each image, in the order of `images`, as in the file.
+        problems: Images and annotations that cannot be read, and annotations of images that the file does not have.
     """
 
     file: str
@@ -39,183 +41,182 @@ class Document:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The categories' names in the order of their ids; equal names are one class."""
+        """Class names, in the order of the category ids; categories of equal name are one class."""
         return tuple(dict.fromkeys(self.categories.values()))
 
-    def labels(self) -> Iterator[Labels]:
-        """Yield the labels of each image; classes are names, or the id of a category that does not exist."""
-        for (name, size), of_image in zip(self.images, self.annotations, strict=True):
-            rows = Rows(self.file)
+    def labels(self) -> Iterator[ImageLabels]:
+        """Yield the labels of each image; a class is a category name, or the id of a category that does not exist."""
+        for (name, stated_size), of_image in zip(self.images, self.annotations, strict=True):
+            builder = LabelBuilder(self.file)
             for annotation in of_image:
-                words = f"{name}, annotation {_shown(annotation.get('id'))}"
+                description = f"{name}, annotation {_short_repr(annotation.get('id'))}"
                 try:
-                    category, box = self._category(annotation), _box(annotation.get("bbox"))
+                    category, box = self._category(annotation), _parse_box(annotation.get("bbox"))
                 except ValueError as error:
-                    rows.fault(f"{words}: {error}")
+                    builder.add_problem(f"{description}: {error}")
                 else:
-                    rows.add(category, box, crowd=annotation.get("iscrowd") in (1, True), words=words)
-            yield rows.labels(size=size)
+                    crowd = annotation.get("iscrowd") in (1, True)
+                    builder.add_object(category, box, crowd=crowd, description=description)
+            yield builder.build(stated_size=stated_size)
 
     def _category(self, annotation: Mapping[str, Any]) -> int | str:
-        identity = annotation.get("category_id")
-        if identity is None or not _is_identity(identity):
-            raise ValueError(f"its category_id is {_shown(identity)}")
-        return self.categories.get(identity, identity)
+        category_id = annotation.get("category_id")
+        if category_id is None or not _is_id(category_id):
+            raise ValueError(f"category_id must be an integer or text, got {_short_repr(category_id)}")
+        return self.categories.get(category_id, category_id)
 
 
-def file_of(entry: Path, where: Location) -> Path:
-    """Return the json file that an entry names: itself, or the only one in a folder.
+def find_coco_file(path: Path, where: Location) -> Path:
+    """Return the JSON file that an entry of a split names: the path itself, or the only JSON file in a folder.
+
+    Args:
+        path: A JSON file, or a folder.
+        where: Location of the entry in its file, for messages.
 
     Raises:
-        DataError: If there is none.
+        DataError: If a folder does not have exactly one JSON file.
     """
-    if not is_folder(entry):
-        return entry
-    files = sorted(entry.glob("*.json"))
+    if not is_folder(path):
+        return path
+    files = sorted(path.glob("*.json"))
     if len(files) != 1:
-        raise DataError(f"there are {len(files)} json files in {entry}", where=where, remedy="name one json file")
+        raise DataError(f"{path} must have one JSON file, got {len(files)}", where=where, remedy="name the JSON file")
     return files[0]
 
 
-def read_document(path: Path) -> Document:
-    """Return a COCO file's content.
+def read_coco(path: Path) -> CocoFile:
+    """Read a COCO file.
 
     Raises:
-        DataError: If it cannot be read, is not JSON, has more than 1 GiB, or is no COCO file.
+        DataError: If the file cannot be read, is not JSON, has more than 1 GiB, or is not a COCO file.
     """
-    content = _load(path)
     where = Location(str(path))
+    if not is_file(path):
+        raise DataError("COCO file not found", where=where)
+    remedy = "split it, or convert it to YOLO"
+    if path.stat().st_size > MAX_BYTES:
+        # `read_json` has the same limit, but would read a gigabyte to find out.
+        raise DataError(f"the file is larger than {MAX_BYTES:,} bytes", where=where, remedy=remedy)
+    content = read_json(path, MAX_BYTES, remedy=remedy, object_hook=_drop_polygons)
     if not isinstance(content, dict) or not isinstance(content.get("images"), list):
-        raise DataError("it is no COCO file", where=where, remedy="there has to be an object with a list of images")
-    parts = {key: content.get(key) or [] for key in ("categories", "annotations")}
-    for key, entries in parts.items():
-        if not isinstance(entries, list):
-            raise DataError(f"{key} is no list", where=where)
-    rows = Rows(str(path))
-    images = _images(content["images"], rows)
-    annotations: dict[Any, list[Mapping[str, Any]]] = {identity: [] for identity in images}
-    for number, annotation in enumerate(parts["annotations"], start=1):
-        image = annotation.get("image_id") if isinstance(annotation, dict) else None
-        if not _is_identity(image):
-            rows.fault(f"annotation number {number} names no image")
-        elif image not in annotations:
-            rows.fault(f"annotation {_shown(annotation.get('id'))} is of image {_shown(image)}, which is not there")
-        else:
-            annotations[image].append(annotation)
-    return Document(
+        raise DataError("a COCO file must be an object with a list `images`", where=where)
+    entries = {key: content.get(key) or [] for key in ("categories", "annotations")}
+    for key, value in entries.items():
+        if not isinstance(value, list):
+            raise DataError(f"`{key}` must be a list, got {_short_repr(value)}", where=where)
+    builder = LabelBuilder(str(path))
+    images = _parse_images(content["images"], builder)
+    annotations = _annotations_by_image(entries["annotations"], images, builder)
+    return CocoFile(
         str(path),
-        _categories(parts["categories"], where),
+        _parse_categories(entries["categories"], where),
         tuple(images.values()),
         tuple(annotations.values()),
-        rows.labels().problems,
+        builder.build().problems,
     )
 
 
-def _load(path: Path) -> Any:
-    where = Location(str(path))
-    if not is_file(path):
-        raise DataError("there is no such file", where=where)
-    if path.stat().st_size > MAX_BYTES:
-        raise DataError(f"it has more than {MAX_BYTES:,} bytes", where=where, remedy="split it, or convert it to YOLO")
-    try:
-        with path.open(encoding="utf-8-sig") as file:
-            return json.load(file, object_hook=_slim)
-    except OSError as error:
-        raise DataError(f"it cannot be read: {error.strerror}", where=where) from error
-    except json.JSONDecodeError as error:
-        place = Location(str(path), error.lineno, error.colno)
-        raise DataError(f"it is not JSON: {error.msg}", where=place) from error
-    except (ValueError, RecursionError) as error:
-        # Not UTF-8, a number of thousands of digits, or brackets without end.
-        raise DataError("it is not JSON that can be read", where=where) from error
+def _drop_polygons(entry: dict[str, Any]) -> dict[str, Any]:
+    """Reduce an annotation to the keys that are used, as soon as it is read: polygons are most of the file."""
+    return {key: entry[key] for key in _ANNOTATION_KEYS if key in entry} if "image_id" in entry else entry
 
 
-def _slim(entry: dict[str, Any]) -> dict[str, Any]:
-    """Drop an annotation's polygons as soon as they are read: they are most of the file."""
-    return {key: entry[key] for key in _OF_ANNOTATIONS if key in entry} if "image_id" in entry else entry
-
-
-def _images(entries: Sequence[Any], rows: Rows) -> dict[Any, tuple[str, tuple[int, int] | None]]:
+def _parse_images(entries: Sequence[Any], builder: LabelBuilder) -> dict[Any, tuple[str, tuple[int, int] | None]]:
     images = {}
     for number, entry in enumerate(entries, start=1):
-        identity, name = (entry.get(key) for key in ("id", "file_name")) if isinstance(entry, dict) else (None, None)
+        image_id, name = (entry.get(key) for key in ("id", "file_name")) if isinstance(entry, dict) else (None, None)
         if not isinstance(name, str) or not name or not name.isprintable():
-            rows.fault(f"image number {number} has no file_name that can be one")
-        elif not _is_identity(identity):
-            rows.fault(f"the id of {name} is {_shown(identity)}, which is none")
-        elif identity in images:
-            rows.fault(f"the id of {name} is {_shown(identity)}, which is taken")
+            builder.add_problem(f"image number {number} must have a file_name of printable text")
+        elif not _is_id(image_id):
+            builder.add_problem(f"the id of {name} must be an integer or text, got {_short_repr(image_id)}")
+        elif image_id in images:
+            builder.add_problem(f"the id of {name} must be unique, got {_short_repr(image_id)}")
         else:
-            images[identity] = (name.replace("\\", "/"), _size(entry))
+            images[image_id] = (name.replace("\\", "/"), _stated_size(entry))
     return images
 
 
-def _size(entry: Mapping[str, Any]) -> tuple[int, int] | None:
+def _annotations_by_image(
+    entries: Sequence[Any], images: Mapping[Any, object], builder: LabelBuilder
+) -> dict[Any, list[Mapping[str, Any]]]:
+    annotations: dict[Any, list[Mapping[str, Any]]] = {image_id: [] for image_id in images}
+    for number, entry in enumerate(entries, start=1):
+        image_id = entry.get("image_id") if isinstance(entry, dict) else None
+        if not _is_id(image_id):
+            builder.add_problem(f"annotation number {number} has no valid image_id")
+        elif image_id not in annotations:
+            annotation_id = _short_repr(entry.get("id"))
+            builder.add_problem(f"annotation {annotation_id}: the file has no image with id {_short_repr(image_id)}")
+        else:
+            annotations[image_id].append(entry)
+    return annotations
+
+
+def _stated_size(entry: Mapping[str, Any]) -> tuple[int, int] | None:
     width, height = entry.get("width"), entry.get("height")
-    if not isinstance(width, int) or not isinstance(height, int) or not (0 < width < LARGEST and 0 < height < LARGEST):
+    if not isinstance(width, int) or not isinstance(height, int):
         return None
-    return width, height
+    return (width, height) if 0 < width < MAX_COORDINATE and 0 < height < MAX_COORDINATE else None
 
 
-def _categories(entries: Sequence[Any], where: Location) -> dict[Any, str]:
+def _parse_categories(entries: Sequence[Any], where: Location) -> dict[Any, str]:
     categories = {}
     for number, entry in enumerate(entries, start=1):
-        identity, name = (entry.get(key) for key in ("id", "name")) if isinstance(entry, dict) else (None, None)
-        if not _is_identity(identity) or not isinstance(name, str) or not name.strip() or not name.isprintable():
-            raise DataError(f"category number {number} has no id or no name", where=where)
-        if identity in categories:
-            raise DataError(f"two categories have the id {_shown(identity)}", where=where)
-        # As data.yaml and VOC have them; a space at the end would make it another class there.
-        categories[identity] = name.strip()
+        category_id, name = (entry.get(key) for key in ("id", "name")) if isinstance(entry, dict) else (None, None)
+        if not _is_id(category_id) or not isinstance(name, str) or not name.strip() or not name.isprintable():
+            raise DataError(f"category number {number} must have an id and a name of printable text", where=where)
+        if category_id in categories:
+            raise DataError(f"category ids must be unique, got {_short_repr(category_id)} twice", where=where)
+        # Names in data.yaml and VOC files have no surrounding space; with one, this would be a different class.
+        categories[category_id] = name.strip()
     return dict(sorted(categories.items(), key=lambda item: (isinstance(item[0], str), item[0])))
 
 
-def _box(values: Any) -> tuple[float, float, float, float]:
-    """Return the corners of x, y, width, height; a `ValueError` says what is wrong."""
+def _parse_box(values: Any) -> tuple[float, float, float, float]:
+    """Return the corners of a box given as x, y, width, height; raise ValueError if it is not valid."""
     if not isinstance(values, list) or len(values) != 4:
-        raise ValueError(f"its bbox is {_shown(values)}, not four numbers")
-    x, y, width, height = map(coordinate, values)
+        raise ValueError(f"bbox must be four numbers, got {_short_repr(values)}")
+    x, y, width, height = map(parse_coordinate, values)
     if width < 0 or height < 0:
-        raise ValueError(f"its bbox is {_shown(values)}, of negative width or height")
+        raise ValueError(f"width and height of bbox must not be negative, got {_short_repr(values)}")
     return x, y, x + width, y + height
 
 
-def _is_identity(value: Any) -> bool:
+def _is_id(value: Any) -> bool:
     return isinstance(value, int | str) and not isinstance(value, bool)
 
 
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+def _short_repr(value: Any) -> str:
+    return shorten(repr(value), 60)
 
 
-def folder_of_images(document: Document, given: Path | None, split: str, root: Path) -> Path:
-    """Return the folder that a COCO file's image names are relative to, found by looking.
+def find_image_folder(coco: CocoFile, images: Path | None, split: str, root: Path) -> Path:
+    """Return the folder that the image names of a COCO file are relative to.
 
     Args:
-        document: The file.
-        given: The folder, where it is known.
-        split: The split's name, after which the folder may be called.
-        root: The data set's folder.
+        coco: The COCO file.
+        images: The folder, if the data.yaml names it; otherwise it is searched for, near the COCO file and in `root`.
+        split: Name of the split, which the folder may be named after.
+        root: Folder of the data set.
 
     Raises:
-        DataError: If the first images are nowhere.
+        DataError: If none of the first images is found.
     """
-    if given is not None:
-        return given
-    file = Path(document.file)
-    # instances_train2017.json has its images in train2017.
-    word = file.stem.rsplit("_", maxsplit=1)[-1]
+    if images is not None:
+        return images
+    file = Path(coco.file)
+    # The images of instances_train2017.json are in a folder train2017.
+    suffix = file.stem.rsplit("_", maxsplit=1)[-1]
     parents = dict.fromkeys((file.parent, file.parent.parent, root))
-    below = ("", "images", f"images/{split}", f"images/{word}", split, word)
-    folders = [parent / name for parent in parents for name in below]
-    for name, _ in document.images[:20]:
+    subfolders = ("", "images", f"images/{split}", f"images/{suffix}", split, suffix)
+    folders = [parent / subfolder for parent in parents for subfolder in subfolders]
+    for name, _ in coco.images[:20]:
         for folder in folders:
             if is_file(folder / name):
                 return folder
-    first = document.images[0][0] if document.images else "any image"
+    first = coco.images[0][0] if coco.images else "any image"
     raise DataError(
-        f"{first} is neither beside it nor in a folder images",
-        where=Location(document.file),
+        f"{first} not found, neither next to the file nor in a folder `images`",
+        where=Location(coco.file),
         remedy="name the folder of the images in data.yaml: `images: folder`",
     )

@@ -1,4 +1,4 @@
-"""What a label file says of one image, in any format."""
+"""The labels of one image, as a label file of any format states them."""
 
 from __future__ import annotations
 
@@ -14,31 +14,33 @@ from numpy.typing import NDArray
 from attendet.data.paths import is_file
 from attendet.data.records import Problem, ProblemKind
 from attendet.errors import DataError, Location
+from attendet.utils.io import read_bytes
+from attendet.utils.text import shorten
 
 MAX_BYTES = 16 * 1024 * 1024
-"""Longest label file of one image."""
+"""Largest label file of one image."""
 
 MAX_PROBLEMS = 100
-"""Most problems told of one file; a file of nonsense has as many as lines."""
+"""Most problems listed per label file; a file in another format has one problem per line."""
 
-LARGEST = 1e7
-"""Largest coordinate in pixels that can be meant."""
+MAX_COORDINATE = 1e7
+"""Largest plausible coordinate in pixels."""
 
 
 @dataclass(frozen=True)
-class Labels:
-    """The objects of one image as a label file states them.
+class ImageLabels:
+    """The objects of one image as its label file states them.
 
     Attributes:
-        file: The label file.
-        boxes: (objects, 4) float64: x1, y1, x2, y2, in pixels or, where `normalized`, as shares of the image.
-        classes: Number or name of each object's class; an unknown one stands as it is in the file.
-        crowd: (objects,) bool.
-        lines: Line of each object in the file, or None.
-        words: What a message calls each object where lines do not tell it; else empty.
-        problems: What could not be read.
-        size: Width and height in pixels that the file states.
-        normalized: Whether boxes are shares, 0-1.
+        file: Path of the label file.
+        boxes: (objects, 4) float64: x1, y1, x2, y2 in pixels, or in 0-1 of the image if `normalized`.
+        classes: Index or name of each object's class, exactly as in the file; the class may be unknown.
+        crowd: (objects,) bool: whether the box holds a group of objects.
+        lines: Line of each object in the file; None if the format does not have one object per line.
+        descriptions: What messages call each object in a format without lines; empty in the other formats.
+        problems: The parts of the file that cannot be read.
+        stated_size: Width and height of the image in pixels according to the file, or None if it does not state them.
+        normalized: Whether boxes are in 0-1 of the image.
     """
 
     file: str
@@ -46,22 +48,30 @@ class Labels:
     classes: tuple[int | str, ...] = ()
     crowd: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
     lines: tuple[int | None, ...] = ()
-    words: tuple[str, ...] = ()
+    descriptions: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
-    size: tuple[int, int] | None = None
+    stated_size: tuple[int, int] | None = None
     normalized: bool = False
 
-    def problem(self, kind: ProblemKind, position: int, detail: str = "") -> Problem:
-        """Return a problem of one object."""
-        words = self.words[position] if self.words else ""
-        return Problem(kind, Location(self.file, self.lines[position]), ": ".join(filter(None, (words, detail))))
+    def problem(self, kind: ProblemKind, index: int, detail: str = "") -> Problem:
+        """Return a problem of the object with this index (from 0)."""
+        description = self.descriptions[index] if self.descriptions else ""
+        return Problem(kind, Location(self.file, self.lines[index]), ": ".join(filter(None, (description, detail))))
 
 
-class Rows:
-    """Labels in the making: objects and problems as they are met.
+class LabelBuilder:
+    """Collects the objects and the problems of one label file, in order.
 
     Args:
-        file: The label file.
+        file: Path of the label file.
+
+    Example:
+        >>> builder = LabelBuilder("a.txt")
+        >>> builder.add_object("cat", (0, 0, 9, 9), line=1)
+        >>> builder.add_problem("2 numbers", line=2)
+        >>> labels = builder.build()
+        >>> labels.classes, str(labels.problems[0])
+        (('cat',), 'a.txt:2: malformed label (2 numbers)')
     """
 
     def __init__(self, file: str) -> None:
@@ -70,96 +80,102 @@ class Rows:
         self._classes: list[int | str] = []
         self._crowd: list[bool] = []
         self._lines: list[int | None] = []
-        self._words: list[str] = []
+        self._descriptions: list[str] = []
         self._problems: list[Problem] = []
-        self._untold = 0
+        self._unlisted = 0
 
-    def add(
-        self, label: int | str, box: Sequence[float], *, line: int | None = None, crowd: bool = False, words: str = ""
+    def add_object(
+        self,
+        category: int | str,
+        box: Sequence[float],
+        *,
+        line: int | None = None,
+        crowd: bool = False,
+        description: str = "",
     ) -> None:
-        """Take an object."""
+        """Add an object; for the arguments, see the attributes of `ImageLabels`."""
         self._boxes.append(box)
-        self._classes.append(label)
+        self._classes.append(category)
         self._crowd.append(crowd)
         self._lines.append(line)
-        self._words.append(words)
+        self._descriptions.append(description)
 
-    def fault(self, detail: str, line: int | None = None, kind: ProblemKind = ProblemKind.MALFORMED) -> None:
-        """Take a problem."""
+    def add_problem(self, detail: str, line: int | None = None, kind: ProblemKind = ProblemKind.MALFORMED) -> None:
+        """Add a problem; after the first hundred, problems are only counted."""
         if len(self._problems) < MAX_PROBLEMS:
             self._problems.append(Problem(kind, Location(self.file, line), detail))
         else:
-            self._untold += 1
+            self._unlisted += 1
 
-    def labels(self, *, size: tuple[int, int] | None = None, normalized: bool = False) -> Labels:
-        """Return all that was taken."""
-        if self._untold:
-            self._problems.append(Problem(ProblemKind.MALFORMED, Location(self.file), f"and {self._untold:,} more"))
-            self._untold = 0
-        return Labels(
+    def build(self, *, stated_size: tuple[int, int] | None = None, normalized: bool = False) -> ImageLabels:
+        """Return the labels collected so far."""
+        problems = list(self._problems)
+        if self._unlisted:
+            problems.append(Problem(ProblemKind.MALFORMED, Location(self.file), f"and {self._unlisted:,} more"))
+        return ImageLabels(
             self.file,
             np.array(self._boxes, np.float64).reshape(-1, 4),
             tuple(self._classes),
             np.array(self._crowd, np.bool_),
             tuple(self._lines),
-            tuple(self._words) if any(self._words) else (),
-            tuple(self._problems),
-            size,
+            tuple(self._descriptions) if any(self._descriptions) else (),
+            tuple(problems),
+            stated_size,
             normalized,
         )
 
 
-def read_bytes(path: str) -> bytes:
+def read_label_file(path: str) -> bytes:
     """Return the content of a label file.
 
     Raises:
-        DataError: If it cannot be opened, is no plain file, or has more than 16 MiB.
+        DataError: If the file does not exist, is not a regular file, cannot be opened, or has more than 16 MiB.
     """
-    where = Location(path)
     if not is_file(path):
-        raise DataError("there is no such label file", where=where)
-    try:
-        if Path(path).stat().st_size > MAX_BYTES:
-            remedy = "a label file has a few thousand"
-            raise DataError(f"it has more than {MAX_BYTES:,} bytes", where=where, remedy=remedy)
-        return Path(path).read_bytes()
-    except OSError as error:
-        raise DataError(f"it cannot be read: {error.strerror}", where=where) from error
+        raise DataError("label file not found", where=Location(path))
+    return read_bytes(Path(path), MAX_BYTES, remedy="a label file has a few thousand bytes")
 
 
-def coordinate(value: object) -> float:
-    """Return a number of pixels; a `ValueError` says that it is none.
+def parse_coordinate(value: object) -> float:
+    """Convert a number or text to a coordinate in pixels.
+
+    Raises:
+        ValueError: If the value is not a number of plausible size (at most ten million pixels).
 
     Example:
-        >>> coordinate("12.5"), coordinate(3)
+        >>> parse_coordinate("12.5"), parse_coordinate(3)
         (12.5, 3.0)
     """
     try:
         number = float(value) if isinstance(value, int | float | str) else math.nan
     except (ValueError, OverflowError):
         number = math.nan
-    if not abs(number) <= LARGEST:
-        text = repr(value)
-        raise ValueError(f"{text if len(text) <= 60 else text[:57] + '...'} is no coordinate")
+    if not abs(number) <= MAX_COORDINATE:
+        raise ValueError(f"{shorten(repr(value), 60)} is not a coordinate in pixels")
     return number
 
 
-def to_json(labels: Labels) -> str:
-    """Return labels as one line of text, for `from_json`."""
+def labels_to_json(labels: ImageLabels) -> str:
+    """Return labels as one line of JSON, which `labels_from_json` reads."""
     problems = [[problem.kind.name, problem.where.line, problem.detail] for problem in labels.problems]
     boxes, crowd = labels.boxes.ravel().tolist(), labels.crowd.astype(int).tolist()
-    parts = [boxes, labels.classes, crowd, labels.lines, problems, labels.size, labels.normalized]
+    parts = [boxes, labels.classes, crowd, labels.lines, problems, labels.stated_size, labels.normalized]
     return json.dumps(parts, separators=(",", ":"))
 
 
-def from_json(file: str, text: str) -> Labels:
-    """Return the labels that `to_json` wrote.
+def labels_from_json(file: str, text: str) -> ImageLabels:
+    """Return the labels in a line of JSON that `labels_to_json` wrote.
 
     Raises:
-        ValueError, TypeError, KeyError: If it did not write them.
+        ValueError, TypeError, KeyError: If `labels_to_json` did not write the text.
+
+    Example:
+        >>> labels = ImageLabels("a.txt", np.array([[0.0, 0, 9, 9]]), (2,), np.array([False]), (1,))
+        >>> labels_from_json("a.txt", labels_to_json(labels)).boxes.tolist()
+        [[0.0, 0.0, 9.0, 9.0]]
     """
     boxes, classes, crowd, lines, problems, size, normalized = json.loads(text)
-    return Labels(
+    return ImageLabels(
         file,
         np.array(boxes, np.float64).reshape(-1, 4),
         tuple(classes),

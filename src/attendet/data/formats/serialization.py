@@ -1,30 +1,31 @@
-"""Records as text: YOLO's lines, COCO's json, Pascal VOC's xml; digits enough to come back from any of them.
+"""Image records as text: YOLO's lines, COCO's JSON, and Pascal VOC's XML.
 
-Pixels have 9 digits after the point and YOLO's shares 14, so that the rounding of neither moves the other's last digit:
-a box converted back and forth is the same to 1e-8 pixels, and from the second time on to the last bit.
+Coordinates in pixels have 9 decimals and YOLO's coordinates in 0-1 have 14, so that rounding in one format does not
+change the last decimal of the other: a box that is converted back and forth is the same to 1e-8 pixels, and bit by bit
+from the second time on.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
-from xml.sax.saxutils import escape  # only writes; reading is what needs defusing
+from xml.sax.saxutils import escape  # only writes; untrusted input is what needs defusedxml
 
 import numpy as np
 from numpy.typing import NDArray
 
-from attendet.data.formats.yolo import LEEWAY
+from attendet.data.formats.yolo import COORDINATE_TOLERANCE
 from attendet.data.records import ImageRecord
+from attendet.utils.io import to_json
 
-PIXEL_DIGITS = 9
-SHARE_DIGITS = 14
-RESULT_DIGITS = 3
-SCORE_DIGITS = 5
+_PIXEL_DECIMALS = 9
+_NORMALIZED_DECIMALS = 14
+_RESULT_DECIMALS = 3
+_SCORE_DECIMALS = 5
 
 
 def yolo_text(record: ImageRecord) -> str:
-    r"""Return a line per object: class, then center x, center y, width, height as shares of the image.
+    r"""Return the text of a YOLO label file: class, center x, center y, width, and height (0-1) of each object.
 
     Example:
         >>> from pathlib import Path
@@ -32,53 +33,74 @@ def yolo_text(record: ImageRecord) -> str:
         >>> yolo_text(ImageRecord(Path("a.jpg"), 100, 200, box, np.array([2]), np.array([False])))
         '2 0.2 0.2 0.2 0.2\n'
     """
-    shares = _shares(record.boxes, np.array([[record.width, record.height]]))
-    rows = zip(record.classes.tolist(), shares.tolist(), strict=True)
-    return "".join(f"{label} {' '.join(_digits(share, SHARE_DIGITS) for share in row)}\n" for label, row in rows)
+    normalized = _normalize(record.boxes, np.array([[record.width, record.height]]))
+    rows = zip(record.classes.tolist(), normalized.tolist(), strict=True)
+    return "".join(
+        f"{category} {' '.join(_decimal(value, _NORMALIZED_DECIMALS) for value in row)}\n" for category, row in rows
+    )
 
 
 def fits_yolo(boxes: NDArray[np.float64], sizes: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Return (objects,) whether YOLO's lines can hold a box: its center inside the image, and not larger than it.
+    """Return whether a YOLO label file can express each box.
+
+    The center of a box must be inside its image (with a tolerance of 1 %), and the box must not be larger than the
+    image.
 
     Args:
         boxes: (objects, 4) x1, y1, x2, y2 in pixels.
-        sizes: (objects, 2) width and height of their images in pixels.
+        sizes: (objects, 2) width and height in pixels of the image of each box.
+
+    Returns:
+        (objects,) bool.
+
+    Example:
+        >>> fits_yolo(np.array([[-10.0, 0, 20, 9], [-10.0, 0, 5, 9]]), np.array([[100, 100], [100, 100]])).tolist()
+        [True, False]
     """
-    shares = _shares(boxes, sizes)
-    return np.asarray(((shares >= -LEEWAY) & (shares <= 1 + LEEWAY)).all(axis=1) & (shares[:, 2:] >= 0).all(axis=1))
+    normalized = _normalize(boxes, sizes)
+    low, high = -COORDINATE_TOLERANCE, 1 + COORDINATE_TOLERANCE
+    inside = ((normalized >= low) & (normalized <= high)).all(axis=1)
+    return np.asarray(inside & (normalized[:, 2:] >= 0).all(axis=1))
 
 
 def coco_text(names: Sequence[str], records: Iterable[ImageRecord], files: Sequence[str]) -> Iterator[str]:
-    """Yield a COCO document in pieces, an image or an object a line.
+    """Yield the text of a COCO file in pieces, with one image or one annotation per line.
 
-    Categories are numbered from 1 in the order of `names`, images from 1 in theirs.
+    Category ids count from 1 in the order of `names`, image ids from 1 in the order of `records`.
 
     Args:
-        names: The classes.
-        records: The images; they are gone through twice.
-        files: What to call each image.
+        names: Class names, in the order of their indices.
+        records: Images and objects; iterated over twice.
+        files: File name of each image.
+
+    Example:
+        >>> import json
+        >>> from pathlib import Path
+        >>> text = "".join(coco_text(["cat"], [ImageRecord(Path("a.jpg"), 100, 200)], ["a.jpg"]))
+        >>> json.loads(text)["images"]
+        [{'id': 1, 'file_name': 'a.jpg', 'width': 100, 'height': 200}]
     """
     yield '{\n"info": {"description": "written by attendet"},\n"licenses": [],\n"categories": ['
-    yield from _lines({"id": label, "name": name} for label, name in enumerate(names, start=1))
+    yield from _json_lines({"id": category, "name": name} for category, name in enumerate(names, start=1))
     yield '],\n"images": ['
-    yield from _lines(
+    yield from _json_lines(
         {"id": image, "file_name": file, "width": record.width, "height": record.height}
         for image, (record, file) in enumerate(zip(records, files, strict=True), start=1)
     )
     yield '],\n"annotations": ['
-    yield from _lines(_annotations(records))
+    yield from _json_lines(_annotations(records))
     yield "]\n}\n"
 
 
 def coco_result(image: int, file: str, category: int, box: Sequence[float], score: float) -> dict[str, Any]:
-    """Return a detection as COCO's result files have it; categories are numbered as `coco_text` numbers them, from 1.
+    """Return a detection in COCO's results format.
 
     Args:
-        image: The image's number, from 1.
-        file: What to call the image.
-        category: The class's number, from 0.
+        image: Id of the image, from 1.
+        file: File name of the image.
+        category: Class index, from 0; the category id is one more, as in `coco_text`.
         box: x1, y1, x2, y2 in pixels of the image.
-        score: The confidence in 0-1.
+        score: Confidence, 0-1.
 
     Example:
         >>> coco_result(1, "a.jpg", 0, (1.0, 2.0, 4.0, 6.0), 0.5)["bbox"]
@@ -89,46 +111,52 @@ def coco_result(image: int, file: str, category: int, box: Sequence[float], scor
         "image_id": image,
         "file_name": file,
         "category_id": category + 1,
-        "bbox": [round(side, RESULT_DIGITS) for side in (x1, y1, x2 - x1, y2 - y1)],
-        "score": round(score, SCORE_DIGITS),
+        "bbox": [round(value, _RESULT_DECIMALS) for value in (x1, y1, x2 - x1, y2 - y1)],
+        "score": round(score, _SCORE_DECIMALS),
     }
 
 
 def _annotations(records: Iterable[ImageRecord]) -> Iterator[dict[str, object]]:
     number = 0
     for image, record in enumerate(records, start=1):
-        for box, label, crowd in zip(
-            record.boxes.tolist(), record.classes.tolist(), record.crowd.tolist(), strict=True
-        ):
+        objects = zip(record.boxes.tolist(), record.classes.tolist(), record.crowd.tolist(), strict=True)
+        for (x1, y1, x2, y2), category, crowd in objects:
             number += 1
-            x, y, width, height = (round(value, PIXEL_DIGITS) for value in (*box[:2], box[2] - box[0], box[3] - box[1]))
+            x, y, width, height = (round(value, _PIXEL_DECIMALS) for value in (x1, y1, x2 - x1, y2 - y1))
             yield {
                 "id": number,
                 "image_id": image,
-                "category_id": label + 1,
+                "category_id": category + 1,
                 "bbox": [x, y, width, height],
-                "area": round(width * height, PIXEL_DIGITS),
+                "area": round(width * height, _PIXEL_DECIMALS),
                 "iscrowd": int(crowd),
                 "segmentation": [],
             }
 
 
 def voc_text(names: Sequence[str], record: ImageRecord, file: str) -> str:
-    """Return the xml of one image.
+    """Return the XML of a VOC annotation file.
 
-    Coordinates are counted from 0, as most tools do, and have a point where they are no whole pixels.
+    Coordinates count from 0, as in most tools, and have decimals if they are not whole pixels.
 
     Args:
-        names: The classes.
+        names: Class names, in the order of their indices.
         record: The image and its objects.
-        file: What to call the image.
+        file: File name of the image.
+
+    Example:
+        >>> from pathlib import Path
+        >>> box = np.array([[1.0, 2.0, 5.0, 9.5]])
+        >>> text = voc_text(["pear"], ImageRecord(Path("a.jpg"), 9, 9, box, np.array([0]), np.array([False])), "a.jpg")
+        >>> "<ymax>9.5</ymax>" in text
+        True
     """
     objects = zip(record.classes.tolist(), record.boxes.tolist(), strict=True)
     return (
         f"<annotation>\n  <folder>JPEGImages</folder>\n  <filename>{escape(file)}</filename>\n"
         f"  <size>\n    <width>{record.width}</width>\n    <height>{record.height}</height>\n    <depth>3</depth>\n"
         "  </size>\n  <segmented>0</segmented>\n"
-        + "".join(_voc_object(names[int(label)], box) for label, box in objects)
+        + "".join(_voc_object(names[int(category)], box) for category, box in objects)
         + "</annotation>\n"
     )
 
@@ -138,22 +166,22 @@ def _voc_object(name: str, box: Sequence[float]) -> str:
     return (
         f"  <object>\n    <name>{escape(name)}</name>\n    <pose>Unspecified</pose>\n    <truncated>0</truncated>\n"
         "    <difficult>0</difficult>\n    <bndbox>\n"
-        + "".join(f"      <{side}>{_digits(value, PIXEL_DIGITS)}</{side}>\n" for side, value in sides)
+        + "".join(f"      <{side}>{_decimal(value, _PIXEL_DECIMALS)}</{side}>\n" for side, value in sides)
         + "    </bndbox>\n  </object>\n"
     )
 
 
-def _shares(boxes: NDArray[np.float64], sizes: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return (objects, 4) center x, center y, width, height as shares of the image."""
+def _normalize(boxes: NDArray[np.float64], sizes: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return (objects, 4) center x, center y, width, and height in 0-1 of the image."""
     low, high = boxes[:, :2], boxes[:, 2:]
     return np.concatenate([(low + high) / 2, high - low], axis=1) / np.tile(sizes, 2)
 
 
-def _digits(value: float, digits: int) -> str:
-    text = f"{value:.{digits}f}".rstrip("0").rstrip(".")
+def _decimal(value: float, decimals: int) -> str:
+    text = f"{value:.{decimals}f}".rstrip("0").rstrip(".")
     return "0" if text == "-0" else text
 
 
-def _lines(entries: Iterable[dict[str, object]]) -> Iterator[str]:
+def _json_lines(entries: Iterable[dict[str, object]]) -> Iterator[str]:
     for position, entry in enumerate(entries):
-        yield ("," if position else "") + "\n" + json.dumps(entry, ensure_ascii=False)
+        yield ("," if position else "") + "\n" + to_json(entry, indent=None)

@@ -1,4 +1,4 @@
-"""Pascal VOC: an xml per image in `Annotations`, and lists of stems in `ImageSets`."""
+"""Pascal VOC's label format: an XML file per image in `Annotations`, and lists of file stems in `ImageSets/Main`."""
 
 from __future__ import annotations
 
@@ -11,20 +11,18 @@ from xml.sax.handler import ContentHandler
 from defusedxml.common import DefusedXmlException
 from defusedxml.sax import parseString
 
-from attendet.data.formats.labels import Labels, Rows, coordinate, read_bytes
-from attendet.data.formats.yolo import lines_of
+from attendet.data.formats.labels import ImageLabels, LabelBuilder, parse_coordinate, read_label_file
+from attendet.data.formats.yolo import read_lines
 from attendet.data.images import is_image
 from attendet.data.paths import is_file, is_folder
 from attendet.errors import DataError, Location
 
-LONGEST_WORD = 1000
-"""Characters of a value; none that we read has more."""
-
-MAX_DEPTH = 16
+_MAX_VALUE_LENGTH = 1000
+_MAX_DEPTH = 16
 
 _OBJECT = ("annotation", "object")
 _SIDES = ("xmin", "ymin", "xmax", "ymax")
-_READ = frozenset(
+_ELEMENTS = frozenset(
     {
         ("annotation", "size", "width"),
         ("annotation", "size", "height"),
@@ -34,50 +32,61 @@ _READ = frozenset(
 )
 
 
-def read_labels(path: str) -> Labels:
-    """Return what an annotation file says.
+def read_voc_labels(path: str) -> ImageLabels:
+    """Read a VOC annotation file.
 
     Raises:
-        DataError: If the file cannot be read, or is not XML.
+        DataError: If the file cannot be read or is not a VOC annotation in XML.
     """
-    return parse_labels(read_bytes(path), path)
+    return parse_voc_labels(read_label_file(path), path)
 
 
-def parse_labels(content: bytes, file: str) -> Labels:
-    """Return what an annotation says.
+def parse_voc_labels(content: bytes, file: str) -> ImageLabels:
+    """Parse the content of a VOC annotation file.
 
-    Coordinates are taken as they stand: VOC's own count pixels from 1, most tools' from 0, and a file does not say
-    which. Objects that are `difficult` are objects like all others.
+    Coordinates are taken as they are: VOC counts pixels from 1, most tools count from 0, and a file does not say which.
+    Objects marked as `difficult` count like all others.
+
+    Args:
+        content: XML.
+        file: Path of the annotation file, for messages.
+
+    Returns:
+        The labels; objects that are not valid are listed in its `problems`.
 
     Raises:
-        DataError: If it is not XML, or defines entities, which can unfold to any size.
+        DataError: If the content is not XML, is not a VOC annotation, or defines entities (which may expand to any
+            size).
 
     Example:
-        >>> labels = parse_labels(b"<annotation><object><name>pear</name><bndbox><xmin>1</xmin><ymin>2</ymin>"
-        ...                       b"<xmax>5</xmax><ymax>9.5</ymax></bndbox></object></annotation>", "a.xml")
+        >>> labels = parse_voc_labels(
+        ...     b"<annotation><object><name>pear</name><bndbox><xmin>1</xmin><ymin>2</ymin>"
+        ...     b"<xmax>5</xmax><ymax>9.5</ymax></bndbox></object></annotation>",
+        ...     "a.xml",
+        ... )
         >>> labels.classes, labels.boxes.tolist()
         (('pear',), [[1.0, 2.0, 5.0, 9.5]])
     """
-    annotation = _Annotation(file)
+    handler = _AnnotationHandler(file)
     try:
-        parseString(content, annotation)
+        parseString(content, handler)
     except SAXParseException as error:
         where = Location(file, error.getLineNumber(), (error.getColumnNumber() or 0) + 1)
         raise DataError(f"it is not XML: {error.getMessage()}", where=where) from error
     except DefusedXmlException as error:
-        raise DataError("it defines entities, which are refused", where=Location(file)) from error
+        raise DataError("XML entities are refused", where=Location(file), remedy="write them out") from error
     except (SAXException, ValueError, LookupError) as error:
-        # Encodings that do not exist, or are not what they say.
+        # The encoding does not exist, or is not the one that the file states.
         raise DataError("it is not XML that can be read", where=Location(file)) from error
-    return annotation.labels()
+    return handler.labels()
 
 
-class _Annotation(ContentHandler):
-    """Takes objects as their elements end, so that no tree is built and lines are known."""
+class _AnnotationHandler(ContentHandler):
+    """A SAX handler that adds an object when its element ends: it builds no tree, and knows the line."""
 
     def __init__(self, file: str) -> None:
         super().__init__()
-        self._rows = Rows(file)
+        self._builder = LabelBuilder(file)
         self._path: list[str] = []
         self._values: dict[tuple[str, ...], str] = {}
         self._line = 0
@@ -86,14 +95,16 @@ class _Annotation(ContentHandler):
     def setDocumentLocator(self, locator: Any) -> None:  # noqa: N802 - SAX's name
         self._locator = locator
 
-    def startElement(self, name: str, attrs: Any) -> None:  # noqa: ARG002, N802
+    def startElement(self, name: str, attrs: Any) -> None:  # noqa: ARG002, N802 - SAX's name and arguments
         if not self._path and name != "annotation":
-            raise DataError(f"it is no annotation but {name[:40]!r}", where=Location(self._rows.file))
-        if len(self._path) == MAX_DEPTH:
-            raise DataError("its elements are nested too deeply", where=Location(self._rows.file))
+            where = Location(self._builder.file)
+            raise DataError(f"the root element must be 'annotation', got {name[:40]!r}", where=where)
+        if len(self._path) == _MAX_DEPTH:
+            where = Location(self._builder.file)
+            raise DataError(f"elements are nested more than {_MAX_DEPTH} levels deep", where=where)
         self._path.append(name)
         path = tuple(self._path)
-        if path in _READ:
+        if path in _ELEMENTS:
             self._values[path] = ""
         if path == _OBJECT:
             self._line = self._locator.getLineNumber()
@@ -101,39 +112,41 @@ class _Annotation(ContentHandler):
 
     def characters(self, content: str) -> None:
         path = tuple(self._path)
-        if path in _READ:
-            self._values[path] = (self._values[path] + content)[:LONGEST_WORD]
+        if path in _ELEMENTS:
+            self._values[path] = (self._values[path] + content)[:_MAX_VALUE_LENGTH]
 
-    def endElement(self, name: str) -> None:  # noqa: ARG002, N802
+    def endElement(self, name: str) -> None:  # noqa: ARG002, N802 - SAX's name and arguments
         if tuple(self._path) == _OBJECT:
-            self._take_object()
+            self._add_object()
         self._path.pop()
 
-    def labels(self) -> Labels:
+    def labels(self) -> ImageLabels:
         try:
-            width, height = (int(coordinate(self._value("annotation", "size", side))) for side in ("width", "height"))
+            sides = (self._value("annotation", "size", side) for side in ("width", "height"))
+            width, height = (int(parse_coordinate(side)) for side in sides)
         except ValueError:
             width = height = 0
-        # Some tools write 0 for a size that they do not know.
-        return self._rows.labels(size=(width, height) if width > 0 and height > 0 else None)
+        # Some tools write 0 if they do not know the size.
+        return self._builder.build(stated_size=(width, height) if width > 0 and height > 0 else None)
 
-    def _take_object(self) -> None:
+    def _add_object(self) -> None:
         try:
-            name, box = _name(self._value(*_OBJECT, "name")), self._box()
+            name, box = _check_name(self._value(*_OBJECT, "name")), self._box()
         except ValueError as error:
-            self._rows.fault(str(error), self._line)
+            self._builder.add_problem(str(error), self._line)
         else:
-            self._rows.add(name, box, line=self._line)
+            self._builder.add_object(name, box, line=self._line)
 
     def _box(self) -> list[float]:
         box = [self._side(side) for side in _SIDES]
-        if box[2] < box[0] or box[3] < box[1]:
-            raise ValueError("its right or lower side lies before its left or upper one")
+        for low, high in (("xmin", "xmax"), ("ymin", "ymax")):
+            if box[_SIDES.index(high)] < box[_SIDES.index(low)]:
+                raise ValueError(f"{high} must not be less than {low}")
         return box
 
     def _side(self, side: str) -> float:
         try:
-            return coordinate(self._value(*_OBJECT, "bndbox", side))
+            return parse_coordinate(self._value(*_OBJECT, "bndbox", side))
         except ValueError as error:
             raise ValueError(f"{side}: {error}") from error
 
@@ -141,43 +154,52 @@ class _Annotation(ContentHandler):
         return self._values.get(path, "").strip()
 
 
-def _name(text: str) -> str:
+def _check_name(text: str) -> str:
     if not text or not text.isprintable():
-        raise ValueError("the object has no name that can be shown")
+        raise ValueError(f"the name of an object must be printable text, got {text[:40]!r}")
     return text
 
 
-def root_of(entry: Path) -> Path | None:
-    """Return the folder with `Annotations` that a list or a folder belongs to, or None."""
-    folder = entry if is_folder(entry) else entry.parent
+def find_voc_root(path: Path) -> Path | None:
+    """Return the folder with `Annotations` that a folder or a list of images belongs to, or None.
+
+    It is the folder itself, the folder of the list, or one of the three folders above.
+    """
+    folder = path if is_folder(path) else path.parent
     return next((parent for parent in (folder, *list(folder.parents)[:3]) if is_folder(parent / "Annotations")), None)
 
 
-def splits_of(root: Path) -> dict[str, Path]:
-    """Return the lists of stems in a VOC folder, by split."""
+def find_voc_lists(root: Path) -> dict[str, Path]:
+    """Return the lists in `ImageSets/Main` of a VOC folder, by split: `train`, `val`, `test`, and `trainval`."""
     lists = {name: root / "ImageSets" / "Main" / f"{name}.txt" for name in ("train", "val", "test", "trainval")}
     return {name: path for name, path in lists.items() if is_file(path)}
 
 
-def items_of(entry: Path, split: str, where: Location) -> Iterator[tuple[str, str]]:
-    """Yield image and annotation file of what an entry names: a list of stems, a VOC folder, or a folder of both kinds.
+def find_voc_files(entry: Path, split: str, where: Location) -> Iterator[tuple[str, str]]:
+    """Yield the paths of the image and of the annotation file of each image in a split.
+
+    Args:
+        entry: A list of file stems, a VOC folder, or a folder with images and annotation files.
+        split: Name of the split, which selects the list of a VOC folder.
+        where: Location of the entry in its file, for messages.
 
     Raises:
-        DataError: If there is no such thing.
+        DataError: If a VOC folder has no list of the split, a list is not in a VOC folder, or it cannot be read.
     """
-    root = root_of(entry)
-    lists = splits_of(entry)
+    root = find_voc_root(entry)
+    lists = find_voc_lists(entry)
     if lists:
         if split not in lists:
-            raise DataError(f"ImageSets/Main has no {split}.txt", where=where, remedy=f"there are {', '.join(lists)}")
+            remedy = f"use one of {', '.join(lists)}"
+            raise DataError(f"{entry / 'ImageSets' / 'Main'} has no {split}.txt", where=where, remedy=remedy)
         entry = lists[split]
     if is_folder(entry):
         folder = entry / "Annotations" if root == entry else entry
         stems = sorted(path.stem for path in folder.glob("*.xml"))
     elif root is None:
-        raise DataError(f"there is no Annotations folder above {entry}", where=where)
+        raise DataError(f"{entry} must be in a folder that has a folder Annotations", where=where)
     else:
-        folder, stems = root / "Annotations", [_stem(line) for line in lines_of(str(entry))]
+        folder, stems = root / "Annotations", [_stem(line) for line in read_lines(str(entry))]
     images = _images_by_stem([*((root / "JPEGImages", root / "images") if root else ()), folder])
     for stem in stems:
         image = images.get(stem) or str((root / "JPEGImages" if root else folder) / f"{stem}.jpg")
@@ -185,7 +207,7 @@ def items_of(entry: Path, split: str, where: Location) -> Iterator[tuple[str, st
 
 
 def _stem(line: str) -> str:
-    """Return the stem of a line; lists for one class have a flag behind it."""
+    """Return the file stem on a line of a list; lists of a single class have a flag (-1, 0, or 1) after the stem."""
     words = line.rsplit(maxsplit=1)
     stem = words[0] if len(words) == 2 and words[1] in ("-1", "0", "1") else line
     return Path(stem).stem if is_image(stem) else stem

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
 from attendet.data.loading.augmentation import Augmentation
-from attendet.data.loading.datasets import Batch, ValidationBatch, TrainingDataset, ValidationDataset
+from attendet.data.loading.datasets import Batch, TrainingDataset, ValidationBatch, ValidationDataset
 from attendet.data.loading.image_store import Cache, Images, load_images
 from attendet.data.loading.resizing import canvas_shapes
 from attendet.data.loading.sampler import TrainingBatchSampler

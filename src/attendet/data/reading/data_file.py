@@ -1,4 +1,4 @@
-"""`data.yaml`: where the splits of a data set are, and what its classes are called."""
+"""The file `data.yaml`: where the splits of a data set are, and the names of its classes."""
 
 from __future__ import annotations
 
@@ -11,25 +11,29 @@ from pathlib import Path
 
 from attendet.data.paths import exists, is_folder
 from attendet.errors import DataError, Location
-from attendet.utils.yaml_nodes import Node, parse, read_text
+from attendet.utils.limits import MAX_CLASSES
+from attendet.utils.text import shorten
+from attendet.utils.yaml_nodes import Node, parse, read_yaml
 
 MAX_BYTES = 512 * 1024
-MAX_CLASSES = 100_000
 SPLITS = ("train", "val", "test")
 FORMATS = ("yolo", "coco", "voc")
 
 _KEYS = ("path", *SPLITS, "names", "nc", "format", "images")
-# 0-1: `nam` and `valid` look so much like `names` and `val`, and `author` and `train_label` like nothing.
-_LOOKS_LIKE = 0.75
+# Similarity (0-1) from which a key counts as misspelled: `nam` and `valid` are similar to `names` and `val`, while
+# `author` and `train_label`, which other tools write, are similar to no key.
+_MIN_SIMILARITY = 0.75
+
+_NAME_A_PATH = "name a folder, a glob pattern, or a file"
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One thing that a split is made of.
+class SplitEntry:
+    """A path that a split consists of.
 
     Attributes:
-        path: Absolute path of a folder, list or json file, or a glob pattern.
-        where: The place that names it.
+        path: Absolute path of a folder, a list of images, or a COCO file; or an absolute glob pattern.
+        where: Location of the entry in the data.yaml, for messages.
     """
 
     path: str
@@ -38,48 +42,58 @@ class Entry:
 
 @dataclass(frozen=True)
 class DataFile:
-    """A `data.yaml`, read.
+    """The content of a data.yaml.
 
     Attributes:
-        root: The data set's folder.
-        splits: What each split is made of.
-        names: The classes' names, or None where it does not say.
-        format: `yolo`, `coco` or `voc`, or None where it does not say.
-        images: The folder of the images of a COCO file, or None where it does not say.
+        root: Folder of the data set.
+        splits: Entries of each split.
+        names: Class names, in the order of their indices; None if the file has no names.
+        format: `yolo`, `coco`, or `voc`; None if the file does not state the format.
+        images: Folder of the images of a COCO file; None if the file does not name it.
     """
 
     root: Path
-    splits: Mapping[str, tuple[Entry, ...]]
+    splits: Mapping[str, tuple[SplitEntry, ...]]
     names: tuple[str, ...] | None
     format: str | None
     images: Path | None
 
 
+def is_data_file(path: Path) -> bool:
+    """Return whether a path has the suffix of a data.yaml.
+
+    Example:
+        >>> is_data_file(Path("coco128.yml")), is_data_file(Path("train.json"))
+        (True, False)
+    """
+    return path.suffix.lower() in (".yaml", ".yml")
+
+
 def read_data_file(file: Path) -> DataFile:
-    """Return what a `data.yaml` says.
+    """Read a data.yaml.
 
     Raises:
-        DataError: If it cannot be read, has a key that looks like a misspelt one, or a value that can mean nothing.
+        DataError: If the file cannot be read, has a key that looks misspelled, or has a value that is not valid.
     """
-    text = read_text(file, DataError, MAX_BYTES)
+    text = read_yaml(file, DataError, MAX_BYTES)
     top = parse(text, str(file), DataError)
     if not isinstance(top.value, dict):
-        raise top.error("it is no mapping", "a data file has lines like `train: images/train`")
+        raise top.error("data.yaml must be a mapping of keys to values", "write lines like `train: images/train`")
     keys = top.value
     for key, node in keys.items():
-        # Other tools' keys say nothing about reading; a misspelt `val` would be a split lost without a word.
-        nearest = [] if key in _KEYS else difflib.get_close_matches(key.lower()[:100], _KEYS, 1, _LOOKS_LIKE)
+        # Keys of other tools are ignored. A misspelled `val` must not be: the split would be lost without a message.
+        nearest = [] if key in _KEYS else difflib.get_close_matches(key.lower()[:100], _KEYS, 1, _MIN_SIMILARITY)
         if nearest:
-            raise node.error(f"there is no key {key!r}", f"did you mean {nearest[0]!r}?")
+            raise node.error(f"unknown key {key!r}", f"did you mean {nearest[0]!r}?")
     root = _root(keys.get("path"), file)
     splits = {
-        split: tuple(Entry(_resolve(word, root, file), node.location) for word, node in _words(keys[split]))
+        split: tuple(SplitEntry(_resolve(path, root, file), node.location) for path, node in _paths(keys[split]))
         for split in SPLITS
         if split in keys and keys[split].value is not None
     }
     if not splits:
-        raise top.error("it names no train, val or test", "add a line like `train: images/train`")
-    images = _word(keys["images"]) if "images" in keys else None
+        raise top.error("data.yaml must have a key `train`, `val`, or `test`", "add a line like `train: images/train`")
+    images = _path(keys["images"]) if "images" in keys else None
     return DataFile(
         root,
         splits,
@@ -90,44 +104,44 @@ def read_data_file(file: Path) -> DataFile:
 
 
 def _root(node: Node | None, file: Path) -> Path:
-    beside = file.resolve().parent
+    folder = file.resolve().parent
     if node is None or node.value is None:
-        return beside
-    path = Path(os.path.expanduser(_word(node)))  # noqa: PTH111 - pathlib raises for a ~nobody
-    candidates = dict.fromkeys((beside / path, Path.cwd() / path))
+        return folder
+    path = Path(os.path.expanduser(_path(node)))  # noqa: PTH111 - pathlib raises for users that do not exist
+    candidates = dict.fromkeys((folder / path, Path.cwd() / path))
     for candidate in candidates:
         if is_folder(candidate):
             return candidate.resolve()
-    raise node.error(f"there is no folder {' or '.join(map(str, candidates))}", "name the data set's folder")
+    raise node.error(f"folder not found: {' or '.join(map(str, candidates))}", "name the folder of the data set")
 
 
-def _resolve(word: str, root: Path, file: Path) -> str:
-    """Return the absolute path of what the file names: of `path`, of the file's folder, or of the current one."""
-    path = Path(os.path.expanduser(word))  # noqa: PTH111
+def _resolve(text: str, root: Path, file: Path) -> str:
+    """Return the absolute path for a path in the file: relative to `path`, to the file, or to the current folder."""
+    path = Path(os.path.expanduser(text))  # noqa: PTH111 - pathlib raises for users that do not exist
     candidates = [folder / path for folder in (root, file.resolve().parent, Path.cwd())]
     if path.parts[:1] == ("..",):
-        # Exports of Roboflow write ../train/images for the train/images beside them.
+        # Roboflow writes ../train/images for the folder train/images next to the file.
         candidates.append(root / Path(*path.parts[1:]))
     found = next((candidate for candidate in candidates if exists(candidate)), None)
-    if found is None and glob.has_magic(word) and not path.is_absolute():
-        # The pattern is what was written; brackets in the folder's own name are none.
-        return f"{glob.escape(str(root))}/{word}"
+    if found is None and glob.has_magic(text) and not path.is_absolute():
+        # Only the text in the file is a pattern; brackets in the name of the root folder are not.
+        return f"{glob.escape(str(root))}/{text}"
     return str(found or candidates[0])
 
 
-def _words(node: Node) -> list[tuple[str, Node]]:
+def _paths(node: Node) -> list[tuple[str, Node]]:
     if isinstance(node.value, list):
         if not node.value:
-            raise node.error("the list is empty", "name a folder, a glob pattern or a list of images")
-        return [(_word(item), item) for item in node.value]
-    return [(_word(node), node)]
+            raise node.error("the list must not be empty", _NAME_A_PATH)
+        return [(_path(item), item) for item in node.value]
+    return [(_path(node), node)]
 
 
-def _word(node: Node) -> str:
+def _path(node: Node) -> str:
     if not isinstance(node.value, str) or not node.value.strip():
-        raise node.error("this is no path", "name a folder, a glob pattern or a file")
+        raise node.error(f"the value must be a path, got {_short_repr(node)}", _NAME_A_PATH)
     if not node.value.isprintable():
-        raise node.error("this is more than one line", "name a folder, a glob pattern or a file")
+        raise node.error("the path must be a single line of text", _NAME_A_PATH)
     return node.value
 
 
@@ -135,47 +149,47 @@ def _format(node: Node | None) -> str | None:
     if node is None or node.value is None or node.value == "auto":
         return None
     if node.value not in FORMATS:
-        raise node.error(f"there is no format {node.value!r}", f"there are {', '.join(FORMATS)}")
+        raise node.error(f"`format` must be one of {', '.join(FORMATS)}, got {_short_repr(node)}")
     return str(node.value)
 
 
 def _names(node: Node | None, count: Node | None, text: str) -> tuple[str, ...] | None:
-    number = _count(count)
+    num_classes = _num_classes(count)
     if node is None or node.value is None:
-        return None if number is None else tuple(f"class{position}" for position in range(number))
+        return None if num_classes is None else tuple(f"class{index}" for index in range(num_classes))
     match node.value:
         case list() as items:
             names = [_name(item, text) for item in items]
-        case dict() as by_number:
-            numbers = [str(position) for position in range(len(by_number))]
-            if set(by_number) != set(numbers):
-                raise node.error("the numbers of names do not run from 0 without a gap")
-            names = [_name(by_number[position], text) for position in numbers]
+        case dict() as by_index:
+            indices = [str(index) for index in range(len(by_index))]
+            if set(by_index) != set(indices):
+                raise node.error("the numbers of `names` must count from 0 without a gap")
+            names = [_name(by_index[index], text) for index in indices]
         case _:
-            raise node.error("names is no list", "write [cat, dog], or 0: cat and 1: dog on lines of their own")
+            remedy = "write [cat, dog], or lines like `0: cat`"
+            raise node.error(f"`names` must be a list or a mapping, got {_short_repr(node)}", remedy)
     if not names:
-        raise node.error("there are no names", "write [cat, dog]")
-    if count is not None and number is not None and number != len(names):
-        raise count.error(f"nc is {number}, and there are {len(names)} names", "leave nc out")
+        raise node.error("`names` must not be empty", "write [cat, dog]")
+    if count is not None and num_classes is not None and num_classes != len(names):
+        raise count.error(f"`nc` must be the number of names, {len(names)}, got {num_classes}", "remove `nc`")
     return tuple(names)
 
 
-def _count(node: Node | None) -> int | None:
+def _num_classes(node: Node | None) -> int | None:
     if node is None or node.value is None:
         return None
     if not isinstance(node.value, int) or not 1 <= node.value <= MAX_CLASSES:
-        raise node.error(f"nc is {node.plain()!r}", f"it is the number of classes, from 1 to {MAX_CLASSES:,}")
+        raise node.error(f"`nc` must be the number of classes, from 1 to {MAX_CLASSES:,}, got {_short_repr(node)}")
     return node.value
 
 
 def _name(node: Node, text: str) -> str:
-    """Return a class's name as it is written: `on` and `007` are names, and to YAML a truth and a number."""
+    """Return a class name as it is written in the file; YAML would read `on` as true and `007` as 7."""
     name = node.value if isinstance(node.value, str) else text[slice(*node.span)]
     if isinstance(node.value, list | dict) or not name.strip() or not name.isprintable():
-        raise node.error("this is no name of a class", "write a word, in quotes where it is not plain")
+        raise node.error(f"a class name must be text, got {_short_repr(node)}", "write a word, in quotes if necessary")
     return name.strip()
 
 
-def is_data_file(path: Path) -> bool:
-    """Return whether a path ends like a `data.yaml`."""
-    return path.suffix.lower() in (".yaml", ".yml")
+def _short_repr(node: Node) -> str:
+    return shorten(repr(node.plain()), 60)

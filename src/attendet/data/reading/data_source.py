@@ -1,215 +1,262 @@
-"""A data set on disk, in any of three formats: what it has, and its splits as records."""
+"""Data sets on disk: open one in any format, and read its splits as records."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
+from typing import Any, TypeAlias
 
-from attendet.data.formats import coco, voc, yolo
-from attendet.data.formats.labels import Labels
+from attendet.data.formats.labels import ImageLabels
 from attendet.data.images import ImageInfo
 from attendet.data.paths import exists
 from attendet.data.problems import ProblemList
-from attendet.data.reading import layout
-from attendet.data.reading.data_file import FORMATS, DataFile, Entry, is_data_file, read_data_file
-from attendet.data.reading.file_readers import Facts
-from attendet.data.reading.index import cache_file, read_files
+from attendet.data.reading.data_file import FORMATS, SplitEntry, is_data_file, read_data_file
+from attendet.data.reading.file_cache import cache_path, read_files
+from attendet.data.reading.file_readers import ReadResult
 from attendet.data.reading.label_checks import make_record
+from attendet.data.reading.layout import detect_format, detect_layout, find_data_file
+from attendet.data.reading.split_files import find_class_names, find_split_files
 from attendet.data.records import ImageRecord, ImageRecords, Problem, ProblemKind, Split
 from attendet.errors import DataError, Location, OptionError
 
-Progress = Callable[[int, int], None]
+Progress: TypeAlias = Callable[[int, int], None]
+"""Called with the number of images done and the number of all images."""
+
+StepProgress: TypeAlias = Callable[[str, int, int], None]
+"""Called with the current step, such as `reading train`, the number of images done, and the number of all images."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class DataSource:
-    """A data set on disk.
+    """A data set on disk, as `attendet.data.open` returns it.
 
     Attributes:
-        file: What was named: a `data.yaml`, a COCO file or a folder.
-        format: `yolo`, `coco` or `voc`.
-        names: The classes' names, by number.
-        splits: What each split is made of.
-        root: The data set's folder.
-        images: The folder of a COCO file's images, where it is named.
+        file: The data.yaml, COCO file, or folder that was opened.
+        format: `yolo`, `coco`, or `voc`.
+        names: Class names, in the order of their indices.
+        splits: The paths that each split consists of, by its name.
+        root: Folder of the data set.
+        images: Folder of the images of a COCO file, if the data.yaml names it.
     """
 
     file: Path
     format: str
     names: tuple[str, ...]
-    splits: Mapping[str, tuple[Entry, ...]]
+    splits: Mapping[str, tuple[SplitEntry, ...]]
     root: Path
     images: Path | None = None
 
-    def entries(self, split: str) -> tuple[Entry, ...]:
-        """Return what a split is made of.
+    def __repr__(self) -> str:
+        return (
+            f"DataSource({str(self.file)!r}, format={self.format!r}, num_classes={len(self.names)}, "
+            f"splits={list(self.splits)})"
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the attributes as values that JSON can hold."""
+        return {
+            "file": str(self.file),
+            "format": self.format,
+            "names": list(self.names),
+            "splits": {name: [entry.path for entry in entries] for name, entries in self.splits.items()},
+            "root": str(self.root),
+            "images": None if self.images is None else str(self.images),
+        }
+
+    def read(
+        self, split: str, *, workers: int | None = None, cache: bool = True, progress: Progress | None = None
+    ) -> Split:
+        r"""Read a split: its images, their objects as labeled, and the problems of its files.
+
+        Files that cannot be read are left out, and each causes a problem. Results are cached in the user's cache folder
+        by path, size, and modification time, so that reading the split again takes a fraction of the time.
+
+        Args:
+            split: `train`, `val`, or `test`.
+            workers: Number of processes that read; None uses one per processor, at most 16.
+            cache: Whether to use and to write cached results.
+            progress: Called with the number of images read and the number of all images.
 
         Raises:
-            DataError: If there is no such split.
+            DataError: If the data set has no such split, or none of its images can be read.
+
+        Example:
+            >>> import tempfile
+            >>> from PIL import Image
+            >>> from attendet import data
+            >>> with tempfile.TemporaryDirectory() as folder:
+            ...     Image.new("RGB", (64, 48)).save(Path(folder, "a.png"))
+            ...     _ = Path(folder, "a.txt").write_text("0 0.5 0.5 0.25 0.5")
+            ...     _ = Path(folder, "data.yaml").write_text("train: .\nnames: [pear]")
+            ...     data.open(folder).read("train", cache=False)
+            Split('train': 1 images, 1 objects, 0 problems)
         """
+        entries = self._entries(split)
+        cache_file = cache_path(self.root) if cache else None
+        files = find_split_files(self.format, split, entries, self.root, self.images)
+        labels = files.labels
+        if not isinstance(labels, Iterator):
+            labels = read_files(labels, self.format, cache=cache_file, workers=workers)
+        infos = read_files(files.images, "image", cache=cache_file, workers=workers)
+        reading = _SplitReading(self._class_indices())
+        reading.problems.extend(files.problems)
+        items = _with_progress(zip(files.images, infos, labels, strict=True), len(files.images), progress)
+        records = ImageRecords(reading.records(items))
+        problems = reading.problems
+        if not len(records):
+            first = f"the first of {problems.total:,} problems is {problems.listed[0]}" if problems.total else None
+            raise DataError(
+                f"no image of {split} can be read", where=entries[0].where, remedy=first or "it has no images"
+            )
+        return Split(
+            split,
+            self.names,
+            records,
+            tuple(problems.listed),
+            skipped=len(files.images) - len(records),
+            digests=tuple(reading.digests),
+            unlisted=problems.unlisted(),
+        )
+
+    def read_all(
+        self, *, workers: int | None = None, cache: bool = True, progress: StepProgress | None = None
+    ) -> tuple[Split, ...]:
+        """Read all splits; a split that cannot be read is empty and has a problem that says why.
+
+        Args:
+            workers: Number of processes that read; None uses one per processor, at most 16.
+            cache: Whether to use and to write cached results.
+            progress: Called with the step (`reading train`), the number of images read, and the number of all images.
+
+        Raises:
+            DataError: If no split can be read.
+        """
+        splits: list[Split] = []
+        errors: list[DataError] = []
+        for name in self.splits:
+            try:
+                splits.append(
+                    self.read(name, workers=workers, cache=cache, progress=_step(f"reading {name}", progress))
+                )
+            except DataError as error:
+                errors.append(error)
+                detail = error.message if error.remedy is None else f"{error.message}; {error.remedy}"
+                problem = Problem(ProblemKind.MISSING_SPLIT, error.where or Location(str(self.file)), detail)
+                splits.append(Split(name, self.names, ImageRecords(), (problem,)))
+        if len(errors) == len(splits):
+            raise errors[0]
+        return tuple(splits)
+
+    def _entries(self, split: str) -> tuple[SplitEntry, ...]:
         if split not in self.splits:
-            there = f"there {'is' if len(self.splits) == 1 else 'are'} {', '.join(self.splits)}"
-            raise DataError(f"there is no split {split}", where=Location(str(self.file)), remedy=there)
+            remedy = f"it has {', '.join(self.splits)}"
+            raise DataError(f"the data set has no split {split!r}", where=Location(str(self.file)), remedy=remedy)
         return self.splits[split]
 
+    def _class_indices(self) -> dict[int | str, int]:
+        """Return class indices by what label files call the classes: the index itself in YOLO files, else the name."""
+        return {index if self.format == "yolo" else name: index for index, name in enumerate(self.names)}
 
-def open_data(data: str | Path, format: str = "auto") -> DataSource:  # noqa: A002 - what the option is called
-    """Return what a data set has, without reading its images.
+
+def open(data: str | Path, format: str = "auto") -> DataSource:  # noqa: A001, A002 - called as attendet.data.open
+    r"""Open a data set, without reading its images.
 
     Args:
-        data: A `data.yaml` as YOLOv5 has it, a COCO file, or a folder with a `data.yaml`, VOC's `ImageSets`, YOLO's
-            `images` and `labels`, or a COCO file.
-        format: `yolo`, `coco` or `voc`; `auto` takes what the data file says, or looks.
+        data: A data.yaml as for YOLOv5; a COCO file; or a folder with a data.yaml, with YOLO's `images` and `labels`,
+            with VOC's `ImageSets`, or with COCO files.
+        format: Format of the labels: `yolo`, `coco`, or `voc`. With `auto`, the data.yaml states it, or it is detected
+            from the files.
 
     Raises:
-        DataError: If there is no such data set, or its description is not valid.
-        OptionError: If there is no such format.
+        DataError: If the data set does not exist, or its description is not valid.
+        OptionError: If the format does not exist.
+
+    Example:
+        >>> import tempfile
+        >>> from attendet import data
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     _ = Path(folder, "data.yaml").write_text("train: images\nval: images\nnames: [cat, dog]")
+        ...     source = data.open(folder)
+        >>> source.format, source.names, list(source.splits)
+        ('yolo', ('cat', 'dog'), ['train', 'val'])
     """
     if format not in ("auto", *FORMATS):
-        raise OptionError(f"there is no format {format!r}", remedy=f"there are auto, {', '.join(FORMATS)}")
-    named = None if format == "auto" else format
-    file = layout.description_in(Path(data))
-    described = read_data_file(file) if is_data_file(file) else layout.describe(file, named)
-    chosen = named or described.format or layout.format_of(described)
-    names = described.names or _names(described, chosen)
+        raise OptionError(f"`format` must be one of {', '.join(('auto', *FORMATS))}, got {format!r}")
+    requested = None if format == "auto" else format
+    file = find_data_file(Path(data))
+    described = read_data_file(file) if is_data_file(file) else detect_layout(file, requested)
+    chosen = requested or described.format or detect_format(described)
+    names = described.names or find_class_names(described, chosen)
+    where = Location(str(file))
     if chosen != "yolo" and len(set(names)) < len(names):
-        raise DataError("two classes have one name", where=Location(str(file)), remedy="objects name their class")
+        twice = next(name for index, name in enumerate(names) if name in names[:index])
+        raise DataError(
+            f"class names must be unique, got {twice!r} twice", where=where, remedy=f"{chosen} labels name their class"
+        )
     if not names:
-        raise DataError("the classes have no names", where=Location(str(file)), remedy=_NAMES_REMEDY)
+        remedy = "write a data.yaml with `path: folder`, `train: images`, and `names: [cat, dog]`"
+        raise DataError("the data set has no class names", where=where, remedy=remedy)
     return DataSource(file, chosen, names, described.splits, described.root, described.images)
 
 
-_NAMES_REMEDY = "write a data.yaml with `path: folder`, `train: images` and `names: [cat, dog]`"
+def _step(step: str, progress: StepProgress | None) -> Progress | None:
+    return None if progress is None else lambda done, total: progress(step, done, total)
 
 
-def _names(described: DataFile, format: str) -> tuple[str, ...]:  # noqa: A002
-    """Return the names that the labels themselves tell."""
-    if format == "yolo":
-        return layout.names_beside(described.root)
-    entries = [(split, entry) for split, entries in described.splits.items() for entry in entries]
-    if format == "coco":
-        return coco.read_document(coco.file_of(Path(entries[0][1].path), entries[0][1].where)).names
-    found: set[str] = set()
-    for split, entry in entries:
-        try:
-            files = [xml for _, xml in voc.items_of(Path(entry.path), split, entry.where)]
-        except DataError:
-            # A split that is not there matters to those who ask for it.
-            continue
-        for labels in read_files(files, "voc", cache=cache_file(described.root)):
-            if isinstance(labels, Labels):
-                found.update(map(str, labels.classes))
-    return tuple(sorted(found))
+_Item: TypeAlias = tuple[str, ReadResult, ReadResult]
 
 
-def read_split(
-    source: DataSource, split: str, *, workers: int | None = None, cache: bool = True, progress: Progress | None = None
-) -> Split:
-    """Return the images of a split with their objects as labeled, and what is wrong with them.
-
-    Files that cannot be read are left out and become problems. What was read is remembered in the user's cache folder
-    by path, size and time of change, so that the next time takes a fraction.
-
-    Args:
-        source: The data set.
-        split: `train`, `val` or `test`.
-        workers: Processes to read with; None takes as many as there are processors, at most 16.
-        cache: Remember what was read, and use what was remembered.
-        progress: Called with the numbers of images read and of all.
-
-    Raises:
-        DataError: If there is no such split, or no image of it can be read.
-    """
-    entries = source.entries(split)
-    memory = cache_file(source.root) if cache else None
-    images, labels, faults = _ITEMS[source.format](source, split, entries)
-    problems = ProblemList()
-    problems.take(faults)
-    if isinstance(labels, list):
-        labels = read_files(labels, source.format, cache=memory, workers=workers)
-    facts = read_files(images, "image", cache=memory, workers=workers)
-    digests: list[str] = []
-    items = _counted(zip(images, facts, labels, strict=True), len(images), progress)
-    records = ImageRecords(_records(items, _numbers(source), problems, digests))
-    if not len(records):
-        remedy = (
-            f"the first of {problems.total:,} problems is {problems.first[0]}" if problems.total else "it names none"
-        )
-        raise DataError(f"no image of {split} can be read", where=entries[0].where, remedy=remedy)
-    return Split(
-        split,
-        source.names,
-        records,
-        tuple(problems.first),
-        skipped=len(images) - len(records),
-        digests=tuple(digests),
-        untold=problems.untold(),
-    )
-
-
-Item = tuple[str, Facts, Facts]
-Items = tuple[list[str], "list[str] | Iterator[Labels]", list[Problem]]
-
-
-def _yolo_items(source: DataSource, split: str, entries: tuple[Entry, ...]) -> Items:  # noqa: ARG001
-    images = [image for entry in entries for image in yolo.images_of(entry.path, str(source.root), entry.where)]
-    return images, [yolo.label_path(image) for image in images], []
-
-
-def _voc_items(source: DataSource, split: str, entries: tuple[Entry, ...]) -> Items:  # noqa: ARG001
-    items = [item for entry in entries for item in voc.items_of(Path(entry.path), split, entry.where)]
-    return [image for image, _ in items], [xml for _, xml in items], []
-
-
-def _coco_items(source: DataSource, split: str, entries: tuple[Entry, ...]) -> Items:
-    documents = [coco.read_document(coco.file_of(Path(entry.path), entry.where)) for entry in entries]
-    images = []
-    for document in documents:
-        folder = coco.folder_of_images(document, source.images, split, source.root)
-        images += [str(folder / name) for name, _ in document.images]
-    labels = chain.from_iterable(document.labels() for document in documents)
-    return images, labels, [problem for document in documents for problem in document.problems]
-
-
-_ITEMS = {"yolo": _yolo_items, "voc": _voc_items, "coco": _coco_items}
-
-
-def _numbers(source: DataSource) -> dict[int | str, int]:
-    """Return class numbers by what label files call classes: a number in YOLO's, else a name."""
-    return {number if source.format == "yolo" else name: number for number, name in enumerate(source.names)}
-
-
-def _counted(items: Iterator[Item], total: int, progress: Progress | None) -> Iterator[Item]:
+def _with_progress(items: Iterator[_Item], total: int, progress: Progress | None) -> Iterator[_Item]:
     for done, item in enumerate(items, start=1):
         yield item
         if progress is not None and (done % 32 == 0 or done == total):
             progress(done, total)
 
 
-def _records(
-    items: Iterator[Item], numbers: Mapping[int | str, int], problems: ProblemList, digests: list[str]
-) -> Iterator[ImageRecord]:
-    """Yield the records of images that can be read; problems and digests are added to."""
-    first_of: dict[str, str] = {}
-    for image, facts, labels in items:
-        if not image.isprintable():
-            problems.take(
-                [Problem(ProblemKind.UNREADABLE_IMAGE, Location(ascii(image)[1:-1]), "its name cannot be shown")]
-            )
-        elif isinstance(facts, DataError):
-            kind = ProblemKind.UNREADABLE_IMAGE if exists(image) else ProblemKind.MISSING_IMAGE
-            problems.take([Problem(kind, Location(image), facts.what if kind is ProblemKind.UNREADABLE_IMAGE else "")])
-        elif isinstance(labels, DataError):
-            problems.take([Problem(ProblemKind.UNREADABLE_LABELS, labels.where or Location(image), labels.what)])
-        elif isinstance(facts, ImageInfo) and isinstance(labels, Labels):
-            if facts.rotated:
-                problems.take([Problem(ProblemKind.ROTATED, Location(image))])
-            first = first_of.setdefault(facts.digest, image)
-            if first is not image:
-                problems.take([Problem(ProblemKind.DUPLICATE_IMAGE, Location(image), f"the same as {first}")])
-            digests.append(facts.digest)
-            record, found = make_record(image, facts, labels, numbers)
-            problems.take(found)
-            yield record
+class _SplitReading:
+    """Makes records from the files of a split, and collects problems and digests.
+
+    Args:
+        class_indices: Class index by the index or name that label files use.
+    """
+
+    def __init__(self, class_indices: Mapping[int | str, int]) -> None:
+        self.problems = ProblemList()
+        self.digests: list[str] = []
+        self._class_indices = class_indices
+        self._first_image: dict[str, str] = {}
+
+    def records(self, items: Iterator[_Item]) -> Iterator[ImageRecord]:
+        """Yield a record for each image that can be read.
+
+        Args:
+            items: Path, properties, and labels of each image.
+        """
+        for image, info, labels in items:
+            if not image.isprintable():
+                where = Location(ascii(image)[1:-1])
+                self._add(ProblemKind.UNREADABLE_IMAGE, where, "its name has characters that cannot be printed")
+            elif isinstance(info, DataError):
+                if exists(image):
+                    self._add(ProblemKind.UNREADABLE_IMAGE, Location(image), info.message)
+                else:
+                    self._add(ProblemKind.MISSING_IMAGE, Location(image))
+            elif isinstance(labels, DataError):
+                self._add(ProblemKind.UNREADABLE_LABELS, labels.where or Location(image), labels.message)
+            elif isinstance(info, ImageInfo) and isinstance(labels, ImageLabels):
+                yield self._record(image, info, labels)
+
+    def _record(self, image: str, info: ImageInfo, labels: ImageLabels) -> ImageRecord:
+        if info.rotated:
+            self._add(ProblemKind.ROTATED, Location(image))
+        first = self._first_image.setdefault(info.digest, image)
+        if first is not image:
+            self._add(ProblemKind.DUPLICATE_IMAGE, Location(image), f"the same as {first}")
+        self.digests.append(info.digest)
+        record, problems = make_record(image, info, labels, self._class_indices)
+        self.problems.extend(problems)
+        return record
+
+    def _add(self, kind: ProblemKind, where: Location, detail: str = "") -> None:
+        self.problems.extend([Problem(kind, where, detail)])

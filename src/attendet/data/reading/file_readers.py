@@ -1,4 +1,4 @@
-"""Reading one file's facts, and many files' by several processes."""
+"""Readers of single image and label files, and a pool of processes that reads many of them."""
 
 from __future__ import annotations
 
@@ -13,126 +13,130 @@ from dataclasses import astuple, dataclass
 from itertools import pairwise
 from typing import Any, TypeAlias
 
-from attendet.data import images
-from attendet.data.formats import labels, voc, yolo
-from attendet.data.formats.labels import Labels
-from attendet.data.images import ImageInfo
+from attendet.data.formats.labels import ImageLabels, labels_from_json, labels_to_json
+from attendet.data.formats.voc import read_voc_labels
+from attendet.data.formats.yolo import read_yolo_labels
+from attendet.data.images import ImageInfo, read_image_info
 from attendet.errors import DataError, Location
 
-ALONE = 500
-"""Files that are read before other processes are started, which takes as long as reading a few hundred."""
+MIN_FILES_FOR_PROCESSES = 500
+"""Number of files read before processes are started; starting them takes as long as reading a few hundred files."""
 
-MOST_PROCESSES = 16
+MAX_PROCESSES = 16
 
-Facts: TypeAlias = "ImageInfo | Labels | DataError"
-Text: TypeAlias = "tuple[bool, str]"
+ReadResult: TypeAlias = "ImageInfo | ImageLabels | DataError"
+"""Content of a file, or the error that reading it raised."""
+
+SerializedResult: TypeAlias = "tuple[bool, str]"
+"""Whether a file could be read, and its content or the error as JSON."""
 
 
 @dataclass(frozen=True)
-class Reader:
-    """How one kind of file is read, and its facts written down.
+class FileReader:
+    """A reader of one kind of file, which can also serialize what it reads.
 
     Attributes:
-        read: Path → facts; raises `DataError`.
-        dump: Facts → text.
-        load: Path and text → facts; raises `ValueError`, `TypeError` or `KeyError` for a text of others.
+        read: Reads the file at a path; raises `DataError`.
+        dump: Serializes the content of a file.
+        load: Restores content from the path and the serialized content; raises `ValueError`, `TypeError`, or `KeyError`
+            for a text that `dump` did not write.
     """
 
     read: Callable[[str], Any]
     dump: Callable[[Any], str]
     load: Callable[[str, str], Any]
 
-    def text(self, path: str) -> Text:
-        """Return whether a file could be read, and its facts or what is wrong as text."""
+    def read_serialized(self, path: str) -> SerializedResult:
+        """Read a file and return its content, or the error, as JSON."""
         try:
             return True, self.dump(self.read(path))
         except DataError as error:
-            return False, json.dumps([error.what, error.where and astuple(error.where), error.remedy])
+            return False, json.dumps([error.message, error.where and astuple(error.where), error.remedy])
 
-    def facts(self, path: str, text: Text) -> Facts:
-        """Return what `text` wrote down."""
-        good, written = text
-        if good:
-            return self.load(path, written)
-        what, where, remedy = json.loads(written)
+    def restore(self, path: str, result: SerializedResult) -> ReadResult:
+        """Return the content or the error that `read_serialized` returned for a path."""
+        is_readable, text = result
+        if is_readable:
+            return self.load(path, text)
+        what, where, remedy = json.loads(text)
         return DataError(what, where=where and Location(*where), remedy=remedy)
 
 
-def _dump_image(facts: ImageInfo) -> str:
-    return json.dumps(astuple(facts))
+def _dump_image_info(info: ImageInfo) -> str:
+    return json.dumps(astuple(info))
 
 
-def _load_image(_: str, text: str) -> ImageInfo:
+def _load_image_info(_: str, text: str) -> ImageInfo:
     width, height, rotated, digest = json.loads(text)
     return ImageInfo(int(width), int(height), bool(rotated), str(digest))
 
 
-READERS: Mapping[str, Reader] = {
-    "image": Reader(images.probe, _dump_image, _load_image),
-    "yolo": Reader(yolo.read_labels, labels.to_json, labels.from_json),
-    "voc": Reader(voc.read_labels, labels.to_json, labels.from_json),
+READERS: Mapping[str, FileReader] = {
+    "image": FileReader(read_image_info, _dump_image_info, _load_image_info),
+    "yolo": FileReader(read_yolo_labels, labels_to_json, labels_from_json),
+    "voc": FileReader(read_voc_labels, labels_to_json, labels_from_json),
 }
-"""By name, under which facts are remembered and other processes are asked."""
+"""Readers by name; the name is also stored in the cache and passed to other processes."""
 
 
-class Processes:
-    """Reads files here at first, and by other processes where there are many.
+class ReaderPool:
+    """A pool that reads files in this process at first, and in several processes if there are many files.
 
-    They are started as commands and talk in lines of JSON: unlike multiprocessing's they neither run the caller's
-    script again nor copy its threads.
+    The processes are started as commands and exchange lines of JSON. Unlike those of multiprocessing, they neither run
+    the caller's script again nor copy its threads.
 
     Args:
-        reader: Name of a reader.
-        count: Processes; None takes as many as there are processors, at most 16.
+        reader: Name of a reader in `READERS`.
+        workers: Number of processes; None uses one per processor, at most 16.
     """
 
-    def __init__(self, reader: str, count: int | None = None) -> None:
+    def __init__(self, reader: str, workers: int | None = None) -> None:
         self._reader = reader
-        self._count = count if count is not None else min(len(os.sched_getaffinity(0)), MOST_PROCESSES)
-        self._read = 0
-        self._running: list[subprocess.Popen[str]] = []
+        self._count = workers if workers is not None else min(len(os.sched_getaffinity(0)), MAX_PROCESSES)
+        self._files_read = 0
+        self._processes: list[subprocess.Popen[str]] = []
         self._stack = ExitStack()
 
     def close(self) -> None:
         """Let the processes end."""
-        # The input of one that has died is flushed once more when it is closed, and breaks once more.
+        # Closing the input of a process that has died flushes it once more, and fails once more.
         with suppress(OSError):
             self._stack.close()
-        self._running = []
+        self._processes = []
 
-    def texts(self, paths: Sequence[str]) -> list[Text]:
-        """Return of each file what `Reader.text` does."""
-        self._read += len(paths)
-        if self._count < 2 or self._read <= ALONE or not paths:
-            return _texts(self._reader, paths)
+    def read(self, paths: Sequence[str]) -> list[SerializedResult]:
+        """Return the serialized result of reading each file, in the order of `paths`."""
+        self._files_read += len(paths)
+        if self._count < 2 or self._files_read <= MIN_FILES_FOR_PROCESSES or not paths:
+            return _read_here(self._reader, paths)
         try:
-            if not self._running:
-                self._running = [self._stack.enter_context(_start(self._reader)) for _ in range(self._count)]
-            return self._ask(paths)
+            if not self._processes:
+                self._processes = [self._stack.enter_context(_start(self._reader)) for _ in range(self._count)]
+            return self._read_in_processes(paths)
         except (OSError, ValueError):
-            # They could not be started, or one was killed: slower is better than not at all.
+            # The processes could not be started, or one was killed: reading slowly is better than failing.
             self.close()
             self._count = 1
-            return _texts(self._reader, paths)
+            return _read_here(self._reader, paths)
 
-    def _ask(self, paths: Sequence[str]) -> list[Text]:
-        for process, part in zip(self._running, _parts(paths, self._count), strict=True):
+    def _read_in_processes(self, paths: Sequence[str]) -> list[SerializedResult]:
+        for process, part in zip(self._processes, _split_evenly(paths, self._count), strict=True):
             print(json.dumps(part), file=process.stdin, flush=True)
-        return [(good, text) for process in self._running for good, text in json.loads(_line(process))]
+        return [(good, text) for process in self._processes for good, text in json.loads(_read_line(process))]
 
 
-def _parts(paths: Sequence[str], count: int) -> list[Sequence[str]]:
+def _split_evenly(paths: Sequence[str], count: int) -> list[Sequence[str]]:
     bounds = [len(paths) * part // count for part in range(count + 1)]
     return [paths[start:end] for start, end in pairwise(bounds)]
 
 
-def _line(process: subprocess.Popen[str]) -> str:
+def _read_line(process: subprocess.Popen[str]) -> str:
     return process.stdout.readline() if process.stdout else ""
 
 
 def _start(reader: str) -> subprocess.Popen[str]:
-    # -P and PYTHONPATH: the modules that this process has, and not what lies in the current folder.
-    return subprocess.Popen(  # noqa: S603 - this module, by this interpreter
+    # With -P and PYTHONPATH, the process imports the modules of this process and not those of the current folder.
+    return subprocess.Popen(  # noqa: S603 - this module, run by this interpreter
         [sys.executable, "-P", "-m", "attendet.data.reading.file_readers", reader],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         stdin=subprocess.PIPE,
@@ -143,16 +147,16 @@ def _start(reader: str) -> subprocess.Popen[str]:
     )
 
 
-def _texts(reader: str, paths: Sequence[str]) -> list[Text]:
-    return [READERS[reader].text(path) for path in paths]
+def _read_here(reader: str, paths: Sequence[str]) -> list[SerializedResult]:
+    return [READERS[reader].read_serialized(path) for path in paths]
 
 
 def _serve() -> None:
-    """Answer lines of paths with lines of texts until there are no more."""
-    # Ctrl-C reaches the whole group; the parent ends this process by closing its input.
+    """Answer each line of paths on standard input with a line of results, until the input ends."""
+    # Ctrl-C reaches the whole process group; the parent ends this process by closing its input.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for line in sys.stdin:
-        print(json.dumps(_texts(sys.argv[1], json.loads(line))), flush=True)  # noqa: T201 - to the parent
+        print(json.dumps(_read_here(sys.argv[1], json.loads(line))), flush=True)  # noqa: T201 - read by the parent
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""An image and its labels → a record, and what is wrong with them."""
+"""Checks of labels against their image, and the selection of the objects that training uses."""
 
 from __future__ import annotations
 
@@ -9,94 +9,97 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from attendet.data.formats.labels import Labels
+from attendet.data.formats.labels import ImageLabels
 from attendet.data.images import ImageInfo
 from attendet.data.records import ImageRecord, Problem, ProblemKind, Split
 from attendet.errors import Location
 
-ROUNDING = 0.5
-"""Pixels by which a box may reach outside: what rounding to whole pixels makes."""
+# A box may reach this many pixels outside the image because its coordinates were rounded to whole pixels.
+_ROUNDING = 0.5
 
-SLIVER = 1.0
-"""Longest short side of a sliver, in pixels."""
+# A box is a sliver if its shorter side, inside the image, has at most this many pixels.
+_MAX_SLIVER_SIDE = 1.0
 
 
 def make_record(
-    image: str, facts: ImageInfo, labels: Labels, numbers: Mapping[int | str, int]
+    image: str, info: ImageInfo, labels: ImageLabels, class_indices: Mapping[int | str, int]
 ) -> tuple[ImageRecord, Iterator[Problem]]:
-    """Return an image with its objects as labeled, and what is wrong with them.
+    """Combine an image and its labels to a record, and check the labels against the image.
 
     Args:
-        image: The image file.
-        facts: What is known of it.
-        labels: What its label file says.
-        numbers: Class number by what label files call the class; objects of other classes are left out.
+        image: Path of the image.
+        info: Properties of the image.
+        labels: Content of its label file.
+        class_indices: Class index by the index or name that label files use; objects of other classes are left out.
+
+    Returns:
+        The record, with boxes as labeled, and the problems.
     """
-    size = (facts.width, facts.height)
-    classes = np.array([numbers.get(label, -1) for label in labels.classes], np.int64)
+    size = (info.width, info.height)
+    classes = np.array([class_indices.get(category, -1) for category in labels.classes], np.int64)
     boxes = labels.boxes * np.array([*size, *size]) if labels.normalized else labels.boxes
     known = classes >= 0
     record = ImageRecord(Path(image), *size, boxes[known], classes[known], labels.crowd[known])
-    return record, _problems(image, labels, boxes, classes, size)
+    return record, _find_problems(image, labels, boxes, classes, size)
 
 
-def _problems(
-    image: str, labels: Labels, boxes: NDArray[np.float64], classes: NDArray[np.int64], size: tuple[int, int]
+def _find_problems(
+    image: str, labels: ImageLabels, boxes: NDArray[np.float64], classes: NDArray[np.int64], size: tuple[int, int]
 ) -> Iterator[Problem]:
     yield from labels.problems
-    if labels.size is not None and labels.size != size:
-        stated, real = ("×".join(map(str, sides)) for sides in (labels.size, size))
-        yield Problem(ProblemKind.WRONG_SIZE, Location(labels.file), f"{Path(image).name} is {real}, not {stated}")
-    for position in np.flatnonzero(classes < 0).tolist():
-        yield labels.problem(ProblemKind.UNKNOWN_CLASS, position, repr(labels.classes[position]))
-    yield from _doubtful(labels, boxes, classes, size)
+    if labels.stated_size is not None and labels.stated_size != size:
+        stated, actual = ("×".join(map(str, sides)) for sides in (labels.stated_size, size))
+        yield Problem(ProblemKind.WRONG_SIZE, Location(labels.file), f"{Path(image).name} is {actual}, not {stated}")
+    for index in np.flatnonzero(classes < 0).tolist():
+        yield labels.problem(ProblemKind.UNKNOWN_CLASS, index, repr(labels.classes[index]))
+    yield from _check_boxes(labels, boxes, classes, size)
 
 
-def _doubtful(
-    labels: Labels, boxes: NDArray[np.float64], classes: NDArray[np.int64], size: tuple[int, int]
+def _check_boxes(
+    labels: ImageLabels, boxes: NDArray[np.float64], classes: NDArray[np.int64], size: tuple[int, int]
 ) -> Iterator[Problem]:
-    """Yield what is wrong with the boxes of known classes."""
+    """Yield the problems of boxes whose class is known."""
     if not len(boxes):
         return
     clipped = np.minimum(np.maximum(boxes, 0), (*size, *size))
     excess = np.abs(boxes - clipped).max(axis=1)
-    shortest = (clipped[:, 2:] - clipped[:, :2]).min(axis=1)
-    for position in np.flatnonzero((classes >= 0) & ((excess > ROUNDING) | (shortest <= SLIVER))).tolist():
-        x1, y1, x2, y2 = boxes[position].tolist()
-        told = f"{x2 - x1:.4g}×{y2 - y1:.4g} px"
-        if shortest[position] <= 0:
-            inside = "" if min(x2 - x1, y2 - y1) <= 0 else ", none of it inside the image"
-            yield labels.problem(ProblemKind.ZERO_AREA, position, told + inside)
+    shorter_sides = (clipped[:, 2:] - clipped[:, :2]).min(axis=1)
+    doubtful = (classes >= 0) & ((excess > _ROUNDING) | (shorter_sides <= _MAX_SLIVER_SIDE))
+    for index in np.flatnonzero(doubtful).tolist():
+        x1, y1, x2, y2 = boxes[index].tolist()
+        sides = f"{x2 - x1:.4g}×{y2 - y1:.4g} px"
+        if shorter_sides[index] <= 0:
+            detail = sides if min(x2 - x1, y2 - y1) <= 0 else f"{sides}, entirely outside the image"
+            yield labels.problem(ProblemKind.ZERO_AREA, index, detail)
             continue
-        if excess[position] > ROUNDING:
-            yield labels.problem(ProblemKind.OUTSIDE, position, f"by {excess[position]:.4g} px")
-        if shortest[position] <= SLIVER:
-            yield labels.problem(ProblemKind.SLIVER, position, told)
-    yield from _repeated(labels, boxes, classes)
+        if excess[index] > _ROUNDING:
+            yield labels.problem(ProblemKind.OUTSIDE, index, f"by {excess[index]:.4g} px")
+        if shorter_sides[index] <= _MAX_SLIVER_SIDE:
+            yield labels.problem(ProblemKind.SLIVER, index, sides)
+    yield from _find_duplicates(labels, boxes, classes)
 
 
-def _repeated(labels: Labels, boxes: NDArray[np.float64], classes: NDArray[np.int64]) -> Iterator[Problem]:
-    rows = [(label, *box) for label, box in zip(classes.tolist(), boxes.tolist(), strict=True)]
-    if len(set(rows)) == len(rows):
+def _find_duplicates(labels: ImageLabels, boxes: NDArray[np.float64], classes: NDArray[np.int64]) -> Iterator[Problem]:
+    objects = [(category, *box) for category, box in zip(classes.tolist(), boxes.tolist(), strict=True)]
+    if len(set(objects)) == len(objects):
         return
-    first_of: dict[tuple[float, ...], int] = {}
-    for position, row in enumerate(rows):
-        first = first_of.setdefault(row, position)
-        if row[0] >= 0 and first != position:
+    first_index: dict[tuple[float, ...], int] = {}
+    for index, item in enumerate(objects):
+        first = first_index.setdefault(item, index)
+        if item[0] >= 0 and first != index:
             line = labels.lines[first]
-            yield labels.problem(
-                ProblemKind.DUPLICATE_BOX, position, "" if line is None else f"the same as line {line}"
-            )
+            yield labels.problem(ProblemKind.DUPLICATE_BOX, index, "" if line is None else f"the same as line {line}")
 
 
 def drop_invalid(split: Split, *, single_class: bool = False) -> Split:
-    """Return a split with boxes clipped to the image, and without those that have no area or stand there twice.
+    """Return a split with the objects that training and evaluation use.
 
-    All images stay, those without objects as background. Groups stay marked as groups.
+    Boxes are clipped to their image. Boxes without area and duplicates (same image, class, box, and crowd flag) are
+    dropped. All images are kept; those without objects count as background.
 
     Args:
-        split: As read.
-        single_class: Make all objects class 0, called `object`.
+        split: A split as read.
+        single_class: Whether to make all objects class 0, named `object`.
 
     Example:
         >>> from pathlib import Path
@@ -111,9 +114,9 @@ def drop_invalid(split: Split, *, single_class: bool = False) -> Split:
     boxes = np.clip(records.boxes, 0, np.tile(records.sizes, 2)[images])
     classes = np.zeros_like(records.classes) if single_class else records.classes
     columns = np.column_stack([images, classes, records.crowd, boxes])
-    first = np.zeros(len(boxes), np.bool_)
-    first[np.unique(columns, axis=0, return_index=True)[1]] = True
-    keep = first & (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
+    is_first = np.zeros(len(boxes), np.bool_)
+    is_first[np.unique(columns, axis=0, return_index=True)[1]] = True
+    keep = is_first & (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
     return replace(
         split, names=("object",) if single_class else split.names, records=records.with_objects(boxes, classes, keep)
     )

@@ -1,28 +1,30 @@
-"""Data sets without a `data.yaml`: what a folder or file is, told by looking at it."""
+"""Detection of the layout of a data set that has no data.yaml, from the names of its folders and files."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from attendet.data.formats import voc
-from attendet.data.formats.yolo import lines_of
+from attendet.data.formats.voc import find_voc_lists, find_voc_root
+from attendet.data.formats.yolo import read_lines
 from attendet.data.images import is_image
 from attendet.data.paths import exists
-from attendet.data.reading.data_file import SPLITS, DataFile, Entry, is_data_file
+from attendet.data.reading.data_file import SPLITS, DataFile, SplitEntry, is_data_file
 from attendet.errors import DataError, Location
 
-# How folders and files of a split are called.
-_WORDS = {"train": ("train",), "val": ("val", "valid", "validation"), "test": ("test",)}
+# How the folders and files of a split may be named.
+_SPLIT_NAMES = {"train": ("train",), "val": ("val", "valid", "validation"), "test": ("test",)}
 
 
-def description_in(data: Path) -> Path:
-    """Return the data file in a folder, or what was named where there is none.
+def find_data_file(data: Path) -> Path:
+    """Return the data file in a folder: `data.yaml`, or the only YAML file.
+
+    A folder without a data file, and any path to a file, is returned unchanged.
 
     Raises:
-        DataError: If nothing of this name is there.
+        DataError: If the path does not exist.
     """
     if not exists(data):
-        raise DataError("there is no such file or folder", where=Location(str(data)), remedy="name a data.yaml")
+        raise DataError("file or folder not found", where=Location(str(data)), remedy="name a data.yaml or a folder")
     if not data.is_dir():
         return data
     found = sorted(path for path in data.iterdir() if is_data_file(path))
@@ -30,59 +32,63 @@ def description_in(data: Path) -> Path:
     return next(iter(preferred or (found if len(found) == 1 else [])), data)
 
 
-def describe(data: Path, format: str | None) -> DataFile:  # noqa: A002
-    """Return what a folder or a COCO file has, as a data file would say it.
+def detect_layout(data: Path, format: str | None) -> DataFile:  # noqa: A002 - the name of the option
+    """Return the splits that a folder or a COCO file has, as a data.yaml would describe them.
 
     Args:
-        data: The folder or file.
-        format: The only format to look for, or None for all.
+        data: A folder, or a COCO file.
+        format: The only format to look for (`yolo`, `coco`, or `voc`), or None for all.
 
     Raises:
-        DataError: If it is no data set of that format.
+        DataError: If the path is not a data set in this format.
     """
     if data.is_file():
         if data.suffix.lower() != ".json" or format not in (None, "coco"):
-            raise DataError("it is no data file", where=Location(str(data)), remedy="name a data.yaml or a COCO json")
-        return _described(data.parent, "coco", {"train": data})
-    finders = {"voc": voc.splits_of, "yolo": _yolo_splits, "coco": _coco_splits}
+            remedy = "name a data.yaml or a COCO file (.json)"
+            raise DataError("it is not a data.yaml", where=Location(str(data)), remedy=remedy)
+        return _data_file(data.parent, "coco", {"train": data})
+    finders = {"voc": find_voc_lists, "yolo": _yolo_splits, "coco": _coco_splits}
     for name, find in finders.items():
         if format in (None, name) and (splits := find(data)):
             if "train" in splits:
                 splits.pop("trainval", None)
-            return _described(data, name, splits)
-    kinds = "ImageSets (VOC), images and labels (YOLO) or one COCO json" if format is None else f"{format}'s files"
-    raise DataError(f"there is no data.yaml and are no {kinds}", where=Location(str(data)), remedy="write a data.yaml")
+            return _data_file(data, name, splits)
+    searched = "ImageSets (VOC), images and labels (YOLO), or a COCO file" if format is None else f"{format} files"
+    raise DataError(f"no data.yaml found, and no {searched}", where=Location(str(data)), remedy="write a data.yaml")
 
 
-def format_of(described: DataFile) -> str:
-    """Return the format of what a data file names, by looking at the first thing that is there."""
-    for entries in described.splits.values():
+def detect_format(data_file: DataFile) -> str:
+    """Return the format (`yolo`, `coco`, or `voc`) of the first entry of a data file that exists."""
+    for entries in data_file.splits.values():
         for entry in entries:
             if exists(entry.path):
                 return _format_of(Path(entry.path))
     return "yolo"
 
 
-def names_beside(root: Path) -> tuple[str, ...]:
-    """Return the class names that labeling tools leave in `classes.txt`, or none."""
+def read_class_names(root: Path) -> tuple[str, ...]:
+    """Return the class names in the `classes.txt` that labeling tools write; empty if the file does not exist."""
     for file in (root / "classes.txt", root / "labels" / "classes.txt"):
         if file.is_file():
-            return tuple(line for line in lines_of(str(file)) if line.isprintable())
+            return tuple(line for line in read_lines(str(file)) if line.isprintable())
     return ()
 
 
-def _described(root: Path, format: str, splits: dict[str, Path]) -> DataFile:  # noqa: A002
+def _data_file(root: Path, format: str, splits: dict[str, Path]) -> DataFile:  # noqa: A002 - the name of the option
     root = root.resolve()
-    entries = {name: (Entry(str(path.resolve()), Location(str(path))),) for name, path in splits.items()}
+    entries = {name: (SplitEntry(str(path.resolve()), Location(str(path))),) for name, path in splits.items()}
     return DataFile(root, entries, None, format, None)
 
 
 def _yolo_splits(folder: Path) -> dict[str, Path]:
-    """Return the splits of a folder with labels: `images/train` or `train/images` or `train.txt`, or all images."""
+    """Return the splits of a folder that has labels, or an empty dict.
+
+    A split is `images/train`, `train/images`, or `train.txt`. Without splits, all images are for training.
+    """
     splits = {}
     for split in SPLITS:
-        places = [place for word in _WORDS[split] for place in _places(folder, word)]
-        found = next((place for place in places if place.exists()), None)
+        candidates = [path for name in _SPLIT_NAMES[split] for path in _split_paths(folder, name)]
+        found = next((path for path in candidates if path.exists()), None)
         if found is not None:
             splits[split] = found
     has_labels = (folder / "labels").is_dir() or any((path.parent / "labels").is_dir() for path in splits.values())
@@ -91,26 +97,28 @@ def _yolo_splits(folder: Path) -> dict[str, Path]:
     return splits if has_labels else {}
 
 
-def _places(folder: Path, word: str) -> tuple[Path, ...]:
-    return folder / "images" / word, folder / word / "images", folder / f"{word}.txt"
+def _split_paths(folder: Path, name: str) -> tuple[Path, ...]:
+    return folder / "images" / name, folder / name / "images", folder / f"{name}.txt"
 
 
 def _coco_splits(folder: Path) -> dict[str, Path]:
-    """Return the json files of a folder: one for each split by its name, or the only one for training."""
+    """Return the COCO file of each split, by its name; a single file with another name is for training."""
     files = sorted(
         [*folder.glob("*.json"), *folder.glob("annotations/*.json"), *folder.glob("*/_annotations.coco.json")]
     )
     splits = {}
     for split in SPLITS:
-        named = [
-            file
-            for file in files
-            if any(word in (file.parent.name, *file.stem.rstrip("0123456789").split("_")) for word in _WORDS[split])
-        ]
-        boxes = [file for file in named if file.stem.startswith("instances")] or named
-        if boxes:
-            splits[split] = boxes[0]
+        named = [file for file in files if _is_named_after(file, split)]
+        instances = [file for file in named if file.stem.startswith("instances")] or named
+        if instances:
+            splits[split] = instances[0]
     return splits or ({"train": files[0]} if len(files) == 1 else {})
+
+
+def _is_named_after(file: Path, split: str) -> bool:
+    """Return whether a COCO file belongs to a split: `train.json`, `instances_train2017.json`, `train/....json`."""
+    words = (file.parent.name, *file.stem.rstrip("0123456789").split("_"))
+    return any(name in words for name in _SPLIT_NAMES[split])
 
 
 def _format_of(path: Path) -> str:
@@ -120,6 +128,7 @@ def _format_of(path: Path) -> str:
         return "coco" if (path / "_annotations.coco.json").is_file() else "yolo"
     if path.suffix.lower() == ".json":
         return "coco"
-    if is_image(path.name) or voc.root_of(path) is None:
+    if is_image(path.name) or find_voc_root(path) is None:
         return "yolo"
-    return "yolo" if any(is_image(line) for line in lines_of(str(path))[:1]) else "voc"
+    # A list of paths of images is YOLO's, a list of file stems is VOC's.
+    return "yolo" if any(is_image(line) for line in read_lines(str(path))[:1]) else "voc"

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from attendet.data.problems import ProblemCount, problem_counts
+from attendet.data.problems import ProblemCount, summarize_problems
 from attendet.data.records import Split, scaled_box_sides
+from attendet.utils.text import list_names
 
 MOST_NAMES = 5
 TINY_SIDE = 8
@@ -145,7 +146,7 @@ def make_data_report(splits: Sequence[Split], imgsz: int = 640) -> DataReport:
     sides = [scaled_box_sides(split.records, imgsz) for split in splits]
     found = {split.name: _split_report(split, part) for split, part in zip(splits, sides, strict=True)}
     total = _together([*found.values()], np.concatenate(sides))
-    return DataReport(names, imgsz, found, total, problem_counts(splits), tuple(_remarks(names, found, imgsz)))
+    return DataReport(names, imgsz, found, total, summarize_problems(splits), tuple(_remarks(names, found, imgsz)))
 
 
 def _split_report(split: Split, sides: NDArray[np.float64]) -> SplitReport:
@@ -220,10 +221,7 @@ def _remarks(names: tuple[str, ...], splits: Mapping[str, SplitReport], imgsz: i
 
 
 def _some(names: tuple[str, ...], labels: set[int]) -> str:
-    first = ", ".join(names[label] for label in sorted(labels)[:MOST_NAMES])
-    more = f" and {len(labels) - MOST_NAMES} more" if len(labels) > MOST_NAMES else ""
+    absent = list_names([names[label] for label in sorted(labels)], MOST_NAMES)
     return (
-        f"1 class does not occur ({first})"
-        if len(labels) == 1
-        else f"{len(labels)} classes do not occur ({first}{more})"
+        f"1 class does not occur ({absent})" if len(labels) == 1 else f"{len(labels)} classes do not occur ({absent})"
     )

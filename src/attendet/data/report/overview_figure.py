@@ -16,7 +16,7 @@ from PIL import Image
 from attendet.data.records import Split, scaled_box_sides
 from attendet.errors import Location, OutputError
 from attendet.utils.io import write_atomically
-from attendet.utils.plotting import color_of, new_figure, shown
+from attendet.utils.plotting import class_color, label_text, new_figure
 
 SIGNATURE = "attendet data check"
 MOST_CLASSES = 20
@@ -84,7 +84,7 @@ def _classes(axes: Axes, splits: Sequence[Split]) -> None:
     height = 0.8 / len(splits)
     for row, split in enumerate(splits):
         places = np.arange(len(labels)) + (row - (len(splits) - 1) / 2) * height
-        bars = axes.barh(places, counts[row, labels], height, color=color_of(row), label=split.name)
+        bars = axes.barh(places, counts[row, labels], height, color=class_color(row), label=split.name)
         if len(labels) * len(splits) <= MOST_CLASSES:
             axes.bar_label(bars, labels=[f"{count:,}" for count in counts[row, labels]], padding=3, fontsize=9)
     axes.set_yticks(np.arange(len(labels)), [_written(names[label], f"class {label}") for label in labels])
@@ -145,7 +145,7 @@ def _per_image(axes: Axes, splits: Sequence[Split]) -> None:
         if len(count):
             shares = np.histogram(count, edges)[0] / len(count) * 100
             label = f"{split.name}, median {np.median(count):g}"
-            axes.stairs(shares, edges, color=color_of(row), label=label, linewidth=1.8, linestyle=_line(row))
+            axes.stairs(shares, edges, color=class_color(row), label=label, linewidth=1.8, linestyle=_line(row))
     axes.set_title("Boxes per image")
     axes.set_xlabel("boxes in an image" + (f" (bars of {width})" if width > 1 else ""))
     axes.set_ylabel("% of the split's images")
@@ -189,4 +189,4 @@ def _whole(value: float, _: int) -> str:
 def _written(name: str, instead: str, longest: int = 24) -> str:
     """Return a name short enough, or something else where the font has no such letters."""
     letters = get_font(findfont(FontProperties())).get_charmap()
-    return shown(name, longest) if all(ord(letter) in letters for letter in name) else instead
+    return label_text(name, longest) if all(ord(letter) in letters for letter in name) else instead
