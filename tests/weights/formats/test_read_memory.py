@@ -27,7 +27,7 @@ for path in sys.argv[2:]:
         read_checkpoint(path)
         print("read")
     except WeightsError as error:
-        print("refused:", error.what)
+        print("refused:", error.message)
 """
 
 

@@ -1,29 +1,31 @@
-"""What became of the weights of a file: kept, new, dropped, reshaped."""
+"""The result of loading weights: which tensors were kept, are new, were dropped, or have another shape."""
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from attendet.utils.text import plural, printable
+from attendet.utils.text import list_names, plural, printable
 
-MOST_PLACES = 12
+_MAX_PLACES = 12
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class LoadReport:
-    """What a model took from a file of weights. Every key of the model is in one of `kept`, `new` and `reshaped`.
+    """What became of the tensors of a weights file and of the model that they were loaded into.
 
-    Nothing kept at all, `not report.kept`, means that the file is another model's.
+    Every key of the model is in exactly one of `kept`, `new`, and `reshaped`. If `kept` is empty, the file belongs to
+    another model.
 
     Attributes:
-        kept: Keys of the model whose whole value came from the file.
-        new: Keys of the model that the file has nothing for; they stay as they were.
-        dropped: Keys of the file that no place of the model takes.
-        reshaped: Keys of the model whose counterpart in the file is of another shape, or part of a layer that is. The
-            class channels of a head are kept as far as there are such classes; anything else stays as it was.
-        merged: Those of `reshaped` that were kept in part.
+        kept: Keys of the model whose complete value comes from the file.
+        new: Keys of the model without a counterpart in the file; they keep their initial values.
+        dropped: Keys of the file without a counterpart in the model.
+        reshaped: Keys of the model whose counterpart has another shape, or belongs to a layer with another shape. The
+            detection head takes the channels of the classes that both have; all other tensors keep their own values.
+        merged: The keys among `reshaped` whose values come from the file in part.
 
     Example:
         >>> report = LoadReport(
@@ -33,17 +35,19 @@ class LoadReport:
         ...     reshaped=("model.3.m.0.weight", "model.3.m.0.bias"),
         ...     merged=("model.3.m.0.weight", "model.3.m.0.bias"),
         ... )
+        >>> report
+        LoadReport(kept 2 of 5 tensors, 1 new, 0 dropped, 2 reshaped)
         >>> print(report)
         kept 2 of 5 tensors
         new: 1 tensor (row 1)
-        reshaped: 2 tensors, kept as far as they fit (row 3)
+        reshaped: 2 tensors, loaded in part (row 3)
         >>> print(report.details())
         kept 2 of 5 tensors
           model.0.conv.weight
           model.2.conv.weight
         new: 1 tensor (row 1)
           model.1.spatial.conv.weight
-        reshaped: 2 tensors, kept as far as they fit (row 3)
+        reshaped: 2 tensors, loaded in part (row 3)
           model.3.m.0.weight
           model.3.m.0.bias
     """
@@ -56,47 +60,78 @@ class LoadReport:
 
     @property
     def total(self) -> int:
-        """Number of the model's tensors."""
+        """Number of tensors of the model."""
         return len(self.kept) + len(self.new) + len(self.reshaped)
 
     @property
     def complete(self) -> bool:
-        """Whether the file holds exactly this model: nothing is new, dropped or reshaped."""
+        """Whether the file contains exactly the tensors of the model: none is new, dropped, or reshaped."""
         return not (self.new or self.dropped or self.reshaped)
 
     def details(self) -> str:
-        """Return every key, by kind."""
-        return "\n".join("\n".join([line, *(f"  {printable(key)}" for key in keys)]) for line, keys in self._told())
+        """Return the summary with all keys below the line of their category."""
+        return "\n".join("\n".join([line, *(f"  {printable(key)}" for key in keys)]) for line, keys in self._lines())
+
+    def to_dict(self) -> dict[str, list[str]]:
+        """Return the keys of each category as plain lists, ready for JSON.
+
+        Example:
+            >>> LoadReport(kept=("fc.weight",), new=(), dropped=(), reshaped=()).to_dict()
+            {'kept': ['fc.weight'], 'new': [], 'dropped': [], 'reshaped': [], 'merged': []}
+        """
+        return {
+            "kept": list(self.kept),
+            "new": list(self.new),
+            "dropped": list(self.dropped),
+            "reshaped": list(self.reshaped),
+            "merged": list(self.merged),
+        }
 
     def __str__(self) -> str:
-        return "\n".join(line for line, _ in self._told())
+        return "\n".join(line for line, _ in self._lines())
 
-    def _hint(self) -> str:
-        """Say what could be done about attention that has no place: only files of ours say how it was attached."""
-        attention = any(re.search(r"(^|\.)attention\d*\.", key) for key in self.dropped)
-        return "; attach its attention first to keep that" if attention else ""
+    def __repr__(self) -> str:
+        counts = f"{len(self.new):,} new, {len(self.dropped):,} dropped, {len(self.reshaped):,} reshaped"
+        return f"{type(self).__name__}({self._summary()}, {counts})"
 
-    def _share(self) -> str:
-        if len(self.merged) == len(self.reshaped):
-            return ", kept as far as they fit"
-        return f", {len(self.merged):,} of them kept in part" if self.merged else ", left as they were"
+    def _repr_html_(self) -> str:
+        """Return the report for a notebook: one collapsible list of keys for each category."""
+        return "".join(
+            f"<details><summary>{html.escape(line)}</summary>"
+            f"<pre>{html.escape(chr(10).join(map(printable, keys)))}</pre></details>"
+            for line, keys in self._lines()
+        )
 
-    def _told(self) -> list[tuple[str, tuple[str, ...]]]:
-        rest = (
+    def _summary(self) -> str:
+        return f"kept {len(self.kept):,} of {plural(self.total, 'tensor')}"
+
+    def _lines(self) -> list[tuple[str, tuple[str, ...]]]:
+        """Return the line of each category that has keys, and these keys."""
+        others = (
             ("new", self.new, ""),
-            ("dropped", self.dropped, " of the file" + self._hint()),
-            ("reshaped", self.reshaped, self._share()),
+            ("dropped", self.dropped, " of the file" + self._attention_remedy()),
+            ("reshaped", self.reshaped, self._loaded_part()),
         )
         lines = [
-            (f"{kind}: {plural(len(keys), 'tensor')}{more} ({_places(keys)})", keys)
-            for kind, keys, more in rest
+            (f"{kind}: {plural(len(keys), 'tensor')}{remark} ({_places(keys)})", keys)
+            for kind, keys, remark in others
             if keys
         ]
-        return [(f"kept {len(self.kept):,} of {plural(self.total, 'tensor')}", self.kept), *lines]
+        return [(self._summary(), self.kept), *lines]
+
+    def _attention_remedy(self) -> str:
+        """Return how to keep dropped attention; only files that attendet wrote describe how it was attached."""
+        attention = any(re.search(r"(^|\.)attention\d*\.", key) for key in self.dropped)
+        return "; attach the same attention before loading to keep them" if attention else ""
+
+    def _loaded_part(self) -> str:
+        if len(self.merged) == len(self.reshaped):
+            return ", loaded in part"
+        return f", {len(self.merged):,} of them loaded in part" if self.merged else ", not loaded"
 
 
 def _places(keys: Iterable[str]) -> str:
-    """Return the rows (`model.9.cv1.conv.weight` → 9) or else the layers that keys belong to, in order, each once."""
+    """Return the rows (`model.9.cv1.conv.weight` → 9), or else the layers, of keys, in order and without duplicates."""
     rows, layers = [], []
     for key in keys:
         row = re.match(r"(?:[^.]*\.)*?model\.([0-9]{1,6})\.", key)
@@ -104,14 +139,6 @@ def _places(keys: Iterable[str]) -> str:
             rows.append(row[1])
         else:
             layers.append(printable(key.rpartition(".")[0] or key))
-    return "; ".join(
-        [*_listed("row", "rows", dict.fromkeys(rows)), *_listed("", "", dict.fromkeys(layers))],
-    )
-
-
-def _listed(one: str, many: str, names: Iterable[str]) -> list[str]:
-    names = list(names)
-    if not names:
-        return []
-    more = [f"{len(names) - MOST_PLACES:,} more"] if len(names) > MOST_PLACES else []
-    return [f"{one if len(names) == 1 else many} {', '.join([*names[:MOST_PLACES], *more])}".strip()]
+    rows, layers = list(dict.fromkeys(rows)), list(dict.fromkeys(layers))
+    listed_rows = [f"{'row' if len(rows) == 1 else 'rows'} {list_names(rows, _MAX_PLACES)}"] if rows else []
+    return "; ".join([*listed_rows, *([list_names(layers, _MAX_PLACES)] if layers else [])])

@@ -1,4 +1,4 @@
-"""Wrappers around a model put their names in front of its keys; here they are seen through."""
+"""Match the keys of a model and a file that differ by a prefix, as wrappers around a model add it."""
 
 from __future__ import annotations
 
@@ -8,54 +8,58 @@ from itertools import takewhile
 from torch import Tensor
 
 from attendet.utils.modules import WRAPPER_PREFIXES
-from attendet.weights.align.layers import fits
+from attendet.weights.align.module_tensors import is_compatible
 
-WRAPPERS = (*WRAPPER_PREFIXES, "model.", "backbone.", "network.")
-MOST_WRAPPERS = 4
+_PREFIXES = (*WRAPPER_PREFIXES, "model.", "backbone.", "network.")
+_MAX_COMMON_PARTS = 4
 
 
-def see_through(model: Mapping[str, Tensor], file: Mapping[str, Tensor]) -> dict[str, str]:
-    """Return the names that a file's keys have in the model: the name → the file's key.
+def match_prefixes(model: Mapping[str, Tensor], file: Mapping[str, Tensor]) -> dict[str, str]:
+    """Return a mapping from keys of the model to keys of the file, after one prefix is removed or added.
 
-    They are the file's own, unless a prefix taken away from or put before them makes more tensors fit, and there is no
-    other prefix that makes as many fit differently.
+    The prefix whose change makes the most tensors fit is chosen. If several prefixes make equally many but different
+    tensors fit, or no prefix makes more tensors fit, the keys of the file stay as they are.
+
+    Args:
+        model: The state dict of the model.
+        file: The tensors of the file.
 
     Example:
         >>> import torch
-        >>> see_through({"fc.weight": torch.ones(2, 3)}, {"module.fc.weight": torch.zeros(2, 3)})
+        >>> match_prefixes({"fc.weight": torch.ones(2, 3)}, {"module.fc.weight": torch.zeros(2, 3)})
         {'fc.weight': 'module.fc.weight'}
     """
-    plain = {key: key for key in file}
-    best, fitting, ambiguous = plain, _fitting(model, file, plain), False
-    changes = [(old, "") for old in (*_wrappers(file), *_common(file))]
-    changes += [("", new) for new in (*_wrappers(model), *_common(model))]
-    changes += [(old, new) for old in _common(file) for new in _common(model)]
+    unchanged = {key: key for key in file}
+    best, fitting, ambiguous = unchanged, _fitting(model, file, unchanged), False
+    changes = [(old, "") for old in (*_known_prefixes(file), *_common_prefixes(file))]
+    changes += [("", new) for new in (*_known_prefixes(model), *_common_prefixes(model))]
+    changes += [(old, new) for old in _common_prefixes(file) for new in _common_prefixes(model)]
     for old, new in dict.fromkeys(changes):
-        names = {new + key.removeprefix(old): key for key in file}
-        if len(names) < len(file):
-            continue  # two keys would become one
-        found = _fitting(model, file, names)
+        renamed = {new + key.removeprefix(old): key for key in file}
+        if len(renamed) < len(file):
+            continue  # two keys of the file would become one
+        found = _fitting(model, file, renamed)
         if len(found) > len(fitting):
-            best, fitting, ambiguous = names, found, False
+            best, fitting, ambiguous = renamed, found, False
         elif len(found) == len(fitting) and found != fitting:
             ambiguous = True
-    return plain if ambiguous else best
+    return unchanged if ambiguous else best
 
 
-def _wrappers(keys: Iterable[str]) -> list[str]:
-    return [wrapper for wrapper in WRAPPERS if any(key.startswith(wrapper) for key in keys)]
+def _known_prefixes(keys: Iterable[str]) -> list[str]:
+    return [prefix for prefix in _PREFIXES if any(key.startswith(prefix) for key in keys)]
 
 
-def _common(keys: Iterable[str]) -> Sequence[str]:
-    """Return the prefixes that all keys share, shortest first, a few at most."""
+def _common_prefixes(keys: Iterable[str]) -> Sequence[str]:
+    """Return the prefixes that all keys share, shortest first, at most four."""
     paths = [key.split(".")[:-1] for key in keys]
-    # What the first and the last in alphabetical order share, all share.
+    # The first and the last path in sorted order share exactly the parts that all paths share.
     shared = takewhile(
         lambda pair: pair[0] == pair[1], zip(min(paths, default=[]), max(paths, default=[]), strict=False)
     )
-    parts = [part for part, _ in shared][:MOST_WRAPPERS]
+    parts = [part for part, _ in shared][:_MAX_COMMON_PARTS]
     return [".".join(parts[: end + 1]) + "." for end in range(len(parts))]
 
 
-def _fitting(model: Mapping[str, Tensor], file: Mapping[str, Tensor], names: Mapping[str, str]) -> dict[str, str]:
-    return {name: key for name, key in names.items() if name in model and fits(model[name], file[key])}
+def _fitting(model: Mapping[str, Tensor], file: Mapping[str, Tensor], renamed: Mapping[str, str]) -> dict[str, str]:
+    return {name: key for name, key in renamed.items() if name in model and is_compatible(model[name], file[key])}

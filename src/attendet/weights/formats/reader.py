@@ -90,7 +90,7 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
         with Path(path).open("rb") as file:
             return _read(file, Path(path))
     except WeightsError as error:
-        raise WeightsError(error.what, where=where, remedy=error.remedy) from error
+        raise WeightsError(error.message, where=where, remedy=error.remedy) from error
     except OSError as error:
         raise WeightsError(f"the file cannot be read: {error.strerror or error}", where=where) from error
 

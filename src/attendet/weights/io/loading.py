@@ -16,7 +16,7 @@ from attendet.surgery import Attachment, AttentionPlan, reattach
 from attendet.surgery.attachment_plan import plans_of
 from attendet.surgery.module_creation import create_at, options_at
 from attendet.weights import Checkpoint, read_checkpoint
-from attendet.weights.align.alignment import align
+from attendet.weights.align.alignment import align_tensors
 from attendet.weights.align.load_report import LoadReport
 from attendet.weights.io.card import card_of, plans_of_file
 
@@ -57,7 +57,7 @@ def load_weights(model: nn.Module, path: str | os.PathLike[str], *, names: Seque
         plans = () if any(plans_of(model)) else plans_of_file(checkpoint)
         attachments = attach_again(model, plans, checkpoint.tensors)
     except AttendetError as error:
-        raise WeightsError(error.what, where=where, remedy=error.remedy) from error
+        raise WeightsError(error.message, where=where, remedy=error.remedy) from error
     try:
         return load_checkpoint(model, checkpoint, where, names=names)
     except BaseException:
@@ -77,7 +77,7 @@ def load_checkpoint(
     card = card_of(checkpoint, where.file)
     theirs = card.names if card else checkpoint.names
     foreign = {**module.FOREIGN_KEYS, **bam.FOREIGN_KEYS}
-    aligned = align(
+    aligned = align_tensors(
         model.state_dict(),
         checkpoint.tensors,
         model_names=names,

@@ -63,7 +63,7 @@ def write_tensors(
         with write_atomically(path) as temporary:
             save_file(_separate(tensors), temporary, metadata=metadata)
     except SafetensorError as error:
-        raise OutputError(f"it cannot be written: {error}", where=Location(str(path))) from error
+        raise OutputError(f"cannot be written: {error}", where=Location(str(path))) from error
 
 
 def _separate(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -121,7 +121,7 @@ def read_tensors(specs: Mapping[str, TensorSpec], builder: TensorBuilder, file_b
         try:
             tensors[key] = builder.build(spec)
         except WeightsError as error:
-            raise WeightsError(f"{printable(key)}: {error.what}", remedy=error.remedy) from error
+            raise WeightsError(f"{printable(key)}: {error.message}", remedy=error.remedy) from error
         remaining -= tensors[key].nbytes
         if remaining < 0:
             raise WeightsError(f"the tensors that share memory are over {_MAX_SHARING} times as large as the file")
