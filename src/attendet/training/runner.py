@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import signal
 import time
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 from lightning.pytorch import Trainer, seed_everything
@@ -29,12 +29,12 @@ from attendet.training.run_folder import (
     RunRecord,
     device_name,
     git_state,
-    read_record,
-    write_record,
+    read_run,
 )
 from attendet.training.task import DetectionTask
 from attendet.utils.io import new_run_folder
 from attendet.utils.provenance import PACKAGES, versions
+from attendet.utils.records import write_record
 from attendet.weights.io.opening import open_detector
 
 TENSORBOARD = "tensorboard"
@@ -74,16 +74,16 @@ def train(
     data = make_data(prepared, folder, reporter)
     record = _record(prepared, trainer, command, data)
     if resume:
-        record = _continued(read_record(folder), record)
+        record = _continued(read_run(folder), record)
     task = DetectionTask(prepared.network.detector, prepared.splits["train"].names, prepared.recipe, config)
     with explain_resource_errors(config.schedule.batch_size, config.schedule.imgsz), quiet():
         if trainer.is_global_zero:
             if not resume:
                 _clear(folder)
-            write_record(folder, record)
+            write_record(folder.record, record)
             draw_data(folder, data, prepared.splits["train"])
         fit(trainer, task, data, folder.checkpoint if resume else None)
-        record = replace(record, epochs=trainer.current_epoch, best_epoch=recorder.best_epoch)
+        record = record.model_copy(update={"epochs": trainer.current_epoch, "best_epoch": recorder.best_epoch})
         if trainer.is_global_zero:
             record = _finish(folder, record, recorder, prepared, reporter)
     return folder, record
@@ -116,7 +116,7 @@ def resumed(folder: RunFolder) -> TrainConfig:
         DataError: If there is no run.
         OptionError: If it has come to its end, or has not done an epoch.
     """
-    record = read_record(folder)
+    record = read_run(folder)
     if record.finished:
         raise OptionError(f"the run in {folder.path} has come to its end", remedy="start another from its weights")
     if not folder.checkpoint.is_file():
@@ -185,7 +185,8 @@ def _continued(before: RunRecord, record: RunRecord) -> RunRecord:
         if before.data.get(name, {}).get("fingerprint") != facts["fingerprint"]:
             path = Location(str(record.configuration["data"]["path"]))
             raise DataError(f"{name} has changed since the run began", where=path, remedy="start a new run")
-    return replace(record, command=before.command, initialization=before.initialization, order=before.order)
+    first = {"command": before.command, "initialization": before.initialization, "order": before.order}
+    return record.model_copy(update=first)
 
 
 def _clear(folder: RunFolder) -> None:
@@ -214,12 +215,12 @@ def _finish(
     )
     draw_results(folder, recorder.rows, measured, prepared.splits["val"].names)
     seconds = {"total": recorder.elapsed, **recorder.seconds}
-    record = replace(
-        record,
-        seconds={name: round(value, 1) for name, value in seconds.items()},
-        metrics=measured.metrics.to_dict(),
-        finished=True,
-    )
-    write_record(folder, record)
+    result = {
+        "seconds": {name: round(value, 1) for name, value in seconds.items()},
+        "metrics": measured.metrics.to_dict(),
+        "finished": True,
+    }
+    record = record.model_copy(update=result)
+    write_record(folder.record, record)
     reporter.say(f"everything about this run is in {folder.path}")
     return record
