@@ -16,10 +16,6 @@ from attendet.study.runs.cluster import RayExecutor
 from attendet.study.runs.execution import run_study
 from tests.helpers.small_studies import RecordingObserver, children, open_study, write_small
 
-slow = pytest.mark.skipif(
-    "ATTENDET_SLOW_TESTS" not in os.environ, reason="several processes that import torch: set ATTENDET_SLOW_TESTS=1"
-)
-
 WORKER = "ray::answer"
 
 
@@ -36,7 +32,7 @@ def two_processors(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         ray.shutdown()
 
 
-@slow
+@pytest.mark.slow
 @pytest.mark.usefixtures("two_processors")
 def test_a_study_on_a_cluster_outlives_a_worker(tmp_path: Path) -> None:
     arms = "{a: , b: se:reduction=2@after:Conv, broken: se:reduction=2@replace:Conv}"

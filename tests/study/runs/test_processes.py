@@ -16,15 +16,11 @@ from attendet.study.runs.executors import RETRIES
 from attendet.study.runs.processes import ProcessExecutor
 from tests.helpers.small_studies import RecordingObserver, children, open_study, write_small
 
-slow = pytest.mark.skipif(
-    "ATTENDET_SLOW_TESTS" not in os.environ, reason="several processes that import torch: set ATTENDET_SLOW_TESTS=1"
-)
-
 ARMS = "{a: , b: se:reduction=2@after:Conv}"
 WORKER = "attendet.study.runs.worker"
 
 
-@slow
+@pytest.mark.slow
 def test_two_processes_of_which_one_is_killed_do_the_whole_study(tmp_path: Path) -> None:
     study, watcher = open_study(write_small(tmp_path, ARMS, epochs=6)), RecordingObserver()
     first: dict[str, str] = {}
@@ -49,7 +45,7 @@ def test_two_processes_of_which_one_is_killed_do_the_whole_study(tmp_path: Path)
         assert study.job(cell).run.results.read_text().startswith(before)
 
 
-@slow
+@pytest.mark.slow
 def test_a_run_that_is_killed_every_time_fails_and_the_other_goes_on(tmp_path: Path) -> None:
     study, watcher = open_study(write_small(tmp_path, ARMS)), RecordingObserver()
     started: set[int] = set()
@@ -77,7 +73,7 @@ def test_what_goes_wrong_in_a_process_is_told(tmp_path: Path) -> None:
     )
 
 
-@slow
+@pytest.mark.slow
 def test_a_study_that_is_killed_leaves_no_process_and_goes_on(tmp_path: Path) -> None:
     file = write_small(tmp_path, ARMS, epochs=14)
     command = [sys.executable, "-m", "attendet", "study", "run", str(file), "--executor", "processes", "--workers", "1"]
