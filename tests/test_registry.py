@@ -23,9 +23,9 @@ def test_names_are_found_in_any_spelling() -> None:
 def test_unknown_and_taken_names() -> None:
     registry = Registry[int]("thing")
     registry.register("conv")(1)
-    with pytest.raises(UnknownNameError, match="there is no thing 'cnov'; did you mean 'conv'"):
+    with pytest.raises(UnknownNameError, match="unknown thing 'cnov'; did you mean 'conv'"):
         registry.get("cnov")
-    with pytest.raises(AttendetError, match="the thing name 'Conv' is taken"):
+    with pytest.raises(AttendetError, match="the thing 'Conv' is already registered"):
         registry.register("Conv")(2)
 
 

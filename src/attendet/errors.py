@@ -1,4 +1,4 @@
-"""Every error and warning a user of attendet can cause: what, where, and what would have been right."""
+"""Errors and warnings of attendet: what is wrong, where, and how to fix it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Location:
-    """A place in a text file; line and column count from 1.
+    """A place in a text file.
+
+    Attributes:
+        file: Path or name of the file.
+        line: Line, from 1; None for the whole file.
+        column: Column, from 1; None for the whole line.
 
     Example:
         >>> str(Location("yolov5s.yaml", line=14, column=5))
@@ -25,44 +30,48 @@ class Location:
 
 
 class AttendetError(Exception):
-    """Base of all our errors; the command line prints it as it stands and exits with 2.
+    """Base class of all errors that a user can cause.
+
+    The command line prints the error on one line and exits with 2.
 
     Args:
-        what: What is wrong, in one sentence without a full stop.
-        where: The place, for errors about a file.
-        remedy: What would have been right, in one sentence without a full stop.
+        message: What is wrong: one sentence, lower-case start, no period.
+        where: The place in a file, if the error is about a file.
+        remedy: How to fix it, in the same form as the message.
 
     Example:
-        >>> print(AttendetError("the ratio is 0", where=Location("a.yaml", 3, 9), remedy="write 16"))
-        a.yaml:3:9: the ratio is 0; write 16
+        >>> print(AttendetError("`ratio` must be positive, got 0", where=Location("a.yaml", 3, 9), remedy="write 16"))
+        a.yaml:3:9: `ratio` must be positive, got 0; write 16
     """
 
-    def __init__(self, what: str, *, where: Location | None = None, remedy: str | None = None) -> None:
-        super().__init__(what)
-        self.what = what
+    def __init__(self, message: str, *, where: Location | None = None, remedy: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
         self.where = where
         self.remedy = remedy
 
     def __str__(self) -> str:
         place = f"{self.where}: " if self.where else ""
         remedy = f"; {self.remedy}" if self.remedy else ""
-        return f"{place}{self.what}{remedy}"
+        return f"{place}{self.message}{remedy}"
 
     def __reduce__(self) -> tuple[object, ...]:
-        # Exception's own way would call the class with `what` alone and lose the rest on its way between processes.
-        return (_rebuild, (type(self), self.what, self.where, self.remedy))
+        # Exception's own method would drop `where` and `remedy` when the error is pickled to another process.
+        return (_rebuild, (type(self), self.message, self.where, self.remedy))
 
 
-def _rebuild(kind: type[AttendetError], what: str, where: Location | None, remedy: str | None) -> AttendetError:
-    return kind(what, where=where, remedy=remedy)
+def _rebuild(
+    error_class: type[AttendetError], message: str, where: Location | None, remedy: str | None
+) -> AttendetError:
+    return error_class(message, where=where, remedy=remedy)
 
 
 class UnknownNameError(AttendetError):
-    """A name that nothing is registered under."""
+    """A name that is not registered."""
 
 
 class OptionError(AttendetError):
-    """An option or argument whose value cannot work."""
+    """An option or argument with an invalid value."""
 
 
 class ModelFileError(AttendetError):
@@ -70,47 +79,57 @@ class ModelFileError(AttendetError):
 
 
 class DataError(AttendetError):
-    """A data set, image or label file that cannot be read or used."""
+    """A data set, image, label file, or record that cannot be read or used."""
 
 
 class WeightsError(AttendetError):
-    """A file of weights that cannot be read, or does not fit."""
+    """A weights file that cannot be read or does not fit the network."""
 
 
 class TrainingError(AttendetError):
-    """A training run that cannot go on."""
+    """A training run that cannot continue."""
 
 
 class OutputError(AttendetError):
-    """A file that cannot be written."""
+    """A file or folder that cannot be written."""
 
 
 class AttendetWarning(UserWarning):
-    """Something that works and is likely not what was meant."""
+    """A warning about input that works but probably does something else than intended."""
 
 
 def unknown_name(kind: str, name: object, known: Iterable[str]) -> UnknownNameError:
-    """Return the error for a name that does not exist, with the nearest one that does.
+    """Return the error for an unknown name; it suggests the most similar known name, or else lists all.
+
+    Args:
+        kind: What the name should be a name of, such as `"block"`.
+        name: The unknown name.
+        known: All known names.
 
     Example:
         >>> print(unknown_name("block", "C33", ["C3", "Conv", "SPPF"]))
-        there is no block 'C33'; did you mean 'C3'?
+        unknown block 'C33'; did you mean 'C3'?
         >>> print(unknown_name("block", "Transformer9000", ["C3", "Conv"]))
-        there is no block 'Transformer9000'; there are C3, Conv
+        unknown block 'Transformer9000'; known are C3, Conv
     """
     names = sorted(known)
     nearest = nearest_name(str(name), names)
-    remedy = f"did you mean {nearest!r}?" if nearest else f"there are {', '.join(names) or 'none'}"
-    return UnknownNameError(f"there is no {kind} {name!r}", remedy=remedy)
+    remedy = f"did you mean {nearest!r}?" if nearest else f"known are {', '.join(names)}" if names else None
+    return UnknownNameError(f"unknown {kind} {name!r}", remedy=remedy)
 
 
 def nearest_name(name: str, known: Iterable[str]) -> str | None:
-    """Return the known name that looks most like `name`, or None where none does.
+    """Return the known name that is most similar to `name`, or None if no name is similar.
+
+    Args:
+        name: A name, perhaps misspelled; upper and lower case do not matter.
+        known: All known names.
 
     Example:
         >>> nearest_name("yolov5z", ["yolov5s", "yolov5x_CBAM"])
         'yolov5s'
     """
     by_lower_case = {candidate.lower(): candidate for candidate in known}
+    # The time of the comparison grows with the square of the length.
     matches = difflib.get_close_matches(name.lower()[:100], by_lower_case, n=1, cutoff=0.6)
     return by_lower_case[matches[0]] if matches else None

@@ -1,4 +1,4 @@
-"""Names for classes, so that model files, the command line and other packages can ask for them."""
+"""Registries: tables that map names to classes, open to other packages."""
 
 from __future__ import annotations
 
@@ -14,24 +14,26 @@ E = TypeVar("E")
 
 
 class Registry(Generic[T]):
-    """A table from names to entries, filled by decorators and by other packages' entry points.
+    """A table from names to entries, filled by decorators and by entry points of other packages.
 
-    Names are compared without regard to case, hyphens and underscores: `CBAM`, `cbam` and `Cbam` are one.
+    Upper and lower case, hyphens, and underscores do not matter: `CBAM`, `cbam`, and `Cbam` are the same name.
+
+    Entry points are loaded only when a name is looked up that is not registered, or when all names are listed. An entry
+    point that fails to load, or that loads an object of the wrong class, is skipped with an AttendetWarning, so that a
+    broken package does not break anything else.
 
     Args:
-        kind: What the entries are, for error messages.
-        entry_point_group: Other packages add an entry by an entry point in this group: the name is the entry
-            point's, the entry the object it loads to. They are loaded only when a name is asked for that is not
-            known here, or when all names are. One that cannot be loaded, or loads to something else, is left out with
-            an AttendetWarning, so that a package that is broken breaks nothing else.
-        base: The class that what an entry point loads to has to derive from; None if it may be anything.
+        kind: What the entries are, for error messages, such as `"block"`.
+        entry_point_group: Entry points in this group add entries; each has the name of its entry point. None for no
+            entry points.
+        base: Base class that the objects of entry points must have; None for any object.
 
     Example:
         >>> shapes = Registry[type]("shape")
         >>> @shapes.register("square", "quad")
         ... class Square: ...
-        >>> shapes.get("Quad") is Square
-        True
+        >>> shapes.get("Quad") is Square, "circle" in shapes
+        (True, False)
         >>> shapes.names()
         ('square',)
     """
@@ -40,22 +42,26 @@ class Registry(Generic[T]):
         self.kind = kind
         self._group = entry_point_group
         self._base = base
-        self._left_out: set[EntryPoint] = set()
+        self._skipped: set[EntryPoint] = set()
         self._entries: dict[str, T] = {}
         self._names: list[str] = []
 
     def register(self, name: str, *aliases: str) -> Callable[[E], E]:
-        """Return a decorator that enters what it decorates under `name`, findable by the aliases too.
+        """Return a decorator that registers a class or function.
+
+        Args:
+            name: The name under which `names` lists the entry.
+            *aliases: Other names under which `get` finds it.
 
         Raises:
-            AttendetError: If a name is taken already.
+            AttendetError: If one of the names is registered already.
         """
 
-        # That E is a T cannot be said in Python; said as T, a decorated class would lose its own type.
+        # Every E must be a T, which Python cannot express. Declared as T, a decorated class would lose its own type.
         def add(entry: E) -> E:
             keys = [_key(alias) for alias in (name, *aliases)]
             if any(key in self._entries for key in keys):
-                raise AttendetError(f"the {self.kind} name {name!r} is taken", remedy="choose another name")
+                raise AttendetError(f"the {self.kind} {name!r} is already registered", remedy="choose another name")
             self._entries.update(dict.fromkeys(keys, cast("T", entry)))
             self._names.append(name)
             return entry
@@ -63,23 +69,23 @@ class Registry(Generic[T]):
         return add
 
     def get(self, name: str) -> T:
-        """Return the entry registered under `name`.
+        """Return the entry that is registered under a name or alias.
 
         Raises:
-            UnknownNameError: If there is none; the message has the nearest name that exists.
+            UnknownNameError: If the name is unknown; the message suggests the most similar name.
         """
-        if not self.knows(name):
+        if name not in self:
             raise unknown_name(self.kind, name, self._names)
         return self._entries[_key(name)]
 
-    def knows(self, name: str) -> bool:
-        """Say whether there is an entry of this name."""
+    def __contains__(self, name: str) -> bool:
+        """Return whether an entry is registered under this name or alias."""
         if _key(name) not in self._entries:
             self._load_entry_points()
         return _key(name) in self._entries
 
     def names(self) -> tuple[str, ...]:
-        """Return the names, aliases left out, sorted."""
+        """Return all names, sorted, without the aliases."""
         self._load_entry_points()
         return tuple(sorted(self._names))
 
@@ -87,27 +93,27 @@ class Registry(Generic[T]):
         if self._group is None:
             return
         for point in entry_points(group=self._group):
-            if _key(point.name) not in self._entries and point not in self._left_out:
+            if _key(point.name) not in self._entries and point not in self._skipped:
                 self._load(point)
 
     def _load(self, point: EntryPoint) -> None:
         try:
             entry = point.load()
-        except Exception as error:  # noqa: BLE001 (another package's code may raise anything)
-            self._leave_out(point, f"cannot be loaded ({type(error).__name__}: {error})")
+        except Exception as error:  # noqa: BLE001 (the code of another package can raise anything)
+            self._skip(point, f"cannot be loaded ({type(error).__name__}: {error})")
             return
         if self._base is not None and not (isinstance(entry, type) and issubclass(entry, self._base)):
-            self._leave_out(point, f"is no class that derives from {self._base.__name__}")
+            self._skip(point, f"is not a class derived from {self._base.__name__}")
             return
-        # Loading may have run the package's own decorators.
+        # Loading the package may have run a decorator that registered the entry.
         if _key(point.name) not in self._entries:
             self.register(point.name)(entry)
 
-    def _leave_out(self, point: EntryPoint, why: str) -> None:
-        self._left_out.add(point)
+    def _skip(self, point: EntryPoint, reason: str) -> None:
+        self._skipped.add(point)
         package = point.dist.name if point.dist else "an unnamed package"
         warnings.warn(
-            f"the {self.kind} {point.name!r} of {package} is left out: {point.value} {why}",
+            f"the {self.kind} {point.name!r} of {package} is skipped: {point.value} {reason}",
             AttendetWarning,
             stacklevel=2,
         )

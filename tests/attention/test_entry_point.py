@@ -82,7 +82,7 @@ import attendet, torch
 from attendet.attention import create, names
 from attendet.attention.catalog import attentions
 
-print("mean" in names(), attentions.knows("Mean"))
+print("mean" in names(), "Mean" in attentions)
 module = create("mean", 16, start="identity")
 x = torch.rand(2, 16, 4, 4)
 print(torch.equal(module(x), x), type(module).__module__)
@@ -146,8 +146,8 @@ except AttendetError as error:
     [
         ("import a_package_that_is_missing", "cannot be loaded (ModuleNotFoundError: No module named"),
         ("1 / 0", "cannot be loaded (ZeroDivisionError: division by zero)"),
-        ("MeanAttention = 1", "is no class that derives from Attention"),
-        ("class MeanAttention: pass", "is no class that derives from Attention"),
+        ("MeanAttention = 1", "is not a class derived from Attention"),
+        ("class MeanAttention: pass", "is not a class derived from Attention"),
         ("", "cannot be loaded (AttributeError: "),
     ],
 )
@@ -169,7 +169,7 @@ print(warning.category is AttendetWarning, warning.message)
 """
     lines = run(package, code).splitlines()
     assert lines[:2] == ["False True", "unknown attention 'mean'"]
-    left_out = "True the attention 'mean' of mean-attention is left out: mean_attention:MeanAttention "
+    left_out = "True the attention 'mean' of mean-attention is skipped: mean_attention:MeanAttention "
     assert lines[2].startswith(left_out + why)
 
 

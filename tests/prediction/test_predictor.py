@@ -174,9 +174,9 @@ def test_time_is_counted_by_stage(weights: Path) -> None:
     ("options", "kind", "message"),
     [
         ({"half": True}, OptionError, "half precision on cpu; it needs a GPU"),
-        ({"device": "tpu"}, OptionError, "there is no device 'tpu'; write auto, cpu, cuda, 0 or 0,1"),
-        ({"device": "99"}, OptionError, "there is no CUDA device 99"),
-        ({"device": "meta"}, OptionError, "there is no device 'meta'"),
+        ({"device": "tpu"}, OptionError, "`device` must be auto, cpu, cuda, or GPU indices such as 0 or 0,1, got 'tpu'"),
+        ({"device": "99"}, OptionError, "CUDA device 99 not found"),
+        ({"device": "meta"}, OptionError, "`device` must be auto, cpu, cuda, or GPU indices such as 0 or 0,1, got 'meta'"),
         ({"classes": ["white dgo"]}, UnknownNameError, "did you mean 'white dog'"),
         ({"classes": [2]}, OptionError, "there is no class 2; give 0 to 1, or a name"),
         ({"classes": []}, OptionError, "no class is kept"),

@@ -192,7 +192,7 @@ def test_equal_names_of_different_folders_stay_apart(tmp_path: Path) -> None:
     read = list(read_frames(sources, errors.append))
     assert [frame.stem for frame in read] == ["a", "a-2", "a-3", "A-4", "a-5", "a-5"]
     assert [frame.number for frame in read] == [None, None, None, None, 1, 2]
-    assert [str(error) for error in errors] == [f"{tmp_path}/gone.png: there is no such image file"]
+    assert [str(error) for error in errors] == [f"{tmp_path}/gone.png: image file not found"]
 
 
 def test_what_a_format_cannot_hold_is_skipped_and_the_rest_is_written(tmp_path: Path) -> None:

@@ -37,10 +37,10 @@ def test_a_site_says_where_it_is() -> None:
     [
         ("cbam", {"reduction": 16}, "at blocks.0.norm: a reduction of 16 leaves no hidden channel of 8"),
         ("cbam", {"redution": 2}, "has no option 'redution'; did you mean 'reduction'"),
-        ("cbam", {"variant": "mine"}, "no variant of CBAM 'mine'"),
+        ("cbam", {"variant": "mine"}, "unknown variant of CBAM 'mine'"),
         ("cbam", {"variant": []}, "cannot be made with"),
         ("cbam", {"start": "soft", "reduction": 2}, "no start 'soft'"),
-        ("nothing", {}, "no attention 'nothing'"),
+        ("nothing", {}, "unknown attention 'nothing'"),
     ],
 )
 def test_a_failing_attach_changes_nothing(attention: str, options: dict[str, object], error: str) -> None:

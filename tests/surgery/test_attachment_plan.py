@@ -118,7 +118,7 @@ MISFITS = {
     "child is a method": (with_site(child="forward"), "has a part named 'forward' already"),
     "child is special": (with_site(child="__class__"), "has a part named '__class__' already"),
     "the same twice": (good() | {"sites": good()["sites"] * 2}, "two sites of the plan are one"),
-    "unknown attention": (good() | {"attention": "nothing"}, "no attention 'nothing'"),
+    "unknown attention": (good() | {"attention": "nothing"}, "unknown attention 'nothing'"),
     "unknown option": (good() | {"options": {"rm": "-rf"}}, "no option 'rm'"),
     "unhashable option": (good() | {"options": {"variant": {}}}, "cannot be made"),
     "nested option": (good() | {"options": {"pool": [["avg"]]}}, "at blocks.0.norm: "),

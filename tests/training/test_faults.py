@@ -15,7 +15,7 @@ from attendet.training.run_folder import RunFolder, read_run
 from attendet.training.runner import resumed, train
 from attendet.training.task import DetectionTask
 from attendet.training.weight_average import AveragedWeights
-from attendet.weights.io import open_detector
+from attendet.weights.io import opening
 from tests.helpers.crafted_pickles import Bomb
 from tests.helpers.small_training import RecordingReporter, skip_plots, write_set
 
@@ -113,7 +113,7 @@ def test_a_disk_that_is_full(fit: Callable, folder: RunFolder, monkeypatch: pyte
         # The second epoch's weights are written, and its checkpoint is still the first's.
         assert folder.checkpoint.read_bytes() == keeper.files[folder.checkpoint]
         assert [path.name for path in folder.checkpoint.parent.iterdir()] == ["last.ckpt"]
-    open_detector(folder.last)
+    opening.open(folder.last)
     assert not read_run(folder).finished
 
 

@@ -15,7 +15,7 @@ from attendet.errors import OptionError
 from attendet.training.config import TrainConfig, build_config
 from attendet.training.preparation import with_absolute_paths
 from attendet.training.run_folder import RunFolder
-from attendet.weights.io import open_detector
+from attendet.weights.io import opening
 from tests.helpers.small_training import RecordingReporter
 
 pytestmark = pytest.mark.usefixtures("without_plots")
@@ -32,8 +32,8 @@ def test_a_run_leaves_what_others_read(fit: Callable, data: Path) -> None:
     lines = folder.results.read_text().splitlines()
     assert [line.split(",")[0] for line in lines] == ["epoch", "1", "2"]
     assert [row["epoch"] for row in listener.rows] == [1, 2]
-    detector, card = open_detector(folder.last)
-    assert (detector.num_classes, card.names, card.imgsz) == (2, ("red", "blue"), 64)
+    opened = opening.open(folder.last)
+    assert (opened.detector.num_classes, opened.names, opened.imgsz) == (2, ("red", "blue"), 64)
     assert folder.best.is_file()
     assert folder.checkpoint.is_file()
     assert record.configuration["data"]["path"] == str(data)
@@ -162,7 +162,7 @@ def test_progress_is_told(fit: Callable) -> None:
     assert last["decoding images"] == (4, 4)
 
 
-@pytest.mark.parametrize(("device", "message"), [("tpu", "there is no device 'tpu'"), ("77", "no CUDA device 77")])
+@pytest.mark.parametrize(("device", "message"), [("tpu", "`device` must be .*, got 'tpu'"), ("77", "CUDA device 77 not found")])
 def test_a_device_that_is_not_there(fit: Callable, tmp_path: Path, device: str, message: str) -> None:
     with pytest.raises(OptionError, match=message):
         fit(hardware__device=device)

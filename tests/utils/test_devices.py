@@ -6,7 +6,7 @@ import torch
 from attendet.errors import OptionError
 from attendet.training.config import HardwareConfig
 from attendet.training.hardware import accelerator_of
-from attendet.utils.devices import device_of, read_device
+from attendet.utils.devices import resolve_device, parse_device
 
 
 def with_gpus(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
@@ -41,17 +41,17 @@ def test_the_device_for_a_name(
     for gpus, expected in ((0, without), (2, with_two)):
         with_gpus(monkeypatch, gpus)
         if expected is not None:
-            assert device_of(name) == expected
+            assert resolve_device(name) == expected
             continue
         with pytest.raises(OptionError):
-            device_of(name)
+            resolve_device(name)
 
 
 def test_several_gpus_keep_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
     with_gpus(monkeypatch, 3)
-    assert read_device("2,0") == ("cuda", (2, 0))
-    with pytest.raises(OptionError, match="named twice: 1,1"):
-        read_device("1,1")
+    assert parse_device("2,0") == ("cuda", (2, 0))
+    with pytest.raises(OptionError, match="`device` must list each GPU once, got 1,1"):
+        parse_device("1,1")
 
 
 @pytest.mark.parametrize(

@@ -22,10 +22,10 @@ from attendet.data.images import read_image
 from attendet.data.loading.resizing import Letterbox, canvas_shapes, letterbox
 from attendet.detection.suppression import nms
 from attendet.errors import DataError, OptionError, unknown_name
-from attendet.utils.devices import device_of, is_out_of_memory
+from attendet.utils.devices import is_out_of_memory, resolve_device
 from attendet.utils.limits import MAX_IMGSZ
 from attendet.utils.text import plural
-from attendet.weights.io.opening import open_detector, weights_file
+from attendet.weights.io import opening
 
 ImageLike: TypeAlias = str | os.PathLike[str] | NDArray[np.uint8] | Image.Image
 
@@ -62,9 +62,9 @@ class Predictor:
     Example:
         >>> import attendet, tempfile
         >>> from attendet.models.bundled import bundled_text
-        >>> from attendet.weights.io.card import Card
+        >>> from attendet.weights.io.model_card import ModelCard
         >>> from attendet.weights.io import save_weights
-        >>> card = Card("yolov5n", bundled_text("yolov5n"), "auto", ("cell", "platelet"), 320)
+        >>> card = ModelCard("yolov5n", bundled_text("yolov5n"), "auto", ("cell", "platelet"), 320)
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     path = Path(folder, "best.safetensors")
         ...     save_weights(attendet.build("yolov5n", num_classes=2), path, card)
@@ -87,12 +87,12 @@ class Predictor:
         device: str = "auto",
         half: bool = False,
     ) -> None:
-        self.device = torch.device(device_of(device))
+        self.device = torch.device(resolve_device(device))
         if half and self.device.type != "cuda":
             raise OptionError(f"half precision on {self.device}", remedy="it needs a GPU; leave it out here")
-        detector, card = open_detector(weights_file(weights))
-        self.names = card.names
-        self.imgsz = _imgsz(card.imgsz if imgsz is None else imgsz)
+        opened = opening.open(weights)
+        self.names = opened.names
+        self.imgsz = _imgsz(opened.imgsz if imgsz is None else imgsz)
         self._options = {
             "confidence": float(confidence),
             "iou": float(iou),
@@ -104,8 +104,9 @@ class Predictor:
         self._kept = None if classes is None else self._mask(classes).to(self.device)
         self._dtype = torch.float16 if half else torch.float32
         # Faster on CPUs and in half precision, and what letterboxed arrays are already.
-        self._detector = fuse_conv_bn(detector).to(self.device, self._dtype).to(memory_format=torch.channels_last)
-        self._stride = int(max(detector.strides))
+        fused = fuse_conv_bn(opened.detector).to(self.device, self._dtype)
+        self._detector = fused.to(memory_format=torch.channels_last)
+        self._stride = int(max(opened.detector.strides))
         self.timings = Timings(partial(torch.cuda.synchronize, self.device) if self.device.type == "cuda" else None)
 
     def __call__(self, image: ImageLike) -> Detections:

@@ -125,7 +125,7 @@ def _list_file(path: Path, skip: Skip) -> Iterator[MediaSource]:
         with path.open(encoding="utf-8-sig", errors="surrogateescape") as file:
             yield from _listed(iter(lambda: file.readline(MAX_LINE_LENGTH), ""), str(path), path.parent, skip)
     except OSError as error:
-        raise DataError(f"it cannot be read: {error.strerror}", where=Location(str(path))) from error
+        raise DataError(f"the file cannot be read: {error.strerror}", where=Location(str(path))) from error
 
 
 def _listed(lines: Iterable[str], name: str, folder: Path, skip: Skip) -> Iterator[MediaSource]:

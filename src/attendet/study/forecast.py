@@ -128,7 +128,7 @@ def estimate_duration(study: Study) -> dict[tuple[str, float], float]:
         try:
             pace = measure_pace(config, NullReporter())
         except AttendetError as error:
-            raise type(error)(f"the arm {arm}: {error.what}", where=error.where, remedy=error.remedy) from error
+            raise type(error)(f"the arm {arm}: {error.message}", where=error.where, remedy=error.remedy) from error
         schedule = config.schedule
         measurements = 1 + (schedule.epochs if config.validation.every_epoch else 1)
         validation = measurements * _batches(pace.validation_images, schedule.batch_size)

@@ -176,5 +176,5 @@ class StudyRecord(StrictModel):
         controls = [arm.control for arm in arms.values() if arm.control]
         for name in (self.design.baseline, *controls, *(cell.arm for cell in self.cells)):
             if name not in arms:
-                raise ValueError(f"there is no arm {name!r}")
+                raise ValueError(f"unknown arm {name!r}")
         return self

@@ -37,7 +37,7 @@ def create_at(name: str, site: Site, options: dict[str, Any]) -> Attention:
     try:
         return create(name, site.channels, **options)
     except OptionError as error:
-        raise OptionError(f"at {site.path}: {error.what}", remedy=error.remedy) from error
+        raise OptionError(f"at {site.path}: {error.message}", remedy=error.remedy) from error
     except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
         reason = printable(f"{options} ({error})"[:LONGEST_REASON])
         raise OptionError(f"at {site.path}: {name} cannot be made with {reason}") from error

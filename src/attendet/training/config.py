@@ -271,7 +271,7 @@ def build_config(values: Mapping[str, object]) -> TrainConfig:
         >>> build_config({"data.path": "a.yaml", "schedule.epoch": 3})
         Traceback (most recent call last):
             ...
-        attendet.errors.OptionError: there is no setting 'schedule.epoch'; did you mean 'schedule.epochs'?
+        attendet.errors.OptionError: unknown setting 'schedule.epoch'; did you mean 'schedule.epochs'?
     """
     known = tuple(setting_names())
     tree: dict[str, Any] = {"model": {}}
@@ -282,7 +282,7 @@ def build_config(values: Mapping[str, object]) -> TrainConfig:
             )
             full = next((name for name in known if nearest in (name, name.split(".")[1])), None)
             remedy = f"did you mean {full!r}?" if full else f"settings begin with {', '.join(TrainConfig.model_fields)}"
-            raise OptionError(f"there is no setting {key!r}", remedy=remedy)
+            raise OptionError(f"unknown setting {key!r}", remedy=remedy)
         room, name = key.split(".")
         tree.setdefault(room, {})[name] = value
     try:

@@ -9,7 +9,7 @@ import torch
 
 from attendet.errors import OptionError
 from attendet.training.config import HardwareConfig
-from attendet.utils.devices import read_device
+from attendet.utils.devices import parse_device
 from attendet.utils.text import plural
 
 
@@ -23,7 +23,7 @@ def accelerator_of(hardware: HardwareConfig) -> tuple[str, int | list[int]]:
         >>> accelerator_of(HardwareConfig(device="cpu", devices=2))
         ('cpu', 2)
     """
-    kind, numbers = read_device(hardware.device)
+    kind, numbers = parse_device(hardware.device)
     if numbers:
         if hardware.devices not in (None, len(numbers)):
             named = f"--device {hardware.device} beside --devices {hardware.devices}"

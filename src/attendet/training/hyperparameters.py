@@ -6,7 +6,7 @@ from pathlib import Path
 
 from attendet.errors import OptionError, nearest_name
 from attendet.training.config import setting_names
-from attendet.utils.yaml_nodes import parse, read_yaml
+from attendet.utils.yaml_nodes import parse, read_yaml_text
 
 HYPERPARAMETER_ROOMS = ("optimizer", "augment", "loss")
 WITHOUT_EFFECT = ("copy_paste", "iou_t")
@@ -22,7 +22,7 @@ def read_hyperparameters(path: Path) -> dict[str, object]:
     Raises:
         OptionError: If a key is unknown, or asks for what there is not; with its place.
     """
-    root = parse(read_yaml(path, OptionError), str(path), OptionError)
+    root = parse(read_yaml_text(path, OptionError), str(path), OptionError)
     if not isinstance(root.value, dict):
         raise root.error("hyperparameters are a mapping", remedy="write a line such as lr0: 0.01")
     by_name = {name.split(".")[1]: name for name in setting_names() if name.split(".")[0] in HYPERPARAMETER_ROOMS}
@@ -38,7 +38,7 @@ def read_hyperparameters(path: Path) -> dict[str, object]:
         if key not in by_name:
             nearest = nearest_name(key, by_name)
             raise node.error(
-                f"there is no hyperparameter {key!r}", remedy=f"did you mean {nearest!r}?" if nearest else None
+                f"unknown hyperparameter {key!r}", remedy=f"did you mean {nearest!r}?" if nearest else None
             )
         settings[by_name[key]] = value
     if "optimizer.lr0" in settings:

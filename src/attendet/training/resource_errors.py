@@ -42,8 +42,8 @@ def explain_resource_errors(batch_size: int, size: int) -> Iterator[None]:
 
 def _from_worker(error: DataError) -> DataError:
     """Return an error as it was raised: torch wraps what a worker process raises into a text of many lines."""
-    last = error.what.splitlines()[-1]
-    return error if last == error.what else DataError(last.removeprefix(f"{DataError.__module__}.DataError: "))
+    last = error.message.splitlines()[-1]
+    return error if last == error.message else DataError(last.removeprefix(f"{DataError.__module__}.DataError: "))
 
 
 @contextlib.contextmanager

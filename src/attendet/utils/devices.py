@@ -1,4 +1,4 @@
-"""What users write for a device → what computes."""
+"""Names of devices as users write them, and errors about a lack of memory."""
 
 from __future__ import annotations
 
@@ -9,66 +9,72 @@ import torch
 
 from attendet.errors import OptionError
 
-# Decimal digits alone: `isdigit` takes "²" too, of which `int` knows nothing.
-_NUMBERED = re.compile(r"(?:cuda:)?([0-9]{1,6}(?:,[0-9]{1,6})*)")
+# [0-9] instead of \d or isdigit: those accept characters such as "²" that int() rejects.
+_CUDA_INDICES = re.compile(r"(?:cuda:)?([0-9]{1,6}(?:,[0-9]{1,6})*)")
 
 
-def read_device(name: str) -> tuple[str, tuple[int, ...]]:
-    """Return the kind of device, `cpu` or `cuda`, and the numbers of the GPUs where they are named.
+def parse_device(name: str) -> tuple[str, tuple[int, ...]]:
+    """Return the type of a device and the indices of its GPUs.
 
     Args:
-        name: `auto` (a GPU where there is one), `cpu`, `cuda`, a GPU's number (`0`, `cuda:0`), or several (`0,1`). An
-            empty name is `auto`; capitals and spaces do not matter.
+        name: `auto` or an empty string (a GPU if there is one, otherwise the CPU), `cpu`, `cuda`, a GPU (`0` or
+            `cuda:0`), or several GPUs (`0,1`). Upper case and spaces are accepted.
+
+    Returns:
+        `"cpu"` or `"cuda"`, and the indices that `name` lists; an empty tuple if it lists none.
 
     Raises:
-        OptionError: If there is no such device.
+        OptionError: If the name is invalid, or the device does not exist on this machine.
 
     Example:
-        >>> read_device("CPU")
+        >>> parse_device("CPU")
         ('cpu', ())
-        >>> read_device("tpu")
+        >>> parse_device("tpu")
         Traceback (most recent call last):
             ...
-        attendet.errors.OptionError: there is no device 'tpu'; write auto, cpu, cuda, 0 or 0,1
+        attendet.errors.OptionError: `device` must be auto, cpu, cuda, or GPU indices such as 0 or 0,1, got 'tpu'
     """
-    written = "".join(name.lower().split())
-    if match := _NUMBERED.fullmatch(written):
-        return "cuda", _existing([int(number) for number in match[1].split(",")])
-    if written in ("", "auto"):
-        written = "cuda" if torch.cuda.is_available() else "cpu"
-    if written not in ("cpu", "cuda"):
-        raise OptionError(f"there is no device {name!r}", remedy="write auto, cpu, cuda, 0 or 0,1")
-    if written == "cuda" and not torch.cuda.is_available():
-        raise OptionError("cuda is not available here", remedy="--device cpu computes without")
-    return written, ()
+    normalized = "".join(name.lower().split())
+    if match := _CUDA_INDICES.fullmatch(normalized):
+        return "cuda", _existing_gpus([int(index) for index in match[1].split(",")])
+    if normalized in ("", "auto"):
+        normalized = "cuda" if torch.cuda.is_available() else "cpu"
+    if normalized not in ("cpu", "cuda"):
+        raise OptionError(f"`device` must be auto, cpu, cuda, or GPU indices such as 0 or 0,1, got {name!r}")
+    if normalized == "cuda" and not torch.cuda.is_available():
+        raise OptionError("CUDA is not available on this machine", remedy="choose the device cpu")
+    return normalized, ()
 
 
-def device_of(name: str) -> str:
-    """Return torch's name for a device as users write it; of several, the first.
+def resolve_device(name: str) -> str:
+    """Return the name that torch has for a device; if several GPUs are listed, that of the first.
+
+    Args:
+        name: A device, as `parse_device` accepts it.
 
     Raises:
-        OptionError: If there is no such device.
+        OptionError: If the name is invalid, or the device does not exist on this machine.
 
     Example:
-        >>> device_of("cpu")
+        >>> resolve_device("cpu")
         'cpu'
     """
-    kind, numbers = read_device(name)
-    return f"{kind}:{numbers[0]}" if numbers else kind
+    device_type, indices = parse_device(name)
+    return f"{device_type}:{indices[0]}" if indices else device_type
 
 
-def _existing(numbers: list[int]) -> tuple[int, ...]:
+def _existing_gpus(indices: list[int]) -> tuple[int, ...]:
     count = torch.cuda.device_count()
-    if max(numbers) >= count:
-        remedy = f"there are {count}; --device cpu computes without"
-        raise OptionError(f"there is no CUDA device {max(numbers)}", remedy=remedy)
-    if len(set(numbers)) < len(numbers):
-        raise OptionError(f"a CUDA device is named twice: {','.join(map(str, numbers))}", remedy="name each once")
-    return tuple(numbers)
+    if max(indices) >= count:
+        remedy = f"this machine has the devices 0 to {count - 1}" if count else "choose the device cpu"
+        raise OptionError(f"CUDA device {max(indices)} not found", remedy=remedy)
+    if len(set(indices)) < len(indices):
+        raise OptionError(f"`device` must list each GPU once, got {','.join(map(str, indices))}")
+    return tuple(indices)
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Return whether an error says that memory did not suffice, a processor's or a GPU's.
+    """Return whether an error means that the memory of the machine or of a GPU was not enough.
 
     Example:
         >>> is_out_of_memory(MemoryError()), is_out_of_memory(RuntimeError("sizes do not match"))
@@ -78,5 +84,5 @@ def is_out_of_memory(error: BaseException) -> bool:
         return error.errno == errno.ENOMEM
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
-    # Torch's error for a processor's memory has no class of its own.
+    # torch has no class for a failed allocation on the CPU.
     return isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error)

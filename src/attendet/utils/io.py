@@ -40,9 +40,9 @@ def read_bytes(
         with path.open("rb") as file:
             content = file.read(max_bytes + 1)
     except OSError as error:
-        raise raises(f"it cannot be read: {error.strerror or error}", where=where) from error
+        raise raises(f"the file cannot be read: {error.strerror or error}", where=where) from error
     if len(content) > max_bytes:
-        raise raises(f"it has more than {max_bytes:,} bytes", where=where, remedy=remedy)
+        raise raises(f"the file is larger than {max_bytes:,} bytes", where=where, remedy=remedy)
     return content
 
 
@@ -62,7 +62,7 @@ def read_text(path: Path, max_bytes: int, raises: type[AttendetError] = DataErro
     try:
         return content.decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
-        raise raises("it is not UTF-8 text", where=Location(str(path)), remedy="save it as UTF-8") from error
+        raise raises("the file is not UTF-8 text", where=Location(str(path)), remedy="save it as UTF-8") from error
 
 
 def read_json(
@@ -98,10 +98,10 @@ def read_json(
         return json.loads(read_text(path, max_bytes, raises, remedy=remedy), object_hook=object_hook)
     except json.JSONDecodeError as error:
         place = Location(str(path), error.lineno, error.colno)
-        raise raises(f"it is not JSON: {error.msg}", where=place) from error
+        raise raises(f"the file is not JSON: {error.msg}", where=place) from error
     except (ValueError, RecursionError) as error:
-        # A number of thousands of digits, or thousands of nested brackets.
-        raise raises("it is not JSON that can be read", where=where) from error
+        message = "the JSON has a number that is too long, or lists that are nested too deeply"
+        raise raises(message, where=where) from error
 
 
 @contextmanager
@@ -252,9 +252,9 @@ def refuse_existing(path: Path) -> None:
         OutputError: If the path exists.
     """
     if os.path.lexists(path):
-        raise OutputError("it exists", where=Location(str(path)), remedy="name a new one")
+        raise OutputError("already exists", where=Location(str(path)), remedy="choose another name")
 
 
 def cannot_write(path: Path, error: OSError) -> OutputError:
     """Return the error for a file or folder that the operating system refuses to write."""
-    return OutputError(f"it cannot be written: {error.strerror or error}", where=Location(str(path)))
+    return OutputError(f"cannot be written: {error.strerror or error}", where=Location(str(path)))

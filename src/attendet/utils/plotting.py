@@ -1,4 +1,4 @@
-"""What all pictures have in common: colors, fonts, legends and how they are saved."""
+"""Colors, fonts, labels, and saving, the same for all figures."""
 
 from __future__ import annotations
 
@@ -16,46 +16,75 @@ from PIL import Image
 from attendet.utils.io import write_atomically
 from attendet.utils.text import shorten
 
-# Okabe and Ito, "Color Universal Design" (2008): safe for the color-blind. Yellow, faint on white, is last.
+# Okabe and Ito, "Color Universal Design" (2008): distinguishable for the color-blind. Yellow, faint on white, is last.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442")
 INK = "#222222"
 FAINT = "#9A9A9A"
 GRID = "#E4E4E4"
 
 
-def color_of(number: int) -> str:
-    """Return a class's color, the same in every picture; beyond seven classes colors repeat.
+def class_color(number: int) -> str:
+    """Return the color of a class, the same in every figure; after seven classes the colors repeat.
+
+    Args:
+        number: Index of the class, from 0.
 
     Example:
-        >>> color_of(0) == color_of(len(COLORS))
+        >>> class_color(0) == class_color(len(COLORS))
         True
     """
     return COLORS[number % len(COLORS)]
 
 
-def contrast_to(color: str) -> str:
-    """Return what is legible on a color: white on dark ones, ink on light ones."""
+def contrasting_color(color: str) -> str:
+    """Return the color of text that is legible on a background: white if the background is dark, otherwise ink.
+
+    Example:
+        >>> contrasting_color("#000080"), contrasting_color("#F0E442")
+        ('white', '#222222')
+    """
     red, green, blue = to_rgb(color)
     return "white" if 0.3 * red + 0.59 * green + 0.11 * blue < 0.6 else INK
 
 
-def shown(name: str, longest: int = 24) -> str:
-    r"""Return a class's name as matplotlib has to be given it: in one short line, without formulas.
+def label_text(name: str, length: int = 24) -> str:
+    r"""Return a name as a label for matplotlib: on one line, shortened, and with dollar signs escaped.
+
+    Args:
+        name: Any text, such as the name of a class; matplotlib would read text between dollar signs as a formula.
+        length: Maximum number of characters.
 
     Example:
-        >>> shown("a very long name of a class of things"), shown("US$ and A$")
+        >>> label_text("a very long name of a class of things"), label_text("US$ and A$")
         ('a very long name of a c…', 'US\\$ and A\\$')
     """
-    return shorten(" ".join(name.split()), longest).replace("$", r"\$")
+    return shorten(" ".join(name.split()), length).replace("$", r"\$")
 
 
 def new_figure(width: float, height: float, dots_per_inch: int = 120) -> Figure:
-    """Return an empty figure of so many inches, which belongs to no window and to no global state."""
+    """Return an empty figure that belongs to no window and to no global state of matplotlib.
+
+    Args:
+        width: Width in inches.
+        height: Height in inches.
+        dots_per_inch: Resolution.
+
+    Example:
+        >>> new_figure(6, 4).get_size_inches().tolist()
+        [6.0, 4.0]
+    """
     return Figure(figsize=(width, height), dpi=dots_per_inch, layout="constrained", facecolor="white")
 
 
 def style_axes(axes: Axes, title: str, x: str = "", y: str = "") -> None:
-    """Give axes their title and labels, and take away all lines that say nothing."""
+    """Set the title and the labels of axes, and remove lines that carry no information.
+
+    Args:
+        axes: The axes.
+        title: Title, above the axes.
+        x: Label of the horizontal axis.
+        y: Label of the vertical axis.
+    """
     axes.set_title(title, fontsize=11, color=INK, loc="left")
     axes.set_xlabel(x, fontsize=10, color=INK)
     axes.set_ylabel(y, fontsize=10, color=INK)
@@ -66,19 +95,23 @@ def style_axes(axes: Axes, title: str, x: str = "", y: str = "") -> None:
     axes.set_axisbelow(True)
 
 
-def save(figure: Figure, path: Path) -> None:
-    """Write a figure, whole or not at all, in the format that the path ends with; `.svg` keeps lines and letters sharp.
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a figure atomically, in the format of the suffix; `.svg` is written as vector graphics.
+
+    Args:
+        figure: The figure.
+        path: The file.
 
     Raises:
         OutputError: If the file cannot be written.
     """
     canvas = FigureCanvasAgg(figure)
     with warnings.catch_warnings():
-        # Names in scripts that the font lacks are shown as boxes; one warning per letter helps nobody.
+        # The font lacks some scripts and draws boxes instead. One warning per letter would not help.
         warnings.filterwarnings("ignore", message="Glyph .* missing")
         if path.suffix == ".svg":
             with write_atomically(path) as temporary:
-                # Without the date equal figures are equal files.
+                # Without the date, equal figures are equal files.
                 figure.savefig(temporary, format="svg", metadata={"Date": None})
             return
         # Figure.savefig would draw everything twice.
@@ -87,16 +120,19 @@ def save(figure: Figure, path: Path) -> None:
         Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3]).save(temporary)
 
 
-def standing_out(values: Sequence[float | None]) -> list[int]:
-    """Return which classes a chart shows in color: all while there are colors, else the three of least value.
+def highlighted_classes(values: Sequence[float | None]) -> list[int]:
+    """Return the classes that a chart draws in color: all if there are enough colors, otherwise the three lowest.
 
     Args:
-        values: By class, None for those that the chart leaves out.
+        values: The value of each class, such as its average precision; None for a class that is not drawn.
+
+    Returns:
+        Indices of classes, in their own order if all are highlighted, otherwise by increasing value.
 
     Example:
-        >>> standing_out([0.5, None, 0.3])
+        >>> highlighted_classes([0.5, None, 0.3])
         [0, 2]
-        >>> standing_out([0.9, 0.8, 0.7, 0.6, 0.5, 0.4, None, 0.95, 0.99])
+        >>> highlighted_classes([0.9, 0.8, 0.7, 0.6, 0.5, 0.4, None, 0.95, 0.99])
         [5, 4, 3]
     """
     present = [number for number, value in enumerate(values) if value is not None]

@@ -1,4 +1,4 @@
-"""What files of results have in common: the versions that made them, and numbers as JSON has them."""
+"""Versions of the software that produced a result."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from importlib.metadata import PackageNotFoundError, version
 from attendet._version import __version__
 
 PACKAGES = ("torch", "torchvision", "lightning", "numpy", "opencv-python-headless", "faster-coco-eval")
-"""What the numbers of a run depend on."""
+"""Packages whose versions affect the numbers of a training run."""
 
 
 def versions(packages: Iterable[str]) -> dict[str, str]:
-    """Return the versions of Python, attendet and some packages, `unknown` for one that is not installed.
+    """Return the versions of Python, attendet, and other packages; `unknown` for a package that is not installed.
 
     Args:
-        packages: By the names that they are installed under.
+        packages: Names of distributions, as pip knows them.
 
     Example:
         >>> versions(["numpy", "no-such-package"]).keys()

@@ -1,7 +1,8 @@
-"""YAML as nodes that know where they stand, read without trust.
+"""A YAML reader for untrusted files that keeps the place of every value.
 
-Model and data files come from strangers. Anchors and aliases (which can unfold to any size), tags (which name code),
-deep nesting, repeated keys and large files are refused, with their place, before they cost anything.
+Model files and data files come from strangers. The reader refuses anchors and aliases (which can expand to any size),
+tags (which can name code), deep nesting, repeated keys, and large files, before they cost memory or time. Each error
+names the line and the column.
 """
 
 from __future__ import annotations
@@ -19,11 +20,15 @@ from attendet.utils.io import read_text
 
 MAX_BYTES = 64 * 1024
 MAX_DEPTH = 8
-LONGEST_NUMBER = 40
-# Categories of Unicode: controls, formats (which can turn the direction of a text round), halves of characters, breaks.
-UNSEEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
-# Emoji and some scripts are written with joiners.
-HARMLESS = "\n\t\u200c\u200d"
+# The time to convert a number grows with the square of its length.
+_MAX_NUMBER_LENGTH = 40
+# Unicode categories: controls, formats (which can reverse the direction of text), lone surrogates, line separators.
+_INVISIBLE_CATEGORIES = ("Cc", "Cf", "Cs", "Zl", "Zp")
+# Emoji and some scripts need the joiners U+200C and U+200D.
+_ALLOWED_INVISIBLE = "\n\t\u200c\u200d"
+
+# PyYAML has two unrelated classes of marks, and its types allow events without any.
+_Mark: TypeAlias = Any
 
 Scalar: TypeAlias = "int | float | bool | str | None"
 Plain: TypeAlias = "Scalar | list[Plain] | dict[str, Plain]"
@@ -31,13 +36,13 @@ Plain: TypeAlias = "Scalar | list[Plain] | dict[str, Plain]"
 
 @dataclass(frozen=True)
 class Node:
-    """A value and its place.
+    """A value of a YAML file and its place.
 
     Attributes:
-        value: A scalar, a list of nodes, or a mapping from words to nodes.
-        location: File, line and column.
-        span: First character in the text and the one after the last.
-        raises: What an error about this place is.
+        value: A scalar, a list of nodes, or a mapping from keys to nodes.
+        location: File, line, and column where the value starts.
+        span: Index of the first character in the text, and of the character after the last.
+        raises: Class of errors about this value.
     """
 
     value: Scalar | list[Node] | dict[str, Node]
@@ -46,7 +51,7 @@ class Node:
     raises: type[AttendetError] = ModelFileError
 
     def plain(self) -> Plain:
-        """Return the value without places."""
+        """Return the value as built-in types, without places."""
         match self.value:
             case list() as items:
                 return [item.plain() for item in items]
@@ -55,12 +60,12 @@ class Node:
             case scalar:
                 return scalar
 
-    def error(self, what: str, remedy: str | None = None) -> AttendetError:
-        """Return an error about this place."""
-        return self.raises(what, where=self.location, remedy=remedy)
+    def error(self, message: str, remedy: str | None = None) -> AttendetError:
+        """Return an error about this value; its place is in the message."""
+        return self.raises(message, where=self.location, remedy=remedy)
 
 
-def read_yaml(path: Path, raises: type[AttendetError] = ModelFileError, max_bytes: int = MAX_BYTES) -> str:
+def read_yaml_text(path: Path, raises: type[AttendetError] = ModelFileError, max_bytes: int = MAX_BYTES) -> str:
     """Return the text of a YAML file.
 
     Args:
@@ -75,15 +80,16 @@ def read_yaml(path: Path, raises: type[AttendetError] = ModelFileError, max_byte
 
 
 def parse(text: str, file: str, raises: type[AttendetError] = ModelFileError) -> Node:
-    """Return the one document in a text.
+    """Parse a YAML text that holds a single document.
 
     Args:
-        text: YAML.
-        file: The name to report places under.
-        raises: What errors about the text are.
+        text: The YAML text.
+        file: Name of the file, for error messages.
+        raises: Class of the errors.
 
     Raises:
-        AttendetError: Of the class given, if the text is no YAML, or has what is refused (see above).
+        AttendetError: Of the class given, if the text is not YAML, is empty, has several documents, or uses a feature
+            that this reader refuses (see the top of this module).
 
     Example:
         >>> node = parse("{nc: 80, anchors: [10, 13]}", "a.yaml")
@@ -97,64 +103,64 @@ def parse(text: str, file: str, raises: type[AttendetError] = ModelFileError) ->
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = _location(mark, file) if mark else Location(file)
-        raise raises(f"it is not YAML: {error.problem or error.context}", where=where) from error
+        raise raises(f"the file is not YAML: {error.problem or error.context}", where=where) from error
     except yaml.YAMLError as error:
-        raise raises(f"it is not YAML: {str(error).splitlines()[0]}", where=Location(file)) from error
+        raise raises(f"the file is not YAML: {str(error).splitlines()[0]}", where=Location(file)) from error
 
 
 @dataclass(frozen=True)
 class _Source:
-    """What is being read: the file's name, and what errors about it are."""
+    """The file that is read, and the class of errors about it."""
 
     file: str
     raises: type[AttendetError]
 
-    def node(self, value: Any, start: Any, end: Any) -> Node:
+    def node(self, value: Any, start: _Mark, end: _Mark) -> Node:
         return Node(value, _location(start, self.file), (start.index, end.index), self.raises)
 
-    def error(self, what: str, mark: Any, remedy: str | None = None) -> AttendetError:
-        return self.raises(what, where=_location(mark, self.file), remedy=remedy)
+    def error(self, message: str, mark: _Mark, remedy: str | None = None) -> AttendetError:
+        return self.raises(message, where=_location(mark, self.file), remedy=remedy)
 
 
 class _OpenList:
-    """A list whose end is still to come."""
+    """A list whose items are being read."""
 
-    def __init__(self, start: Any, source: _Source) -> None:
+    def __init__(self, start: _Mark, source: _Source) -> None:
         self.start, self.source = start, source
         self.items: list[Node] = []
 
-    def put(self, node: Node) -> None:
+    def add(self, node: Node) -> None:
         self.items.append(node)
 
-    def close(self, end: Any) -> Node:
+    def close(self, end: _Mark) -> Node:
         return self.source.node(self.items, self.start, end)
 
 
 class _OpenMapping:
-    """A mapping whose end is still to come; keys and values arrive in turn."""
+    """A mapping whose keys and values are being read, alternately."""
 
-    def __init__(self, start: Any, source: _Source) -> None:
+    def __init__(self, start: _Mark, source: _Source) -> None:
         self.start, self.source = start, source
         self.items: dict[str, Node] = {}
         self.key: str | None = None
 
-    def put(self, node: Node) -> None:
+    def add(self, node: Node) -> None:
         if self.key is not None:
             self.items[self.key] = node
             self.key = None
         elif isinstance(node.value, list | dict):
-            raise node.error("a key has to be a word")
+            raise node.error("a key must be a single value, got a list or a mapping")
         elif str(node.value) in self.items:
-            raise node.error(f"{node.value} is given twice")
+            raise node.error(f"the key {node.value!r} is given twice", "remove one of them")
         else:
             self.key = str(node.value)
 
-    def close(self, end: Any) -> Node:
+    def close(self, end: _Mark) -> Node:
         return self.source.node(self.items, self.start, end)
 
 
 def _compose(events: Iterator[yaml.Event], source: _Source) -> Node:
-    # A stack of our own instead of recursion: depth is bounded by us, not by the interpreter.
+    # A stack instead of recursion, so that MAX_DEPTH bounds the depth and not the interpreter.
     scalars = yaml.SafeLoader("")
     stack: list[_OpenList | _OpenMapping] = []
     root: Node | None = None
@@ -163,7 +169,7 @@ def _compose(events: Iterator[yaml.Event], source: _Source) -> Node:
         match event:
             case yaml.SequenceStartEvent() | yaml.MappingStartEvent():
                 if len(stack) == MAX_DEPTH:
-                    raise source.error(f"there are more than {MAX_DEPTH} levels of nesting", event.start_mark)
+                    raise source.error(f"the file has more than {MAX_DEPTH} levels of nesting", event.start_mark)
                 opened = _OpenList if isinstance(event, yaml.SequenceStartEvent) else _OpenMapping
                 stack.append(opened(event.start_mark, source))
                 continue
@@ -172,51 +178,54 @@ def _compose(events: Iterator[yaml.Event], source: _Source) -> Node:
             case yaml.ScalarEvent():
                 node = _scalar(event, source, scalars)
             case yaml.DocumentStartEvent() if root is not None:
-                raise source.error("there is a second document", event.start_mark)
+                raise source.error("the file has a second document", event.start_mark, "remove it")
             case _:
                 continue
         if stack:
-            stack[-1].put(node)
+            stack[-1].add(node)
         else:
             root = node
     if root is None:
-        raise source.raises("it is empty", where=Location(source.file))
+        raise source.raises("the file is empty", where=Location(source.file))
     return root
 
 
 def _refuse_references(event: yaml.Event, source: _Source) -> None:
     if isinstance(event, yaml.AliasEvent):
-        raise source.error(f"the alias *{event.anchor} is refused", event.start_mark, "write out what it stands for")
+        raise source.error(f"the alias *{event.anchor} is not allowed", event.start_mark, "write out its value")
     if isinstance(event, yaml.NodeEvent) and event.anchor is not None:
-        raise source.error(f"the anchor &{event.anchor} is refused", event.start_mark, "leave it out")
+        raise source.error(f"the anchor &{event.anchor} is not allowed", event.start_mark, "remove it")
     tag = getattr(event, "tag", None)
     if tag not in (None, "!"):
-        raise source.error(f"the tag {tag} is refused", event.start_mark, "write plain values")
+        raise source.error(f"the tag {tag} is not allowed", event.start_mark, "write a plain value")
 
 
 def _scalar(event: yaml.ScalarEvent, source: _Source, scalars: yaml.SafeLoader) -> Node:
-    """Resolve numbers, booleans and null as every YAML reader does; the rest are words."""
+    """Return a scalar with numbers, booleans, and null resolved as in YAML 1.1, and all else as text."""
     start, end = _marks(event)
     value: Any = event.value
-    if any(character not in HARMLESS and unicodedata.category(character) in UNSEEN for character in event.value):
-        # Messages repeat words of the file, and a terminal obeys control characters.
-        raise source.error("there are control characters", start, "leave them out")
-    if len(event.value) <= LONGEST_NUMBER:
+    if any(_is_invisible(character) for character in event.value):
+        # Error messages repeat text of the file, and a terminal would interpret control characters.
+        raise source.error("the text has control characters", start, "remove them")
+    if len(event.value) <= _MAX_NUMBER_LENGTH:
         tag = scalars.resolve(yaml.ScalarNode, event.value, event.implicit)
         try:
             value = scalars.construct_object(yaml.ScalarNode(tag, event.value, start, end))
         except (ValueError, yaml.YAMLError):
-            # It looks like a number or a date and is none.
+            # It looks like a number or a date, but is not valid.
             value = event.value
     if value is not None and not isinstance(value, int | float | bool | str):
         value = event.value
     return source.node(value, start, end)
 
 
-def _marks(event: yaml.Event) -> tuple[Any, Any]:
-    # Every event of a text has marks; their type allows for events made by hand.
+def _marks(event: yaml.Event) -> tuple[_Mark, _Mark]:
     return event.start_mark, event.end_mark
 
 
-def _location(mark: Any, file: str) -> Location:
+def _is_invisible(character: str) -> bool:
+    return character not in _ALLOWED_INVISIBLE and unicodedata.category(character) in _INVISIBLE_CATEGORIES
+
+
+def _location(mark: _Mark, file: str) -> Location:
     return Location(file, mark.line + 1, mark.column + 1)

@@ -263,7 +263,7 @@ def test_numbers_that_json_does_not_have_are_null(tmp_path: Path) -> None:
 def test_nothing_is_overwritten(tmp_path: Path) -> None:
     model, images = small(), torch.rand(1, 3, 8, 8)
     (tmp_path / "exp").mkdir()
-    with pytest.raises(OutputError, match="it exists"):
+    with pytest.raises(OutputError, match="already exists"):
         attendet.explain(model, images, out=tmp_path / "exp")
     folder, count = write_run(explanations(model, images), tmp_path, "exp", model, Question())
     assert (folder.name, count) == ("exp2", 1)

@@ -75,7 +75,7 @@ def test_what_init_writes_is_a_study(tmp_path):
         (TWO + "recipe: {schedule.seed: 1}\n" + ARMS, "5:25: the study decides schedule.seed; see seeds"),
         (HEAD + "seeds: 1000\n" + MANY, "1:1: there are 11,000 runs; up to 10,000 can be told apart in a report"),
         ("name: ../a\nmodel: yolov5n\ndata: d\nseeds: 2\n" + ARMS, "1:7: name is '../a'; names are letters"),
-        (TWO + "arms: {a: , b: &x se@neck}", "5:16: the anchor &x is refused"),
+        (TWO + "arms: {a: , b: &x se@neck}", "5:16: the anchor &x is not allowed"),
     ],
 )  # fmt: skip
 def test_a_wrong_study_is_refused_at_its_place(text, message):
@@ -163,7 +163,7 @@ def test_other_data_and_another_content_of_a_model_file_are_other_runs(tmp_path)
     file.write_text(bundled_text("yolov5s"), encoding="utf-8")
     assert set(first.values()).isdisjoint(keys(text, tmp_path).values())
     file.unlink()
-    with pytest.raises(OptionError, match=r"m\.yaml: it cannot be read"):
+    with pytest.raises(OptionError, match=r"m\.yaml: cannot be read"):
         keys(text, tmp_path)
 
 

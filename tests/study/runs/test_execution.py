@@ -218,7 +218,7 @@ def on(device: str, study: Study, arm: str) -> None:
 @pytest.mark.parametrize(
     ("devices", "told"),
     [
-        (("cuda:99", "cuda:99", "cuda:99"), "there is no CUDA device 99"),
+        (("cuda:99", "cuda:99", "cuda:99"), "CUDA device 99 not found"),
         (("cpu", "cuda:0", "cpu"), "the arms were trained on different devices, cpu and cuda"),
     ],
 )

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from attendet.interpret.dataset.survey import Survey
-from attendet.utils.plotting import COLORS, FAINT, GRID, INK, new_figure, save, shown, style_axes
+from attendet.utils.plotting import COLORS, FAINT, GRID, INK, label_text, new_figure, save_figure, style_axes
 
 BAR = 0.36
 # In inches: of one bar or part, and of all that stands above and below the panels.
@@ -31,7 +31,7 @@ def attention_survey(survey: Survey, path: Path) -> None:
     for side, draw in zip(sides[0], (_changes, _weights), strict=True):
         draw(side.add_subplot(), survey)
         side.legend(loc="outside lower center", fontsize=8, frameon=False, ncols=3, columnspacing=1.2)
-    save(figure, path)
+    save_figure(figure, path)
 
 
 def _changes(axes: Axes, survey: Survey) -> None:
@@ -58,7 +58,7 @@ def _changes(axes: Axes, survey: Survey) -> None:
                     va="center",
                 )
     axes.margins(x=0.18)
-    axes.set_yticks(places, [shown(report.statistics.path, 32) for report in survey.sites], fontsize=9)
+    axes.set_yticks(places, [label_text(report.statistics.path, 32) for report in survey.sites], fontsize=9)
     axes.set_ylim(len(places) - 0.5, -0.5)
     axes.grid(visible=False, axis="y")
 
@@ -74,7 +74,7 @@ def _weights(axes: Axes, survey: Survey) -> None:
     axes.plot([], [], "o", color=INK, markersize=5, label="mean")
     axes.plot([], [], color=FAINT, linewidth=2, label="± standard deviation")
     axes.plot([], [], color=COLORS[2], linewidth=7, label="± between images")
-    names = [f"{shown(site.path, 32)}\n{part.name}" for site, part in parts]
+    names = [f"{label_text(site.path, 32)}\n{part.name}" for site, part in parts]
     axes.set_yticks(range(len(parts)), names, fontsize=9)
     axes.set_ylim(max(len(parts), 1) - 0.5, -0.5)
     axes.grid(visible=False, axis="y")

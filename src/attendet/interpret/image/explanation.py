@@ -25,7 +25,7 @@ from attendet.interpret.image.target import target_of
 from attendet.models.detector import Detector
 from attendet.surgery import disabled
 from attendet.utils.modules import evaluation_mode, unwrapped
-from attendet.weights.io.opening import open_detector, weights_file
+from attendet.weights.io import opening
 
 USUAL_SIZES = {True: 640, False: 224}
 
@@ -137,9 +137,9 @@ def opened(model: nn.Module | str | os.PathLike[str], question: Question) -> tup
     """Return the network, opened where a file is named, and the question with what the file says about itself."""
     if isinstance(model, nn.Module):
         return model, question
-    detector, card = open_detector(weights_file(model))
-    names, size = question.names or card.names, question.imgsz or card.imgsz
-    return detector, replace(question, names=names, imgsz=size)
+    weights = opening.open(model)
+    names, size = question.names or weights.names, question.imgsz or weights.imgsz
+    return weights.detector, replace(question, names=names, imgsz=size)
 
 
 def explanations(

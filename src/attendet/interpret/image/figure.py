@@ -15,7 +15,7 @@ from attendet.interpret.image import panels
 from attendet.interpret.image.explanation import Explanation
 from attendet.interpret.image.input_image import Picture
 from attendet.interpret.image.site_view import JOINED, SiteView
-from attendet.utils.plotting import COLORS, INK, color_of, new_figure, shown
+from attendet.utils.plotting import COLORS, INK, class_color, label_text, new_figure
 from attendet.utils.sampling import evenly_spaced
 from attendet.utils.text import plural
 
@@ -31,7 +31,7 @@ STRIPS = {"weight": "weight by channel", "share": "share of the last branch, by 
 
 
 def figure_of(explanation: Explanation, max_classes: int) -> Figure:
-    """Return the figure of an explanation, 9.9 inches wide; `attendet.utils.plotting.save` writes it.
+    """Return the figure of an explanation, 9.9 inches wide; `attendet.utils.plotting.save_figure` writes it.
 
     Args:
         explanation: What is drawn.
@@ -55,7 +55,7 @@ def figure_of(explanation: Explanation, max_classes: int) -> Figure:
         top = HEAD + row + number * (row + NAME)
         channels, *size = site.shape
         name = f"{site.path}  {site.kind}, {channels} channels of {size[1]}×{size[0]}: {JOINED[site.join]}"
-        figure.text(EDGE / WIDTH, 1 - (top + 0.15) / total, shown(name, 110), fontsize=9, color=INK, weight="bold")
+        figure.text(EDGE / WIDTH, 1 - (top + 0.15) / total, label_text(name, 110), fontsize=9, color=INK, weight="bold")
         _draw_site([place(column, top + NAME) for column in range(4)], explanation.picture, site)
     return figure
 
@@ -66,7 +66,7 @@ def drawn(sites: tuple[SiteView, ...]) -> tuple[SiteView, ...]:
 
 
 def _head(figure: Figure, explanation: Explanation, classes: int, total: float) -> None:
-    words = shown(Path(explanation.picture.name).name, 60)
+    words = label_text(Path(explanation.picture.name).name, 60)
     left_out = len(explanation.sites) - len(drawn(explanation.sites))
     if left_out:
         words += f"   ({MOST_ROWS} of {len(explanation.sites)} attention modules)"
@@ -80,7 +80,7 @@ def _head(figure: Figure, explanation: Explanation, classes: int, total: float) 
             if found.class_id is not None
             for number, name in zip(found.class_id, found.data["class_name"], strict=True)
         }
-        entries += [(Line2D([], [], color=color_of(key), linewidth=2.5), shown(names[key])) for key in sorted(names)]
+        entries += [(Line2D([], [], color=class_color(key), linewidth=2.5), label_text(names[key])) for key in sorted(names)]
     if both:
         entries.append(
             (Line2D([], [], color=INK, linestyle=panels.DASHES, linewidth=1.4), "only with, or only without")
@@ -116,7 +116,7 @@ def _draw_answers(axes: list[Axes], explanation: Explanation, classes: int) -> N
         return
     for each, (method, values) in zip(axes[2:], shown_map.maps.items(), strict=True):
         panels.draw_map(each, picture, values, panels.ACTIVATION, Normalize(0, 1))
-        panels.title(each, shown(f"{method} of {shown_map.words}", 33))
+        panels.title(each, label_text(f"{method} of {shown_map.words}", 33))
         if chosen is not None:
             panels.outline_chosen(each, picture, chosen)
 

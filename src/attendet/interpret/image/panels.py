@@ -19,7 +19,7 @@ from attendet.interpret.image.answer import MOST_CLASSES, Answer
 from attendet.interpret.image.input_image import Picture, on_image
 from attendet.interpret.image.site_view import Array, SiteView
 from attendet.interpret.maps import NEAR_AN_END
-from attendet.utils.plotting import COLORS, FAINT, GRID, INK, color_of, contrast_to, shown
+from attendet.utils.plotting import COLORS, FAINT, GRID, INK, class_color, contrasting_color, label_text
 
 LONGEST = 640
 """Longer side in pixels at which images are drawn."""
@@ -99,7 +99,7 @@ def draw_classes(axes: Axes, answer: Answer, without: Answer) -> None:
     axes.set(xlim=(0, 1.18), ylim=(len(numbers) - 0.5, -0.55))
     axes.set_yticks(places, [""] * len(numbers))
     for place, number in enumerate(numbers):
-        axes.text(0.01, place - 0.11, shown(names[number]), fontsize=FONT - 1.5, color=INK, va="bottom")
+        axes.text(0.01, place - 0.11, label_text(names[number]), fontsize=FONT - 1.5, color=INK, va="bottom")
     axes.set_xticks([0, 0.5, 1])
     _bare(axes)
     axes.legend(loc="lower right", fontsize=FONT - 2, frameon=False, borderaxespad=0)
@@ -240,7 +240,7 @@ def outline_chosen(axes: Axes, picture: Picture, box: Sequence[float] | NDArray[
 
 def _outline(axes: Axes, box: NDArray[np.float32], number: int, label: str, *, dashed: bool, strong: bool) -> None:
     x1, y1, x2, y2 = box
-    color = color_of(number)
+    color = class_color(number)
     patch = Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, edgecolor=color, linewidth=2.4 if strong else 1.2)
     patch.set_linestyle(DASHES if dashed else "-")
     patch.set_path_effects([withStroke(linewidth=4 if strong else 2.4, foreground="white", alpha=0.8)])
@@ -248,7 +248,7 @@ def _outline(axes: Axes, box: NDArray[np.float32], number: int, label: str, *, d
     if label:
         # Above the box, or in it where there is no room.
         edge = "bottom" if y1 > 0.07 * axes.get_ylim()[0] else "top"
-        text = axes.text(max(x1, 0), max(y1, 0), shown(label), fontsize=FONT - 2, color=contrast_to(color), va=edge)
+        text = axes.text(max(x1, 0), max(y1, 0), label_text(label), fontsize=FONT - 2, color=contrasting_color(color), va=edge)
         text.set_bbox({"facecolor": color, "edgecolor": "none", "pad": 0.8})
         text.set_clip_on(True)
 

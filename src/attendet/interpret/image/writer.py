@@ -23,7 +23,7 @@ from attendet.interpret.image.question import Question
 from attendet.interpret.image.site_view import SiteView
 from attendet.models.detector import Detector
 from attendet.utils.io import cannot_write, new_run_folder, refuse_existing, write_atomically, write_json
-from attendet.utils.plotting import save
+from attendet.utils.plotting import save_figure
 from attendet.utils.provenance import versions
 
 PROGRAMS = ("torch", "torchvision", "torchcam", "numpy", "matplotlib")
@@ -92,8 +92,8 @@ def _write(
         for number, explanation in enumerate(explanations, start=1):
             name = _file_name(explanation.picture.name, number)
             figure = figure_of(explanation, classes)
-            save(figure, folder / f"{name}.png")
-            save(figure, folder / f"{name}.svg")
+            save_figure(figure, folder / f"{name}.png")
+            save_figure(figure, folder / f"{name}.svg")
             with write_atomically(folder / f"{name}.npz") as numbers:
                 np.savez_compressed(numbers, **_arrays(explanation))
             page.add(explanation, (folder / f"{name}.png").read_bytes())

@@ -51,7 +51,7 @@ def read_activation(node: Node) -> Callable[[], nn.Module]:
         raise node.error(f"{node.plain()!r} names no activation", remedy="write nn.ReLU() or the like") from error
     if name not in ACTIVATIONS:
         unknown = unknown_name("activation", name, ACTIVATIONS)
-        raise ModelFileError(unknown.what, where=node.location, remedy=unknown.remedy)
+        raise ModelFileError(unknown.message, where=node.location, remedy=unknown.remedy)
     make = partial(ACTIVATIONS[name], *values, **options)
     try:
         make()

@@ -8,7 +8,7 @@ from pathlib import Path
 from attendet.errors import Location, ModelFileError, nearest_name
 from attendet.models.bundled import bundled_names, bundled_text
 from attendet.models.yaml.model_file import ModelFile, read_model_file
-from attendet.utils.yaml_nodes import read_yaml
+from attendet.utils.yaml_nodes import read_yaml_text
 
 
 def load_model_file(model: str | os.PathLike[str]) -> ModelFile:
@@ -26,7 +26,7 @@ def load_model_file(model: str | os.PathLike[str]) -> ModelFile:
         return read_model_file(bundled_text(name), name)
     path = Path(name)
     if os.path.lexists(name):
-        return read_model_file(read_yaml(path), name)
+        return read_model_file(read_yaml_text(path), name)
     nearest = nearest_name(name, bundled_names())
     remedy = f"did you mean {nearest!r}?" if nearest else f"bundled are {', '.join(bundled_names())}"
     raise ModelFileError("there is no such file and no such bundled model", where=Location(name), remedy=remedy)

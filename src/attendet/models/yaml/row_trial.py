@@ -116,7 +116,7 @@ def try_row(row: LayerRow, sources: Sequence[Tensor], settings: Settings) -> Tri
                 _refuse_unequal(row, request, sources)
             outputs = _as_tuple(module(list(sources) if recipe.joins else sources[0]))
     except AttendetError as error:
-        raise _refusal(row, f"{row.module}: {error.what}", error.remedy) from error
+        raise _refusal(row, f"{row.module}: {error.message}", error.remedy) from error
     except REFUSALS as error:
         message = (str(error).splitlines() or [type(error).__name__])[0][:200]
         raise _refusal(row, f"{row.module} {shorten(str(list(row.args)), 60)} cannot be built: {message}") from error
@@ -150,12 +150,12 @@ def _anchors(anchors: Anchors | int, strides: Sequence[float]) -> Anchors:
 
 
 def _recipe(row: LayerRow, request: BlockRequest, settings: Settings) -> tuple[RuleKind, ModuleSpec, Reading | None]:
-    if blocks.knows(row.module):
+    if row.module in blocks:
         block = blocks.get(row.module)
         if block.rule.kind == "detect":
             _refuse_own_settings(row, settings.file)
         recipe, kind, reading = block.rule.recipe(block.make, request), block.rule.kind, None
-    elif attentions.knows(row.module):
+    elif row.module in attentions:
         recipe, reading = _gate(row, request, settings)
         kind: RuleKind = "gate"
     else:

@@ -67,14 +67,14 @@ def check(design: StudyDesign, root: Node) -> None:
 def _known_arm(name: str, design: StudyDesign, node: Node) -> None:
     if name not in design.arms:
         nearest = nearest_name(name, design.arms)
-        raise node.error(f"there is no arm {name!r}", f"did you mean {nearest!r}?" if nearest else listing(design.arms))
+        raise node.error(f"unknown arm {name!r}", f"did you mean {nearest!r}?" if nearest else listing(design.arms))
 
 
 def _known_model(model: str, node: Node) -> None:
     if model not in bundled_names() and not model.endswith((".yaml", ".yml")):
         nearest = nearest_name(model, bundled_names())
         remedy = f"did you mean {nearest!r}?" if nearest else "name a bundled model, or a model file ending in .yaml"
-        raise node.error(f"there is no model {model!r}", remedy)
+        raise node.error(f"unknown model {model!r}", remedy)
 
 
 def _known_settings(recipe: Mapping[str, object], place: Sequence[str], root: Node) -> None:
@@ -85,14 +85,14 @@ def _known_settings(recipe: Mapping[str, object], place: Sequence[str], root: No
         try:
             build_config({"data.path": "data.yaml", key: value})
         except OptionError as error:
-            raise node.error(error.what, error.remedy) from error
+            raise node.error(error.message, error.remedy) from error
 
 
 def _known_request(request: str, node: Node) -> None:
     try:
         parse_request(request)
     except AttendetError as error:
-        raise node.error(error.what, error.remedy) from error
+        raise node.error(error.message, error.remedy) from error
 
 
 def decidable(comparisons: int, node: Node) -> None:
@@ -104,7 +104,7 @@ def decidable(comparisons: int, node: Node) -> None:
     try:
         least_seeds(comparisons)
     except OptionError as error:
-        raise node.error(error.what, error.remedy) from error
+        raise node.error(error.message, error.remedy) from error
 
 
 def _enough_epochs(design: StudyDesign, root: Node) -> None:
@@ -141,5 +141,5 @@ def _different(design: StudyDesign, root: Node) -> None:
 
 
 def listing(names: Mapping[str, object]) -> str:
-    """Return the names there are, as a remedy."""
-    return f"there are {', '.join(names)}"
+    """Return a remedy that lists the known names."""
+    return f"known are {', '.join(names)}"

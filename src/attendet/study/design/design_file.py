@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from attendet.errors import AttendetError, OptionError, nearest_name
 from attendet.study.design.checks import check, decidable, listing, node_at
 from attendet.study.design.schema import Arm, StudyDesign
-from attendet.utils.yaml_nodes import Node, parse, read_yaml
+from attendet.utils.yaml_nodes import Node, parse, read_yaml_text
 
 # Where pydantic speaks of Python to somebody who writes YAML.
 WORDS = {
@@ -31,7 +31,7 @@ def read_design(path: Path) -> StudyDesign:
     Raises:
         OptionError: If it cannot be read, or is wrong; with file, row and column.
     """
-    return parse_design(read_yaml(path, OptionError), str(path))
+    return parse_design(read_yaml_text(path, OptionError), str(path))
 
 
 def parse_design(text: str, file: str = "study.yaml") -> StudyDesign:
@@ -48,7 +48,7 @@ def parse_design(text: str, file: str = "study.yaml") -> StudyDesign:
         >>> parse_design("name: a\nmodle: yolov5n")
         Traceback (most recent call last):
             ...
-        attendet.errors.OptionError: study.yaml:2:8: there is no key 'modle'; did you mean 'model'?
+        attendet.errors.OptionError: study.yaml:2:8: unknown key 'modle'; did you mean 'model'?
     """
     root = parse(text, file, OptionError)
     design = fitted(StudyDesign, "study", root, {"arms": Arm})
@@ -89,13 +89,13 @@ def _misfit(
     if first["type"] == "extra_forbidden":
         known = within.get(str(place[0]), kind).model_fields if len(place) > 1 else kind.model_fields
         nearest = nearest_name(key, known)
-        return node.error(f"there is no key {key!r}", f"did you mean {nearest!r}?" if nearest else listing(known))
+        return node.error(f"unknown key {key!r}", f"did you mean {nearest!r}?" if nearest else listing(known))
     if first["type"] == "missing":
         return node.error(f"there is no {key}", f"add a line {key}: …")
     # A setting in a room of its own stands in `place` as recipe, the room, and one of the types it could have had.
     if place[-3:-2] == ("recipe",) and isinstance(first["input"], dict) and first["input"]:
         room, (name, value) = place[-2], next(iter(first["input"].items()))
-        return node.error(f"there is no setting {room!r}", f"write {room}.{name}: {value}")
+        return node.error(f"unknown setting {room!r}", f"write {room}.{name}: {value}")
     message = WORDS.get(first["type"], first["msg"])
     written = ".".join(str(part) for part in place if part != "[key]")
     return node.error(f"{written} is {first['input']!r}", message[:1].lower() + message[1:])

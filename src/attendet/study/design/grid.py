@@ -132,7 +132,7 @@ def _content(word: str, folder: Path) -> str:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise OptionError(f"it cannot be read: {error.strerror}", where=Location(str(path))) from error
+        raise OptionError(f"the file cannot be read: {error.strerror}", where=Location(str(path))) from error
 
 
 def _key(identity: dict[str, Any]) -> str:

@@ -16,7 +16,7 @@ from attendet.study.reporting.contrasts import Contrast
 from attendet.study.reporting.outcome import StudyReport
 from attendet.study.reporting.run_scores import curves
 from attendet.study.statistics.paired import SeedSummary
-from attendet.utils.plotting import COLORS, FAINT, INK, new_figure, save, shown, style_axes
+from attendet.utils.plotting import COLORS, FAINT, INK, label_text, new_figure, save_figure, style_axes
 
 # Squares are the baseline's.
 MARKERS = "oD^vP*X"
@@ -45,7 +45,7 @@ def draw_figures(report: StudyReport, records: StudyRecords, folder: Path) -> di
     }
     drawn = {name: (figure, folder / f"{name}.png") for name, figure in figures.items() if figure is not None}
     for figure, path in drawn.values():
-        save(figure, path)
+        save_figure(figure, path)
     return {name: path for name, (_, path) in drawn.items()}
 
 
@@ -61,7 +61,7 @@ def _differences(report: StudyReport) -> Figure | None:
     for row, contrast in enumerate(found):
         _difference(axes, row, contrast)
     _widen(axes.get_xlim, axes.set_xlim)
-    _name_rows(axes, [f"{shown(each.arm)}\nagainst {shown(each.against)}" for each in found])
+    _name_rows(axes, [f"{label_text(each.arm)}\nagainst {label_text(each.against)}" for each in found])
     verdicts = axes.secondary_yaxis("right")
     verdicts.set_yticks(range(len(found)), [each.verdict for each in found])
     verdicts.tick_params(length=0, labelsize=9, colors=INK)
@@ -93,11 +93,11 @@ def _learning_curves(report: StudyReport, records: StudyRecords) -> Figure | Non
         panel.set_visible(False)
     for number, name in enumerate(shown_arms):
         axes = panels[number]
-        style_axes(axes, shown(name), "epoch", report.metric if number % columns == 0 else "")
+        style_axes(axes, label_text(name), "epoch", report.metric if number % columns == 0 else "")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.tick_params(labelbottom=True)
-        _band(axes, by_arm[report.baseline], FAINT, shown(report.baseline))
-        _band(axes, by_arm[name], COLORS[0], shown(name))
+        _band(axes, by_arm[report.baseline], FAINT, label_text(report.baseline))
+        _band(axes, by_arm[name], COLORS[0], label_text(name))
         axes.legend(fontsize=9, frameon=False, loc="lower right")
     return figure
 
@@ -135,7 +135,7 @@ def _costs(report: StudyReport) -> Figure | None:
         style_axes(axes, "", title, report.metric if number % columns == 1 or columns == 1 else "")
         _front(axes, [(cost, arm.score.mean) for arm, cost in points if arm.score])
         for arm, cost in points:
-            _point(axes, cost, arm.score, looks[arm.name], shown(arm.name))
+            _point(axes, cost, arm.score, looks[arm.name], label_text(arm.name))
         axes.margins(0.12)
         axes.xaxis.set_major_locator(MaxNLocator(nbins=5))
         _widen(axes.get_ylim, axes.set_ylim)
@@ -206,7 +206,7 @@ def _data_efficiency(report: StudyReport) -> Figure | None:
         spreads = [each.score.spread or 0.0 for each in found if each.score]
         style = {"color": color, "marker": marker, "markersize": 5, "elinewidth": 1, "linewidth": 1.5}
         if found:
-            scores.errorbar(x, means, yerr=spreads, label=shown(arm.name), **style)
+            scores.errorbar(x, means, yerr=spreads, label=label_text(arm.name), **style)
         compared = [each for each in found if each.difference is not None]
         if compared:
             middle = np.array([each.difference for each in compared])
@@ -233,7 +233,7 @@ def _gaps(report: StudyReport) -> Figure | None:
         if arm.gap:
             color, marker = looks[arm.name]
             axes.errorbar(arm.gap.mean, row, xerr=arm.gap.spread or 0.0, color=color, marker=marker, markersize=7)
-    _name_rows(axes, [shown(arm.name) for arm in found])
+    _name_rows(axes, [label_text(arm.name) for arm in found])
     return figure
 
 

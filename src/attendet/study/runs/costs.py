@@ -16,7 +16,7 @@ from torch import Tensor
 from attendet.blocks.conv_bn_fusion import fuse_conv_bn
 from attendet.data.loading.image_store import OnDemandImages
 from attendet.data.loading.resizing import letterbox
-from attendet.data.reading.data_source import open_data, read_split
+from attendet.data.reading import data_source
 from attendet.data.reading.label_checks import drop_invalid
 from attendet.data.records import Split
 from attendet.detection.suppression import nms
@@ -27,8 +27,8 @@ from attendet.study.records import ArmCosts, CostRecord, Latency
 from attendet.study.runs.peak_memory import peak_bytes
 from attendet.training.resource_errors import explain_resource_errors
 from attendet.training.run_folder import RunFolder, RunRecord, device_name, read_run
-from attendet.utils.devices import device_of
-from attendet.weights.io.opening import open_detector
+from attendet.utils.devices import resolve_device
+from attendet.weights.io import opening
 
 # Images at once, and how often each arm's pass is timed.
 ROUNDS: Mapping[int, int] = {1: 40, 16: 10}
@@ -139,7 +139,7 @@ def _device(records: Sequence[RunRecord]) -> torch.device:
     kinds = sorted({name.partition(":")[0] for name in names})
     if len(kinds) > 1:
         raise OptionError(f"the arms were trained on different devices, {' and '.join(kinds)}")
-    return torch.device(device_of(names[0]))
+    return torch.device(resolve_device(names[0]))
 
 
 def _size(record: RunRecord) -> int:
@@ -147,14 +147,14 @@ def _size(record: RunRecord) -> int:
 
 
 def _contestant(run: RunFolder, record: RunRecord, device: torch.device) -> TimedArm:
-    detector, _ = open_detector(run.weights)
+    detector = opening.open(run.weights).detector
     moved: Any = fuse_conv_bn(detector).to(device)
     return TimedArm(moved.to(memory_format=torch.channels_last), record, _kept_bytes(detector, _size(record)))
 
 
 def _pictures(record: RunRecord) -> Split:
     settings = record.configuration["data"]
-    return drop_invalid(read_split(open_data(settings["path"], settings["format"]), "val"))
+    return drop_invalid(data_source.open(settings["path"], settings["format"]).read("val"))
 
 
 def _images(split: Split, batch: int, size: int, device: torch.device) -> Tensor:

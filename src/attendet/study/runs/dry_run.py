@@ -5,14 +5,14 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
-from attendet.data.reading.data_source import open_data
+from attendet.data.reading import data_source
 from attendet.errors import AttendetError, OptionError
 from attendet.study.design.checks import node_at
 from attendet.study.design.grid import Cell
 from attendet.study.runs.execution import Study
 from attendet.training.config import build_config
 from attendet.training.network import open_network
-from attendet.utils.yaml_nodes import parse, read_yaml
+from attendet.utils.yaml_nodes import parse, read_yaml_text
 
 
 def dry_run_arms(study: Study, file: Path) -> None:
@@ -28,9 +28,9 @@ def dry_run_arms(study: Study, file: Path) -> None:
     Raises:
         OptionError: If there are no data, or an arm cannot be built; with file, row and column.
     """
-    root, design = parse(read_yaml(file, OptionError), str(file), OptionError), study.design
+    root, design = parse(read_yaml_text(file, OptionError), str(file), OptionError), study.design
     # Arms share their data, and a large COCO file takes a while to read.
-    opened = cache(open_data)
+    opened = cache(data_source.open)
     for name in design.arms:
         config = build_config(study.job(Cell(name, design.seeds[0], 1.0, "")).settings)
         try:
@@ -47,4 +47,4 @@ def dry_run_arms(study: Study, file: Path) -> None:
 
 
 def _told(error: AttendetError) -> str:
-    return f"{error.where}: {error.what}" if error.where else error.what
+    return f"{error.where}: {error.message}" if error.where else error.message

@@ -170,4 +170,4 @@ def _measure(study: Study, cells: Sequence[Cell], finished: dict[str, CellRecord
     except AttendetError as error:
         # Remedies are for training, which is done.
         place = f"{error.where}: " if error.where else ""
-        observer.log(f"what the arms cost was not measured: {place}{error.what}")
+        observer.log(f"what the arms cost was not measured: {place}{error.message}")

@@ -23,7 +23,7 @@ from attendet.training.run_folder import RunFolder, RunRecord, read_run
 from attendet.training.runner import resumed, train
 from attendet.utils.io import write_json
 from attendet.utils.text import shorten
-from attendet.weights.io.opening import open_detector
+from attendet.weights.io import opening
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,7 @@ def _measure(job: Job, reporter: Reporter) -> None:
         raise DataError(
             "its configuration is not of this version", where=Location(str(run.record)), remedy="remove the folder"
         ) from error
-    detector, _ = open_detector(run.weights)
+    detector = opening.open(run.weights).detector
     measured = validate(
         detector,
         read_images(config, "train", reporter),

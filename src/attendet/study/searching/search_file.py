@@ -12,7 +12,7 @@ from attendet.study.design.design_file import fitted
 from attendet.study.design.schema import DECIDED
 from attendet.study.searching.search_design import SearchDesign, Space
 from attendet.training.config import build_config
-from attendet.utils.yaml_nodes import Node, parse, read_yaml
+from attendet.utils.yaml_nodes import Node, parse, read_yaml_text
 
 # What the search itself decides, and under which key a user decides it, where that is another one than in a study.
 DECIDED_HERE: Mapping[str, str] = {
@@ -31,7 +31,7 @@ def read_search(path: Path) -> SearchDesign:
     Raises:
         OptionError: If it cannot be read, or is wrong; with file, row and column.
     """
-    return parse_search(read_yaml(path, OptionError), str(path))
+    return parse_search(read_yaml_text(path, OptionError), str(path))
 
 
 def parse_search(text: str, file: str = "search.yaml") -> SearchDesign:
@@ -48,7 +48,7 @@ def parse_search(text: str, file: str = "search.yaml") -> SearchDesign:
         >>> parse_search("{name: a, model: yolov5n, data: d.yaml, search: {attention: cba, at: neck}, trials: 2}")
         Traceback (most recent call last):
             ...
-        attendet.errors.OptionError: search.yaml:1:61: there is no attention 'cba'; did you mean 'cbam'?
+        attendet.errors.OptionError: search.yaml:1:61: unknown attention 'cba'; did you mean 'cbam'?
     """
     root = parse(text, file, OptionError)
     design = fitted(SearchDesign, "search", root, {"search": Space})
@@ -76,4 +76,4 @@ def _known(attention: str, node: Node) -> None:
     try:
         parse_request(f"{attention}@neck")
     except AttendetError as error:
-        raise node.error(error.what, error.remedy) from error
+        raise node.error(error.message, error.remedy) from error

@@ -11,7 +11,17 @@ from numpy.typing import NDArray
 
 from attendet.evaluation.confusion import CONFIDENCE, IOU
 from attendet.evaluation.metrics import ClassMetrics, Metrics
-from attendet.utils.plotting import COLORS, FAINT, INK, color_of, new_figure, save, shown, standing_out, style_axes
+from attendet.utils.plotting import (
+    COLORS,
+    FAINT,
+    INK,
+    class_color,
+    highlighted_classes,
+    label_text,
+    new_figure,
+    save_figure,
+    style_axes,
+)
 
 MOST_WITH_COUNTS = 15
 NOTE = "orange: detections of nothing, per object of the class"
@@ -29,7 +39,7 @@ def precision_recall(metrics: Metrics, path: Path) -> None:
     curves = metrics.curves
     values = [each.ap50 for each in metrics.per_class]
     _draw(axes, curves.recalls, curves.precision_at_recall, metrics.per_class, values, metrics.map50, "AP50")
-    save(figure, path)
+    save_figure(figure, path)
 
 
 def f1_curve(metrics: Metrics, path: Path) -> None:
@@ -48,7 +58,7 @@ def f1_curve(metrics: Metrics, path: Path) -> None:
     if metrics.confidence is not None:
         axes.plot([metrics.confidence] * 2, [0, metrics.f1], color=INK, linewidth=1, linestyle=":")
         axes.plot(metrics.confidence, metrics.f1, "o", color=INK, markersize=7)
-    save(figure, path)
+    save_figure(figure, path)
 
 
 def confusion_matrix(metrics: Metrics, path: Path) -> None:
@@ -79,7 +89,7 @@ def confusion_matrix(metrics: Metrics, path: Path) -> None:
     bar.ax.tick_params(labelsize=8, length=0, colors=INK)
     bar.outline.set_visible(False)
 
-    names = [shown(each.name) for each in metrics.per_class]
+    names = [label_text(each.name) for each in metrics.per_class]
     font = min(9.0, 0.6 * side * 72 / (classes + 1))
     axes.set_xticks(range(classes + 1), [*names, "missed"], fontsize=font, rotation=90 if classes > 3 else 0)
     axes.set_yticks(range(classes + 1), [*names, "nothing"], fontsize=font)
@@ -87,7 +97,7 @@ def confusion_matrix(metrics: Metrics, path: Path) -> None:
     axes.axvline(classes - 0.5, color="white", linewidth=4)
     if classes <= MOST_WITH_COUNTS:
         _write_counts(axes, counts, np.where(np.isnan(shares), false, shares))
-    save(figure, path)
+    save_figure(figure, path)
 
 
 def _write_counts(axes: Axes, counts: NDArray[np.int64], shades: NDArray[np.float64]) -> None:
@@ -111,16 +121,16 @@ def _draw(
 
     Where there are more classes than colors only the worst three stand out.
     """
-    colored = standing_out(values)
+    colored = highlighted_classes(values)
     for number, value in enumerate(values):
         if value is not None and number not in colored:
             axes.plot(x, curves[number], color=FAINT, linewidth=0.6, alpha=0.6)
     labels = []
     lines = []
     for place, number in enumerate(colored):
-        color = color_of(number if len(classes) <= len(COLORS) else place)
+        color = class_color(number if len(classes) <= len(COLORS) else place)
         lines += axes.plot(x, curves[number], color=color, linewidth=1.5)
-        labels.append(f"{shown(classes[number].name)}  {values[number]:.3f}")
+        labels.append(f"{label_text(classes[number].name)}  {values[number]:.3f}")
     present = ~np.isnan(curves).any(axis=1)
     if present.sum() > 1:
         lines += axes.plot(x, curves[present].mean(axis=0), color=INK, linewidth=2.6)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from attendet.errors import OptionError
-from attendet.utils.plotting import INK, new_figure, save, shown
+from attendet.utils.plotting import INK, label_text, new_figure, save_figure
 from attendet.utils.sampling import evenly_spaced
 
 # In inches.
@@ -62,7 +62,7 @@ def attention_filmstrip(image: NDArray[np.uint8], shots: Sequence[Shot], path: P
     for number, (row, site) in enumerate(zip(grid, sites, strict=True)):
         low, high = _span([shot.maps[site].numpy() for shot in shots if site in shot.maps])
         scale = Normalize(low, high)
-        _tile(row[0], shown(site, 22))
+        _tile(row[0], label_text(site, 22))
         row[0].imshow(image)
         for axes, shot in zip(row[1:], shots, strict=True):
             _tile(axes, "" if number else f"epoch {shot.epoch}" if shot.epoch else "start")
@@ -80,7 +80,7 @@ def attention_filmstrip(image: NDArray[np.uint8], shots: Sequence[Shot], path: P
         )
         bar.ax.tick_params(labelsize=7, length=0, colors=INK)
         bar.outline.set_visible(False)
-    save(figure, path)
+    save_figure(figure, path)
 
 
 def _span(maps: Sequence[NDArray[np.float32]]) -> tuple[float, float]:

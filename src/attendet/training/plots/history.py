@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from attendet.errors import OptionError
-from attendet.utils.plotting import COLORS, new_figure, save, style_axes
+from attendet.utils.plotting import COLORS, new_figure, save_figure, style_axes
 
 # By panel: what it is called, and the columns of results.csv with their names.
 PANELS: dict[str, dict[str, str]] = {
@@ -50,7 +50,7 @@ def training_curves(rows: Sequence[Mapping[str, float]], path: Path) -> None:
     figure = new_figure(4.4 * columns, 3.3 * lines)
     for place, (title, drawn) in enumerate(panels.items(), start=1):
         _panel(figure.add_subplot(lines, columns, place), title, epochs, drawn)
-    save(figure, path)
+    save_figure(figure, path)
 
 
 def _panel(axes: Axes, title: str, epochs: Sequence[float], lines: Mapping[str, Sequence[float]]) -> None:

@@ -18,7 +18,7 @@ from torch import Tensor
 from attendet.errors import OptionError
 from attendet.evaluation.curves import IOU
 from attendet.evaluation.matching import UNMATCHED, GroundTruth, ImageResult, match
-from attendet.utils.plotting import COLORS, INK, color_of, contrast_to, new_figure, save, shown
+from attendet.utils.plotting import COLORS, INK, class_color, contrasting_color, label_text, new_figure, save_figure
 
 MOST_IMAGES = 16
 MOST_PAIRS = 8
@@ -53,7 +53,7 @@ def batch_mosaic(
         _show(axes, image)
         for box, number in zip(truth.boxes.tolist(), truth.classes.tolist(), strict=True):
             _outline(axes, box, number, _label(names, number), certain=True)
-    save(figure, path)
+    save_figure(figure, path)
 
 
 def predictions_beside_truth(
@@ -102,7 +102,7 @@ def predictions_beside_truth(
             label = f"{_label(names, number)} {sample.confidences[place]:.2f}".replace(" 0.", " .").strip()
             is_right = bool(matched[place] != UNMATCHED or in_crowd[place])
             _outline(right, sample.boxes[place].tolist(), number, label, certain=is_right)
-    save(figure, path)
+    save_figure(figure, path)
 
 
 def _refuse_nothing(images: Sequence[NDArray[np.uint8]]) -> None:
@@ -115,7 +115,7 @@ def _entries(names: Sequence[str], classes: Sequence[Sequence[int]]) -> list[Ent
     if len(names) > len(COLORS):
         return []
     present = sorted({number for numbers in classes for number in numbers})
-    return [(Line2D([], [], color=color_of(number), linewidth=3), shown(names[number])) for number in present]
+    return [(Line2D([], [], color=class_color(number), linewidth=3), label_text(names[number])) for number in present]
 
 
 def _grid(
@@ -150,19 +150,19 @@ def _show(axes: Axes, image: NDArray[np.uint8], title: str = "") -> None:
 
 def _label(names: Sequence[str], number: int) -> str:
     """Return the name to write at a box: none while the color tells the class."""
-    return "" if len(names) <= len(COLORS) else shown(names[number], longest=16)
+    return "" if len(names) <= len(COLORS) else label_text(names[number], length=16)
 
 
 def _outline(axes: Axes, box: Sequence[float], number: int, label: str, *, certain: bool) -> None:
     x1, y1, x2, y2 = box
-    color = color_of(number)
+    color = class_color(number)
     patch = Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, edgecolor=color, linewidth=1.4)
     patch.set_linestyle("-" if certain else DASHES)
-    patch.set_path_effects([withStroke(linewidth=2.6, foreground=contrast_to(color), alpha=0.7)])
+    patch.set_path_effects([withStroke(linewidth=2.6, foreground=contrasting_color(color), alpha=0.7)])
     axes.add_patch(patch)
     if label:
         # Above the box, or in it where there is no room.
         edge = "bottom" if y1 > 0.05 * axes.get_ylim()[0] else "top"
         place = min(max(x1, 0), axes.get_xlim()[1]), max(y1, 0)
-        text = axes.text(*place, label, fontsize=6, color=contrast_to(color), va=edge, clip_on=True)
+        text = axes.text(*place, label, fontsize=6, color=contrasting_color(color), va=edge, clip_on=True)
         text.set_bbox({"facecolor": color, "edgecolor": "none", "pad": 0.6})

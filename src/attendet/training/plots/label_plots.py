@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from attendet.data.records import ImageRecords, scaled_box_sides
 from attendet.errors import OptionError
-from attendet.utils.plotting import COLORS, INK, new_figure, save, shown, style_axes
+from attendet.utils.plotting import COLORS, INK, label_text, new_figure, save_figure, style_axes
 
 # Without the palest, which cannot be told from white.
 SHADES = ListedColormap(colormaps["Blues"](np.linspace(0.2, 1, 256)))
@@ -86,7 +86,7 @@ def label_statistics(records: ImageRecords, names: Sequence[str], imgsz: int, pa
         axes.hist(values, bins=np.geomspace(values.min() / 1.05, values.max() * 1.05, 40), color=COLORS[0])
         axes.set_xscale("log")
         _plain_numbers(axes.xaxis)
-    save(figure, path)
+    save_figure(figure, path)
 
 
 def _class_counts(axes: Axes, counts: NDArray[np.int64], names: Sequence[str]) -> None:
@@ -94,7 +94,7 @@ def _class_counts(axes: Axes, counts: NDArray[np.int64], names: Sequence[str]) -
     if len(counts) <= MOST_WITH_COUNTS:
         axes.bar_label(bars, fmt="{:,.0f}", fontsize=9, color=INK, padding=3)
         axes.margins(x=0.15)
-    axes.set_yticks(range(len(counts)), [shown(name) for name in names], fontsize=min(9.0, 440 / len(counts)))
+    axes.set_yticks(range(len(counts)), [label_text(name) for name in names], fontsize=min(9.0, 440 / len(counts)))
     axes.set_ylim(max(len(counts), 4) - 0.5, -0.5)
     axes.grid(visible=False, axis="y")
 
