@@ -42,9 +42,11 @@ from .surgery import describe as describe
 from .surgery import disabled as disabled
 from .surgery import fuse as fuse
 from .training.config import TrainConfig as TrainConfig
-from .weights.io import LoadReport as LoadReport
-from .weights.io import load_weights as load_weights
-from .weights.io import save_weights as save_weights
+from .weights import LoadReport as LoadReport
+from .weights import OpenedDetector as OpenedDetector
+from .weights import load_weights as load_weights
+from .weights import open as open  # noqa: A004 - called as attendet.open
+from .weights import save_weights as save_weights
 
 __all__ = [
     "BAM",
@@ -64,6 +66,7 @@ __all__ = [
     "Explanation",
     "GlobalContext",
     "LoadReport",
+    "OpenedDetector",
     "Predictor",
     "SelectiveKernel",
     "ShuffleAttention",
@@ -88,6 +91,7 @@ __all__ = [
     "fuse",
     "load_weights",
     "models",
+    "open",
     "predict",
     "save_weights",
     "study",

@@ -13,7 +13,7 @@ from attendet.evaluation.validation import validate
 from attendet.models.detector import Detector
 from attendet.training.plots.run_plots import PICTURES
 from attendet.training.run_folder import RunFolder
-from attendet.weights.io import open_detector
+from attendet.weights.io import opening
 from tests.helpers.small_training import train_to_find
 
 
@@ -29,7 +29,7 @@ def run(folder: Path) -> RunFolder:
 
 @pytest.fixture(scope="module")
 def detector(run: RunFolder) -> Detector:
-    return open_detector(run.best)[0]
+    return opening.open(run.best).detector
 
 
 def read(folder: Path, split: str) -> Split:

@@ -12,7 +12,7 @@ from attendet.data.loading.resizing import resize
 from attendet.models.bundled import bundled_text
 from attendet.models.detector import Detector
 from attendet.weights.io import save_weights
-from attendet.weights.io.card import Card
+from attendet.weights.io.model_card import ModelCard
 
 Photographs = list[NDArray[np.uint8]]
 NAMES = ("cat", "white dog")
@@ -28,7 +28,7 @@ def write_weights(
 ) -> Path:
     """Write the weights of a bundled model."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_weights(detector, path, Card(model, bundled_text(model), "auto", names, imgsz))
+    save_weights(detector, path, ModelCard(model, bundled_text(model), "auto", names, imgsz))
     return path
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from attendet.weights.io import open_detector
+from attendet.weights.io import opening
 from tests.helpers.small_training import MODEL
 
 
@@ -15,7 +15,7 @@ def test_a_model_file_that_gives_the_number_of_anchors_alone(fit: Callable, tmp_
     file.write_text("\n".join(line.replace("anchors:", "anchors: 2") for line in lines))
     folder, _, listener = fit(model__cfg=str(file), schedule__epochs=1)
     assert any("anchors fitted to the data: 100.0%" in said for said in listener.messages)
-    detector, _ = open_detector(folder.last)
+    detector = opening.open(folder.last).detector
     anchors = detector.head.anchors_in_pixels()
     assert anchors.shape == (3, 2, 2)
     # Objects have sides of 12 to 23 pixels.
@@ -33,6 +33,6 @@ def test_anchors_that_fit_badly_are_fitted_unless_that_is_switched_off(fit: Call
     fitted, _, told = fit(model__cfg=str(file), schedule__epochs=1)
     kept, _, warned = fit(model__cfg=str(file), schedule__epochs=1, anchors__fit=False)
     assert any("anchors fitted to the data" in said for said in told.messages)
-    assert open_detector(fitted.last)[0].head.anchors_in_pixels().max() < 40
+    assert opening.open(fitted.last).detector.head.anchors_in_pixels().max() < 40
     assert any("only 0.0%" in said for said in warned.messages)
-    assert open_detector(kept.last)[0].head.anchors_in_pixels().min() >= 300
+    assert opening.open(kept.last).detector.head.anchors_in_pixels().min() >= 300

@@ -20,7 +20,7 @@ from attendet.training.plots.filmstrip import Shot, attention_filmstrip
 from attendet.training.run_folder import RunFolder
 from attendet.training.runner import resumed, train
 from attendet.training.task import DetectionTask
-from attendet.weights.io import open_detector
+from attendet.weights.io import opening
 from tests.helpers.small_training import Interrupted, InterruptingReporter, RecordingReporter, rows_of, write_set
 
 pytestmark = pytest.mark.usefixtures("without_plots")
@@ -82,7 +82,7 @@ def test_training_goes_the_same_way(with_cbam: Callable[..., RunFolder]) -> None
 
 def test_numbers_are_those_of_the_kept_weights(with_cbam: Callable[..., RunFolder], data: Path) -> None:
     folder = with_cbam(output__watch_attention=1)
-    detector, _ = open_detector(folder.last)
+    detector = opening.open(folder.last).detector
     gates: dict[str, list[np.ndarray]] = {"channel": [], "spatial": []}
     for name, kept in gates.items():
         detector.get_submodule(f"model.3.attention.{name}").register_forward_hook(
@@ -179,7 +179,7 @@ def test_the_film_shows_the_image_without_padding(tmp_path: Path, with_cbam: Cal
     file = write_set(tmp_path / "wide", train=4, val=2, size=(64, 30))
     split = drop_invalid(data_source.open(file).read("val"))
     # A canvas of 32 rows for 30: of a map of two rows both belong to the image, of one of 16 the outer ones too.
-    detector, _ = open_detector(with_cbam(data__path=str(file), schedule__epochs=1).last)
+    detector = opening.open(with_cbam(data__path=str(file), schedule__epochs=1).last).detector
     gates = GateWatch(RunFolder(tmp_path / "film"), split, 64, 32, every=1)
     gates._measure(detector, 1)
     ((epoch, maps),) = gates.state_dict()["shots"]

@@ -13,8 +13,8 @@ from attendet.errors import OptionError, WeightsError
 from attendet.surgery import attached
 from attendet.training.network import open_network
 from attendet.training.run_folder import RunFolder
-from attendet.weights.io import open_detector
-from attendet.weights.io.card import Card
+from attendet.weights.io import opening
+from attendet.weights.io.model_card import ModelCard
 from tests.helpers.small_training import COLORS, MODEL, small, write_set
 
 NAMES = tuple(COLORS)
@@ -63,7 +63,7 @@ def test_attention_on_weights_changes_nothing_at_first(fit: Callable, start: Pat
     assert before.metrics["map50"] > 0.1
     assert "cbam attached at model.0 (8 channels), model.1 (8 channels)" in "\n".join(listener.messages)
     assert "kept 37 of 62 tensors" in "\n".join(listener.messages)
-    detector, _ = open_detector(folder.last)
+    detector = opening.open(folder.last).detector
     assert [site.path for attachment in attached(detector) for site in attachment.sites] == [
         f"model.{row}" for row in range(5)
     ]
@@ -162,7 +162,7 @@ def with_cbam(file: Path, reduction: int) -> Path:
 def test_a_model_file_is_built_as_it_is_written_whatever_the_weights_have(data: Path, tmp_path: Path) -> None:
     old, new = with_cbam(tmp_path / "old.yaml", 2), with_cbam(tmp_path / "new.yaml", 4)
     weights = tmp_path / "old.safetensors"
-    save_weights(build(old), weights, Card("old.yaml", old.read_text(), "auto", NAMES, 64))
+    save_weights(build(old), weights, ModelCard("old.yaml", old.read_text(), "auto", NAMES, 64))
     for file, hidden in ((old, 8), (new, 4)):
         network = open_network(small(data, file, tmp_path, model__weights=str(weights)), NAMES)
         cbam = network.detector.model[5]
@@ -176,7 +176,7 @@ def test_a_model_file_is_that_of_the_weights_however_it_is_written(data: Path, t
     old, mine = with_cbam(tmp_path / "old.yaml", 2), tmp_path / "mine.yaml"
     weights = tmp_path / "old.safetensors"
     save_weights(
-        build(old), weights, Card("old.yaml", old.read_text().replace("{reduction: 2}", "16"), "auto", NAMES, 64)
+        build(old), weights, ModelCard("old.yaml", old.read_text().replace("{reduction: 2}", "16"), "auto", NAMES, 64)
     )
     text = old.read_text().replace("{reduction: 2}", " 16 ")
     mine.write_text(f"# mine\n{text}")
@@ -189,7 +189,7 @@ def test_a_model_file_is_that_of_the_weights_however_it_is_written(data: Path, t
 def test_anchors_of_the_weights_stay_where_the_model_file_has_only_their_number(data: Path, tmp_path: Path) -> None:
     file, weights = tmp_path / "number.yaml", tmp_path / "old.safetensors"
     (tmp_path / "old.yaml").write_text(MODEL)
-    save_weights(build(tmp_path / "old.yaml"), weights, Card("old.yaml", MODEL, "auto", NAMES, 64))
+    save_weights(build(tmp_path / "old.yaml"), weights, ModelCard("old.yaml", MODEL, "auto", NAMES, 64))
     rows = MODEL[MODEL.index("anchors:") : MODEL.index("backbone:")]
     file.write_text(MODEL.replace(rows, "anchors: 3\n"))
     network = open_network(small(data, file, tmp_path, model__weights=str(weights)), NAMES)

@@ -11,7 +11,7 @@ from attendet.data.loading.datasets import TrainingDataset
 from attendet.data.loading.sampler import SampleIndex
 from attendet.errors import DataError
 from attendet.training.task import DetectionTask
-from attendet.weights.io import open_detector
+from attendet.weights.io import opening
 from tests.helpers.small_training import write_set
 
 
@@ -42,7 +42,7 @@ def draws_of(monkeypatch: pytest.MonkeyPatch) -> list[SampleIndex]:
 
 def test_one_class(fit: Callable) -> None:
     folder, record, _ = fit(schedule__epochs=1, data__single_cls=True)
-    assert record.names == open_detector(folder.last)[1].names == ("object",)
+    assert record.names == opening.open(folder.last).card.names == ("object",)
     assert record.metrics is not None
     assert [each["objects"] for each in record.metrics["per_class"]] == [8]
 
@@ -68,7 +68,7 @@ def test_an_imgsz_that_is_no_multiple_of_the_stride(fit: Callable, monkeypatch: 
     shapes = shapes_of(monkeypatch)
     folder, record, listener = fit(schedule__epochs=1, schedule__imgsz=70)
     assert set(shapes) == {(4, 3, 96, 96)}
-    assert record.configuration["schedule"]["imgsz"] == open_detector(folder.last)[1].imgsz == 96
+    assert record.configuration["schedule"]["imgsz"] == opening.open(folder.last).card.imgsz == 96
     assert any("96 pixels: 70 is no multiple of the largest stride, 32" in said for said in listener.messages)
 
 

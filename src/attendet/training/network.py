@@ -26,9 +26,9 @@ from attendet.surgery import AttentionPlan, attach, attached
 from attendet.training.config import TrainConfig
 from attendet.training.freezing import freeze
 from attendet.weights import read_checkpoint
-from attendet.weights.io.card import Card, plans_of_file
-from attendet.weights.io.loading import attach_again, load_checkpoint
-from attendet.weights.io.opening import find_card, weights_file
+from attendet.weights.io.loading import load_checkpoint, restore_attention
+from attendet.weights.io.model_card import ModelCard, stored_attention
+from attendet.weights.io.opening import find_card, resolve_weights_path
 
 
 @dataclass(frozen=True)
@@ -53,10 +53,10 @@ class Network:
     trained: bool = False
     anchored: bool = True
 
-    def card(self, names: tuple[str, ...], imgsz: int) -> Card:
+    def card(self, names: tuple[str, ...], imgsz: int) -> ModelCard:
         """Return what files of its weights say about themselves."""
         # A folder of this machine says nothing elsewhere, and a resumed run has it whole.
-        return Card(Path(self.file.name).name, self.file.text, self.dialect, names, imgsz)
+        return ModelCard(Path(self.file.name).name, self.file.text, self.dialect, names, imgsz)
 
     def facts(self, imgsz: int) -> dict[str, Any]:
         """Return what a record of a run says about it."""
@@ -91,20 +91,20 @@ def open_network(config: TrainConfig, names: tuple[str, ...]) -> Network:
         WeightsError: If the weights cannot be read, or nothing of them fits.
     """
     options = config.model
-    path = weights_file(options.weights) if options.weights else None
+    path = resolve_weights_path(options.weights) if options.weights else None
     checkpoint = read_checkpoint(path) if path else None
     card = find_card(checkpoint, path.name) if checkpoint and path else None
     file, dialect = _model_file(config, card, path)
     # Rows and sites are numbers, which another model file may count otherwise.
     own = card is not None and _is_of(card, file)
     tensors = checkpoint.tensors if checkpoint and own else {}
-    plans = plans_of_file(checkpoint) if checkpoint else ()
+    plans = stored_attention(checkpoint) if checkpoint else ()
     start: Start = options.start or ("identity" if checkpoint else "paper")
     planned = plan_model(file, num_classes=len(names), dialect=dialect, start=start, checkpoint=tensors)
     detector = assemble(planned)
     notes = [str(finding) for finding in examine(planned)]
     if own and not (options.cfg and options.attention):
-        attach_again(detector, plans, tensors)
+        restore_attention(detector, plans, tensors)
     else:
         notes += [_left_out(left, path) for left in plans]
     notes += [_attach(detector, text, start) for text in options.attention]
@@ -137,7 +137,7 @@ def open_network(config: TrainConfig, names: tuple[str, ...]) -> Network:
     )
 
 
-def _model_file(config: TrainConfig, card: Card | None, path: Path | None) -> tuple[ModelFile, str]:
+def _model_file(config: TrainConfig, card: ModelCard | None, path: Path | None) -> tuple[ModelFile, str]:
     """Return the model file, and how its attention rows are read."""
     options = config.model
     if options.cfg:
@@ -151,7 +151,7 @@ def _model_file(config: TrainConfig, card: Card | None, path: Path | None) -> tu
     return read_model_file(card.text, card.model), card.dialect
 
 
-def _is_of(card: Card, file: ModelFile) -> bool:
+def _is_of(card: ModelCard, file: ModelFile) -> bool:
     try:
         return read_model_file(card.text, card.model).makes_the_rows_of(file)
     except ModelFileError:

@@ -18,7 +18,7 @@ from attendet.training.reporter import Reporter
 from attendet.training.run_folder import RunFolder, write_results
 from attendet.training.task import PARTS, DetectionTask
 from attendet.utils.io import write_atomically
-from attendet.weights.io.card import Card
+from attendet.weights.io.model_card import ModelCard
 from attendet.weights.io.saving import save_weights
 
 STRICT_SHARE = 0.9
@@ -44,7 +44,7 @@ class Recorder(Callback):
     def __init__(
         self,
         folder: RunFolder,
-        card: Card,
+        card: ModelCard,
         reporter: Reporter,
         gates: GateWatch | None = None,
         start: float | None = None,

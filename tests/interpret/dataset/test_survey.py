@@ -26,7 +26,7 @@ from attendet.interpret.dataset.survey import Survey, survey_sites
 from attendet.interpret.dataset.survey_figure import attention_survey
 from attendet.models.detector import Detector
 from attendet.training.runner import train
-from attendet.weights.io import open_detector
+from attendet.weights.io import opening
 from tests.helpers.module_snapshot import ModuleSnapshot
 from tests.helpers.small_training import RecordingReporter, skip_plots, small
 from tests.interpret.dataset.test_findings import survey_of
@@ -61,7 +61,7 @@ def split(data: Path) -> Split:
 
 @pytest.fixture(scope="module")
 def detector(run: Path) -> Detector:
-    return open_detector(run / "weights" / "best.safetensors")[0]
+    return opening.open(run / "weights" / "best.safetensors").detector
 
 
 @pytest.fixture(scope="module")

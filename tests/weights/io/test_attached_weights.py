@@ -1,4 +1,4 @@
-"""What is attached travels with the weights and is attached again."""
+"""Attached attention is saved with the weights and is attached again when they are loaded."""
 
 import json
 from pathlib import Path
@@ -12,12 +12,12 @@ from torchvision.models import resnet18
 import attendet
 from attendet.errors import AttendetError, WeightsError
 from attendet.models.bundled import bundled_text
-from attendet.weights.io import open_detector
-from attendet.weights.io.card import Card
+from attendet.weights.io import opening
+from attendet.weights.io.model_card import ModelCard
 
 
-def stirred(model: nn.Module) -> nn.Module:
-    """Let gates differ from what they start with."""
+def randomized(model: nn.Module) -> nn.Module:
+    """Give all attached attention random weights."""
     for attachment in attendet.attached(model):
         for parameter in nn.ModuleDict({str(n): m for n, m in enumerate(attachment.modules().values())}).parameters():
             nn.init.normal_(parameter, std=0.3)
@@ -25,11 +25,11 @@ def stirred(model: nn.Module) -> nn.Module:
 
 
 @torch.no_grad()
-def test_a_network_of_others_comes_back(tmp_path: Path) -> None:
+def test_attention_in_a_torchvision_network_is_restored(tmp_path: Path) -> None:
     model = resnet18(num_classes=7)
     attendet.attach(model, "cbam", "residual-branch", variant="authors", reduction=8)
     attendet.attach(model, "bam", "stage:1-3")
-    stirred(model)
+    randomized(model)
     attendet.save_weights(model, tmp_path / "a.safetensors")
     again = resnet18(num_classes=7).train(False)
     report = attendet.load_weights(again, tmp_path / "a.safetensors")
@@ -40,27 +40,27 @@ def test_a_network_of_others_comes_back(tmp_path: Path) -> None:
 
 
 @torch.no_grad()
-def test_a_detector_comes_back_from_the_file_alone(tmp_path: Path) -> None:
+def test_a_detector_is_restored_from_the_file_alone(tmp_path: Path) -> None:
     model = attendet.build("yolov5n", num_classes=2)
     attendet.attach(model, "cbam", ["neck", "before:SPPF"], reduction=8)
     attendet.attach(model, "cbam", "replace:backbone.C3", reduction=4)
-    stirred(model)
-    card = Card("yolov5n", bundled_text("yolov5n"), "auto", ("cat", "dog"), 64)
+    randomized(model)
+    card = ModelCard("yolov5n", bundled_text("yolov5n"), "auto", ("cat", "dog"), 64)
     attendet.save_weights(model, tmp_path / "a.safetensors", card)
-    again, _ = open_detector(tmp_path / "a.safetensors")
+    again = opening.open(tmp_path / "a.safetensors").detector
     images = torch.rand(1, 3, 64, 64)
     assert all(torch.equal(a, b) for a, b in zip(again(images), model(images), strict=True))
 
 
-def test_wrappers_are_seen_through(tmp_path: Path) -> None:
+def test_weights_of_a_wrapped_network(tmp_path: Path) -> None:
     model = resnet18()
     attendet.attach(model, "cbam", "stage")
     attendet.save_weights(nn.DataParallel(model), tmp_path / "a.safetensors")
     assert attendet.load_weights(resnet18(), tmp_path / "a.safetensors").complete
 
 
-class Wrapped(nn.Module):
-    """Its one child has the name that wrappers give to theirs."""
+class NamedLikeWrapper(nn.Module):
+    """A network whose only child has the name that wrappers use."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -71,18 +71,18 @@ class Wrapped(nn.Module):
 
 
 @torch.no_grad()
-def test_a_network_that_is_named_as_if_it_were_wrapped_comes_back(tmp_path: Path) -> None:
-    model = Wrapped()
+def test_a_network_that_looks_like_a_wrapper_is_restored(tmp_path: Path) -> None:
+    model = NamedLikeWrapper()
     attendet.attach(model, "cbam", "module.0", reduction=2)
-    stirred(model)
+    randomized(model)
     attendet.save_weights(model, tmp_path / "a.safetensors")
-    again = Wrapped().train(False)
+    again = NamedLikeWrapper().train(False)
     assert attendet.load_weights(again, tmp_path / "a.safetensors").complete
     images = torch.rand(1, 3, 16, 16)
     assert torch.equal(again(images), model(images))
 
 
-def test_what_is_attached_already_stays(tmp_path: Path) -> None:
+def test_attention_that_is_already_attached_stays(tmp_path: Path) -> None:
     model = resnet18()
     attendet.attach(model, "cbam", "stage")
     attendet.save_weights(model, tmp_path / "a.safetensors")
@@ -110,11 +110,11 @@ PLAN = {
         "7",
         json.dumps([7]),
         json.dumps([PLAN] * 1000),
-        json.dumps([{**PLAN, "attention": "martian"}]),
+        json.dumps([{**PLAN, "attention": "unknown"}]),
         json.dumps([{**PLAN, "attention": ["cbam"]}]),
         json.dumps([{**PLAN, "options": {"reduction": -1}}]),
         json.dumps([{**PLAN, "options": {"kernel_size": 10**9 + 1}}]),
-        json.dumps([{**PLAN, "options": {"martian": 1}}]),
+        json.dumps([{**PLAN, "options": {"unknown": 1}}]),
         json.dumps([{**PLAN, "options": {"name": 1}}]),
         json.dumps([{**PLAN, "options": {"channels": 64}}]),
         json.dumps([{**PLAN, "options": {"order": ["x" * 5000]}}]),
@@ -134,17 +134,17 @@ PLAN = {
         json.dumps([{**PLAN, "sites": [{**PLAN["sites"][0], "child": ""}]}]),
     ],
 )
-def test_a_plan_that_cannot_be_leaves_the_network_alone(tmp_path: Path, text: str) -> None:
+def test_an_invalid_plan_leaves_the_network_unchanged(tmp_path: Path, text: str) -> None:
     model = resnet18()
     attendet.attach(model, "cbam", "layer1")
     attendet.save_weights(model, tmp_path / "a.safetensors")
     tensors = load_file(tmp_path / "a.safetensors")
     save_file(tensors, tmp_path / "b.safetensors", metadata={"attention": text})
-    victim = resnet18()
-    before = {key: value.clone() for key, value in victim.state_dict().items()}
+    network = resnet18()
+    before = {key: value.clone() for key, value in network.state_dict().items()}
     with pytest.raises(AttendetError) as caught:
-        attendet.load_weights(victim, tmp_path / "b.safetensors")
+        attendet.load_weights(network, tmp_path / "b.safetensors")
     assert len(str(caught.value)) < 1000
     assert isinstance(caught.value, WeightsError)
-    assert victim.state_dict().keys() == before.keys()
-    assert all(torch.equal(value, before[key]) for key, value in victim.state_dict().items())
+    assert network.state_dict().keys() == before.keys()
+    assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())

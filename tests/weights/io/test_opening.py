@@ -1,4 +1,4 @@
-"""Files of weights: what is written is read, and a hostile file is refused by name."""
+"""Weights files are saved and opened; damaged and hostile files are refused with one clear error each."""
 
 import json
 import pickle
@@ -13,12 +13,11 @@ from attendet.errors import AttendetError, ModelFileError, OutputError, WeightsE
 from attendet.models.bundled import bundled_text
 from attendet.models.detector import Detector
 from attendet.weights import read_checkpoint
-from attendet.weights.io import open_detector, save_weights
-from attendet.weights.io import saving as module
-from attendet.weights.io.card import Card, class_numbers
+from attendet.weights.io import opening, save_weights, saving
+from attendet.weights.io.model_card import ModelCard, numbered_class_names
 from tests.helpers.crafted_pickles import Bomb
 
-CARD = Card("yolov5n", bundled_text("yolov5n"), "auto", ("cat", "white dog"), 320)
+CARD = ModelCard("yolov5n", bundled_text("yolov5n"), "auto", ("cat", "white dog"), 320)
 
 
 @pytest.fixture(scope="module")
@@ -34,49 +33,52 @@ def good(tmp_path: Path, detector: Detector) -> Path:
 
 
 def with_metadata(path: Path, good: Path, metadata: dict[str, str]) -> Path:
+    """Write the tensors of a valid file with other metadata."""
     save_file(load_file(good), path, metadata=metadata)
     return path
 
 
-def test_what_is_saved_is_loaded(good: Path, detector: Detector) -> None:
-    again, card = open_detector(good)
+def test_a_saved_detector_is_opened(good: Path, detector: Detector) -> None:
+    opened = opening.open(good)
+    again, card = opened.detector, opened.card
     assert card == CARD
     assert not again.training
     state = detector.state_dict()
     assert all(torch.equal(value, state[key]) for key, value in again.state_dict().items())
-    # Anybody's reader of the format opens it.
+    # Any reader of safetensors files can read it.
     assert load_file(good).keys() == state.keys()
     assert [path.name for path in good.parent.iterdir()] == ["good.safetensors"]
 
 
-def test_a_network_with_attention_comes_back(tmp_path: Path) -> None:
+def test_attention_rows_are_restored(tmp_path: Path) -> None:
     saved = attendet.build("yolov5n_CBAM", num_classes=1, start="identity")
     save_weights(
-        saved, tmp_path / "a.safetensors", Card("yolov5n_CBAM", bundled_text("yolov5n_CBAM"), "auto", ("x",), 64)
+        saved, tmp_path / "a.safetensors", ModelCard("yolov5n_CBAM", bundled_text("yolov5n_CBAM"), "auto", ("x",), 64)
     )
-    again, _ = open_detector(tmp_path / "a.safetensors")
+    again = opening.open(tmp_path / "a.safetensors").detector
     image = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     for first, second in zip(saved.train(False)(image), again(image), strict=True):
         assert torch.equal(first, second)
 
 
-def test_an_older_file_stays_where_the_new_one_cannot_be_written(
+def test_an_existing_file_stays_if_the_new_one_cannot_be_written(
     good: Path, detector: Detector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = good.read_bytes()
 
-    def full(tensors: object, path: Path, metadata: object) -> None:  # noqa: ARG001
-        path.write_bytes(b"half of it")
+    def fail(tensors: object, path: Path, metadata: object) -> None:  # noqa: ARG001
+        path.write_bytes(b"incomplete")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(module, "save_file", full)
+    monkeypatch.setattr(saving, "save_file", fail)
     with pytest.raises(OutputError, match="No space left"):
         save_weights(detector, good, CARD)
     assert good.read_bytes() == before
     assert [path.name for path in good.parent.iterdir()] == ["good.safetensors"]
 
 
-def card(**changes: object) -> dict[str, str]:
+def card_metadata(**changes: object) -> dict[str, str]:
+    """Return the metadata of a valid model card with some fields replaced."""
     fields = {"model": "a", "text": CARD.text, "dialect": "auto", "names": ["cat", "dog"], "imgsz": 320}
     return {"attendet": "1", "card": json.dumps(fields | changes)}
 
@@ -99,65 +101,65 @@ head: [[[0], 1, Detect, [nc, anchors]]]
         {"card": "null"},
         {"card": "{" * 10_000},
         {"card": "[" * 100_000},
-        card(extra=1),
-        card(names=[]),
-        card(names=5),
-        card(names=[["cat"]]),
-        card(names="cat"),
-        card(imgsz=0),
-        card(imgsz="large"),
-        card(imgsz=10**12),
-        card(text=7),
-        card(text=""),
-        card(text="nc: ["),
-        card(text=WIDE),
-        card(text=WIDE.replace("1000000000", "8")),
-        card(dialect="martian"),
-        card(names=[str(number) for number in range(3)]),
-        card(names=[str(number) for number in range(200_000)]),
-        card(text=bundled_text("yolov5s")),
-        card(text=CARD.text + "#" * 2**16),
-        {"card": card()["card"] + " " * 2**22},
+        card_metadata(extra=1),
+        card_metadata(names=[]),
+        card_metadata(names=5),
+        card_metadata(names=[["cat"]]),
+        card_metadata(names="cat"),
+        card_metadata(imgsz=0),
+        card_metadata(imgsz="large"),
+        card_metadata(imgsz=10**12),
+        card_metadata(text=7),
+        card_metadata(text=""),
+        card_metadata(text="nc: ["),
+        card_metadata(text=WIDE),
+        card_metadata(text=WIDE.replace("1000000000", "8")),
+        card_metadata(dialect="unknown"),
+        card_metadata(names=[str(number) for number in range(3)]),
+        card_metadata(names=[str(number) for number in range(200_000)]),
+        card_metadata(text=bundled_text("yolov5s")),
+        card_metadata(text=CARD.text + "#" * 2**16),
+        {"card": card_metadata()["card"] + " " * 2**22},
     ],
 )
-def test_a_card_that_cannot_be(tmp_path: Path, good: Path, metadata: dict[str, str]) -> None:
-    path = with_metadata(tmp_path / "odd.safetensors", good, metadata)
+def test_an_invalid_model_card(tmp_path: Path, good: Path, metadata: dict[str, str]) -> None:
+    path = with_metadata(tmp_path / "invalid.safetensors", good, metadata)
     with pytest.raises(AttendetError) as caught:
-        open_detector(path)
+        opening.open(path)
     assert len(str(caught.value)) < 2000
 
 
-def test_classes_are_not_counted_by_a_shape_without_tensors(tmp_path: Path) -> None:
-    # It takes no byte of the file; its names would fill the memory.
+def test_an_empty_tensor_does_not_set_the_number_of_classes(tmp_path: Path) -> None:
+    # The empty tensor takes no bytes of the file, but three million class names would fill the memory.
     tensors = {"model.24.anchors": torch.zeros(3, 3, 2), "model.24.m.0.weight": torch.zeros(3_000_000, 0, 1, 1)}
-    save_file(tensors, tmp_path / "odd.safetensors")
-    with pytest.raises(WeightsError, match="does not say which model it belongs to"):
-        open_detector(tmp_path / "odd.safetensors")
-    assert class_numbers(read_checkpoint(tmp_path / "odd.safetensors")) == ()
+    save_file(tensors, tmp_path / "invalid.safetensors")
+    with pytest.raises(WeightsError, match="the file does not say which model it belongs to"):
+        opening.open(tmp_path / "invalid.safetensors")
+    assert numbered_class_names(read_checkpoint(tmp_path / "invalid.safetensors")) == ()
 
 
-def test_a_wide_model_is_refused_before_memory_is_taken(tmp_path: Path, good: Path) -> None:
-    path = with_metadata(tmp_path / "odd.safetensors", good, card(text=WIDE))
+def test_a_huge_model_is_refused_before_memory_is_allocated(tmp_path: Path, good: Path) -> None:
+    path = with_metadata(tmp_path / "invalid.safetensors", good, card_metadata(text=WIDE))
     with pytest.raises((WeightsError, ModelFileError)):
-        open_detector(path)
+        opening.open(path)
 
 
-def test_other_tensors_are_told_by_row(tmp_path: Path, good: Path) -> None:
+def test_mismatched_tensors_are_reported_by_row(tmp_path: Path, good: Path) -> None:
     tensors = load_file(good)
     del tensors["model.0.conv.weight"]
     tensors["model.3.conv.weight"] = torch.zeros(1)
     tensors["extra"] = torch.zeros(1)
-    save_file(tensors, tmp_path / "odd.safetensors", metadata=card())
+    save_file(tensors, tmp_path / "invalid.safetensors", metadata=card_metadata())
     with pytest.raises(WeightsError, match=r"new: .*\(rows 0, 3\); dropped: .*\(row 3; extra\)"):
-        open_detector(tmp_path / "odd.safetensors")
+        opening.open(tmp_path / "invalid.safetensors")
 
 
 @pytest.mark.parametrize("length", [0, 4, 100, 100_000])
 def test_a_truncated_file(tmp_path: Path, good: Path, length: int) -> None:
-    path = tmp_path / "cut.safetensors"
+    path = tmp_path / "truncated.safetensors"
     path.write_bytes(good.read_bytes()[:length])
-    with pytest.raises(WeightsError, match=r"cut.safetensors: it is"):
-        open_detector(path)
+    with pytest.raises(WeightsError, match=r"truncated.safetensors: the (file is|safetensors file is damaged)"):
+        opening.open(path)
 
 
 @pytest.mark.parametrize("name", ["evil.safetensors", "evil.pt", "evil.pth", "evil.ckpt"])
@@ -165,11 +167,29 @@ def test_a_pickle_is_never_opened(tmp_path: Path, name: str) -> None:
     trace = tmp_path / "exploded"
     (tmp_path / name).write_bytes(pickle.dumps(Bomb(trace)))
     with pytest.raises(WeightsError):
-        open_detector(tmp_path / name)
+        opening.open(tmp_path / name)
     assert not trace.exists()
 
 
-def test_no_file_and_a_folder(tmp_path: Path) -> None:
-    for path in (tmp_path, tmp_path / "none.safetensors"):
-        with pytest.raises(WeightsError, match="there is no such file"):
-            open_detector(path)
+def test_a_missing_file_and_a_folder_without_weights(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match=r"missing\.safetensors: weights file not found"):
+        opening.open(tmp_path / "missing.safetensors")
+    with pytest.raises(WeightsError, match=r"the folder has no weights/best\.safetensors; name a weights file"):
+        opening.open(tmp_path)
+
+
+def test_a_run_folder_and_its_description(tmp_path: Path, detector: Detector) -> None:
+    best = tmp_path / "weights" / "best.safetensors"
+    model = attendet.build("yolov5n", num_classes=2)
+    attendet.attach(model, "cbam", "before:SPPF")
+    save_weights(model, best, CARD)
+    opened = attendet.open(tmp_path)
+    assert (opened.path, opened.names, opened.imgsz) == (best, CARD.names, CARD.imgsz)
+    assert [attachment.plan.attention for attachment in opened.attention] == ["cbam"]
+    assert repr(opened) == (
+        f"OpenedDetector({str(best)!r}, model='yolov5n', num_classes=2, imgsz=320, attention='cbam at model.8')"
+    )
+    assert json.loads(json.dumps(opened.to_dict()))["attention"][0]["attention"] == "cbam"
+    assert "<td>cat, white dog</td>" in opened._repr_html_()
+    save_weights(detector, best, CARD)
+    assert attendet.open(best).attention == ()

@@ -1,4 +1,4 @@
-"""Every attention module keeps a detector's weights, and its own, wherever it sits."""
+"""For every attention module, attaching, loading, saving, and opening keep all weights."""
 
 import warnings
 from pathlib import Path
@@ -10,8 +10,8 @@ import attendet
 from attendet.attention import names
 from attendet.errors import AttendetWarning
 from attendet.models.bundled import bundled_text
-from attendet.weights.io import open_detector
-from attendet.weights.io.card import Card
+from attendet.weights.io import opening
+from attendet.weights.io.model_card import ModelCard
 
 MODULES = [name for name in names() if name != "control-identity"]
 
@@ -20,15 +20,16 @@ MODULES = [name for name in names() if name != "control-identity"]
 def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("plain") / "plain.safetensors"
     torch.manual_seed(0)
-    card = Card("yolov5n", bundled_text("yolov5n"), "auto", ("cat",), 64)
+    card = ModelCard("yolov5n", bundled_text("yolov5n"), "auto", ("cat",), 64)
     attendet.save_weights(attendet.build("yolov5n", num_classes=1), path, card)
     return path
 
 
 @pytest.mark.parametrize("name", MODULES)
 @torch.no_grad()
-def test_attached_loaded_saved_and_back(name: str, plain: Path, tmp_path: Path) -> None:
-    expected, card = open_detector(plain)
+def test_attach_load_save_and_open(name: str, plain: Path, tmp_path: Path) -> None:
+    opened = opening.open(plain)
+    expected, card = opened.detector, opened.card
     images = torch.rand(1, 3, 64, 64)
     attached = attendet.build("yolov5n", num_classes=1).train(False)
     with warnings.catch_warnings():
@@ -45,9 +46,9 @@ def test_attached_loaded_saved_and_back(name: str, plain: Path, tmp_path: Path) 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", AttendetWarning)
         attendet.save_weights(attached, tmp_path / "attached.safetensors", card)
-        again, _ = open_detector(tmp_path / "attached.safetensors")
-    assert all(torch.equal(a, b) for a, b in zip(attached(images), again(images), strict=True))
-    # A row of a detector that has none of it drops the attention and keeps the rest.
+        reopened = opening.open(tmp_path / "attached.safetensors").detector
+    assert all(torch.equal(a, b) for a, b in zip(attached(images), reopened(images), strict=True))
+    # The attention of the file is attached to a detector without attention, and dropped if other attention is attached.
     report = attendet.load_weights(attendet.build("yolov5n", num_classes=1), tmp_path / "attached.safetensors")
     assert report.complete
     bare = attendet.build("yolov5n", num_classes=1)

@@ -1,8 +1,5 @@
-"""Networks and their weights: one from the other, whatever wrote the file."""
+"""Open, load, and save weights files."""
 
-from attendet.weights.align.load_report import LoadReport
-from attendet.weights.io.loading import load_weights
-from attendet.weights.io.opening import open_detector, weights_file
-from attendet.weights.io.saving import save_weights
+import lazy_loader
 
-__all__ = ["LoadReport", "load_weights", "open_detector", "save_weights", "weights_file"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,4 +1,4 @@
-"""Weights of any file into any network: what has a place there is never lost, and what has none is told."""
+"""Load the weights of any supported file into any network, and report the tensors that do not fit."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ from attendet.errors import AttendetError, AttendetWarning, Location, WeightsErr
 from attendet.surgery import Attachment, AttentionPlan, reattach
 from attendet.surgery.attachment_plan import plans_of
 from attendet.surgery.module_creation import create_at, options_at
-from attendet.weights import Checkpoint, read_checkpoint
 from attendet.weights.align.alignment import align_tensors
 from attendet.weights.align.load_report import LoadReport
-from attendet.weights.io.card import card_of, plans_of_file
+from attendet.weights.formats.reader import Checkpoint, read_checkpoint
+from attendet.weights.io.model_card import stored_attention, stored_card
 
 
 def load_weights(model: nn.Module, path: str | os.PathLike[str], *, names: Sequence[str] | None = None) -> LoadReport:
-    """Copy what a file of weights has for a network into it.
+    """Load the tensors of a weights file that fit into a network.
 
-    The file may be one of ours, any state dict (`.safetensors`, `.pt`, `.pth`, `.ckpt`), or a checkpoint of the
-    original YOLOv5; a pickle is read and never run. Numbered rows, as of a detector or an `nn.Sequential`, are found by
-    their structure, whatever their numbers; other networks' tensors by name and shape. Attention that was attached to
-    the network of the file is attached again, where nothing is attached yet.
+    The file may be one that attendet wrote, any state dict (`.safetensors`, `.pt`, `.pth`, `.ckpt`), or a checkpoint of
+    the original YOLOv5; no code in the file is run. Numbered rows, as in a detector or an `nn.Sequential`, are matched
+    by structure, regardless of their numbers. The tensors of other networks are matched by name and shape. Attention
+    that was attached to the network of the file is attached again, unless the network has attached attention already.
 
     Args:
         model: Any network; changed in place.
-        path: The file.
-        names: The classes of a detector, by number: classes of the same name keep their weights.
+        path: The weights file.
+        names: Class names of the detector in the order of their indices; classes of the same name keep their weights.
 
     Returns:
-        What was kept, what is new, what was dropped and what reshaped.
+        The tensors that were kept, are new, were dropped, or have another shape.
 
     Raises:
-        WeightsError: If the file cannot be read, or has nothing for this network, which is then left as it was.
+        WeightsError: If the file cannot be read, or no tensor fits; the network is then unchanged.
 
     Example:
         >>> import attendet, tempfile, torch
@@ -54,8 +54,8 @@ def load_weights(model: nn.Module, path: str | os.PathLike[str], *, names: Seque
     checkpoint = read_checkpoint(path)
     where = Location(os.fspath(path))
     try:
-        plans = () if any(plans_of(model)) else plans_of_file(checkpoint)
-        attachments = attach_again(model, plans, checkpoint.tensors)
+        plans = () if any(plans_of(model)) else stored_attention(checkpoint)
+        attachments = restore_attention(model, plans, checkpoint.tensors)
     except AttendetError as error:
         raise WeightsError(error.message, where=where, remedy=error.remedy) from error
     try:
@@ -69,49 +69,62 @@ def load_weights(model: nn.Module, path: str | os.PathLike[str], *, names: Seque
 def load_checkpoint(
     model: nn.Module, checkpoint: Checkpoint, where: Location, *, names: Sequence[str] | None = None
 ) -> LoadReport:
-    """Copy what a file has for a network into it, as `load_weights`, from a file that has been read.
+    """Load the tensors of a file that has been read, as `load_weights` does, without attaching attention.
+
+    Args:
+        model: Any network; changed in place.
+        checkpoint: Content of the file.
+        where: The file, for error messages.
+        names: Class names of the detector in the order of their indices.
 
     Raises:
-        WeightsError: If it has nothing for this network.
+        WeightsError: If no tensor fits.
     """
-    card = card_of(checkpoint, where.file)
-    theirs = card.names if card else checkpoint.names
+    card = stored_card(checkpoint, where.file)
     foreign = {**module.FOREIGN_KEYS, **bam.FOREIGN_KEYS}
     aligned = align_tensors(
         model.state_dict(),
         checkpoint.tensors,
         model_names=names,
-        file_names=theirs,
+        file_names=card.names if card else checkpoint.names,
         foreign=foreign,
     )
     if not aligned.report.kept:
         raise WeightsError(
-            f"it has nothing for {type(model).__name__}: {aligned.report}".replace("\n", "; "),
+            f"no tensor fits into {type(model).__name__}: {aligned.report}".replace("\n", "; "),
             where=where,
-            remedy="`attendet weights inspect` says what it would fit",
+            remedy="run `attendet weights inspect` to see which model the file fits",
         )
     with torch.no_grad():
         model.load_state_dict(aligned.values, strict=False)
     return aligned.report
 
 
-def attach_again(model: nn.Module, plans: Sequence[AttentionPlan], tensors: Mapping[str, Tensor]) -> list[Attachment]:
-    """Attach what was attached to the network whose weights these are; all of it or nothing.
+def restore_attention(
+    model: nn.Module, plans: Sequence[AttentionPlan], tensors: Mapping[str, Tensor]
+) -> list[Attachment]:
+    """Attach the attention that was attached to the network of a weights file: all of it, or none after an error.
+
+    Args:
+        model: The network; changed in place.
+        plans: The attention to attach.
+        tensors: The tensors of the file.
 
     Raises:
-        OptionError: If the network has no such places.
-        WeightsError: If the tensors are not those of such modules: nothing is made from a file's word alone.
+        OptionError: If the network does not have the sites of the plans.
+        WeightsError: If the file lacks the tensors of the attention modules. A module is created only if its weights
+            are in the file, so that a small file cannot ask for huge modules.
     """
-    done: list[Attachment] = []
+    attachments: list[Attachment] = []
     try:
         for plan in plans:
             _require_tensors(plan, tensors)
-            done.append(reattach(model, plan))
+            attachments.append(reattach(model, plan))
     except BaseException:
-        for attachment in reversed(done):
+        for attachment in reversed(attachments):
             attachment.detach()
         raise
-    return done
+    return attachments
 
 
 def _require_tensors(plan: AttentionPlan, tensors: Mapping[str, Tensor]) -> None:
@@ -121,8 +134,6 @@ def _require_tensors(plan: AttentionPlan, tensors: Mapping[str, Tensor]) -> None
             warnings.simplefilter("ignore", AttendetWarning)
             module = create_at(plan.attention, site, options)
         for key, value in module.state_dict().items():
-            held = tensors.get(f"{site.module}.{key}")
-            if held is None or held.shape != value.shape:
-                raise WeightsError(
-                    f"it says that {plan.attention} is attached at {site.path}, and holds no such weights"
-                )
+            stored = tensors.get(f"{site.module}.{key}")
+            if stored is None or stored.shape != value.shape:
+                raise WeightsError(f"the weights of the {plan.attention} attached at {site.path} are not in the file")

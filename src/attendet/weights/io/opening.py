@@ -1,10 +1,13 @@
-"""A file of weights → the detector it belongs to."""
+"""Open a weights file as the detector that it belongs to."""
 
 from __future__ import annotations
 
+import html
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,83 +18,167 @@ from attendet.models.bundled import bundled_names, bundled_text
 from attendet.models.detector import Detector
 from attendet.models.planning import plan_model
 from attendet.models.yaml.model_file import read_model_file
-from attendet.weights import Checkpoint, read_checkpoint
-from attendet.weights.io.card import Card, card_of, class_numbers, imgsz_of, plans_of_file
-from attendet.weights.io.loading import attach_again, load_checkpoint
+from attendet.surgery.attachment import Attachment, attached
+from attendet.weights.formats.reader import Checkpoint, read_checkpoint
+from attendet.weights.io.loading import load_checkpoint, restore_attention
+from attendet.weights.io.model_card import (
+    ModelCard,
+    numbered_class_names,
+    stored_attention,
+    stored_card,
+    stored_imgsz,
+)
 
-# Of old YOLOv5 checkpoints: what the head computes from its anchors.
-COMPUTED = ("anchor_grid",)
+# Buffers of old YOLOv5 checkpoints that the head computes from its anchors.
+_COMPUTED_BUFFERS = ("anchor_grid",)
 
 
-def open_detector(path: str | os.PathLike[str]) -> tuple[Detector, Card]:
-    """Return the network of a file of weights, in evaluation mode, and what the file says about itself.
+@dataclass(frozen=True, repr=False)
+class OpenedDetector:
+    """A detector that was built from a weights file.
+
+    Attributes:
+        path: The weights file.
+        detector: The detector with its weights, in evaluation mode, on the CPU.
+        card: The model file, the class names, and the size of the training images.
+    """
+
+    path: Path
+    detector: Detector
+    card: ModelCard
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Class names in the order of their indices."""
+        return self.card.names
+
+    @property
+    def imgsz(self) -> int:
+        """Side of the training images in pixels."""
+        return self.card.imgsz
+
+    @property
+    def attention(self) -> tuple[Attachment, ...]:
+        """The attention that is attached to the detector; rows of its model file are not included."""
+        return attached(self.detector)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return path, model, class names, image size, and attached attention as plain values, ready for JSON."""
+        return {
+            "path": str(self.path),
+            "model": self.card.model,
+            "names": list(self.names),
+            "imgsz": self.imgsz,
+            "attention": [attachment.plan.to_dict() for attachment in self.attention],
+        }
+
+    def __repr__(self) -> str:
+        attention = "".join(f", attention={place!r}" for place in self._attention_places())
+        return (
+            f"{type(self).__name__}({str(self.path)!r}, model={self.card.model!r}, "
+            f"num_classes={len(self.names)}, imgsz={self.imgsz}{attention})"
+        )
+
+    def _repr_html_(self) -> str:
+        """Return the description as a table for a notebook."""
+        rows = {
+            "weights": str(self.path),
+            "model": self.card.model,
+            "classes": ", ".join(self.names),
+            "imgsz": f"{self.imgsz} pixels",
+            "attention": "; ".join(self._attention_places()) or "none attached",
+        }
+        cells = (f"<tr><th>{name}</th><td>{html.escape(value)}</td></tr>" for name, value in rows.items())
+        return f"<table>{''.join(cells)}</table>"
+
+    def _attention_places(self) -> list[str]:
+        return [
+            f"{attachment.plan.attention} at {', '.join(site.path for site in attachment.sites)}"
+            for attachment in self.attention
+        ]
+
+
+def open(path: str | os.PathLike[str]) -> OpenedDetector:  # noqa: A001 - called as attendet.open
+    """Build the detector of a weights file, with its weights and its attached attention.
+
+    No code in the file is run, regardless of its format.
 
     Args:
-        path: A file that `attendet train` wrote, a checkpoint of the original YOLOv5, or the state dict of a bundled
-            model.
+        path: A run's folder, a file that `attendet train` or `save_weights` wrote, a checkpoint of the original YOLOv5,
+            or the state dict of a bundled model.
+
+    Returns:
+        The detector in evaluation mode, its class names, the size of its training images in pixels, and its attention.
 
     Raises:
-        WeightsError: If it cannot be read, does not say to which network it belongs, or has not all of its tensors.
+        WeightsError: If the file cannot be read, does not say which model it belongs to, or lacks tensors of the model.
 
     Example:
         >>> import attendet, tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     torch.save(attendet.build("yolov5n", num_classes=2).state_dict(), Path(folder, "cells.pt"))
-        ...     detector, card = open_detector(Path(folder, "cells.pt"))
-        >>> card.model, card.names
-        ('yolov5n', ('0', '1'))
+        ...     opened = attendet.open(Path(folder, "cells.pt"))
+        >>> opened.names, opened.imgsz, opened.attention
+        (('0', '1'), 640, ())
+        >>> levels = opened.detector(torch.zeros(1, 3, 64, 64))
+        >>> [tuple(level.shape) for level in levels]
+        [(1, 3, 8, 8, 7), (1, 3, 4, 4, 7), (1, 3, 2, 2, 7)]
     """
-    where = Location(os.fspath(path))
+    path = resolve_weights_path(path)
+    where = Location(str(path))
     checkpoint = read_checkpoint(path)
-    card = find_card(checkpoint, Path(path).name)
+    card = find_card(checkpoint, path.name)
     if card is None:
         raise WeightsError(
-            "it does not say which model it belongs to, and no bundled one has its tensors",
+            "the file does not say which model it belongs to, and no bundled model has its tensors",
             where=where,
-            remedy="give the model file too: attendet train --cfg MODEL --weights FILE",
+            remedy="pass the model file, too: attendet train --cfg MODEL --weights FILE",
         )
     try:
         file = read_model_file(card.text, card.model)
         detector = assemble(
             plan_model(file, num_classes=len(card.names), dialect=card.dialect, checkpoint=checkpoint.tensors)
         )
-        attach_again(detector, plans_of_file(checkpoint), checkpoint.tensors)
+        restore_attention(detector, stored_attention(checkpoint), checkpoint.tensors)
     except AttendetError as error:
-        raise WeightsError(f"its model cannot be made: {error}", where=where) from error
+        raise WeightsError(f"the model of the file cannot be built: {error}", where=where) from error
     report = load_checkpoint(detector, checkpoint, where, names=card.names)
-    left = [key for key in report.dropped if not key.endswith(COMPUTED)]
-    if report.new or report.reshaped or left:
-        told = str(report).replace("\n", "; ")
-        raise WeightsError(f"its tensors are not those of {card.model}: {told}", where=where)
-    return detector.train(False), card
+    unused = [key for key in report.dropped if not key.endswith(_COMPUTED_BUFFERS)]
+    if report.new or report.reshaped or unused:
+        summary = str(report).replace("\n", "; ")
+        raise WeightsError(f"the tensors do not match the model {card.model}: {summary}", where=where)
+    return OpenedDetector(path, detector.train(False), card)
 
 
-def find_card(checkpoint: Checkpoint, name: str) -> Card | None:
-    """Return what a file says about itself, or else what the bundled model says that has exactly its tensors.
+def find_card(checkpoint: Checkpoint, model: str) -> ModelCard | None:
+    """Return the model card of a file, or a card of the bundled model that has exactly the tensors of the file.
 
     Args:
-        checkpoint: The file.
-        name: What to call a model file in it that is none of the bundled ones.
+        checkpoint: Content of the file.
+        model: Name for the model file in a YOLOv5 checkpoint, if it is not a bundled one.
+
+    Returns:
+        The card, or None if the file describes no model and no bundled model fits.
     """
     if "card" in checkpoint.metadata:
-        return card_of(checkpoint, name)
-    names = checkpoint.names or class_numbers(checkpoint)
-    tensors = {key: value for key, value in checkpoint.tensors.items() if not key.endswith(COMPUTED)}
-    found = next((model for model in bundled_names() if names and _fits(model, len(names), tensors)), None)
-    card = card_of(checkpoint, found or name)
-    if card is None and found:
-        return Card(found, bundled_text(found), "auto", names, imgsz_of(checkpoint))
+        return stored_card(checkpoint, model)
+    names = checkpoint.names or numbered_class_names(checkpoint)
+    tensors = {key: value for key, value in checkpoint.tensors.items() if not key.endswith(_COMPUTED_BUFFERS)}
+    bundled = next((name for name in bundled_names() if names and _has_tensors(name, len(names), tensors)), None)
+    card = stored_card(checkpoint, bundled or model)
+    if card is None and bundled:
+        return ModelCard(bundled, bundled_text(bundled), "auto", names, stored_imgsz(checkpoint))
     return card
 
 
-def weights_file(path: str | os.PathLike[str]) -> Path:
-    """Return the file of weights that a path names: itself, or the best ones in the folder of a run.
+def resolve_weights_path(path: str | os.PathLike[str]) -> Path:
+    """Return the weights file that a path refers to: the path itself, or the best weights in a run's folder.
 
     Raises:
-        WeightsError: If it is a folder without them.
+        WeightsError: If the path is a folder without `weights/best.safetensors`.
 
     Example:
-        >>> weights_file("best.safetensors").name
+        >>> resolve_weights_path("best.safetensors").name
         'best.safetensors'
     """
     if not Path(path).is_dir():
@@ -101,13 +188,14 @@ def weights_file(path: str | os.PathLike[str]) -> Path:
         raise WeightsError(
             "the folder has no weights/best.safetensors",
             where=Location(os.fspath(path)),
-            remedy="name a file of weights or a run's folder",
+            remedy="name a weights file or a run's folder",
         )
     return best
 
 
-def _fits(model: str, classes: int, tensors: Mapping[str, Tensor]) -> bool:
+def _has_tensors(model: str, num_classes: int, tensors: Mapping[str, Tensor]) -> bool:
+    """Return whether a bundled model has exactly these tensors."""
     text = bundled_text(model)
     with torch.device("meta"):
-        state = assemble(plan_model(read_model_file(text, model), num_classes=classes)).state_dict()
+        state = assemble(plan_model(read_model_file(text, model), num_classes=num_classes)).state_dict()
     return state.keys() == tensors.keys() and all(state[key].shape == value.shape for key, value in tensors.items())

@@ -1,4 +1,4 @@
-"""Weights into a file that says which network they belong to and what is attached to it."""
+"""Save weights in a file that describes the network they belong to and its attached attention."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from attendet.surgery import AttentionPlan, attached
 from attendet.surgery.attachment_plan import plans_of
 from attendet.utils.io import write_atomically
 from attendet.utils.modules import unwrap
-from attendet.weights.io.card import Card, card_metadata, plans_metadata
+from attendet.weights.io.model_card import ModelCard, attention_metadata, card_metadata
 
 
-def save_weights(model: nn.Module, path: str | os.PathLike[str], card: Card | None = None) -> None:
-    """Write a network's weights as safetensors, whole or not at all; an older file of this name is replaced.
+def save_weights(model: nn.Module, path: str | os.PathLike[str], card: ModelCard | None = None) -> None:
+    """Save the weights of a network atomically as a safetensors file; an existing file is replaced.
 
-    What is attached to the network is written down too, and attached again when the weights are loaded.
+    The file also describes the attention that is attached to the network, so that loading attaches it again.
 
     Args:
-        model: Any network.
-        path: The file, `*.safetensors` by custom.
-        card: What else to say, for a detector: the file alone is then enough to make it again.
+        model: Any network; wrappers such as `DataParallel` and `torch.compile` are removed.
+        path: The file, usually with the suffix `.safetensors`.
+        card: The model card of a detector; with it, `attendet.open` can build the detector from the file alone.
 
     Raises:
-        OptionError: If attention that was attached has been lost since.
-        OutputError: If the file cannot be written; what was there before is still there.
+        OptionError: If attached attention was removed in another way than by `detach`.
+        OutputError: If the file cannot be written; an existing file then stays unchanged.
 
     Example:
         >>> import tempfile
@@ -45,34 +45,40 @@ def save_weights(model: nn.Module, path: str | os.PathLike[str], card: Card | No
     """
     path = Path(path)
     model = unwrap(model)
-    attached(model)  # raises where attention was lost
+    attached(model)  # raises if attached attention was lost
     plans = tuple(plan.placed(prefix) for prefix, _, plan in plans_of(model))
     write_tensors(model.state_dict(), path, card, plans)
 
 
 def write_tensors(
-    tensors: Mapping[str, Tensor], path: Path, card: Card | None, plans: tuple[AttentionPlan, ...]
+    tensors: Mapping[str, Tensor], path: Path, card: ModelCard | None, plans: tuple[AttentionPlan, ...]
 ) -> None:
-    """Write tensors and what is to be said of them, as `save_weights` does.
+    """Save tensors atomically as a safetensors file, as `save_weights` does.
+
+    Args:
+        tensors: The state dict.
+        path: The file.
+        card: The model card of a detector, if there is one.
+        plans: The attached attention.
 
     Raises:
-        OutputError: If the file cannot be written; what was there before is still there.
+        OutputError: If the file cannot be written; an existing file then stays unchanged.
     """
-    metadata = {"attendet": __version__, **(card_metadata(card) if card else {}), **plans_metadata(plans)}
+    metadata = {"attendet": __version__, **(card_metadata(card) if card else {}), **attention_metadata(plans)}
     try:
         with write_atomically(path) as temporary:
-            save_file(_separate(tensors), temporary, metadata=metadata)
+            save_file(_unshared(tensors), temporary, metadata=metadata)
     except SafetensorError as error:
         raise OutputError(f"cannot be written: {error}", where=Location(str(path))) from error
 
 
-def _separate(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return tensors with memory of their own: the format has no shared ones."""
+def _unshared(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the tensors on the CPU, each with memory of its own, because safetensors files cannot share memory."""
     seen: set[int] = set()
-    separate = {}
+    unshared = {}
     for key, value in state.items():
         tensor = value.detach().cpu().contiguous()
         memory = tensor.untyped_storage().data_ptr()
-        separate[key] = tensor.clone() if memory in seen else tensor
+        unshared[key] = tensor.clone() if memory in seen else tensor
         seen.add(memory)
-    return separate
+    return unshared
