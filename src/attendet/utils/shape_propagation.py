@@ -8,12 +8,14 @@ torch, which computes the result or raises its own error.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from math import prod
 from typing import Any
 
+from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from attendet.utils.shape_rules import infer, product_flops
+from attendet.utils.shape_rules import RULES, SUMMED_AXES, UncertainError, tensors_among
 
 
 class ShapePropagation(TorchDispatchMode):
@@ -26,6 +28,7 @@ class ShapePropagation(TorchDispatchMode):
         flops: Floating-point operations of convolutions and matrix products so far, a multiply-add counted as two.
 
     Example:
+        >>> import torch
         >>> with torch.device("meta"), ShapePropagation(count_flops=True) as propagation:
         ...     features = torch.nn.Conv2d(8, 16, 1)(torch.empty(1, 8, 10, 10))
         >>> features.shape, propagation.flops
@@ -48,9 +51,9 @@ class ShapePropagation(TorchDispatchMode):
         """Return the result of an operator."""
         del types
         name, kwargs = func.name(), kwargs or {}
-        result = infer(name, args, kwargs)
+        result = _infer(name, args, kwargs)
         if result is not None:
-            self.flops += product_flops(name, args, result)
+            self.flops += _product_flops(name, args, result)
             return result
         if self._count_flops and _may_multiply(name):
             return self._pass_on_and_count(func, args, kwargs)
@@ -63,6 +66,25 @@ class ShapePropagation(TorchDispatchMode):
             result = func(*args, **kwargs)
         self.flops += counter.get_total_flops()
         return result
+
+
+def _infer(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Tensor | tuple[Tensor, ...] | None:
+    """Return the result of an operator; None if torch has to compute it."""
+    if name not in RULES or not all(tensor.is_meta for tensor in tensors_among(args)):
+        return None
+    try:
+        return RULES[name](*args, **kwargs)
+    except (UncertainError, TypeError):
+        # TypeError: an argument that the rule does not know.
+        return None
+
+
+def _product_flops(name: str, args: Sequence[Any], result: Any) -> int:
+    """Return the floating-point operations of a convolution or matrix product, 0 for other operators."""
+    if name not in SUMMED_AXES:
+        return 0
+    argument, axis = SUMMED_AXES[name]
+    return 2 * result.numel() * prod(args[argument].shape[axis:])
 
 
 def _may_multiply(name: str) -> bool:

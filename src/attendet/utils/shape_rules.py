@@ -7,7 +7,6 @@ be invalid or its result may have an unusual layout.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from math import prod
 from typing import Any, TypeAlias
 
 import torch
@@ -16,41 +15,17 @@ from torch import Tensor
 Rule: TypeAlias = Callable[..., "Tensor | tuple[Tensor, ...]"]
 
 
-class _UncertainError(Exception):
-    """A call that is left to torch."""
-
-
-def infer(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Tensor | tuple[Tensor, ...] | None:
-    """Return the result of an operator; None if torch has to compute it.
-
-    Args:
-        name: Name and overload of the operator, such as `aten::add.Tensor`.
-        args: Positional arguments.
-        kwargs: Keyword arguments.
-    """
-    if name not in _RULES or not all(tensor.is_meta for tensor in _tensors_among(args)):
-        return None
-    try:
-        return _RULES[name](*args, **kwargs)
-    except (_UncertainError, TypeError):
-        # TypeError: an argument that the rule does not know.
-        return None
-
-
-def product_flops(name: str, args: Sequence[Any], result: Any) -> int:
-    """Return the floating-point operations of a convolution or matrix product, 0 for other operators."""
-    if name not in _FACTORS:
-        return 0
-    argument, axis = _FACTORS[name]
-    return 2 * result.numel() * prod(args[argument].shape[axis:])
+class UncertainError(Exception):
+    """A call that a rule leaves to torch."""
 
 
 def _require(condition: bool) -> None:
     if not condition:
-        raise _UncertainError
+        raise UncertainError
 
 
-def _tensors_among(args: Sequence[Any]) -> list[Tensor]:
+def tensors_among(args: Sequence[Any]) -> list[Tensor]:
+    """Return the tensors among arguments and lists of arguments."""
     values = [value for arg in args for value in (arg if isinstance(arg, list | tuple) else (arg,))]
     return [value for value in values if isinstance(value, Tensor)]
 
@@ -65,7 +40,7 @@ def _require_plain(*tensors: Tensor) -> None:
     _require_float(*tensors)
     for tensor in tensors:
         strides = [stride for size, stride in zip(tensor.shape, tensor.stride(), strict=True) if size != 1]
-        _require(tensor.is_contiguous() or (all(strides) and sorted(strides, reverse=True) == strides))
+        _require(tensor.is_contiguous() or sorted(strides, reverse=True) == strides)
 
 
 def _empty(shape: Sequence[int], like: Tensor, dtype: torch.dtype | None = None) -> Tensor:
@@ -85,8 +60,8 @@ def _broadcast(tensors: Sequence[Tensor]) -> tuple[int, ...]:
 def _arithmetic(*operands: Any, alpha: float = 1) -> Tensor:
     """Return the result of an operator whose operands and result have one type."""
     del alpha
-    tensors = _tensors_among(operands)
-    _require(len({tensor.dtype for tensor in tensors}) == 1)
+    tensors = tensors_among(operands)
+    _require(len({tensor.dtype for tensor in tensors}) == 1 and tensors[0].dtype != torch.bool)
     shape = _broadcast(tensors)
     if all(tensor.is_contiguous() for tensor in tensors):
         return _empty(shape, tensors[0])
@@ -117,7 +92,7 @@ def _axes_from_the_fastest(tensors: Sequence[Tensor], shape: Sequence[int]) -> l
 
 
 def _pointwise(*operands: Any) -> Tensor:
-    _require_float(*_tensors_among(operands))
+    _require_float(*tensors_among(operands))
     return _arithmetic(*operands)
 
 
@@ -128,7 +103,7 @@ def _where(condition: Tensor, x: Tensor, other: Tensor) -> Tensor:
 
 def _in_place(x: Tensor, *operands: Any, alpha: float = 1) -> Tensor:
     del alpha
-    tensors = [x, *_tensors_among(operands)]
+    tensors = [x, *tensors_among(operands)]
     _require(len({tensor.dtype for tensor in tensors}) == 1 and _broadcast(tensors) == tuple(x.shape))
     return x
 
@@ -182,7 +157,7 @@ def _cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
 
 def _stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     first = tensors[0]
-    _require_float(*tensors)
+    _require_plain(*tensors)
     _require(-first.ndim - 1 <= dim <= first.ndim and len({tensor.shape for tensor in tensors}) == 1)
     axis = dim % (first.ndim + 1)
     return _empty((*first.shape[:axis], len(tensors), *first.shape[axis:]), first)
@@ -218,7 +193,7 @@ def _convolution(
     groups: int,
 ) -> Tensor:
     del output_padding
-    _require_plain(x, weight, *_tensors_among((bias,)))
+    _require_plain(x, weight, *tensors_among((bias,)))
     _require(not transposed and x.ndim == weight.ndim > 2 and x.numel() > 0)
     _require(groups > 0 and x.shape[1] == weight.shape[1] * groups and weight.shape[0] % groups == 0)
     _require(bias is None or bias.shape == weight.shape[:1])
@@ -236,7 +211,7 @@ def _batch_norm(
     epsilon: float,
 ) -> tuple[Tensor, Tensor, Tensor]:
     del momentum, epsilon
-    vectors = _tensors_among((weight, bias, mean, variance))
+    vectors = tensors_among((weight, bias, mean, variance))
     _require_plain(x, *vectors)
     _require(x.ndim > 1 and (training or (mean is not None and variance is not None)))
     _require(all(vector.shape == x.shape[1:2] for vector in vectors))
@@ -247,7 +222,7 @@ def _layer_norm(
     x: Tensor, normalized_shape: Sequence[int], weight: Tensor | None, bias: Tensor | None, epsilon: float
 ) -> tuple[Tensor, Tensor, Tensor]:
     del epsilon
-    axes, parameters = len(normalized_shape), _tensors_among((weight, bias))
+    axes, parameters = len(normalized_shape), tensors_among((weight, bias))
     _require_plain(x, *parameters)
     _require(0 < axes <= x.ndim and list(x.shape[-axes:]) == list(normalized_shape))
     _require(all(parameter.shape == x.shape[-axes:] for parameter in parameters))
@@ -290,7 +265,7 @@ def _add_matrix_product(bias: Tensor, a: Tensor, b: Tensor) -> Tensor:
     return result
 
 
-_RULES: Mapping[str, Rule] = {
+RULES: Mapping[str, Rule] = {
     f"aten::{operator}": rule
     for operators, rule in (
         ("silu relu sigmoid hardswish abs rsqrt clamp pow.Tensor_Scalar div.Tensor lerp.Tensor", _pointwise),
@@ -315,7 +290,7 @@ _RULES: Mapping[str, Rule] = {
     for operator in operators.split()
 }
 # Which argument of a product has the axes that are summed over, and where they start.
-_FACTORS: Mapping[str, tuple[int, int]] = {
+SUMMED_AXES: Mapping[str, tuple[int, int]] = {
     "aten::convolution": (1, 1),
     "aten::mm": (0, -1),
     "aten::bmm": (0, -1),
