@@ -1,4 +1,4 @@
-"""Names, near misses, and entries that other packages bring."""
+"""Registries: spellings of names, suggestions, and entries of other packages; and the text of errors."""
 
 import pickle
 import sys
@@ -20,7 +20,7 @@ def test_names_are_found_in_any_spelling() -> None:
     assert registry.names() == ("c3-cbam",)
 
 
-def test_unknown_and_taken_names() -> None:
+def test_unknown_and_repeated_names_are_errors() -> None:
     registry = Registry[int]("thing")
     registry.register("conv")(1)
     with pytest.raises(UnknownNameError, match="unknown thing 'cnov'; did you mean 'conv'"):
@@ -31,7 +31,7 @@ def test_unknown_and_taken_names() -> None:
 
 @pytest.fixture
 def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder on the path of imports; what is imported from it is forgotten afterwards."""
+    """Return an empty folder on sys.path; modules that a test imports from it are removed afterwards."""
     monkeypatch.syspath_prepend(tmp_path)
     yield tmp_path
     for module in tmp_path.glob("*.py"):
@@ -46,7 +46,7 @@ def test_another_package_adds_an_entry(packages: Path) -> None:
     assert registry.names() == ("theirs",)
 
 
-def test_another_packages_own_decorator_and_entry_point_are_one_entry(
+def test_a_package_with_a_decorator_and_an_entry_point_has_one_entry(
     packages: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     registry = Registry[object]("thing", entry_point_group="tests.decorated")
@@ -59,7 +59,8 @@ def test_another_packages_own_decorator_and_entry_point_are_one_entry(
     assert registry.names() == ("eca9",)
 
 
-def test_errors_say_what_where_and_what_would_have_been_right() -> None:
-    error = ModelFileError("it is odd", where=Location("a.yaml", 3, 4), remedy="make it even")
-    assert str(error) == "a.yaml:3:4: it is odd; make it even"
-    assert str(pickle.loads(pickle.dumps(error))) == str(error)  # noqa: S301
+def test_errors_have_a_place_and_a_remedy_and_survive_pickling() -> None:
+    error = ModelFileError("`kernel` must be odd, got 4", where=Location("a.yaml", 3, 4), remedy="write 5")
+    assert str(error) == "a.yaml:3:4: `kernel` must be odd, got 4; write 5"
+    copied = pickle.loads(pickle.dumps(error))  # noqa: S301
+    assert (type(copied), str(copied)) == (ModelFileError, str(error))
