@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from attendet.detection.postprocess import DetectionThresholds
 from attendet.detection.suppression import nms
 from attendet.errors import OptionError
 from tests.helpers.oracles import Oracle
@@ -71,7 +72,16 @@ def test_half_precision_is_decided_in_float32() -> None:
     assert nms(predictions.bfloat16())[0].dtype == torch.float32
 
 
-@pytest.mark.parametrize("options", [{"confidence": 1.5}, {"iou": -0.1}, {"max_detections": 0}])
-def test_thresholds_that_cannot_be(options: dict[str, float]) -> None:
-    with pytest.raises(OptionError, match="give"):
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"confidence": 1.5}, "`confidence` must be a number from 0 to 1, got 1.5"),
+        ({"iou": -0.1}, "`iou` must be a number from 0 to 1, got -0.1"),
+        ({"max_detections": 0}, "`max_detections` must be a positive integer, got 0"),
+    ],
+)
+def test_refuses_thresholds_out_of_range(options: dict[str, float], message: str) -> None:
+    with pytest.raises(OptionError, match=message):
         nms(torch.zeros(1, 1, 7), **options)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(OptionError, match=message):
+        DetectionThresholds(**options)  # pyright: ignore[reportArgumentType]

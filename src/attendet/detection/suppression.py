@@ -45,11 +45,7 @@ def nms(
         >>> nms(box)
         [tensor([[ 6.0000,  6.0000, 10.0000, 10.0000,  0.9000,  1.0000]])]
     """
-    for name, value in (("confidence", confidence), ("iou", iou)):
-        if not 0 <= value <= 1:
-            raise OptionError(f"{name} is {value}", remedy="give a number from 0 to 1")
-    if max_detections < 1:
-        raise OptionError(f"max_detections is {max_detections}", remedy="give at least 1")
+    check_thresholds(confidence, iou, max_detections)
     detections = []
     for image in predictions.float():
         candidates = _candidates(image[image[:, 4] > confidence], confidence, multi_label=multi_label)
@@ -57,6 +53,19 @@ def nms(
         groups = torch.zeros_like(classes) if agnostic else classes
         detections.append(candidates[batched_nms(boxes, scores, groups, iou)[:max_detections]])
     return detections
+
+
+def check_thresholds(confidence: float, iou: float, max_detections: int) -> None:
+    """Check the options of non-maximum suppression.
+
+    Raises:
+        OptionError: If `confidence` or `iou` is outside 0-1, or `max_detections` is below 1.
+    """
+    for name, value in (("confidence", confidence), ("iou", iou)):
+        if not 0 <= value <= 1:
+            raise OptionError(f"`{name}` must be a number from 0 to 1, got {value!r}")
+    if max_detections < 1:
+        raise OptionError(f"`max_detections` must be a positive integer, got {max_detections!r}")
 
 
 def _candidates(rows: Tensor, confidence: float, *, multi_label: bool) -> Tensor:
