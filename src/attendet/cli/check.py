@@ -1,76 +1,101 @@
-"""`attendet check`: what is wrong with a model file, and putting shifted row numbers right."""
+"""`attendet check`: find faults in a model file, and repair row numbers that an insertion shifted."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
 
 from attendet.cli.exit_codes import DEFECTS
-from attendet.cli.options import DialectName, Model
-from attendet.cli.ui.tables import console
+from attendet.cli.options import AsJson, Dialect, Model
+from attendet.cli.ui.console import console
+from attendet.utils.io import refuse_existing, to_json, write_text
 from attendet.utils.text import plural
 
 if TYPE_CHECKING:
     from attendet.models.findings import Finding
-    from attendet.models.yaml.model_file import ModelFile
+    from attendet.models.lint.checker import Correction
 
 
-def check(
+def check_command(
     model: Model,
     fix: Annotated[
-        Path | None, typer.Option(help="Write the file with shifted row numbers re-pointed to this new file.")
+        Path | None, typer.Option(metavar="FILE", help="Write a repaired copy of the model file to this new file.")
     ] = None,
-    dialect: DialectName = "auto",
+    dialect: Dialect = "auto",
+    as_json: AsJson = False,
 ) -> None:
-    """Find rows that lead nowhere, numbers that an insertion shifted, and attention that is not what it seems.
+    """Find faults in a model file: dead rows, shifted row numbers, and attention with other arguments than it seems.
 
-    Exits with 1 where a fault is found, and left.
+    Exits with code 1 if faults are found and not repaired.
     """
-    from attendet.models.lint.checker import check_model_file as check_file
-    from attendet.models.lint.checker import readings
-    from attendet.models.yaml.lookup import load_model_file
-    from attendet.utils.io import refuse_existing
-
     if fix is not None:
         refuse_existing(fix)
-    # Read once: a pipe cannot be read again.
+    from attendet.models.lint.checker import check_model_file, fix_model_file, readings
+    from attendet.models.yaml.lookup import load_model_file
+
+    # Loaded once: a pipe cannot be read twice.
     file = load_model_file(model)
-    for reading in readings(file, dialect=dialect):
-        console().print(escape(reading), style="cyan", soft_wrap=True)
-    found = check_file(file, dialect=dialect)
-    _print(found)
-    faults = [finding for finding in found if finding.is_fault]
-    if fix is not None:
-        _fix(file, fix, dialect)
-    elif faults:
-        console().print(f"{plural(len(faults), 'fault')} in {escape(model)}")
-        raise typer.Exit(DEFECTS)
+    findings = check_model_file(file, dialect=dialect)
+    faults = [finding for finding in findings if finding.is_fault]
+    attention = readings(file, dialect=dialect)
+    if not as_json:
+        _print_findings(attention, findings)
+    correction = None if fix is None else fix_model_file(file, dialect=dialect)
+    is_written = correction is not None and bool(correction.changes or not correction.left)
+    if correction is not None and is_written and fix is not None:
+        write_text(fix, correction.text)
+    if as_json:
+        typer.echo(to_json(_report(model, attention, findings, correction, fix if is_written else None)))
+    elif correction is not None:
+        _print_correction(correction, fix if is_written else None)
     else:
-        console().print(f"{escape(model)}: no fault")
-
-
-def _fix(file: ModelFile, target: Path, dialect: str) -> None:
-    from attendet.models.lint.checker import fix_model_file
-    from attendet.utils.io import write_atomically
-
-    out = console()
-    correction = fix_model_file(file, dialect=dialect)
-    for change in correction.changes:
-        out.print(escape(f"re-pointed {change}"), style="green")
-    if correction.changes or not correction.left:
-        with write_atomically(target) as temporary:
-            temporary.write_text(correction.text, encoding="utf-8")
-        out.print(escape(f"wrote {target}"))
-    if correction.left:
-        count = plural(len(correction.left), "fault has", "faults have")
-        out.print(f"{count} to be mended by hand" + ("" if correction.changes else "; nothing was written"))
+        count = plural(len(faults), "fault") if faults else None
+        console().print(escape(f"{count} in {model}" if count else f"{model}: no faults"))
+    if correction.left if correction is not None else faults:
         raise typer.Exit(DEFECTS)
 
 
-def _print(found: list[Finding]) -> None:
-    for finding in found:
-        mark, style = ("fault", "red") if finding.is_fault else ("remark", "yellow")
-        console().print(escape(f"{mark}: {finding}"), style=style, soft_wrap=True)
+def _report(
+    model: str,
+    attention: Sequence[str],
+    findings: Sequence[Finding],
+    correction: Correction | None,
+    written: Path | None,
+) -> dict[str, Any]:
+    """Return the findings and the repair for JSON."""
+    report: dict[str, Any] = {
+        "model": model,
+        "attention": list(attention),
+        "findings": [
+            {"kind": each.kind, "is_fault": each.is_fault, "row": each.row, "text": str(each)} for each in findings
+        ],
+    }
+    if correction is not None:
+        report["changes"] = list(correction.changes)
+        report["left"] = [str(each) for each in correction.left]
+        report["written"] = None if written is None else str(written)
+    return report
+
+
+def _print_findings(attention: Sequence[str], findings: Sequence[Finding]) -> None:
+    out = console()
+    for reading in attention:
+        out.print(escape(reading), style="cyan", soft_wrap=True)
+    for finding in findings:
+        label, style = ("fault", "red") if finding.is_fault else ("remark", "yellow")
+        out.print(escape(f"{label}: {finding}"), style=style, soft_wrap=True)
+
+
+def _print_correction(correction: Correction, written: Path | None) -> None:
+    out = console()
+    for change in correction.changes:
+        out.print(escape(f"repaired {change}"), style="green")
+    if written is not None:
+        out.print(escape(f"wrote {written}"))
+    if correction.left:
+        left = plural(len(correction.left), "fault has", "faults have")
+        out.print(f"{left} to be repaired by hand" + ("" if written is not None else "; nothing was written"))

@@ -1,190 +1,237 @@
-"""`attendet data`: look into a data set, convert it, or fetch a public one."""
+"""`attendet data`: check, convert, and download data sets."""
 
 from __future__ import annotations
 
-import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 import typer
 from rich.markup import escape
 
+from attendet.cli.command import Verb, VerbGroup, show_help_without_verb
 from attendet.cli.exit_codes import DEFECTS
-from attendet.cli.options import AsJson
-from attendet.cli.ui.data_table import print_report
-from attendet.cli.ui.progress import progress_bar
-from attendet.cli.ui.tables import console, table
+from attendet.cli.inputs import require_data
+from attendet.cli.options import INPUT, OUTPUT, AsJson
+from attendet.cli.ui.console import console, progress_bar, step_progress
+from attendet.cli.ui.data_table import print_data_report
+from attendet.cli.ui.tables import table
+from attendet.utils.io import refuse_existing, to_json
+from attendet.utils.limits import MAX_IMGSZ
 from attendet.utils.text import plural
 
 if TYPE_CHECKING:
-    from attendet.data.reading.data_source import DataSource
-    from attendet.data.records import Split
+    from attendet.data.conversion import ConversionResult
 
-app = typer.Typer(no_args_is_help=True, help="Look into a data set, convert it, or fetch a public one.")
+app = typer.Typer(cls=VerbGroup, invoke_without_command=True, help="Check, convert, or download a data set.")
+app.callback()(show_help_without_verb)
 
-Format: TypeAlias = Literal["auto", "yolo", "coco", "voc"]
-Data: TypeAlias = Annotated[str, typer.Argument(help="A data.yaml, a COCO json, or a folder.", metavar="DATA")]
-FormatOption: TypeAlias = Annotated[
-    Format, typer.Option("--format", help="How labels are written; auto: as the data.yaml says, or by looking.")
+Data: TypeAlias = Annotated[
+    str, typer.Argument(metavar="DATA", help="A data.yaml, a folder, or a COCO json.", show_default=False)
+]
+Format: TypeAlias = Annotated[
+    Literal["auto", "yolo", "coco", "voc"],
+    typer.Option("--format", help="Format of the labels; auto detects it.", rich_help_panel=INPUT),
 ]
 Workers: TypeAlias = Annotated[
-    int | None, typer.Option(help="Processes that read; by default as many as processors.", min=1, max=64)
+    int | None,
+    typer.Option(
+        metavar="N",
+        help="Processes that read files. [default: number of processors]",
+        min=1,
+        max=64,
+        rich_help_panel=INPUT,
+    ),
 ]
 
 
-@app.command()
-def check(
+@app.command("check", cls=Verb)
+def check_command(
     data: Data,
-    imgsz: Annotated[int, typer.Option(help="Training size: box sizes are told at it.", min=32, max=8192)] = 640,
-    format: FormatOption = "auto",  # noqa: A002  # what the option is called
-    picture: Annotated[
-        Path | None, typer.Option(help="Where the picture goes; only one drawn by this command is replaced.")
-    ] = Path("data-check.png"),
-    no_picture: Annotated[bool, typer.Option("--no-picture", help="Draw none.")] = False,
+    format: Format = "auto",  # noqa: A002  # the name of the option
     workers: Workers = None,
+    imgsz: Annotated[
+        int,
+        typer.Option(
+            "--imgsz",
+            "--img",
+            "--img-size",
+            metavar="PIXELS",
+            help="Image size in training, at which box sizes are reported.",
+            min=32,
+            max=MAX_IMGSZ,
+            rich_help_panel=INPUT,
+        ),
+    ] = 640,
+    picture: Annotated[
+        Path,
+        typer.Option(
+            metavar="FILE",
+            help="PNG file for the plots; only a file of this command is replaced.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = Path("data-check.png"),
+    no_picture: Annotated[
+        bool, typer.Option("--no-picture", help="Do not draw plots.", rich_help_panel=OUTPUT)
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Tell what is in a data set and what is wrong with it: a table, and a picture.
+    """Report the content of a data set and its problems: a table and plots.
 
-    Exits with 1 where there are errors: training would skip something, or measure the wrong thing.
+    Exits with code 1 if there are errors, which are problems that change what is trained or measured.
     """
-    from attendet.data.reading.data_source import open_data
+    require_data(data)
+    from attendet.data.reading import data_source
     from attendet.data.report.data_report import make_data_report
-    from attendet.data.report.overview_figure import draw_overview, refuse_foreign
+    from attendet.data.report.overview_figure import draw_overview, refuse_other_files
 
-    drawn = None if no_picture else picture
-    if drawn:
-        # Before the long part.
-        refuse_foreign(drawn)
-    source = open_data(data, format)
-    splits = _read(source, workers)
-    found = make_data_report(splits, imgsz)
-    # Told before the picture is drawn, whose folder may turn out not to be writable.
+    if not no_picture:
+        # Reading may take minutes, so a file that must not be replaced is reported first.
+        refuse_other_files(picture)
+    source = data_source.open(data, format)
+    with step_progress("reading") as progress:
+        splits = source.read_all(workers=workers, progress=progress)
+    report = make_data_report(splits, imgsz, source)
+    # Printed before the plots are drawn: their folder may turn out not to be writable.
     if as_json:
-        about = {"data": data, "format": source.format, "picture": str(drawn) if drawn else None}
-        typer.echo(json.dumps(about | found.to_dict(), indent=2, ensure_ascii=False))
+        about = {"data": data, "format": source.format, "picture": None if no_picture else str(picture)}
+        typer.echo(to_json(about | report.to_dict()))
     else:
-        print_report(found, source)
-    if drawn:
-        draw_overview(splits, drawn, title=data, imgsz=imgsz)
+        print_data_report(report)
+    if not no_picture:
+        draw_overview(splits, picture, title=data, imgsz=imgsz)
         if not as_json:
-            console().print(escape(f"drawn: {drawn}"), soft_wrap=True)
-    if found.errors:
+            console().print(escape(f"plots: {picture}"), soft_wrap=True)
+    if report.errors:
         raise typer.Exit(DEFECTS)
 
 
-@app.command()
-def convert(
+@app.command("convert", cls=Verb)
+def convert_command(
     data: Data,
-    out: Annotated[Path, typer.Argument(help="The folder to make.")],
-    to: Annotated[Literal["yolo", "coco", "voc"], typer.Option(help="The format to write.")],
-    format: FormatOption = "auto",  # noqa: A002  # what the option is called
+    to: Annotated[
+        Literal["yolo", "coco", "voc"],
+        typer.Option(help="Format to write.", show_default=False, rich_help_panel=OUTPUT),
+    ],
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", help="New folder to write.", show_default=False, rich_help_panel=OUTPUT)
+    ],
+    format: Format = "auto",  # noqa: A002  # the name of the option
+    workers: Workers = None,
     copy: Annotated[
-        bool | None, typer.Option("--copy/--link", help="Copy images, or link them; by default link where possible.")
+        bool | None,
+        typer.Option(
+            "--copy/--link",
+            help="Copy the images, or create hard links. [default: hard links where possible]",
+            show_default=False,
+            rich_help_panel=OUTPUT,
+        ),
     ] = None,
     crowd: Annotated[
         Literal["refuse", "drop", "keep"],
-        typer.Option(help="Groups of objects, which only COCO can mark: leave them out, or keep them as objects."),
+        typer.Option(
+            help="Boxes around groups of objects, which only COCO can mark: drop them, or keep them as objects.",
+            rich_help_panel=OUTPUT,
+        ),
     ] = "refuse",
-    workers: Workers = None,
+    as_json: AsJson = False,
 ) -> None:
     """Write a data set in another format: images, labels, and a data.yaml.
 
-    Exits with 1 where something could not be taken along.
+    Exits with code 1 if something could not be converted.
     """
-    from attendet.data.conversion import convert as write
-    from attendet.data.reading.data_source import open_data
-    from attendet.utils.io import refuse_existing
-
-    # Before the long part.
+    require_data(data)
     refuse_existing(out)
-    source = open_data(data, format)
-    splits = _read(source, workers)
+    from attendet.data.conversion import convert
+
     files = "auto" if copy is None else "copy" if copy else "link"
-    with progress_bar("writing") as progress:
-        readable = [split for split in splits if len(split.records)]
-        done = write(readable, to, out, files=files, crowd=crowd, progress=progress)
-    how = "copied" if done.copied == done.images else f"{done.copied:,} of them copied" if done.copied else "linked"
-    counts = (plural(done.objects, "box", "boxes"), plural(len(source.names), "class", "classes"))
-    told = f"{done.data_yaml}: {plural(done.images, 'image')} ({how}), {', '.join(counts)}"
-    console().print(escape(told), soft_wrap=True)
-    lost = _lost(splits)
-    if done.cut:
-        lost.append(f"{plural(done.cut, 'box', 'boxes')} further outside than YOLO can say: cut at the image's edge")
-    if done.left_out:
-        lost.append(f"{plural(done.left_out, 'box', 'boxes')} left out: crowds, or nothing of it inside the image")
-    for line in lost:
-        console().print(escape(f"! {line}"), style="yellow", soft_wrap=True)
-    if lost:
+    with step_progress("reading") as progress:
+        result = convert(
+            data, to=to, out=out, format=format, files=files, crowd=crowd, workers=workers, progress=progress
+        )
+    losses = _conversion_losses(result)
+    if as_json:
+        typer.echo(to_json({"format": to, **result.to_dict(), "losses": losses}))
+    else:
+        _print_converted(result, losses)
+    if losses:
         raise typer.Exit(DEFECTS)
 
 
-@app.command()
-def get(
-    name: Annotated[str | None, typer.Argument(help="bccd or pear640; without a name, all are listed.")] = None,
-    out: Annotated[Path | None, typer.Option(help="The folder to make; by default of the set's name, here.")] = None,
-    url: Annotated[str | None, typer.Option(help="Another address of the same archive.")] = None,
+@app.command("get", cls=Verb)
+def get_command(
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="NAME", help="Name of a public data set; without it, all are listed.", show_default=False
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Folder to write. [default: NAME]", rich_help_panel=OUTPUT),
+    ] = None,
+    url: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Another address of the same archive.", rich_help_panel=INPUT),
+    ] = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Fetch a public data set, check every file of it, and write its data.yaml.
+    """Download a public data set, verify its files, and write its data.yaml.
 
-    Called again after an interruption, it goes on from there.
+    If it is interrupted, the same command continues the download.
     """
-    from attendet.data.download.public_sets import download_public_set as fetch
-    from attendet.data.download.public_sets import find_public_set, public_sets
+    from attendet.data.download.public_sets import get, public_sets
 
     if name is None:
-        listed = table(None, [("name", False), ("what", False), ("license", False), ("home", False)])
-        for known in public_sets().values():
-            listed.add_row(known.name, escape(known.about), escape(known.license), known.home)
-        console().print(listed)
+        _print_public_sets(as_json=as_json)
         return
-    wanted = find_public_set(name)
-    with progress_bar(f"fetching {name}", of_bytes=True) as progress:
-        written = fetch(wanted, out or Path(name), url=url, progress=progress)
-    for line in (str(written), wanted.about, f"license: {wanted.license}", wanted.home):
+    with progress_bar(f"downloading {name}", of_bytes=True) as progress:
+        data_yaml = get(name, out, url=url, progress=progress)
+    public = public_sets()[name]
+    if as_json:
+        about = {"data_yaml": str(data_yaml), "name": public.name, "about": public.about}
+        typer.echo(to_json({**about, "license": public.license, "home": public.home}))
+        return
+    for line in (str(data_yaml), public.about, f"license: {public.license}", public.home):
         console().print(escape(line), soft_wrap=True)
 
 
-def _read(source: DataSource, workers: int | None) -> list[Split]:
-    """Return all splits; where one of several cannot be read, it is empty, and a problem says why.
-
-    Raises:
-        DataError: If none can be read.
-    """
-    from attendet.data.reading.data_source import read_split
-    from attendet.data.records import ImageRecords, Problem, ProblemKind, Split
-    from attendet.errors import DataError, Location
-
-    splits, failed = [], []
-    for name in source.splits:
-        try:
-            with progress_bar(f"reading {name}") as progress:
-                splits.append(read_split(source, name, workers=workers, progress=progress))
-        except DataError as error:
-            failed.append(error)
-            detail = error.what if error.remedy is None else f"{error.what}; {error.remedy}"
-            problem = Problem(ProblemKind.MISSING_SPLIT, error.where or Location(str(source.file)), detail)
-            splits.append(Split(name, source.names, ImageRecords(), (problem,)))
-    if len(failed) == len(splits):
-        raise failed[0]
-    return splits
-
-
-def _lost(splits: list[Split]) -> list[str]:
-    """Return what reading has lost already, in words."""
-    from attendet.data.records import ProblemKind
-
-    losing = (
-        ProblemKind.MISSING_SPLIT,
-        ProblemKind.UNREADABLE_IMAGE,
-        ProblemKind.MISSING_IMAGE,
-        ProblemKind.UNREADABLE_LABELS,
-        ProblemKind.MALFORMED,
-        ProblemKind.UNKNOWN_CLASS,
-    )
-    counts = {kind: sum(split.counts()[kind] for split in splits) for kind in losing}
-    return [
-        f"{count:,} × {kind.value}: not taken along; attendet data check names them"
-        for kind, count in counts.items()
-        if count
+def _conversion_losses(result: ConversionResult) -> list[str]:
+    """Return a line for each kind of image, label, or box that is missing from the new data set or was changed."""
+    losses = [
+        f"{count:,} × {kind.value}: not converted; attendet data check lists the files"
+        for kind, count in result.lost.items()
     ]
+    if result.clipped:
+        boxes = plural(result.clipped, "box", "boxes")
+        losses.append(f"{boxes} clipped to the image, because YOLO cannot express them")
+    if result.dropped:
+        losses.append(f"{plural(result.dropped, 'box', 'boxes')} dropped: crowds, or boxes outside the image")
+    return losses
+
+
+def _print_converted(result: ConversionResult, losses: Sequence[str]) -> None:
+    out = console()
+    if result.copied == result.images:
+        how = "copied"
+    else:
+        how = f"{result.copied:,} of them copied" if result.copied else "linked"
+    boxes, classes = plural(result.objects, "box", "boxes"), plural(result.num_classes, "class", "classes")
+    images = plural(result.images, "image")
+    out.print(escape(f"{result.data_yaml}: {images} ({how}), {boxes}, {classes}"), soft_wrap=True)
+    for line in losses:
+        out.print(escape(f"! {line}"), style="yellow", soft_wrap=True)
+
+
+def _print_public_sets(*, as_json: bool) -> None:
+    from attendet.data.download.public_sets import public_sets
+
+    known = public_sets().values()
+    if as_json:
+        keys = ("name", "about", "license", "home")
+        typer.echo(to_json([{key: getattr(each, key) for key in keys} for each in known]))
+        return
+    rows = table(None, [("name", False), ("content", False), ("license", False), ("home", False)])
+    for each in known:
+        rows.add_row(each.name, escape(each.about), escape(each.license), each.home)
+    console().print(rows)

@@ -1,158 +1,246 @@
-"""`attendet explain`: what a detector's attention looks at in images, and what it changes."""
+"""`attendet explain`: show where the attention of a detector looks, and what it changes."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
 
 from attendet.cli.exit_codes import DEFECTS
-from attendet.cli.explain_data import explain_data
-from attendet.cli.options import AsJson, Device, ImageSize
+from attendet.cli.explain_data import survey_data_set
+from attendet.cli.inputs import require_data, weights_and_sources
+from attendet.cli.options import (
+    COMPUTING,
+    DETECTION,
+    INPUT,
+    OUTPUT,
+    AsJson,
+    Confidence,
+    Device,
+    ImageSize,
+    Iou,
+    SourcesOption,
+    SplitName,
+    WeightsArgument,
+    WeightsOption,
+)
+from attendet.cli.ui.console import console, print_skipped, progress_bar
 from attendet.cli.ui.explanation_tally import ExplanationTally
-from attendet.cli.ui.progress import progress_bar
-from attendet.cli.ui.tables import console, tell_left_out
 from attendet.errors import AttendetError, DataError, Location, OptionError
-from attendet.utils.io import refuse_existing
+from attendet.utils.io import refuse_existing, to_json
+
+if TYPE_CHECKING:
+    from attendet.interpret.image.question import Question
+
+_CONFIDENCE, _IOU = 0.25, 0.45
 
 
-def explain(
-    weights: Annotated[
-        str, typer.Argument(metavar="RUN|WEIGHTS", help="A run's folder, a .safetensors file, or a .pt of YOLOv5.")
-    ],
+def explain_command(
+    weights: WeightsArgument = None,
     images: Annotated[
-        list[str] | None, typer.Argument(metavar="[IMAGE...]", help="Images, folders, or patterns in quotes.")
+        list[str] | None,
+        typer.Argument(
+            metavar="IMAGE...",
+            help="Images, folders, patterns in quotes, or lists of paths (.txt).",
+            show_default=False,
+        ),
     ] = None,
+    weights_option: WeightsOption = None,
+    sources_option: SourcesOption = None,
     data: Annotated[
-        str | None, typer.Option(help="A data set in place of images: which modules do something, and which nothing.")
+        str | None,
+        typer.Option(
+            metavar="DATA",
+            help="Data set to survey all attention modules on, instead of images.",
+            rich_help_panel=INPUT,
+        ),
     ] = None,
-    split: Annotated[str | None, typer.Option(help="train, val or test of --data; unless given, val.")] = None,
+    split: Annotated[
+        SplitName | None,
+        typer.Option("--split", "--task", help="Part of --data. [default: val]", rich_help_panel=INPUT),
+    ] = None,
     limit: Annotated[
-        int | None, typer.Option(help="So many images of --data, spread evenly, instead of all.", min=1)
+        int | None,
+        typer.Option(
+            metavar="N", help="Use N images of --data, evenly spaced, instead of all.", min=1, rich_help_panel=INPUT
+        ),
     ] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Images of --data per batch; unless given, 16.", min=1)] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="A new folder for figures, page and numbers; runs/explain/exp if left out.")
-    ] = None,
-    site: Annotated[str, typer.Option(help="Which attention modules, by path: 'model.9', 'model.[2-4].*'.")] = "*",
+    site: Annotated[
+        str,
+        typer.Option(
+            metavar="PATTERN",
+            help="Attention modules to explain, by path: model.9, 'model.[2-4].*'.",
+            rich_help_panel=INPUT,
+        ),
+    ] = "*",
+    imgsz: ImageSize = None,
     class_name: Annotated[
-        str | None, typer.Option("--class", help="Name or number of the class whose detection CAMs explain.")
+        str | None,
+        typer.Option(
+            "--class",
+            metavar="CLASS",
+            help="Index or name of the class whose detection is explained. [default: of the most confident detection]",
+            rich_help_panel=DETECTION,
+        ),
     ] = None,
     detection: Annotated[
-        int, typer.Option(help="Which detection (of the class) CAMs explain, 1 the most confident.", min=1)
+        int,
+        typer.Option(
+            metavar="N",
+            help="Explain the Nth detection (of --class); 1 is the most confident.",
+            min=1,
+            rich_help_panel=DETECTION,
+        ),
     ] = 1,
-    conf_thres: Annotated[float, typer.Option(help="Least confidence, 0-1.", min=0, max=1)] = 0.25,
-    iou_thres: Annotated[
-        float, typer.Option(help="Boxes that overlap a better one by more are dropped, 0-1.", min=0, max=1)
-    ] = 0.45,
-    imgsz: ImageSize = None,
+    confidence: Confidence = _CONFIDENCE,
+    iou: Iou = _IOU,
+    batch_size: Annotated[
+        int | None,
+        typer.Option(
+            "--batch-size",
+            "--batch",
+            metavar="N",
+            help="Images of --data that go through the network together. [default: 16]",
+            min=1,
+            rich_help_panel=COMPUTING,
+        ),
+    ] = None,
     device: Device = "auto",
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="New folder for figures, an HTML page, and numbers. [default: runs/explain/exp; with --data: none]",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show what attention looks at and what it changes: a figure for each image, one page, and the numbers.
+    """Show where the attention of a detector looks in images, and what it changes.
 
-    Images that cannot be read are named and left out. Exits with 1 if one was, and with 2 if none could be read.
+    Images that cannot be read are named and skipped: the exit code is then 1, and 2 if no image could be read.
 
-    With --data, measure instead what each module does on a data set, and what mAP is without it.
+    With --data, measure each attention module on a data set: where it looks, and the mAP without it.
     """
-    of_images = {"--class": class_name, "--detection": detection != 1}
-    of_images |= {"--conf-thres": conf_thres != 0.25, "--iou-thres": iou_thres != 0.45}
-    of_data = {"--split": split, "--limit": limit is not None, "--batch-size": batch_size}
-    _refuse(of_data if data is None else of_images, "without" if data is None else "beside")
-    if (data is None) == (not images):
-        both = "there are images and a data set" if images else "there is nothing to explain attention by"
-        raise OptionError(both, remedy="name images, or give --data data.yaml")
+    path, sources = weights_and_sources(weights, weights_option, [*(images or ()), *(sources_option or ())])
+    for_images = {"--class": class_name, "--detection": detection != 1}
+    for_images |= {"--conf": confidence != _CONFIDENCE, "--iou": iou != _IOU}
+    for_data = {"--split": split, "--limit": limit is not None, "--batch-size": batch_size}
+    _check_options(data, sources, for_images, for_data)
     if out is not None:
         refuse_existing(out)
     if data is not None:
-        explain_data(
-            weights,
+        require_data(data)
+        survey_data_set(
+            path,
             data,
-            split=split,
+            split=split or "val",
             site=site,
             limit=limit,
             imgsz=imgsz,
-            batch_size=batch_size,
+            batch_size=batch_size or 16,
             device=device,
             out=out,
             as_json=as_json,
         )
         return
     from attendet.interpret.image.answer import Thresholds
-    from attendet.interpret.image.explanation import explanations, opened
     from attendet.interpret.image.question import Question
-    from attendet.interpret.image.writer import MANIFEST, PAGE, write_explanations, write_run
-    from attendet.utils.devices import device_of
 
-    where = device_of(device)
     question = Question(
         site=site,
         class_name=class_name,
         detection=detection,
-        thresholds=Thresholds(conf_thres, iou_thres),
+        thresholds=Thresholds(confidence, iou),
         imgsz=imgsz,
     )
+    _explain_images(path, sources, question, device=device, out=out, as_json=as_json)
+
+
+def _check_options(
+    data: str | None, sources: Sequence[str], for_images: Mapping[str, object], for_data: Mapping[str, object]
+) -> None:
+    """Raise an error unless there are either images or a data set, with options that apply to them.
+
+    Args:
+        data: The data set.
+        sources: The images.
+        for_images: Options that apply to images only, and whether each is given.
+        for_data: Options that apply to a data set only, and whether each is given.
+
+    Raises:
+        OptionError: If the options do not fit.
+    """
+    unused = next((name for name, is_given in (for_data if data is None else for_images).items() if is_given), None)
+    if unused is not None and data is None:
+        raise OptionError(f"{unused} has no effect without --data", remedy="give both")
+    if unused is not None:
+        raise OptionError(f"{unused} has no effect with --data", remedy="give one of them")
+    if data is not None and sources:
+        raise OptionError("images and a data set are given", remedy="name images, or give --data data.yaml")
+    if data is None and not sources:
+        raise OptionError("no image is given", remedy="name images, or give --data data.yaml")
+
+
+def _explain_images(
+    weights: str, sources: Sequence[str], question: Question, *, device: str, out: Path | None, as_json: bool
+) -> None:
+    """Explain images, write the explanations into a folder, and print a table or the manifest."""
+    from attendet.interpret.image.explanation import explanations, opened
+    from attendet.interpret.image.writer import MANIFEST, PAGE, write_explanations, write_run
+    from attendet.utils.devices import resolve_device
+
+    target = resolve_device(device)
     network, question = opened(weights, question)
-    skipped = _Skipped()
+    skipped = _SkippedImages()
     tally = ExplanationTally()
-    paths = list(_named(images or (), skipped))
-    with progress_bar("explaining") as bar:
-        each = explanations(network.to(where), _counted(paths, bar), question, skipped)
-        watched = tally.watch(each)
+    paths = list(_image_paths(sources, skipped))
+    with progress_bar("explaining") as progress:
+        found = tally.collect(explanations(network.to(target), _count(paths, progress), question, skipped))
         if out is None:
-            folder, _ = write_run(watched, Path("runs/explain"), "exp", network, question, weights)
+            folder, _ = write_run(found, Path("runs/explain"), "exp", network, question, weights)
         else:
             folder = out
-            write_explanations(watched, out, network, question, weights)
+            write_explanations(found, out, network, question, weights)
     if as_json:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        typer.echo(json.dumps({"folder": str(folder), **manifest}, indent=2))
+        typer.echo(to_json({"folder": str(folder), **manifest}))
     else:
-        tally.tell()
-        console().print(f"written to {escape(str(folder))}; open {escape(str(folder / PAGE))}", soft_wrap=True)
+        tally.print()
+        console().print(f"results: {escape(str(folder))}; open {escape(str(folder / PAGE))}", soft_wrap=True)
     if skipped.count:
         raise typer.Exit(DEFECTS)
 
 
-def _refuse(options: Mapping[str, object], how: str) -> None:
-    """Refuse options that would say nothing."""
-    given = next((name for name, value in options.items() if value), None)
-    if given:
-        raise OptionError(f"{given} {how} --data", remedy="leave one of them out" if how == "beside" else "give both")
-
-
-def _named(arguments: Iterable[str], skip: Callable[[AttendetError], None]) -> Iterator[str]:
-    """Yield the images that arguments name, as `attendet predict` understands them."""
+def _image_paths(sources: Iterable[str], skip: Callable[[AttendetError], None]) -> Iterator[str]:
+    """Yield the images that sources name, as `attendet predict` expands them; videos and cameras are skipped."""
     from attendet.prediction.sources import MediaKind, expand
 
-    for source in expand(arguments, skip):
+    for source in expand(sources, skip):
         if source.kind is MediaKind.IMAGE:
             yield source.name
         else:
-            remedy = "give images, such as single frames"
-            skip(
-                DataError(
-                    f"attention is not explained in a {source.kind.value}", where=Location(source.name), remedy=remedy
-                )
-            )
+            message = f"attention cannot be explained in a {source.kind.value}"
+            skip(DataError(message, where=Location(source.name), remedy="give images, such as single frames"))
 
 
-def _counted(paths: list[str], bar: Callable[[int, int], None]) -> Iterator[str]:
+def _count(paths: list[str], progress: Callable[[int, int], None]) -> Iterator[str]:
+    """Yield paths, and report the number of those before."""
     for number, path in enumerate(paths):
-        bar(number, len(paths))
+        progress(number, len(paths))
         yield path
 
 
-class _Skipped:
-    """Names on standard error what is left out, and counts it."""
+class _SkippedImages:
+    """Names the images that are skipped on standard error, and counts them."""
 
     def __init__(self) -> None:
         self.count = 0
 
     def __call__(self, error: AttendetError) -> None:
         self.count += 1
-        tell_left_out(console(stderr=True), error)
+        print_skipped(error)

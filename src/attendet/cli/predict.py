@@ -1,11 +1,12 @@
-"""`attendet predict`: what a trained network sees in images and videos."""
+"""`attendet predict`: find objects in images and videos."""
 
 from __future__ import annotations
 
 import itertools
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,168 +14,290 @@ import typer
 from rich.markup import escape
 
 from attendet.cli.exit_codes import DEFECTS, INTERRUPTED
-from attendet.cli.options import AsJson, Device
+from attendet.cli.inputs import (
+    count_sources,
+    lines_of_standard_input,
+    nothing_to_read,
+    require_data,
+    run_location,
+    split_names,
+    weights_and_sources,
+)
+from attendet.cli.options import (
+    DETECTION,
+    INPUT,
+    OUTPUT,
+    AsJson,
+    BatchSize,
+    Confidence,
+    Device,
+    ExistOk,
+    Half,
+    ImageSize,
+    Iou,
+    MaxDetections,
+    Name,
+    Project,
+    SourcesArgument,
+    SourcesOption,
+    WeightsArgument,
+    WeightsOption,
+)
+from attendet.cli.ui.console import console, print_skipped
 from attendet.cli.ui.prediction_progress import PredictionProgress
-from attendet.cli.ui.tables import console, table
-from attendet.errors import DataError, OptionError
+from attendet.cli.ui.tables import table
+from attendet.errors import OptionError
 from attendet.utils.text import plural, printable
 
 if TYPE_CHECKING:
-    from attendet.prediction.predictor import Timings
+    from attendet.prediction.drawing import Style
+    from attendet.prediction.predictor import Predictor, Timings
     from attendet.prediction.session import PredictionTally
     from attendet.prediction.writers import Writer
 
-_LONGEST_LINE = 65_536
 
-
-def predict(
-    weights: Annotated[str, typer.Argument(help="A run's folder, a .safetensors file, or a .pt of YOLOv5.")],
-    sources: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="SOURCE...",
-            help="Images, videos, folders, patterns in quotes, list files (.txt), - for paths from standard input, "
-            "a camera's number.",
-        ),
-    ],
-    imgsz: Annotated[
-        int | None,
-        typer.Option("--imgsz", "--img", "--img-size", help="Longer side in pixels; training's if left out."),
+def predict_command(
+    weights: WeightsArgument = None,
+    sources: SourcesArgument = None,
+    weights_option: WeightsOption = None,
+    sources_option: SourcesOption = None,
+    data: Annotated[
+        str | None,
+        typer.Option(metavar="DATA", help="Data set whose class names the weights must have.", rich_help_panel=INPUT),
     ] = None,
-    conf_thres: Annotated[float, typer.Option(help="Least confidence, 0-1.")] = 0.25,
-    iou_thres: Annotated[float, typer.Option(help="Boxes that overlap a better one by more are dropped, 0-1.")] = 0.45,
-    max_det: Annotated[int, typer.Option(help="Most detections of an image.")] = 1000,
+    vid_stride: Annotated[
+        int, typer.Option(metavar="N", help="Use every Nth frame of a video.", min=1, rich_help_panel=INPUT)
+    ] = 1,
+    imgsz: ImageSize = None,
+    confidence: Confidence = 0.25,
+    iou: Iou = 0.45,
+    max_detections: MaxDetections = 1000,
     classes: Annotated[
-        list[str] | None, typer.Option(help="Names or numbers of the classes to keep: --classes cat,3.")
+        list[str] | None,
+        typer.Option(
+            metavar="CLASSES",
+            help="Keep these classes only, by index or name: --classes 0 3, --classes cat,dog.",
+            rich_help_panel=DETECTION,
+        ),
     ] = None,
     agnostic_nms: Annotated[
-        bool, typer.Option("--agnostic-nms", help="Boxes of different classes suppress each other.")
+        bool,
+        typer.Option(
+            "--agnostic-nms", help="Boxes of different classes suppress each other, too.", rich_help_panel=DETECTION
+        ),
     ] = False,
     device: Device = "auto",
-    half: Annotated[bool, typer.Option("--half", help="Half precision, on a GPU.")] = False,
-    batch_size: Annotated[int, typer.Option(help="Images that go through the network together.", min=1)] = 1,
-    vid_stride: Annotated[int, typer.Option(help="Take every n-th frame of a video.", min=1)] = 1,
-    nosave: Annotated[bool, typer.Option("--nosave", help="Write no annotated images and videos.")] = False,
-    save_txt: Annotated[bool, typer.Option("--save-txt", help="Write YOLO label files.")] = False,
-    save_conf: Annotated[bool, typer.Option("--save-conf", help="With the confidence in them.")] = False,
-    save_crop: Annotated[bool, typer.Option("--save-crop", help="Write each detection cut out.")] = False,
-    save_csv: Annotated[bool, typer.Option("--save-csv", help="Write predictions.csv.")] = False,
-    save_json: Annotated[bool, typer.Option("--save-json", help="Write predictions.json, COCO results.")] = False,
+    half: Half = False,
+    batch_size: BatchSize = 1,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Folder to write into. [default: runs/predict/exp, exp2, ...]", rich_help_panel=OUTPUT
+        ),
+    ] = None,
+    project: Project = None,
+    name: Name = None,
+    exist_ok: ExistOk = False,
+    nosave: Annotated[
+        bool, typer.Option("--nosave", help="Do not write annotated images and videos.", rich_help_panel=OUTPUT)
+    ] = False,
+    save_txt: Annotated[
+        bool, typer.Option("--save-txt", help="Write YOLO label files.", rich_help_panel=OUTPUT)
+    ] = False,
+    save_conf: Annotated[
+        bool, typer.Option("--save-conf", help="Add the confidence to label files.", rich_help_panel=OUTPUT)
+    ] = False,
+    save_crop: Annotated[
+        bool, typer.Option("--save-crop", help="Write an image of each detection.", rich_help_panel=OUTPUT)
+    ] = False,
+    save_csv: Annotated[
+        bool, typer.Option("--save-csv", help="Write predictions.csv.", rich_help_panel=OUTPUT)
+    ] = False,
+    save_json: Annotated[
+        bool,
+        typer.Option(
+            "--save-json", help="Write predictions.json in the format of COCO results.", rich_help_panel=OUTPUT
+        ),
+    ] = False,
     as_json: AsJson = False,
-    project: Annotated[Path, typer.Option(help="The folder of all runs.")] = Path("runs/predict"),
-    name: Annotated[str, typer.Option(help="The run's folder in it; a number is added where it exists.")] = "exp",
-    exist_ok: Annotated[bool, typer.Option("--exist-ok", help="Take the run's folder even if it exists.")] = False,
-    line_thickness: Annotated[int | None, typer.Option(help="Pixels; chosen by the image's size if left out.")] = None,
-    hide_labels: Annotated[bool, typer.Option("--hide-labels", help="Draw boxes alone.")] = False,
-    hide_conf: Annotated[bool, typer.Option("--hide-conf", help="Draw no confidences.")] = False,
+    line_thickness: Annotated[
+        int | None,
+        typer.Option(
+            "--line-thickness",
+            metavar="PIXELS",
+            help="Line width of drawn boxes. [default: by image size]",
+            min=1,
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
+    hide_labels: Annotated[
+        bool, typer.Option("--hide-labels", help="Draw boxes without labels.", rich_help_panel=OUTPUT)
+    ] = False,
+    hide_conf: Annotated[
+        bool, typer.Option("--hide-conf", help="Draw labels without confidences.", rich_help_panel=OUTPUT)
+    ] = False,
 ) -> None:
-    """Find objects in images and videos, and write what was found.
+    """Find objects in images and videos, and write the results.
 
-    What cannot be read, or held by its format, is named and left out. Exits with 1 if something was, and with 2 if
-    nothing could be read.
+    Inputs that cannot be read are named and skipped: the exit code is then 1, and 2 if no input could be read.
     """
     if save_conf and not save_txt:
-        raise OptionError("--save-conf without --save-txt", remedy="give both")
-    from attendet.prediction.annotated import PictureWriter
+        raise OptionError("--save-conf has no effect without --save-txt", remedy="give both")
+    path, named = weights_and_sources(weights, weights_option, [*(sources or ()), *(sources_option or ())])
+    if data is not None:
+        require_data(data)
+    location = run_location(out, project, name, Path("runs/predict"), exist_ok=exist_ok)
+    progress = PredictionProgress(count_sources(named, print_skipped), vid_stride)
     from attendet.prediction.drawing import Style
-    from attendet.prediction.input_frames import read_frames
     from attendet.prediction.predictor import Predictor
-    from attendet.prediction.session import PredictionTally, predict_frames
-    from attendet.prediction.sources import expand
-    from attendet.prediction.writers import CocoWriter, CropWriter, CsvWriter, LabelWriter
-    from attendet.utils.io import new_run_folder
 
-    style = Style(line_thickness, labels=not hide_labels, confidence=not hide_conf)
     predictor = Predictor(
-        weights,
+        path,
         imgsz=imgsz,
-        confidence=conf_thres,
-        iou=iou_thres,
-        max_detections=max_det,
-        classes=_class_list(classes),
+        confidence=confidence,
+        iou=iou,
+        max_detections=max_detections,
+        classes=None if classes is None else split_names(classes),
         agnostic=agnostic_nms,
         device=device,
         half=half,
     )
-    possible: list[tuple[bool, Callable[[Path], Writer]]] = [
-        (not nosave, lambda folder: PictureWriter(folder, predictor.names, style, watch.skip)),
-        (save_txt, lambda folder: LabelWriter(folder, confidence=save_conf)),
-        (save_crop, lambda folder: CropWriter(folder, predictor.names, watch.skip)),
-        (save_csv, lambda folder: CsvWriter(folder / "predictions.csv")),
-        (save_json, lambda folder: CocoWriter(folder / "predictions.json")),
-    ]
-    wanted = [make for is_wanted, make in possible if is_wanted]
-
-    watch = PredictionProgress(_expected(sources), vid_stride)
-    seen = read_frames(expand(sources, watch.skip, _standard_input()), watch.skip, vid_stride)
-    tally, folder, interrupted = PredictionTally(), None, False
-    with watch.progress, ExitStack() as stack:
-        try:
-            with predictor.timings.stage("read"):
-                first = next(seen, None)
-            if first is None:
-                raise DataError(
-                    "nothing could be used of what was named", remedy="name images, videos, folders or a camera"
-                )
-            # Made only now, so that a run with nothing to look at leaves no folder.
-            folder = new_run_folder(project, name, exist_ok=exist_ok) if wanted else None
-            writers = [stack.enter_context(make(folder)) for make in wanted] if folder else []
-            if as_json:
-                writers.append(stack.enter_context(CocoWriter(sys.stdout)))
-            everything = itertools.chain([first], seen)
-            predict_frames(predictor, everything, writers, tally, batch_size=batch_size, progress=watch.advance)
-        except KeyboardInterrupt:
-            # The usual end of a camera; what has been seen is worth keeping of anything.
-            interrupted = True
-    _summarize(tally, predictor.timings, folder, watch.skipped, to_stderr=as_json)
+    if data is not None:
+        _require_same_names(predictor.names, data)
+    files = {"images": not nosave, "labels": save_txt, "crops": save_crop, "csv": save_csv, "json": save_json}
+    outputs = _Outputs(
+        location=location,
+        exist_ok=exist_ok,
+        files=frozenset(kind for kind, is_wanted in files.items() if is_wanted),
+        style=Style(line_thickness, labels=not hide_labels, confidence=not hide_conf),
+        label_confidence=save_conf,
+        prints_json=as_json,
+    )
+    tally, folder, interrupted = _run(predictor, named, outputs, progress, stride=vid_stride, batch_size=batch_size)
+    _print(tally, predictor.timings, folder, progress.skipped, to_stderr=as_json)
     if interrupted:
         raise typer.Exit(INTERRUPTED)
-    if watch.skipped:
+    if progress.skipped:
         raise typer.Exit(DEFECTS)
 
 
-def _class_list(texts: list[str] | None) -> list[str] | None:
-    """Return what `--classes cat,3 --classes dog` names."""
-    if texts is None:
-        return None
-    return [name.strip() for text in texts for name in text.split(",") if name.strip()]
+@dataclass(frozen=True)
+class _Outputs:
+    """The files that a run writes.
+
+    Attributes:
+        location: Project folder and name of the run.
+        exist_ok: Whether the folder may exist.
+        files: Kinds of files: images, labels, crops, csv, json.
+        style: How boxes are drawn.
+        label_confidence: Whether label files contain confidences.
+        prints_json: Whether JSON is printed on standard output.
+    """
+
+    location: tuple[Path, str]
+    exist_ok: bool
+    files: frozenset[str]
+    style: Style
+    label_confidence: bool
+    prints_json: bool
+
+    def open(
+        self, names: Sequence[str], progress: PredictionProgress, stack: ExitStack
+    ) -> tuple[Path | None, list[Writer]]:
+        """Create the folder if files are written, and return it with the writers, which the stack closes."""
+        from attendet.prediction.annotated import PictureWriter
+        from attendet.prediction.writers import CocoWriter, CropWriter, CsvWriter, LabelWriter
+        from attendet.utils.io import new_run_folder
+
+        writers: dict[str, Callable[[Path], Writer]] = {
+            "images": lambda folder: PictureWriter(folder, names, self.style, progress.skip),
+            "labels": lambda folder: LabelWriter(folder, confidence=self.label_confidence),
+            "crops": lambda folder: CropWriter(folder, names, progress.skip),
+            "csv": lambda folder: CsvWriter(folder / "predictions.csv"),
+            "json": lambda folder: CocoWriter(folder / "predictions.json"),
+        }
+        folder = new_run_folder(*self.location, exist_ok=self.exist_ok) if self.files else None
+        opened = [
+            stack.enter_context(make(folder))
+            for kind, make in writers.items()
+            if folder is not None and kind in self.files
+        ]
+        if self.prints_json:
+            opened.append(stack.enter_context(CocoWriter(sys.stdout)))
+        return folder, opened
 
 
-def _standard_input() -> Iterator[str]:
-    """Yield the lines of standard input as they come; names of files are bytes, and need not be UTF-8."""
-    for line in iter(lambda: sys.stdin.buffer.readline(_LONGEST_LINE), b""):
-        yield line.decode("utf-8", "surrogateescape")
+def _run(
+    predictor: Predictor,
+    sources: Sequence[str],
+    outputs: _Outputs,
+    progress: PredictionProgress,
+    *,
+    stride: int,
+    batch_size: int,
+) -> tuple[PredictionTally, Path | None, bool]:
+    """Detect objects in all sources; return the counts, the folder, and whether the run was interrupted.
+
+    Raises:
+        DataError: If no source can be read.
+    """
+    from attendet.prediction.input_frames import read_frames
+    from attendet.prediction.session import PredictionTally, predict_frames
+    from attendet.prediction.sources import expand
+
+    frames = read_frames(expand(sources, progress.skip, lines_of_standard_input()), progress.skip, stride)
+    tally, folder = PredictionTally(), None
+    with progress.bar, ExitStack() as stack:
+        try:
+            with predictor.timings.stage("read"):
+                first = next(frames, None)
+            if first is None:
+                raise nothing_to_read()
+            # Opened only now, so that a run without any input leaves no folder behind.
+            folder, writers = outputs.open(predictor.names, progress, stack)
+            frames = itertools.chain([first], frames)
+            predict_frames(predictor, frames, writers, tally, batch_size=batch_size, progress=progress.advance)
+        except KeyboardInterrupt:
+            # A camera is usually ended like this, and the results so far are complete.
+            return tally, folder, True
+    return tally, folder, False
 
 
-def _expected(sources: list[str]) -> int | None:
-    """Return how many images and videos there will be, where that can be known without reading them."""
-    from attendet.prediction.sources import MediaKind, expand
+def _require_same_names(names: Sequence[str], data: str) -> None:
+    """Raise an error if the classes of a data set are not those of the weights.
 
-    if "-" in sources:
-        return None
-    found = 0
-    for source in expand(sources, lambda _: None):
-        if source.kind is MediaKind.CAMERA:
-            return None
-        found += 1
-    return found
+    Raises:
+        OptionError: If they differ, with the first difference.
+    """
+    from attendet.data.reading import data_source
+
+    if tuple(names) == ("object",):
+        # The only class of weights that were trained with --single-cls.
+        return
+    source = data_source.open(data)
+    for number, (trained, labeled) in enumerate(itertools.zip_longest(names, source.names)):
+        if trained != labeled:
+            raise OptionError(
+                f"class {number} is {trained!r} in the weights and {labeled!r} in {source.file}",
+                remedy="leave --data out: the class names in the weights are used",
+            )
 
 
-def _summarize(tally: PredictionTally, timings: Timings, folder: Path | None, skipped: int, *, to_stderr: bool) -> None:
+def _print(tally: PredictionTally, timings: Timings, folder: Path | None, skipped: int, *, to_stderr: bool) -> None:
     out = console(stderr=to_stderr)
-    looked_at = [plural(tally.images, "image")] if tally.images or not tally.videos else []
+    inputs = [plural(tally.images, "image")] if tally.images or not tally.videos else []
     if tally.videos:
-        looked_at.append(f"{plural(tally.frames, 'frame')} of {plural(tally.videos, 'video')}")
-    out.print(f"{', '.join(looked_at)}: {plural(tally.detections.total(), 'detection')}")
+        inputs.append(f"{plural(tally.frames, 'frame')} of {plural(tally.videos, 'video')}")
+    out.print(f"{', '.join(inputs)}: {plural(tally.detections.total(), 'detection')}")
     if tally.detections:
         rows = table(None, [("class", False), ("detections", True)])
-        for name, found in tally.detections.most_common():
-            rows.add_row(escape(printable(name)), f"{found:,}")
+        for name, number in tally.detections.most_common():
+            rows.add_row(escape(printable(name)), f"{number:,}")
         out.print(rows)
     if tally.pictures:
         per_image = (f"{stage} {1000 * seconds / tally.pictures:.1f}" for stage, seconds in timings.seconds.items())
         out.print(f"ms per image: {', '.join(per_image)}")
     if folder is not None:
-        out.print(f"written to {escape(str(folder))}", soft_wrap=True)
+        out.print(f"results: {escape(str(folder))}", soft_wrap=True)
     if skipped:
-        out.print(f"could not be read or written, or not to the end: {skipped}, named above")
+        out.print(f"{plural(skipped, 'input or output', 'inputs or outputs')} skipped or incomplete, named above")

@@ -1,192 +1,233 @@
-"""`attendet study`: does it help? Runs that are pairs, and what their differences can and cannot say."""
+"""`attendet study`: measure whether attention helps, with runs that are paired by seed."""
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 import typer
 from rich.markup import escape
 
+from attendet.cli.command import Verb, VerbGroup, show_help_without_verb
 from attendet.cli.exit_codes import DEFECTS, INTERRUPTED
-from attendet.cli.options import AsJson
-from attendet.cli.study_search import search
-from attendet.cli.ui.tables import console
-from attendet.errors import OptionError
+from attendet.cli.options import COMPUTING, OUTPUT, AsJson
+from attendet.cli.ui.console import console
+from attendet.utils.io import refuse_existing, to_json, write_text
 from attendet.utils.text import plural
 
 if TYPE_CHECKING:
-    from attendet.study.runs.execution import Outcome, Study
-    from attendet.study.runs.executors import Executor
+    from attendet.study.reporting.publishing import Published
+    from attendet.study.runs.execution import StudyRunResult
+    from attendet.study.searching.search_records import SearchFolder, SearchRecord
 
-PROJECT = Path("runs/study")
-
-app = typer.Typer(no_args_is_help=True, help="Does it help? Arms that differ in one thing, paired by seed.")
+app = typer.Typer(
+    cls=VerbGroup,
+    invoke_without_command=True,
+    help="Measure whether attention helps: train arms that differ in one thing, paired by seed.",
+)
+app.callback()(show_help_without_verb)
 
 File: TypeAlias = Annotated[
-    Path, typer.Argument(metavar="STUDY.YAML", help="What is compared; see attendet study init.")
+    Path,
+    typer.Argument(metavar="FILE", help="Design of the study; attendet study init writes one.", show_default=False),
 ]
-Project: TypeAlias = Annotated[Path, typer.Option(help="Folder of studies; this one's is named after it.")]
-
-
-class ExecutorChoice(StrEnum):
-    """Where runs are carried out."""
-
-    LOCAL = "local"
-    PROCESSES = "processes"
-    RAY = "ray"
-
-
-@app.command("init")
-def init(
-    file: Annotated[Path, typer.Argument(metavar="STUDY.YAML", help="What to write; it must not exist.")] = Path(
-        "study.yaml"
+Out: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR", help="Folder of the study's records and runs. [default: runs/study/NAME]", rich_help_panel=OUTPUT
     ),
+]
+
+
+@app.command("init", cls=Verb)
+def init_command(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="New file to write.")] = Path("study.yaml"),
 ) -> None:
-    """Write a commented study.yaml to begin with."""
+    """Write a commented study.yaml to start from."""
     from attendet.study.design.template import STUDY
-    from attendet.utils.io import refuse_existing, write_atomically
 
     refuse_existing(file)
-    with write_atomically(file) as temporary:
-        temporary.write_text(STUDY, encoding="utf-8")
-    console().print(f"{escape(str(file))} is written: change it, then attendet study plan {escape(str(file))}")
+    write_text(file, STUDY)
+    console().print(f"wrote {escape(str(file))}; edit it, then run attendet study plan {escape(str(file))}")
 
 
-@app.command("plan")
-def plan(
+@app.command("plan", cls=Verb)
+def plan_command(
     file: File,
-    project: Project = PROJECT,
     no_measure: Annotated[
-        bool, typer.Option("--no-measure", help="Take no steps: leave out how long it takes.")
+        bool,
+        typer.Option(
+            "--no-measure", help="Do not measure training steps to estimate hours.", rich_help_panel=COMPUTING
+        ),
     ] = False,
+    out: Out = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say what a study takes and what it can find, before anything is spent. Nothing is written."""
-    import json
+    """Forecast the cost of a study and the differences that it can detect.
+
+    Nothing is written.
+    """
     from dataclasses import asdict
 
-    from attendet.cli.ui.study_table import grid_table
+    from attendet.cli.ui.study_table import arms_table
     from attendet.study.forecast import describe_forecast, estimate_duration, forecast_study
     from attendet.study.runs.dry_run import dry_run_arms
+    from attendet.study.workflow import open_study
 
-    study = _study(file, project)
+    study = open_study(file, out)
     dry_run_arms(study, file)
     _, cells = study.cells()
     finished = study.finished(cells)
     seconds = None if no_measure else estimate_duration(study)
-    planned = forecast_study(study.design, cells, seconds, finished)
+    forecast = forecast_study(study.design, cells, seconds, finished)
     if as_json:
         runs = [{"name": cell.name, **asdict(cell)} for cell in cells]
-        typer.echo(json.dumps({**asdict(planned), "cells": runs}, indent=2))
+        typer.echo(to_json({**asdict(forecast), "cells": runs}))
         return
-    out = console()
-    out.print(grid_table(study.design, seconds))
-    out.print()
-    for line in describe_forecast(planned, study.design):
-        out.print(escape(line), soft_wrap=True)
+    terminal = console()
+    terminal.print(arms_table(study.design, seconds))
+    terminal.print()
+    for line in describe_forecast(forecast, study.design):
+        terminal.print(escape(line), soft_wrap=True)
 
 
-@app.command("run")
-def run(
+@app.command("run", cls=Verb)
+def run_command(
     file: File,
     executor: Annotated[
-        ExecutorChoice, typer.Option(help="Carry runs out here, in several processes, or on Ray.")
-    ] = ExecutorChoice.LOCAL,
+        Literal["local", "processes", "ray"],
+        typer.Option(
+            help="Train the runs one after the other, in several processes, or on a Ray cluster.",
+            rich_help_panel=COMPUTING,
+        ),
+    ] = "local",
     workers: Annotated[
-        int | None, typer.Option(help="Runs at once; unless given, half as many as processors.", min=1)
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Runs at the same time. [default: half the number of processors]",
+            min=1,
+            rich_help_panel=COMPUTING,
+        ),
     ] = None,
-    address: Annotated[str | None, typer.Option(help="Of the Ray cluster; unless given, this machine's.")] = None,
-    limit: Annotated[int | None, typer.Option(help="Most runs of this call.", min=0)] = None,
-    project: Project = PROJECT,
+    address: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL", help="Address of the Ray cluster. [default: this machine]", rich_help_panel=COMPUTING
+        ),
+    ] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Start at most N runs.", min=0, rich_help_panel=COMPUTING),
+    ] = None,
+    out: Out = None,
     as_json: AsJson = False,
 ) -> None:
-    """Run what a study lacks. Stop it at any time: the same command goes on, and repeats nothing."""
-    from attendet.cli.ui.study_table import StudyTable
-    from attendet.study.reporting.publishing import publish_report
-    from attendet.study.runs.dry_run import dry_run_arms
-    from attendet.study.runs.execution import run_study
+    """Train the missing runs of a study, and write its report.
 
-    study = _study(file, project)
-    with_whom = _executor(executor, workers, address)
-    dry_run_arms(study, file)
+    It can be interrupted at any time: the same command continues, and repeats nothing.
+    """
+    from attendet.cli.ui.study_table import StudyTable
+    from attendet.study import workflow
+
     try:
-        with StudyTable() as watcher:
-            outcome = run_study(study, with_whom, watcher, limit)
+        with StudyTable() as observer:
+            result = workflow.run(
+                file, out=out, executor=executor, workers=workers, address=address, limit=limit, observer=observer
+            )
     except KeyboardInterrupt:
-        typer.echo("interrupted: the same command goes on", err=True)
+        typer.echo("interrupted: the same command continues", err=True)
         raise typer.Exit(INTERRUPTED) from None
-    published = publish_report(study.folder) if outcome.finished else None
+    published = workflow.report(result.folder.path) if result.finished else None
     if as_json:
         typer.echo(published.json.read_text(encoding="utf-8") if published else "{}")
     else:
-        _tell(outcome, published)
-    if outcome.failed:
+        _print_result(result)
+        if published is not None:
+            _print_report(published)
+    if result.failed:
         raise typer.Exit(DEFECTS)
 
 
-@app.command("report")
-def report(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A study's folder, such as runs/study/first.")],
-    out: Annotated[Path | None, typer.Option(help="Where it goes, instead of that folder.")] = None,
+@app.command("report", cls=Verb)
+def report_command(
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="Folder of a study, such as runs/study/first.", show_default=False)
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Folder for the report. [default: FOLDER]", rich_help_panel=OUTPUT),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write the report again, from the records alone: Markdown, one HTML page, JSON and figures."""
-    from attendet.study.folder import StudyFolder
-    from attendet.study.reporting.publishing import publish_report
+    """Write the report of a study from its records: Markdown, one HTML page, JSON, and figures."""
+    from attendet.study import workflow
 
-    published = publish_report(StudyFolder(folder), out)
+    published = workflow.report(folder, out=out)
     if as_json:
         typer.echo(published.json.read_text(encoding="utf-8"))
     else:
-        _verdicts(published)
+        _print_report(published)
 
 
-app.command("search")(search)
+@app.command("search", cls=Verb)
+def search_command(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="Design of the search; see docs/study.md.", show_default=False)
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Folder of the search. [default: runs/search/NAME]", rich_help_panel=OUTPUT),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Try many attention modules and places with one seed, and draft a study of the best.
+
+    It can be interrupted at any time: the same command continues.
+    """
+    from attendet.cli.ui.search_table import SearchTable
+    from attendet.study.searching.search_file import read_search
+    from attendet.study.searching.search_records import SearchFolder
+    from attendet.study.searching.search_run import Search, run_search
+
+    design = read_search(file)
+    folder = SearchFolder(Path("runs/search") / design.name if out is None else out)
+    try:
+        with SearchTable() as observer:
+            record = run_search(Search(design, file.parent, folder), observer)
+    except KeyboardInterrupt:
+        typer.echo("interrupted: the same command continues", err=True)
+        raise typer.Exit(INTERRUPTED) from None
+    if as_json:
+        typer.echo(folder.record.read_text(encoding="utf-8"))
+    else:
+        _print_search(record, folder)
 
 
-def _study(file: Path, project: Path) -> Study:
-    from attendet.study.design.design_file import read_design
-    from attendet.study.folder import StudyFolder
-    from attendet.study.runs.execution import Study
-
-    design = read_design(file)
-    return Study(design, file.parent, StudyFolder(project / design.name))
-
-
-def _executor(place: ExecutorChoice, workers: int | None, address: str | None) -> Executor:
-    import os
-
-    from attendet.study.runs.cluster import RayExecutor
-    from attendet.study.runs.executors import LocalExecutor
-    from attendet.study.runs.processes import ProcessExecutor
-
-    if address is not None and place is not ExecutorChoice.RAY:
-        raise OptionError(f"--address beside --executor {place.value}", remedy="give --executor ray")
-    if place is ExecutorChoice.RAY:
-        return RayExecutor(address, workers)
-    if place is ExecutorChoice.PROCESSES:
-        return ProcessExecutor(workers or max(1, len(os.sched_getaffinity(0)) // 2))
-    if workers not in (None, 1):
-        raise OptionError(f"--workers {workers} in one process", remedy="give --executor processes")
-    return LocalExecutor()
-
-
-def _tell(outcome: Outcome, published: Any) -> None:
+def _print_result(result: StudyRunResult) -> None:
     out = console()
-    for name, error in outcome.failed:
+    for name, error in result.failed:
         out.print(f"[red]{escape(name)} failed:[/red] {escape(error)}", soft_wrap=True)
-    if outcome.left:
-        out.print(f"{plural(outcome.left, 'run is', 'runs are')} left: the same command goes on")
-    if published is not None:
-        _verdicts(published)
+    if result.left:
+        out.print(f"{plural(result.left, 'run is', 'runs are')} left: the same command continues")
 
 
-def _verdicts(published: Any) -> None:
+def _print_report(published: Published) -> None:
     out = console()
     for contrast in published.report.contrasts:
         out.print(escape(contrast.explanation), soft_wrap=True)
     for remark in published.report.remarks:
         out.print(f"note: {escape(remark)}", soft_wrap=True)
     out.print(f"report: {escape(str(published.markdown))}, {escape(str(published.html))}", soft_wrap=True)
+
+
+def _print_search(record: SearchRecord, folder: SearchFolder) -> None:
+    from attendet.cli.ui.search_table import candidates_table
+
+    out = console()
+    out.print(candidates_table(record))
+    if record.exhausted:
+        out.print(f"the search space is exhausted: {plural(len(record.candidates) - 1, 'candidate')}")
+    out.print(record.note, soft_wrap=True)
+    draft = escape(str(folder.draft))
+    out.print(f"draft of a study: {draft}; check it, then run attendet study plan {draft}", soft_wrap=True)

@@ -1,142 +1,158 @@
-"""`attendet val`: how good weights are on a data set."""
+"""`attendet val`: validate weights on a data set."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
 
-from attendet.cli.options import AsJson, Device, ImageSize
-from attendet.cli.ui.progress import progress_bar
-from attendet.cli.ui.tables import console, table
+from attendet.cli.inputs import require_data, run_location, weights_and_sources
+from attendet.cli.options import (
+    INPUT,
+    OUTPUT,
+    AsJson,
+    BatchSize,
+    Confidence,
+    Device,
+    ExistOk,
+    Half,
+    ImageSize,
+    Iou,
+    MaxDetections,
+    Name,
+    Project,
+    SplitName,
+    WeightsArgument,
+    WeightsOption,
+)
+from attendet.cli.ui.console import console, progress_bar
+from attendet.cli.ui.tables import score, table
 from attendet.errors import OptionError
+from attendet.utils.io import to_json
 
 if TYPE_CHECKING:
-    from attendet.data.reading.data_source import DataSource
     from attendet.evaluation.validation import Validation
 
+DEFAULT_PROJECT = Path("runs/val")
 
-def val(
-    weights: Annotated[
-        str, typer.Argument(metavar="RUN|WEIGHTS", help="A run's folder, a .safetensors file, or a .pt of YOLOv5.")
-    ],
-    data: Annotated[str | None, typer.Option(help="A data set; that of the run if left out.")] = None,
-    split: Annotated[str, typer.Option("--split", "--task", help="train, val or test.")] = "val",
-    imgsz: ImageSize = None,
-    batch_size: Annotated[int, typer.Option(help="Images per batch.", min=1)] = 16,
-    conf_thres: Annotated[float, typer.Option(help="Least confidence.", min=0, max=1)] = 0.001,
-    iou_thres: Annotated[
-        float, typer.Option(help="Overlap above which the less confident is dropped.", min=0, max=1)
-    ] = 0.6,
-    max_det: Annotated[int, typer.Option(help="Most detections of an image.", min=1)] = 300,
-    device: Device = "auto",
-    half: Annotated[bool, typer.Option("--half", help="Compute in 16 bits (CUDA).")] = False,
-    out: Annotated[
-        Path | None, typer.Option(help="Folder for metrics, detections and truth in COCO's format, and pictures.")
+
+def val_command(
+    weights: WeightsArgument = None,
+    weights_option: WeightsOption = None,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DATA",
+            help="A data.yaml, a folder, or a COCO json. [default: data set of the run]",
+            rich_help_panel=INPUT,
+        ),
     ] = None,
+    split: Annotated[
+        SplitName, typer.Option("--split", "--task", help="Part of the data set.", rich_help_panel=INPUT)
+    ] = "val",
+    imgsz: ImageSize = None,
+    confidence: Confidence = 0.001,
+    iou: Iou = 0.6,
+    max_detections: MaxDetections = 300,
+    batch_size: BatchSize = 16,
+    device: Device = "auto",
+    half: Half = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Write metrics, detections and ground truth as COCO json, and plots into this folder.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
+    save_json: Annotated[
+        bool,
+        typer.Option("--save-json", help="Write the same to --project/--name: runs/val/exp.", rich_help_panel=OUTPUT),
+    ] = False,
+    project: Project = None,
+    name: Name = None,
+    exist_ok: ExistOk = False,
     as_json: AsJson = False,
 ) -> None:
-    """Measure detections: COCO's mAP by class and size, precision, recall, F1, and the time per image by stage."""
-    from attendet.evaluation.config import ValidationConfig
-    from attendet.evaluation.validation import images_for, validate
-    from attendet.training.resource_errors import explain_resource_errors
-    from attendet.utils.devices import device_of
-    from attendet.weights.io.opening import open_detector, weights_file
+    """Validate weights: mAP by class and size, precision, recall, F1, and the time per image.
 
-    detector, card = open_detector(weights_file(weights))
-    source = _source(weights, data)
-    where = device_of(device)
-    if half and not where.startswith("cuda"):
-        raise OptionError("--half needs CUDA", remedy="leave it out")
-    with progress_bar("reading") as bar:
-        images = images_for(card.names, source, split, bar)
-    options = ValidationConfig(confidence=conf_thres, iou=iou_thres, max_detections=max_det)
-    with progress_bar("validating") as bar, explain_resource_errors(batch_size, imgsz or card.imgsz):
-        measured = validate(
-            detector,
-            images,
-            imgsz or card.imgsz,
-            options,
-            batch_size=batch_size,
-            device=where,
-            half=half,
-            progress=bar,
-        )
-    if out is not None:
-        _write(out, measured, images.names)
-    if as_json:
-        typer.echo(json.dumps(_plain(measured), indent=2))
-    else:
-        _print(measured, weights)
-
-
-def _source(weights: str, data: str | None) -> DataSource:
-    """Return the data set to measure on, that of the run where none is named."""
-    from pydantic import ValidationError
-
-    from attendet.data.reading.data_source import open_data
-    from attendet.training.config import DataConfig
-    from attendet.training.run_folder import RunFolder, read_record
-
+    Results are written only with --out, --save-json, --project, or --name.
+    """
+    path, others = weights_and_sources(weights, weights_option)
+    if others:
+        raise OptionError(f"weights must be one file, got {path} and {others[0]}", remedy="validate them one by one")
     if data is not None:
-        return open_data(data)
-    if not Path(weights).is_dir():
-        raise OptionError("weights alone do not say on what to measure", remedy="give --data data.yaml")
-    configuration = read_record(RunFolder(Path(weights))).configuration
-    try:
-        recorded = DataConfig.model_validate(configuration["data"])
-    except (KeyError, TypeError, ValidationError) as error:
-        raise OptionError("the run does not say on what to measure", remedy="give --data data.yaml") from error
-    return open_data(recorded.path, recorded.format)
+        require_data(data)
+    elif not Path(path).is_dir():
+        raise OptionError("no data set is given, and a weights file does not name one", remedy="give --data data.yaml")
+    is_written = save_json or any(value is not None for value in (out, project, name))
+    location = run_location(out, project, name, DEFAULT_PROJECT, exist_ok=exist_ok)
+    from attendet.api.validation import validate
+
+    with progress_bar("validating") as progress:
+        validation = validate(
+            path,
+            data,
+            split=split,
+            imgsz=imgsz,
+            batch_size=batch_size,
+            confidence=confidence,
+            iou=iou,
+            max_detections=max_detections,
+            device=device,
+            half=half,
+            progress=progress,
+        )
+    folder = _write(validation, *location, exist_ok=exist_ok) if is_written else None
+    if as_json:
+        typer.echo(to_json(_report(validation)))
+    else:
+        _print(validation, path, folder)
 
 
-def _plain(measured: Validation) -> dict[str, Any]:
-    milliseconds = {stage: round(1000 * seconds, 3) for stage, seconds in vars(measured.seconds).items()}
-    return {**measured.metrics.to_dict(), "milliseconds_per_image": milliseconds}
+def _report(validation: Validation) -> dict[str, Any]:
+    """Return the metrics, and the milliseconds per image by stage, for JSON."""
+    milliseconds = {stage: round(1000 * seconds, 3) for stage, seconds in vars(validation.seconds).items()}
+    return {**validation.metrics.to_dict(), "milliseconds_per_image": milliseconds}
 
 
-def _write(out: Path, measured: Validation, names: tuple[str, ...]) -> None:
+def _write(validation: Validation, project: Path, name: str, *, exist_ok: bool) -> Path:
+    """Write metrics, detections, ground truth, and plots into a folder, and return it."""
     from attendet.data.formats.serialization import coco_text
     from attendet.evaluation.validation import coco_detections
-    from attendet.training.plots.run_plots import draw_measured
+    from attendet.training.plots.run_plots import draw_validation
     from attendet.training.run_folder import RunFolder
-    from attendet.utils.io import write_atomically
+    from attendet.utils.io import new_run_folder, write_json, write_text
 
-    truth = "".join(coco_text(names, measured.records, [str(record.image) for record in measured.records]))
-    texts = {
-        "metrics": json.dumps(_plain(measured), indent=2),
-        "detections": json.dumps(coco_detections(measured)),
-        "truth": truth,
-    }
-    for name, text in texts.items():
-        with write_atomically(out / f"{name}.json") as temporary:
-            temporary.write_text(text, encoding="utf-8")
-    draw_measured(RunFolder(out), measured, names)
+    folder = new_run_folder(project, name, exist_ok=exist_ok)
+    names = tuple(each.name for each in validation.metrics.per_class)
+    images = [str(record.image) for record in validation.records]
+    write_json(folder / "metrics.json", _report(validation))
+    write_json(folder / "detections.json", coco_detections(validation), indent=None)
+    write_text(folder / "truth.json", "".join(coco_text(names, validation.records, images)))
+    draw_validation(RunFolder(folder), validation, names)
+    return folder
 
 
-def _print(measured: Validation, weights: str) -> None:
-    metrics = measured.metrics
+def _print(validation: Validation, weights: str, folder: Path | None) -> None:
+    metrics = validation.metrics
     headings = ["class", "images", "objects", "precision", "recall", "F1", "mAP50", "mAP50-95"]
     rows = table(escape(weights), [(heading, heading != "class") for heading in headings])
-    whole = (metrics.precision, metrics.recall, metrics.f1, metrics.map50, metrics.map50_95)
-    rows.add_row("all", str(metrics.images), str(metrics.objects), *map(_share, whole), style="bold")
+    means = (metrics.precision, metrics.recall, metrics.f1, metrics.map50, metrics.map50_95)
+    rows.add_row("all", str(metrics.images), str(metrics.objects), *map(score, means), style="bold")
     for each in metrics.per_class:
-        shares = (each.precision, each.recall, each.f1, each.ap50, each.ap50_95)
-        rows.add_row(escape(each.name), str(each.images), str(each.objects), *map(_share, shares))
+        values = (each.precision, each.recall, each.f1, each.ap50, each.ap50_95)
+        rows.add_row(escape(each.name), str(each.images), str(each.objects), *map(score, values))
     out = console()
     out.print(rows)
     sizes = {"small": metrics.map_small, "medium": metrics.map_medium, "large": metrics.map_large}
-    out.print(
-        f"\nmAP75 {metrics.map75:.3f}; mAP50-95 by size: {', '.join(f'{k} {_share(v)}' for k, v in sizes.items())}"
-    )
+    by_size = ", ".join(f"{size} {score(value)}" for size, value in sizes.items())
+    out.print(f"\nmAP75 {metrics.map75:.3f}; mAP50-95 by size: {by_size}")
     if metrics.confidence is not None:
-        out.print(f"precision, recall and F1 at confidence {metrics.confidence:.3f}, where the mean F1 is best")
-    spent = vars(measured.seconds)
-    out.print(f"per image: {', '.join(f'{stage} {1000 * seconds:.1f} ms' for stage, seconds in spent.items())}")
-
-
-def _share(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
+        out.print(f"precision, recall, and F1 at confidence {metrics.confidence:.3f}, where the mean F1 is highest")
+    seconds = vars(validation.seconds)
+    out.print(f"per image: {', '.join(f'{stage} {1000 * value:.1f} ms' for stage, value in seconds.items())}")
+    if folder is not None:
+        out.print(f"results: {escape(str(folder))}", soft_wrap=True)

@@ -1,105 +1,134 @@
-"""`attendet weights`: what a file of weights holds, and the same as safetensors."""
+"""`attendet weights`: inspect weights files, and convert them to safetensors."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 from rich.markup import escape
 
-from attendet.cli.options import AsJson
-from attendet.cli.ui.tables import console, table
+from attendet.cli.command import Verb, VerbGroup, show_help_without_verb
+from attendet.cli.inputs import require_weights
+from attendet.cli.options import OUTPUT, AsJson
+from attendet.cli.ui.console import console
+from attendet.cli.ui.tables import table
+from attendet.utils.io import refuse_existing, to_json
+from attendet.utils.text import list_names
 
 if TYPE_CHECKING:
     from attendet.weights import Checkpoint
 
-app = typer.Typer(name="weights", no_args_is_help=True, help="Look into files of weights, and convert them.")
+app = typer.Typer(cls=VerbGroup, invoke_without_command=True, help="Inspect or convert a weights file.")
+app.callback()(show_help_without_verb)
 
-SHOWN_NAMES = 20
-File = Annotated[str, typer.Argument(help="A .safetensors, .pt, .pth or .ckpt, or a run's folder.")]
+_MAX_NAMES = 20
+
+File: TypeAlias = Annotated[
+    str,
+    typer.Argument(
+        metavar="WEIGHTS", help="A .safetensors, .pt, .pth, or .ckpt file, or the folder of a run.", show_default=False
+    ),
+]
 
 
-@app.command()
-def inspect(file: File, as_json: AsJson = False) -> None:
-    """Show what a file of weights holds: classes, parameters, training, and the model it fits. Nothing in it is run."""
+@app.command("inspect", cls=Verb)
+def inspect_command(file: File, as_json: AsJson = False) -> None:
+    """Show the content of a weights file: classes, parameters, training, and the model that it fits.
+
+    No code in the file is executed.
+    """
+    require_weights(file)
     from attendet.weights import read_checkpoint
-    from attendet.weights.io.opening import weights_file
+    from attendet.weights.io.opening import resolve_weights_path
 
-    path = weights_file(file)
-    facts = _facts(read_checkpoint(path), path)
+    path = resolve_weights_path(file)
+    content = _content(read_checkpoint(path), path)
     if as_json:
-        typer.echo(json.dumps(facts, indent=2))
+        typer.echo(to_json(content))
         return
     rows = table(escape(str(path)), [("", False), ("", False)])
-    for name, value in facts.items():
-        rows.add_row(name.replace("_", " "), escape(_told(value)))
+    for name, value in content.items():
+        rows.add_row(name.replace("_", " "), escape(_text(value)))
     console().print(rows)
 
 
-@app.command()
-def convert(
+@app.command("convert", cls=Verb)
+def convert_command(
     file: File,
     out: Annotated[
-        Path | None, typer.Option(help="The new file; unless given, beside it, ending in .safetensors.")
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="New file. [default: name of the weights with the suffix .safetensors]",
+            rich_help_panel=OUTPUT,
+        ),
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Write the weights of a file as safetensors, with the model and classes they belong to where that is known."""
-    from attendet.utils.io import refuse_existing
+    """Write weights as safetensors, with their model and class names if they are known.
+
+    The optimizer and everything else that is not a weight is left out.
+    """
+    require_weights(file)
     from attendet.weights import read_checkpoint
-    from attendet.weights.io.card import plans_of_file
-    from attendet.weights.io.opening import find_card, weights_file
+    from attendet.weights.io.model_card import stored_attention
+    from attendet.weights.io.opening import find_card, resolve_weights_path
     from attendet.weights.io.saving import write_tensors
 
-    path = weights_file(file)
+    path = resolve_weights_path(file)
     target = out or path.with_suffix(".safetensors")
     refuse_existing(target)
     checkpoint = read_checkpoint(path)
     card = find_card(checkpoint, path.name)
-    write_tensors(checkpoint.tensors, target, card, plans_of_file(checkpoint))
-    known = f"a {card.model} of {len(card.names)} classes" if card else "no model that is known here"
-    typer.echo(f"{target}: {len(checkpoint.tensors)} tensors, {known}")
+    write_tensors(checkpoint.tensors, target, card, stored_attention(checkpoint))
+    tensors, model, num_classes = len(checkpoint.tensors), card and card.model, card and len(card.names)
+    if as_json:
+        typer.echo(to_json({"file": str(target), "tensors": tensors, "model": model, "num_classes": num_classes}))
+    else:
+        description = f"{model} with {num_classes} classes" if card else "unknown model"
+        typer.echo(f"{target}: {tensors} tensors, {description}")
 
 
-def _facts(checkpoint: Checkpoint, path: Path) -> dict[str, Any]:
-    from attendet.weights.io.card import plans_of_file
+def _content(checkpoint: Checkpoint, path: Path) -> dict[str, Any]:
+    from attendet.weights.io.model_card import stored_attention
     from attendet.weights.io.opening import find_card
 
     card = find_card(checkpoint, path.name)
     dtypes = sorted({str(tensor.dtype).removeprefix("torch.") for tensor in checkpoint.tensors.values()})
     return {
         "kind": checkpoint.kind,
-        "fits": card.model if card else None,
+        "model": card.model if card else None,
         "imgsz": card.imgsz if card else None,
-        "classes": len(card.names) if card else None,
+        "num_classes": len(card.names) if card else None,
         "names": list(card.names) if card else list(checkpoint.names or ()),
         "tensors": len(checkpoint.tensors),
         "values": sum(tensor.numel() for tensor in checkpoint.tensors.values()),
         "dtypes": dtypes,
-        "attention": [f"{plan.attention} at {site.path}" for plan in plans_of_file(checkpoint) for site in plan.sites],
+        "attention": [
+            f"{plan.attention} at {site.path}" for plan in stored_attention(checkpoint) for site in plan.sites
+        ],
         "training": checkpoint.training,
     }
 
 
-def _told(value: Any) -> str:
+def _text(value: Any) -> str:
+    """Return a value of the table as text."""
     match value:
         case None:
             return "unknown"
         case list():
-            more = f" and {len(value) - SHOWN_NAMES} more" if len(value) > SHOWN_NAMES else ""
-            return ", ".join(map(str, value[:SHOWN_NAMES])) + more if value else "none"
+            return list_names([str(item) for item in value], _MAX_NAMES) or "none"
         case dict():
-            return ", ".join(f"{key} {_short(part)}" for key, part in value.items()) or "unknown"
+            return ", ".join(f"{key} {_without_nesting(part)}" for key, part in value.items()) or "unknown"
         case int():
             return f"{value:,}"
         case _:
             return str(value)
 
 
-def _short(value: Any) -> str:
-    if isinstance(value, dict):
-        return (
-            "{" + ", ".join(f"{key} {part}" for key, part in value.items() if not isinstance(part, dict | list)) + "}"
-        )
-    return str(value)
+def _without_nesting(value: Any) -> str:
+    """Return a value as text; of a mapping, only entries that are not nested further."""
+    if not isinstance(value, dict):
+        return str(value)
+    return "{" + ", ".join(f"{key} {part}" for key, part in value.items() if not isinstance(part, dict | list)) + "}"

@@ -1,1 +1,1 @@
-"""Terminal output: console, tables, progress bars."""
+"""Terminal output: console, tables, and progress bars."""

@@ -1,4 +1,4 @@
-"""What `attendet explain` tells on the terminal of the images that it has explained."""
+"""The table of `attendet explain` for images."""
 
 from __future__ import annotations
 
@@ -8,76 +8,80 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from rich.markup import escape
 
-from attendet.cli.ui.tables import console, table
+from attendet.cli.ui.console import console
+from attendet.cli.ui.tables import table
 from attendet.utils.text import plural, printable
 
 if TYPE_CHECKING:
     from attendet.interpret.image.explanation import Explanation
     from attendet.interpret.image.site_view import SiteView
 
-MOST_TOLD = 40
+_MAX_LINES = 40
 
 T = TypeVar("T")
 
 
-class _First(Generic[T]):
-    """Keeps the first forty of many, and counts the others."""
+class _FirstLines(Generic[T]):
+    """The first lines of a list of any length, and the number of the others."""
 
     def __init__(self) -> None:
-        self.kept: list[T] = []
-        self.left = 0
+        self.lines: list[T] = []
+        self.others = 0
 
-    def add(self, items: Iterable[T]) -> None:
-        """Take some more."""
-        for item in items:
-            if len(self.kept) < MOST_TOLD:
-                self.kept.append(item)
+    def extend(self, lines: Iterable[T]) -> None:
+        """Add lines as long as there is room, and count the others."""
+        for line in lines:
+            if len(self.lines) < _MAX_LINES:
+                self.lines.append(line)
             else:
-                self.left += 1
+                self.others += 1
 
 
 class ExplanationTally:
-    """Keeps what the terminal shows of explanations that pass by: of the first images, and the number of all."""
+    """Collects the rows of the table while explanations are written: those of the first images, and totals of all."""
 
     def __init__(self) -> None:
-        self._rows = _First[tuple[str, ...]]()
-        self._notes = _First[str]()
+        self._rows = _FirstLines[tuple[str, ...]]()
+        self._notes = _FirstLines[str]()
         self._images = 0
-        self._detections = [0, 0]
+        self._detections = {"with": 0, "without": 0}
 
-    def watch(self, each: Iterable[Explanation]) -> Iterator[Explanation]:
-        """Yield explanations, having noted them."""
-        for explanation in each:
+    def collect(self, explanations: Iterable[Explanation]) -> Iterator[Explanation]:
+        """Yield explanations after collecting their rows."""
+        for explanation in explanations:
             self._images += 1
-            for place, answer in enumerate((explanation.answer, explanation.without)):
-                self._detections[place] += 0 if answer.detections is None else len(answer.detections)
+            for gates, answer in (("with", explanation.answer), ("without", explanation.without)):
+                self._detections[gates] += 0 if answer.detections is None else len(answer.detections)
             name = Path(explanation.picture.name).name
-            self._notes.add(f"{name}: {note}" for note in explanation.notes)
-            self._rows.add(_row(name, site) for site in explanation.sites)
+            self._notes.extend(f"{name}: {note}" for note in explanation.notes)
+            self._rows.extend(_row(name, site) for site in explanation.sites)
             yield explanation
 
-    def tell(self) -> None:
-        """Print it."""
+    def print(self) -> None:
+        """Print the table, the notes, and the totals."""
         out = console()
-        heads = [("image", False), ("module", False), ("kind", False), ("over positions", True)]
-        rows = table(None, [*heads, ("entropy", True), ("spread", True), ("saturated", True), ("features", True)])
-        for row in self._rows.kept:
+        texts = ("image", "module", "kind")
+        numbers = ("over positions", "entropy", "spread", "saturated", "features")
+        rows = table(None, [(name, False) for name in texts] + [(name, True) for name in numbers])
+        for row in self._rows.lines:
             rows.add_row(*(escape(printable(cell)) for cell in row))
         out.print(rows)
-        if self._rows.left:
-            out.print(f"and {plural(self._rows.left, 'more row')}: the page has all")
-        for note in self._notes.kept:
+        if self._rows.others:
+            out.print(f"and {plural(self._rows.others, 'more row')}: the page lists all")
+        for note in self._notes.lines:
             out.print(escape(printable(note)), soft_wrap=True)
-        if self._notes.left:
-            out.print(f"and {plural(self._notes.left, 'more note')}: the page has all")
-        now, then = self._detections
-        out.print(f"{plural(self._images, 'image')}: {plural(now, 'detection')}, {then:,} with gates disabled")
+        if self._notes.others:
+            out.print(f"and {plural(self._notes.others, 'more note')}: the page lists all")
+        detections = plural(self._detections["with"], "detection")
+        out.print(
+            f"{plural(self._images, 'image')}: {detections}, {self._detections['without']:,} with attention disabled"
+        )
 
 
 def _row(name: str, site: SiteView) -> tuple[str, ...]:
-    over = "" if site.spatial is None else f"{site.spatial.min():.2f} to {site.spatial.max():.2f}"
+    positions = "" if site.spatial is None else f"{site.spatial.min():.2f} to {site.spatial.max():.2f}"
     before = float(site.before.mean())
     numbers = ((site.entropy, ".2f"), (site.spread, ".2f"), (site.saturated, ".0%"))
-    told = ["" if value is None else f"{value:{form}}" for value, form in numbers]
-    change = f"× {float(site.after.mean()) / before:.2f}" if before else ""
-    return (name, site.path, site.kind, over, *told, change)
+    cells = ["" if value is None else f"{value:{form}}" for value, form in numbers]
+    features = f"× {float(site.after.mean()) / before:.2f}" if before else ""
+    return (name, site.path, site.kind, positions, *cells, features)

@@ -1,4 +1,4 @@
-"""A study on the terminal: arms down, seeds across, while they run."""
+"""The tables of `attendet study run` and `attendet study plan`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 from rich.table import Table
 
-from attendet.cli.ui.live_table import LiveTable
+from attendet.cli.ui.console import LiveTable
 from attendet.cli.ui.tables import table
 from attendet.utils.text import plural
 
@@ -17,11 +17,14 @@ if TYPE_CHECKING:
     from attendet.study.design.schema import StudyDesign
     from attendet.study.records import CellRecord
 
-WAITING = "·"
+_WAITING = "·"
 
 
 class StudyTable(LiveTable):
-    """Shows a study: a live table where somebody is there to see it, a line for each run that ends elsewhere."""
+    """Shows a study on a terminal, one row per arm and one column per seed.
+
+    Without a terminal, a line is printed for each run that ends.
+    """
 
     def __init__(self) -> None:
         super().__init__(transient=False)
@@ -30,36 +33,34 @@ class StudyTable(LiveTable):
         self._ended: dict[str, CellRecord] = {}
 
     def on_plan(self, cells: Sequence[Cell], finished: Sequence[CellRecord]) -> None:
-        """Show all runs."""
+        """Show all runs, and those that are finished."""
         self._cells = tuple(cells)
         self._ended = {record.key: record for record in finished}
-        done = f", {len(finished)} of them done" if finished else ""
-        self.log(f"{plural(len(cells), 'run')}{done}")
+        self.log(plural(len(cells), "run") + (f", {len(finished)} of them finished" if finished else ""))
         self.show(self._table())
 
     def on_progress(self, cell: Cell, epoch: int, score: float | None) -> None:
-        """Show how far a run is."""
+        """Show the progress of a run: its epoch and its mAP50-95."""
         self._running[cell.key] = epoch, score
         self.show(self._table())
 
     def on_run_end(self, cell: Cell, record: CellRecord) -> None:
-        """Show how a run has ended."""
+        """Show how a run ended."""
         self._ended[cell.key] = record
         self.show(self._table())
-        if not self.is_seen or record.status == "failed":
-            told = f"failed: {record.error}" if record.status == "failed" else f"best mAP50-95 {_best(record):.3f}"
-            self.log(f"{len(self._ended)}/{len(self._cells)} {cell.name}: {told}")
+        if not self.is_visible or record.status == "failed":
+            result = f"failed: {record.error}" if record.status == "failed" else f"best mAP50-95 {_best(record):.3f}"
+            self.log(f"{len(self._ended)}/{len(self._cells)} {cell.name}: {result}")
 
     def _table(self) -> Table:
         seeds = list(dict.fromkeys(cell.seed for cell in self._cells))
         title = f"{len(self._ended)} of {plural(len(self._cells), 'run')} ended; epochs and mAP50-95"
-        shown = table(title, [("arm", False), *((f"seed {seed}", True) for seed in seeds)])
-        rows = dict.fromkeys((cell.arm, cell.fraction) for cell in self._cells)
-        by_place = {(cell.arm, cell.fraction, cell.seed): self._state(cell) for cell in self._cells}
-        for arm, fraction in rows:
+        rows = table(title, [("arm", False), *((f"seed {seed}", True) for seed in seeds)])
+        states = {(cell.arm, cell.fraction, cell.seed): self._state(cell) for cell in self._cells}
+        for arm, fraction in dict.fromkeys((cell.arm, cell.fraction) for cell in self._cells):
             name = arm if fraction == 1 else f"{arm}, {fraction:.0%} of the images"
-            shown.add_row(escape(name), *(by_place[arm, fraction, seed] for seed in seeds))
-        return shown
+            rows.add_row(escape(name), *(states[arm, fraction, seed] for seed in seeds))
+        return rows
 
     def _state(self, cell: Cell) -> str:
         if cell.key in self._ended:
@@ -68,20 +69,26 @@ class StudyTable(LiveTable):
         if cell.key in self._running:
             epoch, score = self._running[cell.key]
             return f"[yellow]{epoch}[/yellow]" + ("" if score is None else f" {score:.3f}")
-        return WAITING
+        return _WAITING
 
 
-def grid_table(design: StudyDesign, seconds: Mapping[tuple[str, float], float] | None) -> Table:
-    """Return the grid of a study: what each arm is, and how long one of its runs takes."""
-    shares = sorted(design.fractions, reverse=True)
-    times = [(f"min a run{'' if share == 1 else f', {share:.0%}'}", True) for share in shares] if seconds else []
-    shown = table(escape(design.name), [("arm", False), ("what it is", False), ("runs", True), *times])
+def arms_table(design: StudyDesign, seconds: Mapping[tuple[str, float], float] | None) -> Table:
+    """Return a table of the arms of a study: description, number of runs, and duration of a run.
+
+    Args:
+        design: The study.
+        seconds: Duration of a run by arm and fraction of the images; None if it was not measured.
+    """
+    fractions = sorted(design.fractions, reverse=True)
+    durations = [(f"min per run{'' if part == 1 else f', {part:.0%}'}", True) for part in fractions]
+    columns = [("arm", False), ("description", False), ("runs", True), *(durations if seconds else [])]
+    rows = table(escape(design.name), columns)
     for name, arm in design.arms.items():
-        runs = f"{len(design.seeds) * len(shares)}"
-        minutes = [f"{seconds[name, share] / 60:.1f}" for share in shares] if seconds else []
+        runs = f"{len(design.seeds) * len(fractions)}"
+        minutes = [f"{seconds[name, part] / 60:.1f}" for part in fractions] if seconds else []
         mark = " (baseline)" if name == design.baseline else ""
-        shown.add_row(escape(name + mark), escape(arm.describe()), runs, *minutes)
-    return shown
+        rows.add_row(escape(name + mark), escape(arm.describe()), runs, *minutes)
+    return rows
 
 
 def _best(record: CellRecord) -> float:

@@ -1,35 +1,16 @@
-"""Tables and lines for people."""
+"""Tables and the numbers in them."""
 
 from __future__ import annotations
 
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
-
-from attendet.errors import AttendetError
-from attendet.utils.text import printable
-
-# Wide enough for our tables where no terminal says how wide it is.
-PIPE_WIDTH = 160
-
-
-def console(*, stderr: bool = False) -> Console:
-    """Return a console for standard output, or standard error, as wide as the terminal or as our widest table."""
-    plain = Console(stderr=stderr, highlight=False)
-    return plain if plain.is_terminal else Console(stderr=stderr, highlight=False, width=PIPE_WIDTH)
-
-
-def tell_left_out(out: Console, error: AttendetError) -> None:
-    """Name a thing that is left out, on one line."""
-    out.print(escape(f"attendet: {printable(str(error))}"), style="yellow", soft_wrap=True)
 
 
 def table(title: str | None, columns: list[tuple[str, bool]]) -> Table:
     """Return an empty table.
 
     Args:
-        title: What stands above it.
-        columns: Their headings, and whether they hold numbers.
+        title: Text above the table.
+        columns: Heading of each column, and whether it holds numbers.
     """
     empty = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="bold")
     for heading, numeric in columns:
@@ -37,8 +18,55 @@ def table(title: str | None, columns: list[tuple[str, bool]]) -> Table:
     return empty
 
 
+def score(value: float | None) -> str:
+    """Return a metric with three decimals, or a dash if it is unknown.
+
+    Example:
+        >>> score(0.5), score(None)
+        ('0.500', '-')
+    """
+    return "-" if value is None else f"{value:.3f}"
+
+
+def change(value: float | None) -> str:
+    """Return a difference of metrics with its sign, or a dash if it is unknown.
+
+    Example:
+        >>> change(0.0125), change(None)
+        ('+0.013', '-')
+    """
+    return "-" if value is None else f"{value:+.3f}"
+
+
+def count(number: int) -> str:
+    """Return a number of things, or a dash for none.
+
+    Example:
+        >>> count(1200), count(0)
+        ('1,200', '-')
+    """
+    return f"{number:,}" if number else "-"
+
+
+def percentage(fraction: float | None, smallest: float = 0.001, digits: int = 1) -> str:
+    """Return a fraction in percent; `<0.1%` if it is below `smallest`, a dash if it is 0 or unknown.
+
+    Args:
+        fraction: A number in 0-1.
+        smallest: Fractions below it, but above 0, are not written out.
+        digits: Digits after the decimal point.
+
+    Example:
+        >>> percentage(0.129), percentage(0.0002), percentage(None)
+        ('12.9%', '<0.1%', '-')
+    """
+    if not fraction:
+        return "-"
+    return f"{fraction:.{digits}%}" if fraction >= smallest else f"<{smallest:.{digits}%}"
+
+
 def quantity(value: float, units: tuple[str, ...] = ("", "k", "M", "G", "T"), step: int = 1000) -> str:
-    """Return a number with three digits or so and a unit.
+    """Return a number with about three digits and a unit.
 
     Example:
         >>> quantity(7_235_389), quantity(610), quantity(3_145_728, ("B", "KiB", "MiB", "GiB"), 1024)
@@ -52,11 +80,11 @@ def quantity(value: float, units: tuple[str, ...] = ("", "k", "M", "G", "T"), st
     return f"{value:.{digits}f} {units[power]}".rstrip()
 
 
-def memory(value: float) -> str:
-    """Return a number of bytes for people.
+def memory(size: float) -> str:
+    """Return a number of bytes with its unit.
 
     Example:
         >>> memory(3_145_728)
         '3.00 MiB'
     """
-    return quantity(value, ("B", "KiB", "MiB", "GiB"), 1024)
+    return quantity(size, ("B", "KiB", "MiB", "GiB"), 1024)

@@ -1,4 +1,4 @@
-"""A run on the terminal: a bar while it works, a line per epoch."""
+"""The progress of `attendet train`."""
 
 from __future__ import annotations
 
@@ -6,70 +6,70 @@ import math
 from collections.abc import Mapping
 from typing import Self
 
-from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from attendet.cli.ui.console import console
+
 
 class TrainingProgress:
-    """Shows a run on the terminal: a bar while it works, one line per epoch."""
+    """Shows a run on standard error: a progress bar on a terminal, and one line per epoch everywhere."""
 
     def __init__(self) -> None:
-        self.console = Console(stderr=True, highlight=False)
+        self._console = console(stderr=True)
         columns = (
             TextColumn("{task.description}"),
             BarColumn(bar_width=20),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[told]}"),
+            TextColumn("{task.fields[numbers]}"),
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
         )
-        self.progress = Progress(*columns, console=self.console, transient=True, disable=not self.console.is_terminal)
-        self._scan = self.progress.add_task("", visible=False, told="")
-        self._epoch = self.progress.add_task("", visible=False, told="")
-        self._whole = self.progress.add_task("run", visible=False, told="")
+        self._bars = Progress(*columns, console=self._console, transient=True, disable=not self._console.is_terminal)
+        self._reading = self._bars.add_task("", visible=False, numbers="")
+        self._epoch = self._bars.add_task("", visible=False, numbers="")
+        self._run = self._bars.add_task("run", visible=False, numbers="")
         self._epochs = 0
-        self._batches = 0
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        # Stopping what has not been started prints an empty line.
-        if self.progress.live.is_started:
-            self.progress.stop()
+        # Stopping a display that was never started would print an empty line.
+        if self._bars.live.is_started:
+            self._bars.stop()
 
-    def say(self, text: str) -> None:
-        """Print one line."""
-        self.console.print(escape(text), soft_wrap=True)
+    def log(self, text: str) -> None:
+        """Print a line."""
+        self._console.print(escape(text), soft_wrap=True)
 
-    def scanned(self, what: str, done: int, total: int) -> None:
-        """Move the bar of reading data."""
-        self.progress.start()
-        self.progress.update(self._scan, description=what, completed=done, total=total, visible=done < total)
+    def on_data_progress(self, what: str, done: int, total: int) -> None:
+        """Show the progress of reading the data."""
+        self._bars.start()
+        self._bars.update(self._reading, description=what, completed=done, total=total, visible=done < total)
 
-    def began(self, epoch: int, epochs: int, batches: int) -> None:
+    def on_epoch_start(self, epoch: int, epochs: int, batches: int) -> None:
         """Start the bar of an epoch."""
-        self.progress.start()
+        self._bars.start()
         if not self._epochs:
-            self.say("epoch      box     obj     cls   precision  recall   mAP50  mAP50-95")
-        self._epochs, self._batches = epochs, batches
-        self.progress.reset(self._epoch, description=f"epoch {epoch}/{epochs}", total=batches, visible=True, told="")
-        self.progress.update(self._whole, visible=True, total=epochs * batches, completed=(epoch - 1) * batches)
+            self.log("epoch      box     obj     cls   precision  recall   mAP50  mAP50-95")
+        self._epochs = epochs
+        self._bars.reset(self._epoch, description=f"epoch {epoch}/{epochs}", total=batches, visible=True, numbers="")
+        self._bars.update(self._run, visible=True, total=epochs * batches, completed=(epoch - 1) * batches)
 
-    def stepped(self, batch: int, losses: Mapping[str, float], images_per_second: float) -> None:
-        """Move the bar of an epoch."""
-        told = " ".join(f"{name} {value:.4f}" for name, value in losses.items() if not math.isnan(value))
-        self.progress.update(self._epoch, completed=batch, told=f"{told}  {images_per_second:.1f} images/s")
-        self.progress.advance(self._whole)
+    def on_batch_end(self, batch: int, losses: Mapping[str, float], images_per_second: float) -> None:
+        """Advance the bar of an epoch, and show the losses."""
+        numbers = " ".join(f"{name} {value:.4f}" for name, value in losses.items() if not math.isnan(value))
+        self._bars.update(self._epoch, completed=batch, numbers=f"{numbers}  {images_per_second:.1f} images/s")
+        self._bars.advance(self._run)
 
-    def ended(self, row: Mapping[str, float], *, is_best: bool) -> None:
-        """Print the row of an epoch."""
+    def on_epoch_end(self, row: Mapping[str, float], *, is_best: bool) -> None:
+        """Print the losses and metrics of an epoch."""
         losses = "  ".join(f"{row[f'train/{name}_loss']:.4f}" for name in ("box", "obj", "cls"))
-        measured = [row[f"metrics/{name}"] for name in ("precision", "recall", "mAP_0.5", "mAP_0.5:0.95")]
-        told = "   ".join("     -" if math.isnan(value) else f"{value:6.3f}" for value in measured)
-        self.say(f"{int(row['epoch']):>4}/{self._epochs:<4} {losses}   {told}{'  best' if is_best else ''}")
-        if not math.isnan(measured[-1]):
-            self.progress.update(self._whole, told=f"mAP50 {measured[-2]:.3f}, mAP50-95 {measured[-1]:.3f}")
-        self.progress.update(self._epoch, visible=False)
+        metrics = [row[f"metrics/{name}"] for name in ("precision", "recall", "mAP_0.5", "mAP_0.5:0.95")]
+        cells = "   ".join("     -" if math.isnan(value) else f"{value:6.3f}" for value in metrics)
+        self.log(f"{int(row['epoch']):>4}/{self._epochs:<4} {losses}   {cells}{'  best' if is_best else ''}")
+        if not math.isnan(metrics[-1]):
+            self._bars.update(self._run, numbers=f"mAP50 {metrics[-2]:.3f}, mAP50-95 {metrics[-1]:.3f}")
+        self._bars.update(self._epoch, visible=False)

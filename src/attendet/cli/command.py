@@ -1,0 +1,106 @@
+"""Commands that accept YOLOv5's notations and report mistakes in one line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import typer
+from rich.markup import escape
+from typer.core import TyperCommand, TyperGroup
+
+from attendet.cli.arguments import DeclaredOptions, rewrite_arguments
+from attendet.cli.exit_codes import REFUSED
+from attendet.cli.yolov5_flags import VERBS
+from attendet.errors import OptionError, nearest_name
+
+# Typer exports one of its parser's errors, BadParameter; its base class is the class of all usage errors.
+USAGE_ERROR: type[Exception] = typer.BadParameter.__bases__[0]
+
+
+class Verb(TyperCommand):
+    """A verb of the command line, whose arguments are rewritten before they are parsed."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.help = _join_lines(self.help)
+        for parameter in self.params:
+            # Help texts have no markup, but defaults in brackets.
+            parameter.help = escape(getattr(parameter, "help", None) or "")  # pyright: ignore[reportAttributeAccessIssue]
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return all parameters; flags have no type on help pages."""
+        return _without_flag_types(super().get_params(ctx))
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Rewrite the arguments of the verb and parse them."""
+        return super().parse_args(ctx, rewrite_arguments(args, self._declared(ctx)))
+
+    def _declared(self, ctx: Any) -> DeclaredOptions:
+        options = [each for each in self.get_params(ctx) if each.param_type_name == "option"]
+        flags = [each for each in options if each.is_flag]
+        lists = [each for each in options if each.multiple]
+        return DeclaredOptions(
+            verb=ctx.command_path.removeprefix("attendet "),
+            flags=_names(flags),
+            single=_names(each for each in options if each not in flags and each not in lists),
+            lists=_names(lists),
+            has_arguments=any(each.param_type_name == "argument" for each in self.params),
+        )
+
+
+class VerbGroup(TyperGroup):
+    """Several verbs under one name, such as `attendet data`; a wrong name is answered with the right one."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return all parameters; flags have no type on help pages."""
+        return _without_flag_types(super().get_params(ctx))
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Return the verb that the arguments name.
+
+        Raises:
+            OptionError: If there is no such verb.
+        """
+        name, known = args[0], self.list_commands(ctx)
+        if name in known or name.startswith("-"):
+            return super().resolve_command(ctx, args)
+        renamed = VERBS.get(name) if ctx.parent is None else None
+        nearest = renamed or nearest_name(name, known)
+        remedy = f"did you mean {ctx.command_path} {nearest}?" if nearest else f"use one of {', '.join(known)}"
+        raise OptionError(f"{ctx.command_path} has no command {name!r}", remedy=remedy)
+
+
+def show_help_without_verb(ctx: typer.Context) -> None:
+    """Print the help page of a group whose verb was left out, and exit with code 2."""
+    if ctx.invoked_subcommand is None:
+        typer.echo(ctx.get_help())
+        raise typer.Exit(REFUSED)
+
+
+def describe_usage_error(error: Exception) -> str:
+    """Return a mistake that the parser found as one line without its final period."""
+    message = " ".join(error.format_message().split())  # pyright: ignore[reportAttributeAccessIssue]
+    message = message.rstrip(".").replace(": Input should", ": it should")
+    context = getattr(error, "ctx", None)
+    remedy = f"; see {context.command_path} --help" if context is not None else ""
+    return message[:1].lower() + message[1:] + remedy
+
+
+def _without_flag_types(parameters: list[Any]) -> list[Any]:
+    """Return parameters whose flags do not say <bool> on help pages."""
+    for parameter in parameters:
+        if getattr(parameter, "is_flag", False) and parameter.metavar is None:
+            parameter.metavar = ""
+    return parameters
+
+
+def _names(options: Iterable[Any]) -> frozenset[str]:
+    return frozenset(name for each in options for name in (*each.opts, *each.secondary_opts))
+
+
+def _join_lines(text: str | None) -> str | None:
+    """Return a docstring with one line per paragraph: Typer breaks lines where the source does."""
+    if text is None:
+        return None
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in text.split("\n\n"))

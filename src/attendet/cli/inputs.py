@@ -1,0 +1,140 @@
+"""Checks of the files that a user names, made before torch is imported."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from attendet.errors import AttendetError, DataError, Location, OptionError, WeightsError
+from attendet.utils.io import refuse_existing
+from attendet.utils.limits import MAX_LINE_LENGTH
+
+
+def weights_and_sources(
+    argument: str | None, option: str | None, sources: Sequence[str] = ()
+) -> tuple[str, tuple[str, ...]]:
+    """Return the weights of a verb, given as its first argument or behind `--weights`, and its other arguments.
+
+    Args:
+        argument: The first argument.
+        option: The value of `--weights`; the first argument is then a source.
+        sources: The arguments behind the first.
+
+    Raises:
+        OptionError: If no weights are named.
+        WeightsError: If the file or folder does not exist.
+
+    Example:
+        >>> weights_and_sources("a.jpg", str(Path.home()), ["b.jpg"])[1]
+        ('a.jpg', 'b.jpg')
+    """
+    weights, others = (argument, tuple(sources)) if option is None else (option, _together(argument, sources))
+    if weights is None:
+        raise OptionError("no weights are given", remedy="name the folder of a run or a weights file")
+    require_weights(weights)
+    return weights, others
+
+
+def require_weights(path: str) -> None:
+    """Raise an error if a weights file or the folder of a run does not exist.
+
+    Raises:
+        WeightsError: If it does not exist.
+    """
+    if not os.path.lexists(path):
+        raise WeightsError("weights file not found", where=Location(path))
+
+
+def require_data(path: str) -> None:
+    """Raise an error if a data set does not exist.
+
+    Raises:
+        DataError: If it does not exist.
+    """
+    if not os.path.lexists(path):
+        raise DataError("data set not found", where=Location(path), remedy="name a data.yaml, a COCO json, or a folder")
+
+
+def count_sources(sources: Sequence[str], skip: Callable[[AttendetError], None]) -> int | None:
+    """Return the number of images and videos that sources name, or None if it is unknown before they are read.
+
+    Args:
+        sources: Images, videos, folders, patterns, lists, cameras, or standard input.
+        skip: Called with the error of each source that does not exist, if there is nothing to read at all.
+
+    Raises:
+        OptionError: If there is no source.
+        DataError: If no source exists.
+    """
+    from attendet.prediction.sources import MediaKind, expand
+
+    if not sources:
+        raise OptionError("no source is given", remedy="name images, videos, folders, or a camera's number")
+    if "-" in sources:
+        return None
+    errors: list[AttendetError] = []
+    kinds = [source.kind for source in expand(sources, errors.append)]
+    if not kinds:
+        for error in errors:
+            skip(error)
+        raise nothing_to_read()
+    return None if MediaKind.CAMERA in kinds else len(kinds)
+
+
+def nothing_to_read() -> DataError:
+    """Return the error for sources of which none can be read."""
+    return DataError("no input could be read", remedy="name images, videos, folders, or a camera's number")
+
+
+def lines_of_standard_input() -> Iterator[str]:
+    """Yield the lines of standard input as they arrive; names of files are bytes, and need not be UTF-8."""
+    for line in iter(lambda: sys.stdin.buffer.readline(MAX_LINE_LENGTH), b""):
+        yield line.decode("utf-8", "surrogateescape")
+
+
+def split_names(texts: Sequence[str]) -> list[str]:
+    """Return the names in a list of comma-separated names.
+
+    Example:
+        >>> split_names(["cat,3", "dog"])
+        ['cat', '3', 'dog']
+    """
+    return [name.strip() for text in texts for name in text.split(",") if name.strip()]
+
+
+def run_location(
+    out: Path | None, project: Path | None, name: str | None, default: Path, *, exist_ok: bool
+) -> tuple[Path, str]:
+    """Return the project folder and the run's name that `--out`, or `--project` and `--name`, stand for.
+
+    Args:
+        out: The folder itself.
+        project: Folder of all runs.
+        name: Name of the run.
+        default: Project folder if none is given.
+        exist_ok: Whether the folder may exist.
+
+    Raises:
+        OptionError: If `--out` is combined with `--project` or `--name`.
+        OutputError: If `--out` exists.
+
+    Example:
+        >>> run_location(Path("runs/mine"), None, None, Path("runs/train"), exist_ok=False)
+        (PosixPath('runs'), 'mine')
+        >>> run_location(None, None, None, Path("runs/train"), exist_ok=False)
+        (PosixPath('runs/train'), 'exp')
+    """
+    if out is None:
+        return project or default, name or "exp"
+    if project is not None or name is not None:
+        flag = "--name" if project is None else "--project"
+        raise OptionError(f"{flag} cannot be combined with --out", remedy="--out names the folder completely")
+    if not exist_ok:
+        refuse_existing(out)
+    return out.parent, out.name
+
+
+def _together(argument: str | None, sources: Sequence[str]) -> tuple[str, ...]:
+    return tuple(sources) if argument is None else (argument, *sources)
