@@ -1,7 +1,7 @@
 """Find phrases that `docs/style.md` bans in comments, strings, and Markdown text.
 
-`python tools/language.py [--count] PATHS` prints one line per finding and exits with 1 if there is any; with `--count` it
-prints the number of findings per 1,000 lines instead.
+`python tools/language.py [--count] PATHS` prints one line per finding and exits with 1 if there is any; with `--count`
+it prints the number of findings per 1,000 lines instead.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 BANNED = {
-    r"(?<!\bthere )\b(?:is|are|was|were) (?-i:no)\b|\b(?:is|are|was|were) (?-i:none)\b": "say what is wrong: 'must be ..., got ...', 'not found', 'has no ...'",
+    r"(?<!\bthere )\b(?:is|are|was|were) (?-i:no)\b|\b(?:is|are|was|were) (?-i:none)\b": (
+        "state the problem: 'must be ..., got ...', 'not found', 'has no ...'"
+    ),
     r"\b(?:has|have) (?-i:none)\b": "name the thing: 'has no labels'",
     r"\btold\b|\btells (?:by|of|what|where|which|whether)\b": "reports, shows, describes, detects",
     r"\b(?:stands?|stood)\b(?! for\b)": "is, is located, appears",
@@ -26,7 +28,7 @@ BANNED = {
     r"\b(?:those|that) of which\b|\bof which\b|\bthose of\b": "rewrite with 'whose', 'its', or name the thing",
     r"\b(?:lies|lie)\b": "is, is located",
     r"\bwhatever\b|\bwhoever\b": "any, regardless of",
-    r"\b(?:somebody|nobody|people)\b": "user, a caller, no one",
+    r"\b(?:somebody|nobody)\b": "a user, a caller, no one",
     r"\bgo(?:es)? on\b|\bwent on\b": "continues, resumes",
     r"\bin words\b": "as text, as a sentence",
     r"\bunless given\b": "default: ...",
@@ -36,8 +38,19 @@ BANNED = {
     r"\bof it all\b|\bby itself\b": "automatically, alone",
     r"\bmakes of\b|\bto be had\b|\bas it is met\b": "rewrite",
     r"\bthe likes?\b|\bwhereof\b|\bthereof\b|\btherein\b": "rewrite",
+    r"\b(?:and|or|of|by|with|from|than|for|in|on|at|into|to|is|are|return|yield) what\b(?! to\b)(?![^.\n]*\?)"
+    r"|\bwhat (?:is|was|are|were)\b(?![^.\n]*\?)": "name the thing: 'the labels that are missing'",
+    r"\b(?:says?|said)\b": "states, contains, reports",
+    r"\bthose that\b|\bones that\b": "name the things: 'tensors that fit'",
+    r"\bnone where\b": "'None if ...'",
+    r"\b(?:to|at) (?:its|their) end\b": "finishes",
+    r"\b(?:ours|theirs)\b": "name the thing: 'our implementation'",
+    r"\bgreatest\b": "largest",
+    r"^ *\w+: (?:Who|Whom|Of|Where(?! to\b)|Whether (?:there|it)\b)": "start with a noun or a verb",
 }
-PATTERNS = {re.compile(pattern, re.IGNORECASE): advice for pattern, advice in BANNED.items()}
+"""Banned phrases, and advice. All together, they occur less than once per 1,000 lines of Optuna or Lightning."""
+
+PATTERNS = {re.compile(pattern, re.IGNORECASE | re.MULTILINE): advice for pattern, advice in BANNED.items()}
 
 
 @dataclass(frozen=True)
