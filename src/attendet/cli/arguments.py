@@ -154,12 +154,12 @@ def _values(
 ) -> list[str]:
     """Return all values of an option, taking those that follow it from `pending`."""
     if not values:
-        if pending and not _looks_like_option(pending[0]):
-            values = [pending.popleft()]
-        elif name in DEFAULT_VALUES:
+        has_value = bool(pending) and not _looks_like_option(pending[0])
+        if name in DEFAULT_VALUES and (not has_value or _is_key_value(pending[0], declared)):
             return [DEFAULT_VALUES[name]]
-        else:
+        if not has_value:
             raise OptionError(f"`{name}` needs a value", remedy=f"write {name} VALUE")
+        values = [pending.popleft()]
     while pending and _continues(values[0], pending[0], declared, several=several):
         values.append(pending.popleft())
     return values

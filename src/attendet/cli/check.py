@@ -12,7 +12,8 @@ from rich.markup import escape
 from attendet.cli.exit_codes import DEFECTS
 from attendet.cli.options import AsJson, Dialect, Model
 from attendet.cli.ui.console import console
-from attendet.utils.io import refuse_existing, to_json, write_text
+from attendet.utils.io import refuse_existing, write_text
+from attendet.utils.json_text import to_json
 from attendet.utils.text import plural
 
 if TYPE_CHECKING:

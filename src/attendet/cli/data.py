@@ -16,7 +16,8 @@ from attendet.cli.options import INPUT, OUTPUT, AsJson
 from attendet.cli.ui.console import console, progress_bar, step_progress
 from attendet.cli.ui.data_table import print_data_report
 from attendet.cli.ui.tables import table
-from attendet.utils.io import refuse_existing, to_json
+from attendet.utils.io import refuse_existing
+from attendet.utils.json_text import to_json
 from attendet.utils.limits import MAX_IMGSZ
 from attendet.utils.text import plural
 

@@ -31,7 +31,8 @@ from attendet.cli.options import (
 from attendet.cli.ui.console import console, print_skipped, progress_bar
 from attendet.cli.ui.explanation_tally import ExplanationTally
 from attendet.errors import AttendetError, DataError, Location, OptionError
-from attendet.utils.io import refuse_existing, to_json
+from attendet.utils.io import refuse_existing
+from attendet.utils.json_text import to_json
 
 if TYPE_CHECKING:
     from attendet.interpret.image.question import Question

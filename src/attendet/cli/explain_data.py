@@ -11,7 +11,7 @@ from rich.markup import escape
 
 from attendet.cli.ui.console import console, progress_bar
 from attendet.cli.ui.tables import change, score, table
-from attendet.utils.io import to_json
+from attendet.utils.json_text import to_json
 from attendet.utils.text import plural
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ from attendet.cli.command import Verb, VerbGroup, show_help_without_verb
 from attendet.cli.exit_codes import DEFECTS, INTERRUPTED
 from attendet.cli.options import COMPUTING, OUTPUT, AsJson
 from attendet.cli.ui.console import console
-from attendet.utils.io import refuse_existing, to_json, write_text
+from attendet.utils.io import refuse_existing, write_text
+from attendet.utils.json_text import to_json
 from attendet.utils.text import plural
 
 if TYPE_CHECKING:

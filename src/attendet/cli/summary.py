@@ -10,7 +10,7 @@ from rich.markup import escape
 from attendet.cli.options import AsJson, Dialect, Model
 from attendet.cli.ui.console import console
 from attendet.cli.ui.tables import memory, table
-from attendet.utils.io import to_json
+from attendet.utils.json_text import to_json
 
 if TYPE_CHECKING:
     from attendet.models.summary import ModelSummary, SummaryRow

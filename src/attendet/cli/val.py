@@ -30,7 +30,7 @@ from attendet.cli.options import (
 from attendet.cli.ui.console import console, progress_bar
 from attendet.cli.ui.tables import score, table
 from attendet.errors import OptionError
-from attendet.utils.io import to_json
+from attendet.utils.json_text import to_json
 
 if TYPE_CHECKING:
     from attendet.evaluation.validation import Validation

@@ -13,7 +13,8 @@ from attendet.cli.inputs import require_weights
 from attendet.cli.options import OUTPUT, AsJson
 from attendet.cli.ui.console import console
 from attendet.cli.ui.tables import table
-from attendet.utils.io import refuse_existing, to_json
+from attendet.utils.io import refuse_existing
+from attendet.utils.json_text import to_json
 from attendet.utils.text import list_names
 
 if TYPE_CHECKING:

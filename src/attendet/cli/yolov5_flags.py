@@ -79,6 +79,7 @@ UNSUPPORTED_FLAGS: Mapping[str, Mapping[str, str]] = {
         "--save-txt": _NO_LABEL_FILES,
         "--single-cls": "leave it out: weights that were trained with --single-cls are validated with one class",
         "--verbose": "leave it out: results are always listed by class",
+        "--workers": "leave it out: the number of processes that load images is chosen automatically",
     },
     "predict": {
         "--augment": _NO_TEST_TIME_AUGMENTATION,
