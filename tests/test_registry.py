@@ -39,11 +39,11 @@ def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def test_another_package_adds_an_entry(packages: Path) -> None:
-    install(packages, "their_package", "answer = 42\n", "[tests.things]\ntheirs = their_package:answer\n")
+    install(packages, "other_package", "answer = 42\n", "[tests.things]\nother = other_package:answer\n")
     registry = Registry[int]("thing", entry_point_group="tests.things")
-    assert "their_package" not in sys.modules
-    assert registry.get("Theirs") == 42
-    assert registry.names() == ("theirs",)
+    assert "other_package" not in sys.modules
+    assert registry.get("Other") == 42
+    assert registry.names() == ("other",)
 
 
 def test_a_package_with_a_decorator_and_an_entry_point_has_one_entry(

@@ -1,4 +1,4 @@
-"""Errors and warnings of attendet: what is wrong, where, and how to fix it."""
+"""Errors and warnings of attendet, each with a message, a place, and a remedy."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ class AttendetError(Exception):
     The command line prints the error on one line and exits with 2.
 
     Args:
-        message: What is wrong: one sentence, lower-case start, no period.
+        message: The problem, in one sentence that starts in lower case and has no period.
         where: The place in a file, if the error is about a file.
-        remedy: How to fix it, in the same form as the message.
+        remedy: How to fix the problem, in the same form.
 
     Example:
         >>> print(AttendetError("`ratio` must be positive, got 0", where=Location("a.yaml", 3, 9), remedy="write 16"))
@@ -102,7 +102,7 @@ def unknown_name(kind: str, name: object, known: Iterable[str]) -> UnknownNameEr
     """Return the error for an unknown name; it suggests the most similar known name, or else lists all.
 
     Args:
-        kind: What the name should be a name of, such as `"block"`.
+        kind: The kind of thing that the name should name, such as `"block"`.
         name: The unknown name.
         known: All known names.
 

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from attendet.errors import OptionError
-from attendet.training.config import HardwareConfig
-from attendet.training.hardware import accelerator_of
+from attendet.training.config_sections import HardwareConfig
+from attendet.training.hardware import resolve_accelerator
 from attendet.utils.devices import is_out_of_memory, parse_device, resolve_device
 
 
@@ -85,15 +85,15 @@ def test_the_accelerator_of_a_training_run(
 ) -> None:
     set_gpus(monkeypatch, 2)
     monkeypatch.delenv("LOCAL_WORLD_SIZE", raising=False)
-    assert accelerator_of(HardwareConfig(device=device, devices=devices)) == expected
+    assert resolve_accelerator(HardwareConfig(device=device, devices=devices)) == expected
 
 
 def test_more_processes_than_gpus_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     set_gpus(monkeypatch, 1)
     with pytest.raises(OptionError, match="4 processes would share 1 GPU"):
-        accelerator_of(HardwareConfig(device="cuda", devices=4))
+        resolve_accelerator(HardwareConfig(device="cuda", devices=4))
     with pytest.raises(OptionError, match="--device 0 beside --devices 4"):
-        accelerator_of(HardwareConfig(device="0", devices=4))
+        resolve_accelerator(HardwareConfig(device="0", devices=4))
 
 
 @pytest.mark.parametrize(

@@ -12,16 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attendet.errors import DataError, OptionError, OutputError
-from attendet.utils.io import (
-    read_bytes,
-    read_json,
-    read_text,
-    refuse_existing,
-    to_json,
-    write_atomically,
-    write_csv,
-    write_json,
-)
+from attendet.utils.io import read_bytes, read_json, read_text, refuse_existing, write_atomically, write_csv, write_json
+from attendet.utils.json_text import to_json
 
 SCALARS = st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats() | st.text(st.characters())
 VALUES = st.recursive(SCALARS, lambda part: st.lists(part) | st.dictionaries(st.text(), part), max_leaves=20)

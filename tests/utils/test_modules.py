@@ -62,7 +62,7 @@ def test_prefixes_of_wrappers_are_removed_from_state_dicts() -> None:
 
 
 class FreezesInTraining(nn.Module):
-    """A network whose `train` method has a side effect, as those that freeze their batch norms have."""
+    """A network whose `train` method has a side effect, as in networks that freeze their batch norms."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -15,7 +15,7 @@ from attendet.evaluation.coco_precision import LARGE, MEDIUM, SMALL, coco_precis
 from attendet.evaluation.confusion import confusion_matrix
 from attendet.evaluation.curves import CONFIDENCES, Ranking, best_confidence, rank
 from attendet.evaluation.matching import GroundTruth, ImageResult
-from attendet.utils.io import finite_or_none
+from attendet.utils.json_text import finite_or_none
 
 __all__ = ["ClassMetrics", "Curves", "Evaluation", "GroundTruth", "Metrics"]
 

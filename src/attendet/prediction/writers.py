@@ -22,7 +22,8 @@ from attendet.data.images import is_image
 from attendet.errors import Location, OutputError
 from attendet.prediction.input_frames import InputFrame, UniqueNames
 from attendet.prediction.sources import Skip
-from attendet.utils.io import cannot_write, to_json, write_atomically, write_text
+from attendet.utils.io import cannot_write, write_atomically, write_text
+from attendet.utils.json_text import to_json
 
 
 class Writer(ABC):

@@ -1,4 +1,4 @@
-"""Bounded reading, atomic writing, JSON and CSV files, and new folders for runs."""
+"""Bounded reading, atomic writing, and new folders for runs."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ import contextlib
 import csv
 import itertools
 import json
-import math
 import os
-import re
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,9 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from attendet.errors import AttendetError, DataError, Location, OutputError
-
-# Names of files that are not UTF-8 have lone surrogates in Python, and no encoding of text has these.
-_SURROGATE = re.compile("[\ud800-\udfff]")
+from attendet.utils.json_text import to_json
 
 
 def read_bytes(
@@ -29,11 +25,18 @@ def read_bytes(
     Args:
         path: The file.
         max_bytes: Largest size; no more than this is read into memory.
-        raises: Class of the errors.
-        remedy: How to mend a file that is too large.
+        raises: Class of the errors that this function raises.
+        remedy: Remedy in the error about a file that is too large.
 
     Raises:
-        AttendetError: Of the class given, if the file cannot be opened or is too large.
+        AttendetError: If the file cannot be opened or is too large.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_text(Path(folder, "a.txt"), "done")
+        ...     read_bytes(Path(folder, "a.txt"), max_bytes=4)
+        b'done'
     """
     where = Location(str(path))
     try:
@@ -52,11 +55,18 @@ def read_text(path: Path, max_bytes: int, raises: type[AttendetError] = DataErro
     Args:
         path: The file; a byte order mark at its start is dropped.
         max_bytes: Largest size.
-        raises: Class of the errors.
-        remedy: How to mend a file that is too large.
+        raises: Class of the errors that this function raises.
+        remedy: Remedy in the error about a file that is too large.
 
     Raises:
-        AttendetError: Of the class given, if the file cannot be opened, is too large, or is not UTF-8.
+        AttendetError: If the file cannot be opened, is too large, or is not UTF-8.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_text(Path(folder, "a.txt"), "зебра")
+        ...     read_text(Path(folder, "a.txt"), max_bytes=10)
+        'зебра'
     """
     content = read_bytes(path, max_bytes, raises, remedy=remedy)
     try:
@@ -78,18 +88,17 @@ def read_json(
     Args:
         path: The file.
         max_bytes: Largest size.
-        raises: Class of the errors.
-        remedy: How to mend a file that is too large.
+        raises: Class of the errors that this function raises.
+        remedy: Remedy in the error about a file that is too large.
         object_hook: Called with each object as soon as it is read; its result takes the place of the object.
 
     Raises:
-        AttendetError: Of the class given, if the file cannot be opened, is too large, or is not JSON (with line and
-            column).
+        AttendetError: If the file cannot be opened, is too large, or is not JSON (with line and column).
 
     Example:
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
-        ...     write_json(Path(folder, "a.json"), {"map50": math.nan})
+        ...     write_json(Path(folder, "a.json"), {"map50": float("nan")})
         ...     read_json(Path(folder, "a.json"), max_bytes=1000)
         {'map50': None}
     """
@@ -140,8 +149,19 @@ def write_atomically(path: Path) -> Iterator[Path]:
 def write_text(path: Path, text: str) -> None:
     """Write a UTF-8 text file atomically.
 
+    Args:
+        path: The file; missing folders are created.
+        text: Its whole content.
+
     Raises:
         OutputError: If the file cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_text(Path(folder, "new", "a.txt"), "done")
+        ...     Path(folder, "new", "a.txt").read_text()
+        'done'
     """
     with write_atomically(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
@@ -150,8 +170,20 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: object, *, indent: int | None = 2) -> None:
     """Write a JSON file atomically, in the form of `to_json`.
 
+    Args:
+        path: The file; missing folders are created.
+        value: Mappings, lists, tuples, and scalars, nested.
+        indent: Spaces per level; None for a single line.
+
     Raises:
         OutputError: If the file cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_json(Path(folder, "a.json"), {"boxes": (1, 2)}, indent=None)
+        ...     Path(folder, "a.json").read_text()
+        '{"boxes": [1, 2]}'
     """
     write_text(path, to_json(value, indent=indent))
 
@@ -165,50 +197,18 @@ def write_csv(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
 
     Raises:
         OutputError: If the file cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_csv(Path(folder, "a.csv"), [{"epoch": 1, "map50": 0.5}, {"epoch": 2, "map50": None}])
+        ...     Path(folder, "a.csv").read_text().splitlines()
+        ['epoch,map50', '1,0.5', '2,']
     """
     with write_atomically(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, fieldnames=list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
-
-
-def to_json(value: object, *, indent: int | None = 2) -> str:
-    r"""Return a value as JSON text that every JSON reader accepts and every encoding of Unicode can hold.
-
-    Numbers that are not finite become null: JSON has no NaN. A lone surrogate, as in the name of a file that is not
-    UTF-8, is escaped.
-
-    Args:
-        value: Mappings, lists, tuples, and scalars, nested.
-        indent: Spaces per level; None for a single line.
-
-    Example:
-        >>> to_json({"name": "зебра", "map50": float("nan")}, indent=None)
-        '{"name": "зебра", "map50": null}'
-        >>> to_json("caf\udce9.png")
-        '"caf\\udce9.png"'
-    """
-    text = json.dumps(finite_or_none(value), indent=indent, ensure_ascii=False, allow_nan=False)
-    return _SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
-
-
-def finite_or_none(value: Any) -> Any:
-    """Return a nested value with None in the place of each number that is not finite.
-
-    Args:
-        value: Mappings, lists, tuples, and scalars, nested; tuples become lists.
-
-    Example:
-        >>> finite_or_none({"a": (1.0, math.nan)})
-        {'a': [1.0, None]}
-    """
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, list | tuple):
-        return [finite_or_none(each) for each in value]
-    if isinstance(value, Mapping):
-        return {key: finite_or_none(each) for key, each in value.items()}
-    return value
 
 
 def new_run_folder(project: Path, name: str, *, exist_ok: bool = False) -> Path:
@@ -248,13 +248,31 @@ def new_run_folder(project: Path, name: str, *, exist_ok: bool = False) -> Path:
 def refuse_existing(path: Path) -> None:
     """Raise an error if a file, a folder, or a broken link is at this path.
 
+    Args:
+        path: Where a new file or folder will be written.
+
     Raises:
         OutputError: If the path exists.
+
+    Example:
+        >>> refuse_existing(Path("/"))
+        Traceback (most recent call last):
+            ...
+        attendet.errors.OutputError: /: already exists; choose another name
     """
     if os.path.lexists(path):
         raise OutputError("already exists", where=Location(str(path)), remedy="choose another name")
 
 
 def cannot_write(path: Path, error: OSError) -> OutputError:
-    """Return the error for a file or folder that the operating system refuses to write."""
+    """Return the error for a file or folder that the operating system refuses to write.
+
+    Args:
+        path: The file or folder.
+        error: The error of the operating system, such as a full disk or a missing permission.
+
+    Example:
+        >>> print(cannot_write(Path("a.txt"), OSError(28, "No space left on device")))
+        a.txt: cannot be written: No space left on device
+    """
     return OutputError(f"cannot be written: {error.strerror or error}", where=Location(str(path)))

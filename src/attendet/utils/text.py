@@ -11,7 +11,7 @@ def plural(count: int, one: str, many: str = "") -> str:
     Args:
         count: The number.
         one: The singular.
-        many: The plural; the singular with an s unless given.
+        many: The plural (default: the singular with an s).
 
     Example:
         >>> plural(1, "box", "boxes"), plural(1200, "image")

@@ -70,11 +70,11 @@ def read_yaml_text(path: Path, raises: type[AttendetError] = ModelFileError, max
 
     Args:
         path: The file.
-        raises: Class of the errors.
+        raises: Class of the errors that this function raises.
         max_bytes: Largest size.
 
     Raises:
-        AttendetError: Of the class given, if the file cannot be opened, is too large, or is not UTF-8.
+        AttendetError: If the file cannot be opened, is too large, or is not UTF-8.
     """
     return read_text(path, max_bytes, raises, remedy="such files have a few thousand")
 
@@ -85,10 +85,10 @@ def parse(text: str, file: str, raises: type[AttendetError] = ModelFileError) ->
     Args:
         text: The YAML text.
         file: Name of the file, for error messages.
-        raises: Class of the errors.
+        raises: Class of the errors that this function raises.
 
     Raises:
-        AttendetError: Of the class given, if the text is not YAML, is empty, has several documents, or uses a feature
+        AttendetError: If the text is not YAML, is empty, has several documents, or uses a feature
             that this reader refuses (see the top of this module).
 
     Example:
