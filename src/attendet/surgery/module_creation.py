@@ -11,7 +11,7 @@ from attendet.attention.base import Attention
 from attendet.attention.catalog import attentions, create, options_of
 from attendet.errors import AttendetWarning, OptionError
 from attendet.surgery.attachment_plan import AttentionPlan, Site
-from attendet.utils.text import printable
+from attendet.utils.text import printable, shorten
 
 MOST_VALUES = 2**30
 LONGEST_REASON = 400
@@ -39,7 +39,7 @@ def create_at(name: str, site: Site, options: dict[str, Any]) -> Attention:
     except OptionError as error:
         raise OptionError(f"at {site.path}: {error.message}", remedy=error.remedy) from error
     except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
-        reason = printable(f"{options} ({error})"[:LONGEST_REASON])
+        reason = printable(shorten(f"{options} ({error})", LONGEST_REASON))
         raise OptionError(f"at {site.path}: {name} cannot be made with {reason}") from error
 
 

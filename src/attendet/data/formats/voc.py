@@ -16,6 +16,7 @@ from attendet.data.formats.yolo import read_lines
 from attendet.data.images import is_image
 from attendet.data.paths import is_file, is_folder
 from attendet.errors import DataError, Location
+from attendet.utils.text import shorten
 
 _MAX_VALUE_LENGTH = 1000
 _MAX_DEPTH = 16
@@ -98,7 +99,7 @@ class _AnnotationHandler(ContentHandler):
     def startElement(self, name: str, attrs: Any) -> None:  # noqa: ARG002, N802 - SAX's name and arguments
         if not self._path and name != "annotation":
             where = Location(self._builder.file)
-            raise DataError(f"the root element must be 'annotation', got {name[:40]!r}", where=where)
+            raise DataError(f"the root element must be 'annotation', got {shorten(name, 40)!r}", where=where)
         if len(self._path) == _MAX_DEPTH:
             where = Location(self._builder.file)
             raise DataError(f"elements are nested more than {_MAX_DEPTH} levels deep", where=where)
@@ -156,7 +157,7 @@ class _AnnotationHandler(ContentHandler):
 
 def _check_name(text: str) -> str:
     if not text or not text.isprintable():
-        raise ValueError(f"the name of an object must be printable text, got {text[:40]!r}")
+        raise ValueError(f"the name of an object must be printable text, got {shorten(text, 40)!r}")
     return text
 
 

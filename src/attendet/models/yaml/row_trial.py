@@ -118,7 +118,7 @@ def try_row(row: LayerRow, sources: Sequence[Tensor], settings: Settings) -> Tri
     except AttendetError as error:
         raise _refusal(row, f"{row.module}: {error.message}", error.remedy) from error
     except REFUSALS as error:
-        message = (str(error).splitlines() or [type(error).__name__])[0][:200]
+        message = shorten((str(error).splitlines() or [type(error).__name__])[0], 200)
         raise _refusal(row, f"{row.module} {shorten(str(list(row.args)), 60)} cannot be built: {message}") from error
     if any(output.numel() > MAX_OUTPUT or 0 in output.shape for output in outputs):
         raise _refusal(row, f"{row.module} {shorten(str(list(row.args)), 60)} gives a map of {tuple(outputs[0].shape)}")

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from attendet.errors import WeightsError
-from attendet.utils.text import printable
+from attendet.utils.text import printable, shorten
 from attendet.weights.unpickle.allowed_calls import call_replacements
 from attendet.weights.unpickle.dtypes import storage_dtype
 from attendet.weights.unpickle.machine import MAX_BYTES, read_pickle
@@ -107,7 +107,7 @@ class _LegacyStorageReader:
     def read(self, key: str, length: int) -> Tensor:
         start, stored = self._places.get(key, (0, -1))
         if stored != length:
-            raise WeightsError(f"the file has no storage {printable(key[:50])!r} of {length:,} bytes")
+            raise WeightsError(f"the file has no storage {printable(shorten(key, 50))!r} of {length:,} bytes")
         content = torch.empty(length, dtype=torch.uint8)
         self._file.seek(start)
         if self._file.readinto(content.numpy().data) != length:  # pyright: ignore[reportAttributeAccessIssue]

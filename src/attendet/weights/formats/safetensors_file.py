@@ -8,7 +8,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from attendet.errors import WeightsError
-from attendet.utils.text import printable
+from attendet.utils.text import printable, shorten
 
 _LENGTH_BYTES = 8
 # A header has about 100 bytes per tensor, and its metadata may contain a model file.
@@ -39,4 +39,4 @@ def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
             tensors = {key: file.get_tensor(key).clone() for key in file.keys()}  # noqa: SIM118 (not a mapping)
             return tensors, file.metadata() or {}
     except SafetensorError as error:
-        raise WeightsError(f"the safetensors file is damaged: {printable(str(error)[:200])}") from error
+        raise WeightsError(f"the safetensors file is damaged: {printable(shorten(str(error), 200))}") from error

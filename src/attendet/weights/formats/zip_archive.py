@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from attendet.errors import WeightsError
-from attendet.utils.text import printable
+from attendet.utils.text import printable, shorten
 from attendet.weights.unpickle.allowed_calls import call_replacements
 from attendet.weights.unpickle.dtypes import storage_dtype
 from attendet.weights.unpickle.machine import MAX_BYTES, read_pickle
@@ -77,7 +77,7 @@ class _ArchiveStorages:
 
     def read(self, key: str, length: int) -> Tensor:
         member = self._members.get(f"{self._folder}/data/{key}")
-        name = printable(key[:50])
+        name = printable(shorten(key, 50))
         if member is None:
             raise WeightsError(f"the file has no storage {name!r}")
         if member.file_size != length:
@@ -120,7 +120,7 @@ def _checked_members(archive: ZipFile) -> dict[str, ZipInfo]:
         raise WeightsError("two members of the archive have the same name")
     ends = [*(member.header_offset for member in members[1:]), archive.start_dir]
     for member, end in zip(members, ends, strict=True):
-        name = printable(member.filename[:50])
+        name = printable(shorten(member.filename, 50))
         if member.compress_type != zipfile.ZIP_STORED or member.compress_size != member.file_size:
             raise WeightsError(f"the member {name!r} is compressed, but torch.save does not compress")
         if member.header_offset < 0 or member.header_offset + _HEADER_BYTES + member.file_size > end:
@@ -144,4 +144,4 @@ def _zip_errors() -> Iterator[None]:
         yield
     except (zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError, ArithmeticError, ValueError) as error:
         # NotImplementedError, for unknown compression, is a RuntimeError.
-        raise WeightsError(f"the archive is damaged: {printable(str(error)[:200])}") from error
+        raise WeightsError(f"the archive is damaged: {printable(shorten(str(error), 200))}") from error

@@ -14,7 +14,7 @@ from io import BytesIO
 from typing import Any, TypeAlias
 
 from attendet.errors import WeightsError
-from attendet.utils.text import printable
+from attendet.utils.text import printable, shorten
 from attendet.weights.unpickle.placeholders import PickledName, PickledObject, checked_key, pickled_name
 
 # The pickles of the largest detectors and classifiers have a few megabytes and a few hundred thousand opcodes.
@@ -52,7 +52,7 @@ def read_pickle(data: BytesIO, replacements: Mapping[str, Replacement], persiste
         return _Machine(replacements, persistent).run(data)
     except (ValueError, TypeError, LookupError, ArithmeticError, struct.error) as error:
         # A damaged pickle has truncated opcodes, takes values from an empty stack, or contains invalid text.
-        raise WeightsError(f"the pickle is damaged: {printable(str(error)[:200])}") from error
+        raise WeightsError(f"the pickle is damaged: {printable(shorten(str(error), 200))}") from error
 
 
 class _Machine:
