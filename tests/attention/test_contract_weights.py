@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from attendet.attention import Addend, Gate, Shares, Weights, create
+from attendet.attention import AdditiveTerm, AttentionWeights, Gate, SoftmaxWeights, create
 from tests.attention.contract_cases import CHANNELS, features, randomize, started
 
 # gc adds a term and sk mixes branches, by softmax weights; these two controls are there because they do not gate.
@@ -15,11 +15,11 @@ WITHOUT_GATES = {"gc", "sk", "control-conv1x1", "control-identity"}
 MORE_THAN_A_PRODUCT = {"scse", "shuffle"}
 
 
-def outermost(module: nn.Module) -> list[Weights]:
+def outermost(module: nn.Module) -> list[AttentionWeights]:
     """Return the weights that are not part of others."""
     found = []
     for child in module.children():
-        found += [child] if isinstance(child, Weights) else outermost(child)
+        found += [child] if isinstance(child, AttentionWeights) else outermost(child)
     return found
 
 
@@ -61,7 +61,7 @@ def test_the_outermost_weights_are_what_features_are_multiplied_by(name: str, la
 
 def test_addends_are_what_is_added(name: str) -> None:
     module = randomize(create(name, CHANNELS))
-    addends = [child for child in module.modules() if isinstance(child, Addend)]
+    addends = [child for child in module.modules() if isinstance(child, AdditiveTerm)]
     assert bool(addends) == (name == "gc")
     x = features(6, 5)
     for addend in addends:
@@ -70,7 +70,7 @@ def test_addends_are_what_is_added(name: str) -> None:
 
 def test_shares_are_positive_and_of_sum_one(name: str) -> None:
     module = randomize(create(name, CHANNELS))
-    shares = [child for child in module.modules() if isinstance(child, Shares)]
+    shares = [child for child in module.modules() if isinstance(child, SoftmaxWeights)]
     assert bool(shares) == (name in ("gc", "sk"))
     for share in shares:
         given = share(features(6, 5))

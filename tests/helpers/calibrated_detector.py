@@ -13,6 +13,7 @@ from attendet.models.bundled import bundled_text
 from attendet.models.detector import Detector
 from attendet.weights.io import save_weights
 from attendet.weights.io.model_card import ModelCard
+from tests.helpers.typed_access import head_convolutions, not_none
 
 Photographs = list[NDArray[np.uint8]]
 NAMES = ("cat", "white dog")
@@ -43,9 +44,9 @@ def calibrated_detector(model: str = "yolov5n") -> Detector:
     patches = np.stack([resize(image, 192)[:128, :192] for image in photographs()])
     with torch.no_grad():
         detector(torch.from_numpy(patches).permute(0, 3, 1, 2) / 255)
-        for level in detector.head.m:
+        for level in head_convolutions(detector):
             # Keep boxes close to their anchors, and spread the scores.
             level.weight.view(3, -1, level.in_channels)[:, :4].mul_(0.5)
             level.weight.view(3, -1, level.in_channels)[:, 4:].mul_(3)
-            level.bias.view(3, -1)[:, 4:] = 0.0
+            not_none(level.bias).view(3, -1)[:, 4:] = 0.0
     return detector.train(False)

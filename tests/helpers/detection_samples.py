@@ -84,8 +84,9 @@ def bccd_samples() -> tuple[list[Sample], list[str]]:
     for stem in (folder / "ImageSets/Main/val.txt").read_text().split():
         objects = ET.parse(folder / "Annotations" / f"{stem}.xml").findall("object")  # noqa: S314
         boxes = [
-            [float(each.findtext(f"bndbox/{side}")) for side in ("xmin", "ymin", "xmax", "ymax")] for each in objects
+            [float(each.findtext(f"bndbox/{side}", "")) for side in ("xmin", "ymin", "xmax", "ymax")]
+            for each in objects
         ]
-        what = truth(boxes, [names.index(each.findtext("name")) for each in objects])
+        what = truth(boxes, [names.index(each.findtext("name", "")) for each in objects])
         samples.append((detect_badly(what, 3, 10, generator), what))
     return samples, names

@@ -1,6 +1,7 @@
 """Random CBAM parameters of every variant, for the tests of the operators."""
 
 from dataclasses import fields, replace
+from typing import TypeVar
 
 import pytest
 import torch
@@ -25,6 +26,7 @@ def compiler_is_missing() -> bool:
 NEEDS_COMPILER = pytest.mark.skipif(compiler_is_missing(), reason="needs a C++ compiler for the fused operators")
 
 Nets = tuple[ChannelNet | None, SpatialNet | None]
+Net = TypeVar("Net", ChannelNet, SpatialNet)
 
 
 def nets(channels: int, variant: str = "plain", order: str = "both", *, training: bool = True, kernel: int = 7) -> Nets:
@@ -44,7 +46,7 @@ def nets(channels: int, variant: str = "plain", order: str = "both", *, training
         random(channels) if biased else None,
         span,
     )
-    norm = (1 + random(1), random(1), random(1), 1 + random(1).square()) if normed else (None,) * 4
+    norm = (1 + random(1), random(1), random(1), 1 + random(1).square()) if normed else (None, None, None, None)
     taps = random(1, 2, kernel, kernel)
     spatial = SpatialNet(taps, *norm, span, variant == "timm", normed and training, 1e-5)
     return (None if order == "spatial" else channel), (None if order == "channel" else spatial)
@@ -53,7 +55,7 @@ def nets(channels: int, variant: str = "plain", order: str = "both", *, training
 def converted(given: Nets, dtype: torch.dtype | None = None, *, learn: bool = False, device: str | None = None) -> Nets:
     """Return copies of the nets in a dtype and on a device, whose parameters require gradients if `learn`."""
 
-    def convert(net: ChannelNet | SpatialNet) -> ChannelNet | SpatialNet:
+    def convert(net: Net) -> Net:
         copies = {}
         for field in fields(net):
             value = getattr(net, field.name)
@@ -64,7 +66,8 @@ def converted(given: Nets, dtype: torch.dtype | None = None, *, learn: bool = Fa
                 )
         return replace(net, **copies)
 
-    return tuple(None if net is None else convert(net) for net in given)
+    channel, spatial = given
+    return channel and convert(channel), spatial and convert(spatial)
 
 
 def parameters(given: Nets) -> dict[str, Tensor]:

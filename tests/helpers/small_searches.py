@@ -54,7 +54,7 @@ class FakeTrainer:
             with job.run.results.open("w", newline="") as file:
                 csv.writer(file).writerows(rows)
             self.done.append((job.cell.arm, epoch))
-            reporter.ended({}, is_best=False)
+            reporter.on_epoch_end({}, is_best=False)
 
 
 def write_search(root: Path, space: str, *, trials: int = 3, epochs: int = 4, more: str = "") -> Path:

@@ -50,19 +50,19 @@ class RecordingReporter:
         self.scans: list[tuple[str, int, int]] = []
         self.steps: list[tuple[int, dict[str, float]]] = []
 
-    def say(self, text: str) -> None:
+    def log(self, text: str) -> None:
         self.messages.append(text)
 
-    def scanned(self, what: str, done: int, total: int) -> None:
+    def on_data_progress(self, what: str, done: int, total: int) -> None:
         self.scans.append((what, done, total))
 
-    def began(self, epoch: int, epochs: int, batches: int) -> None:
+    def on_epoch_start(self, epoch: int, epochs: int, batches: int) -> None:
         pass
 
-    def stepped(self, batch: int, losses: Mapping[str, float], images_per_second: float) -> None:  # noqa: ARG002
+    def on_batch_end(self, batch: int, losses: Mapping[str, float], images_per_second: float) -> None:  # noqa: ARG002
         self.steps.append((batch, dict(losses)))
 
-    def ended(self, row: Mapping[str, float], *, is_best: bool) -> None:  # noqa: ARG002
+    def on_epoch_end(self, row: Mapping[str, float], *, is_best: bool) -> None:  # noqa: ARG002
         self.rows.append(row)
 
 
@@ -77,7 +77,7 @@ class InterruptingReporter(RecordingReporter):
         super().__init__()
         self.epoch = epoch
 
-    def ended(self, row: Mapping[str, float], *, is_best: bool) -> None:  # noqa: ARG002
+    def on_epoch_end(self, row: Mapping[str, float], *, is_best: bool) -> None:  # noqa: ARG002
         if row["epoch"] == self.epoch:
             raise Interrupted
 

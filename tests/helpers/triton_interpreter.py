@@ -8,7 +8,7 @@ import sys
 
 import torch
 
-from attendet.ops.cbam import ChannelNet, cbam, gpu, triton_passes
+from attendet.ops.cbam import ChannelNet, gpu, reference_cbam, triton_passes
 from tests.helpers.oracles import relative_difference
 from tests.helpers.random_cbam_nets import Nets, converted, nets, parameters
 
@@ -23,7 +23,7 @@ def differences(x: torch.Tensor, given: Nets) -> dict[str, float]:
     gradient, others = gpu.backward(x, upstream, *given, kept)
     exact = converted(given, torch.float64, learn=True)
     wanted = x.double().requires_grad_()
-    expected, _ = cbam(wanted, *exact)
+    expected, _ = reference_cbam(wanted, *exact)
     learned = parameters(exact)
     gradients = torch.autograd.grad(expected, [wanted, *learned.values()], upstream.double())
     found = {"y": relative_difference(y.double(), expected.detach())}
@@ -62,7 +62,7 @@ def cases() -> dict[str, tuple[torch.Tensor, Nets]]:
 
 def more_positions_than_a_program_takes() -> tuple[torch.Tensor, Nets]:
     x = torch.randn(1, 1, 91, 97)
-    assert x.shape[2] * x.shape[3] > triton_passes.POSITIONS_A_PROGRAM
+    assert x.shape[2] * x.shape[3] > triton_passes.POSITIONS_PER_PROGRAM
     return x, nets(1)
 
 
@@ -76,7 +76,7 @@ def main() -> None:
     x[1, 3, 2, 2] = float("nan")
     for order in ("channel", "spatial"):
         given = nets(6, order=order)
-        y, expected = gpu.forward(x, *given)[0], cbam(x, *given)[0]
+        y, expected = gpu.forward(x, *given)[0], reference_cbam(x, *given)[0]
         found[f"NaN {order}"] = {"y": float((y.isnan() != expected.isnan()).sum())}
     sys.stdout.write(json.dumps(found))
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
+from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from tests.helpers.calibrated_detector import photographs
@@ -24,6 +25,7 @@ def write_video(
     width, height = size
     with av.open(str(path), "w", options={"movflags": "faststart"} if path.suffix == ".mp4" else {}) as container:
         stream = container.add_stream(codec, rate=rate)
+        assert isinstance(stream, VideoStream)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         for number in range(count):
             image = np.ascontiguousarray(photographs()[0][100 : 100 + height, 8 * number : 8 * number + width])

@@ -49,7 +49,7 @@ class Detect(nn.Module):
 class DetectionModel(nn.Module):
     def __init__(self) -> None:
         super().__init__()
-        self.model = nn.Sequential(Conv(3, 8), Conv(8, 8), Detect())
+        self.model: nn.Module = nn.Sequential(Conv(3, 8), Conv(8, 8), Detect())
         self.yaml = deepcopy(MODEL_FILE)
         self.names: Any = ["red cell", "梨"]
         self.nc = 2
@@ -150,7 +150,7 @@ def yolov5_file(
 ) -> Path:
     """Write a training checkpoint; if `averaged`, `ema` holds the weights, and the weights of `model` are zero."""
     pickled = DetectionModel()
-    pickled.model = bare(detector).model
+    pickled.model = bare(detector.model)
     pickled.yaml = {**yaml.safe_load(bundled_text(model)), "nc": detector.num_classes, "ch": 3}
     pickled.names, pickled.nc = names, detector.num_classes
     # `checkpoint` takes an optimizer step, which must not change the weights of `pickled`.

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from attendet.attention.base import Attention, Gate, Weights
+from attendet.attention.base import Attention, AttentionWeights, Gate
 from attendet.interpret.capture import capture_attention
 from attendet.interpret.image_region import ImageRegion
 from attendet.interpret.site_statistics import SiteStatistics, SiteStatisticsCollector
@@ -33,7 +33,7 @@ class Gated(Attention):
         return x * self.gate(x)
 
 
-class Itself(Weights):
+class Itself(AttentionWeights):
     """Features as their own weights, of either sign."""
 
     def forward(self, x: Tensor) -> Tensor:
@@ -56,7 +56,11 @@ class Unbounded(Attention):
 def seen(model: nn.Module, batches: list[Tensor], frames: list[list[ImageRegion]] | None = None) -> SiteStatistics:
     statistics = SiteStatisticsCollector()
     for number, batch in enumerate(batches):
-        of_batch = frames[number] if frames else [ImageRegion.of(*batch.shape[2:], torch.zeros(0, 4))] * len(batch)
+        of_batch = (
+            frames[number]
+            if frames
+            else [ImageRegion.of(batch.shape[2], batch.shape[3], torch.zeros(0, 4))] * len(batch)
+        )
         with (
             capture_attention(model, lambda visit, of_batch=of_batch: statistics.take(visit, of_batch)),
             torch.no_grad(),

@@ -133,7 +133,7 @@ def test_what_a_failed_call_left_is_no_part_of_the_next() -> None:
     with capture_attention(module, visits.append):
         with pytest.raises(OptionError):
             module(torch.rand(1, 64))
-        broken = module.spatial.register_forward_pre_hook(lambda *_: 1 / 0)
+        broken = module.get_submodule("spatial").register_forward_pre_hook(lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             module(torch.rand(1, 64, 4, 4))
         broken.remove()
@@ -162,7 +162,7 @@ def test_compiled_networks_are_observed_by_their_plain_twin(how: str) -> None:
     elif how == "in place":
         model.compile(backend="eager")
     elif how == "inside":
-        model.layer2 = torch.compile(model.layer2, backend="eager")
+        setattr(model, "layer2", torch.compile(model.layer2, backend="eager"))  # noqa: B010 (declared as a Sequential)
     else:
         wrapped = nn.DataParallel(model)
     modules = [id(module) for module in wrapped.modules()]
@@ -195,9 +195,10 @@ def test_maps_of_cbam_are_its_gates() -> None:
     module = randomized(create("cbam", 64))
     x = torch.randn(2, 64, 6, 5)
     visit = visit_of(module, x)
-    channel = module.channel(x)
+    gates = module.get_submodule("channel"), module.get_submodule("spatial")
+    channel = gates[0](x)
     torch.testing.assert_close(channels(visit), channel.flatten(1))
-    torch.testing.assert_close(spatial(visit), module.spatial(x * channel).squeeze(1))
+    torch.testing.assert_close(spatial(visit), gates[1](x * channel).squeeze(1))
     torch.testing.assert_close(magnitude(x)[1, 2, 3], x[1, :, 2, 3].abs().sum() / 64)
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attendet.attention import create
-from attendet.attention.base import Weights
+from attendet.attention.base import AttentionWeights
 from attendet.interpret.image_region import ImageRegion
 from attendet.interpret.site_statistics import POINTS, RunningMoments, points
 from tests.interpret.gated_modules import Gated, seen
@@ -151,4 +151,4 @@ def test_weights_of_any_shape_that_broadcasts(shape: tuple[int, ...]) -> None:
 def test_a_module_without_weights_has_no_part() -> None:
     site = seen(create("control-identity", 4), [torch.rand(2, 4, 3, 3)])
     assert (site.parts, site.looking, site.images) == ((), None, 2)
-    assert not any(isinstance(module, Weights) for module in create("control-identity", 4).modules())
+    assert not any(isinstance(module, AttentionWeights) for module in create("control-identity", 4).modules())

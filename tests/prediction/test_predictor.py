@@ -14,6 +14,7 @@ from attendet import Predictor
 from attendet.errors import AttendetError, DataError, OptionError, UnknownNameError, WeightsError
 from attendet.models.detector import Detector
 from tests.helpers.calibrated_detector import NAMES, calibrated_detector, photographs, write_weights
+from tests.helpers.typed_access import head_convolutions, not_none, tensor
 
 
 def by_hand(
@@ -28,7 +29,9 @@ def by_hand(
     with torch.no_grad():
         rows = detector.decode(detector(torch.from_numpy(canvas).permute(2, 0, 1)[None] / 255))[0]
     scores, classes = (rows[:, 4:5] * rows[:, 5:]).max(dim=1)
-    kept = (scores > confidence) & ((classes == only) if only is not None else torch.ones_like(classes, dtype=bool))
+    kept = (scores > confidence) & (
+        (classes == only) if only is not None else torch.ones_like(classes, dtype=torch.bool)
+    )
     boxes, scores, classes = box_convert(rows[kept, :4], "cxcywh", "xyxy"), scores[kept], classes[kept]
     best = batched_nms(boxes, scores, torch.zeros_like(classes) if agnostic else classes, 0.45)
     return torch.cat([boxes[best], scores[best, None], classes[best, None]], dim=1).numpy()
@@ -40,7 +43,7 @@ def assert_same(found: Detections, expected: NDArray[np.float32], width: int, he
     expected[:, [1, 3]] = expected[:, [1, 3]].clip(0, height)
     expected = expected[(expected[:, 2] > expected[:, 0]) & (expected[:, 3] > expected[:, 1])]
     assert len(expected) > 5, "a test without detections shows nothing"
-    np.testing.assert_allclose(found.confidence, expected[:, 4], atol=1e-4)
+    np.testing.assert_allclose(not_none(found.confidence), expected[:, 4], atol=1e-4)
     np.testing.assert_array_equal(found.class_id, expected[:, 5])
     np.testing.assert_allclose(found.xyxy, expected[:, :4], atol=2e-2)
 
@@ -54,7 +57,7 @@ def test_an_image_of_the_right_size(predictor: Predictor, detector: Detector) ->
     image = photographs()[0][100:164, 200:296]
     found = predictor(image)
     assert_same(found, by_hand(detector, image), 96, 64)
-    assert found.data["class_name"].tolist() == [NAMES[number] for number in np.asarray(found.class_id)]
+    assert list(found.data["class_name"]) == [NAMES[number] for number in np.asarray(found.class_id)]
     assert (np.diff(np.asarray(found.confidence)) <= 0).all()
 
 
@@ -82,12 +85,12 @@ def test_padding_is_gray_and_centered(predictor: Predictor, detector: Detector) 
 def test_boxes_computed_on_paper(tmp_path: Path) -> None:
     detector = calibrated_detector()
     with torch.no_grad():
-        for level in detector.head.m:
+        for level in head_convolutions(detector):
             level.weight.zero_()
-            level.bias.fill_(-20)
+            not_none(level.bias).fill_(-20)
         # The coarsest level's first anchor, 116x90, answers everywhere: sides a quarter, objectness 0.8, class 0.9.
         sides, objectness, score = (np.log(share / (1 - share)) for share in (0.25, 0.8, 0.9))
-        detector.head.m[2].bias[:7] = torch.tensor([0, 0, sides, sides, objectness, -20, score])
+        tensor(detector, "head.m.2.bias")[:7] = torch.tensor([0, 0, sides, sides, objectness, -20, score])
     found = Predictor(write_weights(tmp_path / "w.safetensors", detector), imgsz=128, device="cpu")(
         np.zeros((200, 400, 3), np.uint8)
     )
@@ -96,8 +99,8 @@ def test_boxes_computed_on_paper(tmp_path: Path) -> None:
     expected = np.stack([x - 14.5 / 0.32, y - 11.25 / 0.32, x + 14.5 / 0.32, y + 11.25 / 0.32], axis=-1).reshape(-1, 4)
     order = np.lexsort((found.xyxy[:, 0].round(), found.xyxy[:, 1].round()))
     np.testing.assert_allclose(found.xyxy[order], expected, atol=1e-3)
-    np.testing.assert_allclose(found.confidence, 0.72, atol=1e-6)
-    assert found.data["class_name"].tolist() == ["white dog"] * 8
+    np.testing.assert_allclose(not_none(found.confidence), 0.72, atol=1e-6)
+    assert list(found.data["class_name"]) == ["white dog"] * 8
 
 
 def test_a_batch_gives_what_its_images_give_alone(predictor: Predictor) -> None:
@@ -106,7 +109,7 @@ def test_a_batch_gives_what_its_images_give_alone(predictor: Predictor) -> None:
     for together, image in zip(predictor.batch(images), images, strict=True):
         alone = predictor(image)
         np.testing.assert_allclose(together.xyxy, alone.xyxy, atol=1e-2)
-        np.testing.assert_allclose(together.confidence, alone.confidence, atol=1e-4)
+        np.testing.assert_allclose(not_none(together.confidence), not_none(alone.confidence), atol=1e-4)
         np.testing.assert_array_equal(together.class_id, alone.class_id)
     assert predictor.batch([]) == []
 
@@ -174,9 +177,17 @@ def test_time_is_counted_by_stage(weights: Path) -> None:
     ("options", "kind", "message"),
     [
         ({"half": True}, OptionError, "half precision on cpu; it needs a GPU"),
-        ({"device": "tpu"}, OptionError, "`device` must be auto, cpu, cuda, or GPU indices such as 0 or 0,1, got 'tpu'"),
+        (
+            {"device": "tpu"},
+            OptionError,
+            "`device` must be auto, cpu, cuda, or GPU indices such as 0 or 0,1, got 'tpu'",
+        ),
         ({"device": "99"}, OptionError, "CUDA device 99 not found"),
-        ({"device": "meta"}, OptionError, "`device` must be auto, cpu, cuda, or GPU indices such as 0 or 0,1, got 'meta'"),
+        (
+            {"device": "meta"},
+            OptionError,
+            "`device` must be auto, cpu, cuda, or GPU indices such as 0 or 0,1, got 'meta'",
+        ),
         ({"classes": ["white dgo"]}, UnknownNameError, "did you mean 'white dog'"),
         ({"classes": [2]}, OptionError, "there is no class 2; give 0 to 1, or a name"),
         ({"classes": []}, OptionError, "no class is kept"),

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.training import write_set
+from tests.helpers.small_training import write_set
 
 
 @pytest.fixture(scope="session")

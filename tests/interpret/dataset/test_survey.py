@@ -29,6 +29,7 @@ from attendet.training.runner import train
 from attendet.weights.io import opening
 from tests.helpers.module_snapshot import ModuleSnapshot
 from tests.helpers.small_training import RecordingReporter, skip_plots, small
+from tests.helpers.typed_access import tensor
 from tests.interpret.dataset.test_findings import survey_of
 
 SITES = ("model.2.attention", "model.3.attention")
@@ -159,7 +160,7 @@ def test_the_network_is_left_as_it_is(detector: Detector, split: Split) -> None:
 
 def test_weights_that_are_no_numbers_are_refused(detector: Detector, split: Split) -> None:
     diverged = copy.deepcopy(detector)
-    diverged.model[0].conv.weight.data.fill_(torch.nan)
+    tensor(diverged, "model.0.conv.weight").data.fill_(torch.nan)
     with pytest.raises(WeightsError, match=r"at model\.2\.attention gets is not finite"):
         survey_sites(diverged, split, 64)
 

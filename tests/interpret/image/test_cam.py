@@ -1,5 +1,6 @@
 """Class activation maps equal their papers' formulas, for the very detection or class that is named."""
 
+from collections.abc import Mapping
 from functools import partial
 
 import numpy as np
@@ -17,6 +18,7 @@ from attendet.interpret.image.cam import (
     level_of,
     shapes,
 )
+from tests.helpers.typed_access import gradient, not_none
 
 
 def small_classifier() -> nn.Sequential:
@@ -33,19 +35,23 @@ def normalized(maps: np.ndarray) -> np.ndarray:
 def features_and_gradients(model: nn.Sequential, image: torch.Tensor, number: int) -> tuple[np.ndarray, np.ndarray]:
     features = model[:4](image).detach().requires_grad_()
     model[4:](features)[0, number].backward()
-    return features.detach()[0].double().numpy(), features.grad[0].double().numpy()
+    return features.detach()[0].double().numpy(), gradient(features)[0].double().numpy()
+
+
+def maps_of(model: nn.Module, image: torch.Tensor, number: int) -> Mapping[str, np.ndarray]:
+    return not_none(activation(model, image, Target("", "3", partial(class_score, number)))).maps
 
 
 def test_layer_cam_is_features_times_positive_gradients() -> None:
     model, image = small_classifier(), torch.rand(1, 3, 8, 8)
-    found = activation(model, image, Target("", "3", partial(class_score, 2))).maps["LayerCAM"]
+    found = maps_of(model, image, 2)["LayerCAM"]
     features, gradients = features_and_gradients(model, image, 2)
     np.testing.assert_allclose(found, normalized((features * np.maximum(gradients, 0)).sum(0)), atol=1e-5)
 
 
 def test_grad_cam_plus_plus_is_equation_19_term_by_term() -> None:
     model, image = small_classifier(), torch.rand(1, 3, 8, 8)
-    found = activation(model, image, Target("", "3", partial(class_score, 1))).maps["Grad-CAM++"]
+    found = maps_of(model, image, 1)["Grad-CAM++"]
     features, gradients = features_and_gradients(model, image, 1)
     expected = np.zeros(features.shape[1:])
     for kept, slopes in zip(features, gradients, strict=True):
@@ -59,10 +65,10 @@ def test_grad_cam_plus_plus_is_equation_19_term_by_term() -> None:
 
 def test_frozen_networks_have_maps_and_no_gradient_is_left() -> None:
     model = small_classifier().requires_grad_(False)
-    frozen = activation(model, torch.ones(1, 3, 8, 8), Target("", "3", partial(class_score, 0)))
+    frozen = maps_of(model, torch.ones(1, 3, 8, 8), 0)
     model.requires_grad_()
-    free = activation(model, torch.ones(1, 3, 8, 8), Target("", "3", partial(class_score, 0)))
-    assert np.array_equal(frozen.maps["LayerCAM"], free.maps["LayerCAM"])
+    free = maps_of(model, torch.ones(1, 3, 8, 8), 0)
+    assert np.array_equal(frozen["LayerCAM"], free["LayerCAM"])
     assert all(parameter.grad is None for parameter in model.parameters())
     assert not any(module._forward_hooks for module in model.modules())
 

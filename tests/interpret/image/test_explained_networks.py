@@ -13,6 +13,7 @@ import attendet
 from attendet.errors import OptionError
 from tests.helpers.calibrated_detector import Photographs
 from tests.helpers.third_party_networks import attended_resnet, vary_norms
+from tests.helpers.typed_access import not_none
 
 
 def test_compiled_and_fused_networks_are_explained_alike(photographs: Photographs) -> None:
@@ -21,13 +22,14 @@ def test_compiled_and_fused_networks_are_explained_alike(photographs: Photograph
     photographs = photographs[:1]
     expected = attendet.explain(model, photographs, imgsz=96)
     compiled = torch.compile(model, backend="eager")
+    assert isinstance(compiled, nn.Module)
     in_place = copy.deepcopy(model)
     in_place.compile(backend="eager")
     for twin in (compiled, in_place, nn.DataParallel(model), attendet.fuse(model)):
         for found, known in zip(attendet.explain(twin, photographs, imgsz=96), expected, strict=True):
             assert [site.path for site in found.sites] == ["layer3.attention", "layer4.attention"]
             for one, other in zip(found.sites, known.sites, strict=True):
-                np.testing.assert_allclose(one.spatial, other.spatial, atol=1e-4)
+                np.testing.assert_allclose(not_none(one.spatial), not_none(other.spatial), atol=1e-4)
             # Fusing moves logits by rounding errors.
             assert found.activation is not None
             assert known.activation is not None

@@ -1,6 +1,7 @@
 """Explanations show what the network computes: its gates, its detections, and the chosen target."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,9 +11,11 @@ from torch import Tensor
 
 import attendet
 from attendet.errors import OptionError, UnknownNameError
+from attendet.interpret.image.explanation import Explanation
 from attendet.models.detector import Detector
 from tests.helpers.calibrated_detector import NAMES, Photographs, write_weights
 from tests.helpers.third_party_networks import attended_resnet
+from tests.helpers.typed_access import head_convolutions, not_none, submodule
 
 
 @pytest.fixture
@@ -23,8 +26,8 @@ def weights(tmp_path: Path, detector: Detector) -> Path:
 def test_an_image_costs_three_passes_of_yolov5s_cbam_at_640(photographs: Photographs) -> None:
     model = attendet.build("yolov5s_CBAM", num_classes=2).train(False)
     with torch.no_grad():
-        for level in model.head.m:
-            level.bias.view(3, -1)[:, 4] = 3.0
+        for level in head_convolutions(model):
+            not_none(level.bias).view(3, -1)[:, 4] = 3.0
     passes: list[tuple[int, ...]] = []
     counter = model.register_forward_pre_hook(lambda _, args: passes.append(tuple(args[0].shape)))
     (explanation,) = attendet.explain(model, photographs[0])
@@ -36,7 +39,7 @@ def test_an_image_costs_three_passes_of_yolov5s_cbam_at_640(photographs: Photogr
 def test_gates_are_those_of_the_network(detector: Detector, photographs: Photographs) -> None:
     (explanation,) = attendet.explain(detector, photographs[0], imgsz=192)
     (site,) = explanation.sites
-    cbam = detector.model[9]
+    cbam = submodule(detector, "model.9", attendet.CBAM)
     taken: list[Tensor] = []
     tap = cbam.register_forward_pre_hook(lambda _, args: taken.append(args[0]))
     with torch.no_grad():
@@ -45,8 +48,8 @@ def test_gates_are_those_of_the_network(detector: Detector, photographs: Photogr
         channel = cbam.channel(taken[0])
         spatial = cbam.spatial(taken[0] * channel)
         after = cbam(taken[0])
-    np.testing.assert_allclose(site.channels, channel[0, :, 0, 0], rtol=1e-6)
-    np.testing.assert_allclose(site.spatial, spatial[0, 0], rtol=1e-6)
+    np.testing.assert_allclose(not_none(site.channels), channel[0, :, 0, 0], rtol=1e-6)
+    np.testing.assert_allclose(not_none(site.spatial), spatial[0, 0], rtol=1e-6)
     np.testing.assert_allclose(site.before, taken[0][0].abs().mean(0), rtol=1e-5)
     np.testing.assert_allclose(site.after, after[0].abs().mean(0), rtol=1e-5)
     assert (site.path, site.kind, site.join) == ("model.9", "CBAM", "product")
@@ -67,7 +70,8 @@ def test_detections_are_the_predictors_with_attention_and_without(weights: Path,
         assert len(found) == len(expected) > 1
         # By what they are: rounding may change the order of two that are equally sure.
         told, known = (
-            np.column_stack([each.xyxy, 1000 * each.confidence, 1000 * each.class_id]) for each in (found, expected)
+            np.column_stack([each.xyxy, 1000 * not_none(each.confidence), 1000 * not_none(each.class_id)])
+            for each in (found, expected)
         )
         nearest = cdist(told, known)
         assert nearest.min(0).max() < 1
@@ -78,17 +82,17 @@ def test_detections_are_the_predictors_with_attention_and_without(weights: Path,
 
 
 def test_the_chosen_detection_is_explained(detector: Detector, photographs: Photographs) -> None:
-    def ask(**options: object) -> object:
+    def ask(**options: Any) -> Explanation:
         (explanation,) = attendet.explain(detector, photographs[1], names=NAMES, imgsz=192, **options)
         return explanation
 
     first = ask()
-    classes = first.answer.detections.class_id.tolist()
+    classes = not_none(not_none(first.answer.detections).class_id).tolist()
     of_dogs = [place for place, number in enumerate(classes, start=1) if number == 1]
-    assert first.activation.number == 1
-    assert ask(detection=3).activation.number == 3
-    assert ask(class_name="white dog", detection=2).activation.number == of_dogs[1]
-    assert ask(class_name=1, detection=2).activation.number == of_dogs[1]
+    assert not_none(first.activation).number == 1
+    assert not_none(ask(detection=3).activation).number == 3
+    assert not_none(ask(class_name="white dog", detection=2).activation).number == of_dogs[1]
+    assert not_none(ask(class_name=1, detection=2).activation).number == of_dogs[1]
     missing = ask(detection=1000)
     assert missing.activation is None
     assert "No detection 1000" in missing.notes[0]
@@ -99,7 +103,7 @@ def test_the_chosen_detection_is_explained(detector: Detector, photographs: Phot
     with pytest.raises(OptionError, match="confidence is 2"):
         ask(confidence=2)
     # Two detections far from each other, of one level, have their maps apart.
-    one, other = (ask(detection=place).activation for place in (1, 2))
+    one, other = (not_none(ask(detection=place).activation) for place in (1, 2))
     assert not np.array_equal(one.maps["LayerCAM"], other.maps["LayerCAM"])
 
 
@@ -108,7 +112,7 @@ def test_only_the_chosen_sites_are_shown_and_disabled() -> None:
     images = torch.rand(1, 3, 64, 64)
     (explanation,) = attendet.explain(model, images, site="layer4.*")
     assert [site.path for site in explanation.sites] == ["layer4.attention"]
-    with torch.no_grad(), attendet.disabled(model.layer4.attention):
+    with torch.no_grad(), attendet.disabled(model.get_submodule("layer4.attention")):
         expected = model(images).softmax(1).max()
     assert explanation.without.classes[0].probability == pytest.approx(float(expected), abs=1e-5)
 
@@ -123,9 +127,8 @@ def test_classes_without_a_name_have_their_number(detector: Detector) -> None:
 
 
 def test_the_function_stays_a_function() -> None:
-    from attendet.cli import explain as verb  # noqa: PLC0415
+    import attendet.cli.explain  # noqa: PLC0415
     from attendet.interpret.image import explanation as module  # noqa: PLC0415
 
     assert callable(attendet.explain)
     assert attendet.explain is module.explain
-    assert attendet.explain is not verb.explain

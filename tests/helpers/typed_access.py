@@ -1,0 +1,41 @@
+"""Typed access to submodules and tensors: to a type checker, an attribute of a module is `Tensor | Module`."""
+
+from typing import TypeVar
+
+from torch import Tensor, nn
+
+from attendet.models.detector import Detector
+
+Value = TypeVar("Value")
+Kind = TypeVar("Kind", bound=nn.Module)
+
+
+def not_none(value: Value | None) -> Value:
+    """Return a value after checking that it is not None."""
+    assert value is not None
+    return value
+
+
+def submodule(model: nn.Module, path: str, kind: type[Kind]) -> Kind:
+    """Return the module at a path after checking its class."""
+    found = model.get_submodule(path)
+    assert isinstance(found, kind)
+    return found
+
+
+def tensor(model: nn.Module, path: str) -> Tensor:
+    """Return the parameter or buffer at a path."""
+    owner, _, name = path.rpartition(".")
+    found = getattr(model.get_submodule(owner), name)
+    assert isinstance(found, Tensor)
+    return found
+
+
+def gradient(of: Tensor) -> Tensor:
+    """Return the gradient of a tensor after checking that there is one."""
+    return not_none(of.grad)
+
+
+def head_convolutions(detector: Detector) -> list[nn.Conv2d]:
+    """Return the convolution of each level of a detector's head."""
+    return [submodule(detector.head.m, name, nn.Conv2d) for name, _ in detector.head.m.named_children()]
