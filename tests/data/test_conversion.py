@@ -15,6 +15,8 @@ from attendet.data.records import ImageRecord, ImageRecords, ProblemKind, Split
 from attendet.errors import DataError, OptionError, OutputError, UnknownNameError
 from tests.data.conversion_cases import FORMATS, read, record, whole_pixels
 from tests.helpers.data_sets import write_image
+from typing import Any
+from tests.helpers.typed_access import not_none
 
 NAMES = ("red cell", "müll & <Glas>", "梨", "on")
 
@@ -40,7 +42,7 @@ def splits(tmp_path: Path) -> list[Split]:
     ]
 
 
-def objects(split: Split) -> dict[bytes, tuple[object, ...]]:
+def objects(split: Split) -> dict[bytes, tuple[Any, ...]]:
     """Return what is known of each image, by its content: names may change, and a folder has an order of its own."""
     return {
         item.image.read_bytes(): (
@@ -125,7 +127,7 @@ def test_labels_of_turned_images_are_about_the_image_as_shown(tmp_path: Path, to
     convert([split], to, tmp_path / to)
     (written,) = (tmp_path / to).rglob("turned.jpg")
     assert written.read_bytes() == image.read_bytes()
-    assert np.shape(cv2.imread(str(written))) == (80, 40, 3)
+    assert not_none(cv2.imread(str(written))).shape == (80, 40, 3)
     found = read(tmp_path / to)["train"]
     assert [problem.kind for problem in found.problems] == [ProblemKind.ROTATED]
     np.testing.assert_allclose(found.records.boxes, box, atol=1e-8)

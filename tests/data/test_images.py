@@ -16,6 +16,7 @@ from attendet.data.images import read_image, read_image_info
 from attendet.errors import DataError
 from attendet.utils.limits import MAX_IMAGE_PIXELS
 from tests.helpers.data_sets import write_image
+from tests.helpers.typed_access import not_none
 
 GRADIENT = np.linspace(0, 65535, 64 * 48).reshape(48, 64).astype(np.uint16)
 
@@ -27,14 +28,14 @@ def rgb(seed: int = 0) -> np.ndarray:
 @pytest.mark.parametrize("suffix", ["png", "bmp", "tif", "tiff", "webp", "PNG"])
 def test_lossless_formats_give_their_pixels(suffix: str, tmp_path: Path) -> None:
     file = tmp_path / f"a.{suffix}"
-    Image.fromarray(rgb()).save(file, **({"lossless": True} if suffix == "webp" else {}))
+    Image.fromarray(rgb()).save(file, lossless=True)
     np.testing.assert_array_equal(read_image(file), rgb())
     assert (read_image_info(file).width, read_image_info(file).height, read_image_info(file).rotated) == (64, 48, False)
 
 
 def test_jpeg_is_what_opencv_decodes(real_data: Path) -> None:
     for file in (next((real_data / "bccd/JPEGImages").iterdir()), next((real_data / "pear640/images").iterdir())):
-        theirs = cv2.cvtColor(cv2.imread(str(file)), cv2.COLOR_BGR2RGB).astype(int)
+        theirs = cv2.cvtColor(not_none(cv2.imread(str(file))), cv2.COLOR_BGR2RGB).astype(int)
         # Both decode with libjpeg-turbo; versions round differently.
         assert np.abs(read_image(file).astype(int) - theirs).max() <= 2
 

@@ -1,1 +1,5 @@
-"""Data sets on disk → records → batches."""
+"""Data sets: open, read, check, convert, and download them; records, batches, and reports."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,4 +1,4 @@
-"""A data set in another format: a new folder with its images, its labels, and a data.yaml."""
+"""Conversion of a data set to another format: a new folder with images, labels, and a data.yaml."""
 
 from __future__ import annotations
 
@@ -6,115 +6,204 @@ import os
 import shutil
 import uuid
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from pathlib import Path
-from typing import Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 import yaml
 
-from attendet.data.formats.serialization import coco_text, fits_yolo, voc_text, yolo_text
-from attendet.data.images import is_image
+from attendet.data.formats.dataset_writers import (
+    FileNames,
+    FileTransfer,
+    ImageTransfer,
+    write_coco,
+    write_voc,
+    write_yolo,
+)
+from attendet.data.formats.serialization import fits_yolo
+from attendet.data.reading import data_source
 from attendet.data.reading.data_file import FORMATS
-from attendet.data.records import Split
+from attendet.data.reading.data_source import DataSource, Progress, StepProgress
+from attendet.data.records import ProblemKind, Split
 from attendet.errors import DataError, Location, OptionError, unknown_name
 from attendet.utils.io import cannot_write, refuse_existing
+from attendet.utils.text import plural
 
-Files: TypeAlias = Literal["auto", "link", "copy"]
-Crowd: TypeAlias = Literal["refuse", "drop", "keep"]
-Names: TypeAlias = list[list[str]]
+CrowdPolicy: TypeAlias = Literal["refuse", "drop", "keep"]
+
+# Problems of the source that mean that an image or an object is missing from the new data set.
+_LOSSES = (
+    ProblemKind.MISSING_SPLIT,
+    ProblemKind.UNREADABLE_IMAGE,
+    ProblemKind.MISSING_IMAGE,
+    ProblemKind.UNREADABLE_LABELS,
+    ProblemKind.MALFORMED,
+    ProblemKind.UNKNOWN_CLASS,
+)
 
 
 @dataclass(frozen=True)
-class Converted:
-    """What was written.
+class ConversionResult:
+    """A data set that was written, and what it lacks of the original.
 
     Attributes:
-        data_yaml: The file that describes it.
+        data_yaml: Path of the new data.yaml.
         images: Number of images.
         objects: Number of objects.
-        cut: Number of boxes that reached further outside than YOLO can say, and were cut at the image's edge.
-        left_out: Number of objects that are not there: crowds that were to be dropped, and boxes of which nothing lies
-            inside the image, where YOLO cannot say them.
-        copied: Number of images that were copied and not linked.
+        num_classes: Number of classes.
+        copied: Number of images that were copied instead of linked.
+        clipped: Number of boxes that reached further outside their image than YOLO can express, and were clipped to it.
+        dropped: Number of objects that were left out: crowds (with `crowd="drop"`), and, in YOLO, boxes entirely
+            outside their image.
+        lost: Number of splits, images, and labels that could not be read, by kind of problem.
     """
 
     data_yaml: Path
     images: int
     objects: int
-    cut: int
-    left_out: int
+    num_classes: int
     copied: int
+    clipped: int
+    dropped: int
+    lost: Mapping[ProblemKind, int] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the attributes as values that JSON can hold."""
+        lost = {kind.name.lower(): count for kind, count in self.lost.items()}
+        return vars(self) | {"data_yaml": str(self.data_yaml), "lost": lost}
 
 
 def convert(
+    data: str | Path | DataSource,
+    *,
+    to: str,
+    out: str | Path,
+    format: str = "auto",  # noqa: A002 - the name of the option
+    files: FileTransfer = "auto",
+    crowd: CrowdPolicy = "refuse",
+    workers: int | None = None,
+    cache: bool = True,
+    progress: StepProgress | None = None,
+) -> ConversionResult:
+    r"""Convert a data set to another format.
+
+    Images are not changed: they keep their EXIF rotation, and labels describe the image as it is displayed. They keep
+    their names; images of equal name get the names of their folders in front.
+
+    Args:
+        data: The data set: what `attendet.data.open` opens or has opened.
+        to: The new format: `yolo`, `coco`, or `voc`.
+        out: The folder to create. It appears at the end, complete.
+        format: Format of the original; see `attendet.data.open`.
+        files: `link` creates hard links to the images, `copy` copies them, and `auto` links if the file system can.
+        crowd: What to do with groups of objects, which only COCO can mark: `refuse` raises an error, `drop` leaves them
+            out, `keep` makes them ordinary objects.
+        workers: Number of processes that read; None uses one per processor, at most 16.
+        cache: Whether to use and to write cached results of reading.
+        progress: Called with the step (`reading train`, `writing`), the number of images done, and of all images.
+
+    Raises:
+        UnknownNameError: If a format does not exist.
+        OptionError: If the data set has groups of objects, and `crowd` is `refuse`.
+        DataError: If the data set cannot be read, if COCO or VOC cannot distinguish its classes because two have the
+            same name, or if an image would get a name that readers ignore.
+        OutputError: If `out` exists or cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> from PIL import Image
+        >>> from attendet import data
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     Image.new("RGB", (64, 48)).save(Path(folder, "a.png"))
+        ...     _ = Path(folder, "a.txt").write_text("0 0.5 0.5 0.25 0.5")
+        ...     _ = Path(folder, "data.yaml").write_text("train: .\nnames: [pear]")
+        ...     result = data.convert(folder, to="coco", out=Path(folder, "coco"), cache=False)
+        ...     Path(folder, "coco/annotations/train.json").is_file()
+        True
+        >>> result.images, result.objects
+        (1, 1)
+    """
+    _check_format(to)
+    out = Path(out)
+    # Checked before the data set is read, which may take long.
+    refuse_existing(out)
+    source = data if isinstance(data, DataSource) else data_source.open(data, format)
+    splits = source.read_all(workers=workers, cache=cache, progress=progress)
+    counts = sum((split.count_problems() for split in splits), Counter())
+    readable = [split for split in splits if len(split.records)]
+    writing = None if progress is None else lambda done, total: progress("writing", done, total)
+    result = write_splits(readable, to, out, files=files, crowd=crowd, progress=writing)
+    return replace(result, lost={kind: counts[kind] for kind in _LOSSES if counts[kind]})
+
+
+def write_splits(
     splits: Sequence[Split],
     to: str,
     out: Path,
     *,
-    files: Files = "auto",
-    crowd: Crowd = "refuse",
-    progress: Callable[[int, int], None] | None = None,
-) -> Converted:
-    """Write a data set in another format.
-
-    Images are taken as they are, EXIF rotation included; labels are about the image as shown, as everywhere in
-    attendet. They keep their names; where two of them have the same one, the folders they lie in come before it.
+    files: FileTransfer = "auto",
+    crowd: CrowdPolicy = "refuse",
+    progress: Progress | None = None,
+) -> ConversionResult:
+    """Write splits as a data set in a format; for arguments and errors, see `convert`.
 
     Args:
-        splits: The data set as read.
-        to: `yolo`, `coco` or `voc`.
-        out: The folder to make; it appears at the end, whole.
-        files: Hard links to the images (`link`), copies (`copy`), or links where the file system can (`auto`).
-        crowd: Only COCO can mark a group of objects as such. For the others: `refuse`, leave them out (`drop`), or make
-            them ordinary objects (`keep`).
-        progress: Called with the number of images done and of all.
-
-    Raises:
-        OptionError: If there are crowds and nobody said what to do with them.
-        DataError: If the format cannot tell the classes apart, or a name cannot be kept.
-        OutputError: If `out` exists or cannot be written.
+        splits: Splits of the same classes, each with at least one image.
+        to: `yolo`, `coco`, or `voc`.
+        out: The folder to create.
+        files: How images get into the folder.
+        crowd: What to do with groups of objects.
+        progress: Called with the number of images written and the number of all images.
     """
-    if to not in FORMATS:
-        raise unknown_name("format", to, FORMATS)
+    _check_format(to)
     refuse_existing(out)
-    _check_classes(splits[0].names, to)
-    names = _names(splits, to)
-    splits, cut, left_out = _sayable(splits, to, crowd)
-    fresh = out.with_name(f".{out.name}.{uuid.uuid4().hex[:8]}")
+    _check_names(splits[0].names, to)
+    file_names = _file_names(splits, to)
+    fitted = [_fit(split, to, crowd) for split in _check_crowds(splits, to, crowd)]
+    splits = [split for split, _, _ in fitted]
+    temporary = out.with_name(f".{out.name}.{uuid.uuid4().hex[:8]}")
     try:
-        fresh.mkdir(parents=True)
-        placing = _Placing(files, sum(len(split.records) for split in splits), progress)
-        entries = {"yolo": _write_yolo, "coco": _write_coco, "voc": _write_voc}[to](fresh, splits, names, placing)
-        described = {"path": ".", "format": to, **entries, "names": dict(enumerate(splits[0].names))}
-        text = yaml.safe_dump(described, allow_unicode=True, sort_keys=False, width=1000)
-        (fresh / "data.yaml").write_text(text, encoding="utf-8")
-        fresh.rename(out)
+        temporary.mkdir(parents=True)
+        transfer = ImageTransfer(files, sum(len(split.records) for split in splits), progress)
+        write = {"yolo": write_yolo, "coco": write_coco, "voc": write_voc}[to]
+        entries = write(temporary, splits, file_names, transfer)
+        content = {"path": ".", "format": to, **entries, "names": dict(enumerate(splits[0].names))}
+        text = yaml.safe_dump(content, allow_unicode=True, sort_keys=False, width=1000)
+        (temporary / "data.yaml").write_text(text, encoding="utf-8")
+        temporary.rename(out)
     except OSError as error:
         raise cannot_write(out, error) from error
     finally:
-        shutil.rmtree(fresh, ignore_errors=True)
-    objects = sum(len(split.records.classes) for split in splits)
-    return Converted(out / "data.yaml", placing.done, objects, cut, left_out, placing.copied)
+        shutil.rmtree(temporary, ignore_errors=True)
+    return ConversionResult(
+        out / "data.yaml",
+        images=transfer.done,
+        objects=sum(len(split.records.classes) for split in splits),
+        num_classes=len(splits[0].names),
+        copied=transfer.copied,
+        clipped=sum(clipped for _, clipped, _ in fitted),
+        dropped=sum(dropped for _, _, dropped in fitted),
+    )
 
 
 def unique_names(images: Sequence[Path]) -> list[str]:
-    """Return a name for each image such that no two are the same, even without their endings.
+    """Return a file name for each image such that no two are equal, regardless of suffix and case.
 
     Example:
         >>> unique_names([Path("/a/left/1.jpg"), Path("/a/right/1.jpg"), Path("/a/left/2.png")])
         ['left_1.jpg', 'right_1.jpg', '2.png']
     """
-    paths = [Path(os.path.abspath(image)) for image in images]  # noqa: PTH100  # resolving would follow links
+    paths = [Path(os.path.abspath(image)) for image in images]  # noqa: PTH100 - resolving would follow links
     root = os.path.commonpath([path.parent for path in paths]) if paths else "/"
     stems = Counter(path.stem.casefold() for path in paths)
     names: list[str] = []
     taken: set[str] = set()
     for path in paths:
-        once = stems[path.stem.casefold()] == 1
-        first = name = path.name if once else "_".join(path.relative_to(root).parts)
+        is_unique = stems[path.stem.casefold()] == 1
+        first = name = path.name if is_unique else "_".join(path.relative_to(root).parts)
         number = 2
         while Path(name).stem.casefold() in taken:
             name = f"{Path(first).stem}-{number}{Path(first).suffix}"
@@ -124,91 +213,22 @@ def unique_names(images: Sequence[Path]) -> list[str]:
     return names
 
 
-class _Placing:
-    """Puts images into place, and counts."""
-
-    def __init__(self, files: Files, total: int, progress: Callable[[int, int], None] | None) -> None:
-        self._files, self._total, self._progress = files, total, progress
-        self.done = 0
-        self.copied = 0
-
-    def __call__(self, source: Path, target: Path) -> None:
-        if not source.is_file():
-            raise DataError("the image has gone since it was read", where=Location(str(source)))
-        if self._files == "copy" or not self._link(source, target):
-            shutil.copyfile(source, target)
-            self.copied += 1
-        self.done += 1
-        if self._progress:
-            self._progress(self.done, self._total)
-
-    def _link(self, source: Path, target: Path) -> bool:
-        try:
-            # Not of a symbolic link, which would point elsewhere from its new place.
-            target.hardlink_to(source.resolve())
-        except OSError:
-            if self._files == "link":
-                raise
-            return False
-        return True
+def _check_format(to: str) -> None:
+    if to not in FORMATS:
+        raise unknown_name("format", to, FORMATS)
 
 
-def _write_yolo(folder: Path, splits: Sequence[Split], names: Names, place: _Placing) -> dict[str, str]:
-    for split, called in zip(splits, names, strict=True):
-        images, labels = folder / "images" / split.name, folder / "labels" / split.name
-        images.mkdir(parents=True)
-        labels.mkdir(parents=True)
-        for record, name in zip(split.records, called, strict=True):
-            place(record.image, images / name)
-            (labels / Path(name).with_suffix(".txt")).write_text(yolo_text(record), encoding="utf-8")
-    return {split.name: f"images/{split.name}" for split in splits}
+def _check_names(names: Sequence[str], to: str) -> None:
+    duplicates = [name for name, count in Counter(names).items() if count > 1]
+    if duplicates and to != "yolo":
+        raise DataError(f"class names must be unique to convert to {to}, got {duplicates[0]!r} twice")
 
 
-def _write_coco(folder: Path, splits: Sequence[Split], names: Names, place: _Placing) -> dict[str, str]:
-    (folder / "annotations").mkdir()
-    for split, called in zip(splits, names, strict=True):
-        images = folder / "images" / split.name
-        images.mkdir(parents=True)
-        for record, name in zip(split.records, called, strict=True):
-            place(record.image, images / name)
-        with (folder / "annotations" / f"{split.name}.json").open("w", encoding="utf-8") as file:
-            file.writelines(coco_text(split.names, split.records, called))
-    return {split.name: f"annotations/{split.name}.json" for split in splits}
-
-
-def _write_voc(folder: Path, splits: Sequence[Split], names: Names, place: _Placing) -> dict[str, str]:
-    images, annotations, lists = folder / "JPEGImages", folder / "Annotations", folder / "ImageSets" / "Main"
-    for made in (images, annotations, lists):
-        made.mkdir(parents=True)
-    for split, called in zip(splits, names, strict=True):
-        stems = []
-        for record, name in zip(split.records, called, strict=True):
-            place(record.image, images / name)
-            xml = voc_text(split.names, record, name)
-            (annotations / Path(name).with_suffix(".xml")).write_text(xml, encoding="utf-8")
-            stems.append(_stem(name))
-        (lists / f"{split.name}.txt").write_text("".join(f"{stem}\n" for stem in stems), encoding="utf-8")
-    return {split.name: f"ImageSets/Main/{split.name}.txt" for split in splits}
-
-
-def _stem(name: str) -> str:
-    """Return what a list calls an image: its name without the ending, or all of it where that would be misread."""
-    stem = Path(name).stem
-    # `photo 1` would be photo with a flag, as lists for one class have them.
-    return name if is_image(stem) or stem.endswith((" 0", " 1", " -1", " ")) else stem
-
-
-def _check_classes(names: Sequence[str], to: str) -> None:
-    twice = [name for name, count in Counter(names).items() if count > 1]
-    if twice and to != "yolo":
-        raise DataError(f"two classes are called {twice[0]!r}, and {to} tells classes apart by name")
-
-
-def _names(splits: Sequence[Split], to: str) -> Names:
-    """Return what the images of each split are called, no two alike in one folder: of VOC all splits share one.
+def _file_names(splits: Sequence[Split], to: str) -> FileNames:
+    """Return the new name of each image in each split, unique in its folder (VOC has one folder for all splits).
 
     Raises:
-        DataError: If an image would be called what readers pass over or cannot show.
+        DataError: If readers would ignore a name, or it cannot be printed.
     """
     groups = [splits] if to == "voc" else [[split] for split in splits]
     images = [[record.image for split in group for record in split.records] for group in groups]
@@ -216,40 +236,40 @@ def _names(splits: Sequence[Split], to: str) -> Names:
     for image, name in zip(chain.from_iterable(images), names, strict=True):
         if not name.isprintable() or name != name.strip() or name.startswith("."):
             raise DataError(
-                f"the file's new name, {name!a}, begins with a space or a dot, or is not plain text",
+                f"the new file name must be printable and not start with a dot or a space, got {name!a}",
                 where=Location(ascii(str(image))[1:-1]),
-                remedy="rename it, or the folders that it lies in",
+                remedy="rename the image or its folders",
             )
-    rest = iter(names)
-    return [list(islice(rest, len(split.records))) for split in splits]
+    remaining = iter(names)
+    return [list(islice(remaining, len(split.records))) for split in splits]
 
 
-def _sayable(splits: Sequence[Split], to: str, crowd: Crowd) -> tuple[Sequence[Split], int, int]:
-    """Return the splits with only what the format can say, and the numbers of boxes cut and left out."""
-    crowds = sum(int(split.records.crowd.sum()) for split in splits)
-    if to == "coco" or (to == "voc" and not crowds):
-        return splits, 0, 0
-    if crowd not in get_args(Crowd):
-        raise unknown_name("way of treating crowds", crowd, get_args(Crowd))
-    if crowds and crowd == "refuse":
+def _check_crowds(splits: Sequence[Split], to: str, crowd: CrowdPolicy) -> Sequence[Split]:
+    """Return the splits, unless they have groups of objects that the format cannot mark and `crowd` is `refuse`."""
+    if crowd not in get_args(CrowdPolicy):
+        raise OptionError(f"`crowd` must be one of {', '.join(get_args(CrowdPolicy))}, got {crowd!r}")
+    count = sum(int(split.records.crowd.sum()) for split in splits)
+    if count and to != "coco" and crowd == "refuse":
         raise OptionError(
-            f"{'1 box is' if crowds == 1 else f'{crowds:,} boxes are'} marked as crowd, which {to} cannot say",
+            f"{plural(count, 'box is', 'boxes are')} marked as crowd, which {to} labels cannot express",
             remedy="choose --crowd drop to leave them out, or --crowd keep to make them ordinary objects",
         )
-    said = [_said(split, to, crowd) for split in splits]
-    return [split for split, _, _ in said], sum(cut for _, cut, _ in said), sum(left_out for _, _, left_out in said)
+    return splits
 
 
-def _said(split: Split, to: str, crowd: Crowd) -> tuple[Split, int, int]:
+def _fit(split: Split, to: str, crowd: CrowdPolicy) -> tuple[Split, int, int]:
+    """Return a split with the objects that the format can express, and the numbers of boxes clipped and dropped."""
+    if to == "coco":
+        return split, 0, 0
     records = split.records
     boxes, keep = records.boxes, ~records.crowd if crowd == "drop" else np.ones(len(records.boxes), np.bool_)
-    cut = 0
+    clipped = 0
     if to == "yolo":
         sizes = records.sizes[records.image_indices()]
         inside = np.clip(boxes, 0, np.tile(sizes, 2))
         too_far = keep & ~fits_yolo(boxes, sizes)
         keep = keep & (~too_far | (inside[:, 2:] > inside[:, :2]).all(axis=1))
-        cut = int((keep & too_far).sum())
+        clipped = int((keep & too_far).sum())
         boxes = np.where(too_far[:, None], inside, boxes)
-    kept = replace(split, records=records.with_objects(boxes, records.classes, keep))
-    return kept, cut, int((~keep).sum())
+    fitted = replace(split, records=records.with_objects(boxes, records.classes, keep))
+    return fitted, clipped, int((~keep).sum())

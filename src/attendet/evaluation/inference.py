@@ -1,4 +1,4 @@
-"""The images of a split on their way through a network, and its detections in pixels of the images."""
+"""Run a network on the images of a split, and select its detections."""
 
 from __future__ import annotations
 
@@ -7,65 +7,61 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from attendet.blocks.conv_bn_fusion import fuse_conv_bn
-from attendet.data.loading.data_module import loader
+from attendet.data.loading.data_module import make_loader
 from attendet.data.loading.datasets import ValidationBatch, ValidationDataset
 from attendet.data.loading.image_store import OnDemandImages
-from attendet.data.loading.resizing import Letterbox
 from attendet.data.records import ImageRecord, Split
-from attendet.detection.suppression import nms
+from attendet.detection.postprocess import CanvasPlacement, DetectionThresholds, detections_in_images
 from attendet.evaluation.config import ValidationConfig
 from attendet.evaluation.matching import GroundTruth
 from attendet.models.detector import Detector
 
 
-def prepare_for_inference(detector: Detector, device: str, dtype: torch.dtype = torch.float32) -> Detector:
-    """Return a copy of a network for measuring: batch norms folded into convolutions, channels last."""
-    return fuse_conv_bn(detector).to(device=device, dtype=dtype).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-
-
-def batches(model: Detector, split: Split, imgsz: int, batch_size: int) -> Iterator[tuple[ValidationBatch, Tensor]]:
-    """Yield the images of a split in order, as they lie on their canvases and as the network takes them, in 0-1.
+def validation_batches(
+    model: Detector, split: Split, imgsz: int, batch_size: int
+) -> Iterator[tuple[ValidationBatch, Tensor]]:
+    """Yield the images of a split in batches, each with the tensor that the network takes.
 
     Args:
-        model: Who takes them, with all its weights on one device and of one type.
+        model: The network; the tensors have the device and the type of its weights.
         split: The images.
         imgsz: Longer side of the images in pixels; a multiple of the largest stride.
         batch_size: Images per batch.
+
+    Yields:
+        The records and letterboxes of a batch, and its images (N, 3, H, W) in 0-1.
     """
     weight = next(model.parameters())
     dataset = ValidationDataset(split.records, OnDemandImages(split.records, imgsz), imgsz, int(max(model.strides)))
-    for placed in loader(dataset, dataset.batches(batch_size)):
-        images = placed.batch.images.to(weight.device).to(weight.dtype, memory_format=torch.channels_last)
-        yield placed, images / 255
+    for batch in make_loader(dataset, dataset.batches(batch_size)):
+        images = batch.batch.images.to(weight.device).to(weight.dtype, memory_format=torch.channels_last)
+        yield batch, images / 255
 
 
-def detect(
-    detector: Detector, raw: Sequence[Tensor], placed: ValidationBatch, options: ValidationConfig
+def detect_in_batch(
+    detector: Detector, raw: Sequence[Tensor], batch: ValidationBatch, config: ValidationConfig
 ) -> list[Tensor]:
-    """Return the detections of each image (k, 6): x1, y1, x2, y2 in pixels of the image, confidence, class.
+    """Return the detections of each image of a batch.
 
-    Every class of a box that is confident enough is a detection, as in YOLOv5's validation.
+    As in YOLOv5's validation, a box is a detection of every class whose score is high enough.
+
+    Args:
+        detector: The network.
+        raw: Its raw maps for the batch.
+        batch: The images.
+        config: Thresholds of the detections.
+
+    Returns:
+        One tensor (k, 6) per image, on the CPU: x1, y1, x2, y2 in pixels of the image, confidence, class.
     """
-    found = nms(
-        detector.decode(raw),
-        confidence=options.confidence,
-        iou=options.iou,
-        max_detections=options.max_detections,
-        multi_label=True,
-    )
-    return [
-        torch.cat([to_image(detections[:, :4], letterbox, record), detections[:, 4:]], dim=1)
-        for detections, letterbox, record in zip(found, placed.letterboxes, placed.records, strict=True)
+    thresholds = DetectionThresholds(config.confidence, config.iou, config.max_detections, multi_label=True)
+    placements = [
+        CanvasPlacement(record.width, record.height, letterbox.scale, letterbox.left, letterbox.top)
+        for record, letterbox in zip(batch.records, batch.letterboxes, strict=True)
     ]
-
-
-def to_image(boxes: Tensor, letterbox: Letterbox, record: ImageRecord) -> Tensor:
-    """Return boxes (k, 4) on the canvas as boxes on the image, clipped to it."""
-    moved = letterbox.to_image(boxes.cpu().double().numpy())
-    return torch.from_numpy(moved.clip(0, [record.width, record.height] * 2)).to(boxes)
+    return detections_in_images(detector.decode(raw), placements, thresholds, drop_empty=False)
 
 
 def ground_truth(record: ImageRecord) -> GroundTruth:
-    """Return what there is to be found in an image."""
+    """Return the objects of an image as tensors."""
     return GroundTruth(torch.from_numpy(record.boxes).float(), torch.tensor(record.classes), torch.tensor(record.crowd))

@@ -1,4 +1,4 @@
-"""How fast a run would be: a few of its steps, really taken, and nothing written."""
+"""Measure the speed of a run by training for a few steps, without writing any files."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer, seed_everything
 
 from attendet.training.config import TrainConfig
-from attendet.training.preparation import make_data, make_trainer, prepare
+from attendet.training.preparation import create_data_module, create_trainer, prepare_run
 from attendet.training.reporter import Reporter
-from attendet.training.resource_errors import explain_resource_errors, quiet
+from attendet.training.resource_errors import explain_resource_errors, quiet_lightning
 from attendet.training.run_folder import RunFolder
-from attendet.training.runner import fit
+from attendet.training.runner import run_trainer
 from attendet.training.task import DetectionTask
 
 
 @dataclass(frozen=True)
-class Pace:
-    """How long the parts of a run take.
+class StepTiming:
+    """The durations of the parts of a run.
 
     Attributes:
-        start_seconds: Until the first step.
-        step_seconds: A batch of training; the median.
-        validation_seconds: A batch of validation.
-        training_images: How many there are.
-        validation_images: How many there are.
+        start_seconds: Seconds until the first step.
+        step_seconds: Median seconds of a training batch.
+        validation_seconds: Seconds of a validation batch.
+        training_images: Number of training images.
+        validation_images: Number of validation images.
     """
 
     start_seconds: float
@@ -39,38 +39,47 @@ class Pace:
     validation_images: int
 
 
-def measure_pace(config: TrainConfig, reporter: Reporter, steps: int = 4) -> Pace:
-    """Return how fast a run would be, from a few steps on real batches and one batch of validation.
+def measure_step_times(config: TrainConfig, reporter: Reporter, steps: int = 4) -> StepTiming:
+    """Measure the speed of a run with a few training batches and one validation batch.
 
     Args:
-        config: The run.
-        reporter: Who watches.
-        steps: Batches that are timed, after a first one that is not.
+        config: The configuration of the run.
+        reporter: Receives log lines and the progress of reading the data.
+        steps: Number of batches that are timed, after a first one that is not.
 
     Raises:
-        AttendetError: If the run could not begin.
+        AttendetError: If the run could not start.
     """
     start = time.perf_counter()
     seed_everything(config.schedule.seed, verbose=False)
-    prepared = prepare(config, reporter)
-    trainer, clock = make_trainer(prepared), Clock()
-    trainer.callbacks.append(clock)  # pyright: ignore[reportAttributeAccessIssue]
+    prepared = prepare_run(config, reporter)
+    schedule, splits = prepared.config.schedule, prepared.splits
+    trainer, timer = create_trainer(prepared), StepTimer()
+    trainer.callbacks.append(timer)  # pyright: ignore[reportAttributeAccessIssue]
     trainer.limit_train_batches, trainer.limit_val_batches = steps + 1, 1
     trainer.check_val_every_n_epoch = trainer.fit_loop.max_epochs = 1
-    schedule, splits = prepared.config.schedule, prepared.splits
-    with tempfile.TemporaryDirectory() as folder, explain_resource_errors(schedule.batch_size, schedule.imgsz), quiet():
-        data = make_data(prepared, RunFolder(Path(folder, "run")), reporter)
-        data.prepare()
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        explain_resource_errors(schedule.batch_size, schedule.imgsz),
+        quiet_lightning(),
+    ):
+        data = create_data_module(prepared, RunFolder(Path(folder, "run")), reporter)
+        data.decode_images()
         ready = time.perf_counter() - start
-        task = DetectionTask(prepared.network.detector, splits["train"].names, prepared.recipe, prepared.config)
-        fit(trainer, task, data, None)
-    # The first step warms caches up; where there is no other, it has to do.
-    timed = clock.steps[1:] or clock.steps
-    return Pace(ready, median(timed), clock.validation, len(splits["train"].records), len(splits["val"].records))
+        task = DetectionTask(prepared.model.detector, splits["train"].names, prepared.recipe, prepared.config)
+        run_trainer(trainer, task, data, None)
+    # The first step is slower because caches are empty, but it is used if there is no other.
+    timed = timer.steps[1:] or timer.steps
+    return StepTiming(ready, median(timed), timer.validation, len(splits["train"].records), len(splits["val"].records))
 
 
-class Clock(Callback):
-    """Times batches: from one's end to the next one's, so that loading counts."""
+class StepTimer(Callback):
+    """Measures the seconds from the end of a batch to the end of the next one, which includes loading.
+
+    Attributes:
+        steps: Seconds of each training batch.
+        validation: Seconds of the validation.
+    """
 
     def __init__(self) -> None:
         self.steps: list[float] = []
@@ -78,7 +87,7 @@ class Clock(Callback):
         self._before = 0.0
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
-        """Start the clock."""
+        """Start timing the first batch."""
         self._before = time.perf_counter()
 
     def on_train_batch_end(
@@ -89,15 +98,15 @@ class Clock(Callback):
         batch: Any,  # noqa: ARG002
         batch_idx: int,  # noqa: ARG002
     ) -> None:
-        """Take the time."""
+        """Store the seconds of the batch, and start timing the next one."""
         now = time.perf_counter()
         self.steps.append(now - self._before)
         self._before = now
 
     def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
-        """Start the clock."""
+        """Start timing the validation."""
         self._before = time.perf_counter()
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
-        """Take the time."""
+        """Store the seconds of the validation."""
         self.validation = time.perf_counter() - self._before

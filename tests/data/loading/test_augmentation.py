@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from attendet.data.loading.augmentation import (
     Augmentation,
     TrainingSample,
-    blend,
-    boxed,
     flip,
     jitter_colors,
+    mixup,
     mosaic,
+    pad,
     warp,
 )
 
@@ -134,7 +134,7 @@ def test_boxes_that_are_cut_down_to_little_are_dropped() -> None:
 
 def test_a_blend_keeps_the_objects_of_both() -> None:
     first, second = painted((10, 10, 40, 40)), painted((60, 50, 90, 90), category=2)
-    mixed = blend(first, second, np.random.default_rng(0))
+    mixed = mixup(first, second, np.random.default_rng(0))
     assert mixed.boxes.tolist() == [[10, 10, 40, 40], [60, 50, 90, 90]]
     assert mixed.classes.tolist() == [0, 2]
     share = np.random.default_rng(0).beta(32, 32)
@@ -156,12 +156,12 @@ def test_colors_against_the_standard_library(seed: int, color: tuple[int, int, i
 
 
 def test_the_letterbox_of_a_sample() -> None:
-    placed = boxed(painted((0, 0, 32, 48), (48, 64)), (64, 64))
+    placed = pad(painted((0, 0, 32, 48), (48, 64)), (64, 64))
     # 64x48 with 8 gray rows above and below.
     assert placed.boxes.tolist() == [[0, 8, 32, 56]]
     check(placed, within=0)
     # The batch of `--rect` may hold larger images.
-    placed = boxed(painted((0, 0, 32, 48), (48, 64)), (96, 64))
+    placed = pad(painted((0, 0, 32, 48), (48, 64)), (96, 64))
     assert placed.boxes.tolist() == [[0, 24, 32, 72]]
 
 

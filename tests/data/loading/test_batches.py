@@ -9,13 +9,14 @@ import torch
 
 from attendet.data.loading import image_store
 from attendet.data.loading.augmentation import Augmentation
-from attendet.data.loading.data_module import DetectionData, LoaderConfig, loader
+from attendet.data.loading.data_module import DetectionData, LoaderConfig, make_loader
 from attendet.data.loading.datasets import Batch, TrainingDataset, ValidationDataset
 from attendet.data.loading.image_store import CachedImages, OnDemandImages
 from attendet.data.loading.resizing import FILL
 from attendet.data.loading.sampler import SampleIndex, TrainingBatchSampler, image_weights
 from attendet.data.records import ImageRecord, ImageRecords, Split
 from tests.helpers.data_sets import write_image
+from typing import Any
 
 SIZES = [(64, 48), (48, 64), (64, 64), (80, 40), (64, 48), (40, 80), (64, 64)]
 
@@ -34,9 +35,9 @@ def records(tmp_path_factory: pytest.TempPathFactory) -> ImageRecords:
     return ImageRecords(made)
 
 
-def data_of(records: ImageRecords, **options: object) -> DetectionData:
+def data_of(records: ImageRecords, **options: Any) -> DetectionData:
     split = Split("train", ("cat", "dog"), records)
-    loading = LoaderConfig(**({"size": 64, "stride": 32, "batch_size": 3, "seed": 5, "workers": 0} | options))
+    loading = LoaderConfig(**{"size": 64, "stride": 32, "batch_size": 3, "seed": 5, "workers": 0, **options})
     return DetectionData(split, Split("val", split.names, records), loading, Augmentation(mixup=0.3))
 
 
@@ -160,7 +161,7 @@ def test_validation_shows_each_image_once_as_it_is(records: ImageRecords) -> Non
     dataset = ValidationDataset(records, OnDemandImages(records, 64), 64, 32)
     shares = [dataset.batches(2, rank, 2) for rank in (0, 1)]
     assert sorted(index for share in shares for batch in share for index in batch) == list(range(7))
-    for placed in loader(dataset, dataset.batches(2), 0):
+    for placed in make_loader(dataset, dataset.batches(2), 0):
         rows = placed.batch.targets
         for number, (record, letterbox) in enumerate(zip(placed.records, placed.letterboxes, strict=True)):
             height, width = placed.batch.images.shape[2:]

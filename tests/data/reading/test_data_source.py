@@ -96,10 +96,10 @@ def test_of_very_many_problems_the_first_are_kept_and_all_are_counted(yolo_folde
         ("train: {a: b}\nnames: [a]", "this is no path"),
         ("train: images\nnames: [a]\nformat: yolov9", "there is no format 'yolov9'; there are yolo, coco, voc"),
         ("path: nowhere\ntrain: images\nnames: [a]", "there is no folder"),
-        ("train: *x\nnames: [a]", "the alias *x is refused"),
+        ("train: *x\nnames: [a]", "the alias *x is not allowed"),
         ("train: !!python/object/apply:os.system [ls]\nnames: [a]", "tag"),
         ("- train", "it is no mapping"),
-        ("", "it is empty"),
+        ("", "the file is empty"),
         ("train: images\nnames: [a]\n#" + "x" * 600_000, "the file is larger than 524,288 bytes"),
     ],
 )

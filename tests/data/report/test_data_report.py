@@ -13,6 +13,7 @@ from attendet.data.records import ImageRecord, ImageRecords, Problem, ProblemKin
 from attendet.data.report.data_report import make_data_report
 from attendet.data.report.overview_figure import draw_overview, overview_figure
 from attendet.errors import Location, OutputError
+from matplotlib.patches import StepPatch
 
 NAMES = ("cat", "dog", "cow")
 
@@ -135,7 +136,9 @@ def test_the_picture_shows_the_numbers(splits: list[Split]) -> None:
     (mesh,) = (drawing for drawing in sizes.collections if isinstance(drawing, QuadMesh))
     assert np.nansum(np.asarray(mesh.get_array(), np.float64)) == 5
     # Of three images one has none, one two, one three.
-    heights = per_image.patches[0].get_data().values
+    (steps,) = per_image.patches
+    assert isinstance(steps, StepPatch)
+    heights = steps.get_data().values
     np.testing.assert_allclose(heights, [100 / 3, 0, 100 / 3, 100 / 3])
     (image,) = centers.images
     places = np.argwhere(np.asarray(image.get_array()) > 0)

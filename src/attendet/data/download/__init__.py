@@ -1,1 +1,5 @@
-"""Download public data sets and unpack them safely."""
+"""Download of public data sets."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

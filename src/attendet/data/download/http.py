@@ -1,4 +1,4 @@
-"""A file from the web: within a size, going on where a broken download stopped."""
+"""Download of a file over HTTP, of bounded size, which resumes after an interruption."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from urllib.error import HTTPError, URLError
 
 from attendet.errors import DataError, Location
 
-CHUNK = 1 << 16
-TIMEOUT = 30.0
-PARTIAL_CONTENT = 206
-RANGE_NOT_SATISFIABLE = 416
-FIRST_SERVER_ERROR = 500
+_CHUNK = 1 << 16
+_TIMEOUT = 30.0
+_PARTIAL_CONTENT = 206
+_RANGE_NOT_SATISFIABLE = 416
+_FIRST_SERVER_ERROR = 500
 
 
-class _BrokenError(Exception):
-    """The connection ended too early, or the server could not answer just now: worth another attempt."""
+class _InterruptedDownloadError(Exception):
+    """The connection was lost, or the server could not answer at the moment: another attempt may succeed."""
 
 
 def fetch(
@@ -33,31 +33,33 @@ def fetch(
     attempts: int = 4,
     pause: float = 1.0,
 ) -> None:
-    """Download a file; what has arrived stays beside it as `.part`, and the next call goes on from there.
+    """Download a file. After an interruption, this call and later calls resume from a `.part` file next to the target.
 
-    What arrives is not trusted: the caller checks the content.
+    The content is not trusted: the caller has to verify it.
 
     Args:
-        url: http or https; a redirection never leads from https to http.
-        target: The file to write, once it is whole.
-        max_bytes: A longer file is refused.
-        progress: Called with the bytes that have arrived and the bytes there are (0 where the server does not tell).
-        attempts: How often a broken connection is taken up again.
-        pause: Seconds before that, and twice as many each time.
+        url: Address, http or https. Redirections from https to http are not followed.
+        target: The file to write; it appears when it is complete.
+        max_bytes: Largest size; a larger file is refused.
+        progress: Called with the number of bytes downloaded and the size of the file (0 if the server does not send
+            it).
+        attempts: Number of attempts in this call.
+        pause: Seconds before the second attempt; doubled before each further one.
 
     Raises:
-        DataError: If the address does not answer, has no such file, or the file is longer than `max_bytes`.
+        DataError: If the address is not valid, the server does not answer or has no such file, or the file is larger
+            than `max_bytes`.
     """
     partial = target.with_name(f"{target.name}.part")
     for attempt in range(attempts):
         try:
             _fetch_rest(url, partial, max_bytes, progress or (lambda _done, _total: None))
-        except _BrokenError as error:
+        except _InterruptedDownloadError as error:
             if attempt + 1 == attempts:
-                here = partial.stat().st_size if partial.exists() else 0
-                kept = f"; {here:,} bytes are here and will not be fetched twice" if here else ""
-                remedy = f"run the same command again{kept}"
-                raise DataError(f"the download broke off: {error}", where=Location(url), remedy=remedy) from error
+                size = partial.stat().st_size if partial.exists() else 0
+                resume = f" to resume after {size:,} bytes" if size else ""
+                remedy = f"run the same command again{resume}"
+                raise DataError(f"the download was interrupted: {error}", where=Location(url), remedy=remedy) from error
             time.sleep(pause * 2**attempt)
         else:
             partial.replace(target)
@@ -66,48 +68,54 @@ def fetch(
 
 def _fetch_rest(url: str, partial: Path, max_bytes: int, progress: Callable[[int, int], None]) -> None:
     start = partial.stat().st_size if partial.exists() else 0
-    response = _open(url, partial, start)
+    response = _request(url, partial, start)
     if response is None:
         return
     with response:
-        if response.status != PARTIAL_CONTENT:
-            # The server cannot go on where we stopped, and sends everything.
+        if response.status != _PARTIAL_CONTENT:
+            # The server does not support ranges, and sends the whole file.
             start = 0
         elif not (response.headers["Content-Range"] or "").startswith(f"bytes {start}-"):
             partial.unlink(missing_ok=True)
-            raise _BrokenError("the server sent another part than the one asked for")
+            raise _InterruptedDownloadError("the server sent another part of the file than requested")
         length = response.headers["Content-Length"]
         total = start + int(length) if length and length.isdecimal() else 0
         with partial.open("ab" if start else "wb") as file:
-            done = _copy(response, file, start, total, lambda done: _bound(url, partial, done, max_bytes), progress)
+            done = _copy(
+                response, file, start, total, lambda done: _refuse_larger(url, partial, done, max_bytes), progress
+            )
     if done < total:
-        raise _BrokenError(f"{done:,} of {total:,} bytes arrived")
+        raise _InterruptedDownloadError(f"{done:,} of {total:,} bytes arrived")
 
 
-def _open(url: str, partial: Path, start: int) -> http.client.HTTPResponse | None:
-    """Return the answer from byte `start` on; None where there is nothing after it."""
+def _request(url: str, partial: Path, start: int) -> http.client.HTTPResponse | None:
+    """Return the response from byte `start` on, or None if the file ends there."""
     headers = {"User-Agent": "attendet", "Accept-Encoding": "identity"} | (
         {"Range": f"bytes={start}-"} if start else {}
     )
     if not url.startswith(("https://", "http://")):
-        raise DataError("it is no web address", where=Location(url), remedy="write https://…")
+        raise _invalid_address(url)
     try:
-        return _opener().open(urllib.request.Request(url, headers=headers), timeout=TIMEOUT)  # noqa: S310  # see _opener
+        return _opener().open(urllib.request.Request(url, headers=headers), timeout=_TIMEOUT)  # noqa: S310 - see _opener
     except HTTPError as error:
         error.close()
-        if error.code == RANGE_NOT_SATISFIABLE and start:
-            whole = re.fullmatch(r"bytes \*/(\d+)", error.headers["Content-Range"] or "")
-            if whole and int(whole[1]) == start:
+        if error.code == _RANGE_NOT_SATISFIABLE and start:
+            size = re.fullmatch(r"bytes \*/(\d+)", error.headers["Content-Range"] or "")
+            if size and int(size[1]) == start:
                 return None
             partial.unlink()
-            raise _BrokenError("what was here is not the beginning of that file") from error
-        if error.code >= FIRST_SERVER_ERROR:
-            raise _BrokenError(f"the server answers {error.code} {error.reason}") from error
-        raise DataError(f"the server answers {error.code} {error.reason}", where=Location(url)) from error
+            raise _InterruptedDownloadError("the partial file is not the beginning of this file") from error
+        if error.code >= _FIRST_SERVER_ERROR:
+            raise _InterruptedDownloadError(f"the server answered {error.code} {error.reason}") from error
+        raise DataError(f"the server answered {error.code} {error.reason}", where=Location(url)) from error
     except (http.client.InvalidURL, ValueError) as error:
-        raise DataError("it is no web address", where=Location(url), remedy="write https://…") from error
+        raise _invalid_address(url) from error
     except (URLError, OSError, http.client.HTTPException) as error:
-        raise _BrokenError(f"the server cannot be reached ({getattr(error, 'reason', error)})") from error
+        raise _InterruptedDownloadError(f"the server cannot be reached ({getattr(error, 'reason', error)})") from error
+
+
+def _invalid_address(url: str) -> DataError:
+    return DataError("the address must be a valid http or https URL", where=Location(url), remedy="write https://…")
 
 
 def _copy(
@@ -115,32 +123,32 @@ def _copy(
     file: IO[bytes],
     start: int,
     total: int,
-    bound: Callable[[int], None],
+    check_size: Callable[[int], None],
     progress: Callable[[int, int], None],
 ) -> int:
     done = start
-    bound(total)
+    check_size(total)
     while True:
         try:
-            chunk = response.read(CHUNK)
+            chunk = response.read(_CHUNK)
         except (OSError, http.client.HTTPException) as error:
-            raise _BrokenError(f"{done:,} bytes arrived") from error
+            raise _InterruptedDownloadError(f"{done:,} bytes arrived") from error
         if not chunk:
             return done
         file.write(chunk)
         done += len(chunk)
-        bound(done)
+        check_size(done)
         progress(done, total)
 
 
-def _bound(url: str, partial: Path, size: int, max_bytes: int) -> None:
+def _refuse_larger(url: str, partial: Path, size: int, max_bytes: int) -> None:
     if size > max_bytes:
         partial.unlink(missing_ok=True)
-        raise DataError(f"the file has more than the {max_bytes:,} bytes expected", where=Location(url))
+        raise DataError(f"the file must have at most {max_bytes:,} bytes, got more", where=Location(url))
 
 
-class _NoDowngrade(urllib.request.HTTPRedirectHandler):
-    """Follows redirections, but not from https to something that anyone on the way can change."""
+class _SafeRedirectHandler(urllib.request.HTTPRedirectHandler):
+    """Follows redirections, except from https to an address whose content anyone on the network could change."""
 
     def redirect_request(
         self,
@@ -152,12 +160,12 @@ class _NoDowngrade(urllib.request.HTTPRedirectHandler):
         newurl: str,
     ) -> urllib.request.Request | None:
         if not newurl.startswith("https://" if req.full_url.startswith("https://") else ("https://", "http://")):
-            raise DataError(f"it leads to {newurl!r}, which is not followed", where=Location(req.full_url))
+            raise DataError(f"the redirection to {newurl!r} is not followed", where=Location(req.full_url))
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
 def _opener() -> urllib.request.OpenerDirector:
-    # Put together by hand: urllib's usual one also opens file: and ftp: addresses.
+    # urllib's default opener would also open file: and ftp: addresses.
     opener = urllib.request.OpenerDirector()
     for handler in (
         urllib.request.ProxyHandler(),
@@ -165,7 +173,7 @@ def _opener() -> urllib.request.OpenerDirector:
         urllib.request.HTTPSHandler(),
         urllib.request.HTTPDefaultErrorHandler(),
         urllib.request.HTTPErrorProcessor(),
-        _NoDowngrade(),
+        _SafeRedirectHandler(),
     ):
         opener.add_handler(handler)
     return opener

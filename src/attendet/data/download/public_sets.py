@@ -1,4 +1,4 @@
-"""Public data sets by name: where they are, what is in them, to the byte, and under which license."""
+"""Public data sets that can be downloaded by name: address, license, and a digest of every file."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from attendet.data.download.archive import tree_digest, unpack
+from attendet.data.download.archive import extract, folder_digest
 from attendet.data.download.http import fetch
 from attendet.errors import DataError, Location, unknown_name
 from attendet.utils.io import cannot_write, refuse_existing
 
-MIB = 1024 * 1024
+_MIB = 1024 * 1024
 
 
 def _no_lists(_folder: Path) -> Mapping[str, str]:
@@ -22,21 +22,21 @@ def _no_lists(_folder: Path) -> Mapping[str, str]:
 
 @dataclass(frozen=True)
 class PublicSet:
-    """A data set that `download_public_set` can fetch.
+    """A public data set that can be downloaded.
 
     Attributes:
-        name: What users call it.
-        about: What is in it, in a line.
-        home: The page that people should look at, and cite.
-        license: Its license, and whom to name.
-        url: An archive of one commit.
-        chosen: Which of the archive's files are taken, and the folder they go to (see
-            `attendet.data.download.archive.unpack`).
-        digest: `tree_digest` of the files taken. The archive itself has no fixed checksum: GitHub packs it on demand.
-        data_yaml: The text of its data.yaml.
-        lists: Unpacked folder → further text files, by name.
-        max_download: Bound on the archive, in bytes.
-        max_unpacked: Bound on everything in the archive, in bytes.
+        name: Name for `attendet.data.get`.
+        about: Its content, in one line.
+        home: Web page of the data set, to read and to cite.
+        license: License, and whom to credit.
+        url: Address of an archive of one commit.
+        chosen: Files of the archive to extract, and their folders (see `attendet.data.download.archive.extract`).
+        digest: `folder_digest` of the extracted files. The archive itself has no fixed checksum, because GitHub packs
+            it on demand.
+        data_yaml: Text of its data.yaml.
+        lists: Function that returns further text files by name, given the folder of the extracted files.
+        max_download: Largest size of the archive in bytes.
+        max_extracted: Largest size of all files in the archive in bytes.
     """
 
     name: str
@@ -48,14 +48,14 @@ class PublicSet:
     digest: str
     data_yaml: str
     lists: Callable[[Path], Mapping[str, str]] = field(default=_no_lists, repr=False)
-    max_download: int = 256 * MIB
-    max_unpacked: int = 512 * MIB
+    max_download: int = 256 * _MIB
+    max_extracted: int = 512 * _MIB
 
 
-def _by_photo(folder: Path) -> Mapping[str, str]:
-    """Return lists of pear640: every fourth photograph is kept for validation, with all the tiles cut from it.
+def _split_by_photo(folder: Path) -> Mapping[str, str]:
+    """Return the lists of pear640: every fourth photograph is for validation, with all tiles cut from it.
 
-    Tiles of one photograph overlap; a split by tile would have the same pears on both sides.
+    Tiles of one photograph overlap. If tiles were split at random, the same pears would be in both splits.
     """
     tiles = sorted(path.name for path in (folder / "images").iterdir())
     photos = sorted({_photo(tile) for tile in tiles})
@@ -70,7 +70,7 @@ def _photo(tile: str) -> str:
 
 
 def public_sets() -> dict[str, PublicSet]:
-    """Return the sets by name.
+    """Return the public data sets that can be downloaded, by name.
 
     Example:
         >>> sorted(public_sets())
@@ -110,73 +110,83 @@ def public_sets() -> dict[str, PublicSet]:
         chosen={"data/images/*.jpg": "images", "data/labels/*.txt": "labels"},
         digest="6c9de575fe2cca43ee15205e84b6dc8a4e0a2b7efcbe5f774741d8ebf659c40a",
         data_yaml="path: .\nformat: yolo\ntrain: train.txt\nval: val.txt\nnames: [pear]\n",
-        lists=_by_photo,
+        lists=_split_by_photo,
     )
-    return {known.name: known for known in (bccd, pear640)}
+    return {public.name: public for public in (bccd, pear640)}
 
 
-def find_public_set(name: str) -> PublicSet:
-    """Return the public set of a name.
+def get(
+    name: str,
+    out: str | Path | None = None,
+    *,
+    url: str | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Path:
+    """Download a public data set, verify every file, and write its data.yaml.
+
+    If the download is interrupted, the same call resumes it. The folder appears at the end, complete.
+
+    Args:
+        name: Name of the data set; `attendet.data.public_sets` lists them.
+        out: Folder to create; by default the name, in the current folder.
+        url: Another address of the same archive; its files are verified, too.
+        progress: Called with the number of bytes downloaded and the size of the archive (0 if the server does not send
+            it).
+
+    Returns:
+        Path of the data.yaml, which `attendet.data.open` and training take.
 
     Raises:
-        UnknownNameError: If there is none.
+        UnknownNameError: If there is no public data set of this name.
+        DataError: If the data set cannot be downloaded, or a file differs from the original.
+        OutputError: If `out` exists or cannot be written.
+
+    Example:
+        >>> from attendet import data
+        >>> sorted(data.public_sets())
+        ['bccd', 'pear640']
+        >>> data.get("pears")  # doctest: +IGNORE_EXCEPTION_DETAIL
+        Traceback (most recent call last):
+        UnknownNameError: there is no public data set 'pears'
     """
     known = public_sets()
     if name not in known:
         raise unknown_name("public data set", name, known)
-    return known[name]
+    return download_public_set(known[name], Path(name if out is None else out), url=url, progress=progress)
 
 
 def download_public_set(
-    wanted: PublicSet, out: Path, *, url: str | None = None, progress: Callable[[int, int], None] | None = None
+    public: PublicSet, out: Path, *, url: str | None = None, progress: Callable[[int, int], None] | None = None
 ) -> Path:
-    """Download a public set, check every file of it, and write a data.yaml.
-
-    The archive waits beside `out` while it arrives, and a second call goes on where the first was broken off. `out`
-    appears at the end, whole.
-
-    Args:
-        wanted: The set.
-        out: The folder to make.
-        url: Another address of the same archive. What is in it is checked all the same.
-        progress: Called with the bytes that have arrived and the bytes there are (0 where the server does not tell).
-
-    Returns:
-        The path of the data.yaml.
-
-    Raises:
-        DataError: If it cannot be downloaded, or is not what was pinned.
-        OutputError: If `out` exists or cannot be written.
-    """
+    """Download a public data set; for arguments, result, and errors, see `get`."""
     refuse_existing(out)
     archive = out.with_name(f".{out.name}.zip")
-    fresh = out.with_name(f".{out.name}.{os.getpid()}")
+    temporary = out.with_name(f".{out.name}.{os.getpid()}")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         if not archive.exists():
-            fetch(url or wanted.url, archive, max_bytes=wanted.max_download, progress=progress)
+            fetch(url or public.url, archive, max_bytes=public.max_download, progress=progress)
         try:
-            fresh.mkdir()
-            _fill(fresh, archive, wanted)
-            fresh.rename(out)
+            temporary.mkdir()
+            _extract_and_verify(temporary, archive, public)
+            temporary.rename(out)
         finally:
-            shutil.rmtree(fresh, ignore_errors=True)
-            # Good or bad, it is not needed again.
+            shutil.rmtree(temporary, ignore_errors=True)
+            # A complete archive is not needed again, whether its files were valid or not.
             archive.unlink(missing_ok=True)
     except OSError as error:
         raise cannot_write(out, error) from error
     return out / "data.yaml"
 
 
-def _fill(folder: Path, archive: Path, wanted: PublicSet) -> None:
-    count = unpack(archive, folder, wanted.chosen, max_bytes=wanted.max_unpacked)
-    found = tree_digest(folder)
-    if found != wanted.digest:
+def _extract_and_verify(folder: Path, archive: Path, public: PublicSet) -> None:
+    count = extract(archive, folder, public.chosen, max_bytes=public.max_extracted)
+    digest = folder_digest(folder)
+    if digest != public.digest:
         raise DataError(
-            f"the {count} files downloaded are not those of {wanted.name}: their digest is {found}, "
-            f"and {wanted.digest} is expected",
-            where=Location(wanted.url),
-            remedy="nothing was kept; try again, and report it if it happens twice",
+            f"the digest of the {count} files of {public.name} must be {public.digest}, got {digest}",
+            where=Location(public.url),
+            remedy="try again, and report it if it happens twice; no file was kept",
         )
-    for name, text in {**wanted.lists(folder), "data.yaml": wanted.data_yaml}.items():
+    for name, text in {**public.lists(folder), "data.yaml": public.data_yaml}.items():
         (folder / name).write_text(text, encoding="utf-8")

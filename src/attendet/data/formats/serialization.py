@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from attendet.data.formats.yolo import COORDINATE_TOLERANCE
 from attendet.data.records import ImageRecord
-from attendet.utils.io import to_json
+from attendet.utils.json_text import to_json
 
 _PIXEL_DECIMALS = 9
 _NORMALIZED_DECIMALS = 14

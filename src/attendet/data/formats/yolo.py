@@ -185,7 +185,7 @@ def read_lines(file: str) -> list[str]:
         with Path(file).open(encoding="utf-8-sig") as lines:
             return [line.strip() for line in lines if line.strip()]
     except OSError as error:
-        raise DataError(f"cannot be read: {error.strerror}", where=where) from error
+        raise DataError(f"the file cannot be read: {error.strerror}", where=where) from error
     except UnicodeDecodeError as error:
         raise DataError("the file is not UTF-8 text", where=where) from error
 

@@ -1,1 +1,5 @@
-"""Records → images → augmented batches."""
+"""Loading of records into augmented batches."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,4 +1,4 @@
-"""Splits → loaders, for Lightning."""
+"""Data loaders of a training run, for Lightning."""
 
 from __future__ import annotations
 
@@ -20,52 +20,56 @@ from torch.utils.data import DataLoader
 
 from attendet.data.loading.augmentation import Augmentation
 from attendet.data.loading.datasets import Batch, TrainingDataset, ValidationBatch, ValidationDataset
-from attendet.data.loading.image_store import Cache, Images, load_images
+from attendet.data.loading.image_store import DecodedImages, ImageCache, load_images
 from attendet.data.loading.resizing import canvas_shapes
 from attendet.data.loading.sampler import TrainingBatchSampler
 from attendet.data.records import Split
 
-MOST_WORKERS = 8
+_MAX_WORKERS = 8
 
 
 @dataclass(frozen=True)
 class LoaderConfig:
-    """How images reach the network.
+    """Options of data loaders.
 
     Attributes:
-        size: Side of the training images in pixels.
-        stride: Largest stride of the network; sides are multiples of it.
+        imgsz: Side of the training images in pixels.
+        stride: Largest stride of the network in pixels; sides of canvases are multiples of it.
         batch_size: Images per batch, over all processes.
-        seed: Of order and augmentation.
+        seed: Seed of the order and of the augmentation.
         cache: Where decoded images are kept.
-        workers: Processes that make batches; None leaves the network a processor or two.
-        rect: Batches of images of like shapes, without mosaic.
-        mosaic_epochs: Epochs with mosaic; None: all.
-        folder: Where `cache="disk"` keeps its file.
-        processes: How many on this machine decode images each for itself, and so share its memory.
+        workers: Number of processes that make batches; None chooses by the number of processors.
+        rect: Whether a training batch has images of similar shapes, without mosaic.
+        mosaic_epochs: Number of epochs with mosaic; None for all.
+        cache_folder: Folder for the file of `cache="disk"`; None for the folder of temporary files.
+        local_processes: Number of processes on this machine that keep decoded images, each its own copy.
     """
 
-    size: int
+    imgsz: int
     stride: int
     batch_size: int
     seed: int = 0
-    cache: Cache = "auto"
+    cache: ImageCache = "auto"
     workers: int | None = None
     rect: bool = False
     mosaic_epochs: int | None = None
-    folder: Path | None = None
-    processes: int = 1
+    cache_folder: Path | None = None
+    local_processes: int = 1
 
 
 class DetectionData(LightningDataModule):
-    """The loaders of a training run.
+    """The data loaders of a training run.
 
     Args:
         train: Images to train on.
-        val: Images to measure on.
-        loading: How they reach the network.
-        augment: How training images are varied.
-        progress: Called with (done, total) while images are decoded.
+        val: Images to validate on.
+        loading: Options of the loaders.
+        augment: Augmentation of training images.
+        progress: Called with the number of images decoded and the number of all images of a split.
+
+    Attributes:
+        batches: The sampler of the training loader, once there is one.
+        image_weights: (images,) relative probabilities of drawing training images; None draws each image once.
     """
 
     def __init__(
@@ -79,81 +83,81 @@ class DetectionData(LightningDataModule):
         super().__init__()
         self.train_split, self.val_split, self.loading, self.augment = train, val, loading, augment
         self._progress = progress
-        self._images: dict[str, Images] = {}
+        self._images: dict[str, DecodedImages] = {}
         self.batches: TrainingBatchSampler | None = None
         self.image_weights: NDArray[np.float64] | None = None
 
     def weigh_images(self, weights: NDArray[np.float64]) -> None:
-        """SampleIndex training images by these weights (images,), from the next epoch on."""
+        """Draw training images with these relative probabilities (images,), from the next epoch on."""
         self.image_weights = weights
         if self.batches is not None:
             self.batches.weights = weights
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what a resumed run needs."""
+        """Return the state that a resumed run needs."""
         return {} if self.image_weights is None else {"image_weights": self.image_weights.tolist()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from a checkpoint."""
+        """Restore the state from a checkpoint."""
         if "image_weights" in state_dict:
             self.image_weights = np.array(state_dict["image_weights"])
 
-    def prepare(self) -> None:
-        """Decode the images, where they are kept; otherwise nothing."""
+    def decode_images(self) -> None:
+        """Decode the images of both splits, unless they are decoded on demand or this was done before."""
         for split in (self.train_split, self.val_split):
             if split.name not in self._images:
                 self._images[split.name] = load_images(
                     split.records,
-                    self.loading.size,
+                    self.loading.imgsz,
                     self.loading.cache,
-                    self.loading.folder,
+                    self.loading.cache_folder,
                     self._progress,
-                    sharers=2 * self.loading.processes,
+                    shared_by=2 * self.loading.local_processes,
                 )
 
-    def setup(self, stage: str) -> None:  # noqa: ARG002
-        """Decode the images; Lightning calls it in every process."""
-        self.prepare()
+    def setup(self, stage: str) -> None:  # noqa: ARG002 - Lightning's signature
+        """Decode the images; Lightning calls this in every process."""
+        self.decode_images()
 
     def training_dataset(self) -> TrainingDataset:
-        """Return the augmented images."""
-        self.prepare()
+        """Return the augmented training images."""
+        self.decode_images()
         loading, records = self.loading, self.train_split.records
         mosaic_epochs = 0 if loading.rect else loading.mosaic_epochs
         images = self._images[self.train_split.name]
-        return TrainingDataset(records, images, self.augment, loading.size, loading.seed, mosaic_epochs)
+        return TrainingDataset(records, images, self.augment, loading.imgsz, loading.seed, mosaic_epochs)
 
     def batch_sampler(self) -> TrainingBatchSampler:
-        """Return the order of the images, this process's share."""
+        """Return a sampler of the training batches of this process."""
         loading, sizes = self.loading, self.train_split.records.sizes
-        square = (loading.size, loading.size)
+        square = (loading.imgsz, loading.imgsz)
         return TrainingBatchSampler(
             len(sizes),
             loading.batch_size,
-            canvas_shapes(sizes, loading.size, loading.stride) if loading.rect else square,
+            canvas_shapes(sizes, loading.imgsz, loading.stride) if loading.rect else square,
             seed=loading.seed,
             rank=self._rank(),
             world_size=self._world_size(),
         )
 
     def train_dataloader(self) -> DataLoader[Batch]:
-        """Return the batches of an epoch, this process's share."""
+        """Return the training batches of this process."""
         self.batches = self.batch_sampler()
-        # Workers are given the first batches before Lightning tells the epoch, which is not 0 in a resumed run; at this
-        # moment only the loop's own count is right.
+        # Workers receive the first batches before Lightning sets the epoch, which is not 0 in a resumed run. At this
+        # point only the counter of Lightning's loop is correct.
         count: Any = self.trainer.fit_loop.epoch_progress.current if self.trainer else None
         self.batches.set_epoch(count.processed if count else 0)
         self.batches.weights = self.image_weights
-        return loader(self.training_dataset(), self.batches, self.loading.workers)
+        return make_loader(self.training_dataset(), self.batches, self.loading.workers)
 
     def val_dataloader(self) -> DataLoader[ValidationBatch]:
-        """Return the batches to measure on, this process's share."""
-        self.prepare()
+        """Return the validation batches of this process."""
+        self.decode_images()
         loading = self.loading
         images = self._images[self.val_split.name]
-        dataset = ValidationDataset(self.val_split.records, images, loading.size, loading.stride)
-        share = max(1, loading.batch_size // self._world_size())
-        return loader(dataset, dataset.batches(share, self._rank(), self._world_size()), loading.workers)
+        dataset = ValidationDataset(self.val_split.records, images, loading.imgsz, loading.stride)
+        batch_size = max(1, loading.batch_size // self._world_size())
+        return make_loader(dataset, dataset.batches(batch_size, self._rank(), self._world_size()), loading.workers)
 
     def _rank(self) -> int:
         return self.trainer.global_rank if self.trainer else 0
@@ -162,40 +166,49 @@ class DetectionData(LightningDataModule):
         return self.trainer.world_size if self.trainer else 1
 
 
-def loader(dataset: TrainingDataset | ValidationDataset, batches: object, workers: int | None = None) -> DataLoader:
-    """Return a loader whose batches the data set makes whole.
+def make_loader(
+    dataset: TrainingDataset | ValidationDataset, batches: object, workers: int | None = None
+) -> DataLoader[Any]:
+    """Return a loader of a dataset that makes whole batches.
 
-    Workers are forked, so that they share the decoded images; each computes on one thread.
+    Workers are forked, so that they share the decoded images, and compute on one thread each.
+
+    Args:
+        dataset: The dataset.
+        batches: Iterable of the indices of each batch.
+        workers: Number of processes that make batches; None chooses by the number of processors.
     """
     count = default_workers() if workers is None else workers
     return DataLoader(
         dataset,
         batch_size=None,
-        sampler=batches,  # pyright: ignore[reportArgumentType]
+        sampler=batches,  # pyright: ignore[reportArgumentType] - Lightning and torch only iterate over it
         num_workers=count,
         persistent_workers=count > 0,
         multiprocessing_context="fork" if count else None,
-        worker_init_fn=settle if count else None,
+        worker_init_fn=init_worker if count else None,
         pin_memory=torch.cuda.is_available(),
     )
 
 
 def default_workers() -> int:
-    """Return how many processes make batches: none where they and the network would take turns on few processors."""
+    """Return the number of worker processes: 0 if they and the network would compete for a few processors."""
     processors = len(os.sched_getaffinity(0))
-    return min(MOST_WORKERS, processors - 1) if torch.cuda.is_available() or processors > 4 else 0
+    return min(_MAX_WORKERS, processors - 1) if torch.cuda.is_available() or processors > 4 else 0
 
 
-def settle(_: int) -> None:
-    """Compute on one thread, and leave Ctrl-C and its report to the main process."""
+def init_worker(_: int) -> None:
+    """Prepare a worker process: compute on one thread, and leave Ctrl-C and its message to the main process."""
     torch.set_num_threads(1)
     cv2.setNumThreads(0)
-    # Ctrl-C reaches the whole group; the main process ends its workers.
+    # Ctrl-C reaches the whole process group; the main process ends its workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # It may do so while it is being handed a batch, which the thread that hands it over would report.
-    sys.excepthook = _unless_hung_up
+    # The main process may end while it receives a batch; the thread that sends the batch would print a traceback.
+    sys.excepthook = _ignore_closed_connections
 
 
-def _unless_hung_up(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+def _ignore_closed_connections(
+    error_class: type[BaseException], error: BaseException, traceback: TracebackType | None
+) -> None:
     if not isinstance(error, EOFError | ConnectionError):
-        sys.__excepthook__(kind, error, trace)
+        sys.__excepthook__(error_class, error, traceback)

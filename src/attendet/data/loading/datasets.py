@@ -1,4 +1,4 @@
-"""Records → samples → batches of tensors."""
+"""Datasets of training and validation batches: from records and decoded images to tensors."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from torch.utils.data import Dataset
 from attendet.data.loading.augmentation import (
     Augmentation,
     TrainingSample,
-    blend,
-    boxed,
     flip,
     jitter_colors,
+    mixup,
     mosaic,
+    pad,
     warp,
 )
-from attendet.data.loading.image_store import Images
+from attendet.data.loading.image_store import DecodedImages
 from attendet.data.loading.resizing import Letterbox, canvas_shapes, letterbox
 from attendet.data.loading.sampler import SampleIndex
 from attendet.data.records import ImageRecord, ImageRecords
@@ -34,7 +34,8 @@ class Batch(NamedTuple):
 
     Attributes:
         images: (N, 3, H, W) uint8, RGB.
-        targets: (T, 6) float32: image in the batch, class, x, y of the center, width and height in 0-1.
+        targets: (T, 6) float32: index of the image in the batch, class index, center x, center y, width, and height in
+            0-1 of the image.
     """
 
     images: Tensor
@@ -42,7 +43,7 @@ class Batch(NamedTuple):
 
 
 class ValidationBatch(NamedTuple):
-    """A batch for validation: the records it comes from, and how each lies on its canvas."""
+    """A batch with the records of its images, and the scale and position of each image on its canvas."""
 
     batch: Batch
     records: tuple[ImageRecord, ...]
@@ -50,71 +51,71 @@ class ValidationBatch(NamedTuple):
 
 
 class TrainingDataset(Dataset[Batch]):
-    """Batches of augmented samples. What a draw gives depends on the draw and the seed alone.
+    """Batches of augmented samples; a sample depends on its index and the seed alone.
 
     Args:
-        records: Images and objects; crowds are not trained on.
+        records: Images and objects. Groups of objects (crowds) are left out.
         images: The decoded images.
-        options: How they are varied.
-        size: Side of the training images in pixels.
-        seed: Of the augmentation.
-        mosaic_epochs: Epochs with mosaic; after them whole images are shown. None: all.
+        options: Ranges and probabilities of augmentations.
+        imgsz: Side of the training images in pixels.
+        seed: Seed of the augmentation.
+        mosaic_epochs: Number of epochs with mosaic, after which single images are used; None for all epochs.
     """
 
     def __init__(
         self,
         records: ImageRecords,
-        images: Images,
+        images: DecodedImages,
         options: Augmentation,
-        size: int,
+        imgsz: int,
         seed: int,
         mosaic_epochs: int | None = None,
     ) -> None:
-        self.records, self.images, self.options, self.size, self.seed = records, images, options, size, seed
+        self.records, self.images, self.options, self.imgsz, self.seed = records, images, options, imgsz, seed
         self.mosaic_epochs = mosaic_epochs
 
-    def __getitem__(self, draws: Sequence[SampleIndex]) -> Batch:
-        return collate([self.sample(draw) for draw in draws])
+    def __getitem__(self, indices: Sequence[SampleIndex]) -> Batch:
+        return collate([self.sample(index) for index in indices])
 
-    def sample(self, draw: SampleIndex) -> tuple[Tensor, Tensor]:
-        """Return the image (3, H, W) and objects (objects, 5) of one draw."""
-        generator = np.random.default_rng([self.seed, draw.epoch, draw.position])
-        has_mosaic = self.mosaic_epochs is None or draw.epoch < self.mosaic_epochs
-        if generator.random() < self.options.mosaic and has_mosaic:
-            sample = self._mosaic(draw, generator)
+    def sample(self, index: SampleIndex) -> tuple[Tensor, Tensor]:
+        """Return the image (3, H, W) uint8 and the objects (objects, 5), as in `normalize_targets`, of a sample."""
+        generator = np.random.default_rng([self.seed, index.epoch, index.position])
+        in_mosaic_epoch = self.mosaic_epochs is None or index.epoch < self.mosaic_epochs
+        if generator.random() < self.options.mosaic and in_mosaic_epoch:
+            sample = self._mosaic(index, generator)
             if generator.random() < self.options.mixup:
                 other = int(generator.integers(len(self.records)))
-                sample = blend(sample, self._mosaic(replace(draw, image=other), generator), generator)
+                sample = mixup(sample, self._mosaic(replace(index, image=other), generator), generator)
         else:
-            sample = warp(boxed(self._load(draw.image), draw.shape), draw.shape, self.options, generator)
+            sample = warp(pad(self._load(index.image), index.shape), index.shape, self.options, generator)
         sample = flip(jitter_colors(sample, self.options, generator), self.options, generator)
-        return to_tensor(sample.image), normalized(sample.boxes, sample.classes, draw.shape)
+        return image_to_tensor(sample.image), normalize_targets(sample.boxes, sample.classes, index.shape)
 
-    def _mosaic(self, draw: SampleIndex, generator: Generator) -> TrainingSample:
+    def _mosaic(self, index: SampleIndex, generator: Generator) -> TrainingSample:
         others = generator.integers(len(self.records), size=3).tolist()
-        joined = mosaic([self._load(image) for image in (draw.image, *others)], self.size, generator)
-        return warp(joined, draw.shape, self.options, generator)
+        joined = mosaic([self._load(image) for image in (index.image, *others)], self.imgsz, generator)
+        return warp(joined, index.shape, self.options, generator)
 
-    def _load(self, index: int) -> TrainingSample:
-        record, image = self.records[index], self.images[index]
-        kept = ~record.crowd
+    def _load(self, image_index: int) -> TrainingSample:
+        record, image = self.records[image_index], self.images[image_index]
+        used = ~record.crowd
         scale = np.array(image.shape[1::-1]) / [record.width, record.height]
-        return TrainingSample(image, record.boxes[kept] * np.tile(scale, 2), record.classes[kept])
+        return TrainingSample(image, record.boxes[used] * np.tile(scale, 2), record.classes[used])
 
 
 class ValidationDataset(Dataset[ValidationBatch]):
-    """Batches of images letterboxed as they are, with what measuring needs to know.
+    """Batches of letterboxed images without augmentation, with the information that evaluation needs.
 
     Args:
         records: Images and objects.
         images: The decoded images.
-        size: Their longer side in pixels.
-        stride: Sides of the canvases are multiples of it.
+        imgsz: Longer side of a scaled image in pixels.
+        stride: Largest stride of the network in pixels; the sides of canvases are multiples of it.
     """
 
-    def __init__(self, records: ImageRecords, images: Images, size: int, stride: int) -> None:
-        self.records, self.images, self.size = records, images, size
-        self.shapes = canvas_shapes(records.sizes, size, stride)
+    def __init__(self, records: ImageRecords, images: DecodedImages, imgsz: int, stride: int) -> None:
+        self.records, self.images, self.imgsz = records, images, imgsz
+        self.shapes = canvas_shapes(records.sizes, imgsz, stride)
 
     def __getitem__(self, indices: Sequence[int]) -> ValidationBatch:
         height, width = self.shapes[list(indices)].max(0).tolist()
@@ -123,25 +124,40 @@ class ValidationDataset(Dataset[ValidationBatch]):
         return ValidationBatch(collate(list(zip(images, targets, strict=True))), records, letterboxes)
 
     def batches(self, batch_size: int, rank: int = 0, world_size: int = 1) -> list[list[int]]:
-        """Return this process's share of the images, those of like shapes together: little of a canvas is empty."""
+        """Return the image indices of each batch of a process; images of similar shapes share a batch.
+
+        Args:
+            batch_size: Images per batch of this process.
+            rank: Index of this process.
+            world_size: Number of processes, among which the images are divided.
+        """
         height, width = self.shapes.T
         order = np.lexsort((height, height / width)).tolist()[rank::world_size]
         return [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
 
     def _sample(self, index: int, shape: tuple[int, int]) -> tuple[Tensor, Tensor, ImageRecord, Letterbox]:
         record = self.records[index]
-        height, width = shape
         image = self.images[index]
-        canvas, placed = letterbox(image, self.size, shape)
+        canvas, position = letterbox(image, self.imgsz, shape)
+        # The decoded image is scaled already: the scale of the letterbox refers to the image file.
         scale = (image.shape[1] / record.width, image.shape[0] / record.height)
-        placed = Letterbox(scale, placed.left, placed.top)
-        kept = ~record.crowd
-        targets = normalized(placed.to_canvas(record.boxes[kept]), record.classes[kept], (height, width))
-        return to_tensor(canvas), targets, record, placed
+        position = Letterbox(scale, position.left, position.top)
+        used = ~record.crowd
+        targets = normalize_targets(position.to_canvas(record.boxes[used]), record.classes[used], shape)
+        return image_to_tensor(canvas), targets, record, position
 
 
 def collate(samples: Sequence[tuple[Tensor, Tensor]]) -> Batch:
-    """Return the batch of samples of one shape."""
+    """Combine samples to a batch.
+
+    Args:
+        samples: Images (3, H, W) of equal shape, each with its objects (objects, 5), as in `normalize_targets`.
+
+    Example:
+        >>> batch = collate([(torch.zeros(3, 8, 8), torch.ones(2, 5)), (torch.zeros(3, 8, 8), torch.ones(1, 5))])
+        >>> batch.images.shape, batch.targets[:, 0].tolist()
+        (torch.Size([2, 3, 8, 8]), [0.0, 0.0, 1.0])
+    """
     images, targets = zip(*samples, strict=True)
     numbered = [
         torch.cat([torch.full((len(objects), 1), float(image)), objects], dim=1)
@@ -150,23 +166,26 @@ def collate(samples: Sequence[tuple[Tensor, Tensor]]) -> Batch:
     return Batch(torch.stack(images), torch.cat(numbered))
 
 
-def to_tensor(image: NDArray[np.uint8]) -> Tensor:
-    """Return an image (H, W, 3) as a tensor (3, H, W)."""
+def image_to_tensor(image: NDArray[np.uint8]) -> Tensor:
+    """Convert an image (H, W, 3) to a tensor (3, H, W)."""
     return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
 
 
-def normalized(boxes: NDArray[np.float64], classes: NDArray[np.int64], shape: tuple[int, int]) -> Tensor:
-    """Return (objects, 5): class, x, y of the center, width and height in 0-1.
+def normalize_targets(boxes: NDArray[np.float64], classes: NDArray[np.int64], shape: tuple[int, int]) -> Tensor:
+    """Convert objects to targets of the loss.
 
     Args:
         boxes: (objects, 4) x1, y1, x2, y2 in pixels.
-        classes: (objects,).
+        classes: (objects,) class indices.
         shape: Height and width of the image in pixels.
 
+    Returns:
+        (objects, 5) float32: class index, center x, center y, width, and height in 0-1 of the image.
+
     Example:
-        >>> normalized(np.array([[0.0, 0, 32, 64]]), np.array([2]), (64, 64)).tolist()
+        >>> normalize_targets(np.array([[0.0, 0, 32, 64]]), np.array([2]), (64, 64)).tolist()
         [[2.0, 0.25, 0.5, 0.5, 1.0]]
     """
     centers, sides = (boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]
-    placed = np.concatenate([centers, sides], axis=1) / np.tile(shape[::-1], 2)
-    return torch.from_numpy(np.concatenate([classes[:, None], placed], axis=1)).float()
+    normalized = np.concatenate([centers, sides], axis=1) / np.tile(shape[::-1], 2)
+    return torch.from_numpy(np.concatenate([classes[:, None], normalized], axis=1)).float()

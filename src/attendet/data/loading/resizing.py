@@ -1,4 +1,4 @@
-"""Images scaled to a size and padded to a shape."""
+"""Scaling of images to a size, and padding to a shape."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 FILL = 114
+"""Gray level (0-255) of the area around an image, as in YOLOv5."""
 
 
 @dataclass(frozen=True)
 class Letterbox:
-    """How an image was placed on its canvas.
+    """Scale and position of an image on its canvas.
 
     Attributes:
-        scale: Canvas pixels per image pixel (x, y).
-        left: Canvas pixels left of the image.
-        top: Canvas pixels above the image.
+        scale: Canvas pixels per image pixel, horizontally and vertically.
+        left: Number of canvas pixels to the left of the image.
+        top: Number of canvas pixels above the image.
     """
 
     scale: tuple[float, float]
@@ -26,11 +27,22 @@ class Letterbox:
     top: int
 
     def to_canvas(self, boxes: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return boxes (n, 4) x1, y1, x2, y2 in pixels of the canvas."""
+        """Convert boxes from pixels of the image to pixels of the canvas.
+
+        Args:
+            boxes: (n, 4) x1, y1, x2, y2.
+
+        Example:
+            >>> Letterbox(scale=(0.5, 0.5), left=0, top=40).to_canvas(np.array([[20.0, 20.0, 40.0, 40.0]])).tolist()
+            [[10.0, 50.0, 20.0, 60.0]]
+        """
         return boxes * np.tile(self.scale, 2) + np.tile([self.left, self.top], 2)
 
     def to_image(self, boxes: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return boxes (n, 4) x1, y1, x2, y2 in pixels of the image.
+        """Convert boxes from pixels of the canvas to pixels of the image.
+
+        Args:
+            boxes: (n, 4) x1, y1, x2, y2.
 
         Example:
             >>> Letterbox(scale=(0.5, 0.5), left=0, top=40).to_image(np.array([[10.0, 50.0, 20.0, 60.0]])).tolist()
@@ -39,65 +51,85 @@ class Letterbox:
         return (boxes - np.tile([self.left, self.top], 2)) / np.tile(self.scale, 2)
 
 
-def resize(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
-    """Return an image whose longer side is `size` pixels; smoothed where it shrinks, so that fine detail survives.
+def resize(image: NDArray[np.uint8], imgsz: int) -> NDArray[np.uint8]:
+    """Scale an image so that its longer side has `imgsz` pixels.
+
+    An image that shrinks is averaged over areas, so that fine detail contributes.
+
+    Args:
+        image: (H, W, 3).
+        imgsz: Longer side of the result in pixels.
 
     Example:
         >>> resize(np.zeros((480, 640, 3), np.uint8), 320).shape
         (240, 320, 3)
     """
     height, width = image.shape[:2]
-    if max(height, width) == size:
+    if max(height, width) == imgsz:
         return image
-    rows, columns = scaled_shapes(np.array([[width, height]]), size)[0].tolist()
-    interpolation = cv2.INTER_AREA if max(height, width) > size else cv2.INTER_LINEAR
+    rows, columns = scaled_shapes(np.array([[width, height]]), imgsz)[0].tolist()
+    interpolation = cv2.INTER_AREA if max(height, width) > imgsz else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(image, (columns, rows), interpolation=interpolation), np.uint8)
 
 
-def scaled_shapes(sizes: NDArray[np.int64], size: int) -> NDArray[np.int64]:
-    """Return (images, 2) height and width of images (width, height) whose longer side is scaled to `size`.
+def scaled_shapes(sizes: NDArray[np.int64], imgsz: int) -> NDArray[np.int64]:
+    """Return the shapes of images after their longer side is scaled to `imgsz` pixels.
+
+    Args:
+        sizes: (images, 2) width and height in pixels.
+        imgsz: Longer side of a scaled image in pixels.
+
+    Returns:
+        (images, 2) height and width in pixels, at least 1.
 
     Example:
         >>> scaled_shapes(np.array([[640, 480], [100, 400]]), 320).tolist()
         [[240, 320], [320, 80]]
     """
-    scale = size / sizes.max(1, keepdims=True)
+    scale = imgsz / sizes.max(1, keepdims=True)
     return np.maximum(1, np.rint(sizes[:, ::-1] * scale)).astype(np.int64)
 
 
-def canvas_shapes(sizes: NDArray[np.int64], size: int, stride: int) -> NDArray[np.int64]:
-    """Return (images, 2) the least height and width, multiples of the stride, that scaled images fit in.
+def canvas_shapes(sizes: NDArray[np.int64], imgsz: int, stride: int) -> NDArray[np.int64]:
+    """Return the smallest canvas for each scaled image whose sides are multiples of the stride.
 
     Args:
         sizes: (images, 2) width and height in pixels.
-        size: What the longer side is scaled to, in pixels.
-        stride: Of the network.
+        imgsz: Longer side of a scaled image in pixels.
+        stride: Largest stride of the network in pixels.
+
+    Returns:
+        (images, 2) height and width in pixels.
 
     Example:
         >>> canvas_shapes(np.array([[640, 480], [100, 400]]), 320, 32).tolist()
         [[256, 320], [320, 96]]
     """
-    return np.ceil(scaled_shapes(sizes, size) / stride).astype(np.int64) * stride
+    return np.ceil(scaled_shapes(sizes, imgsz) / stride).astype(np.int64) * stride
 
 
 def letterbox(
-    image: NDArray[np.uint8], size: int, shape: tuple[int, int] | None = None
+    image: NDArray[np.uint8], imgsz: int, shape: tuple[int, int] | None = None
 ) -> tuple[NDArray[np.uint8], Letterbox]:
-    """Scale an image's longer side to `size` pixels and center it on a gray canvas.
+    """Scale an image so that its longer side has `imgsz` pixels, and center it on a gray canvas.
 
     Args:
         image: (H, W, 3).
-        size: The longer side in pixels.
-        shape: Height and width of the canvas, at least those of the scaled image; a square of `size` if None.
+        imgsz: Longer side of the scaled image in pixels.
+        shape: Height and width of the canvas in pixels, at least those of the scaled image; None for a square with
+            `imgsz` pixels per side.
+
+    Returns:
+        The canvas (height, width, 3), and the scale and position of the image on it.
 
     Example:
-        >>> canvas, placed = letterbox(np.zeros((480, 640, 3), np.uint8), 320)
-        >>> canvas.shape, placed
+        >>> canvas, position = letterbox(np.zeros((480, 640, 3), np.uint8), 320)
+        >>> canvas.shape, position
         ((320, 320, 3), Letterbox(scale=(0.5, 0.5), left=0, top=40))
     """
-    scaled = resize(image, size)
+    scaled = resize(image, imgsz)
     height, width = scaled.shape[:2]
-    rows, columns = shape or (size, size)
+    rows, columns = shape or (imgsz, imgsz)
     canvas = np.full((rows, columns, 3), FILL, np.uint8)
     top, left = (rows - height) // 2, (columns - width) // 2
     canvas[top : top + height, left : left + width] = scaled

@@ -1,1 +1,5 @@
-"""Data sets on disk → validated records."""
+"""Reading of data sets on disk into records."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -13,7 +13,7 @@ from attendet.data.paths import exists, is_folder
 from attendet.errors import DataError, Location
 from attendet.utils.limits import MAX_CLASSES
 from attendet.utils.text import shorten
-from attendet.utils.yaml_nodes import Node, parse, read_yaml
+from attendet.utils.yaml_nodes import Node, parse, read_yaml_text
 
 MAX_BYTES = 512 * 1024
 SPLITS = ("train", "val", "test")
@@ -75,7 +75,7 @@ def read_data_file(file: Path) -> DataFile:
     Raises:
         DataError: If the file cannot be read, has a key that looks misspelled, or has a value that is not valid.
     """
-    text = read_yaml(file, DataError, MAX_BYTES)
+    text = read_yaml_text(file, DataError, MAX_BYTES)
     top = parse(text, str(file), DataError)
     if not isinstance(top.value, dict):
         raise top.error("data.yaml must be a mapping of keys to values", "write lines like `train: images/train`")

@@ -1,97 +1,52 @@
-"""What is in a data set, and what is wrong with it, in numbers."""
+"""The numbers and the problems of a data set."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from attendet.data.problems import ProblemCount, summarize_problems
+from attendet.data.reading import data_source
+from attendet.data.reading.data_source import DataSource, StepProgress
 from attendet.data.records import Split, scaled_box_sides
-from attendet.utils.text import list_names
+from attendet.data.report.report_table import TableRow, html_table, report_rows, text_table
+from attendet.data.report.split_statistics import TINY_SIDE, SplitStatistics, split_statistics, sum_statistics
+from attendet.utils.text import list_names, plural
 
-MOST_NAMES = 5
-TINY_SIDE = 8
-"""Pixels: YOLOv5's finest level has a cell of 8, and of what is narrower it sees little."""
-
-SMALL_AREA, LARGE_AREA = 32**2, 96**2
-"""Square pixels: COCO's bounds between small, medium and large."""
+_MAX_NAMES = 5
 
 
-@dataclass(frozen=True)
-class BoxSizes:
-    """How large boxes are once images are scaled to the training size.
-
-    Shares are 0-1 of the boxes; all numbers are None where there is none.
-
-    Attributes:
-        median_width: In pixels.
-        median_height: In pixels.
-        tiny: Share with a side under 8 pixels.
-        small: Share under 32x32 pixels in area, tiny ones among them.
-        medium: Share between.
-        large: Share from 96x96 pixels on.
-    """
-
-    median_width: float | None = None
-    median_height: float | None = None
-    tiny: float | None = None
-    small: float | None = None
-    medium: float | None = None
-    large: float | None = None
-
-
-@dataclass(frozen=True)
-class SplitReport:
-    """One split in numbers.
-
-    Attributes:
-        images: Number of images that can be used.
-        skipped: Number of images that cannot.
-        background: Number of images without objects.
-        objects: Number of objects.
-        crowd: Number of those that are groups.
-        objects_by_class: Number of objects, by class.
-        images_by_class: Number of images with such an object, by class.
-        sizes: How large the boxes are at the training size.
-    """
-
-    images: int
-    skipped: int
-    background: int
-    objects: int
-    crowd: int
-    objects_by_class: tuple[int, ...]
-    images_by_class: tuple[int, ...]
-    sizes: BoxSizes
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class DataReport:
-    """A data set in numbers.
+    """The numbers and the problems of a data set.
+
+    `print` shows the report as a table, and so does a notebook.
 
     Attributes:
-        names: The classes.
-        imgsz: The training size: pixels of an image's longer side.
-        splits: By name.
-        total: All splits together.
-        problems: By kind, errors first.
-        remarks: What looks odd though no file is wrong, in words.
+        names: Class names, in the order of their indices.
+        imgsz: Training size: box sizes are those after the longer side of an image is scaled to this many pixels.
+        splits: Numbers of each split, by its name.
+        total: Numbers of all splits together.
+        problems: Number of problems of each kind that occurs; errors come before warnings.
+        remarks: Sentences about what is unusual although no file is wrong, such as classes without objects.
+        source: The data set, or None if the report was made from splits in memory.
     """
 
     names: tuple[str, ...]
     imgsz: int
-    splits: Mapping[str, SplitReport]
-    total: SplitReport
+    splits: Mapping[str, SplitStatistics]
+    total: SplitStatistics
     problems: tuple[ProblemCount, ...]
     remarks: tuple[str, ...]
+    source: DataSource | None = None
 
     @property
     def errors(self) -> int:
-        """Number of problems for which training skips something, or measures the wrong thing."""
+        """Number of problems because of which training skips something or evaluation measures the wrong thing."""
         return sum(problem.count for problem in self.problems if problem.kind.is_error)
 
     @property
@@ -99,8 +54,24 @@ class DataReport:
         """Number of the other problems."""
         return sum(problem.count for problem in self.problems if not problem.kind.is_error)
 
+    @property
+    def title(self) -> str:
+        """One line about the data set: its file, format, number of classes, and the training size."""
+        file = (str(self.source.file), self.source.format) if self.source else ()
+        return ", ".join((*file, plural(len(self.names), "class", "classes"), f"box sizes at {self.imgsz} px"))
+
+    @property
+    def summary(self) -> str:
+        """The numbers of errors and warnings as text."""
+        return f"{plural(self.errors, 'error')}, {plural(self.warnings, 'warning')}"
+
+    def rows(self) -> list[TableRow]:
+        """Return the rows of the report as a table: one column per split, one for all splits, and examples."""
+        root = self.source.root if self.source else None
+        return report_rows(self.names, [*self.splits.values(), self.total], list(self.splits), self.problems, root)
+
     def to_dict(self) -> dict[str, Any]:
-        """Return all of it as what JSON can hold."""
+        """Return the report as values that JSON can hold."""
         return {
             "names": list(self.names),
             "imgsz": self.imgsz,
@@ -109,7 +80,7 @@ class DataReport:
             "problems": [
                 {
                     "kind": problem.kind.name.lower(),
-                    "what": problem.kind.value,
+                    "description": problem.kind.value,
                     "is_error": problem.kind.is_error,
                     "count": problem.count,
                     "by_split": dict(problem.by_split),
@@ -125,103 +96,118 @@ class DataReport:
             "remarks": list(self.remarks),
         }
 
+    def __repr__(self) -> str:
+        return (
+            f"DataReport(images={self.total.images}, objects={self.total.objects}, num_classes={len(self.names)}, "
+            f"errors={self.errors}, warnings={self.warnings})"
+        )
 
-def make_data_report(splits: Sequence[Split], imgsz: int = 640) -> DataReport:
-    """Return a data set in numbers.
+    def __str__(self) -> str:
+        remarks = [f"! {remark}" for remark in self.remarks]
+        return "\n".join([self.title, text_table(list(self.splits), self.rows()), *remarks, "", self.summary])
+
+    def _repr_html_(self) -> str:
+        """Return the report as an HTML table, for notebooks."""
+        notes = (self.title, *self.remarks, self.summary)
+        return html_table(list(self.splits), self.rows(), notes)
+
+
+def check(
+    data: str | Path | DataSource,
+    *,
+    imgsz: int = 640,
+    format: str = "auto",  # noqa: A002 - the name of the option
+    workers: int | None = None,
+    cache: bool = True,
+    progress: StepProgress | None = None,
+) -> DataReport:
+    r"""Read a data set, and report its numbers and its problems.
 
     Args:
-        splits: Its splits as read, at least one, of the same classes.
-        imgsz: The training size: images are scaled so that their longer side has so many pixels.
+        data: The data set: what `attendet.data.open` opens or has opened.
+        imgsz: Training size: box sizes are those after the longer side of an image is scaled to this many pixels.
+        format: Format of the labels; see `attendet.data.open`.
+        workers: Number of processes that read; None uses one per processor, at most 16.
+        cache: Whether to use and to write cached results of reading.
+        progress: Called with the step (`reading train`), the number of images read, and the number of all images.
+
+    Raises:
+        DataError: If the data set cannot be opened, or none of its splits can be read. A single split that cannot be
+            read is one of the problems.
 
     Example:
-        >>> from pathlib import Path
+        >>> import tempfile
+        >>> from PIL import Image
+        >>> from attendet import data
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     Image.new("RGB", (64, 48)).save(Path(folder, "a.png"))
+        ...     _ = Path(folder, "a.txt").write_text("0 0.5 0.5 0.25 0.5\n0 0.5 0.5 0 0.5")
+        ...     _ = Path(folder, "data.yaml").write_text("train: .\nnames: [pear]")
+        ...     report = data.check(folder, cache=False)
+        >>> report
+        DataReport(images=1, objects=2, num_classes=1, errors=1, warnings=0)
+        >>> [(problem.kind.value, problem.count) for problem in report.problems]
+        [('box without area', 1)]
+    """
+    source = data if isinstance(data, DataSource) else data_source.open(data, format)
+    return make_data_report(source.read_all(workers=workers, cache=cache, progress=progress), imgsz, source)
+
+
+def make_data_report(splits: Sequence[Split], imgsz: int = 640, source: DataSource | None = None) -> DataReport:
+    """Report the numbers and the problems of splits in memory.
+
+    Args:
+        splits: All splits of a data set, at least one, as read.
+        imgsz: Training size in pixels; see `check`.
+        source: The data set, for the title and for shorter paths in tables.
+
+    Example:
         >>> from attendet.data.records import ImageRecord, ImageRecords
         >>> boxes = np.array([[0.0, 0, 20, 40]])
         >>> record = ImageRecord(Path("a.jpg"), 1280, 960, boxes, np.array([0]), np.array([False]))
-        >>> found = make_data_report([Split("train", ("cell",), ImageRecords([record]))])
-        >>> found.splits["train"].sizes.median_width, found.splits["train"].objects_by_class
+        >>> report = make_data_report([Split("train", ("cell",), ImageRecords([record]))], imgsz=640)
+        >>> report.splits["train"].sizes.median_width, report.splits["train"].objects_by_class
         (10.0, (1,))
     """
     names = splits[0].names
     sides = [scaled_box_sides(split.records, imgsz) for split in splits]
-    found = {split.name: _split_report(split, part) for split, part in zip(splits, sides, strict=True)}
-    total = _together([*found.values()], np.concatenate(sides))
-    return DataReport(names, imgsz, found, total, summarize_problems(splits), tuple(_remarks(names, found, imgsz)))
+    statistics = {split.name: split_statistics(split, part) for split, part in zip(splits, sides, strict=True)}
+    total = sum_statistics([*statistics.values()], np.concatenate(sides))
+    remarks = tuple(_remarks(names, statistics, imgsz))
+    return DataReport(names, imgsz, statistics, total, summarize_problems(splits), remarks, source)
 
 
-def _split_report(split: Split, sides: NDArray[np.float64]) -> SplitReport:
-    records, classes = split.records, len(split.names)
-    image_of = records.image_indices()
-    # An image counts once for a class, however many objects of it there are.
-    pairs = np.unique(np.stack([image_of, records.classes]), axis=1)
-    return SplitReport(
-        images=len(records),
-        skipped=split.skipped,
-        background=len(records) - len(np.unique(image_of)),
-        objects=len(records.classes),
-        crowd=int(records.crowd.sum()),
-        objects_by_class=tuple(np.bincount(records.classes, minlength=classes).tolist()),
-        images_by_class=tuple(np.bincount(pairs[1], minlength=classes).tolist()),
-        sizes=_box_sizes(sides),
-    )
-
-
-def _together(splits: Sequence[SplitReport], sides: NDArray[np.float64]) -> SplitReport:
-    return SplitReport(
-        images=sum(split.images for split in splits),
-        skipped=sum(split.skipped for split in splits),
-        background=sum(split.background for split in splits),
-        objects=sum(split.objects for split in splits),
-        crowd=sum(split.crowd for split in splits),
-        objects_by_class=tuple(map(sum, zip(*(split.objects_by_class for split in splits), strict=True))),
-        images_by_class=tuple(map(sum, zip(*(split.images_by_class for split in splits), strict=True))),
-        sizes=_box_sizes(sides),
-    )
-
-
-def _box_sizes(sides: NDArray[np.float64]) -> BoxSizes:
-    if not len(sides):
-        return BoxSizes()
-    areas = sides.prod(axis=1)
-    width, height = np.median(sides, axis=0).tolist()
-    return BoxSizes(
-        median_width=width,
-        median_height=height,
-        tiny=float((sides.min(axis=1) < TINY_SIDE).mean()),
-        small=float((areas < SMALL_AREA).mean()),
-        medium=float(((areas >= SMALL_AREA) & (areas < LARGE_AREA)).mean()),
-        large=float((areas >= LARGE_AREA).mean()),
-    )
-
-
-def _remarks(names: tuple[str, ...], splits: Mapping[str, SplitReport], imgsz: int) -> list[str]:
+def _remarks(names: tuple[str, ...], splits: Mapping[str, SplitStatistics], imgsz: int) -> list[str]:
     remarks = []
     for name, split in splits.items():
         if not split.images:
             remarks.append(f"{name} has no image that can be used")
         elif not split.objects:
             remarks.append(f"{name} has no objects: every image is background")
-    labeled = {name: split for name, split in splits.items() if split.objects}
-    absent = {
-        name: {label for label, count in enumerate(split.objects_by_class) if not count}
-        for name, split in labeled.items()
-    }
-    nowhere = set.intersection(*absent.values()) if absent else set()
-    if nowhere:
-        remarks.append(f"{_some(names, nowhere)} anywhere")
-    remarks += [f"{_some(names, labels - nowhere)} in {name}" for name, labels in absent.items() if labels - nowhere]
+    remarks += _remarks_about_classes(names, splits)
     for name, split in splits.items():
         tiny = split.sizes.tiny or 0
         if tiny > 0.1:
             remarks.append(
-                f"{tiny:.0%} of the boxes in {name} have a side under {TINY_SIDE} px at {imgsz}; "
+                f"{tiny:.0%} of the boxes in {name} have a side under {TINY_SIDE} px at {imgsz} px; "
                 "a larger image size shows more of them"
             )
     return remarks
 
 
-def _some(names: tuple[str, ...], labels: set[int]) -> str:
-    absent = list_names([names[label] for label in sorted(labels)], MOST_NAMES)
-    return (
-        f"1 class does not occur ({absent})" if len(labels) == 1 else f"{len(labels)} classes do not occur ({absent})"
-    )
+def _remarks_about_classes(names: tuple[str, ...], splits: Mapping[str, SplitStatistics]) -> list[str]:
+    """Return remarks about classes without objects, in all splits or in one; splits without objects are left out."""
+    absent = {
+        name: {index for index, count in enumerate(split.objects_by_class) if not count}
+        for name, split in splits.items()
+        if split.objects
+    }
+    absent_everywhere = set.intersection(*absent.values()) if absent else set()
+    places = [("any split", absent_everywhere)]
+    places += [(name, indices - absent_everywhere) for name, indices in absent.items()]
+    return [f"{_list_classes(names, indices)} not occur in {place}" for place, indices in places if indices]
+
+
+def _list_classes(names: tuple[str, ...], indices: set[int]) -> str:
+    listed = list_names([names[index] for index in sorted(indices)], _MAX_NAMES)
+    return f"1 class ({listed}) does" if len(indices) == 1 else f"{len(indices)} classes ({listed}) do"

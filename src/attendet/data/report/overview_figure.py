@@ -1,4 +1,4 @@
-"""A data set in one picture: classes, box sizes, objects per image, and where objects lie."""
+"""A figure of a data set: class balance, box sizes, boxes per image, and positions of box centers."""
 
 from __future__ import annotations
 
@@ -18,105 +18,118 @@ from attendet.errors import Location, OutputError
 from attendet.utils.io import write_atomically
 from attendet.utils.plotting import class_color, label_text, new_figure
 
-SIGNATURE = "attendet data check"
-MOST_CLASSES = 20
-STRIDES = (8, 16, 32)
-COLOR_MAP = "viridis"
+# Written into the file, to recognize figures that may be replaced.
+_SIGNATURE = "attendet data check"
+
+_MAX_CLASSES = 20
+_MAX_BARS = 40
+_STRIDES = (8, 16, 32)
+_COLOR_MAP = "viridis"
 
 
-def refuse_foreign(path: Path) -> None:
-    """Allow a path that is free, or has a picture that this module drew.
+def refuse_other_files(path: Path) -> None:
+    """Raise an error if a file exists at a path, unless `draw_overview` wrote it.
 
     Raises:
-        OutputError: If something else is there.
+        OutputError: If there is another file, or a folder.
     """
     if not path.exists() and not path.is_symlink():
         return
-    remedy = "name another with --picture"
+    remedy = "name another file with --picture"
     if path.is_dir():
-        raise OutputError("it is a folder", where=Location(str(path)), remedy=remedy)
+        raise OutputError("the path is a folder", where=Location(str(path)), remedy=remedy)
     try:
         with Image.open(path, formats=["PNG"]) as image:
-            ours = image.info.get("Software") == SIGNATURE
-    except Exception:  # noqa: BLE001  # whatever Pillow says of it: it is no picture of ours
-        ours = False
-    if not ours:
-        raise OutputError("it exists, and was not drawn by attendet", where=Location(str(path)), remedy=remedy)
+            is_own = image.info.get("Software") == _SIGNATURE
+    except Exception:  # noqa: BLE001 - a file that Pillow cannot read, for any reason, is not one of these figures
+        is_own = False
+    if not is_own:
+        where = Location(str(path))
+        raise OutputError("the file exists and was not drawn by attendet", where=where, remedy=remedy)
 
 
 def draw_overview(splits: Sequence[Split], path: Path, *, title: str, imgsz: int = 640) -> None:
-    """Draw a data set and write it as PNG.
+    """Draw a data set and write the figure as a PNG file.
 
     Args:
-        splits: Its splits as read, at least one, of the same classes.
-        path: The file to write; an older picture of this kind is replaced.
-        title: What stands above.
-        imgsz: The training size: images are scaled so that their longer side has so many pixels.
+        splits: All splits of a data set, at least one, as read.
+        path: The file to write. An older figure of this function is replaced, any other file is not.
+        title: Text above the figure, such as the name of the data set.
+        imgsz: Training size: box sizes are those after the longer side of an image is scaled to this many pixels.
 
     Raises:
-        OutputError: If something that is no such picture is there, or it cannot be written.
+        OutputError: If another file exists at the path, or the file cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> from attendet.data.records import ImageRecord, ImageRecords
+        >>> record = ImageRecord(Path("a.jpg"), 64, 48, np.array([[0.0, 0, 9, 9]]), np.array([0]), np.array([False]))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     draw_overview([Split("train", ("cat",), ImageRecords([record]))], Path(folder, "a.png"), title="cats")
+        ...     with Image.open(Path(folder, "a.png")) as image:
+        ...         image.size
+        (1430, 1100)
     """
-    refuse_foreign(path)
-    drawn = overview_figure(splits, title=title, imgsz=imgsz)
+    refuse_other_files(path)
+    figure = overview_figure(splits, title=title, imgsz=imgsz)
     with write_atomically(path) as temporary:
-        drawn.savefig(temporary, format="png", metadata={"Software": SIGNATURE})
+        figure.savefig(temporary, format="png", metadata={"Software": _SIGNATURE})
 
 
 def overview_figure(splits: Sequence[Split], *, title: str, imgsz: int = 640) -> Figure:
-    """Return the picture of a data set; arguments as of `draw_overview`."""
-    drawn = new_figure(13, 10, dots_per_inch=110)
+    """Return the figure that `draw_overview` writes, for the same arguments."""
+    figure = new_figure(13, 10, dots_per_inch=110)
     images = sum(len(split.records) for split in splits)
     boxes = sum(len(split.records.classes) for split in splits)
-    told = f"{_written(title, 'data set', 80)}: {images:,} images, {boxes:,} boxes"
-    drawn.suptitle(told, fontsize=15)
-    panels = drawn.subplots(2, 2)
-    _classes(panels[0, 0], splits)
-    _sizes(panels[0, 1], splits, imgsz)
-    _per_image(panels[1, 0], splits)
-    _centers(panels[1, 1], splits)
-    return drawn
+    figure.suptitle(f"{_label(title, 'data set', 80)}: {images:,} images, {boxes:,} boxes", fontsize=15)
+    panels = figure.subplots(2, 2)
+    _draw_class_balance(panels[0, 0], splits)
+    _draw_box_sizes(panels[0, 1], splits, imgsz)
+    _draw_boxes_per_image(panels[1, 0], splits)
+    _draw_centers(panels[1, 1], splits)
+    return figure
 
 
-def _classes(axes: Axes, splits: Sequence[Split]) -> None:
+def _draw_class_balance(axes: Axes, splits: Sequence[Split]) -> None:
     names = splits[0].names
     counts = np.stack([np.bincount(split.records.classes, minlength=len(names)) for split in splits])
-    labels = np.argsort(-counts.sum(axis=0), kind="stable")[:MOST_CLASSES]
+    classes = np.argsort(-counts.sum(axis=0), kind="stable")[:_MAX_CLASSES]
     height = 0.8 / len(splits)
     for row, split in enumerate(splits):
-        places = np.arange(len(labels)) + (row - (len(splits) - 1) / 2) * height
-        bars = axes.barh(places, counts[row, labels], height, color=class_color(row), label=split.name)
-        if len(labels) * len(splits) <= MOST_CLASSES:
-            axes.bar_label(bars, labels=[f"{count:,}" for count in counts[row, labels]], padding=3, fontsize=9)
-    axes.set_yticks(np.arange(len(labels)), [_written(names[label], f"class {label}") for label in labels])
-    # Room as for three at least: the one bar of one class would fill the panel.
-    room = max(3, len(labels)) / 2
-    middle = (len(labels) - 1) / 2
-    axes.set_ylim(middle + room, middle - room)
+        positions = np.arange(len(classes)) + (row - (len(splits) - 1) / 2) * height
+        bars = axes.barh(positions, counts[row, classes], height, color=class_color(row), label=split.name)
+        if len(classes) * len(splits) <= _MAX_CLASSES:
+            axes.bar_label(bars, labels=[f"{count:,}" for count in counts[row, classes]], padding=3, fontsize=9)
+    axes.set_yticks(np.arange(len(classes)), [_label(names[index], f"class {index}") for index in classes])
+    # With space for fewer than three classes, the bar of a single class would fill the panel.
+    half = max(3, len(classes)) / 2
+    middle = (len(classes) - 1) / 2
+    axes.set_ylim(middle + half, middle - half)
     axes.set_xlim(0, max(1, counts.max()) * 1.12)
-    axes.xaxis.set_major_formatter(FuncFormatter(_whole))
+    axes.xaxis.set_major_formatter(FuncFormatter(_integer))
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     axes.set_xlabel("boxes")
-    few = len(names) <= MOST_CLASSES
-    axes.set_title("Class balance" if few else f"Class balance, the {MOST_CLASSES} most frequent of {len(names)}")
+    all_shown = len(names) <= _MAX_CLASSES
+    axes.set_title("Class balance" if all_shown else f"Class balance, the {_MAX_CLASSES} most frequent of {len(names)}")
     axes.legend(frameon=False, loc="lower right")
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _sizes(axes: Axes, splits: Sequence[Split], imgsz: int) -> None:
+def _draw_box_sizes(axes: Axes, splits: Sequence[Split], imgsz: int) -> None:
     sides = np.concatenate([scaled_box_sides(split.records, imgsz) for split in splits])
     axes.set_title(f"Box sizes at {imgsz} px")
     axes.set(xscale="log", yscale="log", xlim=(1, imgsz), ylim=(1, imgsz))
-    axes.set_xlabel("width, pixels")
-    axes.set_ylabel("height, pixels")
+    axes.set_xlabel("width in pixels")
+    axes.set_ylabel("height in pixels")
     axes.set_aspect("equal")
     if len(sides):
-        # What is narrower than a pixel is shown at one.
+        # Boxes narrower than one pixel are drawn at one pixel.
         edges = np.geomspace(1, imgsz, 60)
         counts, _, _ = np.histogram2d(*np.clip(sides, 1, imgsz).T, bins=(edges, edges))
         norm = LogNorm(1, max(2, counts.max()))
-        mesh = axes.pcolormesh(edges, edges, np.where(counts.T > 0, counts.T, np.nan), norm=norm, cmap=COLOR_MAP)
-        axes.figure.colorbar(mesh, ax=axes, label="boxes", shrink=0.85, format=FuncFormatter(_whole))
-    for stride in STRIDES:
+        mesh = axes.pcolormesh(edges, edges, np.where(counts.T > 0, counts.T, np.nan), norm=norm, cmap=_COLOR_MAP)
+        axes.figure.colorbar(mesh, ax=axes, label="boxes", shrink=0.85, format=FuncFormatter(_integer))
+    for stride in _STRIDES:
         axes.axvline(stride, color="0.5", linestyle="--", linewidth=0.9)
         axes.axhline(stride, color="0.5", linestyle="--", linewidth=0.9)
         axes.annotate(
@@ -135,20 +148,20 @@ def _sizes(axes: Axes, splits: Sequence[Split], imgsz: int) -> None:
         axis.set_ticks([], minor=True)
 
 
-def _per_image(axes: Axes, splits: Sequence[Split]) -> None:
+def _draw_boxes_per_image(axes: Axes, splits: Sequence[Split]) -> None:
     counts = [np.bincount(split.records.image_indices(), minlength=len(split.records)) for split in splits]
-    most = max((int(count.max(initial=0)) for count in counts), default=0)
-    # At most forty bars, of whole numbers each.
-    width = max(1, -(-(most + 1) // 40))
-    edges = np.arange(0, most + 1 + width, width) - 0.5
+    largest = max((int(count.max(initial=0)) for count in counts), default=0)
+    width = max(1, -(-(largest + 1) // _MAX_BARS))
+    edges = np.arange(0, largest + 1 + width, width) - 0.5
     for row, (split, count) in enumerate(zip(splits, counts, strict=True)):
         if len(count):
-            shares = np.histogram(count, edges)[0] / len(count) * 100
+            percentages = np.histogram(count, edges)[0] / len(count) * 100
             label = f"{split.name}, median {np.median(count):g}"
-            axes.stairs(shares, edges, color=class_color(row), label=label, linewidth=1.8, linestyle=_line(row))
+            style = _line_style(row)
+            axes.stairs(percentages, edges, color=class_color(row), label=label, linewidth=1.8, linestyle=style)
     axes.set_title("Boxes per image")
     axes.set_xlabel("boxes in an image" + (f" (bars of {width})" if width > 1 else ""))
-    axes.set_ylabel("% of the split's images")
+    axes.set_ylabel("% of the images of a split")
     axes.xaxis.set_major_locator(MaxNLocator(10, integer=True))
     axes.set_xlim(-0.5, edges[-1])
     axes.set_ylim(0)
@@ -157,36 +170,36 @@ def _per_image(axes: Axes, splits: Sequence[Split]) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _centers(axes: Axes, splits: Sequence[Split]) -> None:
-    places = [
+def _draw_centers(axes: Axes, splits: Sequence[Split]) -> None:
+    centers = [
         (split.records.boxes[:, :2] + split.records.boxes[:, 2:])
         / 2
         / np.maximum(split.records.sizes, 1)[split.records.image_indices()]
         for split in splits
     ]
-    x, y = np.clip(np.concatenate(places), 0, 1).T
-    axes.set_title("Where box centers lie")
-    axes.set_xlabel("from the left, share of the image's width")
-    axes.set_ylabel("from the top, share of its height")
+    x, y = np.clip(np.concatenate(centers), 0, 1).T
+    axes.set_title("Positions of box centers")
+    axes.set_xlabel("x, fraction of the image width")
+    axes.set_ylabel("y from the top, fraction of the image height")
     if len(x):
-        # As fine as there are boxes for: few boxes in many cells would show noise.
+        # Few boxes in many cells would show noise.
         bins = int(np.clip(np.sqrt(len(x) / 12), 6, 48))
         counts, _, _ = np.histogram2d(y, x, bins=bins, range=((0, 1), (0, 1)))
-        drawn = axes.imshow(counts, extent=(0, 1, 1, 0), cmap=COLOR_MAP, interpolation="nearest", vmin=0)
-        axes.figure.colorbar(drawn, ax=axes, label="boxes", shrink=0.85)
+        image = axes.imshow(counts, extent=(0, 1, 1, 0), cmap=_COLOR_MAP, interpolation="nearest", vmin=0)
+        axes.figure.colorbar(image, ax=axes, label="boxes", shrink=0.85)
     axes.set(xlim=(0, 1), ylim=(1, 0))
 
 
-def _line(row: int) -> str:
-    # Two splits of the same images would hide one another.
+def _line_style(row: int) -> str:
+    # Lines of splits with the same images would otherwise hide each other.
     return ("-", "--", ":")[row % 3]
 
 
-def _whole(value: float, _: int) -> str:
+def _integer(value: float, _: int) -> str:
     return f"{value:,.0f}"
 
 
-def _written(name: str, instead: str, longest: int = 24) -> str:
-    """Return a name short enough, or something else where the font has no such letters."""
-    letters = get_font(findfont(FontProperties())).get_charmap()
-    return label_text(name, longest) if all(ord(letter) in letters for letter in name) else instead
+def _label(name: str, fallback: str, length: int = 24) -> str:
+    """Return a name as a label, or the fallback if the font lacks some of its characters."""
+    characters = get_font(findfont(FontProperties())).get_charmap()
+    return label_text(name, length) if all(ord(character) in characters for character in name) else fallback

@@ -13,9 +13,9 @@ from attendet.data.records import Split
 from attendet.evaluation.inference import ground_truth
 from attendet.evaluation.matching import GroundTruth
 from attendet.evaluation.validation import Validation
-from attendet.training.plots.detection_plots import confusion_matrix, f1_curve, precision_recall
+from attendet.training.plots.detection_plots import confusion_matrix, f1_curve, precision_recall_curve
 from attendet.training.plots.history import training_curves
-from attendet.training.plots.image_grids import batch_mosaic, predictions_beside_truth
+from attendet.training.plots.image_grids import training_batch_grid, prediction_grid
 from attendet.training.plots.label_plots import label_statistics
 from attendet.training.run_folder import RunFolder
 from attendet.utils.sampling import evenly_spaced
@@ -29,7 +29,7 @@ SHOWN_PAIRS = 8
 
 def draw_data(folder: RunFolder, data: DetectionData, split: Split) -> None:
     """Draw what the network is shown: the labels in numbers, and the first batch."""
-    size = data.loading.size
+    size = data.loading.imgsz
     label_statistics(split.records, split.names, size, folder.picture("labels"))
     dataset = data.training_dataset()
     samples = [dataset.sample(draw) for draw in next(iter(data.batch_sampler()))[:SHOWN_IMAGES]]
@@ -39,7 +39,7 @@ def draw_data(folder: RunFolder, data: DetectionData, split: Split) -> None:
         height, width = image.shape[1:]
         boxes = box_convert(objects[:, 1:5] * torch.tensor([width, height] * 2), "cxcywh", "xyxy")
         truths.append(GroundTruth(boxes, objects[:, 0].long(), torch.zeros(len(objects), dtype=torch.bool)))
-    batch_mosaic(images, truths, split.names, folder.picture("training_batch"))
+    training_batch_grid(images, truths, split.names, folder.picture("training_batch"))
 
 
 def draw_results(
@@ -47,18 +47,18 @@ def draw_results(
 ) -> None:
     """Draw how training went, and how good the best weights are."""
     training_curves(rows, folder.picture("results"))
-    draw_measured(folder, measured, names)
+    draw_validation(folder, measured, names)
 
 
-def draw_measured(folder: RunFolder, measured: Validation, names: tuple[str, ...]) -> None:
+def draw_validation(folder: RunFolder, measured: Validation, names: tuple[str, ...]) -> None:
     """Draw how good detections are."""
-    precision_recall(measured.metrics, folder.picture("precision_recall"))
+    precision_recall_curve(measured.metrics, folder.picture("precision_recall"))
     f1_curve(measured.metrics, folder.picture("f1"))
     confusion_matrix(measured.metrics, folder.picture("confusion_matrix"))
     chosen = evenly_spaced(len(measured.records), SHOWN_PAIRS)
     records = [measured.records[index] for index in chosen]
     detections = [measured.detections[index] for index in chosen]
-    predictions_beside_truth(
+    prediction_grid(
         [read_image(record.image) for record in records],
         detections,
         [ground_truth(record) for record in records],
