@@ -1,4 +1,4 @@
-"""Command lines that several files of tests type."""
+"""Fixtures that run the command."""
 
 import shlex
 from collections.abc import Callable
@@ -10,5 +10,5 @@ from tests.helpers.command import CommandResult
 
 @pytest.fixture
 def studied(attendet: Callable[..., CommandResult], without_plots: None) -> Callable[[str], CommandResult]:  # noqa: ARG001
-    """Run a command line of `attendet study`, without the pictures of its runs."""
+    """Run a command line of `attendet study`, without the plots of its runs."""
     return lambda text: attendet("study", *shlex.split(text))

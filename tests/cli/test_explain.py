@@ -1,4 +1,4 @@
-"""`attendet explain` as a user types it."""
+"""`attendet explain` for images."""
 
 import json
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from tests.helpers.command import CommandResult
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of weights with attention, and without."""
+    """Return a folder with weights of a network with attention, and of one without."""
     folder = tmp_path_factory.mktemp("weights")
     for model in ("yolov5n_CBAM", "yolov5n"):
         with torch.random.fork_rng():
@@ -30,7 +30,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def place(tmp_path: Path, weights: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with weights, and a folder of two photographs and a file that is none."""
+    """Return a folder with weights, and with a folder of two photographs and one text file."""
     (tmp_path / "photos").mkdir()
     for name, pixels in zip(("b.jpg", "a.png"), photographs(), strict=True):
         Image.fromarray(pixels).resize((96, 64)).save(tmp_path / "photos" / name)
@@ -47,7 +47,9 @@ def explain(attendet: Callable[..., CommandResult], place: Path) -> Callable[...
     return lambda *arguments: attendet("explain", "yolov5n_CBAM.safetensors", "--device", "cpu", *arguments)
 
 
-def test_a_folder_is_explained_in_the_order_of_names(explain: Callable[..., CommandResult], place: Path) -> None:
+def test_the_images_of_a_folder_are_explained_in_the_order_of_their_names(
+    explain: Callable[..., CommandResult], place: Path
+) -> None:
     done = explain("photos")
     assert (done.returncode, done.stderr) == (0, "")
     assert "2 images" in done.stdout
@@ -57,18 +59,18 @@ def test_a_folder_is_explained_in_the_order_of_names(explain: Callable[..., Comm
     assert (folder / "index.html").is_file()
 
 
-def test_json_is_the_manifest_and_runs_have_numbers(explain: Callable[..., CommandResult], place: Path) -> None:
+def test_json_is_the_manifest_and_runs_are_numbered(explain: Callable[..., CommandResult], place: Path) -> None:
     for number, name in enumerate(("exp", "exp2"), start=1):
         done = explain("photos/*.jpg", "--json", "--conf-thres", "0.9")
         assert done.returncode == 0
-        told = json.loads(done.stdout)
-        assert told["folder"] == f"runs/explain/{name}"
-        assert told["question"]["thresholds"]["confidence"] == 0.9
-        assert [Path(image["image"]).name for image in told["images"]] == ["b.jpg"]
+        manifest = json.loads(done.stdout)
+        assert manifest["folder"] == f"runs/explain/{name}"
+        assert manifest["question"]["thresholds"]["confidence"] == 0.9
+        assert [Path(image["image"]).name for image in manifest["images"]] == ["b.jpg"]
         assert len(list((place / "runs" / "explain").iterdir())) == number
 
 
-def test_what_cannot_be_read_is_named_and_left_out(explain: Callable[..., CommandResult], place: Path) -> None:
+def test_images_that_cannot_be_read_are_named_and_skipped(explain: Callable[..., CommandResult], place: Path) -> None:
     (place / "broken.png").write_bytes(b"no image")
     done = explain("nowhere.jpg", "broken.png", "photos/a.png", "--out", "made")
     assert done.returncode == 1
@@ -81,33 +83,33 @@ def test_what_cannot_be_read_is_named_and_left_out(explain: Callable[..., Comman
 
 
 @pytest.mark.parametrize(
-    ("arguments", "left_out", "words"),
+    ("arguments", "skipped", "message"),
     [
         (["nowhere.jpg"], ["nowhere.jpg"], "there is no image to explain"),
         (["photos", "--class", "dogs"], [], "did you mean 'dog'"),
         (["photos", "--site", "model.7"], [], "did you mean 'model.9'"),
-        (["photos", "--out", "photos"], [], "it exists"),
+        (["photos", "--out", "photos"], [], "already exists"),
         (["photos", "--device", "abacus"], [], "abacus"),
         (["clip.mp4"], ["clip.mp4"], "there is no image to explain"),
         (["0"], ["0"], "there is no image to explain"),
     ],
 )
-def test_mistakes_are_told_and_leave_nothing(
-    explain: Callable[..., CommandResult], place: Path, arguments: list[str], left_out: list[str], words: str
+def test_mistakes_are_reported_and_nothing_is_written(
+    explain: Callable[..., CommandResult], place: Path, arguments: list[str], skipped: list[str], message: str
 ) -> None:
     (place / "clip.mp4").touch()
     before = sorted(place.rglob("*"))
     done = explain(*arguments)
     assert (done.returncode, done.stdout) == (2, "")
     *named, error = done.stderr.splitlines()
-    assert [line.split(": ")[1] for line in named] == left_out
+    assert [line.split(": ")[1] for line in named] == skipped
     assert error.startswith("attendet: ")
-    assert words in error
-    left = [path for path in sorted(place.rglob("*")) if path not in before and path.is_file()]
-    assert left == []
+    assert message in error
+    written = [path for path in sorted(place.rglob("*")) if path not in before and path.is_file()]
+    assert written == []
 
 
-def test_what_predict_reads_is_read_and_videos_and_cameras_are_left_out(
+def test_sources_are_those_of_predict_without_videos_and_cameras(
     explain: Callable[..., CommandResult], place: Path
 ) -> None:
     (place / "list.txt").write_text("photos/b.jpg\n")
@@ -115,16 +117,16 @@ def test_what_predict_reads_is_read_and_videos_and_cameras_are_left_out(
     done = explain("list.txt", "clip.mp4", "7")
     assert done.returncode == 1
     video, camera = done.stderr.splitlines()
-    assert video.startswith("attendet: clip.mp4: attention is not explained in a video")
-    assert camera.startswith("attendet: 7: attention is not explained in a camera")
+    assert video.startswith("attendet: clip.mp4: attention cannot be explained in a video")
+    assert camera.startswith("attendet: 7: attention cannot be explained in a camera")
     assert "1 image:" in done.stdout
     assert [path.name for path in (place / "runs/explain/exp").glob("*.png")] == ["001-b.png"]
 
 
-def test_turned_and_letterboxed_photographs_are_explained_as_they_are_shown(
+def test_rotated_and_letterboxed_photographs_are_explained_as_they_are_displayed(
     explain: Callable[..., CommandResult], place: Path
 ) -> None:
-    # The same photograph, 64 wide and 96 high, once stored as shown and once lying on its side.
+    # The same photograph, 64 wide and 96 high, once stored upright and once rotated by a quarter turn.
     upright = Image.open(place / "photos" / "a.png").rotate(90, expand=True)
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = 6
@@ -134,14 +136,14 @@ def test_turned_and_letterboxed_photographs_are_explained_as_they_are_shown(
     done = explain("upright.png", "turned.png", "--json", *options)
     assert done.returncode == 0
     one, other = json.loads(done.stdout)["images"]
-    for told in (one, other):
-        assert (told["width"], told["height"]) == (64, 96)
+    for entry in (one, other):
+        assert (entry["width"], entry["height"]) == (64, 96)
         # 96 pixels become 320, and 64 become 213 1/3 between padding, on a canvas of 224.
-        left, top, right, bottom = told["extent"]
+        left, top, right, bottom = entry["extent"]
         assert (top, bottom) == (pytest.approx(0, abs=0.5), pytest.approx(96, abs=0.5))
         assert right - left == pytest.approx(224 * 96 / 320, abs=0.5)
         assert left + right == pytest.approx(64, abs=1)
-        for found in told["with_attention"]["detections"]:
+        for found in entry["with_attention"]["detections"]:
             x1, y1, x2, y2 = found["xyxy"]
             assert 0 <= x1 < x2 <= 64
             assert 0 <= y1 < y2 <= 96
@@ -154,22 +156,37 @@ def test_turned_and_letterboxed_photographs_are_explained_as_they_are_shown(
             np.testing.assert_array_equal(first[name], second[name])
 
 
-def test_a_network_without_attention_says_so(attendet: Callable[..., CommandResult], place: Path) -> None:
+def test_weights_and_images_as_options(attendet: Callable[..., CommandResult], place: Path) -> None:
+    weights = place / "yolov5n_CBAM.safetensors"
+    for number, arguments in enumerate(
+        (
+            ("--weights", weights, "photos/b.jpg"),
+            (weights, "--source", "photos/b.jpg"),
+            ("photos/b.jpg", f"model={weights}"),
+        )
+    ):
+        done = attendet("explain", *arguments, "--device", "cpu", "--out", f"out{number}")
+        assert done.returncode == 0, done.stderr
+        assert f"results: out{number}; open out{number}/index.html" in done.stdout
+        assert (place / f"out{number}" / "001-b.png").is_file()
+
+
+def test_a_network_without_attention(attendet: Callable[..., CommandResult], place: Path) -> None:
     done = attendet("explain", place / "yolov5n.safetensors", "photos", "--device", "cpu")
     assert done.returncode == 2
     assert done.stderr.startswith("attendet: there is no attention in this Detector; ")
     assert done.stderr.count("\n") == 1
 
 
-def test_of_many_images_the_first_are_told_and_the_others_counted(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_table_lists_the_first_images_and_counts_the_others(capsys: pytest.CaptureFixture[str]) -> None:
     (explanation,) = package.explain(create("se", 16, reduction=2), torch.rand(1, 16, 4, 4))
     tally = ExplanationTally()
-    assert len(list(tally.watch([explanation] * 42))) == 42
-    tally.tell()
+    assert len(list(tally.collect([explanation] * 42))) == 42
+    tally.print()
     lines = capsys.readouterr().out.splitlines()
-    # Of each image one module, and one note: there is nothing but attention to show.
+    # Each image has one module, and one note because the network has neither detections nor classes.
     assert sum(" SqueezeExcite " in line for line in lines) == 40
     assert sum("neither detections nor classes" in line for line in lines) == 40
-    assert "and 2 more rows: the page has all" in lines
-    assert "and 2 more notes: the page has all" in lines
+    assert "and 2 more rows: the page lists all" in lines
+    assert "and 2 more notes: the page lists all" in lines
     assert lines[-1].startswith("42 images")

@@ -1,4 +1,4 @@
-"""How the command ends when the system refuses something, or nobody reads on."""
+"""How the command ends if the operating system refuses something, or its output is closed."""
 
 import errno
 import os
@@ -12,25 +12,25 @@ from tests.helpers.command import COMMAND, TIMEOUT_S, CommandResult
 
 
 @pytest.mark.parametrize(
-    ("error", "told"),
+    ("error", "message"),
     [
         (PermissionError(errno.EACCES, "Permission denied", "a.yaml"), "attendet: a.yaml: Permission denied"),
         (OSError(errno.EMFILE, "Too many open files"), "attendet: Too many open files"),
         (OSError("a library's own words"), "attendet: a library's own words"),
     ],
 )
-def test_what_the_system_refuses_is_told_with_the_file(
-    attendet: Callable[..., CommandResult], monkeypatch: pytest.MonkeyPatch, error: OSError, told: str
+def test_errors_of_the_system_are_reported_with_the_file(
+    attendet: Callable[..., CommandResult], monkeypatch: pytest.MonkeyPatch, error: OSError, message: str
 ) -> None:
-    def fail() -> None:
+    def fail(**_: object) -> None:
         raise error
 
     monkeypatch.setattr(main, "app", fail)
-    assert attendet("summary", "yolov5n") == (2, "", f"{told}\n")
+    assert attendet("summary", "yolov5n") == (2, "", f"{message}\n")
 
 
 @pytest.mark.parametrize("options", [[], ["--json"]])
-def test_a_reader_that_has_seen_enough_is_no_error(options: list[str]) -> None:
+def test_a_closed_pipe_is_not_an_error(options: list[str]) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     try:

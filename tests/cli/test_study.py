@@ -1,4 +1,4 @@
-"""`attendet study` as a user types it."""
+"""`attendet study`."""
 
 import json
 from pathlib import Path
@@ -11,11 +11,12 @@ from tests.helpers.small_studies import write_small
 
 
 def test_init_writes_the_template_and_overwrites_nothing(studied, tmp_path: Path) -> None:
-    assert studied("init")[0] == 0
+    code, out, _ = studied("init")
+    assert (code, out) == (0, "wrote study.yaml; edit it, then run attendet study plan study.yaml\n")
     assert (tmp_path / "study.yaml").read_text() == STUDY
     parse_design(STUDY)
-    code, _, told = studied("init")
-    assert (code, told) == (2, "attendet: study.yaml: it exists; name a new one\n")
+    code, _, error = studied("init")
+    assert (code, error) == (2, "attendet: study.yaml: already exists; choose another name\n")
 
 
 def test_plan_measures_steps_and_writes_nothing(studied, tmp_path: Path) -> None:
@@ -33,17 +34,28 @@ def test_plan_measures_steps_and_writes_nothing(studied, tmp_path: Path) -> None
     assert (planned["runs"], planned["hours"], len(planned["cells"])) == (24, None, 24)
 
 
-def test_run_exits_with_1_where_a_run_failed_and_reports_the_rest(studied, tmp_path: Path) -> None:
+def test_run_exits_with_1_if_a_run_failed_and_reports_the_others(studied, tmp_path: Path) -> None:
     write_small(tmp_path, "{plain: , broken: {recipe: {hardware.device: '99'}}}")
-    code, out, told = studied("run study.yaml")
+    code, out, log = studied("run study.yaml")
     assert code == 1
-    assert "broken-seed0 failed: there is no CUDA device 99" in out
-    assert "1/2 plain-seed0: best mAP50-95" in told
+    assert "broken-seed0 failed: CUDA device 99 not found" in out
+    assert "1/2 plain-seed0: best mAP50-95" in log
     assert "broken is not distinguishable from plain: no seed has both runs yet" in out
     study = tmp_path / "runs" / "study" / "tiny"
     (study / "report.md").unlink()
     assert studied(f"report {study}")[0] == 0
     assert (study / "report.md").is_file()
+    assert studied(f"report {study} --out elsewhere")[0] == 0
+    assert (tmp_path / "elsewhere" / "report.html").is_file()
+
+
+def test_out_is_the_folder_of_the_study(studied, tmp_path: Path) -> None:
+    write_small(tmp_path, "{plain: , gated: se:reduction=2@after:Conv}", epochs=1)
+    assert studied("run study.yaml --out mine --limit 1")[0] == 0
+    assert (tmp_path / "mine" / "study.json").is_file()
+    assert not (tmp_path / "runs").exists()
+    for out, finished in (("--out mine", 1), ("", 0)):
+        assert json.loads(studied(f"plan study.yaml {out} --json --no-measure")[1])["finished"] == finished
 
 
 @pytest.mark.parametrize("verb", ["run", "plan"])
@@ -58,17 +70,20 @@ def test_an_arm_that_cannot_be_built_is_refused_before_anything_is_spent(studied
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
-        ("run study.yaml --address ray://a", "--address beside --executor local; give --executor ray"),
-        ("run study.yaml --workers 2", "--workers 2 in one process; give --executor processes"),
-        ("report nowhere", "nowhere: there is no study here"),
-        ("plan nothing.yaml", "nothing.yaml"),
+        ("run study.yaml --address ray://a", "--address has no effect without --executor ray; give both"),
+        ("run study.yaml --workers 2", "--workers 2 has no effect with --executor local; give --executor processes"),
+        ("run study.yaml --project runs", "attendet study run has no option --project"),
+        ("report nowhere", "nowhere: file not found; name the folder of a study"),
+        ("plan nothing.yaml", "nothing.yaml: file not found; attendet study init writes a design to start from"),
+        ("run nothing.yaml", "nothing.yaml: file not found; attendet study init writes a design to start from"),
+        ("search nothing.yaml", "nothing.yaml: file not found"),
     ],
 )
-def test_what_cannot_be_is_said_in_one_line(studied, tmp_path: Path, text: str, told: str) -> None:
+def test_mistakes_are_reported_in_one_line(studied, tmp_path: Path, text: str, message: str) -> None:
     write_small(tmp_path, "{plain: , gated: se:reduction=2@after:Conv}")
     code, _, error = studied(text)
     assert code == 2
-    assert told in error
+    assert message in error
     assert error.count("\n") == 1

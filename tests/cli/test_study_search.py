@@ -1,4 +1,4 @@
-"""`attendet study search` as a user types it, with real runs."""
+"""`attendet study search`, with real runs."""
 
 import json
 import re
@@ -8,20 +8,20 @@ from pathlib import Path
 from tests.helpers.small_searches import write_search
 
 
-def test_a_search_shows_what_it_tried_and_drafts_a_study(
+def test_a_search_lists_its_candidates_and_drafts_a_study(
     studied: Callable[[str], tuple[int, str, str]], tmp_path: Path
 ) -> None:
     write_search(tmp_path, "{attention: eca, at: [after:Conv, nowhere]}", trials=9, epochs=1)
-    code, out, told = studied("search search.yaml")
+    code, out, log = studied("search search.yaml")
     assert code == 0
-    assert "baseline finished, mAP50-95 0." in told
-    assert "eca-nowhere failed: nowhere matches nothing" in told
+    assert "baseline finished, mAP50-95 0." in log
+    assert "eca-nowhere failed: nowhere matches nothing" in log
     assert re.search(r"eca@after:Conv +1/1 +0\.\d{3} +finished", out)
     assert re.search(r"eca@nowhere +0/1 +· +failed", out)
-    assert "nothing is left to try: the space has 2 candidates" in out
+    assert "the search space is exhausted: 2 candidates" in out
     assert "These numbers are no evidence" in out
-    assert "then attendet study plan runs/search/tiny/study.yaml" in out
-    code, out, told = studied("plan runs/search/tiny/study.yaml --no-measure")
+    assert "then run attendet study plan runs/search/tiny/study.yaml" in out
+    code, out, _ = studied("plan runs/search/tiny/study.yaml --no-measure")
     assert code == 0
     assert "3 arms × 8 seeds: 24 runs" in out
     code, out, _ = studied("search search.yaml --json")
@@ -29,7 +29,7 @@ def test_a_search_shows_what_it_tried_and_drafts_a_study(
     states = {each["arm"]: each["state"] for each in json.loads(out)["candidates"]}
     assert states == {"baseline": "finished", "eca-after-Conv": "finished", "eca-nowhere": "failed"}
     write_search(tmp_path, "{attention: eca, at: nowhere}", trials=1, epochs=1)
-    code, _, told = studied("search search.yaml --project other")
+    code, _, error = studied("search search.yaml --out other/tiny")
     assert code == 2
-    assert told.count("\n") == 3
-    assert "attendet: none of 1 candidates came to its end; eca-nowhere: nowhere matches nothing" in told
+    assert error.count("\n") == 3
+    assert "attendet: none of 1 candidates came to its end; eca-nowhere: nowhere matches nothing" in error

@@ -1,4 +1,4 @@
-"""`attendet train` as a user types it: every flag reaches its setting, and nothing that is typed is lost."""
+"""`attendet train` as a user types it: every flag sets its setting, and mistakes are reported."""
 
 import json
 import re
@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from attendet.cli.train import with_values
 from attendet.training import runner as engine
 from attendet.training.config import TrainConfig, setting_names
 from tests.helpers.command import CommandResult, run_and_interrupt
@@ -17,26 +16,30 @@ from tests.helpers.small_training import MODEL, write_set
 PAGE = (Path(__file__).parents[2] / "docs" / "training.md").read_text(encoding="utf-8")
 
 
-class Began(Exception):  # noqa: N818
-    """Stands for the run, which is tested elsewhere."""
+class TrainingStarted(Exception):  # noqa: N818
+    """Raised in place of the training, which has tests of its own."""
 
 
 @pytest.fixture
-def typed(attendet: Callable[..., CommandResult], monkeypatch: pytest.MonkeyPatch) -> Callable[..., TrainConfig | str]:
-    """Return the configuration that a command line asks for, or what it is refused with."""
-    taken: list[TrainConfig] = []
+def typed(
+    attendet: Callable[..., CommandResult], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Callable[..., TrainConfig | str]:
+    """Return a function from a command line to its configuration, or to its error message."""
+    configs: list[TrainConfig] = []
 
-    def begin(config: TrainConfig, *_: object, **__: object) -> None:
-        taken.append(config)
-        raise Began
+    def start(config: TrainConfig, *_: object, **__: object) -> None:
+        configs.append(config)
+        raise TrainingStarted
 
-    monkeypatch.setattr(engine, "train", begin)
+    monkeypatch.setattr(engine, "train", start)
+    for name in ("d", "d.yaml", "a.safetensors"):
+        (tmp_path / name).touch()
 
     def call(text: str) -> TrainConfig | str:
         try:
             done = attendet("train", *shlex.split(text))
-        except Began:
-            return taken[-1]
+        except TrainingStarted:
+            return configs[-1]
         return done.stderr if done.returncode == 2 else f"exit {done.returncode}"
 
     return call
@@ -93,6 +96,29 @@ FLAGS = [
     ("--set model.freeze=3", "model.freeze", (0, 1, 2)),
     ("--set model.freeze=0,4", "model.freeze", (0, 4)),
     ("--set model.freeze=base", "model.freeze", "base"),
+    # Notations of YOLOv5 and of the yolo command.
+    ("--freeze 0 1 4 --rect", "data.rect", True),
+    ("--attention cbam@neck se@head", "model.attention", ("cbam@neck", "se@head")),
+    ("--lr0 0.02", "optimizer.lr0", 0.02),
+    ("--weight-decay 0", "optimizer.weight_decay", 0),
+    ("--hsv_h 0.1", "augment.hsv_h", 0.1),
+    ("--anchor-t 3", "loss.anchor_t", 3),
+    ("--close-mosaic 5", "schedule.close_mosaic", 5),
+    ("--deterministic false", "schedule.deterministic", False),
+    ("--fraction 0.5", "data.fraction", 0.5),
+    ("--precision 32-true", "hardware.precision", "32-true"),
+    ("--nbs 32", "optimizer.nominal_batch", 32),
+    ("--adam", "optimizer.name", "Adam"),
+    ("--linear-lr", "optimizer.cos_lr", False),
+    ("--notest", "validation.every_epoch", False),
+    ("--cache-images", "data.cache", "ram"),
+    ("epochs=7 lr0=0.1", "schedule.epochs", 7),
+    ("epochs=7 lr0=0.1", "optimizer.lr0", 0.1),
+    ("cache=disk single_cls=True", "data.single_cls", True),
+    ("--batch_size 3", "schedule.batch_size", 3),
+    ("--out runs/a/b", "output.project", "runs/a"),
+    ("--out runs/a/b/", "output.name", "b"),
+    ("--out d --exist-ok", "output.name", "d"),
 ]
 
 
@@ -102,45 +128,43 @@ def test_a_flag_reaches_its_setting(
 ) -> None:
     config = typed(f"--data d.yaml {flags}")
     assert isinstance(config, TrainConfig), config
-    room, name = key.split(".")
-    assert getattr(getattr(config, room), name) == value
+    section, name = key.split(".")
+    assert getattr(getattr(config, section), name) == value
     assert config.data.path == "d.yaml"
 
 
-def told() -> list[tuple[str, str]]:
-    """Return each setting of the page's table, and the word that gives it what it is unless set."""
+def documented_defaults() -> list[tuple[str, str]]:
+    """Return each setting of the table in docs/training.md, and the default that it states."""
     words = {}
     for names, values in re.findall(r"^\| ((?:`\w+\.\w+`(?:, )?)+) \| ([^|]+?) \|", PAGE, re.MULTILINE):
         keys = re.findall(r"`(.+?)`", names)
-        usual = values.split(", ") if len(keys) > 1 and "," in values else [values] * len(keys)
-        # What is chosen later is told in words.
-        pairs = zip(keys, usual, strict=True)
+        defaults = values.split(", ") if len(keys) > 1 and "," in values else [values] * len(keys)
+        # A default with spaces describes what is chosen later.
+        pairs = zip(keys, defaults, strict=True)
         words |= {key: "none" if value == "chosen" or " " in value else value for key, value in pairs}
-    # The recipe alone knows the momentum of every warm-up; a data set is always given.
+    # The momentum of the warm-up depends on the recipe, and a data set has no default.
     return [(key, words[key]) for key in setting_names() if key not in ("data.path", "optimizer.warmup_momentum")]
 
 
-@pytest.mark.parametrize(("key", "word"), told())
-def test_what_the_page_says_of_a_setting_can_be_typed_and_is_so(
-    typed: Callable[..., TrainConfig | str], key: str, word: str
-) -> None:
-    config = typed(f"--data d.yaml --set {key}={word}")
+@pytest.mark.parametrize(("key", "default"), documented_defaults())
+def test_documented_defaults_are_the_defaults(typed: Callable[..., TrainConfig | str], key: str, default: str) -> None:
+    config = typed(f"--data d.yaml --set {key}={default}")
     assert isinstance(config, TrainConfig), config
     assert config == typed("--data d.yaml")
 
 
-def test_later_sources_win(typed: Callable[..., TrainConfig | str], tmp_path: Path) -> None:
+def test_later_sources_override_earlier_ones(typed: Callable[..., TrainConfig | str], tmp_path: Path) -> None:
     (tmp_path / "hyp.yaml").write_text("label_smoothing: 0.1\nbox: 0.1\nmosaic: 0.5\n")
     plain = typed("--data d.yaml")
     config = typed("--set loss.box=0.3 --data d.yaml --hyp hyp.yaml --label-smoothing 0.2 --set loss.box=0.4")
     assert isinstance(config, TrainConfig)
     assert isinstance(plain, TrainConfig)
-    # Default, then file, then flag, then --set, of which the last.
+    # Default, then file, then flag, then --set; the last --set counts.
     assert (plain.augment.mosaic, config.augment.mosaic) == (1.0, 0.5)
     assert config.loss.label_smoothing == 0.2
     assert config.loss.box == 0.4
     assert config.loss.cls == plain.loss.cls
-    # Zero is a value: it takes back what the file says.
+    # Zero is a value, which overrides the file.
     zero = typed("--data d.yaml --hyp hyp.yaml --label-smoothing 0")
     assert isinstance(zero, TrainConfig)
     assert zero.loss.label_smoothing == 0
@@ -149,45 +173,56 @@ def test_later_sources_win(typed: Callable[..., TrainConfig | str], tmp_path: Pa
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        ("", "there is no data set; give --data data.yaml"),
+        ("", "no data set is given; give --data data.yaml"),
+        ("--data nowhere.yaml", "nowhere.yaml: data set not found"),
+        ("--data d --weights nowhere.pt", "nowhere.pt: weights file not found"),
         ("--data d --epochs 0", "schedule.epochs is 0"),
         ("--data d --batch-size 0", "schedule.batch_size is 0"),
-        ("--data d --set optimizer.lr=1", "there is no setting 'optimizer.lr'; did you mean"),
+        ("--data d --set optimizer.lr=1", "unknown setting 'optimizer.lr'; did you mean"),
         ("--data d --set mosaic=1", "did you mean 'augment.mosaic'?"),
-        ("--data d --set optimizer.lr0", "--set optimizer.lr0 has no value"),
+        (
+            "--data d --set optimizer.lr0",
+            "`--set` must be KEY=VALUE, got 'optimizer.lr0'; write --set optimizer.lr0=VALUE",
+        ),
         ("--data d --freeze some", "model.freeze is 'some'; write 10 for the first ten rows"),
         ("--data d --freeze -3", "model.freeze is '-3'; write 10 for the first ten rows"),
         ("--data d --freeze ,", "model.freeze is ','; write 10 for the first ten rows"),
         ("--data d --freeze 0,-1", "model.freeze is '0,-1'; write 10 for the first ten rows"),
         ("--data d --freeze 1000000000000", "model.freeze is '1000000000000'; write 10"),
         ("--data d --optimizer Lion", "optimizer.name is 'Lion'"),
-        ("--data d --hyp none.yaml", "none.yaml"),
-        ("--data d --epoch 3", "--epochs"),
-        ("--data d --batchsize 3", "--batch-size"),
-        ("--resume --epochs 3", "--epochs beside --resume; a resumed run goes on with its own settings"),
-        ("--resume exp --seed 0", "--seed beside --resume"),
-        ("--resume exp --hyp h.yaml", "--hyp beside --resume"),
-        ("--resume exp --set a.b=1", "--set beside --resume"),
-        ("--resume exp --project runs", "--project beside --resume"),
-        ("--resume --project runs", "there is no interrupted run in runs"),
-        ("--resume", "there is no interrupted run in runs/train"),
-        ("--resume nowhere", "there is no run here"),
+        ("--data d --hyp none.yaml", "none.yaml: hyperparameter file not found"),
+        ("--data d --epoch 3", "attendet train has no option --epoch; did you mean --epochs?"),
+        ("--data d --batchsize 3", "attendet train has no option --batchsize; did you mean --batch-size?"),
+        ("--data d --batch-size 4 8", "`--batch-size` takes one value, got 4 8"),
+        ("--data d --imgsz 320 640", "`--imgsz` takes one value, got 320 640; give the longer side only"),
+        ("--data d --evolve", "attendet train does not support --evolve; compare settings with attendet study run"),
+        ("--data d --model yolov5s", "give --cfg for a model file or bundled name, --weights for trained weights"),
+        ("--data d --lr0", "`--lr0` needs a value"),
+        ("--data d --out d", "d: already exists"),
+        ("--data d --out e --name f", "--name cannot be combined with --out; --out names the folder completely"),
+        ("--data d --out e --project f", "--project cannot be combined with --out"),
+        ("d.yaml", "unexpected extra argument (d.yaml); see attendet train --help"),
+        ("--resume --epochs 3", "--epochs cannot be combined with --resume; a resumed run keeps its own settings"),
+        ("--resume exp --seed 0", "--seed cannot be combined with --resume"),
+        ("--resume exp --hyp h.yaml", "--hyp cannot be combined with --resume"),
+        ("--resume exp --set a.b=1", "--set cannot be combined with --resume"),
+        ("--resume exp --lr0 0.1", "--set cannot be combined with --resume"),
+        ("--resume exp --project runs", "--project cannot be combined with --resume"),
+        ("--resume exp --out runs/a", "--out cannot be combined with --resume"),
+        ("--resume --project runs", "no interrupted run found in runs; name its folder: --resume RUN"),
+        ("--resume", "no interrupted run found in runs/train"),
+        ("--resume nowhere", "run record not found; name the folder of a training run"),
     ],
 )
-def test_what_is_refused(typed: Callable[..., TrainConfig | str], flags: str, message: str) -> None:
-    told = typed(flags)
-    assert isinstance(told, str)
-    assert message in told
-    assert "Traceback" not in told
+def test_mistakes_are_reported_in_one_line(typed: Callable[..., TrainConfig | str], flags: str, message: str) -> None:
+    error = typed(flags)
+    assert isinstance(error, str)
+    assert error.startswith("attendet: ")
+    assert message in error
+    assert error.count("\n") == 1
 
 
-def test_options_that_stand_bare() -> None:
-    assert with_values(["--resume"]) == ["--resume", "latest"]
-    assert with_values(["--cache", "--resume", "x", "--cache"]) == ["--cache", "ram", "--resume", "x", "--cache", "ram"]
-    assert with_values(["--cache=disk", "--name", "--cache"]) == ["--cache=disk", "--name", "--cache", "ram"]
-
-
-def test_ctrl_c_ends_a_run_that_can_go_on(tmp_path: Path) -> None:
+def test_ctrl_c_ends_a_run_that_can_be_resumed(tmp_path: Path) -> None:
     data, model = write_set(tmp_path / "set"), tmp_path / "small.yaml"
     model.write_text(MODEL)
     flags = f"--data {data} --cfg {model} --imgsz 64 --epochs 900 --batch-size 4 --workers 1 --device cpu --noval"
@@ -199,7 +234,7 @@ def test_ctrl_c_ends_a_run_that_can_go_on(tmp_path: Path) -> None:
     assert out == ""
     assert "Traceback" not in err
     assert "Warning" not in err
-    assert err.splitlines()[-1] == "interrupted: --resume goes on from the last whole epoch"
+    assert err.splitlines()[-1] == "interrupted: continue from the last completed epoch with --resume"
     assert (run / "weights" / "last.safetensors").is_file()
     assert json.loads((run / "run.json").read_text())["finished"] is False
     assert [path.name for path in (run / "checkpoint").iterdir()] == ["last.ckpt"]

@@ -1,4 +1,4 @@
-"""`attendet val`: what it measures is what the run recorded, and what others measure on what it writes."""
+"""`attendet val`: its metrics are those of the run's record, and those of COCO's tool on the files it writes."""
 
 import contextlib
 import io
@@ -12,7 +12,7 @@ from faster_coco_eval import COCO, COCOeval_faster
 
 from attendet import build, save_weights
 from attendet.training.run_folder import RunFolder
-from attendet.weights.io.card import Card
+from attendet.weights.io.model_card import ModelCard
 from tests.helpers.command import CommandResult
 from tests.helpers.small_training import MODEL, train_to_find
 
@@ -29,11 +29,11 @@ def run(folder: Path) -> RunFolder:
 
 @pytest.fixture(scope="module")
 def data(folder: Path, run: RunFolder) -> Path:  # noqa: ARG001
-    """The run's data: 8 images to train on, 5 to measure on, each with a red and a blue rectangle."""
+    """Return the run's data: 8 training images and 5 validation images, each with a red and a blue rectangle."""
     return folder / "wide" / "data.yaml"
 
 
-def test_a_run_s_folder_says_what_it_recorded(run: RunFolder, attendet: Callable[..., CommandResult]) -> None:
+def test_the_metrics_of_a_run_are_those_of_its_record(run: RunFolder, attendet: Callable[..., CommandResult]) -> None:
     code, out, _ = attendet("val", run.path, "--json", "--device", "cpu", "--batch-size", 4)
     assert code == 0
     measured = json.loads(out)
@@ -43,16 +43,16 @@ def test_a_run_s_folder_says_what_it_recorded(run: RunFolder, attendet: Callable
     assert set(measured["milliseconds_per_image"]) == {"load", "network", "nms"}
 
 
-def test_what_is_written_is_scored_alike_by_others(
+def test_coco_scores_the_written_files_alike(
     run: RunFolder, data: Path, attendet: Callable[..., CommandResult], tmp_path: Path
 ) -> None:
-    code, out, _ = attendet("val", run.best, "--data", data, "--out", tmp_path, "--device", "cpu", "--json")
+    code, out, _ = attendet("val", run.best, "--data", data, "--out", "results", "--device", "cpu", "--json")
     assert code == 0
     metrics = json.loads(out)
-    assert json.loads((tmp_path / "metrics.json").read_text()) == metrics
+    assert json.loads((tmp_path / "results" / "metrics.json").read_text()) == metrics
     with contextlib.redirect_stdout(io.StringIO()):
-        truth = COCO(str(tmp_path / "truth.json"))
-        found = truth.loadRes(str(tmp_path / "detections.json"))
+        truth = COCO(str(tmp_path / "results" / "truth.json"))
+        found = truth.loadRes(str(tmp_path / "results" / "detections.json"))
         scores = COCOeval_faster(truth, found, "bbox")
         scores.params.maxDets = [1, 10, 300]
         scores.evaluate()
@@ -62,44 +62,84 @@ def test_what_is_written_is_scored_alike_by_others(
     assert metrics["map50_95"] == pytest.approx(precision.mean(), abs=1e-3)
 
 
-def test_weights_of_one_class_are_measured_so(
+def test_weights_of_one_class_are_validated_with_one_class(
     data: Path, attendet: Callable[..., CommandResult], tmp_path: Path
 ) -> None:
     file, weights = tmp_path / "one.yaml", tmp_path / "one.safetensors"
     file.write_text(MODEL)
-    save_weights(build(file, num_classes=1), weights, Card("one", MODEL, "auto", ("object",), 64))
+    save_weights(build(file, num_classes=1), weights, ModelCard("one", MODEL, "auto", ("object",), 64))
     code, out, err = attendet("val", weights, "--data", data, "--device", "cpu", "--json")
     assert code == 0, err
     assert [(each["name"], each["objects"]) for each in json.loads(out)["per_class"]] == [("object", 10)]
 
 
-def test_what_cannot_be_measured(
+def test_mistakes_are_reported_in_one_line(
     run: RunFolder, data: Path, attendet: Callable[..., CommandResult], tmp_path: Path
 ) -> None:
     other = tmp_path / "other.yaml"
     other.write_text(f"path: {data.parent}\ntrain: train/images\nval: val/images\nnames: [red, green]\n")
-    forgetful = RunFolder(tmp_path / "forgetful")
-    forgetful.best.parent.mkdir(parents=True)
-    shutil.copy(run.best, forgetful.best)
+    without_data = RunFolder(tmp_path / "without_data")
+    without_data.best.parent.mkdir(parents=True)
+    shutil.copy(run.best, without_data.best)
     record = json.loads(run.record.read_text())
-    forgetful.record.write_text(json.dumps({**record, "configuration": {}}))
+    without_data.record.write_text(json.dumps({**record, "configuration": {}}))
     for arguments, message in (
-        ([run.best], "weights alone do not say on what to measure; give --data data.yaml"),
-        ([forgetful.path], "the run does not say on what to measure; give --data data.yaml"),
+        ([], "no weights are given; name the folder of a run or a weights file"),
+        ([run.best], "no data set is given, and a weights file does not name one; give --data data.yaml"),
+        ([without_data.path], "without_data does not name its data set"),
         ([run.path, "--data", other], "class 1 of the weights is blue, and of"),
-        ([tmp_path / "none"], "there is no such file"),
-        ([run.path, "--half", "--device", "cpu"], "--half needs CUDA"),
-        ([run.path, "--device", "tpu"], "there is no device 'tpu'"),
+        ([tmp_path / "none"], "none: weights file not found"),
+        ([run.path, run.best], "weights must be one file, got"),
+        ([run.path, "--weights", run.best], "weights must be one file, got"),
+        ([run.path, "--data", "nowhere.yaml"], "nowhere.yaml: data set not found"),
+        ([run.path, "--half", "--device", "cpu"], "`half` needs CUDA"),
+        ([run.path, "--out", run.path], "already exists"),
+        ([run.path, "--out", "a", "--project", "b"], "--project cannot be combined with --out"),
+        ([run.path, "--batch-size", "4", "8"], "`--batch-size` takes one value, got 4 8"),
+        ([run.path, "--task", "speed"], "invalid value for '--split' / '--task'"),
+        ([run.path, "--save-txt"], "attendet val does not support --save-txt; --save-json writes all detections"),
+        ([run.path, "--device", "tpu"], "`device` must be auto, cpu, cuda, or GPU indices such as 0 or 0,1, got 'tpu'"),
         ([run.path, "--split", "test"], "test"),
     ):
         code, out, err = attendet("val", *arguments)
         assert (code, out) == (2, "")
         assert message in err
-        assert "Traceback" not in err
+        assert err.count("\n") == 1
 
 
-def test_a_table_for_people(run: RunFolder, attendet: Callable[..., CommandResult]) -> None:
+def test_the_table(run: RunFolder, attendet: Callable[..., CommandResult]) -> None:
     code, out, _ = attendet("val", run.path, "--device", "cpu")
     assert code == 0
     for word in ("red", "blue", "mAP50-95", "mAP75", "per image: load"):
         assert word in out
+
+
+def test_weights_and_folders_as_yolov5_names_them(
+    run: RunFolder, data: Path, attendet: Callable[..., CommandResult], tmp_path: Path
+) -> None:
+    common = ("--data", data, "--device", "cpu", "--json")
+    expected = json.loads(attendet("val", run.best, *common).stdout)
+    assert not (tmp_path / "runs").exists()
+    for weights in (("--weights", run.best), (f"model={run.best}",)):
+        measured = json.loads(attendet("val", *weights, *common, "--save-json").stdout)
+        assert {**measured, "milliseconds_per_image": 0} == {**expected, "milliseconds_per_image": 0}
+    assert attendet("val", run.best, *common, "--project", "mine", "--name", "a")[0] == 0
+    folders = {"runs/val/exp", "runs/val/exp2", "mine/a"}
+    assert {str(path.parent.relative_to(tmp_path)) for path in tmp_path.rglob("detections.json")} == folders
+    _, out, _ = attendet("val", run.best, "--data", data, "--device", "cpu", "--out", "mine/a", "--exist-ok")
+    assert out.splitlines()[-1] == "results: mine/a"
+
+
+def test_thresholds_have_the_names_of_yolov5_and_short_ones(
+    run: RunFolder, attendet: Callable[..., CommandResult]
+) -> None:
+    results = [
+        json.loads(attendet("val", run.path, "--device", "cpu", "--json", *names).stdout)["map50"]
+        for names in (
+            ("--conf-thres", "0.3", "--iou-thres", "0.3", "--max-det", "1"),
+            ("--conf", "0.3", "--iou", "0.3", "--max-detections", "1"),
+            ("conf=0.3", "iou=0.3", "max_det=1"),
+            (),
+        )
+    ]
+    assert results[0] == results[1] == results[2] != results[3]

@@ -10,6 +10,7 @@ import typer
 from rich.markup import escape
 
 from attendet.cli.exit_codes import DEFECTS
+from attendet.cli.inputs import require_model
 from attendet.cli.options import AsJson, Dialect, Model
 from attendet.cli.ui.console import console
 from attendet.utils.io import refuse_existing, write_text
@@ -35,6 +36,7 @@ def check_command(
     """
     if fix is not None:
         refuse_existing(fix)
+    require_model(model)
     from attendet.models.lint.checker import check_model_file, fix_model_file, readings
     from attendet.models.yaml.lookup import load_model_file
 

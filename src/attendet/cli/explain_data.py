@@ -50,7 +50,7 @@ def survey_data_set(
         AttendetError: If weights and data do not fit, or the detector has no such attention.
     """
     from attendet.data.reading import data_source
-    from attendet.evaluation.validation import images_for
+    from attendet.evaluation.validation import read_split_for_classes
     from attendet.interpret.capture import attention_sites
     from attendet.interpret.dataset.survey import survey_sites
     from attendet.interpret.dataset.survey_files import plain, write_survey
@@ -63,7 +63,7 @@ def survey_data_set(
     attention_sites(opened.detector, site)
     target, size = resolve_device(device), imgsz or opened.imgsz
     with progress_bar("reading") as progress:
-        images = _first_images(images_for(opened.names, data_source.open(data), split, progress), limit)
+        images = _first_images(read_split_for_classes(opened.names, data_source.open(data), split, progress), limit)
     with progress_bar("measuring") as progress, explain_resource_errors(batch_size, size):
         survey = survey_sites(
             opened.detector, images, size, sites_like=site, batch_size=batch_size, device=target, progress=progress

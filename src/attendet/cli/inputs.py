@@ -104,6 +104,32 @@ def split_names(texts: Sequence[str]) -> list[str]:
     return [name.strip() for text in texts for name in text.split(",") if name.strip()]
 
 
+def require_model(model: str) -> None:
+    """Raise an error if a model is neither a file nor a bundled model.
+
+    Raises:
+        ModelFileError: If there is no such model.
+    """
+    from attendet.models.yaml.lookup import load_model_file
+
+    if not os.path.lexists(model):
+        load_model_file(model)
+
+
+def require_file(path: Path, remedy: str) -> None:
+    """Raise an error if a file does not exist.
+
+    Args:
+        path: The file.
+        remedy: How to get such a file.
+
+    Raises:
+        DataError: If it does not exist.
+    """
+    if not os.path.lexists(path):
+        raise DataError("file not found", where=Location(str(path)), remedy=remedy)
+
+
 def run_location(
     out: Path | None, project: Path | None, name: str | None, default: Path, *, exist_ok: bool
 ) -> tuple[Path, str]:

@@ -10,8 +10,10 @@ from rich.markup import escape
 
 from attendet.cli.command import Verb, VerbGroup, show_help_without_verb
 from attendet.cli.exit_codes import DEFECTS, INTERRUPTED
+from attendet.cli.inputs import require_file
 from attendet.cli.options import COMPUTING, OUTPUT, AsJson
 from attendet.cli.ui.console import console
+from attendet.errors import OptionError
 from attendet.utils.io import refuse_existing, write_text
 from attendet.utils.json_text import to_json
 from attendet.utils.text import plural
@@ -27,6 +29,8 @@ app = typer.Typer(
     help="Measure whether attention helps: train arms that differ in one thing, paired by seed.",
 )
 app.callback()(show_help_without_verb)
+
+DESIGN_REMEDY = "attendet study init writes a design to start from"
 
 File: TypeAlias = Annotated[
     Path,
@@ -68,6 +72,7 @@ def plan_command(
 
     Nothing is written.
     """
+    require_file(file, DESIGN_REMEDY)
     from dataclasses import asdict
 
     from attendet.cli.ui.study_table import arms_table
@@ -128,6 +133,8 @@ def run_command(
 
     It can be interrupted at any time: the same command continues, and repeats nothing.
     """
+    require_file(file, DESIGN_REMEDY)
+    _check_executor(executor, workers, address)
     from attendet.cli.ui.study_table import StudyTable
     from attendet.study import workflow
 
@@ -162,6 +169,7 @@ def report_command(
     as_json: AsJson = False,
 ) -> None:
     """Write the report of a study from its records: Markdown, one HTML page, JSON, and figures."""
+    require_file(folder, "name the folder of a study, such as runs/study/first")
     from attendet.study import workflow
 
     published = workflow.report(folder, out=out)
@@ -186,6 +194,7 @@ def search_command(
 
     It can be interrupted at any time: the same command continues.
     """
+    require_file(file, "see docs/study.md")
     from attendet.cli.ui.search_table import SearchTable
     from attendet.study.searching.search_file import read_search
     from attendet.study.searching.search_records import SearchFolder
@@ -203,6 +212,20 @@ def search_command(
         typer.echo(folder.record.read_text(encoding="utf-8"))
     else:
         _print_search(record, folder)
+
+
+def _check_executor(executor: str, workers: int | None, address: str | None) -> None:
+    """Raise an error if an option does not apply to the executor.
+
+    Raises:
+        OptionError: If `--address` or `--workers` has no effect.
+    """
+    if address is not None and executor != "ray":
+        raise OptionError("--address has no effect without --executor ray", remedy="give both")
+    if executor == "local" and workers not in (None, 1):
+        raise OptionError(
+            f"--workers {workers} has no effect with --executor local", remedy="give --executor processes"
+        )
 
 
 def _print_result(result: StudyRunResult) -> None:

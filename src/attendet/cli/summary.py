@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
+from attendet.cli.inputs import require_model
 from attendet.cli.options import AsJson, Dialect, Model
 from attendet.cli.ui.console import console
 from attendet.cli.ui.tables import memory, table
@@ -32,6 +33,7 @@ def summary_command(
 
     Attention rows are marked with *, and described below the table.
     """
+    require_model(model)
     from attendet.models.summary import summarize
 
     summary = summarize(model, imgsz=imgsz, num_classes=num_classes, dialect=dialect)

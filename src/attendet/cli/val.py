@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
@@ -107,15 +107,9 @@ def val_command(
         )
     folder = _write(validation, *location, exist_ok=exist_ok) if is_written else None
     if as_json:
-        typer.echo(to_json(_report(validation)))
+        typer.echo(to_json(validation.to_dict()))
     else:
         _print(validation, path, folder)
-
-
-def _report(validation: Validation) -> dict[str, Any]:
-    """Return the metrics, and the milliseconds per image by stage, for JSON."""
-    milliseconds = {stage: round(1000 * seconds, 3) for stage, seconds in vars(validation.seconds).items()}
-    return {**validation.metrics.to_dict(), "milliseconds_per_image": milliseconds}
 
 
 def _write(validation: Validation, project: Path, name: str, *, exist_ok: bool) -> Path:
@@ -129,7 +123,7 @@ def _write(validation: Validation, project: Path, name: str, *, exist_ok: bool) 
     folder = new_run_folder(project, name, exist_ok=exist_ok)
     names = tuple(each.name for each in validation.metrics.per_class)
     images = [str(record.image) for record in validation.records]
-    write_json(folder / "metrics.json", _report(validation))
+    write_json(folder / "metrics.json", validation.to_dict())
     write_json(folder / "detections.json", coco_detections(validation), indent=None)
     write_text(folder / "truth.json", "".join(coco_text(names, validation.records, images)))
     draw_validation(RunFolder(folder), validation, names)
@@ -152,7 +146,6 @@ def _print(validation: Validation, weights: str, folder: Path | None) -> None:
     out.print(f"\nmAP75 {metrics.map75:.3f}; mAP50-95 by size: {by_size}")
     if metrics.confidence is not None:
         out.print(f"precision, recall, and F1 at confidence {metrics.confidence:.3f}, where the mean F1 is highest")
-    seconds = vars(validation.seconds)
-    out.print(f"per image: {', '.join(f'{stage} {1000 * value:.1f} ms' for stage, value in seconds.items())}")
+    out.print(f"per image: {validation.seconds}")
     if folder is not None:
         out.print(f"results: {escape(str(folder))}", soft_wrap=True)
