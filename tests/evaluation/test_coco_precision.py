@@ -1,4 +1,4 @@
-"""Average precision, against COCO's files and evaluator, and supervision."""
+"""Average precision is compared with COCO's evaluator on COCO's own files, and with supervision."""
 
 import json
 from collections.abc import Sequence
@@ -16,10 +16,10 @@ from tests.helpers.detection_samples import Sample, bccd_samples, measure, rando
 
 
 def coco_by_files(samples: Sequence[Sample], classes: int, folder: Path) -> COCOeval_faster:
-    """Evaluate through COCO's own file formats."""
+    """Write ground truth and detections as COCO files, and evaluate these."""
     annotations, results = [], []
-    for image, (found, what) in enumerate(samples):
-        for box, category, crowd in zip(what.boxes.double(), what.classes, what.crowd, strict=True):
+    for image, (found, objects) in enumerate(samples):
+        for box, category, crowd in zip(objects.boxes.double(), objects.classes, objects.crowd, strict=True):
             x1, y1, x2, y2 = box.tolist()
             annotations.append(
                 {
@@ -49,7 +49,7 @@ def coco_by_files(samples: Sequence[Sample], classes: int, folder: Path) -> COCO
 def assert_equal_to_coco(metrics: Metrics, evaluation: COCOeval_faster) -> None:
     sizes = [metrics.map_small, metrics.map_medium, metrics.map_large]
     ours = [metrics.map50_95, metrics.map50, metrics.map75, *(-1 if value is None else value for value in sizes)]
-    assert ours == pytest.approx(evaluation.stats[:6].tolist(), abs=1e-9)
+    assert ours == pytest.approx(list(evaluation.stats[:6]), abs=1e-9)
     for number, each in enumerate(metrics.per_class):
         expected = evaluation.eval["precision"][:, :, number, 0, -1]
         if (expected < 0).any():
@@ -61,27 +61,27 @@ def assert_equal_to_coco(metrics: Metrics, evaluation: COCOeval_faster) -> None:
 
 
 @pytest.mark.parametrize("crowds", [0.0, 0.2])
-def test_random_boxes_measure_as_through_cocos_files(crowds: float, tmp_path: Path) -> None:
+def test_random_boxes_give_the_precision_of_cocos_evaluator(crowds: float, tmp_path: Path) -> None:
     samples = random_samples(0, crowds=crowds)
     metrics = measure(samples, ["a", "b", "c", "d"])
     assert 0.1 < metrics.map50_95 < metrics.map50 < 0.9
     assert_equal_to_coco(metrics, coco_by_files(samples, 4, tmp_path))
 
 
-def test_real_truth_disturbed_measures_as_through_cocos_files(tmp_path: Path) -> None:
+def test_a_real_data_set_gives_the_precision_of_cocos_evaluator(tmp_path: Path) -> None:
     samples, names = bccd_samples()
     metrics = measure(samples, names)
-    assert (metrics.images, metrics.objects) == (87, sum(len(what.classes) for _, what in samples))
+    assert (metrics.images, metrics.objects) == (87, sum(len(objects.classes) for _, objects in samples))
     assert_equal_to_coco(metrics, coco_by_files(samples, 3, tmp_path))
 
 
-def test_more_than_a_hundred_detections_of_a_class_are_cut_as_coco_does(tmp_path: Path) -> None:
+def test_only_a_hundred_detections_per_class_count(tmp_path: Path) -> None:
     generator = torch.Generator().manual_seed(3)
-    what = GroundTruth(
+    objects = GroundTruth(
         random_boxes(150, generator), torch.zeros(150, dtype=torch.int64), torch.zeros(150, dtype=torch.bool)
     )
     confidences = torch.rand(150, 1, generator=generator)
-    samples = [(torch.cat([what.boxes, confidences, torch.zeros(150, 1)], dim=1), what)]
+    samples = [(torch.cat([objects.boxes, confidences, torch.zeros(150, 1)], dim=1), objects)]
     metrics = measure(samples, ["a"])
     assert metrics.map50 == pytest.approx(67 / 101)
     assert_equal_to_coco(metrics, coco_by_files(samples, 1, tmp_path))
@@ -91,12 +91,12 @@ def test_mean_average_precision_agrees_with_supervision() -> None:
     samples, names = bccd_samples()
     metrics = measure(samples, names)
     peer = MeanAveragePrecision()
-    for found, what in samples:
+    for found, objects in samples:
         peer.update(
             supervision.Detections(
                 found[:, :4].numpy(), confidence=found[:, 4].numpy(), class_id=found[:, 5].numpy().astype(int)
             ),
-            supervision.Detections(what.boxes.numpy(), class_id=what.classes.numpy()),
+            supervision.Detections(objects.boxes.numpy(), class_id=objects.classes.numpy()),
         )
     theirs = peer.compute()
     assert (metrics.map50_95, metrics.map50, metrics.map75) == pytest.approx(

@@ -1,4 +1,4 @@
-"""Which detection found which object, and what follows from it: literally, by hand, and against supervision."""
+"""Matches of detections and objects, checked against a brute-force matcher, by hand, and against supervision."""
 
 from collections.abc import Sequence
 
@@ -12,11 +12,11 @@ from tests.helpers.detection_samples import Sample, detections, measure, random_
 
 
 def brute_force_scores(samples: Sequence[Sample], category: int, threshold: float) -> tuple[float, float, float]:
-    """Match literally, detection after detection, and count."""
+    """Return precision, recall, and F1 of a class by matching one detection after the other."""
     right = wrong = objects = 0
-    for found, what in samples:
+    for found, target in samples:
         mine, crowds = [], []
-        for box, kind, crowd in zip(what.boxes, what.classes, what.crowd, strict=True):
+        for box, kind, crowd in zip(target.boxes, target.classes, target.crowd, strict=True):
             if kind == category:
                 (crowds if crowd else mine).append(box)
         objects += len(mine)
@@ -38,7 +38,7 @@ def brute_force_scores(samples: Sequence[Sample], category: int, threshold: floa
 
 
 @pytest.mark.parametrize("crowds", [0.0, 0.3])
-def test_precision_recall_and_f1_are_those_of_a_literal_matcher(crowds: float) -> None:
+def test_precision_recall_and_f1_are_those_of_a_brute_force_matcher(crowds: float) -> None:
     samples = random_samples(1, classes=3, images=6, crowds=crowds)
     metrics = measure(samples, ["a", "b", "nowhere"])
     assert metrics.confidence is not None
@@ -56,7 +56,7 @@ def test_precision_recall_and_f1_are_those_of_a_literal_matcher(crowds: float) -
         for threshold in thresholds
     }
     assert metrics.f1 == pytest.approx(max(means.values()))
-    # The confidence lies between the weakest detection to keep and the next weaker one.
+    # The threshold lies midway between the least confident detection above it and the next one below it.
     weakest = max(threshold for threshold, mean in means.items() if mean == pytest.approx(max(means.values())))
     below = max((threshold for threshold in thresholds if threshold < weakest), default=0.0)
     assert metrics.confidence == pytest.approx((weakest + below) / 2)
@@ -65,25 +65,25 @@ def test_precision_recall_and_f1_are_those_of_a_literal_matcher(crowds: float) -
     assert nowhere.precision is nowhere.recall is nowhere.f1 is None
 
 
-def test_by_hand() -> None:
+def test_scores_of_five_detections_computed_by_hand() -> None:
     squares = [[0, 0, 10, 10], [20, 0, 30, 10], [40, 0, 50, 10], [60, 0, 70, 10]]
     found = detections(
         [0, 0, 10, 10, 0.9, 0],  # right
         [20, 0, 30, 8, 0.8, 0],  # right, at IoU 0.8
-        [20, 0, 30, 10, 0.7, 0],  # its object has been found already
-        [40, 0, 50, 10, 0.6, 1],  # the wrong class
+        [20, 0, 30, 10, 0.7, 0],  # wrong: its object is matched already
+        [40, 0, 50, 10, 0.6, 1],  # wrong: another class
         [60, 0, 70, 10, 0.2, 0],  # right
     )
     metrics = measure([(found, truth(squares, [0, 0, 0, 0])), (detections(), truth([], []))], ["a", "b"])
     first, second = metrics.per_class
     # Precision 1 up to recall 2/4, then 3/4 up to 3/4: 51 and 25 of the 101 recalls.
     assert first.ap50 == pytest.approx((51 + 25 * 0.75) / 101)
-    # At IoU 0.85 and more, the second is wrong and the third right: 1/1, 2/3, 3/4.
+    # At IoU 0.85 and above, the second detection is wrong and the third is right: 1/1, 2/3, 3/4.
     above = (26 + 50 * 0.75) / 101
     assert first.ap50_95 == pytest.approx((7 * (51 + 25 * 0.75) / 101 + 3 * above) / 10)
     assert metrics.map_small == metrics.map50_95 == first.ap50_95
     assert metrics.map_medium is metrics.map_large is None
-    # F1 of the first k: 2/5, 4/6, 4/7, 6/8.
+    # F1 of the first k detections of class 0: 2/5, 4/6, 4/7, 6/8.
     assert (first.precision, first.recall, first.f1) == pytest.approx((3 / 4, 3 / 4, 3 / 4))
     assert (metrics.precision, metrics.recall, metrics.f1) == pytest.approx((3 / 4, 3 / 4, 3 / 4))
     assert metrics.confidence == pytest.approx(0.1)
@@ -97,36 +97,37 @@ def test_a_match_takes_an_overlap_of_half_and_the_object_that_overlaps_most() ->
     found = detections([0, 0, 10, 5, 0.9, 0], [50, 0, 60, 4.9, 0.8, 0])
     metrics = measure([(found, objects)], ["a"])
     assert (metrics.precision, metrics.recall) == (1, 0.5)
-    # The first overlaps both, the second object more (0.82, not 0.67); the second detection only the first (0.54).
+    # The first detection overlaps both objects, the second one more (0.82 against 0.67). The second detection overlaps
+    # the first object only (0.54).
     objects = truth([[0, 0, 10, 10], [3, 0, 13, 10]], [0, 0])
     found = detections([2, 0, 12, 10, 0.9, 0], [-3, 0, 7, 10, 0.8, 0])
     metrics = measure([(found, objects)], ["a"])
     assert (metrics.precision, metrics.recall, metrics.f1) == (1, 1, 1)
 
 
-def test_of_equally_good_confidences_the_highest_is_taken() -> None:
-    what = truth([[0, 0, 10, 10], [20, 0, 30, 10]], [0, 0])
+def test_the_highest_of_equally_good_confidences_is_returned() -> None:
+    objects = truth([[0, 0, 10, 10], [20, 0, 30, 10]], [0, 0])
     right, wrong = [[0, 0, 10, 10], [20, 0, 30, 10]], [70, 0, 80, 10]
-    # F1 of the first k: 2/3, 2/4, 2/5, 4/6; the last, with a rounding error more or less, equals the first.
+    # F1 of the first k detections: 2/3, 2/4, 2/5, 4/6. The last equals the first up to a rounding error.
     rows = [[*right[0], 0.8, 0], [*wrong, 0.6, 0], [*wrong, 0.4, 0], [*right[1], 0.2, 0]]
-    assert measure([(detections(*rows), what)], ["a"]).confidence == pytest.approx(0.7)
-    # The same with more objects and two classes, where sums of their F1 are rounded up or down.
+    assert measure([(detections(*rows), objects)], ["a"]).confidence == pytest.approx(0.7)
+    # With more objects and two classes, the sums of F1 are rounded up or down.
     for count in range(2, 12):
         many = truth([[20 * place, 0, 20 * place + 10, 10] for place in range(count)] * 2, [0] * count + [1] * count)
         noise = [[0, 50, 10, 60, 0.8 - 0.01 * place] for place in range(count)]
         rows = [[*row, kind] for kind in (0, 1) for row in ([*right[0], 0.9], *noise, [*right[1], 0.1])]
         assert measure([(detections(*rows), many)], ["a", "b"]).confidence == pytest.approx(0.85)
-    # Detections of one confidence stay or go together, even where the first of them alone would be best.
+    # Detections with equal confidence are above or below a threshold together, even if the first alone were best.
     tied = [[*right[0], 0.8, 0], [*wrong, 0.8, 0], [*wrong, 0.4, 0]]
-    assert measure([(detections(*tied), what)], ["a"]).confidence == pytest.approx(0.6)
+    assert measure([(detections(*tied), objects)], ["a"]).confidence == pytest.approx(0.6)
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_confusions_are_supervisions(seed: int) -> None:
+def test_the_confusion_matrix_is_that_of_supervision(seed: int) -> None:
     samples = random_samples(seed)
     peer = supervision.ConfusionMatrix.from_tensors(
         predictions=[found[:, [0, 1, 2, 3, 5, 4]].numpy() for found, _ in samples],
-        targets=[torch.cat([what.boxes, what.classes[:, None].float()], dim=1).numpy() for _, what in samples],
+        targets=[torch.cat([target.boxes, target.classes[:, None].float()], dim=1).numpy() for _, target in samples],
         classes=["a", "b", "c", "d"],
         conf_threshold=0.25,
         iou_threshold=0.45,
@@ -136,15 +137,15 @@ def test_confusions_are_supervisions(seed: int) -> None:
     assert matrix[:3, :3].sum() > matrix[:3, :3].trace() > 0
 
 
-def test_what_lies_in_a_crowd_is_neither_right_nor_wrong() -> None:
-    what = truth([[0, 0, 100, 100], [0, 0, 10, 10]], [0, 0], crowd=[True, False])
+def test_detections_in_a_crowd_are_neither_right_nor_wrong() -> None:
+    objects = truth([[0, 0, 100, 100], [0, 0, 10, 10]], [0, 0], crowd=[True, False])
     found = detections(
         [0, 0, 10, 10, 0.9, 0],  # the object
         [50, 50, 60, 60, 0.8, 0],  # in the crowd
-        [50, 50, 60, 60, 0.8, 1],  # in a crowd of others
+        [50, 50, 60, 60, 0.8, 1],  # in a crowd of another class
         [150, 50, 160, 60, 0.8, 0],  # elsewhere
     )
-    metrics = measure([(found, what)], ["a", "b"])
+    metrics = measure([(found, objects)], ["a", "b"])
     assert metrics.confusion.tolist() == [[1, 0, 0], [0, 0, 0], [1, 1, 0]]
     assert metrics.objects == 1
     assert metrics.curves.precision[0, 800] == pytest.approx(1 / 2)

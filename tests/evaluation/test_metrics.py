@@ -1,4 +1,4 @@
-"""Metrics where there is little to measure, in other types, and on their way between processes and into JSON."""
+"""Metrics of empty and degenerate images, of other tensor types, across processes, and as text."""
 
 import json
 import pickle
@@ -15,7 +15,7 @@ from tests.helpers.detection_samples import Sample, detections, measure, random_
 @pytest.mark.parametrize(
     "samples", [[], [(detections(), truth([], []))], [(detections([0, 0, 9, 9, 0.9, 0]), truth([], []))]]
 )
-def test_without_objects_there_is_nothing_to_measure(samples: list[Sample]) -> None:
+def test_metrics_without_objects_are_zero_or_none(samples: list[Sample]) -> None:
     metrics = measure(samples, ["a", "b"])
     assert metrics.objects == metrics.map50_95 == metrics.map50 == metrics.map75 == 0
     assert metrics.precision == metrics.recall == metrics.f1 == 0
@@ -25,7 +25,7 @@ def test_without_objects_there_is_nothing_to_measure(samples: list[Sample]) -> N
 
 
 @pytest.mark.parametrize("found", [detections(), detections([70, 70, 90, 90, 0.9, 0])])
-def test_objects_that_nothing_finds(found: Tensor) -> None:
+def test_metrics_of_objects_that_are_not_detected(found: Tensor) -> None:
     metrics = measure([(found, truth([[0, 0, 50, 50]], [0]))], ["a"])
     assert metrics.map50 == metrics.recall == metrics.precision == metrics.f1 == metrics.map_medium == 0
     assert metrics.confidence is metrics.map_small is None
@@ -33,7 +33,7 @@ def test_objects_that_nothing_finds(found: Tensor) -> None:
     assert metrics.confusion.tolist() == [[0, 1], [len(found), 0]]
 
 
-def test_a_box_that_is_not_a_number_is_wrong() -> None:
+def test_a_box_with_nan_is_wrong() -> None:
     found = detections([float("nan"), 0, 50, 50, 0.9, 0], [0, 0, 50, 50, 0.7, 0])
     metrics = measure([(found, truth([[0, 0, 50, 50]], [0]))], ["a"])
     assert metrics.map50 == pytest.approx(1 / 2)
@@ -41,11 +41,11 @@ def test_a_box_that_is_not_a_number_is_wrong() -> None:
     assert metrics.confusion.tolist() == [[1, 0], [1, 0]]
 
 
-def test_processes_gather_what_each_has_seen() -> None:
+def test_evaluations_of_several_processes_are_merged() -> None:
     samples, names = random_samples(5, crowds=0.1), ["a", "b", "c", "d"]
     parts = [Evaluation(names), Evaluation(names)]
     for part, half in zip(parts, (samples[:10], samples[10:]), strict=True):
-        part.update([found for found, _ in half], [what for _, what in half])
+        part.update([found for found, _ in half], [objects for _, objects in half])
     whole = Evaluation(names)
     for part in parts:
         whole.merge(pickle.loads(pickle.dumps(part)))  # noqa: S301
@@ -55,17 +55,17 @@ def test_processes_gather_what_each_has_seen() -> None:
 def test_any_device_and_half_precision(device: torch.device) -> None:
     # Whole numbers up to 256 and these confidences are exact in bfloat16.
     found = detections([0, 0, 64, 128, 0.75, 0], [64, 0, 128, 40, 0.5, 1])
-    what = truth([[0, 0, 64, 120], [64, 0, 128, 64]], [0, 1])
-    expected = measure([(found, what)], ["a", "b"]).to_dict(curves=True)
+    objects = truth([[0, 0, 64, 120], [64, 0, 128, 64]], [0, 1])
+    expected = measure([(found, objects)], ["a", "b"]).to_dict(curves=True)
     assert 0 < expected["map50_95"] < expected["map50"] == pytest.approx(1)
     moved = GroundTruth(
-        what.boxes.to(device, torch.bfloat16), what.classes.to(device, torch.int32), what.crowd.to(device)
+        objects.boxes.to(device, torch.bfloat16), objects.classes.to(device, torch.int32), objects.crowd.to(device)
     )
     actual = measure([(found.to(device, torch.bfloat16).requires_grad_(), moved)], ["a", "b"])
     assert actual.to_dict(curves=True) == expected
 
 
-def test_plain_values_survive_json() -> None:
+def test_to_dict_is_plain_json() -> None:
     plain = measure(random_samples(6), ["a", "b", "c", "d"]).to_dict(curves=True)
     assert json.loads(json.dumps(plain, allow_nan=False)) == plain
     assert plain["per_class"][3]["ap50"] is None
@@ -78,14 +78,26 @@ def test_nothing_is_printed(capfd: pytest.CaptureFixture[str]) -> None:
     assert capfd.readouterr() == ("", "")
 
 
-def test_what_does_not_belong_together_is_refused() -> None:
+def test_metrics_show_themselves() -> None:
+    objects = truth([[0, 0, 50, 50]], [0])
+    metrics = measure([(detections([0, 0, 50, 50, 0.9, 0]), objects)], ["<b>", "empty"])
+    assert repr(metrics) == (
+        "Metrics(map50_95=1.000, map50=1.000, precision=1.000, recall=1.000, f1=1.000, images=1, objects=1, classes=2)"
+    )
+    assert repr(metrics.curves) == "Curves(2 classes)"
+    html = metrics._repr_html_()
+    assert '<tr><td class="text">&lt;b&gt;</td><td>1</td><td>1</td><td>1.000</td>' in html
+    assert '<tr><td class="text">empty</td><td>0</td><td>0</td><td>-</td>' in html
+
+
+def test_update_and_merge_refuse_what_does_not_fit() -> None:
     evaluation = Evaluation(["a"])
-    with pytest.raises(OptionError, match="detections of 1 images and truth of 0"):
+    with pytest.raises(OptionError, match="`truths` must have one entry per image, got 0 for 1 image"):
         evaluation.update([detections()], [])
-    with pytest.raises(OptionError, match="a detection has class 1 and the names end at 0"):
+    with pytest.raises(OptionError, match="the class of each detection must be 0 to 0, got 1; use the class names"):
         evaluation.update([detections([0, 0, 9, 9, 0.9, 1])], [truth([], [])])
-    with pytest.raises(OptionError, match="an object has class 7 and"):
+    with pytest.raises(OptionError, match="the class of each object must be 0 to 0, got 7; use the class names"):
         evaluation.update([detections()], [truth([[0, 0, 9, 9]], [7])])
-    with pytest.raises(OptionError, match="different classes"):
+    with pytest.raises(OptionError, match=r"`other` must have the classes \('a',\), got \('b',\)"):
         evaluation.merge(Evaluation(["b"]))
     assert evaluation.compute().images == 0

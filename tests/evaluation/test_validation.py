@@ -1,5 +1,6 @@
-"""Validation on a small detector that was really trained: its boxes lie on the paint, whatever the batches."""
+"""Validation of a small detector that was trained to find painted rectangles."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -36,13 +37,13 @@ def read(folder: Path, split: str) -> Split:
     return drop_invalid(data_source.open(folder / "wide" / "data.yaml").read(split))
 
 
-def test_every_picture_is_there(run: RunFolder) -> None:
+def test_training_draws_every_picture(run: RunFolder) -> None:
     names = {path.stem for path in (run.path / "pictures").iterdir()}
     assert {"results", "precision_recall", "f1", "confusion_matrix", "labels", "training_batch", "predictions"} == names
     assert names == set(PICTURES)
 
 
-def test_nothing_depends_on_the_batch_size(detector: Detector, folder: Path) -> None:
+def test_results_do_not_depend_on_the_batch_size(detector: Detector, folder: Path) -> None:
     split = read(folder, "val")
     one, many = (validate(detector, split, 64, batch_size=size) for size in (1, 5))
     assert [record.image for record in one.records] == [record.image for record in many.records]
@@ -53,15 +54,25 @@ def test_nothing_depends_on_the_batch_size(detector: Detector, folder: Path) -> 
 
 
 def test_boxes_are_in_pixels_of_the_image(detector: Detector, folder: Path) -> None:
-    """The most confident box of each image lies on the paint of its class."""
+    """The most confident box of each image lies on the rectangle of its class."""
     measured = validate(detector, read(folder, "train"), 64)
     best = [found[found[:, 4].argmax()] for found in measured.detections]
-    shares = []
+    overlaps = []
     for record, (x1, y1, x2, y2, _, category) in zip(measured.records, (box.tolist() for box in best), strict=True):
         assert 0 <= x1 < x2 <= 96
         assert 0 <= y1 < y2 <= 64
         true = record.boxes[record.classes == category][0]
         both = np.minimum(true[2:], [x2, y2]) - np.maximum(true[:2], [x1, y1])
         inside = both.clip(0).prod()
-        shares.append(inside / ((x2 - x1) * (y2 - y1) + (true[2:] - true[:2]).prod() - inside))
-    assert np.mean(shares) > 0.4
+        overlaps.append(inside / ((x2 - x1) * (y2 - y1) + (true[2:] - true[:2]).prod() - inside))
+    assert np.mean(overlaps) > 0.4
+
+
+def test_a_validation_shows_itself_and_is_plain_json(detector: Detector, folder: Path) -> None:
+    validation = validate(detector, read(folder, "val"), 64)
+    plain = json.loads(json.dumps(validation.to_dict(), allow_nan=False))
+    assert plain["map50"] == validation.metrics.map50
+    assert plain["milliseconds_per_image"].keys() == {"load", "network", "nms"}
+    assert repr(validation).startswith("Validation(Metrics(map50_95=")
+    assert "<table>" in validation._repr_html_()
+    assert " ms</p>" in validation._repr_html_()

@@ -27,8 +27,8 @@ def detections(*rows: Sequence[float]) -> Tensor:
 
 def measure(samples: Sequence[Sample], names: Sequence[str]) -> Metrics:
     evaluation = Evaluation(names)
-    for found, what in samples:
-        evaluation.update([found], [what])
+    for found, objects in samples:
+        evaluation.update([found], [objects])
     return evaluation.compute()
 
 
@@ -38,23 +38,23 @@ def random_boxes(count: int, generator: torch.Generator) -> Tensor:
     return torch.cat([corner, corner + size], dim=1)
 
 
-def detect_badly(what: GroundTruth, classes: int, extra: int, generator: torch.Generator) -> Tensor:
+def detect_badly(objects: GroundTruth, classes: int, extra: int, generator: torch.Generator) -> Tensor:
     """Return detections with shifted boxes, wrong classes, misses, duplicates, and false positives."""
-    sizes = (what.boxes[:, 2:] - what.boxes[:, :2]).repeat(1, 2)
+    sizes = (objects.boxes[:, 2:] - objects.boxes[:, :2]).repeat(1, 2)
     boxes, kinds = [], []
     for _ in range(2):
         kept = torch.rand(len(sizes), generator=generator) < 0.7
-        boxes.append((what.boxes + 0.12 * sizes * torch.randn(len(sizes), 4, generator=generator))[kept])
+        boxes.append((objects.boxes + 0.12 * sizes * torch.randn(len(sizes), 4, generator=generator))[kept])
         mistaken = torch.rand(len(sizes), generator=generator) < 0.2
         others = torch.randint(0, classes, (len(sizes),), generator=generator)
-        kinds.append(torch.where(mistaken, others, what.classes)[kept])
+        kinds.append(torch.where(mistaken, others, objects.classes)[kept])
     boxes.append(random_boxes(extra, generator))
     kinds.append(torch.randint(0, classes, (extra,), generator=generator))
     corners = torch.cat(boxes)
     ordered = torch.cat(
         [torch.minimum(corners[:, :2], corners[:, 2:]), torch.maximum(corners[:, :2], corners[:, 2:])], 1
     )
-    # Rounded, so that some confidences occur more than once.
+    # Rounding makes some confidences occur more than once.
     confidences = (torch.rand(len(ordered), 1, generator=generator) * 500).round() / 500
     return torch.cat([ordered, confidences, torch.cat(kinds)[:, None].float()], dim=1)
 
@@ -65,12 +65,12 @@ def random_samples(seed: int, *, classes: int = 4, images: int = 25, crowds: flo
     samples = []
     for _ in range(images):
         count = int(torch.randint(0, 12, (1,), generator=generator))
-        what = GroundTruth(
+        objects = GroundTruth(
             random_boxes(count, generator),
             torch.randint(0, classes - 1, (count,), generator=generator),
             torch.rand(count, generator=generator) < crowds,
         )
-        samples.append((detect_badly(what, classes, 8, generator), what))
+        samples.append((detect_badly(objects, classes, 8, generator), objects))
     return samples
 
 
@@ -82,11 +82,11 @@ def bccd_samples() -> tuple[list[Sample], list[str]]:
     generator = torch.Generator().manual_seed(0)
     samples = []
     for stem in (folder / "ImageSets/Main/val.txt").read_text().split():
-        objects = ET.parse(folder / "Annotations" / f"{stem}.xml").findall("object")  # noqa: S314
+        elements = ET.parse(folder / "Annotations" / f"{stem}.xml").findall("object")  # noqa: S314
         boxes = [
             [float(each.findtext(f"bndbox/{side}", "")) for side in ("xmin", "ymin", "xmax", "ymax")]
-            for each in objects
+            for each in elements
         ]
-        what = truth(boxes, [names.index(each.findtext("name", "")) for each in objects])
-        samples.append((detect_badly(what, 3, 10, generator), what))
+        objects = truth(boxes, [names.index(each.findtext("name", "")) for each in elements])
+        samples.append((detect_badly(objects, 3, 10, generator), objects))
     return samples, names

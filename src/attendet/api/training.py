@@ -12,7 +12,7 @@ from attendet.errors import OptionError
 from attendet.training.config import build_config
 from attendet.training.reporter import NullReporter, Reporter
 from attendet.training.run_folder import RunFolder, RunRecord
-from attendet.training.runner import resumed
+from attendet.training.runner import config_to_resume
 from attendet.training.runner import train as run_training
 from attendet.utils.html import table
 
@@ -130,7 +130,7 @@ def train(
                 remedy="a resumed run continues with its own settings",
             )
         folder = RunFolder(Path(resume))
-        finished, record = run_training(resumed(folder), reporter, resume=folder)
+        finished, record = run_training(config_to_resume(folder), reporter, resume=folder)
     else:
         if "data.path" not in values:
             raise OptionError("`data` must name a data set, got None", remedy="pass a data.yaml")

@@ -8,16 +8,17 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from attendet.data.reading.data_source import DataSource, open_data
+from attendet.data.reading import data_source
+from attendet.data.reading.data_source import DataSource
 from attendet.errors import OptionError
 from attendet.evaluation.config import ValidationConfig
-from attendet.evaluation.validation import Validation, images_for
+from attendet.evaluation.validation import Validation, read_split_for_classes
 from attendet.evaluation.validation import validate as validate_split
-from attendet.training.config import DataConfig
+from attendet.training.config_sections import DataConfig
 from attendet.training.resource_errors import explain_resource_errors
 from attendet.training.run_folder import RunFolder, read_run
-from attendet.utils.devices import device_of
-from attendet.weights.io.opening import open_detector, weights_file
+from attendet.utils.devices import resolve_device
+from attendet.weights.io import opening
 
 
 def validate(
@@ -62,23 +63,23 @@ def validate(
         >>> attendet.validate("nowhere/best.safetensors", "data.yaml")
         Traceback (most recent call last):
             ...
-        attendet.errors.WeightsError: nowhere/best.safetensors: it cannot be read: No such file or directory
+        attendet.errors.WeightsError: nowhere/best.safetensors: the file cannot be read: No such file or directory
     """
-    detector, card = open_detector(weights_file(weights))
-    where = device_of(device)
+    opened = opening.open(weights)
+    where = resolve_device(device)
     if half and not where.startswith("cuda"):
         raise OptionError(f"`half` needs CUDA, got the device {where!r}", remedy="leave it out")
-    images = images_for(card.names, data_of(weights, data), split, progress)
+    images = read_split_for_classes(opened.names, data_of(weights, data), split, progress)
     try:
         options = ValidationConfig(confidence=confidence, iou=iou, max_detections=max_detections)
     except ValidationError as error:
         first = error.errors()[0]
         raise OptionError(f"`{first['loc'][0]}` is {first['input']!r}", remedy=first["msg"].lower()) from error
-    with explain_resource_errors(batch_size, imgsz or card.imgsz):
+    with explain_resource_errors(batch_size, imgsz or opened.imgsz):
         return validate_split(
-            detector,
+            opened.detector,
             images,
-            imgsz or card.imgsz,
+            imgsz or opened.imgsz,
             options,
             batch_size=batch_size,
             device=where,
@@ -95,7 +96,7 @@ def data_of(weights: str | os.PathLike[str], data: str | os.PathLike[str] | None
         DataError: If the data set cannot be read.
     """
     if data is not None:
-        return open_data(data)
+        return data_source.open(data)
     if not Path(weights).is_dir():
         raise OptionError("`data` must name a data set, got None", remedy="name a data.yaml, or the folder of a run")
     configuration = read_run(RunFolder(Path(weights))).configuration
@@ -103,4 +104,4 @@ def data_of(weights: str | os.PathLike[str], data: str | os.PathLike[str] | None
         recorded = DataConfig.model_validate(configuration["data"])
     except (KeyError, TypeError, ValidationError) as error:
         raise OptionError(f"{weights} does not name its data set", remedy="name a data.yaml") from error
-    return open_data(recorded.path, recorded.format)
+    return data_source.open(recorded.path, recorded.format)

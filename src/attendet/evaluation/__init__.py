@@ -1,1 +1,5 @@
-"""Validation: detections of a network compared with the ground truth."""
+"""Measure the detections of a network against the ground truth."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

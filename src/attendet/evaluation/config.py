@@ -10,13 +10,13 @@ from attendet.utils.settings import Fraction, StrictModel
 
 
 class ValidationConfig(StrictModel):
-    """How detections are measured.
+    """The options under which detections are selected and measured.
 
     Attributes:
-        confidence: Least confidence of a detection.
-        iou: Overlap above which the less confident of two is dropped.
-        max_detections: Most detections of an image.
-        every_epoch: Whether each epoch is measured, or the last only.
+        confidence: Detections with a smaller score (0-1) are dropped.
+        iou: IoU threshold of non-maximum suppression, 0-1.
+        max_detections: Largest number of detections per image.
+        every_epoch: Whether training validates after each epoch, instead of after the last one only.
     """
 
     confidence: Fraction = 0.001

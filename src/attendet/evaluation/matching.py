@@ -1,4 +1,4 @@
-"""Detections beside the truth, and which of them found which object."""
+"""Match the detections of an image to its ground truth."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 UNMATCHED = -1
+"""Object index of a detection that matches no object."""
 
 
 @dataclass(frozen=True)
@@ -18,10 +19,10 @@ class GroundTruth:
     """The objects of one image.
 
     Attributes:
-        boxes: (n, 4) x1, y1, x2, y2 in pixels, in the same frame as the detections; COCO's sizes small, medium and
-            large are pixels of the original image.
-        classes: (n,) integers, from 0.
-        crowd: (n,) bool: groups of objects, which count neither as found nor as missed.
+        boxes: (n, 4) x1, y1, x2, y2 in pixels, in the same coordinates as the detections. COCO's sizes small, medium,
+            and large count pixels of the original image.
+        classes: (n,) class indices, integers from 0.
+        crowd: (n,) bool: True for a box around a group of objects, which counts neither as found nor as missed.
 
     Example:
         >>> GroundTruth(torch.tensor([[10.0, 10.0, 50.0, 50.0]]), torch.tensor([0]), torch.tensor([False])).classes
@@ -35,15 +36,16 @@ class GroundTruth:
 
 @dataclass(frozen=True)
 class ImageResult:
-    """One image's detections beside its truth.
+    """The detections and the ground truth of one image, as arrays.
 
     Attributes:
-        boxes: (k, 4) float64 detected boxes: x1, y1, x2, y2 in pixels.
-        confidences: (k,) float64 in 0-1, the highest first.
-        classes: (k,) int64.
-        true_boxes: (n, 4) float64.
-        true_classes: (n,) int64.
-        crowd: (n,) bool: a group of objects, which need not be found and may be found any number of times.
+        boxes: (k, 4) float64, detected boxes: x1, y1, x2, y2 in pixels.
+        confidences: (k,) float64, scores of the detections, 0-1, in descending order.
+        classes: (k,) int64, classes of the detections.
+        true_boxes: (n, 4) float64, boxes of the objects.
+        true_classes: (n,) int64, classes of the objects.
+        crowd: (n,) bool: True for a box around a group of objects. It may be missed, and any number of detections may
+            lie in it.
     """
 
     boxes: NDArray[np.float64]
@@ -54,12 +56,17 @@ class ImageResult:
     crowd: NDArray[np.bool_]
 
     @classmethod
-    def of(cls, detections: Tensor, truth: GroundTruth) -> ImageResult:
-        """Take tensors of any device and floating type.
+    def from_tensors(cls, detections: Tensor, truth: GroundTruth) -> ImageResult:
+        """Convert tensors on any device and of any floating type.
 
         Args:
             detections: (k, 6) x1, y1, x2, y2 in pixels, confidence, class, in any order.
-            truth: The objects.
+            truth: The objects of the image.
+
+        Example:
+            >>> truth = GroundTruth(torch.zeros(0, 4), torch.zeros(0), torch.zeros(0))
+            >>> ImageResult.from_tensors(torch.tensor([[0.0, 0, 8, 8, 0.5, 2], [4, 0, 8, 8, 0.75, 1]]), truth).classes
+            array([1, 2])
         """
         rows = detections.detach().to("cpu", torch.float64).numpy().reshape(-1, 6)
         rows = rows[np.argsort(-rows[:, 4], kind="stable")]
@@ -73,62 +80,66 @@ class ImageResult:
         )
 
     def overlaps(self) -> NDArray[np.float64]:
-        """Return (k, n) the IoU of detections and objects; for crowds the share of the detection that lies inside."""
+        """Return (k, n): the IoU of each detection and object.
+
+        With a crowd the overlap is the fraction of the detection that lies inside of it.
+        """
         if not len(self.boxes) or not len(self.true_boxes):
             return np.zeros((len(self.boxes), len(self.true_boxes)))
-        return np.asarray(mask.iou(corner_and_size(self.boxes), corner_and_size(self.true_boxes), self.crowd.tolist()))
+        return np.asarray(mask.iou(to_xywh(self.boxes), to_xywh(self.true_boxes), self.crowd.tolist()))
 
 
-def corner_and_size(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return x1, y1, width, height of x1, y1, x2, y2.
+def to_xywh(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Convert boxes (n, 4) from x1, y1, x2, y2 to x1, y1, width, height.
 
     Example:
-        >>> corner_and_size(np.array([[2.0, 3.0, 7.0, 9.0]])).tolist()
+        >>> to_xywh(np.array([[2.0, 3.0, 7.0, 9.0]])).tolist()
         [[2.0, 3.0, 5.0, 6.0]]
     """
     return np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
 
 
-def match(sample: ImageResult, iou: float) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Match detections to objects of their class as COCO does.
+def match_detections(result: ImageResult, iou: float) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Match detections to objects of their class by COCO's protocol.
 
-    The most confident detection chooses first, and takes the object that it overlaps most of those that are left.
+    Detections choose in descending order of confidence. Each takes the object that it overlaps most among the objects
+    that are not taken.
 
     Args:
-        sample: Detections and truth.
-        iou: Least overlap of a match, in 0-1.
+        result: Detections and ground truth of an image.
+        iou: Smallest overlap of a match, 0-1.
 
     Returns:
-        (k,) the object that each detection found, or -1; and (k,) whether it found none, but lies in a crowd of its
-        class, so that it is neither right nor wrong.
+        (k,) the index of the object that each detection matches, or `UNMATCHED`; and (k,) bool, True for an unmatched
+        detection that lies in a crowd of its class, which is neither right nor wrong.
     """
-    overlaps = sample.overlaps()
-    near = (overlaps >= iou) & (sample.classes[:, None] == sample.true_classes)
-    detections, objects = np.nonzero(near & ~sample.crowd)
+    overlaps = result.overlaps()
+    is_near = (overlaps >= iou) & (result.classes[:, None] == result.true_classes)
+    detections, objects = np.nonzero(is_near & ~result.crowd)
     order = np.lexsort((-overlaps[detections, objects], detections))
-    found = first_come(detections[order], objects[order], len(sample.boxes))
-    return found, (found == UNMATCHED) & (near & sample.crowd).any(axis=1)
+    matches = match_in_order(detections[order], objects[order], len(result.boxes))
+    return matches, (matches == UNMATCHED) & (is_near & result.crowd).any(axis=1)
 
 
-def first_come(detections: NDArray[np.int64], objects: NDArray[np.int64], count: int) -> NDArray[np.int64]:
-    """Match pairs one after the other, each where both its sides are still free.
+def match_in_order(detections: NDArray[np.int64], objects: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """Go through pairs of detections and objects, and match a pair if neither of its two is matched yet.
 
     Args:
-        detections: (pairs,) positions of detections.
-        objects: (pairs,) positions of objects.
+        detections: (pairs,) indices of detections.
+        objects: (pairs,) indices of objects.
         count: Number of detections.
 
     Returns:
-        (count,) the object of each detection, or -1.
+        (count,) the index of the object that each detection matches, or `UNMATCHED`.
 
     Example:
-        >>> first_come(np.array([0, 0, 1]), np.array([1, 0, 1]), count=3)
+        >>> match_in_order(np.array([0, 0, 1]), np.array([1, 0, 1]), count=3)
         array([ 1, -1, -1])
     """
-    found = np.full(count, UNMATCHED, np.int64)
+    matches = np.full(count, UNMATCHED, np.int64)
     free = set(objects.tolist())
-    for detection, place in zip(detections.tolist(), objects.tolist(), strict=True):
-        if place in free and found[detection] == UNMATCHED:
-            found[detection] = place
-            free.remove(place)
-    return found
+    for detection, index in zip(detections.tolist(), objects.tolist(), strict=True):
+        if index in free and matches[detection] == UNMATCHED:
+            matches[detection] = index
+            free.remove(index)
+    return matches

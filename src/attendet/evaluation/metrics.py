@@ -1,9 +1,9 @@
-"""How good detections are: COCO's average precision, precision, recall and F1, curves, confusions."""
+"""The quality of detections: average precision, precision, recall, F1, their curves, and confusions."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -11,28 +11,29 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from attendet.errors import OptionError
-from attendet.evaluation.coco_precision import LARGE, MEDIUM, SMALL, coco_precision
+from attendet.evaluation.coco_precision import LARGE, MEDIUM, SMALL, CocoPrecision, compute_coco_precision
 from attendet.evaluation.confusion import confusion_matrix
-from attendet.evaluation.curves import CONFIDENCES, Ranking, best_confidence, rank
+from attendet.evaluation.curves import NUM_CONFIDENCES, RankedDetections, best_confidence, rank_detections
 from attendet.evaluation.matching import GroundTruth, ImageResult
+from attendet.utils.html import Markup, table
 from attendet.utils.json_text import finite_or_none
-
-__all__ = ["ClassMetrics", "Curves", "Evaluation", "GroundTruth", "Metrics"]
+from attendet.utils.text import plural
 
 
 @dataclass(frozen=True)
 class ClassMetrics:
-    """How well one class is detected.
+    """The quality of the detections of one class.
 
     Attributes:
-        name: Its name.
-        images: Number of images with objects of it.
-        objects: Number of its objects, crowds not counted.
-        precision: In 0-1, at `Metrics.confidence`; like all that follow None where there are no objects.
-        recall: In 0-1, at `Metrics.confidence`.
-        f1: In 0-1, at `Metrics.confidence`.
-        ap50: Average precision at IoU 0.5, in 0-1.
-        ap50_95: Mean average precision at IoU 0.50 to 0.95, in 0-1.
+        name: Name of the class.
+        images: Number of images with objects of the class.
+        objects: Number of objects of the class, without crowds.
+        precision: Fraction of the detections that are right, 0-1, at `Metrics.confidence` and IoU 0.5. This and all
+            attributes below are None if the class has no objects.
+        recall: Fraction of the objects that are found, 0-1, at `Metrics.confidence` and IoU 0.5.
+        f1: Harmonic mean of precision and recall.
+        ap50: Average precision at IoU 0.5, 0-1.
+        ap50_95: Mean of the average precision at IoU 0.50 to 0.95, 0-1.
     """
 
     name: str
@@ -45,17 +46,17 @@ class ClassMetrics:
     ap50_95: float | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Curves:
-    """What the pictures show; NaN for classes without objects.
+    """Curves of each class, all in 0-1; NaN for a class that has no objects.
 
     Attributes:
         recalls: (101,) the recalls 0, 0.01 … 1.
-        precision_at_recall: (classes, 101) COCO's precision at IoU 0.5: the best at that recall or a higher one.
-        confidences: (1001,) the confidences 0, 0.001 … 1.
-        precision: (classes, 1001) at IoU 0.5, keeping detections of at least each confidence.
-        recall: (classes, 1001) likewise.
-        f1: (classes, 1001) likewise.
+        precision_at_recall: (num_classes, 101) COCO's precision at IoU 0.5: the largest at that recall or a higher one.
+        confidences: (1001,) the confidence thresholds 0, 0.001 … 1.
+        precision: (num_classes, 1001) at each threshold and IoU 0.5.
+        recall: (num_classes, 1001) at each threshold and IoU 0.5.
+        f1: (num_classes, 1001) at each threshold and IoU 0.5.
     """
 
     recalls: NDArray[np.float64]
@@ -65,29 +66,36 @@ class Curves:
     recall: NDArray[np.float64]
     f1: NDArray[np.float64]
 
+    def to_dict(self) -> dict[str, list[Any]]:
+        """Return the curves as nested lists, ready for JSON; None replaces NaN."""
+        return {field.name: finite_or_none(getattr(self, field.name).tolist()) for field in fields(self)}
+
+    def __repr__(self) -> str:
+        """Show the number of classes instead of thousands of numbers."""
+        return f"Curves({plural(len(self.f1), 'class', 'classes')})"
+
 
 @dataclass(frozen=True)
 class Metrics:
-    """What a set of detections is worth; all values in 0-1, means over the classes that have objects.
+    """The quality of detections on a set of images. Scores are in 0-1, and means over the classes that have objects.
 
     Attributes:
-        map50_95: Mean average precision at IoU 0.50 to 0.95, COCO's protocol (see `coco_precision`); like `map50`,
-            `map75`, `precision`, `recall` and `f1` 0 where there are no objects at all.
-        map50: The same at IoU 0.5.
-        map75: The same at IoU 0.75.
-        map_small: `map50_95` of boxes below 32² pixels; None where there are none, as with the next two.
-        map_medium: From 32² to 96² pixels.
-        map_large: Above 96² pixels.
-        precision: Share of the detections that are right at `confidence` and IoU 0.5.
-        recall: Share of the objects that are found, likewise.
-        f1: Mean of the classes' F1, likewise.
-        confidence: The confidence from which on the mean F1 is best; None where no detection is right.
-        per_class: In the order of the names.
-        curves: What the pictures show.
-        confusion: (classes + 1, classes + 1) counts at confidence 0.25 and IoU 0.45: rows true, columns detected, last
-            row detections of nothing, last column missed objects.
+        map50_95: Mean average precision at IoU 0.50 to 0.95, by COCO's protocol (see `compute_coco_precision`). This,
+            `map50`, `map75`, `precision`, `recall`, and `f1` are 0 if there are no objects.
+        map50: Mean average precision at IoU 0.5.
+        map75: Mean average precision at IoU 0.75.
+        map_small: `map50_95` of boxes below 32² pixels; None if there are no such objects, as for the next two.
+        map_medium: `map50_95` of boxes from 32² to 96² pixels.
+        map_large: `map50_95` of boxes above 96² pixels.
+        precision: Fraction of the detections that are right, at `confidence` and IoU 0.5.
+        recall: Fraction of the objects that are found, at `confidence` and IoU 0.5.
+        f1: Mean F1 of the classes, at `confidence` and IoU 0.5.
+        confidence: The confidence threshold with the highest mean F1; None if no detection is right.
+        per_class: Metrics of each class, in the order of the class indices.
+        curves: Precision, recall, and F1 over recall and confidence.
+        confusion: (num_classes + 1, num_classes + 1) counts at confidence 0.25 and IoU 0.45, see `confusion_matrix`.
         images: Number of images.
-        objects: Number of objects, crowds not counted.
+        objects: Number of objects, without crowds.
     """
 
     map50_95: float
@@ -107,27 +115,42 @@ class Metrics:
     objects: int
 
     def to_dict(self, *, curves: bool = False) -> dict[str, Any]:
-        """Return plain values for JSON, None for what cannot be known.
+        """Return the metrics as plain values, ready for JSON.
 
         Args:
-            curves: Include the curves, which are long.
+            curves: Whether the curves, which are long, are included.
         """
         plain = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "curves"}
-        plain["per_class"] = [vars(each).copy() for each in self.per_class]
+        plain["per_class"] = [asdict(each) for each in self.per_class]
         plain["confusion"] = self.confusion.tolist()
         if curves:
-            plain["curves"] = {name: finite_or_none(values.tolist()) for name, values in vars(self.curves).items()}
+            plain["curves"] = self.curves.to_dict()
         return plain
+
+    def __repr__(self) -> str:
+        """Show the main scores and the size of the data."""
+        names = ("map50_95", "map50", "precision", "recall", "f1")
+        scores = ", ".join(f"{name}={getattr(self, name):.3f}" for name in names)
+        return f"Metrics({scores}, images={self.images}, objects={self.objects}, classes={len(self.per_class)})"
+
+    def _repr_html_(self) -> Markup:
+        means = (self.precision, self.recall, self.f1, self.map50, self.map50_95)
+        rows = [("all", self.images, self.objects, *map(_score, means))]
+        for each in self.per_class:
+            scores = (each.precision, each.recall, each.f1, each.ap50, each.ap50_95)
+            rows.append((each.name, each.images, each.objects, *map(_score, scores)))
+        header = ("class", "images", "objects", "precision", "recall", "F1", "mAP50", "mAP50-95")
+        return table(header, rows, text_columns=1, label="metrics")
 
 
 class Evaluation:
-    """Collects detections and truth, image by image, and measures them at the end.
+    """Collects the detections and the ground truth of images, and measures them at the end.
 
-    It can be pickled: of several processes each sends its own, and `merge` joins them. An image that two of them saw
-    counts twice.
+    Evaluations can be pickled, so that several processes can each measure some images and `merge` the evaluations. An
+    image that two processes add counts twice.
 
     Args:
-        names: The classes' names, by number.
+        names: Class names, in the order of their indices.
 
     Example:
         >>> import torch
@@ -135,55 +158,47 @@ class Evaluation:
         >>> box = torch.tensor([[10.0, 10.0, 50.0, 50.0]])
         >>> detections = torch.tensor([[10.0, 10.0, 50.0, 46.0, 0.9, 0.0]])
         >>> evaluation.update([detections], [GroundTruth(box, torch.tensor([0]), torch.tensor([False]))])
-        >>> metrics = evaluation.compute()
-        >>> round(metrics.map50, 3), round(metrics.map50_95, 3), round(metrics.confidence, 3)
-        (1.0, 0.9, 0.45)
+        >>> evaluation.compute()
+        Metrics(map50_95=0.900, map50=1.000, precision=1.000, recall=1.000, f1=1.000, images=1, objects=1, classes=1)
     """
 
     def __init__(self, names: Sequence[str]) -> None:
         self.names = tuple(names)
-        self._samples: list[ImageResult] = []
+        self._results: list[ImageResult] = []
 
     def update(self, detections: Sequence[Tensor], truths: Sequence[GroundTruth]) -> None:
         """Add images.
 
         Args:
-            detections: By image (k, 6): x1, y1, x2, y2 in pixels, confidence in 0-1, class; any order, any device,
-                any floating type.
-            truths: What there is to be found, by image.
+            detections: One tensor (k, 6) per image, in any order, on any device, and of any floating type: x1, y1, x2,
+                y2 in pixels, confidence in 0-1, class.
+            truths: The objects of each image.
 
         Raises:
-            OptionError: If there are not as many of one as of the other, or a class has no name.
+            OptionError: If the two sequences have different lengths, or a class index has no name.
         """
         if len(detections) != len(truths):
             raise OptionError(
-                f"there are detections of {len(detections)} images and truth of {len(truths)}", remedy="give both"
+                f"`truths` must have one entry per image, got {len(truths)} for {plural(len(detections), 'image')}"
             )
-        self._samples += [self._sample(found, truth) for found, truth in zip(detections, truths, strict=True)]
+        self._results += [self._result(found, truth) for found, truth in zip(detections, truths, strict=True)]
 
     def merge(self, other: Evaluation) -> None:
-        """Add the images of another evaluation, of the same classes, after these.
+        """Add the images of another evaluation of the same classes.
 
         Raises:
-            OptionError: If its classes are others.
+            OptionError: If the other evaluation has other classes.
         """
         if other.names != self.names:
-            raise OptionError("the evaluations have different classes", remedy="merge those of one data set")
-        self._samples += other._samples
+            raise OptionError(f"`other` must have the classes {self.names}, got {other.names}")
+        self._results += other._results
 
     def compute(self) -> Metrics:
-        """Measure all images added so far."""
-        classes = len(self.names)
-        precision = coco_precision(self._samples, classes)
-        rankings = rank(self._samples, classes)
-        confidence = best_confidence(rankings)
-        per_class = []
-        for number, (name, ranking) in enumerate(zip(self.names, rankings, strict=True)):
-            at_best = _scores(ranking, confidence)
-            images = sum(bool((sample.true_classes[~sample.crowd] == number).any()) for sample in self._samples)
-            ap50 = precision.average(iou=0.5, category=number)
-            ap50_95 = precision.average(category=number)
-            per_class.append(ClassMetrics(name, images, ranking.objects, *at_best, ap50, ap50_95))
+        """Measure all images that have been added."""
+        precision = compute_coco_precision(self._results, len(self.names))
+        ranked = rank_detections(self._results, len(self.names))
+        confidence = best_confidence(ranked)
+        per_class = self._per_class(precision, ranked, confidence)
         present = [each for each in per_class if each.objects]
         return Metrics(
             map50_95=precision.average() or 0.0,
@@ -196,46 +211,63 @@ class Evaluation:
             recall=_mean([each.recall for each in present]),
             f1=_mean([each.f1 for each in present]),
             confidence=confidence,
-            per_class=tuple(per_class),
-            curves=_curves(precision.values[0, :, :, 0].T, rankings),
-            confusion=confusion_matrix(self._samples, classes),
-            images=len(self._samples),
-            objects=sum(ranking.objects for ranking in rankings),
+            per_class=per_class,
+            curves=_curves(precision.values[0, :, :, 0].T, ranked),
+            confusion=confusion_matrix(self._results, len(self.names)),
+            images=len(self._results),
+            objects=sum(each.objects for each in ranked),
         )
 
-    def _sample(self, detections: Tensor, truth: GroundTruth) -> ImageResult:
-        sample = ImageResult.of(detections, truth)
-        for what, classes in (("a detection", sample.classes), ("an object", sample.true_classes)):
+    def _per_class(
+        self, precision: CocoPrecision, ranked: Sequence[RankedDetections], confidence: float | None
+    ) -> tuple[ClassMetrics, ...]:
+        metrics = []
+        for index, (name, detections) in enumerate(zip(self.names, ranked, strict=True)):
+            images = sum(bool((each.true_classes[~each.crowd] == index).any()) for each in self._results)
+            ap50, ap50_95 = precision.average(iou=0.5, category=index), precision.average(category=index)
+            scores = _scores_at(detections, confidence)
+            metrics.append(ClassMetrics(name, images, detections.objects, *scores, ap50, ap50_95))
+        return tuple(metrics)
+
+    def _result(self, detections: Tensor, truth: GroundTruth) -> ImageResult:
+        result = ImageResult.from_tensors(detections, truth)
+        for what, classes in (("detection", result.classes), ("object", result.true_classes)):
             unknown = classes[(classes < 0) | (classes >= len(self.names))]
             if len(unknown):
                 raise OptionError(
-                    f"{what} has class {unknown[0]} and the names end at {len(self.names) - 1}",
-                    remedy="use the names of the data set that the model was trained on",
+                    f"the class of each {what} must be 0 to {len(self.names) - 1}, got {unknown[0]}",
+                    remedy="use the class names of the data set that the model was trained on",
                 )
-        return sample
+        return result
 
 
-def _scores(ranking: Ranking, confidence: float | None) -> tuple[float | None, float | None, float | None]:
-    """Return precision, recall and F1 at a confidence; where no detection is right, all of them are kept."""
-    if not ranking.objects:
+def _scores_at(
+    detections: RankedDetections, confidence: float | None
+) -> tuple[float | None, float | None, float | None]:
+    """Return precision, recall, and F1 at a confidence, or those of all detections if it is None."""
+    if not detections.objects:
         return None, None, None
-    scores = ranking.at(np.array([confidence or 0.0]))
+    scores = detections.scores_at(np.array([confidence or 0.0]))
     return float(scores.precision[0]), float(scores.recall[0]), float(scores.f1[0])
 
 
-def _curves(precision_at_recall: NDArray[np.float64], rankings: Sequence[Ranking]) -> Curves:
-    confidences = np.linspace(0, 1, CONFIDENCES)
-    scores = [ranking.at(confidences) for ranking in rankings]
+def _curves(precision_at_recall: NDArray[np.float64], ranked: Sequence[RankedDetections]) -> Curves:
+    confidences = np.linspace(0, 1, NUM_CONFIDENCES)
+    scores = [each.scores_at(confidences) for each in ranked]
     return Curves(
         recalls=np.linspace(0, 1, precision_at_recall.shape[1]),
         precision_at_recall=precision_at_recall,
         confidences=confidences,
-        precision=np.array([each.precision for each in scores]).reshape(-1, CONFIDENCES),
-        recall=np.array([each.recall for each in scores]).reshape(-1, CONFIDENCES),
-        f1=np.array([each.f1 for each in scores]).reshape(-1, CONFIDENCES),
+        precision=np.array([each.precision for each in scores]).reshape(-1, NUM_CONFIDENCES),
+        recall=np.array([each.recall for each in scores]).reshape(-1, NUM_CONFIDENCES),
+        f1=np.array([each.f1 for each in scores]).reshape(-1, NUM_CONFIDENCES),
     )
 
 
 def _mean(values: Sequence[float | None]) -> float:
     known = [value for value in values if value is not None]
     return sum(known) / len(known) if known else 0.0
+
+
+def _score(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"

@@ -1,11 +1,11 @@
-"""Detections of a network on a split, measured and timed."""
+"""Measure and time a network on a split of a data set."""
 
 from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
@@ -17,41 +17,58 @@ from attendet.data.reading.label_checks import drop_invalid
 from attendet.data.records import ImageRecord, Split
 from attendet.errors import OptionError
 from attendet.evaluation.config import ValidationConfig
-from attendet.evaluation.inference import batches, detect, ground_truth, prepare_for_inference
+from attendet.evaluation.inference import detect_in_batch, ground_truth, validation_batches
 from attendet.evaluation.metrics import Evaluation, Metrics
-from attendet.models.detector import Detector
+from attendet.models.detector import Detector, prepare_for_inference
+from attendet.utils.html import Markup, escape
 
 
 @dataclass(frozen=True)
-class Seconds:
-    """Time per image by stage.
+class SecondsPerImage:
+    """The time per image of each stage of a validation, in seconds.
 
     Attributes:
         load: Reading and letterboxing.
-        network: From pixels to raw maps.
-        nms: From raw maps to detections.
+        network: From the batch to the raw maps.
+        nms: From the raw maps to the detections.
     """
 
     load: float
     network: float
     nms: float
 
+    def __str__(self) -> str:
+        """Show milliseconds."""
+        return ", ".join(f"{stage} {1000 * value:.1f} ms" for stage, value in asdict(self).items())
+
 
 @dataclass(frozen=True)
 class Validation:
-    """What a validation gave.
+    """The result of a validation.
 
     Attributes:
-        metrics: How good the detections are.
+        metrics: Quality of the detections.
         seconds: Time per image.
-        records: The images, in the order they were taken.
-        detections: By image (k, 6): x1, y1, x2, y2 in pixels of the image, confidence, class.
+        records: The images, in the order of the split.
+        detections: One tensor (k, 6) per image, on the CPU: x1, y1, x2, y2 in pixels of the image, confidence, class.
     """
 
     metrics: Metrics
-    seconds: Seconds
+    seconds: SecondsPerImage
     records: tuple[ImageRecord, ...]
     detections: tuple[Tensor, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the metrics and the milliseconds per image as plain values, ready for JSON."""
+        milliseconds = {stage: round(1000 * seconds, 3) for stage, seconds in asdict(self.seconds).items()}
+        return {**self.metrics.to_dict(), "milliseconds_per_image": milliseconds}
+
+    def __repr__(self) -> str:
+        """Show the metrics and the time per image."""
+        return f"Validation({self.metrics!r}, per image: {self.seconds})"
+
+    def _repr_html_(self) -> Markup:
+        return Markup(f"{self.metrics._repr_html_()}<p>Per image: {escape(str(self.seconds))}</p>")
 
 
 @torch.inference_mode()
@@ -59,7 +76,7 @@ def validate(
     detector: Detector,
     split: Split,
     imgsz: int,
-    options: ValidationConfig | None = None,
+    config: ValidationConfig | None = None,
     *,
     batch_size: int = 16,
     device: str = "cpu",
@@ -68,84 +85,92 @@ def validate(
 ) -> Validation:
     """Measure a network on a split.
 
-    Batch norms are folded into convolutions first. Nothing depends on the machine's speed.
+    The network runs with its batch norms folded into the convolutions. The metrics do not depend on the speed of the
+    machine.
 
     Args:
-        detector: The network; it is left as it is.
-        split: The images, as training takes them.
+        detector: The network; it is not changed.
+        split: The images.
         imgsz: Longer side of the images in pixels; a multiple of the largest stride.
-        options: Thresholds.
+        config: Thresholds of the detections.
         batch_size: Images per batch.
-        device: Where to compute.
-        half: Compute in 16 bits.
+        device: Device that computes, in the notation of torch.
+        half: Whether to compute in half precision.
         progress: Called with (done, total) images.
     """
-    options = options or ValidationConfig()
+    config = config or ValidationConfig()
     model = prepare_for_inference(detector, device, torch.float16 if half else torch.float32)
     evaluation = Evaluation(split.names)
     records: list[ImageRecord] = []
     detections: list[Tensor] = []
     spent = [0.0, 0.0, 0.0]
     clock = time.perf_counter()
-    for placed, images in batches(model, split, imgsz, batch_size):
+    for batch, images in validation_batches(model, split, imgsz, batch_size):
         clock = _lap(spent, 0, clock)
         raw = model(images)
         if images.is_cuda:
             torch.cuda.synchronize()
         clock = _lap(spent, 1, clock)
-        found = [boxes.cpu() for boxes in detect(model, raw, placed, options)]
+        found = detect_in_batch(model, raw, batch, config)
         clock = _lap(spent, 2, clock)
-        evaluation.update(found, [ground_truth(record) for record in placed.records])
-        records += placed.records
+        evaluation.update(found, [ground_truth(record) for record in batch.records])
+        records += batch.records
         detections += found
         if progress:
             progress(len(records), len(split.records))
         clock = time.perf_counter()
-    per_image = Seconds(*(part / max(1, len(records)) for part in spent))
+    per_image = SecondsPerImage(*(seconds / max(1, len(records)) for seconds in spent))
     return Validation(evaluation.compute(), per_image, tuple(records), tuple(detections))
 
 
-def images_for(
-    names: tuple[str, ...], source: DataSource, split: str, progress: Callable[[int, int], None] | None = None
+def read_split_for_classes(
+    names: Sequence[str], source: DataSource, split: str, progress: Callable[[int, int], None] | None = None
 ) -> Split:
-    """Return the images of a data set for weights that were trained for these classes.
+    """Read a split of a data set, and check that it has the classes that a network was trained on.
 
-    Of weights whose only class is called object, which `--single-cls` makes, all classes are that one.
+    A network whose only class is called `object`, as `--single-cls` trains it, takes the objects of all classes.
 
     Args:
-        names: The classes of the weights, by number.
+        names: Class names of the network, in the order of their indices.
         source: The data set.
-        split: Which part of it.
+        split: Name of the split.
         progress: Called with (done, total) images.
 
     Raises:
         DataError: If the images cannot be read.
-        OptionError: If the classes are others, with the first that differs.
+        OptionError: If the data set has other classes; the message names the first class that differs.
     """
-    images = drop_invalid(source.read(split, progress=progress), single_class=names == ("object",))
-    if names == images.names:
+    trained = tuple(names)
+    images = drop_invalid(source.read(split, progress=progress), single_class=trained == ("object",))
+    if trained == images.names:
         return images
-    pairs = itertools.zip_longest(names, images.names, fillvalue="nothing")
-    number, (trained, labeled) = next((at, pair) for at, pair in enumerate(pairs) if pair[0] != pair[1])
+    pairs = itertools.zip_longest(trained, images.names)
+    index, (expected, labeled) = next((index, pair) for index, pair in enumerate(pairs) if pair[0] != pair[1])
     raise OptionError(
-        f"class {number} of the weights is {trained}, and of {source.file} {labeled}",
+        f"class {index} of {source.file} must be {_name(expected)}, as in the weights, got {_name(labeled)}",
         remedy="name the classes in the data file in the order of training",
     )
 
 
-def coco_detections(measured: Validation) -> list[dict[str, Any]]:
-    """Return detections as COCO result files have them, with the image numbers of `coco_text`.
+def coco_detections(validation: Validation) -> list[dict[str, Any]]:
+    """Return the detections of a validation as a COCO result file holds them.
 
-    Images count from 1 in the order of `records`, categories from 1 in that of the classes.
+    Image ids count from 1 in the order of `Validation.records`, and category ids from 1 in the order of the classes:
+    the ids of `attendet.data.formats.serialization.coco_text`.
     """
     return [
         coco_result(number, str(record.image), int(category), box, confidence)
-        for number, (record, boxes) in enumerate(zip(measured.records, measured.detections, strict=True), 1)
+        for number, (record, boxes) in enumerate(zip(validation.records, validation.detections, strict=True), 1)
         for *box, confidence, category in boxes.tolist()
     ]
 
 
+def _name(name: str | None) -> str:
+    return "no class" if name is None else repr(name)
+
+
 def _lap(spent: list[float], stage: int, clock: float) -> float:
+    """Add the time since `clock` to a stage, and return the time now."""
     now = time.perf_counter()
     spent[stage] += now - clock
     return now

@@ -1,4 +1,4 @@
-"""What Lightning runs: one step of training, one of validation."""
+"""The Lightning module of a run: its training step and its validation step."""
 
 from __future__ import annotations
 
@@ -18,82 +18,82 @@ from attendet.data.loading.datasets import Batch, ValidationBatch
 from attendet.data.loading.sampler import image_weights
 from attendet.detection.loss import DetectionLoss, detection_loss
 from attendet.errors import TrainingError
-from attendet.evaluation.inference import detect, ground_truth
+from attendet.evaluation.inference import detect_in_batch, ground_truth
 from attendet.evaluation.metrics import Evaluation, Metrics
 from attendet.models.detector import Detector
 from attendet.training.config import TrainConfig
-from attendet.training.freezing import base_modules, frozen_modules, released
-from attendet.training.optimizer import build_optimizer, set_rates
+from attendet.training.freezing import base_modules, frozen_modules, is_released
+from attendet.training.optimizer import build_optimizer, set_learning_rates
 from attendet.training.recipe import TrainingRecipe
 from attendet.training.weight_average import AveragedWeights
 
-PARTS = ("box", "obj", "cls")
+LOSS_PARTS = ("box", "obj", "cls")
 
 
 class DetectionTask(LightningModule):
     """Training and validation of a detector.
 
     Args:
-        detector: What is trained.
-        names: The classes' names, by number.
-        recipe: How the weights are moved.
-        config: The rest.
+        detector: The detector to train.
+        names: Class names in the order of their indices.
+        recipe: The optimizer settings.
+        config: The configuration of the run.
 
     Attributes:
-        averaged: The averaged weights, which are validated and kept.
-        metrics: Of the last validation, the same in all processes; None before it.
+        averaged: The averaged weights, which are validated and saved.
+        metrics: Metrics of the last validation, equal in all processes; None before the first validation.
     """
 
     def __init__(self, detector: Detector, names: tuple[str, ...], recipe: TrainingRecipe, config: TrainConfig) -> None:
         super().__init__()
-        # On CPU a step takes three quarters of the time with channels last; on CUDA tensor cores want them so.
+        # With channels last, a step on a CPU takes three quarters of the time, and tensor cores on CUDA need it.
         self.detector = detector.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         self.names, self.recipe, self.config = names, recipe, config
         self.averaged = AveragedWeights(detector, recipe.ema_decay, recipe.ema_ramp)
         self.metrics: Metrics | None = None
-        self.weights_of_loss = config.loss.scaled(
+        self.loss_weights = config.loss.scaled(
             num_classes=detector.num_classes, levels=len(detector.strides), imgsz=config.schedule.imgsz
         )
         self._evaluation = Evaluation(names)
 
     @property
-    def kept(self) -> Detector:
-        """The network with averaged weights."""
+    def averaged_detector(self) -> Detector:
+        """The detector with averaged weights."""
         model = self.averaged.model
         if not isinstance(model, Detector):
             raise TypeError(type(model))
         return model
 
     def configure_optimizers(self) -> Optimizer:
-        """Return the recipe's optimizer; its rates are set before every batch."""
+        """Return the optimizer of the recipe; its learning rates are set before every batch."""
         return build_optimizer(self.detector, self.recipe, self.config.optimizer)
 
     def on_train_epoch_start(self) -> None:
-        """Keep the statistics of what is frozen or not yet released, which move without gradients."""
+        """Put frozen and unreleased modules into evaluation mode, because batch statistics change without gradients."""
         for module in frozen_modules(self.detector, self.config.model.freeze):
             module.training = False
-        for row, held in enumerate(self.detector.model):
-            for module in base_modules(held):
-                module.training = module.training and self._released(row)
+        for row, row_module in enumerate(self.detector.model):
+            for module in base_modules(row_module):
+                module.training = module.training and self._is_released(row)
 
-    def _released(self, row: int) -> bool:
+    def _is_released(self, row: int) -> bool:
         rows = len(self.detector.model)
-        return released(row, rows, self.current_epoch, self.config.optimizer.release_epochs)
+        return is_released(row, rows, self.current_epoch, self.config.optimizer.release_epochs)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002
-        """Set learning rates and momentum, which depend on the number of batches so far alone."""
+        """Set the learning rates and the momentum, which depend only on the number of batches so far."""
         for optimizer in self.trainer.optimizers:
             step = self.batches_before + batch_idx
             final = self.config.optimizer.lrf
-            set_rates(optimizer, self.recipe, step, final=final, released=self._released)
+            set_learning_rates(optimizer, self.recipe, step, final=final, is_released=self._is_released)
 
     @property
     def batches_before(self) -> int:
-        """Batches before this epoch."""
+        """Number of batches before this epoch."""
         return self.current_epoch * int(self.trainer.num_training_batches)
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
-        """Return the loss, scaled so that processes and summed batches act as one large batch, and its parts.
+        """Return the loss and its parts; the loss is scaled so that processes and accumulated batches act as one batch.
 
         Raises:
             TrainingError: If the loss is not finite.
@@ -103,28 +103,28 @@ class DetectionTask(LightningModule):
         if not torch.isfinite(loss.total):
             raise TrainingError(
                 f"the loss is {loss.total.item()} in epoch {self.current_epoch + 1}, batch {batch_idx + 1}",
-                remedy="the last whole epoch is kept; try a smaller optimizer.lr0, or hardware.precision 32-true",
+                remedy="the weights of the last complete epoch are kept; try a smaller optimizer.lr0, or hardware.precision 32-true",
             )
         self._log_parts("train", loss, len(images))
-        # Lightning divides by the summed batches, and distributed training by the processes.
+        # Lightning divides by the number of accumulated batches, and distributed training by the number of processes.
         scaled = loss.total * self.recipe.accumulate * self.trainer.world_size
         return {"loss": scaled, "parts": torch.stack([loss.box, loss.objectness, loss.classes]).detach()}
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
-        """Move the weights, and take them into the average."""
+        """Update the weights, and then the averaged weights."""
         super().optimizer_step(*args, **kwargs)
         self.averaged.update(self.detector)
 
     def validation_step(self, placed: ValidationBatch, batch_idx: int) -> None:  # noqa: ARG002
-        """Collect the detections of the averaged weights."""
+        """Compute the loss of the averaged weights, and collect their detections."""
         images = self._in_unit_range(placed.batch.images)
-        raw = self.kept(images)
-        self._log_parts("val", self._loss(self.kept, raw, placed.batch.targets), len(images))
-        detections = detect(self.kept, raw, placed, self.config.validation)
+        raw = self.averaged_detector(images)
+        self._log_parts("val", self._loss(self.averaged_detector, raw, placed.batch.targets), len(images))
+        detections = detect_in_batch(self.averaged_detector, raw, placed, self.config.validation)
         self._evaluation.update(detections, [ground_truth(record) for record in placed.records])
 
     def on_validation_epoch_end(self) -> None:
-        """Measure what all processes have collected."""
+        """Compute the metrics from the detections of all processes."""
         whole = self._gathered(self._evaluation)
         self._evaluation = Evaluation(self.names)
         self.metrics = whole.compute()
@@ -132,7 +132,7 @@ class DetectionTask(LightningModule):
             self._weigh_images(self.metrics)
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:  # noqa: ARG002
-        """Move tensors; records stay where they are."""
+        """Move the tensors of a batch to a device; its records stay on the CPU."""
         if isinstance(batch, ValidationBatch):
             return batch._replace(batch=_moved(batch.batch, device))
         return _moved(batch, device)
@@ -140,20 +140,20 @@ class DetectionTask(LightningModule):
     def _loss(
         self, detector: Detector, raw: tuple[Tensor, ...], targets: Tensor, mean_count: Callable | None = None
     ) -> DetectionLoss:
-        # Eight bits of mantissa are too few for the sums of a loss.
+        # The 8-bit mantissa of bfloat16 is too small for the sums in the loss.
         with torch.autocast(self.device.type, enabled=False):
             maps = [level.float() for level in raw]
             anchors = detector.head.anchors_in_pixels()
-            return detection_loss(maps, targets, anchors, detector.strides, self.weights_of_loss, mean_count)
+            return detection_loss(maps, targets, anchors, detector.strides, self.loss_weights, mean_count)
 
     def _scaled(self, images: Tensor, batch_idx: int) -> Tensor:
-        """Return images in 0-1; with `--multi-scale` of a side between half and one and a half times as long."""
+        """Return images in 0-1; with `--multi-scale`, resized to between half and one and a half times their side."""
         images = self._in_unit_range(images)
         schedule = self.config.schedule
         if not schedule.multi_scale:
             return images
         stride = int(max(self.detector.strides))
-        # All processes draw the same side.
+        # The seed depends on the batch only, so that all processes draw the same side.
         generator = random.Random(f"{schedule.seed} {self.batches_before + batch_idx}")  # noqa: S311
         side = stride * generator.randint(-(-schedule.imgsz // (2 * stride)), 3 * schedule.imgsz // (2 * stride))
         scale = side / max(images.shape[2:])
@@ -164,7 +164,7 @@ class DetectionTask(LightningModule):
         return images.to(self.dtype, memory_format=torch.channels_last) / 255
 
     def _log_parts(self, stage: str, loss: DetectionLoss, count: int) -> None:
-        for name, part in zip(PARTS, (loss.box, loss.objectness, loss.classes), strict=True):
+        for name, part in zip(LOSS_PARTS, (loss.box, loss.objectness, loss.classes), strict=True):
             self.log(
                 f"{stage}/{name}_loss", part.detach(), on_step=False, on_epoch=True, sync_dist=True, batch_size=count
             )
@@ -183,7 +183,7 @@ class DetectionTask(LightningModule):
         data = getattr(self.trainer, "datamodule", None)
         if not isinstance(data, DetectionData):
             raise TypeError(type(data))
-        # Nothing is known of how classes are found that the validation images lack.
+        # Classes without validation images have no average precision and count as not found.
         found = np.array([each.ap50_95 or 0.0 for each in metrics.per_class])
         data.weigh_images(image_weights(data.train_split.records, len(self.names), found))
 

@@ -13,14 +13,14 @@ import torch
 from attendet.data.loading.datasets import ValidationBatch
 from attendet.data.records import Split
 from attendet.evaluation.config import ValidationConfig
-from attendet.evaluation.inference import batches, detect, ground_truth, prepare_for_inference
+from attendet.evaluation.inference import detect_in_batch, ground_truth, validation_batches
 from attendet.evaluation.metrics import Evaluation, Metrics
 from attendet.interpret.ablation import hold_constant
 from attendet.interpret.capture import PARTS, AttentionPass, attention_sites, capture_attention
 from attendet.interpret.finite import require_finite_visit
 from attendet.interpret.image_region import regions_of
 from attendet.interpret.site_statistics import SiteStatistics, SiteStatisticsCollector
-from attendet.models.detector import Detector
+from attendet.models.detector import Detector, prepare_for_inference
 from attendet.surgery import disabled
 
 # Detections of so many variants are kept at once; more take another pass over the images.
@@ -108,12 +108,12 @@ def survey_sites(
     def measure(variants: Mapping[str, ModelVariant], done: int) -> dict[str, Metrics]:
         """Run the network on all images once for each variant."""
         evaluations = {name: Evaluation(split.names) for name in variants}
-        for placed, batch in batches(model, split, imgsz, batch_size):
+        for placed, batch in validation_batches(model, split, imgsz, batch_size):
             truths = [ground_truth(record) for record in placed.records]
             for name, variant in variants.items():
                 with variant(placed):
                     raw = model(batch)
-                found = detect(model, raw, placed, options or ValidationConfig())
+                found = detect_in_batch(model, raw, placed, options or ValidationConfig())
                 evaluations[name].update(found, truths)
             done += len(truths)
             if progress:

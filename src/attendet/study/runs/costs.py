@@ -7,22 +7,20 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle, islice
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from attendet.blocks.conv_bn_fusion import fuse_conv_bn
 from attendet.data.loading.image_store import OnDemandImages
 from attendet.data.loading.resizing import letterbox
 from attendet.data.reading import data_source
 from attendet.data.reading.label_checks import drop_invalid
 from attendet.data.records import Split
-from attendet.detection.suppression import nms
+from attendet.detection.postprocess import DetectionThresholds, detect_on_canvas
 from attendet.errors import OptionError
 from attendet.models.costs import BATCH, count
-from attendet.models.detector import Detector
+from attendet.models.detector import Detector, prepare_for_inference
 from attendet.study.records import ArmCosts, CostRecord, Latency
 from attendet.study.runs.peak_memory import peak_bytes
 from attendet.training.resource_errors import explain_resource_errors
@@ -33,8 +31,8 @@ from attendet.weights.io import opening
 # Images at once, and how often each arm's pass is timed.
 ROUNDS: Mapping[int, int] = {1: 40, 16: 10}
 WARM_UP = 2
-# As `attendet predict` has them.
-CONFIDENCE, IOU = 0.25, 0.45
+# The defaults of `attendet predict`.
+THRESHOLDS = DetectionThresholds()
 
 
 @dataclass(frozen=True)
@@ -59,7 +57,7 @@ class TimedArm:
     @torch.inference_mode()
     def detect(self, images: Tensor) -> None:
         """Make detections of images (N, 3, size, size) in 0-1, to the end."""
-        nms(self.detector.decode(self.detector(images)), confidence=CONFIDENCE, iou=IOU)
+        detect_on_canvas(self.detector.decode(self.detector(images)), THRESHOLDS)
         if images.is_cuda:
             torch.cuda.synchronize(images.device)
 
@@ -148,8 +146,7 @@ def _size(record: RunRecord) -> int:
 
 def _contestant(run: RunFolder, record: RunRecord, device: torch.device) -> TimedArm:
     detector = opening.open(run.weights).detector
-    moved: Any = fuse_conv_bn(detector).to(device)
-    return TimedArm(moved.to(memory_format=torch.channels_last), record, _kept_bytes(detector, _size(record)))
+    return TimedArm(prepare_for_inference(detector, device), record, _kept_bytes(detector, _size(record)))
 
 
 def _pictures(record: RunRecord) -> Split:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from attendet.errors import OptionError
 from attendet.evaluation.curves import IOU
-from attendet.evaluation.matching import UNMATCHED, GroundTruth, ImageResult, match
+from attendet.evaluation.matching import UNMATCHED, GroundTruth, ImageResult, match_detections
 from attendet.utils.plotting import COLORS, INK, class_color, contrasting_color, label_text, new_figure, save_figure
 
 MOST_IMAGES = 16
@@ -30,7 +30,7 @@ Entry = tuple[Line2D, str]
 CONFIDENCE = 0.25
 
 
-def batch_mosaic(
+def training_batch_grid(
     images: Sequence[NDArray[np.uint8]], truths: Sequence[GroundTruth], names: Sequence[str], path: Path
 ) -> None:
     """Draw up to 16 training images in a grid, with the boxes that the network is to find.
@@ -56,7 +56,7 @@ def batch_mosaic(
     save_figure(figure, path)
 
 
-def predictions_beside_truth(
+def prediction_grid(
     images: Sequence[NDArray[np.uint8]],
     detections: Sequence[Tensor],
     truths: Sequence[GroundTruth],
@@ -81,7 +81,8 @@ def predictions_beside_truth(
     _refuse_nothing(images)
     images, detections, truths = images[:MOST_PAIRS], detections[:MOST_PAIRS], truths[:MOST_PAIRS]
     samples = [
-        ImageResult.of(found[found[:, 4] >= CONFIDENCE], truth) for found, truth in zip(detections, truths, strict=True)
+        ImageResult.from_tensors(found[found[:, 4] >= CONFIDENCE], truth)
+        for found, truth in zip(detections, truths, strict=True)
     ]
     classes = [numbers.tolist() for sample in samples for numbers in (sample.true_classes, sample.classes)]
     entries = [*_entries(names, classes), (Line2D([], [], color=INK, linestyle=DASHES), "missed, or nothing there")]
@@ -90,7 +91,7 @@ def predictions_beside_truth(
     for left, right, image, sample in zip(tiles[::2], tiles[1::2], images, samples, strict=True):
         _show(left, image, "truth")
         _show(right, image, "detected")
-        matched, in_crowd = match(sample, IOU)
+        matched, in_crowd = match_detections(sample, IOU)
         for place, (box, number) in enumerate(
             zip(sample.true_boxes.tolist(), sample.true_classes.tolist(), strict=True)
         ):
