@@ -9,8 +9,9 @@ from rich.markup import escape
 
 from attendet.cli.options import AsJson
 from attendet.cli.ui.console import console
-from attendet.cli.ui.tables import memory, quantity, table
+from attendet.cli.ui.tables import table
 from attendet.utils.json_text import to_json
+from attendet.utils.text import memory, quantity
 
 
 def attentions_command(

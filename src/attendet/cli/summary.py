@@ -10,8 +10,9 @@ from rich.markup import escape
 from attendet.cli.inputs import require_model
 from attendet.cli.options import AsJson, Dialect, Model
 from attendet.cli.ui.console import console
-from attendet.cli.ui.tables import memory, table
+from attendet.cli.ui.tables import table
 from attendet.utils.json_text import to_json
+from attendet.utils.text import memory
 
 if TYPE_CHECKING:
     from attendet.models.summary import ModelSummary, SummaryRow

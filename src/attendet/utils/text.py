@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 
 def plural(count: int, one: str, many: str = "") -> str:
@@ -55,3 +55,58 @@ def printable(text: str) -> str:
         'a?[2J.png'
     """
     return "".join(character if character.isprintable() else "?" for character in text)
+
+
+def quantity(value: float, units: tuple[str, ...] = ("", "k", "M", "G", "T"), step: int = 1000) -> str:
+    """Return a number with about three digits and a unit.
+
+    Args:
+        value: The number.
+        units: Unit of each power of `step`, the smallest first.
+        step: Factor between two units.
+
+    Example:
+        >>> quantity(7_235_389), quantity(610)
+        ('7.24 M', '610')
+    """
+    power = 0
+    while abs(value) >= step and power < len(units) - 1:
+        value /= step
+        power += 1
+    digits = 0 if power == 0 or abs(value) >= 100 else 1 if abs(value) >= 10 else 2
+    return f"{value:.{digits}f} {units[power]}".rstrip()
+
+
+def memory(size: float) -> str:
+    """Return a number of bytes with a unit.
+
+    Example:
+        >>> memory(3_145_728)
+        '3.00 MiB'
+    """
+    return quantity(size, ("B", "KiB", "MiB", "GiB"), 1024)
+
+
+def align_table(header: Sequence[str], rows: Sequence[Sequence[str]], number_columns: Collection[str]) -> str:
+    """Return a table as text with aligned columns.
+
+    Args:
+        header: Name of each column.
+        rows: Cells of each row.
+        number_columns: Names of the columns that are aligned to the right.
+
+    Example:
+        >>> print(align_table(("class", "images"), [("cat", "7"), ("dog", "12")], {"images"}))
+        class  images
+        cat         7
+        dog        12
+    """
+    widths = [max(len(row[column]) for row in (header, *rows)) for column in range(len(header))]
+    lines = [
+        "  ".join(
+            cell.rjust(width) if name in number_columns else cell.ljust(width)
+            for name, cell, width in zip(header, row, widths, strict=True)
+        )
+        for row in (header, *rows)
+    ]
+    return "\n".join(line.rstrip() for line in lines)

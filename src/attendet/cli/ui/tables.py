@@ -63,28 +63,3 @@ def percentage(fraction: float | None, smallest: float = 0.001, digits: int = 1)
     if not fraction:
         return "-"
     return f"{fraction:.{digits}%}" if fraction >= smallest else f"<{smallest:.{digits}%}"
-
-
-def quantity(value: float, units: tuple[str, ...] = ("", "k", "M", "G", "T"), step: int = 1000) -> str:
-    """Return a number with about three digits and a unit.
-
-    Example:
-        >>> quantity(7_235_389), quantity(610), quantity(3_145_728, ("B", "KiB", "MiB", "GiB"), 1024)
-        ('7.24 M', '610', '3.00 MiB')
-    """
-    power = 0
-    while abs(value) >= step and power < len(units) - 1:
-        value /= step
-        power += 1
-    digits = 0 if power == 0 or abs(value) >= 100 else 1 if abs(value) >= 10 else 2
-    return f"{value:.{digits}f} {units[power]}".rstrip()
-
-
-def memory(size: float) -> str:
-    """Return a number of bytes with its unit.
-
-    Example:
-        >>> memory(3_145_728)
-        '3.00 MiB'
-    """
-    return quantity(size, ("B", "KiB", "MiB", "GiB"), 1024)
