@@ -1,4 +1,4 @@
-"""What tests of data sets have in common."""
+"""Fixtures of tests of data sets."""
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -10,7 +10,7 @@ from tests.helpers.http_server import Site, open_site
 
 
 @pytest.fixture(autouse=True)
-def _cache_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _separate_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
@@ -22,7 +22,10 @@ def site() -> Iterator[Site]:
 
 @pytest.fixture
 def yolo_folder(tmp_path: Path) -> Callable[[dict[str, str | None]], Path]:
-    """Return a function that writes a YOLO data set of images with these labels, and returns its data file."""
+    """Return a function that writes a YOLO data set and returns its data.yaml.
+
+    The function takes the text of each label file by the stem of its image, with None for a missing label file.
+    """
 
     def write(labels: dict[str, str | None], names: Sequence[str] = ("cat", "dog")) -> Path:
         root = tmp_path / "set"

@@ -1,6 +1,7 @@
 """Data sets converted to another format: through all formats and back, links and copies, and what is refused."""
 
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -15,7 +16,6 @@ from attendet.data.records import ImageRecord, ImageRecords, ProblemKind, Split
 from attendet.errors import DataError, OptionError, OutputError, UnknownNameError
 from tests.data.conversion_cases import FORMATS, read, record, whole_pixels
 from tests.helpers.data_sets import write_image
-from typing import Any
 from tests.helpers.typed_access import not_none
 
 NAMES = ("red cell", "müll & <Glas>", "梨", "on")

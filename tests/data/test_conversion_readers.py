@@ -76,7 +76,8 @@ def test_real_blood_cells_keep_every_pixel(real_data: Path, tmp_path: Path, to: 
         names = {entry["id"]: entry["name"] for entry in document.loadCats(document.getCatIds())}
         found = {
             Path(document.loadImgs(image)[0]["file_name"]).stem: [
-                (names[entry["category_id"]], *entry["bbox"]) for entry in document.loadAnns(document.getAnnIds([image]))
+                (names[entry["category_id"]], *entry["bbox"])
+                for entry in document.loadAnns(document.getAnnIds([image]))
             ]
             for image in document.getImgIds()
         }

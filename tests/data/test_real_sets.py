@@ -9,7 +9,7 @@ import supervision as sv
 
 from attendet.data.reading import data_source
 from attendet.data.records import ImageRecords, Split
-from tests.helpers.data_sets import data_file
+from tests.helpers.data_sets import write_data_file
 
 
 def kinds(*splits: Split) -> Counter[str]:
@@ -33,7 +33,7 @@ def assert_equal_objects(
 def test_bccd(real_data: Path, tmp_path: Path) -> None:
     root = real_data / "bccd"
     lists = "".join(f"{split}: ImageSets/Main/{split}.txt\n" for split in ("train", "val", "test"))
-    source = data_source.open(data_file(tmp_path, f"path: {root}\n{lists}"))
+    source = data_source.open(write_data_file(tmp_path, f"path: {root}\n{lists}"))
     assert (source.format, source.names) == ("voc", ("Platelets", "RBC", "WBC"))
     splits = [source.read(split) for split in source.splits]
     assert [len(split.records) for split in splits] == [205, 87, 72]
@@ -52,7 +52,7 @@ def test_bccd(real_data: Path, tmp_path: Path) -> None:
 def test_pear640_as_text_and_as_json_against_supervision(real_data: Path, tmp_path: Path) -> None:
     root = real_data / "pear640"
     source = data_source.open(
-        data_file(tmp_path, f"path: {root}\ntrain: train.txt\nval: val.txt\nnames: {{0: pear}}\n")
+        write_data_file(tmp_path, f"path: {root}\ntrain: train.txt\nval: val.txt\nnames: {{0: pear}}\n")
     )
     assert (source.format, source.names) == ("yolo", ("pear",))
     splits = [source.read(split) for split in source.splits]
@@ -62,7 +62,7 @@ def test_pear640_as_text_and_as_json_against_supervision(real_data: Path, tmp_pa
     assert found["MISSING_LABELS"] == 14
     # Slivers, 51 of them without any area.
     assert found["SLIVER"] + found["ZERO_AREA"] == 68
-    as_json = data_source.open(data_file(tmp_path, f"path: {root}\ntrain: annotations.json\n"))
+    as_json = data_source.open(write_data_file(tmp_path, f"path: {root}\ntrain: annotations.json\n"))
     assert (as_json.format, as_json.names) == ("coco", ("pear",))
     records = as_json.read("train").records
     by_name = {record.image.name: record for record in records}
@@ -73,14 +73,14 @@ def test_pear640_as_text_and_as_json_against_supervision(real_data: Path, tmp_pa
         np.testing.assert_allclose(record.boxes, other.boxes, atol=0.001)
     theirs = sv.DetectionDataset.from_coco(str(root / "images"), str(root / "annotations.json"))
     assert_equal_objects(records, ("pear",), theirs, atol=0.001)
-    described = data_file(tmp_path, "names: [pear]\n")
+    described = write_data_file(tmp_path, "names: [pear]\n")
     theirs = sv.DetectionDataset.from_yolo(str(root / "images"), str(root / "labels"), str(described))
     assert_equal_objects(everything, ("pear",), theirs, atol=0.001)
 
 
 def test_fruits_nuts(real_data: Path, tmp_path: Path) -> None:
     root = real_data / "fruits_nuts"
-    source = data_source.open(data_file(tmp_path, f"path: {root}\ntrain: trainval.json\n"))
+    source = data_source.open(write_data_file(tmp_path, f"path: {root}\ntrain: trainval.json\n"))
     split = source.read("train")
     assert (len(split.records), len(split.records.boxes), split.problems) == (18, 165, ())
     theirs = sv.DetectionDataset.from_coco(str(root / "images"), str(root / "trainval.json"))

@@ -1,4 +1,4 @@
-"""Small images and data files for tests of data sets."""
+"""Small images and data.yaml files."""
 
 from pathlib import Path
 
@@ -7,15 +7,21 @@ from PIL import Image
 
 
 def write_image(path: Path, size: tuple[int, int] = (64, 48), seed: int = 0) -> Path:
-    """Write an image of noise, different for each seed."""
+    """Write an image of random noise, which differs for each seed, and return its path.
+
+    Args:
+        path: The file; missing folders are created.
+        size: Width and height in pixels.
+        seed: Seed of the noise.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     pixels = np.random.default_rng(seed).integers(0, 255, (size[1], size[0], 3), dtype=np.uint8)
     Image.fromarray(pixels).save(path)
     return path
 
 
-def data_file(folder: Path, text: str) -> Path:
-    """Write a data.yaml."""
+def write_data_file(folder: Path, text: str) -> Path:
+    """Write a data.yaml and return its path."""
     file = folder / "data.yaml"
     file.write_text(text)
     return file

@@ -43,60 +43,75 @@ def serve(handler: Callable[..., BaseHTTPRequestHandler]) -> Iterator[str]:
 
 @dataclass
 class Site:
-    """Settings of the server, and the ranges that clients requested."""
+    """Settings of a server with one file, and the requests it received.
+
+    Attributes:
+        content: Content of the file.
+        supports_ranges: Whether the server sends the requested part of the file instead of all of it.
+        cuts: Number of responses after which the server closes the connection too early.
+        cut_after: Number of bytes sent before the connection is closed.
+        status: Status that is sent instead of the file.
+        redirect: Address that is sent instead of the file.
+        sends_length: Whether responses have a Content-Length.
+        length: Text of the Content-Length, if it is not the true length.
+        requested_ranges: The Range header of each request.
+        url: Address of the file.
+    """
 
     content: bytes = b""
-    ranges: bool = True
-    cut_after: int | None = None
+    supports_ranges: bool = True
     cuts: int = 0
+    cut_after: int | None = None
     status: int | None = None
     redirect: str | None = None
-    tell_length: bool = True
+    sends_length: bool = True
     length: str | None = None
-    asked: list[str | None] = field(default_factory=list)
+    requested_ranges: list[str | None] = field(default_factory=list)
     url: str = ""
 
 
 @contextmanager
 def open_site() -> Iterator[Site]:
-    state = Site()
+    """Serve the file of a site, whose settings may change between requests."""
+    site = Site()
 
     class Handler(QuietHandler, BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            asked = self.headers["Range"]
-            state.asked.append(asked)
-            if state.status or state.redirect:
-                self.send_response(state.status or 302)
-                if state.redirect:
-                    self.send_header("Location", state.redirect)
+            requested = self.headers["Range"]
+            site.requested_ranges.append(requested)
+            if site.status or site.redirect:
+                self.send_response(site.status or 302)
+                if site.redirect:
+                    self.send_header("Location", site.redirect)
                 self.end_headers()
                 return
-            start = int(asked.removeprefix("bytes=").rstrip("-")) if asked and state.ranges else 0
-            if start and start >= len(state.content):
+            start = int(requested.removeprefix("bytes=").rstrip("-")) if requested and site.supports_ranges else 0
+            if start and start >= len(site.content):
                 self.send_response(416)
-                self.send_header("Content-Range", f"bytes */{len(state.content)}")
+                self.send_header("Content-Range", f"bytes */{len(site.content)}")
                 self.end_headers()
                 return
-            body = state.content[start:]
+            body = site.content[start:]
             self.send_response(206 if start else 200)
             if start:
-                self.send_header("Content-Range", f"bytes {start}-{len(state.content) - 1}/{len(state.content)}")
-            if state.tell_length:
-                self.send_header("Content-Length", state.length or str(len(body)))
+                self.send_header("Content-Range", f"bytes {start}-{len(site.content) - 1}/{len(site.content)}")
+            if site.sends_length:
+                self.send_header("Content-Length", site.length or str(len(body)))
             self.end_headers()
-            if state.cuts:
-                state.cuts -= 1
-                body = body[: state.cut_after]
+            if site.cuts:
+                site.cuts -= 1
+                body = body[: site.cut_after]
             self.wfile.write(body)
 
     with serve(Handler) as address:
-        state.url = f"{address}/set.zip"
-        yield state
+        site.url = f"{address}/set.zip"
+        yield site
 
 
-def zipped(content: dict[str, bytes], compression: int = zipfile.ZIP_DEFLATED) -> bytes:
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", compression) as archive:
+def zip_bytes(content: dict[str, bytes], compression: int = zipfile.ZIP_DEFLATED) -> bytes:
+    """Return a zip archive of files by their paths."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", compression) as archive:
         for name, data in content.items():
             archive.writestr(name, data)
-    return packed.getvalue()
+    return stream.getvalue()

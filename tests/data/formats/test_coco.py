@@ -1,4 +1,4 @@
-"""COCO's json: ids of every kind, what belongs nowhere, and what no json may do."""
+"""COCO's label format: ids, annotations of missing images, invalid files, and the folder of the images."""
 
 import contextlib
 import json
@@ -21,14 +21,14 @@ def annotation(identity: Any, image: Any, category: Any, bbox: Any, **more: Any)
     return {"id": identity, "image_id": image, "category_id": category, "bbox": bbox, **more}
 
 
-def written(tmp_path: Path, content: dict[str, Any], name: str = "annotations.json") -> Path:
+def write_json(tmp_path: Path, content: dict[str, Any], name: str = "annotations.json") -> Path:
     file = tmp_path / name
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(content))
     return file
 
 
-def pictures(tmp_path: Path) -> dict[str, Any]:
+def example(tmp_path: Path) -> dict[str, Any]:
     for seed, name in enumerate(["a.png", "sub/b.png", "c.png"]):
         write_image(tmp_path / "images" / name, seed=seed)
     return {
@@ -46,8 +46,8 @@ def pictures(tmp_path: Path) -> dict[str, Any]:
     }
 
 
-def test_ids_from_0_with_gaps_words_crowds_and_backgrounds(tmp_path: Path) -> None:
-    source = data_source.open(written(tmp_path, pictures(tmp_path)))
+def test_ids_with_gaps_ids_of_text_crowds_and_background_images(tmp_path: Path) -> None:
+    source = data_source.open(write_json(tmp_path, example(tmp_path)))
     assert (source.format, source.names) == ("coco", ("cat", "dog"))
     split = source.read("train")
     assert [record.image.name for record in split.records] == ["a.png", "b.png", "c.png"]
@@ -59,8 +59,8 @@ def test_ids_from_0_with_gaps_words_crowds_and_backgrounds(tmp_path: Path) -> No
     assert "c.png is 64×48, not 48×64" in split.problems[0].detail
 
 
-def test_names_of_a_data_file_decide_the_numbers(tmp_path: Path) -> None:
-    written(tmp_path, pictures(tmp_path))
+def test_the_names_of_a_data_file_decide_the_class_indices(tmp_path: Path) -> None:
+    write_json(tmp_path, example(tmp_path))
     file = tmp_path / "data.yaml"
     file.write_text("train: annotations.json\nnames: [bird, dog]\nimages: images\n")
     split = data_source.open(file).read("train")
@@ -70,10 +70,10 @@ def test_names_of_a_data_file_decide_the_numbers(tmp_path: Path) -> None:
     ]
 
 
-def test_spaces_around_a_name_are_no_other_class(tmp_path: Path) -> None:
-    content = pictures(tmp_path)
+def test_spaces_around_a_class_name_are_ignored(tmp_path: Path) -> None:
+    content = example(tmp_path)
     content["categories"][0]["name"] = " dog "
-    written(tmp_path, content)
+    write_json(tmp_path, content)
     file = tmp_path / "data.yaml"
     file.write_text("train: annotations.json\nnames: [cat, 'dog ']\n")
     for data in (tmp_path / "annotations.json", file):
@@ -85,43 +85,47 @@ def test_spaces_around_a_name_are_no_other_class(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("entry", "kind", "detail"),
     [
-        (annotation(5, 99, 0, [0, 0, 9, 9]), "MALFORMED", "annotation 5 is of image 99, which is not there"),
-        (annotation(5, [1], 0, [0, 0, 9, 9]), "MALFORMED", "annotation number 4 names no image"),
-        ("words", "MALFORMED", "annotation number 4 names no image"),
+        (annotation(5, 99, 0, [0, 0, 9, 9]), "MALFORMED", "annotation 5: the file has no image with id 99"),
+        (annotation(5, [1], 0, [0, 0, 9, 9]), "MALFORMED", "annotation number 4 has no valid image_id"),
+        ("words", "MALFORMED", "annotation number 4 has no valid image_id"),
         (annotation(5, 10, 55, [0, 0, 9, 9]), "UNKNOWN_CLASS", "a.png, annotation 5: 55"),
-        (annotation(5, 10, None, [0, 0, 9, 9]), "MALFORMED", "its category_id is None"),
-        (annotation(5, 10, 0, [0, 0, 9]), "MALFORMED", "its bbox is [0, 0, 9], not four numbers"),
-        (annotation(5, 10, 0, None), "MALFORMED", "its bbox is None"),
-        (annotation(5, 10, 0, [0, 0, float("nan"), 9]), "MALFORMED", "nan is no coordinate"),
-        (annotation(5, 10, 0, [0, 0, 10**400, 9]), "MALFORMED", "is no coordinate"),
-        (annotation(5, 10, 0, [9, 9, -5, 5]), "MALFORMED", "negative width or height"),
+        (annotation(5, 10, None, [0, 0, 9, 9]), "MALFORMED", "category_id must be an integer or text, got None"),
+        (annotation(5, 10, 0, [0, 0, 9]), "MALFORMED", "bbox must be four numbers, got [0, 0, 9]"),
+        (annotation(5, 10, 0, None), "MALFORMED", "bbox must be four numbers, got None"),
+        (annotation(5, 10, 0, [0, 0, float("nan"), 9]), "MALFORMED", "nan is not a coordinate in pixels"),
+        (annotation(5, 10, 0, [0, 0, 10**400, 9]), "MALFORMED", "is not a coordinate in pixels"),
+        (
+            annotation(5, 10, 0, [9, 9, -5, 5]),
+            "MALFORMED",
+            "width and height of bbox must not be negative, got [9, 9, -5, 5]",
+        ),
         (annotation(5, 10, 0, [60, 0, 9, 9]), "OUTSIDE", "a.png, annotation 5: by 5 px"),
         (annotation(5, 10, 0, [9, 9, 0, 0]), "ZERO_AREA", "a.png, annotation 5: 0×0 px"),
         (annotation(5, 10, 7, [5, 6, 7, 8]), "DUPLICATE_BOX", "a.png, annotation 5"),
     ],
 )
-def test_annotations_without_a_meaning_are_problems(entry: Any, kind: str, detail: str, tmp_path: Path) -> None:
-    content = pictures(tmp_path)
+def test_invalid_annotations_are_problems(entry: Any, kind: str, detail: str, tmp_path: Path) -> None:
+    content = example(tmp_path)
     content["annotations"].append(entry)
-    problems = data_source.open(written(tmp_path, content)).read("train").problems
+    problems = data_source.open(write_json(tmp_path, content)).read("train").problems
     (problem,) = [problem for problem in problems if problem.kind.name != "WRONG_SIZE"]
     assert (problem.kind.name, problem.where.file) == (kind, str(tmp_path / "annotations.json"))
     assert detail in problem.detail
 
 
-def test_images_that_cannot_be_are_problems(tmp_path: Path) -> None:
-    content = pictures(tmp_path)
+def test_invalid_images_are_problems(tmp_path: Path) -> None:
+    content = example(tmp_path)
     content["images"] += [{"id": 10, "file_name": "c.png"}, {"id": 3}, {"id": 4, "file_name": "\x1b[31m"}, 5]
     content["images"].append({"id": [], "file_name": "b.png"})
     content["images"].append({"id": 6, "file_name": "absent.png"})
-    split = data_source.open(written(tmp_path, content)).read("train")
-    told = [f"{problem.kind.name} {problem.detail}" for problem in split.problems]
-    assert told == [
-        "MALFORMED the id of c.png is 10, which is taken",
-        "MALFORMED image number 5 has no file_name that can be one",
-        "MALFORMED image number 6 has no file_name that can be one",
-        "MALFORMED image number 7 has no file_name that can be one",
-        "MALFORMED the id of b.png is [], which is none",
+    split = data_source.open(write_json(tmp_path, content)).read("train")
+    found = [f"{problem.kind.name} {problem.detail}" for problem in split.problems]
+    assert found == [
+        "MALFORMED the id of c.png must be unique, got 10",
+        "MALFORMED image number 5 must have a file_name of printable text",
+        "MALFORMED image number 6 must have a file_name of printable text",
+        "MALFORMED image number 7 must have a file_name of printable text",
+        "MALFORMED the id of b.png must be an integer or text, got []",
         "WRONG_SIZE c.png is 64×48, not 48×64",
         "MISSING_IMAGE ",
     ]
@@ -134,17 +138,23 @@ def test_images_that_cannot_be_are_problems(tmp_path: Path) -> None:
         ("", "annotations.json:1:1: the file is not JSON"),
         ('{"images": [],\n "annotations": [}', "annotations.json:2:18: the file is not JSON"),
         ("[" * 100_000, "the JSON has a number that is too long, or lists that are nested too deeply"),
-        ('{"images": [' + "9" * 5000 + "]}", "the JSON has a number that is too long, or lists that are nested too deeply"),
-        ("[]", "it is no COCO file"),
-        ('{"images": {}}', "it is no COCO file"),
-        ('{"images": [], "annotations": {"a": 1}}', "annotations is no list"),
-        ('{"images": [], "categories": [{"id": 1}]}', "category number 1 has no id or no name"),
+        (
+            '{"images": [' + "9" * 5000 + "]}",
+            "the JSON has a number that is too long, or lists that are nested too deeply",
+        ),
+        ("[]", "a COCO file must be an object with a list `images`"),
+        ('{"images": {}}', "a COCO file must be an object with a list `images`"),
+        ('{"images": [], "annotations": {"a": 1}}', "`annotations` must be a list, got {'a': 1}"),
+        ('{"images": [], "categories": [{"id": 1}]}', "category number 1 must have an id and a name of printable text"),
         (
             '{"images": [], "categories": [{"id": 1, "name": "a"}, {"id": 1, "name": "b"}]}',
-            "two categories have the id 1",
+            "category ids must be unique, got 1 twice",
         ),
-        ('{"images": [], "categories": []}', "the classes have no names"),
-        ('{"images": [], "categories": [{"id": 1, "name": "\\u001b[2J"}]}', "no id or no name"),
+        ('{"images": [], "categories": []}', "the data set has no class names"),
+        (
+            '{"images": [], "categories": [{"id": 1, "name": "\\u001b[2J"}]}',
+            "category number 1 must have an id and a name of printable text",
+        ),
     ],
 )
 def test_other_files_are_refused(text: str, message: str, tmp_path: Path) -> None:
@@ -155,10 +165,10 @@ def test_other_files_are_refused(text: str, message: str, tmp_path: Path) -> Non
     assert message in str(caught.value)
 
 
-def test_a_file_beyond_bounds_is_refused_unread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_is_too_large_is_refused_unread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(coco, "MAX_BYTES", 100)
     with pytest.raises(DataError, match="larger than 100 bytes"):
-        data_source.open(written(tmp_path, pictures(tmp_path)))
+        data_source.open(write_json(tmp_path, example(tmp_path)))
 
 
 @pytest.mark.parametrize(
@@ -171,19 +181,21 @@ def test_a_file_beyond_bounds_is_refused_unread(tmp_path: Path, monkeypatch: pyt
         ("labels.json", "."),
     ],
 )
-def test_images_are_found_by_looking(json_name: str, folder: str, tmp_path: Path) -> None:
+def test_the_folder_of_the_images_is_found(json_name: str, folder: str, tmp_path: Path) -> None:
     write_image(tmp_path / folder / "a.png")
     content = {"images": [{"id": 1, "file_name": "a.png"}], "categories": [{"id": 1, "name": "cat"}]}
-    written(tmp_path, content, json_name)
+    write_json(tmp_path, content, json_name)
     for data in (tmp_path, tmp_path / json_name):
         (record,) = data_source.open(data).read("train").records
         assert record.image.resolve() == (tmp_path / folder / "a.png").resolve()
 
 
-def test_images_that_are_nowhere_are_told_with_the_remedy(tmp_path: Path) -> None:
+def test_images_that_are_not_found_are_an_error_with_a_remedy(tmp_path: Path) -> None:
     content = {"images": [{"id": 1, "file_name": "a.png"}], "categories": [{"id": 1, "name": "cat"}]}
-    with pytest.raises(DataError, match=r"a\.png is neither beside it.*`images: folder`"):
-        data_source.open(written(tmp_path, content)).read("train")
+    with pytest.raises(
+        DataError, match=r"a\.png not found, neither next to the file nor in a folder `images`; .*`images: folder`"
+    ):
+        data_source.open(write_json(tmp_path, content)).read("train")
 
 
 VALUES = st.recursive(

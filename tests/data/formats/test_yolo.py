@@ -1,4 +1,4 @@
-"""YOLO's text: what its rows mean, and what no text may do."""
+"""YOLO's label format: the meaning of lines, invalid lines, lists of images, and glob patterns."""
 
 import glob
 import os
@@ -31,26 +31,26 @@ def test_boxes_and_polygons() -> None:
 
 
 @pytest.mark.parametrize(
-    ("row", "detail"),
+    ("line", "detail"),
     [
-        ("0 0.5 0.5 0.2", "4 numbers"),
-        ("0 0.5 0.5 0.2 0.2 0.9", "6 numbers"),
-        ("0 0.1 0.1 0.2 0.2 0.3 0.3 0.4", "8 numbers"),
-        ("0", "1 numbers"),
+        ("0 0.5 0.5 0.2", "at least 3 points, got 4"),
+        ("0 0.5 0.5 0.2 0.2 0.9", "at least 3 points, got 6"),
+        ("0 0.1 0.1 0.2 0.2 0.3 0.3 0.4", "at least 3 points, got 8"),
+        ("0", "a line must have 5 numbers, or a class and the x and y of at least 3 points, got 1"),
         ("cat 0.5 0.5 0.2 0.2", "'cat' is not a number"),
         ("0 nan 0.5 0.2 0.2", "'nan' is not a number"),
         ("0 0.5 inf 0.2 0.2", "'inf' is not a number"),
-        ("-1 0.5 0.5 0.2 0.2", "the class is -1"),
-        ("0.5 0.5 0.5 0.2 0.2", "the class is 0.5"),
-        ("1e300 0.5 0.5 0.2 0.2", "the class is 1e300"),
-        ("0 0.5 0.5 -0.2 0.2", "-0.2 is no share"),
-        ("0 0.5 0.5 -0.001 0.2", "width or height is negative"),
-        ("0 320 240 64 48", "320 is no share"),
+        ("-1 0.5 0.5 0.2 0.2", "the class must be an integer from 0, got -1"),
+        ("0.5 0.5 0.5 0.2 0.2", "the class must be an integer from 0, got 0.5"),
+        ("1e300 0.5 0.5 0.2 0.2", "the class must be an integer from 0, got 1e300"),
+        ("0 0.5 0.5 -0.2 0.2", "coordinates must be 0-1, got -0.2"),
+        ("0 0.5 0.5 -0.001 0.2", "width and height must not be negative, got -0.001 and 0.2"),
+        ("0 320 240 64 48", "coordinates must be 0-1, got 320"),
         ("0,0.5,0.5,0.2,0.2", "'0,0.5,0.5,0.2,0.2' is not a number"),
     ],
 )
-def test_rows_without_a_meaning_are_problems_with_their_line(row: str, detail: str) -> None:
-    labels = parse_yolo_labels(f"1 0.5 0.5 0.5 0.5\n{row}\n0 0.1 0.1 0.1 0.1\n", "a.txt")
+def test_invalid_lines_are_problems_with_their_line(line: str, detail: str) -> None:
+    labels = parse_yolo_labels(f"1 0.5 0.5 0.5 0.5\n{line}\n0 0.1 0.1 0.1 0.1\n", "a.txt")
     assert labels.classes == (1, 0)
     (problem,) = labels.problems
     assert problem.kind is ProblemKind.MALFORMED
@@ -58,7 +58,7 @@ def test_rows_without_a_meaning_are_problems_with_their_line(row: str, detail: s
     assert detail in problem.detail
 
 
-def test_a_file_of_nonsense_is_told_in_a_hundred_lines() -> None:
+def test_an_invalid_file_has_at_most_a_hundred_problems() -> None:
     labels = parse_yolo_labels("x\n" * 5000, "a.txt")
     assert len(labels.problems) == MAX_PROBLEMS + 1
     assert labels.problems[-1].detail == "and 4,900 more"
@@ -83,7 +83,7 @@ def test_missing_empty_and_unreadable_files(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"c\.txt: the file is not UTF-8"):
         read_yolo_labels(str(tmp_path / "c.txt"))
     (tmp_path / "d.txt").mkdir()
-    with pytest.raises(DataError, match="no such label file"):
+    with pytest.raises(DataError, match="label file not found"):
         read_yolo_labels(str(tmp_path / "d.txt"))
     with (tmp_path / "e.txt").open("wb") as file:
         file.truncate(MAX_BYTES + 1)
@@ -105,11 +105,11 @@ def test_missing_empty_and_unreadable_files(tmp_path: Path) -> None:
         ("/d.x/images/a", "/d.x/labels/a.txt"),
     ],
 )
-def test_labels_are_beside_images(image: str, labels: str) -> None:
+def test_path_of_the_label_file(image: str, labels: str) -> None:
     assert label_path(image) == labels
 
 
-def test_folders_globs_lists_and_links_that_lead_round(tmp_path: Path) -> None:
+def test_folders_and_patterns_with_a_link_to_a_parent_folder(tmp_path: Path) -> None:
     for seed, name in enumerate(["b.png", "a.JPG", "sub/c.bmp", ".hidden.png", "sub/notes.txt", "[x]/d.png"]):
         write_image(tmp_path / "images" / name, (8, 8), seed) if not name.endswith("txt") else (
             tmp_path / "images" / name
@@ -125,11 +125,11 @@ def test_folders_globs_lists_and_links_that_lead_round(tmp_path: Path) -> None:
         "b.png",
         "d.png",
     ]
-    with pytest.raises(DataError, match=r"data\.yaml: there is no .*absent"):
+    with pytest.raises(DataError, match=r"data\.yaml: file or folder not found: .*absent"):
         resolve_images(str(tmp_path / "absent"), str(tmp_path), HERE)
 
 
-def test_patterns_take_every_image_once_and_no_labels(tmp_path: Path) -> None:
+def test_patterns_match_every_image_once_and_no_label_files(tmp_path: Path) -> None:
     for seed, name in enumerate(["a.png", "sub/b.png"]):
         write_image(tmp_path / name, (8, 8), seed)
         (tmp_path / name).with_suffix(".txt").write_text("0 0.5 0.5 1 1\n")
@@ -146,14 +146,14 @@ def test_patterns_match_what_glob_matches(tmp_path: Path) -> None:
         (root / name).touch()
     escaped = glob.escape(str(root))
     for pattern in ("**", "**/", "**/*.png", "**/x/*", "**/**/*.png", "**/y/**", "x/**/d.png", "*/**/*.png", "**.png"):
-        expected = set(glob.glob(f"{escaped}/{pattern}", recursive=True))  # noqa: PTH207 - what we compare with
+        expected = set(glob.glob(f"{escaped}/{pattern}", recursive=True))  # noqa: PTH207 - the reference
         assert {os.path.normpath(path) for path in expand_glob(f"{escaped}/{pattern}")} == {
             os.path.normpath(path) for path in expected
         }, pattern
 
 
 @pytest.mark.parametrize("pattern", ["**/*.png", "**", "**/**/a.png"])
-def test_links_that_lead_back_up_make_no_paths_without_end(tmp_path: Path, pattern: str) -> None:
+def test_links_to_a_parent_folder_are_followed_once(tmp_path: Path, pattern: str) -> None:
     write_image(tmp_path / "one/two/a.png", (8, 8))
     for name in ("back", "again"):
         (tmp_path / "one/two" / name).symlink_to(tmp_path)
@@ -166,7 +166,7 @@ def test_links_that_lead_back_up_make_no_paths_without_end(tmp_path: Path, patte
     ]
 
 
-def test_lists_name_images_from_three_places(tmp_path: Path) -> None:
+def test_paths_in_a_list_are_absolute_or_relative_to_the_data_set_or_the_list(tmp_path: Path) -> None:
     root, lists = tmp_path / "set", tmp_path / "lists"
     for seed, file in enumerate([root / "images/a.png", lists / "images/b.png", root / "images/both.png"]):
         write_image(file, seed=seed)
@@ -191,7 +191,7 @@ def test_lists_name_images_from_three_places(tmp_path: Path) -> None:
     ]
 
 
-def test_every_problem_of_a_split(yolo_folder: Callable[[dict[str, str | None]], Path]) -> None:
+def test_every_kind_of_problem_of_a_split(yolo_folder: Callable[[dict[str, str | None]], Path]) -> None:
     file = yolo_folder(
         {
             "background": "",
@@ -201,31 +201,36 @@ def test_every_problem_of_a_split(yolo_folder: Callable[[dict[str, str | None]],
             "edge": "0 0.9 0.5 0.4 0.5\n0 0.5 0.5 1.01 1\n1 1.005 0.5 0.001 0.5",
             "other": "7 0.5 0.5 0.5 0.5\n1 0.25 0.5 0.5 0.5",
             "text": "0 0.5 0.5\n0 0.5 0.5 0.5 0.5",
-            "wild": "0 0.5 0.5 0.5 0.5",
+            "zeros": "0 0.5 0.5 0.5 0.5",
         }
     )
     (file.parent / "images/broken.png").write_bytes(b"\x89PNG\r\n\x1a\nnothing")
-    (file.parent / "labels/wild.txt").write_bytes(b"\xff")
+    (file.parent / "labels/zeros.txt").write_bytes(b"\xff")
     (file.parent / "images/twin.png").write_bytes((file.parent / "images/dots.png").read_bytes())
     (file.parent / "labels/twin.txt").write_text("")
     split = data_source.open(file).read("train")
-    told = [
+    found = [
         (Path(problem.where.file).name, problem.where.line, problem.kind.name, problem.detail)
         for problem in split.problems
     ]
     image = str(file.parent / "images")
-    assert told == [
-        ("bare.txt", None, "MISSING_LABELS", "taken as an image without objects"),
-        ("broken.png", None, "UNREADABLE_IMAGE", told[1][3]),
+    assert found == [
+        ("bare.txt", None, "MISSING_LABELS", "treated as an image without objects"),
+        ("broken.png", None, "UNREADABLE_IMAGE", found[1][3]),
         ("dots.txt", 1, "ZERO_AREA", "0×24 px"),
         ("dots.txt", 2, "SLIVER", "0.64×24 px"),
         ("dots.txt", 4, "DUPLICATE_BOX", "the same as line 3"),
         ("edge.txt", 1, "OUTSIDE", "by 6.4 px"),
-        ("edge.txt", 3, "ZERO_AREA", "0.064×24 px, none of it inside the image"),
+        ("edge.txt", 3, "ZERO_AREA", "0.064×24 px, entirely outside the image"),
         ("other.txt", 1, "UNKNOWN_CLASS", "7"),
-        ("text.txt", 1, "MALFORMED", "3 numbers: a row has 5, or a class and the x and y of at least 3 points"),
+        (
+            "text.txt",
+            1,
+            "MALFORMED",
+            "a line must have 5 numbers, or a class and the x and y of at least 3 points, got 3",
+        ),
         ("twin.png", None, "DUPLICATE_IMAGE", f"the same as {image}/dots.png"),
-        ("wild.txt", None, "UNREADABLE_LABELS", "the file is not UTF-8 text"),
+        ("zeros.txt", None, "UNREADABLE_LABELS", "the file is not UTF-8 text"),
     ]
     assert split.skipped == 2
     assert [record.image.stem for record in split.records] == [

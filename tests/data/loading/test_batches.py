@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,6 @@ from attendet.data.loading.resizing import FILL
 from attendet.data.loading.sampler import SampleIndex, TrainingBatchSampler, image_weights
 from attendet.data.records import ImageRecord, ImageRecords, Split
 from tests.helpers.data_sets import write_image
-from typing import Any
 
 SIZES = [(64, 48), (48, 64), (64, 64), (80, 40), (64, 48), (40, 80), (64, 64)]
 

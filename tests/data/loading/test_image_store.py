@@ -59,14 +59,16 @@ def test_free_memory_is_what_the_kernel_says() -> None:
 
 
 @pytest.mark.parametrize("cache", ["ram", "disk", "none"])
-def test_an_image_that_has_gone_is_named(records: ImageRecords, tmp_path: Path, cache: image_store.Cache) -> None:
+def test_an_image_that_has_gone_is_named(records: ImageRecords, tmp_path: Path, cache: image_store.ImageCache) -> None:
     (tmp_path / "2.png").unlink()
     with pytest.raises(DataError, match=r"2\.png"):
         load_images(records, 64, cache, tmp_path)[2]
 
 
 @pytest.mark.parametrize("cache", ["ram", "disk", "none"])
-def test_an_image_that_has_changed_its_size_is_named(records: ImageRecords, tmp_path: Path, cache: image_store.Cache) -> None:
+def test_an_image_that_has_changed_its_size_is_named(
+    records: ImageRecords, tmp_path: Path, cache: image_store.Cache
+) -> None:
     write_image(tmp_path / "2.png", (100, 200))
     with pytest.raises(DataError, match=r"2\.png: it has 100x200 pixels, and had 200x100"):
         load_images(records, 64, cache, tmp_path)[2]

@@ -13,7 +13,7 @@ from attendet.data.problems import summarize_problems
 from attendet.data.reading import data_source
 from attendet.data.records import ProblemKind
 from attendet.errors import DataError, OptionError
-from tests.helpers.data_sets import data_file, write_image
+from tests.helpers.data_sets import write_data_file, write_image
 
 Write = Callable[[dict[str, str | None]], Path]
 
@@ -31,7 +31,7 @@ def test_names_as_list_map_number_and_words_of_yaml(tmp_path: Path) -> None:
             f"name {number}" for number in range(5000)
         ),
     }.items():
-        assert data_source.open(data_file(tmp_path, f"train: images\n{names}\n")).names == expected
+        assert data_source.open(write_data_file(tmp_path, f"train: images\n{names}\n")).names == expected
 
 
 def test_keys_of_yolov5_that_say_nothing_about_reading_are_left_alone(tmp_path: Path) -> None:
@@ -54,7 +54,7 @@ download: |
   dir = Path(yaml['path'])  # root
   for x in 'a', 'b': os.system(f"rm {x}")
 """
-    source = data_source.open(data_file(tmp_path, text.replace("\t", "  ")))
+    source = data_source.open(write_data_file(tmp_path, text.replace("\t", "  ")))
     assert (source.names, list(source.splits)) == (("person", "bicycle"), ["train", "val"])
     assert len(source.read("val").records) == 1
 
@@ -62,7 +62,9 @@ download: |
 def test_keys_of_other_tools_are_left_alone(tmp_path: Path) -> None:
     write_image(tmp_path / "images/a.png")
     others = "author: me\nkpt_shape: [17, 3]\ntrain_label: labels\naugment: 1\nlicense: MIT\n"
-    assert list(data_source.open(data_file(tmp_path, f"train: images\nnames: [cat]\n{others}")).splits) == ["train"]
+    assert list(data_source.open(write_data_file(tmp_path, f"train: images\nnames: [cat]\n{others}")).splits) == [
+        "train"
+    ]
 
 
 def test_of_very_many_problems_the_first_are_kept_and_all_are_counted(yolo_folder: Write) -> None:
@@ -106,7 +108,7 @@ def test_of_very_many_problems_the_first_are_kept_and_all_are_counted(yolo_folde
 def test_mistakes_are_errors_with_their_place(text: str, message: str, tmp_path: Path) -> None:
     write_image(tmp_path / "images/a.png")
     with pytest.raises(DataError) as caught:
-        data_source.open(data_file(tmp_path, text))
+        data_source.open(write_data_file(tmp_path, text))
     assert message in str(caught.value)
 
 
@@ -124,7 +126,7 @@ def test_a_split_is_a_folder_a_glob_a_list_or_many(tmp_path: Path) -> None:
         "\n  - images/y\n  - images/x": "cdab",
         f"'{root}/images/x'": "ab",
     }.items():
-        source = data_source.open(data_file(root, f"train: {value}\nnames: [cat]\n"))
+        source = data_source.open(write_data_file(root, f"train: {value}\nnames: [cat]\n"))
         assert "".join(record.image.stem for record in source.read("train").records) == expected, value
 
 
@@ -133,7 +135,7 @@ def test_path_is_of_the_file_or_of_the_current_folder(tmp_path: Path, monkeypatc
     monkeypatch.chdir(tmp_path / "here")
     (tmp_path / "files").mkdir()
     for path in ("../here/sets/one", "sets/one", str(tmp_path / "here/sets/one")):
-        source = data_source.open(data_file(tmp_path / "files", f"path: {path}\ntrain: images\nnames: [cat]\n"))
+        source = data_source.open(write_data_file(tmp_path / "files", f"path: {path}\ntrain: images\nnames: [cat]\n"))
         assert source.root == tmp_path / "here/sets/one"
         assert len(source.read("train").records) == 1
 
@@ -141,7 +143,7 @@ def test_path_is_of_the_file_or_of_the_current_folder(tmp_path: Path, monkeypatc
 def test_exports_that_name_the_folder_above(tmp_path: Path) -> None:
     write_image(tmp_path / "export/train/images/a.png")
     text = "train: ../train/images\nval: ../valid/images\nnc: 1\nnames: ['x']\nroboflow:\n  license: MIT\n"
-    source = data_source.open(data_file(tmp_path / "export", text))
+    source = data_source.open(write_data_file(tmp_path / "export", text))
     assert len(source.read("train").records) == 1
     with pytest.raises(DataError, match=r"data\.yaml:2:6: there is no .*valid/images"):
         source.read("val")
@@ -213,7 +215,7 @@ def test_labels_of_a_rotated_photograph_are_of_the_image_as_shown(tmp_path: Path
     Image.new("RGB", (64, 48)).save(tmp_path / "images/a.jpg", exif=exif)
     (tmp_path / "labels").mkdir()
     (tmp_path / "labels/a.txt").write_text("0 0.5 0.5 1 0.5")
-    split = data_source.open(data_file(tmp_path, "train: images\nnames: [cat]\n")).read("train")
+    split = data_source.open(write_data_file(tmp_path, "train: images\nnames: [cat]\n")).read("train")
     assert [problem.kind for problem in split.problems] == [ProblemKind.ROTATED]
     assert (split.records[0].width, split.records[0].height) == (48, 64)
     assert split.records[0].boxes.tolist() == [[0, 16, 48, 48]]
@@ -232,10 +234,10 @@ LONG = "a" * 5000
 def test_names_that_no_file_can_have_are_nowhere(tmp_path: Path) -> None:
     write_image(tmp_path / "images/a.png")
     (tmp_path / "list.txt").write_text(f"images/a.png\nimages/{LONG}.png\n\0\n")
-    split = data_source.open(data_file(tmp_path, "train: list.txt\nnames: [cat]\n")).read("train")
+    split = data_source.open(write_data_file(tmp_path, "train: list.txt\nnames: [cat]\n")).read("train")
     assert (len(split.records), split.skipped) == (1, 2)
     for value in (LONG, f"~{LONG}", "~nobody-of-this-name/images", f"{LONG}.json", f"{LONG}/*.png"):
-        source = data_source.open(data_file(tmp_path, f"train: {value}\nnames: [cat]\n"))
+        source = data_source.open(write_data_file(tmp_path, f"train: {value}\nnames: [cat]\n"))
         with pytest.raises(DataError):
             source.read("train")
 
@@ -251,7 +253,7 @@ def test_any_data_file_is_read_or_refused(tmp_path: Path, lines: list[tuple[str,
     (tmp_path / "list.txt").write_text("images/a.png\n")
     text = "".join(f"{key}: {words[0] if len(words) == 1 else words}\n" for key, words in lines)
     with contextlib.suppress(DataError):
-        source = data_source.open(data_file(tmp_path, text))
+        source = data_source.open(write_data_file(tmp_path, text))
         for split in source.splits:
             with contextlib.suppress(DataError):
                 source.read(split, cache=False)

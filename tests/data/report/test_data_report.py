@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from matplotlib.collections import QuadMesh
+from matplotlib.patches import StepPatch
 from PIL import Image
 
 from attendet.data.records import ImageRecord, ImageRecords, Problem, ProblemKind, Split, scaled_box_sides
 from attendet.data.report.data_report import make_data_report
 from attendet.data.report.overview_figure import draw_overview, overview_figure
 from attendet.errors import Location, OutputError
-from matplotlib.patches import StepPatch
 
 NAMES = ("cat", "dog", "cow")
 
@@ -138,7 +138,7 @@ def test_the_picture_shows_the_numbers(splits: list[Split]) -> None:
     # Of three images one has none, one two, one three.
     (steps,) = per_image.patches
     assert isinstance(steps, StepPatch)
-    heights = steps.get_data().values
+    heights = steps.get_data()[0]
     np.testing.assert_allclose(heights, [100 / 3, 0, 100 / 3, 100 / 3])
     (image,) = centers.images
     places = np.argwhere(np.asarray(image.get_array()) > 0)
