@@ -74,7 +74,8 @@ def attendet(
             import_module("attendet.cli.main").run()
         except SystemExit as stop:
             code = stop.code
-        return CommandResult(int(str(code or 0)), *capsys.readouterr())
+        out, err = capsys.readouterr()
+        return CommandResult(int(str(code or 0)), out, err)
 
     return run
 

@@ -8,9 +8,10 @@ import cv2
 import numpy as np
 import pytest
 import supervision as sv
-from sklearn.datasets import load_digits, load_sample_images
+from sklearn.datasets import load_sample_images
 from sklearn.neighbors import KNeighborsClassifier
 
+from tests.helpers.data_sets import digits
 from tests.helpers.tools import load_tool
 
 IMAGES = {"train": 12, "val": 6}
@@ -64,7 +65,7 @@ def test_the_same_seed_gives_the_same_files(demo, written, tmp_path):
 def test_the_splits_share_no_digit_and_no_region_of_a_photograph(demo):
     train, val = demo.materials()["train"], demo.materials()["val"]
     assert not {digit.tobytes() for digit in train.digits} & {digit.tobytes() for digit in val.digits}
-    assert len(train.digits) + len(val.digits) == len(load_digits().images)
+    assert len(train.digits) + len(val.digits) == len(digits()[0])
     for whole, left, right in zip(load_sample_images().images, val.photographs, train.photographs, strict=True):
         np.testing.assert_array_equal(np.rint(np.concatenate([left, right], axis=1) * 255), whole)
 

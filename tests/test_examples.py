@@ -6,14 +6,14 @@ import sys
 from pathlib import Path
 
 from PIL import Image
-from sklearn.datasets import load_digits
+
+from tests.helpers.data_sets import digits
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
 def test_classify_starts_both_alike_and_learns(tmp_path: Path) -> None:
-    digits = load_digits()
-    for number, (pixels, digit) in enumerate(zip(digits.images, digits.target, strict=True)):
+    for number, (pixels, digit) in enumerate(zip(*digits(), strict=True)):
         if digit < 2:
             folder = tmp_path / ("val" if number % 4 == 0 else "train") / str(digit)
             folder.mkdir(parents=True, exist_ok=True)

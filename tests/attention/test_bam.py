@@ -10,7 +10,7 @@ from attendet.attention.bam import Variant
 from attendet.errors import OptionError
 
 
-def normalize(x: Tensor, norm: torch.nn.BatchNorm1d | torch.nn.BatchNorm2d) -> Tensor:
+def normalize(x: Tensor, norm: torch.nn.BatchNorm1d | torch.nn.BatchNorm2d | torch.nn.BatchNorm3d) -> Tensor:
     """Batch norm in training, written out."""
     dims = [0, *range(2, x.ndim)]
     shape = [1, -1, *[1] * (x.ndim - 2)]

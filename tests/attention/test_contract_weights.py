@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from attendet.attention import AdditiveTerm, AttentionWeights, Gate, SoftmaxWeights, create
 from tests.attention.contract_cases import CHANNELS, features, randomize, started
+from tests.helpers.typed_access import tensor
 
 # gc adds a term and sk mixes branches, by softmax weights; these two controls are there because they do not gate.
 WITHOUT_GATES = {"gc", "sk", "control-conv1x1", "control-identity"}
@@ -29,8 +30,12 @@ def test_gates_stay_in_their_range(name: str, start: str) -> None:
     gates = [child for child in module.modules() if isinstance(child, Gate)]
     assert bool(gates) == (name not in WITHOUT_GATES)
     seen: list[tuple[Tensor, Tensor]] = []
+
+    def keep(gate: nn.Module, _: object, weights: Tensor) -> None:
+        seen.append((tensor(gate, "range"), weights))
+
     for gate in gates:
-        gate.register_forward_hook(lambda gate, _inputs, weights: seen.append((gate.range, weights)))
+        gate.register_forward_hook(keep)
     module(features(6, 5))
     assert len(seen) == len(gates)
     for span, weights in seen:
@@ -45,8 +50,12 @@ def test_the_outermost_weights_are_what_features_are_multiplied_by(name: str, la
     weights = outermost(module)
     assert bool(weights) == (name not in WITHOUT_GATES)
     seen: list[tuple[Tensor, Tensor]] = []
+
+    def keep(_: nn.Module, inputs: tuple[Tensor, ...], weights: Tensor) -> None:
+        seen.append((inputs[0], weights))
+
     for part in weights:
-        part.register_forward_hook(lambda _part, inputs, weights: seen.append((inputs[0], weights)))
+        part.register_forward_hook(keep)
     x = features(6, 5).contiguous(memory_format=layout)
     y = module(x)
     assert len(seen) == len(weights)

@@ -19,6 +19,7 @@ from torchvision.ops import SqueezeExcitation
 
 from attendet.attention import create
 from tests.attention.papers.comparing import assert_close, randomize
+from tests.helpers.typed_access import submodule
 
 C = 32
 
@@ -26,7 +27,7 @@ C = 32
 def gcnet() -> nn.Module:
     module = GlobalContext(C, rd_channels=8, fuse_add=True, fuse_scale=False)
     assert isinstance(module.mlp_add, ConvMlp)
-    module.mlp_add.norm.eps = 1e-5
+    submodule(module, "mlp_add.norm", nn.LayerNorm).eps = 1e-5
     return module
 
 

@@ -7,6 +7,7 @@ import torch
 
 import attendet
 from attendet.attention import create, names
+from attendet.attention.base import Start
 from attendet.attention.catalog import attentions
 from attendet.errors import ModelFileError
 from attendet.models.lint.checker import check_model_file
@@ -66,7 +67,7 @@ def test_every_module_has_its_community_names() -> None:
 @pytest.mark.filterwarnings("ignore:.*hidden of 64 channels")
 @pytest.mark.parametrize("start", ["paper", "identity"])
 @pytest.mark.parametrize("name", names())
-def test_every_module_is_a_row(name: str, start: str, tmp_path: Path) -> None:
+def test_every_module_is_a_row(name: str, start: Start, tmp_path: Path) -> None:
     row = f"[-1, 1, {COMMUNITY.get(name, [name])[0]}, [256]]"
     file = model_file(tmp_path, row)
     assert check_model_file(file) == []

@@ -26,11 +26,11 @@ def test_1_features_leave_the_module_not_squared_weights() -> None:
 @pytest.mark.parametrize("attention", [ChannelAttention(64), SpatialAttention(), CBAM(64)])
 def test_2_features_enter_once(attention: torch.nn.Module) -> None:
     gates: list[torch.Tensor] = []
-    hooks = [
-        module.register_forward_hook(lambda _module, _inputs, weights: gates.append(weights))
-        for module in attention.modules()
-        if isinstance(module, Gate)
-    ]
+
+    def keep(_: torch.nn.Module, __: object, weights: torch.Tensor) -> None:
+        gates.append(weights)
+
+    hooks = [module.register_forward_hook(keep) for module in attention.modules() if isinstance(module, Gate)]
     y = attention(X)
     for hook in hooks:
         hook.remove()
@@ -61,7 +61,7 @@ def test_6_nothing_is_dead_after_the_insertion(name: str) -> None:
     assert check_model_file(name) == []
     torch.manual_seed(0)
     detector = attendet.build(name, num_classes=2)
-    sum(level.square().mean() for level in detector(torch.rand(2, 3, 64, 64))).backward()
+    torch.stack([level.square().mean() for level in detector(torch.rand(2, 3, 64, 64))]).sum().backward()
     for key, parameter in detector.named_parameters():
         assert parameter.grad is not None, key
         assert torch.count_nonzero(parameter.grad) > 0, key

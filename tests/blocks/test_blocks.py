@@ -25,8 +25,10 @@ from attendet.blocks import (
     TransformerBlock,
 )
 from attendet.blocks.conv_bn_fusion import fuse_conv_bn
+from attendet.blocks.transformer import TransformerLayer
 from attendet.blocks.wiring import BlockRequest, concat, detect, keep, per_channel, widen, widen_and_repeat
 from attendet.errors import OptionError
+from tests.helpers.typed_access import not_none, submodule
 
 X = torch.randn(2, 16, 8, 12, generator=torch.Generator().manual_seed(0))
 
@@ -35,8 +37,8 @@ def settled(module: nn.Module) -> nn.Module:
     """Give every batch norm statistics and weights of its own, as training does."""
     for child in module.modules():
         if isinstance(child, nn.BatchNorm2d):
-            nn.init.normal_(child.running_mean)
-            nn.init.uniform_(child.running_var, 0.5, 2)
+            nn.init.normal_(not_none(child.running_mean))
+            nn.init.uniform_(not_none(child.running_var), 0.5, 2)
             nn.init.normal_(child.weight)
             nn.init.normal_(child.bias)
     return module.train(False)
@@ -110,7 +112,8 @@ def test_bottleneck_csp_is_its_formula() -> None:
     block = BottleneckCSP(16, 24, n=2)
     settled(block)
     middle = literal_conv(block.cv1, X)
-    for bottleneck in block.m:
+    for bottleneck in block.m.children():
+        assert isinstance(bottleneck, Bottleneck)
         middle = middle + literal_conv(bottleneck.cv2, literal_conv(bottleneck.cv1, middle))
     middle = functional.conv2d(middle, block.cv3.weight)
     joined = torch.cat([middle, functional.conv2d(X, block.cv2.weight)], 1)
@@ -135,13 +138,16 @@ def test_ghost_conv_makes_half_of_its_maps_from_the_other_half() -> None:
 def test_ghost_bottleneck_sums_branch_and_shortcut(c2: int, s: int) -> None:
     block = GhostBottleneck(16, c2, 3, s)
     settled(block)
-    branch = literal_ghost(block.conv[0], X)
+    first, last = submodule(block, "conv.0", GhostConv), submodule(block, "conv.2", GhostConv)
+    branch = literal_ghost(first, X)
+    shortcut = X
     if s == 2:
-        branch = literal_conv(block.conv[1], branch)
-    branch = literal_ghost(block.conv[2], branch)
-    shortcut = literal_conv(block.shortcut[1], literal_conv(block.shortcut[0], X)) if s == 2 else X
+        branch = literal_conv(submodule(block, "conv.1", Conv), branch)
+        shortcut = literal_conv(submodule(block, "shortcut.0", Conv), X)
+        shortcut = literal_conv(submodule(block, "shortcut.1", Conv), shortcut)
+    branch = literal_ghost(last, branch)
     torch.testing.assert_close(block(X), branch + shortcut, rtol=1e-4, atol=1e-4)
-    assert isinstance(block.conv[2].cv1.act, nn.Identity)
+    assert isinstance(last.cv1.act, nn.Identity)
     assert block(X).shape == (2, c2, 8 // s, 12 // s)
     assert {"conv.0.cv1.conv.weight", "conv.2.cv2.conv.weight"} <= set(block.state_dict())
     assert ("shortcut.1.conv.weight" in block.state_dict()) == (s == 2)
@@ -150,7 +156,7 @@ def test_ghost_bottleneck_sums_branch_and_shortcut(c2: int, s: int) -> None:
 @torch.no_grad()
 def test_transformer_is_its_formula_pixel_by_pixel() -> None:
     block = TransformerBlock(16, 16, heads=4, n=1).train(False)
-    layer = block.tr[0]
+    layer = submodule(block, "tr.0", TransformerLayer)
     for image in range(2):
         pixels = X[image].flatten(1).T
         pixels = pixels + pixels @ block.linear.weight.T + block.linear.bias
@@ -248,7 +254,7 @@ def test_what_other_releases_mean_by_an_argument_is_not_read_as_another() -> Non
         with pytest.raises(OptionError, match="is 1 of the outgoing one; write a fraction"):
             block(16, 16, e=1)
         with pytest.raises(OptionError, match="the shortcut is 16"):
-            block(16, 16, shortcut=16)
+            block(16, 16, shortcut=16)  # pyright: ignore[reportArgumentType] (the error is tested)
 
 
 @torch.no_grad()

@@ -3,7 +3,9 @@
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
+from sklearn.datasets import load_digits
 
 
 def write_image(path: Path, size: tuple[int, int] = (64, 48), seed: int = 0) -> Path:
@@ -25,3 +27,10 @@ def write_data_file(folder: Path, text: str) -> Path:
     file = folder / "data.yaml"
     file.write_text(text)
     return file
+
+
+def digits() -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return 1,797 images of digits (8 x 8, 0-16), and the digits."""
+    found = load_digits()
+    assert not isinstance(found, tuple)
+    return found.images, found.target

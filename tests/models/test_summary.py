@@ -9,6 +9,7 @@ import attendet
 from attendet.errors import OptionError
 from attendet.models.costs import count
 from attendet.models.summary import summarize
+from tests.helpers.typed_access import tensor
 
 
 def test_rows_say_what_the_network_does() -> None:
@@ -16,19 +17,18 @@ def test_rows_say_what_the_network_does() -> None:
     detector = attendet.build("yolov5s_CBAM", num_classes=3).train(False)
     shapes: list[list[int]] = []
     operations: list[int] = []
+
+    def count(layer: nn.Module, _: object, output: torch.Tensor) -> None:
+        # Each element of the output is a sum over the weights of its channel.
+        operations.append(2 * tensor(layer, "weight")[0].numel() * output.numel())
+
     for module in detector.model:
         module.register_forward_hook(
             lambda *given: shapes.append(list(given[2][0].shape if isinstance(given[2], tuple) else given[2].shape))
         )
     for module in detector.modules():
-        if isinstance(module, nn.Conv2d):
-            module.register_forward_hook(
-                lambda conv, _inputs, output: operations.append(2 * conv.weight[0].numel() * output.numel())
-            )
-        elif isinstance(module, nn.Linear):
-            module.register_forward_hook(
-                lambda linear, _inputs, output: operations.append(2 * linear.in_features * output.numel())
-            )
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            module.register_forward_hook(count)
     detector(torch.zeros(1, 3, 320, 320))
     assert [row.shape for row in summary.rows[:-1]] == [shape[1:] for shape in shapes[:-1]]
     assert summary.rows[-1].shape == [[3, 40, 40, 8], [3, 20, 20, 8], [3, 10, 10, 8]]

@@ -6,6 +6,7 @@ from attendet.errors import DataError
 from attendet.study.folder import StudyFolder, read_cell, read_study
 from attendet.study.reporting.outcome import make_study_report
 from tests.helpers.synthetic_studies import design, write_study
+from tests.helpers.typed_access import not_none
 from tests.study.reporting.synthetic_reports import ARMS, contrasts
 
 
@@ -25,7 +26,7 @@ def test_damaged_records_are_named_and_left_out(tmp_path):
     assert [problem.split(":")[0] for problem in records.problems] == [f"cbam-seed{seed}" for seed in range(6)]
     assert contrasts(make_study_report(records))["cbam", "baseline"].seeds == (6, 7)
     assert read_cell(study, cells["cbam-seed0"].stem) is read_cell(study, cells["cbam-seed1"].stem) is None
-    assert read_cell(study, cells["cbam-seed6"].stem).seed == 6
+    assert not_none(read_cell(study, cells["cbam-seed6"].stem)).seed == 6
 
 
 def test_arms_keep_their_runs_under_a_new_name(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -43,7 +44,7 @@ def test_a_site_says_where_it_is() -> None:
         ("nothing", {}, "unknown attention 'nothing'"),
     ],
 )
-def test_a_failing_attach_changes_nothing(attention: str, options: dict[str, object], error: str) -> None:
+def test_a_failing_attach_changes_nothing(attention: str, options: dict[str, Any], error: str) -> None:
     model = Plain()
     model.blocks[0].train(False)
     facts = ModuleSnapshot(model)

@@ -6,13 +6,14 @@ import copy
 import io
 import pickle
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import torch
 import torch.distributed
 from torch import nn
+from torch.ao.nn.quantized.dynamic import Linear as QuantizedLinear
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel
 
@@ -21,6 +22,7 @@ from attendet.surgery import attach, attached
 from tests.helpers.module_snapshot import ModuleSnapshot
 from tests.helpers.small_networks import Plain, Twice, images
 from tests.helpers.third_party_networks import equal, randomize, run
+from tests.helpers.typed_access import submodule
 
 
 def weighed() -> Plain:
@@ -49,9 +51,8 @@ def saved(model: nn.Module) -> nn.Module:
 
 
 @pytest.mark.parametrize("copied", [copy.deepcopy, pickled, saved])
-def test_a_copy_has_its_own_gates(copied: object) -> None:
+def test_a_copy_has_its_own_gates(copied: Callable[[nn.Module], nn.Module]) -> None:
     """A closure as a hook would make the copy call the original's."""
-    assert callable(copied)
     model = weighed()
     expected = run(model, images())
     twin = copied(model)
@@ -134,6 +135,7 @@ def test_distributed() -> None:
 def test_compiled_as_one_graph() -> None:
     model = weighed()
     compiled = torch.compile(model, fullgraph=True, backend="aot_eager")
+    assert isinstance(compiled, nn.Module)
     torch.testing.assert_close(run(compiled, images()), run(model, images()))
     change(model)
     torch.testing.assert_close(run(compiled, images()), run(model, images()))
@@ -155,7 +157,8 @@ def test_quantized_weights() -> None:
     quantized = torch.ao.quantization.quantize_dynamic(copy.deepcopy(model), {nn.Linear}, dtype=torch.qint8)
     (attachment,) = attached(quantized)
     for module in attachment.modules().values():
-        assert module.get_submodule("channel.fc1").weight().dtype is torch.qint8
+        linear = submodule(module, "channel.fc1", QuantizedLinear)
+        assert linear.weight().dtype is torch.qint8
     expected = run(model, images())
     assert (run(quantized, images()) - expected).abs().max() < 0.05 * expected.abs().max()
     assert not equal(run(quantized, images()), expected)

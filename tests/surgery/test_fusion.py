@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 import torchvision
@@ -14,6 +16,7 @@ from attendet.surgery import attach, attached, fuse
 from tests.helpers.module_snapshot import ModuleSnapshot, hooks
 from tests.helpers.small_networks import images
 from tests.helpers.third_party_networks import randomize, run, vary_norms
+from tests.helpers.typed_access import not_none
 
 
 def assert_close(actual: object, expected: object) -> None:
@@ -48,9 +51,8 @@ def detector() -> nn.Module:
     ],
 )
 def test_parity_with_attention_at_norms_at_convolutions_and_in_branches(
-    make: object, at: type[nn.Module] | str
+    make: Callable[[], nn.Module], at: type[nn.Module] | str
 ) -> None:
-    assert callable(make)
     model = make().train(False)
     vary_norms(model)
     x = torch.rand(2, 3, 64, 64)
@@ -168,12 +170,11 @@ def test_norms_without_statistics_are_left_alone() -> None:
 
 @pytest.mark.parametrize("norm", [lambda: nn.BatchNorm2d(8, affine=False), lambda: nn.BatchNorm2d(8, eps=0.1)])
 @pytest.mark.parametrize("groups", [1, 4])
-def test_plain_layers_are_folded(norm: object, groups: int) -> None:
-    assert callable(norm)
-    model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.Conv2d(8, 8, 3, groups=groups, bias=False), norm()).train(False)
-    norm_ = model[2]
-    norm_.running_mean.uniform_(-1, 1)
-    norm_.running_var.uniform_(0.5, 2)
+def test_plain_layers_are_folded(norm: Callable[[], nn.BatchNorm2d], groups: int) -> None:
+    folded = norm()
+    not_none(folded.running_mean).uniform_(-1, 1)
+    not_none(folded.running_var).uniform_(0.5, 2)
+    model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.Conv2d(8, 8, 3, groups=groups, bias=False), folded).train(False)
     fused = fuse(model)
     assert norms(fused) == 0
     torch.testing.assert_close(run(fused, images()), run(model, images()))

@@ -6,13 +6,15 @@ import torch
 
 from attendet.errors import OptionError
 from attendet.surgery import attach
+from tests.helpers.typed_access import submodule
 
 
 def test_an_inner_addition_does_not_hide_the_branch_around_it() -> None:
     # Its response normalization adds inside of every block, without a module that could be attached to.
     model = timm.create_model("convnextv2_atto")
     attachment = attach(model, "se", "residual-branch", reduction=4, example=torch.zeros(1, 3, 64, 64))
-    depths = [len(stage.blocks) for stage in model.stages]
+    stages = submodule(model, "stages", torch.nn.Sequential)
+    depths = [len(submodule(stage, "blocks", torch.nn.Sequential)) for stage in stages]
     assert [site.path for site in attachment.sites] == [
         f"stages.{stage}.blocks.{block}.drop_path" for stage, depth in enumerate(depths) for block in range(depth)
     ]

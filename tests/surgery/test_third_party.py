@@ -83,7 +83,8 @@ def loss_of(model: nn.Module, network: Network) -> torch.Tensor:
 def test_starts_as_the_identity_in_channels_last(network: Network) -> None:
     """In bf16 too, but for torchvision's detectors, whose anchors and boxes have to be of one type."""
     dtype = torch.float32 if network.detects else torch.bfloat16
-    model, example = copied(network).to(dtype=dtype, memory_format=torch.channels_last), network.example()
+    model, example = copied(network).to(dtype), network.example()
+    model = model.to(memory_format=torch.channels_last)
     if not network.detects:
         example = (example[0].to(dtype=dtype, memory_format=torch.channels_last),)
     before = run(model, *example)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -168,7 +170,7 @@ def test_networks_for_volumes(attention: str) -> None:
     model = nn.Sequential(nn.Conv3d(3, 8, 3), nn.Conv3d(8, 8, 3)).train(False)
     facts, x = ModuleSnapshot(model), torch.rand(2, 3, 9, 8, 7)
     expected = run(model, x)
-    options = {} if attention in ("eca", "simam", "control-identity") else {"reduction": 2}
+    options: dict[str, Any] = {} if attention in ("eca", "simam", "control-identity") else {"reduction": 2}
     attachment = attach(model, attention, "0", example=x[:1], **options)
     (module,) = attachment.modules().values()
     assert equal(run(model, x), expected)

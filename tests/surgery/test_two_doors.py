@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -35,7 +36,7 @@ def assert_equal_outputs(by_file: Detector, by_plan: Detector, keys: dict[str, s
     expected = run(by_file, images)
     assert equal(run(by_plan.train(False), images), expected)
     for module in by_plan.modules():
-        if hasattr(module, "spatial") and hasattr(module, "channel"):
+        if isinstance(module, attendet.CBAM):
             module.channel.fc2.weight.data.add_(1)
     assert not equal(run(by_plan, images), expected)
 
@@ -68,8 +69,7 @@ def test_rows_in_place_of_c3() -> None:
     ],
 )
 @pytest.mark.filterwarnings("ignore:a reduction of 4")
-def test_blocks_with_cbam_inside(block: str, at: str, mine: object, tmp_path: Path) -> None:
-    assert callable(mine)
+def test_blocks_with_cbam_inside(block: str, at: str, mine: Callable[[str], str], tmp_path: Path) -> None:
     backbone, _, neck = bundled_text("yolov5n").partition("head:")
     neck = re.sub(r"C3, \[(\d+), False\]", rf"{block}, [\1, False, {{reduction: 4}}]", neck)
     assert neck.count(block) == 4

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,10 +16,10 @@ from attendet.data.reading.label_checks import drop_invalid
 from attendet.errors import OptionError
 from attendet.training import attention_monitor
 from attendet.training import runner as module
-from attendet.training.attention_monitor import GateWatch
-from attendet.training.plots.filmstrip import Shot, attention_filmstrip
+from attendet.training.attention_monitor import AttentionMonitor
+from attendet.training.plots.filmstrip import AttentionSnapshot, attention_filmstrip
 from attendet.training.run_folder import RunFolder
-from attendet.training.runner import resumed, train
+from attendet.training.runner import config_to_resume, train
 from attendet.training.task import DetectionTask
 from attendet.weights.io import opening
 from tests.helpers.small_training import Interrupted, InterruptingReporter, RecordingReporter, rows_of, write_set
@@ -107,7 +108,7 @@ def test_nothing_hangs_on_the_network_afterwards(
 ) -> None:
     tasks: list[DetectionTask] = []
 
-    def spy(*arguments: object) -> DetectionTask:
+    def spy(*arguments: Any) -> DetectionTask:
         tasks.append(DetectionTask(*arguments))
         return tasks[-1]
 
@@ -134,7 +135,7 @@ def test_a_resumed_run_goes_on(
 ) -> None:
     films: list[list[int]] = []
 
-    def spy(_: object, shots: list[Shot], *__: object) -> None:
+    def spy(_: object, shots: list[AttentionSnapshot], *__: object) -> None:
         films.append([shot.epoch for shot in shots])
 
     monkeypatch.setattr(attention_monitor, "attention_filmstrip", spy)
@@ -145,7 +146,7 @@ def test_a_resumed_run_goes_on(
     with pytest.raises(Interrupted):
         with_cbam(InterruptingReporter(3), output__name="parts", **settings)
     folder = RunFolder(tmp_path / "runs" / "parts")
-    train(resumed(folder), RecordingReporter(), resume=folder)
+    train(config_to_resume(folder), RecordingReporter(), resume=folder)
     assert films == [[0], [0, 2], [0, 2, 4], [0, 2, 4, 5]]
     assert rows_of(folder) == rows_of(whole)
 
@@ -180,7 +181,7 @@ def test_the_film_shows_the_image_without_padding(tmp_path: Path, with_cbam: Cal
     split = drop_invalid(data_source.open(file).read("val"))
     # A canvas of 32 rows for 30: of a map of two rows both belong to the image, of one of 16 the outer ones too.
     detector = opening.open(with_cbam(data__path=str(file), schedule__epochs=1).last).detector
-    gates = GateWatch(RunFolder(tmp_path / "film"), split, 64, 32, every=1)
+    gates = AttentionMonitor(RunFolder(tmp_path / "film"), split, 64, 32, every=1)
     gates._measure(detector, 1)
     ((epoch, maps),) = gates.state_dict()["shots"]
     assert epoch == 1
@@ -188,10 +189,10 @@ def test_the_film_shows_the_image_without_padding(tmp_path: Path, with_cbam: Cal
 
 
 def test_shots_are_thinned_evenly_and_keep_both_ends() -> None:
-    shots: list[Shot] = []
+    shots: list[AttentionSnapshot] = []
     for epoch in range(0, 301, 5):
-        shots = attention_monitor._thinned([*shots, Shot(epoch, {})])
-        assert len(shots) <= attention_monitor.MOST_SHOTS
+        shots = attention_monitor._thinned([*shots, AttentionSnapshot(epoch, {})])
+        assert len(shots) <= attention_monitor._MAX_SNAPSHOTS
     epochs = [shot.epoch for shot in shots]
     assert (epochs[0], epochs[-1]) == (0, 300)
     gaps = np.diff(epochs)
@@ -199,7 +200,7 @@ def test_shots_are_thinned_evenly_and_keep_both_ends() -> None:
 
 
 def test_pictures_of_many_sites_stay_small(tmp_path: Path) -> None:
-    shots = [Shot(epoch, {f"model.{n}": torch.rand(4, 4) for n in range(30)}) for epoch in range(10)]
+    shots = [AttentionSnapshot(epoch, {f"model.{n}": torch.rand(4, 4) for n in range(30)}) for epoch in range(10)]
     attention_filmstrip(np.zeros((32, 32, 3), np.uint8), shots, tmp_path / "film.png")
     with Image.open(tmp_path / "film.png") as picture:
         assert max(picture.size) < 3000
@@ -207,4 +208,4 @@ def test_pictures_of_many_sites_stay_small(tmp_path: Path) -> None:
 
 def test_a_film_of_nothing_is_refused(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="no site weighs positions"):
-        attention_filmstrip(np.zeros((32, 32, 3), np.uint8), [Shot(1, {})], tmp_path / "film.png")
+        attention_filmstrip(np.zeros((32, 32, 3), np.uint8), [AttentionSnapshot(1, {})], tmp_path / "film.png")

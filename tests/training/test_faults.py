@@ -3,6 +3,7 @@
 import resource
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,12 +13,13 @@ from attendet.errors import DataError, OptionError, OutputError, TrainingError, 
 from attendet.models.detector import Detector
 from attendet.training import task
 from attendet.training.run_folder import RunFolder, read_run
-from attendet.training.runner import resumed, train
+from attendet.training.runner import config_to_resume, train
 from attendet.training.task import DetectionTask
 from attendet.training.weight_average import AveragedWeights
 from attendet.weights.io import opening
 from tests.helpers.crafted_pickles import Bomb
 from tests.helpers.small_training import RecordingReporter, skip_plots, write_set
+from tests.helpers.typed_access import tensor
 
 pytestmark = pytest.mark.usefixtures("without_plots")
 
@@ -34,8 +36,8 @@ class Keeper(RecordingReporter):
         super().__init__()
         self.folder, self.files = folder, {}
 
-    def ended(self, row: Mapping[str, float], *, is_best: bool) -> None:
-        super().ended(row, is_best=is_best)
+    def on_epoch_end(self, row: Mapping[str, float], *, is_best: bool) -> None:
+        super().on_epoch_end(row, is_best=is_best)
         if len(self.rows) == 1:
             self.files = {path: path.read_bytes() for path in self.folder.path.rglob("*") if path.is_file()}
 
@@ -60,7 +62,7 @@ def test_a_loss_that_is_not_finite(fit: Callable, folder: RunFolder, monkeypatch
     keeper.check()
     monkeypatch.undo()
     skip_plots(monkeypatch)
-    assert resumed(folder).schedule.epochs == 3
+    assert config_to_resume(folder).schedule.epochs == 3
 
 
 def test_a_last_step_that_spoils_the_weights(fit: Callable, folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,7 +71,7 @@ def test_a_last_step_that_spoils_the_weights(fit: Callable, folder: RunFolder, m
     def spoiled(averaged: AveragedWeights, model: Detector) -> None:
         if averaged.steps == 3:
             with torch.no_grad():
-                model.model[0].conv.weight.fill_(torch.nan)
+                tensor(model, "model.0.conv.weight").fill_(torch.nan)
         update(averaged, model)
 
     monkeypatch.setattr(AveragedWeights, "update", spoiled)
@@ -83,7 +85,7 @@ def test_a_last_step_that_spoils_the_weights(fit: Callable, folder: RunFolder, m
 def test_a_disk_that_is_full(fit: Callable, folder: RunFolder, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
     keeper = Keeper(folder)
 
-    def full(*args: object, **_: object) -> None:
+    def full(*args: Any, **_: object) -> None:
         path = Path(next(str(arg) for arg in args if isinstance(arg, str | Path)))
         if not keeper.rows:
             return original(*args)
@@ -138,7 +140,7 @@ def test_an_image_that_vanishes_after_the_scan(fit: Callable, tmp_path: Path, wo
     file = write_set(tmp_path / "going", train=4, val=2)
 
     class Thief(RecordingReporter):
-        def began(self, epoch: int, epochs: int, batches: int) -> None:  # noqa: ARG002
+        def on_epoch_start(self, epoch: int, epochs: int, batches: int) -> None:  # noqa: ARG002
             (tmp_path / "going" / "train" / "images" / "2.png").unlink(missing_ok=True)
 
     with pytest.raises(DataError) as caught:
@@ -179,22 +181,22 @@ def test_an_error_of_ours_stays_what_it_is(fit: Callable, monkeypatch: pytest.Mo
 
 def test_what_cannot_be_resumed(fit: Callable, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"run\.json: run record not found; name the folder of a training run"):
-        resumed(RunFolder(tmp_path / "none"))
+        config_to_resume(RunFolder(tmp_path / "none"))
     done, *_ = fit(schedule__epochs=1)
     with pytest.raises(OptionError, match="has come to its end; start another from its weights"):
-        resumed(done)
+        config_to_resume(done)
     text = done.record.read_text().replace('"finished": true', '"finished": false')
     done.record.write_text(text.replace('"epochs": 1,', '"epochs": "many",', 1))
     with pytest.raises(DataError, match=r"its configuration is not of this version: schedule.epochs"):
-        resumed(done)
+        config_to_resume(done)
     done.record.write_text("{}")
     message = r"run\.json: the record is damaged: `command`: field required; remove the file"
     with pytest.raises(DataError, match=message):
-        resumed(done)
+        config_to_resume(done)
     done.record.write_text(text)
     done.checkpoint.unlink()
     with pytest.raises(OptionError, match="no whole epoch to go on from"):
-        resumed(done)
+        config_to_resume(done)
 
 
 @pytest.mark.parametrize("kind", ["pickle", "damaged", "empty"])
@@ -208,5 +210,5 @@ def test_a_checkpoint_that_is_none(fit: Callable, tmp_path: Path, kind: str) -> 
         content = done.checkpoint.read_bytes()
         done.checkpoint.write_bytes(content[: len(content) // 2] if kind == "damaged" else b"")
     with pytest.raises(WeightsError, match=r"last\.ckpt: it is no checkpoint of a run, or a damaged one"):
-        train(resumed(done), RecordingReporter(), resume=done)
+        train(config_to_resume(done), RecordingReporter(), resume=done)
     assert not trace.exists()

@@ -4,16 +4,17 @@ from pathlib import Path
 
 import pytest
 import torch
+from attendet.training.data_fraction import select_fraction
 from torch import nn
 
 from attendet.attention import CBAM
 from attendet.data.records import ImageRecord, ImageRecords, Split
 from attendet.surgery import attach
-from attendet.training.data_fraction import share_of
-from attendet.training.pairing import first_weights
+from attendet.training.pairing import weight_digests
 from attendet.training.run_folder import read_run
 from attendet.training.runner import train
 from tests.helpers.small_training import RecordingReporter, small
+from tests.helpers.typed_access import tensor
 
 pytestmark = pytest.mark.usefixtures("without_plots")
 
@@ -32,7 +33,7 @@ def test_shares_are_nested_in_file_order_and_as_large_as_they_say(images: int) -
     whole = split(images)
     before: set[int] = set()
     for fraction in (0.001, 0.1, 0.25, 0.5, 0.9, 1):
-        part = share_of(whole, fraction, seed=3)
+        part = select_fraction(whole, fraction, seed=3)
         found = numbers(part)
         assert len(found) == max(1, round(fraction * images))
         assert found == sorted(set(found))
@@ -45,7 +46,7 @@ def test_shares_are_nested_in_file_order_and_as_large_as_they_say(images: int) -
 def test_seeds_take_other_shares_and_every_image_is_taken_as_often() -> None:
     counts = torch.zeros(20)
     for seed in range(400):
-        counts[numbers(share_of(split(20), 0.25, seed))] += 1
+        counts[numbers(select_fraction(split(20), 0.25, seed))] += 1
     # Binomial: 100 ± 8.7; five deviations.
     assert counts.sum() == 400 * 5
     assert ((counts - 100).abs() < 44).all()
@@ -57,18 +58,18 @@ def layers() -> nn.Sequential:
 
 
 def test_attention_beside_or_in_place_of_layers_leaves_the_fingerprints_of_the_rest() -> None:
-    plain = first_weights(layers())
+    plain = weight_digests(layers())
     assert sorted(plain) == ["0", "1.0", "1.1"]
     beside = layers()
     attach(beside, "cbam", "1", example=torch.zeros(1, 3, 16, 16), reduction=4)
-    assert first_weights(beside) == plain
+    assert weight_digests(beside) == plain
     instead = layers()
     instead[1] = CBAM(16, reduction=4)
-    assert first_weights(instead) == {"0": plain["0"]}
+    assert weight_digests(instead) == {"0": plain["0"]}
     moved = layers()
     with torch.no_grad():
-        moved[1][0].weight[3, 2, 0, 0] += 1e-6
-    assert {layer for layer, value in first_weights(moved).items() if value != plain[layer]} == {"1.0"}
+        tensor(moved, "1.0.weight")[3, 2, 0, 0] += 1e-6
+    assert {layer for layer, value in weight_digests(moved).items() if value != plain[layer]} == {"1.0"}
 
 
 def test_a_run_records_what_pairs_have_in_common(data: Path, model: Path, tmp_path: Path) -> None:

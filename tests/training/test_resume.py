@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 
 from attendet.errors import DataError, WeightsError
 from attendet.training.run_folder import RunFolder, read_run
-from attendet.training.runner import resumed, train
+from attendet.training.runner import config_to_resume, train
 from tests.helpers.small_training import (
     Interrupted,
     InterruptingReporter,
@@ -32,13 +32,13 @@ import os, signal, sys
 from attendet.cli import main, train
 stepped = train.TrainingProgress.stepped
 def last(self, batch, *rest):
-    stepped(self, batch, *rest)
+    on_batch_end(self, batch, *rest)
     if self._epoch_number == 3 and batch == 1:
         os.kill(os.getpid(), signal.SIGKILL)
 began = train.TrainingProgress.began
 def remember(self, epoch, *rest):
     self._epoch_number = epoch
-    began(self, epoch, *rest)
+    on_epoch_start(self, epoch, *rest)
 train.TrainingProgress.stepped, train.Watch.began = last, remember
 import attendet.training.runner as engine
 engine.draw_data = engine.draw_results = lambda *_: None
@@ -69,7 +69,7 @@ def test_killed_and_resumed_is_bit_for_bit_uninterrupted(data: Path, model: Path
     assert not read_run(folder).finished
 
     listener = RecordingReporter()
-    _, record = train(resumed(folder), listener, resume=folder)
+    _, record = train(config_to_resume(folder), listener, resume=folder)
     assert [row["epoch"] for row in listener.rows] == [3, 4]
     assert (record.finished, record.epochs) == (True, 4)
     assert record.command[0] == "train"
@@ -82,8 +82,8 @@ def test_killed_and_resumed_is_bit_for_bit_uninterrupted(data: Path, model: Path
 
 @pytest.fixture
 def begun(data: Path, model: Path, tmp_path: Path) -> Callable[..., RunFolder]:
-    def begin(**settings: object) -> RunFolder:
-        config = small(settings.pop("data", data), model, tmp_path / "runs", **settings)
+    def begin(data: Path = data, **settings: object) -> RunFolder:
+        config = small(data, model, tmp_path / "runs", **settings)
         with pytest.raises(Interrupted):
             train(config, InterruptingReporter())
         return RunFolder(tmp_path / "runs" / "exp")
@@ -95,7 +95,7 @@ def test_a_run_that_ended_before_it_was_closed_is_closed(begun: Callable[..., Ru
     folder = begun(schedule__epochs=1)
     weights = folder.last.read_bytes()
     listener = RecordingReporter()
-    _, record = train(resumed(folder), listener, resume=folder)
+    _, record = train(config_to_resume(folder), listener, resume=folder)
     assert listener.rows == []
     assert (record.finished, record.epochs, record.best_epoch) == (True, 1, 1)
     assert record.metrics is not None
@@ -109,11 +109,11 @@ def test_a_resumed_run_counts_the_seconds_of_all_its_processes(
     late: list[int] = []
     # An hour goes by in the first epoch.
     monkeypatch.setattr(time, "perf_counter", lambda: clock() + sum(late))
-    monkeypatch.setattr(InterruptingReporter, "began", lambda *_: late.append(hour))
+    monkeypatch.setattr(InterruptingReporter, "on_epoch_start", lambda *_: late.append(hour))
     folder = begun(schedule__epochs=2)
     monkeypatch.undo()
     skip_plots(monkeypatch)
-    _, record = train(resumed(folder), RecordingReporter(), resume=folder)
+    _, record = train(config_to_resume(folder), RecordingReporter(), resume=folder)
     assert hour < record.seconds["training"] < hour + 600
     assert record.seconds["total"] >= record.seconds["training"] + record.seconds["validation"] - 0.1
 
@@ -124,7 +124,7 @@ def test_a_checkpoint_of_another_version_is_refused(begun: Callable[..., RunFold
     del checkpoint["callbacks"]["Recorder"]["elapsed"]
     torch.save(checkpoint, folder.checkpoint)
     with pytest.raises(WeightsError, match=r"not of this version: 'elapsed' is missing; start a new run"):
-        train(resumed(folder), RecordingReporter(), resume=folder)
+        train(config_to_resume(folder), RecordingReporter(), resume=folder)
 
 
 def test_data_that_has_changed_is_not_trained_on(begun: Callable[..., RunFolder], tmp_path: Path) -> None:
@@ -132,4 +132,4 @@ def test_data_that_has_changed_is_not_trained_on(begun: Callable[..., RunFolder]
     folder = begun(data=file)
     (tmp_path / "set" / "train" / "labels" / "1.txt").write_text("0 0.5 0.5 0.2 0.2")
     with pytest.raises(DataError, match="train has changed since the run began; start a new run"):
-        train(resumed(folder), RecordingReporter(), resume=folder)
+        train(config_to_resume(folder), RecordingReporter(), resume=folder)

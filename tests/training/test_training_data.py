@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -88,9 +89,9 @@ def test_mosaic_is_closed(fit: Callable, monkeypatch: pytest.MonkeyPatch) -> Non
     made = []
     original = TrainingDataset._mosaic
 
-    def spy(dataset: TrainingDataset, draw: SampleIndex, *rest: object) -> object:
+    def spy(dataset: TrainingDataset, draw: SampleIndex, generator: np.random.Generator) -> object:
         made.append(draw.epoch)
-        return original(dataset, draw, *rest)
+        return original(dataset, draw, generator)
 
     monkeypatch.setattr(TrainingDataset, "_mosaic", spy)
     fit(schedule__epochs=3, schedule__close_mosaic=1)

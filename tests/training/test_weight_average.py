@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from attendet.training.weight_average import AveragedWeights
+from tests.helpers.typed_access import tensor
 
 
 def test_the_average_of_many_steps() -> None:
@@ -21,12 +22,12 @@ def test_the_average_of_many_steps() -> None:
             model.state_dict()[name].copy_(torch.from_numpy(fresh))
             decay = 0.99 * (1 - np.exp(-step / 5))
             expected[name] = decay * expected[name] + (1 - decay) * fresh
-        model[1].num_batches_tracked += 1
+        tensor(model, "1.num_batches_tracked").add_(1)
         averaged.update(model)
     for name in names:
         np.testing.assert_allclose(averaged.model.state_dict()[name].numpy(), expected[name], rtol=1e-5, atol=1e-6)
     # What counts is counted and not averaged.
-    assert averaged.model[1].num_batches_tracked.item() == 20
+    assert tensor(averaged.model, "1.num_batches_tracked").item() == 20
 
 
 def test_the_average_is_a_network_of_its_own() -> None:
@@ -35,7 +36,7 @@ def test_the_average_is_a_network_of_its_own() -> None:
     before = copy.deepcopy(averaged.model.state_dict())
     with torch.no_grad():
         model.weight += 1
-    assert torch.equal(averaged.model.weight, before["weight"])
+    assert torch.equal(tensor(averaged.model, "weight"), before["weight"])
     assert not any(parameter.requires_grad for parameter in averaged.parameters())
     assert all(parameter.requires_grad for parameter in model.parameters())
 
@@ -52,4 +53,4 @@ def test_the_number_of_steps_survives_a_checkpoint() -> None:
     averaged.update(model)
     again.update(model)
     assert again.steps.item() == 5
-    assert torch.equal(again.model.weight, averaged.model.weight)
+    assert torch.equal(tensor(again.model, "weight"), tensor(averaged.model, "weight"))

@@ -9,7 +9,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from attendet.attention import CBAM, ChannelAttention, SpatialAttention
-from attendet.attention.cbam.module import ChannelGate, Order, SpatialGate, Variant
+from attendet.attention.cbam.gates import ChannelGate, SpatialGate, Variant
+from attendet.attention.cbam.module import Order
 from attendet.errors import AttendetError, AttendetWarning, OptionError, UnknownNameError
 
 
@@ -179,8 +180,12 @@ def test_loading_a_part_of_a_gate_leaves_its_start() -> None:
 def test_gates_are_modules_whose_outputs_multiply_the_features() -> None:
     module = CBAM(64)
     seen: list[Tensor] = []
+
+    def keep(_: torch.nn.Module, __: object, weights: Tensor) -> None:
+        seen.append(weights)
+
     for gate in (module.channel, module.spatial):
-        gate.register_forward_hook(lambda _module, _inputs, weights: seen.append(weights))
+        gate.register_forward_hook(keep)
     x = features(2, 64, 6, 4)
     y = module(x)
     assert [tuple(weights.shape) for weights in seen] == [(2, 64, 1, 1), (2, 1, 6, 4)]

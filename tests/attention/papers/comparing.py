@@ -47,8 +47,10 @@ def affine(weights: Weights, name: str) -> tuple[Tensor, Tensor]:
 
 def norm(weights: Weights, name: str) -> Norm:
     """The tensors of a batch norm."""
-    kinds = ("weight", "bias", "running_mean", "running_var")
-    return Norm(*(weights[f"{name}.{kind}"] for kind in kinds))
+    weight, bias, mean, variance = (
+        weights[f"{name}.{kind}"] for kind in ("weight", "bias", "running_mean", "running_var")
+    )
+    return Norm(weight, bias, mean, variance)
 
 
 def assert_equal_to_paper(module: nn.Module, paper: Paper, size: Sequence[int], *, training: bool) -> None:

@@ -114,7 +114,7 @@ def selective_kernel(
 
 def large_selective_kernel(
     x: Tensor,
-    depthwise: Sequence[tuple[Tensor, Tensor, int]],
+    depthwise: Sequence[tuple[Tensor, Tensor | None, int]],
     mixing: Sequence[Layer],
     squeeze: Layer,
     restore: Layer,

@@ -141,8 +141,8 @@ def cbam(
     Eq. 3: Ms = σ(f([AvgPool; MaxPool])), pools over channels. The order of the two planes is the weights' affair:
     the equation has the mean first, the authors' code the maximum, and a batch norm after f.
     """
-    pools = (average(f), f.flatten(2).amax(2))
-    mc = sigmoid(sum(linear(relu(linear(pool, *w0)), *w1) for pool in pools))
+    mean, maximum = (linear(relu(linear(pool, *w0)), *w1) for pool in (average(f), f.flatten(2).amax(2)))
+    mc = sigmoid(mean + maximum)
     gated = f * per_channel(mc, f)
     planes = max_and_mean(gated, 1)
     plane = convolve(planes.flip(1) if mean_first else planes, kernel)

@@ -114,11 +114,11 @@ def cbam(*, mean_first: bool = False) -> Paper:
 def bam(dilation: int, *, product: bool) -> Paper:
     def paper(x: Tensor, weights: Weights, training: bool) -> Tensor:
         first, last = layer(weights, "gate.channel.fc1"), layer(weights, "gate.channel.fc2")
-        convolutions = [
+        reduce, dilated1, dilated2 = (
             (layer(weights, f"gate.spatial.{name}.conv"), norm(weights, f"gate.spatial.{name}.norm"))
             for name in ("reduce", "dilated1", "dilated2")
-        ]
-        spatial = (*convolutions, layer(weights, "gate.spatial.final"))
+        )
+        spatial = (reduce, dilated1, dilated2, layer(weights, "gate.spatial.final"))
         channel = (first, norm(weights, "gate.channel.norm"), last)
         return positions.bam(x, channel, spatial, dilation, product=product, training=training)
 

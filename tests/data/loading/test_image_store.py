@@ -67,7 +67,7 @@ def test_an_image_that_has_gone_is_named(records: ImageRecords, tmp_path: Path, 
 
 @pytest.mark.parametrize("cache", ["ram", "disk", "none"])
 def test_an_image_that_has_changed_its_size_is_named(
-    records: ImageRecords, tmp_path: Path, cache: image_store.Cache
+    records: ImageRecords, tmp_path: Path, cache: image_store.ImageCache
 ) -> None:
     write_image(tmp_path / "2.png", (100, 200))
     with pytest.raises(DataError, match=r"2\.png: it has 100x200 pixels, and had 200x100"):

@@ -1,4 +1,4 @@
-"""Data files as people have them, and as nobody should."""
+"""data.yaml files as other tools write them, invalid ones, and data sets without a data.yaml."""
 
 import contextlib
 from collections.abc import Callable
@@ -15,10 +15,10 @@ from attendet.data.records import ProblemKind
 from attendet.errors import DataError, OptionError
 from tests.helpers.data_sets import write_data_file, write_image
 
-Write = Callable[[dict[str, str | None]], Path]
+WriteYolo = Callable[[dict[str, str | None]], Path]
 
 
-def test_names_as_list_map_number_and_words_of_yaml(tmp_path: Path) -> None:
+def test_names_as_a_list_a_mapping_a_number_or_words_special_to_yaml(tmp_path: Path) -> None:
     write_image(tmp_path / "images/a.png")
     for names, expected in {
         "names: [cat, dog]": ("cat", "dog"),
@@ -34,7 +34,7 @@ def test_names_as_list_map_number_and_words_of_yaml(tmp_path: Path) -> None:
         assert data_source.open(write_data_file(tmp_path, f"train: images\n{names}\n")).names == expected
 
 
-def test_keys_of_yolov5_that_say_nothing_about_reading_are_left_alone(tmp_path: Path) -> None:
+def test_other_keys_of_yolov5_are_ignored(tmp_path: Path) -> None:
     write_image(tmp_path / "coco128/images/train2017/a.png")
     text = """# COCO128
 path: coco128  # dataset root dir
@@ -59,7 +59,7 @@ download: |
     assert len(source.read("val").records) == 1
 
 
-def test_keys_of_other_tools_are_left_alone(tmp_path: Path) -> None:
+def test_keys_of_other_tools_are_ignored(tmp_path: Path) -> None:
     write_image(tmp_path / "images/a.png")
     others = "author: me\nkpt_shape: [17, 3]\ntrain_label: labels\naugment: 1\nlicense: MIT\n"
     assert list(data_source.open(write_data_file(tmp_path, f"train: images\nnames: [cat]\n{others}")).splits) == [
@@ -67,7 +67,7 @@ def test_keys_of_other_tools_are_left_alone(tmp_path: Path) -> None:
     ]
 
 
-def test_of_very_many_problems_the_first_are_kept_and_all_are_counted(yolo_folder: Write) -> None:
+def test_the_first_problems_of_each_kind_are_listed_and_all_are_counted(yolo_folder: WriteYolo) -> None:
     rows = "".join(f"{label} 0.5 0.5 {width / 10_000} 0.5\n" for label in (0, 7) for width in range(5000, 6500))
     split = data_source.open(yolo_folder({"a": rows, "b": rows})).read("train")
     assert split.count_problems() == {ProblemKind.UNKNOWN_CLASS: 3000}
@@ -80,27 +80,27 @@ def test_of_very_many_problems_the_first_are_kept_and_all_are_counted(yolo_folde
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("train: images\nnames: [a]\nnam: [b]", "data.yaml:3:6: there is no key 'nam'; did you mean 'names'?"),
-        ("train: images\nnames: [a]\nvalid: images", "there is no key 'valid'; did you mean 'val'?"),
-        ("train: images\nnames: [a, b]\nnc: 3", "data.yaml:3:5: nc is 3, and there are 2 names"),
-        ("train: images\nnc: many\n", "nc is 'many'; it is the number of classes"),
-        ("train: images\nnc: [1]\n", "nc is [1]"),
-        ("train: images\nnc: -1\n", "nc is -1"),
-        ("train: images\nnames: {0: a, 2: b}", "do not run from 0 without a gap"),
-        ("train: images\nnames: pear", "names is no list"),
-        ("train: images\nnames: [[a]]", "this is no name of a class"),
-        ("train: images\nnames: ['']", "this is no name of a class"),
-        ("train: images\nnames: []", "there are no names"),
-        ("train: images", "the classes have no names; write a data.yaml"),
-        ("names: [a]", "it names no train, val or test"),
-        ("train: []\nnames: [a]", "the list is empty"),
-        ("train: 3\nnames: [a]", "this is no path"),
-        ("train: {a: b}\nnames: [a]", "this is no path"),
-        ("train: images\nnames: [a]\nformat: yolov9", "there is no format 'yolov9'; there are yolo, coco, voc"),
-        ("path: nowhere\ntrain: images\nnames: [a]", "there is no folder"),
+        ("train: images\nnames: [a]\nnam: [b]", "data.yaml:3:6: unknown key 'nam'; did you mean 'names'?"),
+        ("train: images\nnames: [a]\nvalid: images", "unknown key 'valid'; did you mean 'val'?"),
+        ("train: images\nnames: [a, b]\nnc: 3", "data.yaml:3:5: `nc` must be the number of names, 2, got 3"),
+        ("train: images\nnc: many\n", "`nc` must be the number of classes, from 1 to 100,000, got 'many'"),
+        ("train: images\nnc: [1]\n", "`nc` must be the number of classes, from 1 to 100,000, got [1]"),
+        ("train: images\nnc: -1\n", "`nc` must be the number of classes, from 1 to 100,000, got -1"),
+        ("train: images\nnames: {0: a, 2: b}", "the numbers of `names` must count from 0 without a gap"),
+        ("train: images\nnames: pear", "`names` must be a list or a mapping, got 'pear'"),
+        ("train: images\nnames: [[a]]", "a class name must be text, got ['a']"),
+        ("train: images\nnames: ['']", "a class name must be text, got ''"),
+        ("train: images\nnames: []", "`names` must not be empty"),
+        ("train: images", "the data set has no class names; write a data.yaml"),
+        ("names: [a]", "data.yaml must have a key `train`, `val`, or `test`"),
+        ("train: []\nnames: [a]", "the list must not be empty"),
+        ("train: 3\nnames: [a]", "the value must be a path, got 3"),
+        ("train: {a: b}\nnames: [a]", "the value must be a path, got {'a': 'b'}"),
+        ("train: images\nnames: [a]\nformat: yolov9", "`format` must be one of yolo, coco, voc, got 'yolov9'"),
+        ("path: nowhere\ntrain: images\nnames: [a]", "folder not found: "),
         ("train: *x\nnames: [a]", "the alias *x is not allowed"),
         ("train: !!python/object/apply:os.system [ls]\nnames: [a]", "tag"),
-        ("- train", "it is no mapping"),
+        ("- train", "data.yaml must be a mapping of keys to values"),
         ("", "the file is empty"),
         ("train: images\nnames: [a]\n#" + "x" * 600_000, "the file is larger than 524,288 bytes"),
     ],
@@ -130,22 +130,22 @@ def test_a_split_is_a_folder_a_glob_a_list_or_many(tmp_path: Path) -> None:
         assert "".join(record.image.stem for record in source.read("train").records) == expected, value
 
 
-def test_path_is_of_the_file_or_of_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_image(tmp_path / "here/sets/one/images/a.png")
-    monkeypatch.chdir(tmp_path / "here")
+def test_path_is_relative_to_the_file_or_to_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_image(tmp_path / "current/sets/one/images/a.png")
+    monkeypatch.chdir(tmp_path / "current")
     (tmp_path / "files").mkdir()
-    for path in ("../here/sets/one", "sets/one", str(tmp_path / "here/sets/one")):
+    for path in ("../current/sets/one", "sets/one", str(tmp_path / "current/sets/one")):
         source = data_source.open(write_data_file(tmp_path / "files", f"path: {path}\ntrain: images\nnames: [cat]\n"))
-        assert source.root == tmp_path / "here/sets/one"
+        assert source.root == tmp_path / "current/sets/one"
         assert len(source.read("train").records) == 1
 
 
-def test_exports_that_name_the_folder_above(tmp_path: Path) -> None:
+def test_exports_of_roboflow_with_paths_in_the_parent_folder(tmp_path: Path) -> None:
     write_image(tmp_path / "export/train/images/a.png")
     text = "train: ../train/images\nval: ../valid/images\nnc: 1\nnames: ['x']\nroboflow:\n  license: MIT\n"
     source = data_source.open(write_data_file(tmp_path / "export", text))
     assert len(source.read("train").records) == 1
-    with pytest.raises(DataError, match=r"data\.yaml:2:6: there is no .*valid/images"):
+    with pytest.raises(DataError, match=r"data\.yaml:2:6: file or folder not found: .*valid/images"):
         source.read("val")
 
 
@@ -173,42 +173,42 @@ def test_folders_without_a_data_file(images: list[str], splits: list[str], tmp_p
     assert [source.read(split).records.classes.tolist() for split in splits] == [[1]] * len(splits)
 
 
-def test_a_folder_with_a_data_file_is_that_file(yolo_folder: Write) -> None:
+def test_a_folder_with_a_data_file_opens_the_data_file(yolo_folder: WriteYolo) -> None:
     file = yolo_folder({"a": "1 0.5 0.5 0.5 0.5"})
     assert data_source.open(file.parent).file == file
 
 
-def test_what_is_not_there_is_told(tmp_path: Path, yolo_folder: Write) -> None:
+def test_data_sets_splits_and_formats_that_do_not_exist(tmp_path: Path, yolo_folder: WriteYolo) -> None:
     source = data_source.open(yolo_folder({"a": ""}))
-    with pytest.raises(DataError, match=r"there is no split val; there is train"):
+    with pytest.raises(DataError, match=r"the data set has no split 'val'; it has train"):
         source.read("val")
-    with pytest.raises(DataError, match="there is no such file or folder"):
+    with pytest.raises(DataError, match=r"file or folder not found; name a data\.yaml or a folder"):
         data_source.open(tmp_path / "absent.yaml")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match=r"there is no data\.yaml and are no ImageSets"):
+    with pytest.raises(DataError, match=r"no data\.yaml found, and no ImageSets \(VOC\)"):
         data_source.open(tmp_path / "empty")
     (tmp_path / "notes.txt").write_text("x")
-    with pytest.raises(DataError, match="it is no data file"):
+    with pytest.raises(DataError, match=r"it is not a data\.yaml"):
         data_source.open(tmp_path / "notes.txt")
-    with pytest.raises(OptionError, match="there is no format 'csv'"):
+    with pytest.raises(OptionError, match="`format` must be one of auto, yolo, coco, voc, got 'csv'"):
         data_source.open(source.file, format="csv")
 
 
-def test_a_split_without_a_readable_image_is_an_error(yolo_folder: Write) -> None:
+def test_a_split_without_a_readable_image_is_an_error(yolo_folder: WriteYolo) -> None:
     file = yolo_folder({"a": "", "b": ""})
     for image in (file.parent / "images").iterdir():
         image.write_bytes(b"nothing")
     with pytest.raises(
-        DataError, match=r"no image of train can be read; the first of 2 problems is .*a\.png: image does"
+        DataError, match=r"no image of train can be read; the first of 2 problems is .*a\.png: image cannot be decoded"
     ):
         data_source.open(file).read("train")
     for image in (file.parent / "images").iterdir():
         image.unlink()
-    with pytest.raises(DataError, match="no image of train can be read; it names none"):
+    with pytest.raises(DataError, match="no image of train can be read; it has no images"):
         data_source.open(file).read("train")
 
 
-def test_labels_of_a_rotated_photograph_are_of_the_image_as_shown(tmp_path: Path) -> None:
+def test_labels_of_an_image_with_exif_rotation_describe_the_rotated_image(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     (tmp_path / "images").mkdir()
@@ -221,7 +221,7 @@ def test_labels_of_a_rotated_photograph_are_of_the_image_as_shown(tmp_path: Path
     assert split.records[0].boxes.tolist() == [[0, 16, 48, 48]]
 
 
-def test_names_that_a_terminal_would_obey_are_left_out(yolo_folder: Write) -> None:
+def test_images_whose_names_have_control_characters_are_skipped(yolo_folder: WriteYolo) -> None:
     file = yolo_folder({"a": "", "b\x1b[2J": ""})
     split = data_source.open(file).read("train")
     assert split.skipped == 1
@@ -231,7 +231,7 @@ def test_names_that_a_terminal_would_obey_are_left_out(yolo_folder: Write) -> No
 LONG = "a" * 5000
 
 
-def test_names_that_no_file_can_have_are_nowhere(tmp_path: Path) -> None:
+def test_paths_that_no_file_can_have_are_missing_files(tmp_path: Path) -> None:
     write_image(tmp_path / "images/a.png")
     (tmp_path / "list.txt").write_text(f"images/a.png\nimages/{LONG}.png\n\0\n")
     split = data_source.open(write_data_file(tmp_path, "train: list.txt\nnames: [cat]\n")).read("train")
@@ -259,7 +259,7 @@ def test_any_data_file_is_read_or_refused(tmp_path: Path, lines: list[tuple[str,
                 source.read(split, cache=False)
 
 
-def test_progress_and_fingerprint(yolo_folder: Write) -> None:
+def test_progress_and_fingerprint(yolo_folder: WriteYolo) -> None:
     file = yolo_folder({f"{number:03}": "1 0.5 0.5 0.5 0.5" for number in range(70)})
     calls: list[tuple[int, int]] = []
     source = data_source.open(file)
@@ -272,7 +272,7 @@ def test_progress_and_fingerprint(yolo_folder: Write) -> None:
     assert changed.fingerprint() != split.fingerprint()
 
 
-def test_records_hold_and_slice_what_they_were_given(yolo_folder: Write) -> None:
+def test_records_can_be_indexed_and_sliced(yolo_folder: WriteYolo) -> None:
     split = data_source.open(yolo_folder({"a": "", "b": "1 0.5 0.5 1 1\n0 0.5 0.5 0.5 0.5", "ü": None})).read("train")
     assert [record.image.stem for record in split.records[::-1]] == ["ü", "b", "a"]
     assert split.records[1:2].classes.tolist() == [1, 0]

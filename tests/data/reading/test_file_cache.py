@@ -1,4 +1,4 @@
-"""Facts of many files: in turn, bounded, remembered, and never an error of the memory's own."""
+"""Reading of many files: order, processes, bounded memory, and a cache that is never the cause of an error."""
 
 import os
 import sqlite3
@@ -26,41 +26,41 @@ def label_files(folder: Path, count: int) -> list[str]:
     return [str(file) for file in files]
 
 
-def classes(facts: Iterator[file_readers.ReadResult]) -> list[int | str]:
-    return [each.classes[0] if isinstance(each, ImageLabels) and each.classes else -1 for each in facts]
+def classes(results: Iterator[file_readers.ReadResult]) -> list[int | str]:
+    return [each.classes[0] if isinstance(each, ImageLabels) and each.classes else -1 for each in results]
 
 
-class Reads:
-    """Counts the files that are read in this process."""
+class ReadRecorder:
+    """Records the paths of the files that are read in this process."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.paths: list[str] = []
-        here = file_readers._read_here
+        original = file_readers._read_here
 
-        def counted(reader: str, paths: list[str]) -> list[file_readers.SerializedResult]:
+        def recorded(reader: str, paths: list[str]) -> list[file_readers.SerializedResult]:
             self.paths += paths
-            return here(reader, paths)
+            return original(reader, paths)
 
-        monkeypatch.setattr(file_readers, "_read_here", counted)
+        monkeypatch.setattr(file_readers, "_read_here", recorded)
 
 
-def test_order_and_content_are_the_same_whoever_reads(tmp_path: Path) -> None:
+def test_order_and_content_are_the_same_for_any_number_of_processes(tmp_path: Path) -> None:
     files = label_files(tmp_path / "labels", 3 * CHUNK + 7)
     files.insert(1000, str(tmp_path / "absent" / "b.txt"))
     files += files[:3]
     (tmp_path / "labels" / "00700.txt").write_bytes(b"\xff")
-    alone = list(read_files(files, "yolo", workers=1))
-    together = list(read_files(files, "yolo", workers=2))
-    assert classes(iter(alone)) == classes(iter(together))
-    assert classes(iter(alone))[698:702] == [698, 699, -1, 701]
-    assert str(alone[700]) == str(together[700]) == f"{files[700]}: the file is not UTF-8 text"
-    missing = together[1000], alone[1000]
+    single = list(read_files(files, "yolo", workers=1))
+    several = list(read_files(files, "yolo", workers=2))
+    assert classes(iter(single)) == classes(iter(several))
+    assert classes(iter(single))[698:702] == [698, 699, -1, 701]
+    assert str(single[700]) == str(several[700]) == f"{files[700]}: the file is not UTF-8 text"
+    missing = several[1000], single[1000]
     assert isinstance(missing[0], ImageLabels)
     assert isinstance(missing[1], ImageLabels)
     assert [str(problem) for problem in missing[0].problems] == [str(problem) for problem in missing[1].problems]
 
 
-def test_other_processes_read_images_too(tmp_path: Path) -> None:
+def test_processes_read_images(tmp_path: Path) -> None:
     image = write_image(tmp_path / "a.png")
     files = [str(image)]
     for number in range(2 * CHUNK):
@@ -71,11 +71,10 @@ def test_other_processes_read_images_too(tmp_path: Path) -> None:
     assert set(read_files(files, "image", workers=2)) == {read_image_info(image)}
 
 
-# Of few processes each is written more than a pipe's buffer holds, of many less, which stays behind when it breaks.
+# With 2 processes, the paths for each do not fit into the buffer of a pipe. With 16, they do, and stay in the buffer when
+# the process dies.
 @pytest.mark.parametrize("workers", [2, 16])
-def test_a_process_that_dies_costs_time_and_nothing_else(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int
-) -> None:
+def test_files_are_read_even_if_processes_die(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int) -> None:
     files = label_files(tmp_path / "labels", 3 * CHUNK)
     start = file_readers._start
 
@@ -89,23 +88,23 @@ def test_a_process_that_dies_costs_time_and_nothing_else(
     assert classes(read_files(files, "yolo", workers=workers)) == list(range(3 * CHUNK))
 
 
-def test_a_script_without_a_guard_is_not_run_again(tmp_path: Path) -> None:
+def test_a_script_without_a_main_guard_is_not_run_again(tmp_path: Path) -> None:
     label_files(tmp_path / "labels", 2 * CHUNK)
     script = tmp_path / "script.py"
     script.write_text(
         "from attendet.data.reading.file_cache import read_files\nfrom pathlib import Path\nprint('started')\n"
         "print(len(list(read_files(map(str, sorted(Path('labels').iterdir())), 'yolo', workers=2))))\n"
     )
-    done = subprocess.run(  # noqa: S603 - our own
+    done = subprocess.run(  # noqa: S603 - the script above
         [sys.executable, script], cwd=tmp_path, capture_output=True, text=True, check=True
     )
     assert done.stdout.split() == ["started", str(2 * CHUNK)]
     assert done.stderr == ""
 
 
-def test_what_was_read_is_remembered_and_changes_are_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    files, cache = label_files(tmp_path / "labels", 5), tmp_path / "facts.sqlite"
-    reads = Reads(monkeypatch)
+def test_results_are_cached_until_a_file_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files, cache = label_files(tmp_path / "labels", 5), tmp_path / "cache.sqlite"
+    reads = ReadRecorder(monkeypatch)
     assert classes(read_files(files, "yolo", cache=cache)) == [0, 1, 2, 3, 4]
     assert reads.paths == files
     assert classes(read_files(files, "yolo", cache=cache)) == [0, 1, 2, 3, 4]
@@ -119,72 +118,72 @@ def test_what_was_read_is_remembered_and_changes_are_noticed(tmp_path: Path, mon
     assert reads.paths[5:] == files[2:4]
 
 
-def test_failures_are_not_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    cache, file = tmp_path / "facts.sqlite", tmp_path / "a.txt"
+def test_errors_are_not_cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache, file = tmp_path / "cache.sqlite", tmp_path / "a.txt"
     file.write_bytes(b"\xff")
-    reads = Reads(monkeypatch)
+    reads = ReadRecorder(monkeypatch)
     for _ in range(2):
         (error,) = read_files([str(file)], "yolo", cache=cache)
         assert isinstance(error, DataError)
     assert len(reads.paths) == 2
 
 
-def test_readers_do_not_see_each_others_facts(tmp_path: Path) -> None:
-    cache, image = tmp_path / "facts.sqlite", str(write_image(tmp_path / "a.png"))
+def test_each_reader_has_its_own_results(tmp_path: Path) -> None:
+    cache, image = tmp_path / "cache.sqlite", str(write_image(tmp_path / "a.png"))
     (first,) = read_files([image], "yolo", cache=cache)
     assert isinstance(first, DataError)
     assert list(read_files([image], "image", cache=cache)) == [read_image_info(image)]
 
 
-@pytest.mark.parametrize("damage", ["text", "cut", "inside", "table", "facts"])
-def test_a_broken_memory_is_begun_again(damage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    files, cache = label_files(tmp_path / "labels", 800), tmp_path / "facts.sqlite"
+@pytest.mark.parametrize("damage", ["text", "truncated", "overwritten", "table", "content"])
+def test_a_damaged_cache_is_replaced(damage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files, cache = label_files(tmp_path / "labels", 800), tmp_path / "cache.sqlite"
     assert len(classes(read_files(files, "yolo", cache=cache, workers=1))) == 800
     content = cache.read_bytes()
     if damage == "text":
-        cache.write_text("this is no database")
-    elif damage == "cut":
+        cache.write_text("this is not a database")
+    elif damage == "truncated":
         cache.write_bytes(content[:5000])
-    elif damage == "inside":
+    elif damage == "overwritten":
         cache.write_bytes(content[:4096] + b"\x55" * (len(content) - 4096))
     else:
         database = sqlite3.connect(cache)
         with database:
-            database.execute("DROP TABLE facts" if damage == "table" else "UPDATE facts SET facts = '[1]'")
+            database.execute("DROP TABLE files" if damage == "table" else "UPDATE files SET content = '[1]'")
         database.close()
     assert classes(read_files(files, "yolo", cache=cache, workers=1)) == list(range(800))
     if damage != "table":
-        reads = Reads(monkeypatch)
+        reads = ReadRecorder(monkeypatch)
         assert classes(read_files(files, "yolo", cache=cache, workers=1)) == list(range(800))
         assert len(reads.paths) < 800
 
 
-def test_another_version_is_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    files, cache = label_files(tmp_path / "labels", 3), tmp_path / "facts.sqlite"
+def test_results_of_another_version_are_dropped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files, cache = label_files(tmp_path / "labels", 3), tmp_path / "cache.sqlite"
     list(read_files(files, "yolo", cache=cache))
     monkeypatch.setattr(file_cache, "VERSION", file_cache.VERSION + 1)
-    reads = Reads(monkeypatch)
+    reads = ReadRecorder(monkeypatch)
     list(read_files(files, "yolo", cache=cache))
     list(read_files(files, "yolo", cache=cache))
     assert reads.paths == files
 
 
-def test_a_memory_that_another_holds_is_done_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    files, cache = label_files(tmp_path / "labels", 3), tmp_path / "facts.sqlite"
+def test_a_locked_cache_is_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files, cache = label_files(tmp_path / "labels", 3), tmp_path / "cache.sqlite"
     list(read_files(files, "yolo", cache=cache))
-    monkeypatch.setattr(file_cache, "TIMEOUT_S", 0.01)
+    monkeypatch.setattr(file_cache, "LOCK_TIMEOUT", 0.01)
     holder = sqlite3.connect(cache, isolation_level=None)
     holder.execute("BEGIN EXCLUSIVE")
     try:
         assert classes(read_files(files, "yolo", cache=cache)) == [0, 1, 2]
     finally:
         holder.close()
-    reads = Reads(monkeypatch)
+    reads = ReadRecorder(monkeypatch)
     assert classes(read_files(files, "yolo", cache=cache)) == [0, 1, 2]
     assert reads.paths == []
 
 
-def test_a_home_that_cannot_be_written_is_done_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cache_folder_that_cannot_be_written_is_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     write_image(tmp_path / "set/images/a.png")
@@ -200,7 +199,7 @@ def test_a_home_that_cannot_be_written_is_done_without(tmp_path: Path, monkeypat
     assert cache_path(tmp_path / "set").is_file()
 
 
-def test_memory_is_bounded_by_a_chunk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_is_bounded_by_the_size_of_a_chunk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     chunk = 32
     monkeypatch.setattr(file_cache, "CHUNK", chunk)
     file = tmp_path / "a.txt"
@@ -215,11 +214,11 @@ def test_memory_is_bounded_by_a_chunk(tmp_path: Path, monkeypatch: pytest.Monkey
         tracemalloc.start()
         for _ in read_files(files[:count], "yolo", cache=tmp_path / f"{count}.sqlite", workers=1):
             pass
-        _, most = tracemalloc.get_traced_memory()
+        _, peak_bytes = tracemalloc.get_traced_memory()
         tracemalloc.stop()
-        return most
+        return peak_bytes
 
-    # What is made once belongs to no chunk.
+    # Memory that is allocated once does not belong to a chunk.
     peak(1)
-    # Holding all of eight chunks would take eight times as much as one.
+    # Eight chunks in memory at once would take eight times as much as one.
     assert peak(8 * chunk) < 2 * peak(chunk)

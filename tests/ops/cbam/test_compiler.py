@@ -8,17 +8,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from attendet import ops
 from attendet.attention import CBAM
 from attendet.errors import AttendetWarning, OptionError
-from attendet.ops.cbam import compiler, obstacle
+from attendet.ops.cbam import availability, compiler, unsupported_reason
 
 
 @pytest.fixture
 def forgotten(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
     """Let nothing be compiled yet, and compiled code be kept elsewhere."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    caches = (compiler.load, ops.cbam._device_obstacle, ops.cbam._warn)
+    caches = (compiler.load, availability._device_reason, availability._warn)
     for cached in caches:
         cached.cache_clear()
     yield tmp_path
@@ -54,7 +53,7 @@ def test_a_compiler_that_fails_leaves_no_file_behind(forgotten: Path, monkeypatc
     program.write_text("#!/bin/sh\necho 'cbam.cpp:1: error: I do not know this' >&2\nexit 1\n")
     program.chmod(0o755)
     monkeypatch.setenv("CXX", str(program))
-    reason = obstacle(torch.rand(1, 1, 1, 1))
+    reason = unsupported_reason(torch.rand(1, 1, 1, 1))
     assert reason is not None
     assert "cannot compile the fused CBAM: cbam.cpp:1: error: I do not know this" in reason
     assert not list(compiler.cache_folder().iterdir())
@@ -81,10 +80,10 @@ def test_the_name_of_compiled_code_says_by_which_compiler(forgotten: Path) -> No
 def test_nowhere_to_keep_what_is_compiled(forgotten: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No home folder, or a path that the system does not take: plain torch, and a word why."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(forgotten / ("x" * 5000)))
-    assert "set XDG_CACHE_HOME to a folder that can be written" in (obstacle(torch.rand(1, 1, 1, 1)) or "")
+    assert "set XDG_CACHE_HOME to a folder that can be written" in (unsupported_reason(torch.rand(1, 1, 1, 1)) or "")
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setattr(Path, "home", no_home)
-    ops.cbam._device_obstacle.cache_clear()
+    availability._device_reason.cache_clear()
     with pytest.warns(AttendetWarning, match="compiled code cannot be kept: there is no home"):
         CBAM(64)(torch.rand(1, 64, 3, 3))
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from attendet.ops.cbam import ChannelNet, SpatialNet, cbam, fused_cbam
+from attendet.ops.cbam import ChannelNet, SpatialNet, fused_cbam, reference_cbam
 from tests.helpers.oracles import relative_difference
 from tests.helpers.random_cbam_nets import NEEDS_COMPILER, ORDERS, VARIANTS, Nets, converted, nets, parameters
 
@@ -57,7 +57,7 @@ def results(compute, x: Tensor, given: Nets, upstream: Tensor) -> dict[str, Tens
 
 def truth(x: Tensor, given: Nets, upstream: Tensor) -> dict[str, Tensor]:
     """Return what the reference computes of the same numbers in float64."""
-    return results(cbam, x.double(), converted(given, torch.float64, learn=True), upstream.double())
+    return results(reference_cbam, x.double(), converted(given, torch.float64, learn=True), upstream.double())
 
 
 def compare(x: Tensor, given: Nets, upstream: Tensor, tolerance: float = TOLERANCE) -> dict[str, Tensor]:
@@ -160,7 +160,7 @@ def test_what_is_no_number_spreads_as_in_the_reference(
     x = torch.randn(2, 24, 9, 13)
     x[1, 5].view(-1)[place] = value
     given = nets(24, "plain", order)
-    expected, actual = cbam(x, *given)[0], fused_cbam(x.to(memory_format=layout), *given)[0]
+    expected, actual = reference_cbam(x, *given)[0], fused_cbam(x.to(memory_format=layout), *given)[0]
     torch.testing.assert_close(actual, expected, equal_nan=True, rtol=1e-4, atol=1e-5)
 
 
@@ -168,7 +168,7 @@ def test_saturated_gates() -> None:
     channel, _ = both(8, "authors")
     loud = replace(channel, fc2_bias=torch.tensor([-200.0, -60, -20, 0, 0, 20, 60, 200]))
     x = torch.randn(2, 8, 9, 13)
-    actual, expected = fused_cbam(x, loud, None)[0], cbam(x, loud, None)[0]
+    actual, expected = fused_cbam(x, loud, None)[0], reference_cbam(x, loud, None)[0]
     # The last bit of a logit of 60 is a change of 4e-6 in its exponential; below 1e-38 float32 has no full precision.
     torch.testing.assert_close(actual, expected, rtol=1e-5, atol=1e-37)
 
@@ -204,7 +204,7 @@ def test_maps_larger_than_the_caches() -> None:
     # maxima over channels are no test here.
     compare(x, nets(16, order="channel"), torch.randn_like(x))
     y, given = fused_cbam(x, *nets(16))[0], converted(nets(16), torch.float64)
-    assert relative_difference(y.double(), cbam(x.double(), *given)[0]) < TOLERANCE
+    assert relative_difference(y.double(), reference_cbam(x.double(), *given)[0]) < TOLERANCE
 
 
 def test_no_sample_at_all() -> None:

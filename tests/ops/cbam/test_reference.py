@@ -4,22 +4,26 @@ import pytest
 import torch
 from timm.layers.cbam import CbamModule
 
-from attendet.ops.cbam import ChannelNet, SpatialNet, cbam
+from attendet.ops.cbam import ChannelNet, SpatialNet, reference_cbam
 from tests.helpers.random_cbam_nets import ORDERS, VARIANTS, converted, nets, parameters
+from tests.helpers.typed_access import not_none, submodule, tensor
 
 
 @pytest.mark.parametrize("training", [False, True])
 def test_equals_timms_module(training: bool) -> None:
     theirs = CbamModule(64).train(training)
-    torch.nn.init.normal_(theirs.spatial.conv.bn.running_mean)
     channel, spatial = theirs.channel, theirs.spatial.conv
-    span, norm = torch.tensor([0.0, 1.0]), spatial.bn
+    span, norm = torch.tensor([0.0, 1.0]), submodule(spatial, "bn", torch.nn.BatchNorm2d)
+    mean, variance = not_none(norm.running_mean), not_none(norm.running_var)
+    torch.nn.init.normal_(mean)
     channel_net = ChannelNet(channel.fc1.weight.flatten(1), None, channel.fc2.weight.flatten(1), None, span)
-    statistics = (norm.running_mean.clone(), norm.running_var.clone())
-    spatial_net = SpatialNet(spatial.conv.weight, norm.weight, norm.bias, *statistics, span, True, training, norm.eps)
+    statistics = (mean.clone(), variance.clone())
+    spatial_net = SpatialNet(
+        tensor(spatial, "conv.weight"), norm.weight, norm.bias, *statistics, span, True, training, norm.eps
+    )
     x = torch.randn(3, 64, 9, 7)
     expected = theirs(x)
-    y, seen = cbam(x, channel_net, spatial_net)
+    y, seen = reference_cbam(x, channel_net, spatial_net)
     torch.testing.assert_close(y, expected)
     assert (seen is not None) == training
     if seen is not None:
@@ -36,14 +40,14 @@ def test_gradients_equal_finite_differences(variant: str, order: str, training: 
     given = converted(nets(4, variant, order, training=training, kernel=3), torch.float64, learn=True)
     x = torch.randn(2, 4, 3, 4, dtype=torch.float64, requires_grad=True)
     inputs = (x, *parameters(given).values())
-    assert torch.autograd.gradcheck(lambda x, *_: cbam(x, *given)[0], inputs)
+    assert torch.autograd.gradcheck(lambda x, *_: reference_cbam(x, *given)[0], inputs)
 
 
 def test_maxima_that_are_shared_split_their_gradient_evenly() -> None:
     # fc1 and fc2 pass on one channel's maximum: the weight is σ(maximum + mean), and only their gradients reach x.
     channel = ChannelNet(torch.ones(1, 1), None, torch.ones(1, 1), None, torch.tensor([0.0, 1.0]))
     x = torch.tensor([[[[2.0, 2.0, 1.0, 2.0]]]], requires_grad=True)
-    y, _ = cbam(x, channel, None)
+    y, _ = reference_cbam(x, channel, None)
     y.sum().backward()
     weight = torch.sigmoid(torch.tensor(2.0 + 7 / 4))
     of_logit = 7 * weight * (1 - weight)

@@ -15,6 +15,7 @@ from attendet.study.design.grid import run_grid
 from attendet.study.design.template import STUDY
 from attendet.study.forecast import describe_forecast, forecast_study
 from attendet.training.config import build_config
+from tests.helpers.typed_access import not_none
 
 HEAD = "name: a\nmodel: yolov5n\ndata: d.yaml\n"
 TWO = HEAD + "seeds: 2\n"
@@ -198,7 +199,7 @@ def test_a_plan_tells_runs_hours_and_what_can_be_found(tmp_path):
     assert "6 seeds cannot decide 5 comparisons: p_holm is at least 0.16" in told
     enough = design.model_copy(update={"seeds": tuple(range(8)), "budget_hours": 1.0})
     plan = forecast_study(enough, cells, seconds)
-    assert plan.detectable_in_metric == pytest.approx(0.01 * plan.detectable)
+    assert plan.detectable_in_metric == pytest.approx(0.01 * not_none(plan.detectable))
     assert plan.warnings == ("it takes 7.5 hours, more than the 1 of the budget",)
 
 

@@ -8,6 +8,7 @@ from scipy import stats
 from attendet.study.folder import read_study
 from attendet.study.reporting.outcome import make_study_report
 from tests.helpers.synthetic_studies import design, write_study
+from tests.helpers.typed_access import not_none
 from tests.study.reporting.synthetic_reports import ARMS, contrasts, report_of
 
 
@@ -17,7 +18,7 @@ def test_what_helps_helps_and_what_hurts_hurts(tmp_path):
     assert found["cbam", "baseline"].verdict == "helps"
     assert found["control", "baseline"].verdict == "hurts"
     assert found["cbam", "control"].verdict == "helps"
-    low, high = found["cbam", "baseline"].interval
+    low, high = not_none(found["cbam", "baseline"].interval)
     assert low < 0.03 < high
     assert found["cbam", "baseline"].p == found["cbam", "baseline"].p_floor == 2 / 2**8
     assert found["cbam", "baseline"].p_holm == found["cbam", "baseline"].p_holm_floor == 4 / 2**8
@@ -29,9 +30,10 @@ def test_what_helps_helps_and_what_hurts_hurts(tmp_path):
 def test_what_does_nothing_is_not_distinguishable_and_says_what_would_settle_it(tmp_path):
     found = contrasts(report_of(tmp_path))["cbam", "baseline"]
     assert found.verdict == "not distinguishable"
-    assert found.interval[0] < 0 < found.interval[1]
+    low, high = not_none(found.interval)
+    assert low < 0 < high
     # Two comparisons; with so many seeds the test is about that of a normal distribution.
-    normal = (stats.norm.isf(0.05 / 2 / 2) + stats.norm.isf(0.2)) * found.spread / found.difference
+    normal = (stats.norm.isf(0.05 / 2 / 2) + stats.norm.isf(0.2)) * not_none(found.spread) / not_none(found.difference)
     assert found.seeds_to_settle == pytest.approx(normal**2, rel=0.05)
     assert f"about {found.seeds_to_settle} seeds would settle it" in found.explanation
 
@@ -42,11 +44,9 @@ def test_differences_are_those_of_last_epochs_seed_by_seed(tmp_path):
     found = contrasts(make_study_report(records))["cbam", "baseline"]
     column = "metrics/mAP_0.5:0.95"
     for seed, difference in zip(found.seeds, found.differences, strict=True):
-        mine, other = (
-            next(run for run in records.cells.values() if (run.arm, run.seed) == (arm, seed)).history[column][-3:]
-            for arm in ("cbam", "baseline")
-        )
-        assert difference == pytest.approx((sum(mine) - sum(other)) / 3)
+        runs = {run.arm: run for run in records.cells.values() if run.seed == seed}
+        mine, other = (sum(map(not_none, runs[arm].history[column][-3:])) for arm in ("cbam", "baseline"))
+        assert difference == pytest.approx((mine - other) / 3)
 
 
 def test_large_differences_do_not_help_where_seeds_are_too_few(tmp_path):

@@ -14,13 +14,14 @@ from attendet.study.reporting.outcome import make_study_report
 from attendet.study.reporting.publishing import publish_report
 from attendet.utils.records import write_record
 from tests.helpers.synthetic_studies import design, write_study
+from tests.helpers.typed_access import not_none
 from tests.study.reporting.synthetic_reports import ARMS
 
 
 def test_runs_that_are_no_pairs_are_told(tmp_path):
     study = write_study(tmp_path, design(ARMS), {})
     cell = next(cell for cell in read_study(study).study.cells if cell.name == "cbam-seed2")
-    run = read_cell(study, cell.key)
+    run = not_none(read_cell(study, cell.key))
     other = {"order": "another", "initialization": {"model.0.conv": "another"}, "device": "GPU"}
     write_record(study.cell(cell.key), run.model_copy(update=other))
     told = "\n".join(make_study_report(read_study(study)).remarks)
@@ -69,7 +70,11 @@ def test_report_json_has_what_it_promises(tmp_path):
     assert [part["name"] for part in arm["sizes"]] == ["small", "medium"]
     assert arm["gap"]["mean"] == pytest.approx(0.06, abs=0.02)
     mine, other = (
-        {run.seed: run.train.map50_95 - run.best.map50_95 for run in records.cells.values() if run.arm == name}
+        {
+            run.seed: not_none(run.train).map50_95 - not_none(run.best).map50_95
+            for run in records.cells.values()
+            if run.arm == name
+        }
         for name in ("cbam", "baseline")
     )
     assert arm["gap_difference"] == pytest.approx(np.mean([mine[seed] - other[seed] for seed in mine]))

@@ -11,11 +11,12 @@ from attendet.study.runs.collection import cell_record
 from attendet.training.run_folder import RunFolder, RunRecord, write_results
 from attendet.utils.records import write_record
 from tests.helpers.synthetic_studies import record
+from tests.helpers.typed_access import not_none
 
 
 def test_a_run_becomes_a_record(tmp_path):
     folder = RunFolder(tmp_path / "run")
-    metrics = record(Cell("a", 0, 1.0, "k"), 0.4, np.random.default_rng(0)).best.model_dump()
+    metrics = not_none(record(Cell("a", 0, 1.0, "k"), 0.4, np.random.default_rng(0)).best).model_dump()
     run = RunRecord(
         command=("train",),
         configuration={},

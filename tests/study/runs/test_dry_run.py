@@ -57,7 +57,9 @@ def test_data_are_taken_as_training_takes_them(tmp_path: Path, monkeypatch: pyte
     with pytest.raises(OptionError, match="two classes have one name"):
         dry_run_arms(open_study(file), file)
     file.write_text(file.read_text().replace("recipe: {schedule", "recipe: {data.format: yolo, schedule"))
-    build, seen = dry_run.open_network, []
-    monkeypatch.setattr(dry_run, "open_network", lambda config, names: seen.append(names) or build(config, names))
+    build, seen = dry_run.build_training_model, []
+    monkeypatch.setattr(
+        dry_run, "build_training_model", lambda config, names: seen.append(names) or build(config, names)
+    )
     dry_run_arms(open_study(file), file)
     assert seen == [("red", "red"), ("object",)]

@@ -20,6 +20,7 @@ from attendet.training.run_folder import read_run
 from attendet.utils.records import write_record
 from tests.helpers.small_studies import FailingExecutor, RecordingObserver, open_study, write_small
 from tests.helpers.small_training import skip_plots
+from tests.helpers.typed_access import not_none
 
 # SiLU keeps shapes, so attention may stand in its place. A convolution of stride 2 does not.
 ARMS = """
@@ -57,21 +58,23 @@ def test_arms_of_a_seed_begin_alike_and_see_the_same_images(ran):
     assert plain.order == gated.order == instead.order
     assert plain.initialization == gated.initialization
     assert plain.initialization == instead.initialization
-    assert plain.parameters < gated.parameters
+    assert not_none(plain.parameters) < not_none(gated.parameters)
 
 
 def test_arms_that_are_no_pairs_are_refused_with_words(ran):
     found = records(ran[0])
     assert found["weighed"].status == found["one-class"].status == "failed"
-    assert "it saw other images than plain with seed 0, or in another order" in found["weighed"].error
-    assert "began with other weights than those of plain with seed 0, such as model." in found["one-class"].error
+    assert "it saw other images than plain with seed 0, or in another order" in not_none(found["weighed"].error)
+    assert "began with other weights than those of plain with seed 0, such as model." in not_none(
+        found["one-class"].error
+    )
 
 
 def test_a_run_that_fails_is_recorded_and_stops_no_other(ran):
     study, outcome, watcher = ran
     broken = records(study)["broken"]
     assert broken.status == "failed"
-    assert "model.0 makes (1, 3, 64, 64) into (1, 8, 32, 32) and cannot be replaced" in broken.error
+    assert "model.0 makes (1, 3, 64, 64) into (1, 8, 32, 32) and cannot be replaced" in not_none(broken.error)
     assert [name for name, _ in outcome.failed] == ["weighed-seed0", "one-class-seed0", "broken-seed0"]
     assert (outcome.finished, outcome.left) == (3, 0)
     assert [record.arm for record in watcher.records if record.status == "finished"][:2] == ["plain", "gated"]
@@ -85,10 +88,10 @@ def test_every_run_has_a_folder_of_its_own_and_is_measured_on_its_training_image
     assert job.folder.parent == (study.folder.path / "cells").resolve()
     run = read_run(job.run)
     assert run.finished
-    assert run.metrics["map50_95"] == record.best.map50_95
+    assert not_none(run.metrics)["map50_95"] == not_none(record.best).map50_95
     told = json.loads(job.training_images.read_text())
     assert told["images"] == 8
-    assert record.train.map50_95 == told["map50_95"]
+    assert not_none(record.train).map50_95 == told["map50_95"]
 
 
 def test_what_is_finished_is_not_run_again(ran, tmp_path):
@@ -117,15 +120,16 @@ def copied(study: Study, folder: Path) -> Path:
 
 def test_costs_are_measured_of_all_arms_that_have_a_run(ran):
     study, _, _ = ran
-    costs = read_study(study.folder).costs
+    costs = not_none(read_study(study.folder).costs)
     assert set(costs.arms) == {"plain", "gated", "instead"}
     for name, arm in costs.arms.items():
         assert [(each.batch, each.rounds) for each in arm.latency] == [(1, 40), (16, 10)]
         assert all(0 < each.low_ms <= each.median_ms <= each.high_ms for each in arm.latency)
         assert arm.parameters == records(study)[name].parameters
     # 16 images of 64 pixels, and what the first convolution gives: 8 channels at half the side.
-    assert costs.arms["plain"].peak_bytes > 4 * 16 * 8 * 32 * 32
-    assert costs.arms["gated"].activation_bytes > costs.arms["plain"].activation_bytes
+    plain, gated = costs.arms["plain"], costs.arms["gated"]
+    assert not_none(plain.peak_bytes) > 4 * 16 * 8 * 32 * 32
+    assert not_none(gated.activation_bytes) > not_none(plain.activation_bytes)
 
 
 def test_the_report_needs_records_and_no_runs(ran, tmp_path):

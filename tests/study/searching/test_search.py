@@ -13,6 +13,7 @@ from attendet.study.searching import trials
 from attendet.study.searching.search_records import SearchRecord
 from attendet.study.searching.search_run import run_search
 from tests.helpers.small_searches import RecordingSearchObserver, open_search, write_search
+from tests.helpers.typed_access import not_none
 from tests.study.searching.pretended_runs import SPACE, Pretend, chance, told
 
 
@@ -23,7 +24,7 @@ def test_nothing_is_tried_twice_and_a_space_can_be_exhausted(tmp_path: Path, pre
     pairs = {
         f"{attention}@{at}" for attention in ("cbam", "se", "eca") for at in ("neck", "head", "before:SPPF", "after:C3")
     }
-    assert sorted(each.attention for each in record.candidates[1:]) == sorted(pairs)
+    assert sorted(not_none(each.attention) for each in record.candidates[1:]) == sorted(pairs)
     assert len(runs.done) == len(set(runs.done)) == 13
 
 
@@ -32,7 +33,7 @@ def test_what_is_tried_next_follows_what_was_found(tmp_path: Path, pretend: Pret
     pretend(lambda arm, _: 0.9 if arm.startswith("se-") else 0.1 + 0.01 * chance(arm, 0), epochs=1)
     space = f"{{attention: [cbam, se, eca, bam, simam, gc], at: [{', '.join(f'model.{row}' for row in range(12))}]}}"
     record = run_search(open_search(write_search(tmp_path, space, trials=20, epochs=1)), RecordingSearchObserver())
-    later = [each.attention.partition("@")[0] for each in record.candidates[11:]]
+    later = [not_none(each.attention).partition("@")[0] for each in record.candidates[11:]]
     assert len(later) == 10
     assert later.count("se") >= 5
 

@@ -11,6 +11,7 @@ from attendet.study.searching.drafting import control_of
 from attendet.study.searching.search_file import parse_search
 from attendet.study.searching.search_records import Candidate
 from attendet.study.searching.trials import rungs
+from tests.helpers.typed_access import not_none
 
 HEAD = "name: a\nmodel: yolov5n\ndata: d.yaml\ntrials: 3\n"
 SPACE = "search: {attention: [se, cbam], at: [neck, head]}\n"
@@ -82,7 +83,7 @@ def test_whatever_has_parameters_has_a_control_with_about_as_many(name: str) -> 
     if name.startswith("control") or not mine:
         assert found is None
         return
-    request = parse_request(found)
+    request = parse_request(not_none(found))
     assert (request.attention, request.at) == ("control-conv1x1", "neck")
     control = create(request.attention, 256, **request.options)
     # Two convolutions of 256 channels to k and back: the nearest number, and at least one.

@@ -1,5 +1,7 @@
 """Collect the figures that are drawn."""
 
+from typing import Any
+
 import pytest
 from matplotlib.figure import Figure
 
@@ -12,7 +14,7 @@ def figures(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
     drawn: list[Figure] = []
     made = plotting.new_figure
 
-    def remember(*arguments: float, **options: int) -> Figure:
+    def remember(*arguments: Any, **options: Any) -> Figure:
         drawn.append(made(*arguments, **options))
         return drawn[-1]
 

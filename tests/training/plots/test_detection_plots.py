@@ -8,7 +8,7 @@ import torch
 from matplotlib.figure import Figure
 
 from attendet.evaluation.metrics import Evaluation
-from attendet.training.plots.detection_plots import confusion_matrix, f1_curve, precision_recall
+from attendet.training.plots.detection_plots import confusion_matrix, f1_curve, precision_recall_curve
 from tests.training.plots.plot_data import legend_of, metrics_of, truth
 
 
@@ -18,12 +18,12 @@ def test_each_class_has_its_curve_and_the_mean_is_theirs(tmp_path: Path, figures
     precisions = [each.ap50 for each in metrics.per_class]
     f1s = [each.f1 for each in metrics.per_class]
     for draw, x, y, values, mean in (
-        (precision_recall, curves.recalls, curves.precision_at_recall, precisions, metrics.map50),
+        (precision_recall_curve, curves.recalls, curves.precision_at_recall, precisions, metrics.map50),
         (f1_curve, curves.confidences, curves.f1, f1s, metrics.f1),
     ):
         draw(metrics, tmp_path / "a.png")
         (axes,) = figures[-1].axes
-        lines = [line for line in axes.get_lines() if len(line.get_xdata()) == len(x)]
+        lines = [line for line in axes.get_lines() if len(np.asarray(line.get_xdata())) == len(x)]
         assert len(lines) == 6
         for number, line in enumerate(lines[:5]):
             assert np.array_equal(np.asarray(line.get_ydata()), y[number])
@@ -34,12 +34,12 @@ def test_each_class_has_its_curve_and_the_mean_is_theirs(tmp_path: Path, figures
         assert legend_of(figures[-1]) == [f"{label}  {value}" for label, value in zip(labels, shown, strict=True)]
         assert len({line.get_color() for line in lines}) == 6
     (marker,) = [line for line in axes.get_lines() if line.get_marker() == "o"]
-    assert (marker.get_xdata()[0], marker.get_ydata()[0]) == (metrics.confidence, metrics.f1)
+    assert (np.asarray(marker.get_xdata())[0], np.asarray(marker.get_ydata())[0]) == (metrics.confidence, metrics.f1)
 
 
 def test_of_many_classes_the_three_worst_are_named(tmp_path: Path, figures: list[Figure]) -> None:
     metrics = metrics_of(80)
-    precision_recall(metrics, tmp_path / "a.png")
+    precision_recall_curve(metrics, tmp_path / "a.png")
     ranked = sorted((each.ap50, number) for number, each in enumerate(metrics.per_class) if each.ap50 is not None)
     worst = [metrics.per_class[number].name for _, number in ranked[:3]]
     *named, mean = legend_of(figures[-1])

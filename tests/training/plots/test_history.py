@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
@@ -14,7 +15,7 @@ def test_training_curves_show_every_epoch(count: int, tmp_path: Path, figures: l
     training_curves(epochs(count), tmp_path / "a.png")
     assert len(figures[-1].axes) == 6
     precision = figures[-1].axes[3]
-    assert precision.get_lines()[0].get_ydata()[-1] == pytest.approx((count - 1) / count)
+    assert np.asarray(precision.get_lines()[0].get_ydata())[-1] == pytest.approx((count - 1) / count)
     labels = [line.get_label() for line in precision.get_lines()]
     assert labels == [f"{name}, best {(count - 1) / count:.3f}" for name in ("mAP50", "mAP50-95")]
 

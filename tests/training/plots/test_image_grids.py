@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
-from attendet.training.plots.image_grids import batch_mosaic, predictions_beside_truth
+from attendet.training.plots.image_grids import prediction_grid, training_batch_grid
 from attendet.utils import plotting
 from tests.training.plots.plot_data import gray, legend_of, truth
 
@@ -18,7 +18,7 @@ from tests.training.plots.plot_data import gray, legend_of, truth
 def is_color(picture: NDArray[np.uint8], number: int) -> NDArray[np.bool_]:
     """Find pixels of a class's color."""
     color = 255 * np.array(to_rgb(plotting.COLORS[number]))
-    return (np.abs(picture[..., :3].astype(float) - color) < 30).all(axis=-1)
+    return np.all(np.abs(picture[..., :3].astype(float) - color) < 30, axis=-1)
 
 
 def extent(mask: NDArray[np.bool_]) -> list[float]:
@@ -29,7 +29,7 @@ def extent(mask: NDArray[np.bool_]) -> list[float]:
 
 def test_boxes_lie_where_the_objects_are(tmp_path: Path, figures: list[Figure]) -> None:
     box = (32.0, 24.0, 96.0, 72.0)
-    batch_mosaic(gray(1), [truth((*box, 2))], ["a", "b", "c"], tmp_path / "a.png")
+    training_batch_grid(gray(1), [truth((*box, 2))], ["a", "b", "c"], tmp_path / "a.png")
     with Image.open(tmp_path / "a.png") as file:
         picture = np.array(file)
     (axes,) = figures[-1].axes
@@ -53,7 +53,7 @@ def test_what_was_missed_and_what_is_wrong_is_dashed(tmp_path: Path, figures: li
             [60, 0, 100, 40, 0.1, 0],  # not confident enough
         ]
     )
-    predictions_beside_truth(gray(1), [found], [what], ["a", "b"], tmp_path / "a.png")
+    prediction_grid(gray(1), [found], [what], ["a", "b"], tmp_path / "a.png")
     left, right = figures[-1].axes
     solid = [[patch.get_linestyle() in ("-", "solid") for patch in axes.patches] for axes in (left, right)]
     assert solid[0] == [True, False, False]
@@ -66,7 +66,7 @@ def test_what_was_missed_and_what_is_wrong_is_dashed(tmp_path: Path, figures: li
 def test_of_many_classes_boxes_are_named(tmp_path: Path, figures: list[Figure]) -> None:
     many = [f"kind {number}" for number in range(9)]
     what, found = [truth((20, 20, 90, 90, 8))], [torch.tensor([[20, 20, 90, 90, 0.5, 7]])]
-    predictions_beside_truth(gray(1), found, what, many, tmp_path / "a.png")
+    prediction_grid(gray(1), found, what, many, tmp_path / "a.png")
     left, right = figures[-1].axes
     assert [text.get_text() for text in (*left.texts, *right.texts)] == ["kind 8", "kind 7 .50"]
 
@@ -74,5 +74,5 @@ def test_of_many_classes_boxes_are_named(tmp_path: Path, figures: list[Figure]) 
 @pytest.mark.parametrize("count", [1, 2, 16, 30])
 def test_a_mosaic_holds_at_most_sixteen_images_of_any_size(count: int, tmp_path: Path, figures: list[Figure]) -> None:
     images = [*gray(count - 1), np.zeros((40, 200, 3), np.uint8)]
-    batch_mosaic(images, [truth()] * count, ["a"], tmp_path / "a.png")
+    training_batch_grid(images, [truth()] * count, ["a"], tmp_path / "a.png")
     assert len(figures[-1].axes) == min(count, 16)

@@ -13,9 +13,9 @@ from PIL import Image
 from attendet.data.records import ImageRecords
 from attendet.errors import OptionError, OutputError
 from attendet.evaluation.metrics import Evaluation
-from attendet.training.plots.detection_plots import confusion_matrix, f1_curve, precision_recall
+from attendet.training.plots.detection_plots import confusion_matrix, f1_curve, precision_recall_curve
 from attendet.training.plots.history import training_curves
-from attendet.training.plots.image_grids import batch_mosaic, predictions_beside_truth
+from attendet.training.plots.image_grids import prediction_grid, training_batch_grid
 from attendet.training.plots.label_plots import label_statistics
 from tests.training.plots.plot_data import epochs, gray, metrics_of, names, records, texts, truth
 
@@ -28,12 +28,12 @@ def all_pictures(classes: int) -> dict[str, Draw]:
     found = [torch.tensor([[10, 10, 60, 50, 0.9, 0], [-5, -5, 5, 5, 0.5, last], [110, 2, 128, 9, 1.0, last]])] * 3
     return {
         "training_curves": lambda path: training_curves(epochs(9), path),
-        "precision_recall": lambda path: precision_recall(metrics, path),
+        "precision_recall": lambda path: precision_recall_curve(metrics, path),
         "f1_curve": lambda path: f1_curve(metrics, path),
         "confusion_matrix": lambda path: confusion_matrix(metrics, path),
         "label_statistics": lambda path: label_statistics(records(classes), names(classes), 320, path),
-        "batch_mosaic": lambda path: batch_mosaic(gray(3), what, names(classes), path),
-        "predictions_beside_truth": lambda path: predictions_beside_truth(gray(3), found, what, names(classes), path),
+        "training_batch_grid": lambda path: training_batch_grid(gray(3), what, names(classes), path),
+        "prediction_grid": lambda path: prediction_grid(gray(3), found, what, names(classes), path),
     }
 
 
@@ -53,7 +53,7 @@ def test_every_picture_is_whole_and_all_its_words_are_in_it(
         assert min(drawn.x0, drawn.y0) >= 0, name
         assert drawn.x1 <= figures[-1].get_figwidth(), name
         assert drawn.y1 <= figures[-1].get_figheight(), name
-        assert min(text.get_fontsize() for text in texts(figures[-1])) >= 4
+        assert min(float(text.get_fontsize()) for text in texts(figures[-1])) >= 4
     assert dict(mpl.rcParams) == settings
     assert plt.get_fignums() == []
     assert len(list(tmp_path.iterdir())) == 7
@@ -61,31 +61,31 @@ def test_every_picture_is_whole_and_all_its_words_are_in_it(
 
 def test_class_counts_are_those_of_the_records(tmp_path: Path, figures: list[Figure]) -> None:
     label_statistics(records(3), ["a", "b", "c"], 320, tmp_path / "a.png")
-    bars = figures[-1].axes[0].patches
+    (bars,) = figures[-1].axes[0].containers
     assert [bar.get_width() for bar in bars] == [20, 20, 20]
 
 
 def test_the_same_input_gives_the_same_picture(tmp_path: Path) -> None:
     for name in ("a.png", "b.png"):
-        all_pictures(3)["predictions_beside_truth"](tmp_path / name)
+        all_pictures(3)["prediction_grid"](tmp_path / name)
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
 
 def test_without_objects_or_detections_pictures_say_so(tmp_path: Path, figures: list[Figure]) -> None:
     empty = Evaluation(["a", "b"]).compute()
-    precision_recall(empty, tmp_path / "a.png")
+    precision_recall_curve(empty, tmp_path / "a.png")
     assert "there are no objects" in [text.get_text() for text in texts(figures[-1])]
     f1_curve(empty, tmp_path / "b.png")
     confusion_matrix(empty, tmp_path / "c.png")
-    predictions_beside_truth(gray(1), [torch.zeros(0, 6)], [truth()], ["a"], tmp_path / "d.png")
+    prediction_grid(gray(1), [torch.zeros(0, 6)], [truth()], ["a"], tmp_path / "d.png")
 
 
 @pytest.mark.parametrize(
     "draw",
     [
         lambda path: training_curves([], path),
-        lambda path: batch_mosaic([], [], ["a"], path),
-        lambda path: predictions_beside_truth([], [], [], ["a"], path),
+        lambda path: training_batch_grid([], [], ["a"], path),
+        lambda path: prediction_grid([], [], [], ["a"], path),
         lambda path: label_statistics(ImageRecords(), ["a"], 320, path),
     ],
 )

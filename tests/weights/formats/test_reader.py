@@ -149,9 +149,9 @@ def test_views_and_shared_memory(tmp_path: Path, zipped: bool) -> None:
 
 def test_parameters_with_attributes(tmp_path: Path) -> None:
     parameter = nn.Parameter(torch.randn(3))
-    parameter.note = "torch keeps this, attendet does not"
+    vars(parameter)["note"] = "torch keeps this, attendet does not"
     plain = torch.randn(2)
-    plain.note = "this, too"
+    vars(plain)["note"] = "this, too"
     read = read_checkpoint(save({"a": parameter, "b": plain}, tmp_path / "a.pt"))
     assert same(read.tensors, {"a": parameter.detach(), "b": plain})
 
