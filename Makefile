@@ -27,10 +27,10 @@ demo: install ## Train a small YOLOv5 with CBAM on digits in photographs and sho
 	$(BIN)/python tools/demo.py write runs/demo/data
 	$(BIN)/attendet data check runs/demo/data/data.yaml --imgsz 160 --picture runs/demo/data-check.png
 	$(BIN)/attendet train --data runs/demo/data/data.yaml --cfg yolov5n_CBAM --imgsz 160 --epochs 22 \
-		--set augment.fliplr=0 --set augment.scale=0.25 --set loss.cls=4 --project runs/demo --name train --exist-ok
-	$(BIN)/attendet val runs/demo/train --out runs/demo/val
-	$(BIN)/attendet predict runs/demo/train 'runs/demo/data/images/val/00*.jpg' --conf-thres 0.4 --agnostic-nms \
-		--project runs/demo --name found --exist-ok
+		--set augment.fliplr=0 --set augment.scale=0.25 --set loss.cls=4 --out runs/demo/train --exist-ok
+	$(BIN)/attendet val runs/demo/train --out runs/demo/val --exist-ok
+	$(BIN)/attendet predict runs/demo/train 'runs/demo/data/images/val/00*.jpg' --conf 0.4 --agnostic-nms \
+		--out runs/demo/found --exist-ok
 	$(BIN)/python tools/demo.py report runs/demo
 
 lint: install ## Check formatting, code, spelling, language, types, and imports
