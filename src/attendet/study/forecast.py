@@ -9,11 +9,11 @@ from attendet.errors import AttendetError
 from attendet.study.design.grid import Cell
 from attendet.study.design.schema import METRIC_NAMES, StudyDesign
 from attendet.study.runs.execution import Study
-from attendet.study.statistics.power import least_alpha, smallest_detectable
+from attendet.study.statistics.power import min_p_holm, smallest_detectable
 from attendet.study.statistics.verdict import cannot_decide
 from attendet.training.config import build_config
 from attendet.training.reporter import NullReporter
-from attendet.training.step_timing import measure_pace
+from attendet.training.step_timing import measure_step_times
 from attendet.utils.text import plural
 
 
@@ -67,7 +67,7 @@ def forecast_study(
         >>> cells = [Cell(arm, seed, 1.0, f"{arm}{seed}") for seed in range(5) for arm in design.arms]
         >>> plan = forecast_study(design, cells, {("plain", 1.0): 360.0, ("cbam", 1.0): 720.0})
         >>> plan.runs, plan.hours, plan.warnings[0]
-        (10, 1.5, '5 seeds cannot decide 1 comparison: p_holm is at least 0.062, whatever the differences; 6 can')
+        (10, 1.5, '5 seeds cannot decide 1 comparison: p_holm is at least 0.062 for any difference; 6 seeds can')
     """
     left = [cell for cell in cells if cell.key not in finished]
     by_arm: dict[str, float] = {}
@@ -82,7 +82,7 @@ def forecast_study(
         hours_by_arm=by_arm,
         budget_hours=design.budget_hours,
         comparisons=design.comparisons,
-        p_holm_floor=least_alpha(len(design.seeds), design.comparisons),
+        p_holm_floor=min_p_holm(len(design.seeds), design.comparisons),
         detectable=multiple,
         detectable_in_metric=multiple * design.spread if multiple and design.spread else None,
         warnings=tuple(_warnings(design, hours)),
@@ -126,7 +126,7 @@ def estimate_duration(study: Study) -> dict[tuple[str, float], float]:
     for arm in study.design.arms:
         config = build_config(study.job(Cell(arm, study.design.seeds[0], 1.0, "")).settings)
         try:
-            pace = measure_pace(config, NullReporter())
+            pace = measure_step_times(config, NullReporter())
         except AttendetError as error:
             raise type(error)(f"the arm {arm}: {error.message}", where=error.where, remedy=error.remedy) from error
         schedule = config.schedule

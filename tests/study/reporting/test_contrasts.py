@@ -94,4 +94,4 @@ def test_equal_runs_are_said_to_be_the_same(tmp_path):
     cells = {key: twins[run.seed] if run.arm == "b" else run for key, run in records.cells.items()}
     found = make_study_report(dataclasses.replace(records, cells=cells)).contrasts[0]
     assert (found.difference, found.p, found.interval) == (0.0, 1.0, (0.0, 0.0))
-    assert "Seed by seed both scored the same." in found.explanation
+    assert "Both arms have the same score for every seed." in found.explanation

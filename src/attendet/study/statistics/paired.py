@@ -1,4 +1,4 @@
-"""What seeds say about arms: means and spreads, paired differences, and p-values of several comparisons at once."""
+"""Means over seeds, paired differences between arms, and p-values corrected for several comparisons."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ ALPHA = 0.05
 
 @dataclass(frozen=True)
 class SeedSummary:
-    """A few numbers, one per seed.
+    """Mean and spread of one number per seed.
 
     Attributes:
-        n: How many.
-        mean: Their mean.
-        spread: Their standard deviation (n - 1 in the denominator); None for one.
-        low: The least.
-        high: The greatest.
+        n: Number of seeds.
+        mean: Mean over the seeds.
+        spread: Standard deviation over the seeds (n - 1 in the denominator); None for one seed.
+        low: Smallest value.
+        high: Largest value.
     """
 
     n: int
@@ -33,16 +33,16 @@ class SeedSummary:
 
 @dataclass(frozen=True)
 class PairedDifference:
-    """One arm minus another, seed by seed.
+    """The difference between two arms, seed by seed.
 
     Attributes:
-        seeds: Those that both arms have, in order.
-        differences: One per seed.
-        difference: Their mean.
-        spread: Their standard deviation; None for one seed.
-        interval: Of the mean difference, 95 %; None for one seed.
-        p: Of the sign-flip test, two-sided.
-        p_floor: The least p that so many seeds can have.
+        seeds: Seeds that both arms have, in ascending order.
+        differences: Score of the arm minus score of the other arm, for each seed.
+        difference: Mean of the differences.
+        spread: Standard deviation of the differences; None for one seed.
+        interval: 95 % confidence interval of the mean difference; None for one seed.
+        p: Two-sided p-value of the sign-flip test.
+        p_floor: Smallest p-value that this number of seeds can reach.
     """
 
     seeds: tuple[int, ...]
@@ -60,12 +60,12 @@ class PairedDifference:
 
     @property
     def ends(self) -> tuple[float, float] | None:
-        """The interval's ends."""
+        """Lower and upper end of the interval."""
         return (self.interval.low, self.interval.high) if self.interval else None
 
 
 def summarize_seeds(values: Sequence[float]) -> SeedSummary | None:
-    """Return mean and spread, or None of no values.
+    """Return mean and spread of one value per seed, or None without values.
 
     Example:
         >>> summarize_seeds([0.4, 0.5, 0.6]).mean, summarize_seeds([0.4]).spread, summarize_seeds([])
@@ -79,11 +79,11 @@ def summarize_seeds(values: Sequence[float]) -> SeedSummary | None:
 
 
 def paired_difference(arm: Mapping[int, float], against: Mapping[int, float]) -> PairedDifference | None:
-    """Return what seeds that both arms have say about their difference, or None where they have none in common.
+    """Compare two arms on the seeds that both have, or return None if they share no seed.
 
     Args:
-        arm: Scores by seed.
-        against: Scores by seed of what it is compared with.
+        arm: Scores of the arm, by seed.
+        against: Scores of the arm that it is compared with, by seed.
 
     Example:
         >>> found = paired_difference({0: 0.52, 1: 0.55, 2: 0.50}, {0: 0.50, 1: 0.50, 3: 0.49})
@@ -106,11 +106,11 @@ def paired_difference(arm: Mapping[int, float], against: Mapping[int, float]) ->
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Return p-values adjusted for their number, in the same order.
+    """Return p-values adjusted for multiple comparisons by Holm's method, in the given order.
 
-    Of m p-values in ascending order the k-th is multiplied by m - k + 1, is no less than the ones before it, and at
-    most 1 (Holm, "A Simple Sequentially Rejective Multiple Test Procedure", 1979). Then the chance that any of the arms
-    that do nothing has an adjusted p of at most 0.05 is at most 0.05, however they depend on each other.
+    The k-th smallest of m p-values is multiplied by m - k + 1; the results are made non-decreasing and capped at 1
+    (Holm, "A Simple Sequentially Rejective Multiple Test Procedure", 1979). The probability that any arm without an
+    effect gets an adjusted p of at most 0.05 is then at most 0.05, regardless of how the arms depend on each other.
 
     Example:
         >>> holm([0.01, 0.04, 0.03])

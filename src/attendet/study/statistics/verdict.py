@@ -1,18 +1,22 @@
-"""What a comparison says, in plain words: helps, hurts, or not distinguishable."""
+"""The verdict of a comparison: helps, hurts, or not distinguishable."""
 
 from __future__ import annotations
 
 from typing import Literal
 
 from attendet.study.statistics.paired import ALPHA, PairedDifference
-from attendet.study.statistics.power import MOST_SEEDS, least_alpha, least_seeds, seeds_to_settle
+from attendet.study.statistics.power import MAX_SEEDS, min_p_holm, min_seeds, seeds_to_settle
 from attendet.utils.text import plural
 
 Verdict = Literal["helps", "hurts", "not distinguishable"]
 
 
 def reach_verdict(found: PairedDifference | None, p_holm: float) -> Verdict:
-    """Return the verdict: a direction where p_holm is at most 0.05, and none otherwise, however large the difference.
+    """Return the verdict: helps or hurts if p_holm is at most 0.05, otherwise not distinguishable.
+
+    Args:
+        found: The paired difference; None if no seed has both runs.
+        p_holm: Its p-value after Holm's correction.
 
     Example:
         >>> from attendet.study.statistics.paired import paired_difference
@@ -27,18 +31,22 @@ def reach_verdict(found: PairedDifference | None, p_holm: float) -> Verdict:
 
 
 def seeds_needed(found: PairedDifference | None, comparisons: int) -> int | None:
-    """Return how many seeds would settle an undecided comparison, in four of five studies.
+    """Return the number of seeds with which 80 % of studies would decide an undecided comparison.
 
-    It is reckoned from the difference and the spread that were seen, as if they were the true ones, and is as uncertain
-    as they are; never fewer than one more than there are.
+    The estimate assumes that the observed difference and spread are the true ones, and is as uncertain as they are. It
+    is at least one more than the current number of seeds.
+
+    Args:
+        found: The paired difference; None if no seed has both runs.
+        comparisons: Number of arms that are compared.
 
     Returns:
-        None for more than 200, or where fewer than two seeds say nothing about the spread.
+        The number of seeds, or None for more than 200 or if there are fewer than two seeds.
     """
     if found is None or found.spread is None:
         return None
     if found.spread == 0:
-        return None if found.difference == 0 else max(least_seeds(comparisons), found.n + 1)
+        return None if found.difference == 0 else max(min_seeds(comparisons), found.n + 1)
     needed = seeds_to_settle(abs(found.difference) / found.spread, comparisons)
     return None if needed is None else max(needed, found.n + 1)
 
@@ -54,55 +62,55 @@ def explain(
     """Return the verdict as a sentence with its evidence.
 
     Args:
-        pair: The arm, and what it is compared with.
-        found: The comparison; None where no seed has both runs.
-        p_holm: Its adjusted p.
-        comparisons: Over how many it is adjusted.
-        needed: What `seeds_needed` says.
-        metric: What is compared, for people.
+        pair: The arm, and the arm that it is compared with.
+        found: The paired difference; None if no seed has both runs.
+        p_holm: Its p-value after Holm's correction.
+        comparisons: Number of comparisons of the correction.
+        needed: The result of `seeds_needed`.
+        metric: Display name of the metric.
     """
     arm, against = pair
     undecided = f"{arm} is not distinguishable from {against}: "
     if found is None:
         return f"{undecided}no seed has both runs yet."
     if found.interval is None:
-        return f"{undecided}one seed says nothing about what chance does."
+        return f"{undecided}one seed does not show the variation between seeds."
     interval = f"{signed(found.interval.low)} to {signed(found.interval.high)}"
     evidence = f"(95 % interval {interval}, p_holm {p_holm:.2g}, {plural(found.n, 'seed')})"
     verdict = reach_verdict(found, p_holm)
     if verdict != "not distinguishable":
         return f"{arm} {verdict}: {signed(found.difference)} {metric} against {against} {evidence}."
-    told = f"{undecided}{signed(found.difference)} {metric} {evidence}."
+    sentence = f"{undecided}{signed(found.difference)} {metric} {evidence}."
     if found.difference == 0 and found.spread == 0:
-        return f"{told} Seed by seed both scored the same."
-    least = least_alpha(found.n, comparisons)
+        return f"{sentence} Both arms have the same score for every seed."
+    least = min_p_holm(found.n, comparisons)
     if least > ALPHA:
-        among = f"Alone among {comparisons} comparisons, " if comparisons > 1 else ""
-        told += (
-            f" {among}{plural(found.n, 'seed')} cannot bring p_holm below {least:.2g}, whatever the difference;"
-            f" it takes {least_seeds(comparisons)} seeds to reach {ALPHA:g}."
+        among = f"As the only significant one of {comparisons} comparisons, " if comparisons > 1 else ""
+        sentence += (
+            f" {among}{plural(found.n, 'seed')} cannot bring p_holm below {least:.2g} for any difference;"
+            f" at least {min_seeds(comparisons)} seeds are needed to reach {ALPHA:g}."
         )
     if needed is None:
-        return f"{told} Were this the true difference, more than {MOST_SEEDS} seeds would be needed to settle it."
-    return f"{told} Were this the true difference, about {needed} seeds would settle it."
+        return f"{sentence} If this is the true difference, deciding it takes more than {MAX_SEEDS} seeds."
+    return f"{sentence} If this is the true difference, deciding it takes about {needed} seeds."
 
 
 def cannot_decide(seeds: int, comparisons: int) -> str | None:
-    """Return why so many seeds can give no verdict at all, or None where they can.
+    """Return why this number of seeds cannot reach a verdict, or None if it can.
 
     Example:
         >>> cannot_decide(6, comparisons=5)
-        '6 seeds cannot decide 5 comparisons: p_holm is at least 0.16, whatever the differences; 8 can'
+        '6 seeds cannot decide 5 comparisons: p_holm is at least 0.16 for any difference; 8 seeds can'
     """
-    least = least_alpha(seeds, comparisons)
+    least = min_p_holm(seeds, comparisons)
     if least <= ALPHA:
         return None
     what = f"{plural(seeds, 'seed')} cannot decide {plural(comparisons, 'comparison')}"
-    return f"{what}: p_holm is at least {least:.2g}, whatever the differences; {least_seeds(comparisons)} can"
+    return f"{what}: p_holm is at least {least:.2g} for any difference; {min_seeds(comparisons)} seeds can"
 
 
 def signed(value: float) -> str:
-    """Return a difference with its sign, in three digits after the point.
+    """Return a difference with its sign and three decimals.
 
     Example:
         >>> signed(0.0123), signed(-0.5), signed(-0.0001)
