@@ -1,4 +1,4 @@
-"""Splits to convert, and what is read back from a converted data set."""
+"""Splits to convert, and a reader of converted data sets."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,22 +16,24 @@ FORMATS = ("yolo", "coco", "voc")
 def record(
     image: Path, boxes: Sequence[Sequence[float]] = (), classes: Sequence[int] = (), crowd: bool = False
 ) -> ImageRecord:
+    """Return the record of an image with these boxes, the first of which may be a crowd."""
     with Image.open(image) as opened:
         width, height = opened.size
-    flags = np.zeros(len(classes), np.bool_)
-    flags[:1] = crowd
+    is_crowd = np.zeros(len(classes), np.bool_)
+    is_crowd[:1] = crowd
     return ImageRecord(
-        image, width, height, np.array(boxes, np.float64).reshape(-1, 4), np.array(classes, np.int64), flags
+        image, width, height, np.array(boxes, np.float64).reshape(-1, 4), np.array(classes, np.int64), is_crowd
     )
 
 
 def read(folder: Path) -> dict[str, Split]:
+    """Read all splits of a data set."""
     source = data_source.open(folder)
     return {name: source.read(name, cache=False) for name in source.splits}
 
 
-def whole_pixels(tmp_path: Path) -> Split:
-    """Return a split that other people's readers can read: whole pixels, and one image with nothing in it."""
+def whole_pixel_split(tmp_path: Path) -> Split:
+    """Return a split that readers of other libraries support: boxes of whole pixels, and one image without objects."""
     images = [write_image(tmp_path / "source" / f"{number}.png", (64, 48), number) for number in range(3)]
     items = [
         record(images[0], [(1, 2, 30, 40), (5, 6, 7, 9)], [0, 1]),

@@ -9,17 +9,17 @@ import supervision as sv
 from faster_coco_eval import COCO
 from torchvision.datasets import VOCDetection
 
-from attendet.data.conversion import convert
+from attendet.data.conversion import write_splits
 from attendet.data.reading import data_source
-from tests.data.conversion_cases import FORMATS, whole_pixels
+from tests.data.conversion_cases import FORMATS, whole_pixel_split
 
 
-def test_supervision_reads_what_is_written(tmp_path: Path) -> None:
-    split = whole_pixels(tmp_path)
+def test_supervision_reads_converted_data_sets(tmp_path: Path) -> None:
+    split = whole_pixel_split(tmp_path)
     folders = {to: tmp_path / to for to in FORMATS}
     for to, folder in folders.items():
-        convert([split], to, folder)
-    read_by_others = {
+        write_splits([split], to, folder)
+    datasets = {
         "yolo": sv.DetectionDataset.from_yolo(
             str(folders["yolo"] / "images/train"),
             str(folders["yolo"] / "labels/train"),
@@ -32,21 +32,21 @@ def test_supervision_reads_what_is_written(tmp_path: Path) -> None:
             str(folders["voc"] / "JPEGImages"), str(folders["voc"] / "Annotations")
         ),
     }
-    for to, dataset in read_by_others.items():
+    for to, dataset in datasets.items():
         assert list(dataset.classes) == ["cat", "dog"]
         found = {Path(path).stem: detections for path, _, detections in dataset}
         assert found.keys() == {"0", "1", "2"}
         for item in split.records:
             detections = found[item.image.stem]
-            # supervision counts a VOC file's upper left pixels from 1, as VOC itself did and few others do.
+            # supervision counts the upper left pixels of VOC files from 1, as VOC itself and few other tools do.
             shift = [1, 1, 0, 0] if to == "voc" else [0, 0, 0, 0]
             np.testing.assert_allclose(detections.xyxy.reshape(-1, 4), item.boxes - shift, atol=1e-4)
             assert [int(label) for label in np.asarray(detections.class_id)] == item.classes.tolist()
 
 
 def test_torchvision_reads_the_voc_folder(tmp_path: Path) -> None:
-    split = whole_pixels(tmp_path)
-    convert([split], "voc", tmp_path / "voc")
+    split = whole_pixel_split(tmp_path)
+    write_splits([split], "voc", tmp_path / "voc")
     for image in (tmp_path / "voc" / "JPEGImages").iterdir():
         image.rename(image.with_suffix(".jpg"))
     (tmp_path / "VOCdevkit").mkdir()
@@ -65,12 +65,12 @@ def test_torchvision_reads_the_voc_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("to", ["coco", "yolo"])
-def test_real_blood_cells_keep_every_pixel(real_data: Path, tmp_path: Path, to: str) -> None:
+def test_boxes_of_real_blood_cells_are_unchanged(real_data: Path, tmp_path: Path, to: str) -> None:
     (tmp_path / "data.yaml").write_text(
         f"path: {real_data / 'bccd'}\nval: ImageSets/Main/val.txt\nnames: [RBC, WBC, Platelets]\n"
     )
     split = data_source.open(tmp_path / "data.yaml").read("val", workers=1)
-    convert([split], to, tmp_path / to)
+    write_splits([split], to, tmp_path / to)
     if to == "coco":
         document = COCO(str(tmp_path / "coco" / "annotations" / "val.json"))
         names = {entry["id"]: entry["name"] for entry in document.loadCats(document.getCatIds())}

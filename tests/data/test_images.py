@@ -1,4 +1,4 @@
-"""Images of every kind come out as RGB as shown, and nothing else does."""
+"""Image files are decoded to RGB in display orientation; other files are refused."""
 
 import io
 import struct

@@ -1,4 +1,4 @@
-"""The three real sets, against an independent reader."""
+"""Three real data sets, against an independent reader."""
 
 import itertools
 from collections import Counter

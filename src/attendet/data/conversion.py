@@ -47,7 +47,7 @@ _LOSSES = (
 
 @dataclass(frozen=True)
 class ConversionResult:
-    """A data set that was written, and what it lacks of the original.
+    """A data set that was written, and the losses against the original.
 
     Attributes:
         data_yaml: Path of the new data.yaml.

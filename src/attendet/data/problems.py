@@ -34,7 +34,7 @@ class ProblemList:
         self._counts: Counter[ProblemKind] = Counter()
 
     def extend(self, problems: Iterable[Problem]) -> None:
-        """Count problems, and list those that are among the first of their kind."""
+        """Count problems, and list the first ones of each kind."""
         for problem in problems:
             self._counts[problem.kind] += 1
             if self._counts[problem.kind] <= MAX_LISTED_PER_KIND:

@@ -45,7 +45,7 @@ class ProblemKind(Enum):
 
     @property
     def is_error(self) -> bool:
-        """Whether training has to skip something because of the problem, or evaluation measures the wrong thing."""
+        """Whether the problem makes training skip something or evaluation measure the wrong thing."""
         return self in _ERRORS
 
 

@@ -1,4 +1,4 @@
-"""Boxes go where the pixels go: a colored rectangle is found again by its color after each augmentation."""
+"""Boxes move with the pixels: the color of a rectangle shows where it is after each augmentation."""
 
 import colorsys
 

@@ -1,4 +1,4 @@
-"""Which images make up which batch, with real loaders: the same for any number of workers and processes."""
+"""Batches of real loaders: the same images for any number of workers and processes."""
 
 from collections.abc import Iterator
 from pathlib import Path

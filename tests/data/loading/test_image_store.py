@@ -1,4 +1,4 @@
-"""Decoded images: equal pixels wherever they are kept."""
+"""Decoded images: equal pixels for every kind of cache."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Scaling and padding against sums on paper."""
+"""Scaling and padding against numbers computed by hand."""
 
 from fractions import Fraction
 

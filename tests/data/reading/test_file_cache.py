@@ -71,8 +71,8 @@ def test_processes_read_images(tmp_path: Path) -> None:
     assert set(read_files(files, "image", workers=2)) == {read_image_info(image)}
 
 
-# With 2 processes, the paths for each do not fit into the buffer of a pipe. With 16, they do, and stay in the buffer when
-# the process dies.
+# With 2 processes, the paths for each do not fit into the buffer of a pipe. With 16, they do, and stay in the buffer
+# when the process dies.
 @pytest.mark.parametrize("workers", [2, 16])
 def test_files_are_read_even_if_processes_die(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int) -> None:
     files = label_files(tmp_path / "labels", 3 * CHUNK)

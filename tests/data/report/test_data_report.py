@@ -1,4 +1,4 @@
-"""A data set in numbers, against numbers worked out by hand; and its picture."""
+"""The report of a data set, against numbers computed by hand, and its figure."""
 
 import json
 from dataclasses import replace

@@ -91,7 +91,7 @@ def _refuse_large_directory(archive: Path, max_files: int) -> None:
     if not (tail[start : start + 4] == _END_SIGNATURE and tail.endswith(b"\0\0")):
         start = tail.rfind(_END_SIGNATURE)
     if start < 0 or len(tail) - start < _END_RECORD.size:
-        # zipfile reports what is wrong.
+        # zipfile raises the right error.
         return
     *_, members, length, _, _ = _END_RECORD.unpack_from(tail, start)
     if tail[max(0, start - 20) : start].startswith(_ZIP64_SIGNATURE):

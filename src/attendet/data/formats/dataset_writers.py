@@ -89,7 +89,7 @@ def write_yolo(folder: Path, splits: Sequence[Split], file_names: FileNames, tra
 def write_coco(folder: Path, splits: Sequence[Split], file_names: FileNames, transfer: ImageTransfer) -> dict[str, str]:
     """Write splits in COCO's format: images to `images/SPLIT`, labels to `annotations/SPLIT.json`.
 
-    Arguments and result are those of `write_yolo`.
+    Arguments and result are the same as for `write_yolo`.
     """
     (folder / "annotations").mkdir()
     for split, names in zip(splits, file_names, strict=True):
@@ -105,7 +105,7 @@ def write_coco(folder: Path, splits: Sequence[Split], file_names: FileNames, tra
 def write_voc(folder: Path, splits: Sequence[Split], file_names: FileNames, transfer: ImageTransfer) -> dict[str, str]:
     """Write splits in VOC's format: folders `JPEGImages` and `Annotations`, and lists in `ImageSets/Main`.
 
-    Arguments and result are those of `write_yolo`.
+    Arguments and result are the same as for `write_yolo`.
     """
     images, annotations, lists = folder / "JPEGImages", folder / "Annotations", folder / "ImageSets" / "Main"
     for subfolder in (images, annotations, lists):

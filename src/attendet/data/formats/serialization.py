@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
-from xml.sax.saxutils import escape  # only writes; untrusted input is what needs defusedxml
+from xml.sax.saxutils import escape  # only writes; defusedxml is for untrusted input
 
 import numpy as np
 from numpy.typing import NDArray

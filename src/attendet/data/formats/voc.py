@@ -45,7 +45,8 @@ def read_voc_labels(path: str) -> ImageLabels:
 def parse_voc_labels(content: bytes, file: str) -> ImageLabels:
     """Parse the content of a VOC annotation file.
 
-    Coordinates are taken as they are: VOC counts pixels from 1, most tools count from 0, and a file does not say which.
+    Coordinates are taken as they are: VOC counts pixels from 1, most tools count from 0, and files do not state the
+    convention.
     Objects marked as `difficult` count like all others.
 
     Args:

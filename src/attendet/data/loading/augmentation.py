@@ -75,7 +75,7 @@ def pad(sample: TrainingSample, shape: tuple[int, int]) -> TrainingSample:
 
     Args:
         sample: The sample.
-        shape: Height and width of the canvas in pixels, at least those of the image.
+        shape: Height and width of the canvas in pixels, at least as large as the image.
 
     Example:
         >>> sample = TrainingSample(np.zeros((48, 64, 3), np.uint8), np.array([[0.0, 0, 8, 8]]), np.array([1]))

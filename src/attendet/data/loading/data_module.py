@@ -37,7 +37,7 @@ class LoaderConfig:
         stride: Largest stride of the network in pixels; sides of canvases are multiples of it.
         batch_size: Images per batch, over all processes.
         seed: Seed of the order and of the augmentation.
-        cache: Where decoded images are kept.
+        cache: Storage of decoded images; see `load_images`.
         workers: Number of processes that make batches; None chooses by the number of processors.
         rect: Whether a training batch has images of similar shapes, without mosaic.
         mosaic_epochs: Number of epochs with mosaic; None for all.

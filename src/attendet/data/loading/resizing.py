@@ -116,8 +116,8 @@ def letterbox(
     Args:
         image: (H, W, 3).
         imgsz: Longer side of the scaled image in pixels.
-        shape: Height and width of the canvas in pixels, at least those of the scaled image; None for a square with
-            `imgsz` pixels per side.
+        shape: Height and width of the canvas in pixels, at least as large as the scaled image; None for a square
+            with `imgsz` pixels per side.
 
     Returns:
         The canvas (height, width, 3), and the scale and position of the image on it.

@@ -122,7 +122,7 @@ class DataSource:
     def read_all(
         self, *, workers: int | None = None, cache: bool = True, progress: StepProgress | None = None
     ) -> tuple[Split, ...]:
-        """Read all splits; a split that cannot be read is empty and has a problem that says why.
+        """Read all splits. A split that cannot be read becomes an empty split with a problem that states the reason.
 
         Args:
             workers: Number of processes that read; None uses one per processor, at most 16.
@@ -155,7 +155,7 @@ class DataSource:
         return self.splits[split]
 
     def _class_indices(self) -> dict[int | str, int]:
-        """Return class indices by what label files call the classes: the index itself in YOLO files, else the name."""
+        """Return class indices by the identifier that label files use: the index in YOLO files, else the name."""
         return {index if self.format == "yolo" else name: index for index, name in enumerate(self.names)}
 
 

@@ -82,8 +82,8 @@ READERS: Mapping[str, FileReader] = {
 class ReaderPool:
     """A pool that reads files in this process at first, and in several processes if there are many files.
 
-    The processes are started as commands and exchange lines of JSON. Unlike those of multiprocessing, they neither run
-    the caller's script again nor copy its threads.
+    The processes are started as commands and exchange lines of JSON. Unlike the workers of multiprocessing,
+    they neither run the caller's script again nor copy its threads.
 
     Args:
         reader: Name of a reader in `READERS`.
@@ -135,7 +135,7 @@ def _read_line(process: subprocess.Popen[str]) -> str:
 
 
 def _start(reader: str) -> subprocess.Popen[str]:
-    # With -P and PYTHONPATH, the process imports the modules of this process and not those of the current folder.
+    # With -P and PYTHONPATH, the process imports the same modules as this process, and none from the current folder.
     return subprocess.Popen(  # noqa: S603 - this module, run by this interpreter
         [sys.executable, "-P", "-m", "attendet.data.reading.file_readers", reader],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},

@@ -24,7 +24,8 @@ class SplitFiles:
 
     Attributes:
         images: Paths of the images.
-        labels: Path of the label file of each image; or the labels themselves, if one file has those of all images.
+        labels: Path of the label file of each image; or the labels themselves, if one file has the
+            labels of all images.
         problems: Problems of the files that describe the split.
     """
 
@@ -74,17 +75,17 @@ def _find_coco_files(split: str, entries: Sequence[SplitEntry], root: Path, imag
 
 
 def find_class_names(data_file: DataFile, format: str) -> tuple[str, ...]:  # noqa: A002 - the name of the option
-    """Return the class names of a data set whose data.yaml has none, from its label files.
+    """Find the class names of a data set in its label files, for a data.yaml without names.
 
     YOLO's label files have no names: they are read from `classes.txt`. The names of a COCO file are in the order of the
-    category ids, those of VOC files in alphabetical order.
+    category ids, names of VOC files in alphabetical order.
 
     Args:
         data_file: The data set.
         format: `yolo`, `coco`, or `voc`.
 
     Returns:
-        The names; empty if there are none.
+        The names; empty if the label files have no names.
 
     Raises:
         DataError: If a COCO file cannot be read.

@@ -32,7 +32,7 @@ class DataReport:
         splits: Numbers of each split, by its name.
         total: Numbers of all splits together.
         problems: Number of problems of each kind that occurs; errors come before warnings.
-        remarks: Sentences about what is unusual although no file is wrong, such as classes without objects.
+        remarks: Sentences about unusual properties that are not problems, such as classes without objects.
         source: The data set, or None if the report was made from splits in memory.
     """
 
@@ -46,7 +46,7 @@ class DataReport:
 
     @property
     def errors(self) -> int:
-        """Number of problems because of which training skips something or evaluation measures the wrong thing."""
+        """Number of problems that make training skip something or evaluation measure the wrong thing."""
         return sum(problem.count for problem in self.problems if problem.kind.is_error)
 
     @property
