@@ -1,4 +1,4 @@
-"""The set that `make demo` trains on is what it says, and the demo fails where the detector does."""
+"""The data set of `make demo` has the stated properties, and the demo fails if the detector fails."""
 
 import json
 from pathlib import Path

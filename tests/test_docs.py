@@ -1,4 +1,4 @@
-"""Pages that are written by the program are as it would write them now."""
+"""Generated pages are up to date."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The examples run, on real digits, and keep what they promise."""
+"""The examples run on real digits and reach their results."""
 
 import re
 import subprocess
@@ -25,9 +25,9 @@ def test_classify_starts_both_alike_and_learns(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)  # noqa: S603 (our own)
     found = re.findall(r"(\w+) (before|after).*: accuracy (\d\.\d+), loss (\d+\.\d+)", done.stdout)
     told = {(name, when): (float(accuracy), float(loss)) for name, when, accuracy, loss in found}
-    # The loss to six digits: what predicts one class for all has the same accuracy whatever its logits.
+    # The loss to six digits: a model that predicts one class for all images has the same accuracy for any logits.
     assert told["baseline", "before"] == told["cbam", "before"]
     assert told["baseline", "after"] != told["cbam", "after"]
-    # Two classes, told apart better than by chance; how well differs with the number of threads.
+    # Better than chance; the accuracy depends on the number of threads.
     assert min(told["baseline", "after"][0], told["cbam", "after"][0]) > 0.6
     assert "8 modules" in done.stdout

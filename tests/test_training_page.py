@@ -1,4 +1,4 @@
-"""docs/training.md tells of every setting and every flag."""
+"""docs/training.md describes every setting and every flag."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""BAM's formulas against a literal transcription; its parameters in the published networks: tests/surgery."""
+"""BAM against a literal transcription of its formulas; tests/surgery tests its parameters in the published networks."""
 
 import pytest
 import torch

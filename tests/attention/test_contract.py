@@ -1,6 +1,6 @@
 """Shapes, dtypes, gradients, copies, and compilation of every registered attention module.
 
-Where a module is exempt from a test, the set that names it says why.
+A comment at each set of exempt modules states the reason.
 """
 
 import copy

@@ -1,4 +1,4 @@
-"""Gates, weights, addends, and shares of every attention module are what the base classes promise."""
+"""Gates, weights, additive terms, and softmax weights of every attention module fulfill their base class."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Controls do what their pages say: nothing, parameters without gates, gates of other images."""
+"""Controls: nothing, parameters without gates, and the gates of other images."""
 
 import copy
 
@@ -70,7 +70,7 @@ def test_controls_stand_where_attention_of_these_dims_does(name: str, dims: int,
 
 
 def weights_of(like: str, x: Tensor, control: ControlNoiseGate) -> Tensor:
-    """The weights an attention with the control's parameters gives each image, by itself."""
+    """The weights an attention with the control's parameters gives each image alone."""
     attention = create(like, x.shape[1], reduction=2)
     parameters = {key.replace("gate.weights.", "gate."): value for key, value in control.attention.state_dict().items()}
     attention.load_state_dict({key: value for key, value in parameters.items() if not key.endswith(".mean")})

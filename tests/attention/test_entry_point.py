@@ -1,4 +1,4 @@
-"""A package of somebody else adds a module by an entry point, and it is one of ours in every way."""
+"""An attention module of another package, registered by an entry point, works like a built-in one."""
 
 import json
 import subprocess
@@ -30,7 +30,7 @@ class MeanGate(Gate):
 class MeanAttention(Attention):
     """Parameters: C."""
 
-    paper = "Somebody: Means. arXiv:0000.00000"
+    paper = "Author: Means. arXiv:0000.00000"
 
     def __init__(self, channels: int, start: str = "paper") -> None:
         super().__init__()
@@ -61,7 +61,7 @@ sys.argv = ["attendet", "attentions", "--channels", "16", "--size", "8", "--json
 
 @pytest.fixture
 def package(tmp_path: Path) -> Path:
-    """Return a folder with an installed package, as an installer leaves it: the module beside its metadata."""
+    """Return a folder with an installed package, in the layout of an installer: the module next to its metadata."""
     install(tmp_path, "mean_attention", MODULE, "[attendet.attention]\nmean = mean_attention:MeanAttention\n")
     (tmp_path / "model.yaml").write_text(MODEL)
     return tmp_path
@@ -114,7 +114,7 @@ def test_the_command_line_lists_a_module_of_another_package(package: Path) -> No
     listed = {entry["name"]: entry for entry in json.loads(run(package, f"{COMMAND_LINE}run()"))}
     assert listed["mean"] | {"activation_bytes": 0} == {
         "name": "mean",
-        "paper": "Somebody: Means. arXiv:0000.00000",
+        "paper": "Author: Means. arXiv:0000.00000",
         "parameters": 16,
         "flops": 0,
         "activation_bytes": 0,

@@ -1,4 +1,4 @@
-"""Weights under the keys of the authors' code load into their places; those of peers compute the same here."""
+"""State dicts with the keys of the authors' code load, and weights of other packages give the same outputs."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -99,7 +99,7 @@ OTHER_KEYS: dict[str, Mapping[str, str]] = {
     "coordinate": {
         key.replace("conv_h.", "conv2.").replace("conv_w.", "conv3."): ours for key, ours in KEYS["coordinate"].items()
     },
-    # Permuted by (0, 2, 1, 3), what is pooled over is H, and the plane (C, W) is left; by (0, 3, 2, 1), W, and (H, C).
+    # The permutation (0, 2, 1, 3) pools over H and keeps the plane (C, W); (0, 3, 2, 1) pools over W and keeps (H, C).
     "triplet": {
         f"{theirs}.spatial.{layer}.{kind}": f"gate.{plane}.{ours}.{kind}"
         for theirs, plane in (("ChannelGateH", "cw"), ("ChannelGateW", "hc"), ("SpatialGate", "hw"))
@@ -133,7 +133,7 @@ def test_weights_under_the_authors_keys_are_those_under_ours(name: str, keys: Ma
     left = {key.rpartition(".")[2] for key in set(ours) - set(keys.values())}
     assert left <= {*OURS_ALONE, "num_batches_tracked"}
     if "num_batches_tracked" in left:
-        # Older state dicts have none.
+        # Older state dicts have no such entry.
         theirs |= {key: value for key, value in ours.items() if key.endswith("num_batches_tracked")}
     loaded = create(name, 64, start=start, **OPTIONS.get(name, {})).train(False)
     loaded.load_state_dict(theirs)

@@ -1,4 +1,4 @@
-"""Options that cannot work are refused, with what would."""
+"""Options that cannot work are refused, and the error names a value that would work."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""Every module of the zoo against the literal transcription of its paper, with its own weights."""
+"""Every attention module against the literal transcription of its paper, with the same weights."""
 
 import pytest
 import torch

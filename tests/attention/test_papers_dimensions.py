@@ -1,4 +1,4 @@
-"""Sequences and volumes: the papers' equations with sums over all positions, however many dimensions those have."""
+"""Sequences and volumes: the papers' equations with sums over all positions, in any number of dimensions."""
 
 from collections.abc import Sequence
 

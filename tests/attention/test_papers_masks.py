@@ -1,4 +1,4 @@
-"""Padded positions do not exist: a masked module equals its paper on the features without the padding."""
+"""A masked module equals its paper on the features without the masked positions."""
 
 import math
 from collections.abc import Sequence
@@ -125,7 +125,7 @@ def test_lengths_that_differ_share_the_statistics_of_all_real_positions() -> Non
     mlp, kernel = (layer(weights, "channel.fc1"), layer(weights, "channel.fc2")), weights["spatial.conv.weight"]
     x, mask = padding((9,), [(9,), (4,), (7,)], 100.0)
     items = [x[n : n + 1, :, real] for n, real in enumerate(mask)]
-    # A kernel of zeros gates all positions by one half: what is left are the features after the channel gate.
+    # A kernel of zeros gates all positions by one half: the output is half of the features after the channel gate.
     gated = [2 * positions.cbam(item, *mlp, torch.zeros_like(kernel), training=False) for item in items]
     values = torch.cat([convolve(max_and_mean(item, 1), kernel).flatten() for item in gated])
     mean = values.sum() / len(values)

@@ -1,4 +1,4 @@
-"""Attention as rows of model files: under every name that community files use, and with the arguments they give."""
+"""Attention as rows of model files, under every name and with the arguments that community files use."""
 
 from pathlib import Path
 
@@ -91,7 +91,7 @@ def test_every_module_is_a_row(name: str, start: Start, tmp_path: Path) -> None:
         ("[-1, 1, control-conv1x1, [256, {like: se}]]", create("control-conv1x1", 64, like="se")),
     ],
 )
-@pytest.mark.filterwarnings("ignore:.*forks differ about 3 repeats")
+@pytest.mark.filterwarnings("ignore:.*forks disagree about 3 repeats")
 def test_arguments_reach_the_module(row: str, twin: torch.nn.Module, tmp_path: Path) -> None:
     made = attendet.build(model_file(tmp_path, row)).model[2]
     assert repr(made) == repr(twin)

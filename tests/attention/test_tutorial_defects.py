@@ -11,7 +11,9 @@ import torch
 import attendet
 from attendet.attention import CBAM, ChannelAttention, Gate, SpatialAttention
 from attendet.models.bundled import bundled_text
-from attendet.models.lint.checker import check_model_file, readings
+from attendet.models.lint.checker import check_model_file
+from attendet.models.planning import plan_model
+from attendet.models.readings import attention_readings
 
 X = torch.rand(2, 64, 8, 8, generator=torch.Generator().manual_seed(0)) + 0.5
 
@@ -52,8 +54,8 @@ def test_4_weights_multiply_and_are_not_added() -> None:
 
 
 def test_5_the_reduction_is_told() -> None:
-    assert "reduction 16, kernel_size 7" in readings("yolov5s_CBAM")[0]
-    assert all("reduction 16" in reading for reading in readings("yolov5s_CBAM-C3"))
+    assert "reduction 16, kernel_size 7" in attention_readings(plan_model("yolov5s_CBAM"))[0]
+    assert all("reduction 16" in reading for reading in attention_readings(plan_model("yolov5s_CBAM-C3")))
 
 
 @pytest.mark.parametrize("name", ["yolov5n_CBAM", "yolov5n_CBAM-C3"])
@@ -93,4 +95,4 @@ def test_7_the_module_is_as_wide_as_what_comes_in(row: str, dialect: str, tmp_pa
     attention = detector.model[9]
     assert isinstance(attention, CBAM)
     assert attention.channel.fc1.weight.shape == (32, 512)
-    assert "512 channels (declared: 512)" in readings(file, dialect=dialect)[0]
+    assert "512 channels (declared: 512)" in attention_readings(plan_model(file, dialect=dialect))[0]

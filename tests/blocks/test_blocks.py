@@ -1,4 +1,4 @@
-"""Blocks against what their descriptions say, worked out another way."""
+"""Blocks against an independent implementation of their descriptions."""
 
 import math
 
@@ -34,7 +34,7 @@ X = torch.randn(2, 16, 8, 12, generator=torch.Generator().manual_seed(0))
 
 
 def settled(module: nn.Module) -> nn.Module:
-    """Give every batch norm statistics and weights of its own, as training does."""
+    """Give every batch norm random statistics and weights, as after training."""
     for child in module.modules():
         if isinstance(child, nn.BatchNorm2d):
             nn.init.normal_(not_none(child.running_mean))

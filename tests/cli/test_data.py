@@ -90,7 +90,7 @@ def test_a_foreign_picture_is_not_replaced(attendet: Callable[..., CommandResult
     (tmp_path / "data-check.png").write_text("mine")
     done = attendet("data", "check", str(good))
     assert (done.returncode, done.stdout) == (2, "")
-    assert "not drawn by attendet; name another with --picture" in done.stderr
+    assert "the file exists and was not drawn by attendet; name another file with --picture" in done.stderr
     assert attendet("data", "check", str(good), "--picture", "other.png").returncode == 0
     assert attendet("data", "check", str(good), "--picture", "other.png").returncode == 0
 
@@ -160,7 +160,7 @@ def test_a_split_that_cannot_be_read_is_a_problem(attendet: Callable[..., Comman
     good.write_text("train: nowhere\nval: neither\nnames: [cat, dog]\n")
     done = attendet("data", "check", str(good), "--no-picture")
     assert (done.returncode, done.stdout) == (2, "")
-    assert "data.yaml:1:8: there is no " in done.stderr
+    assert "data.yaml:1:8: file or folder not found: " in done.stderr
 
 
 def test_the_table_is_printed_before_a_picture_that_cannot_be_written(
@@ -217,10 +217,13 @@ def test_get_lists_the_public_sets(attendet: Callable[..., CommandResult]) -> No
         (["convert", "nowhere.yaml", "--to", "yolo", "--out", "out"], "nowhere.yaml: data set not found"),
         (["convert", "a.yaml", "--to", "yola", "--out", "out"], "invalid value for '--to'"),
         (["convert", "a.yaml", "out", "--to", "yolo"], "missing option '--out'; see attendet data convert --help"),
-        (["convert", "a.yaml", "b.yaml", "--to", "yolo", "--out", "out"], "unexpected extra argument (b.yaml)"),
+        (
+            ["convert", "a.yaml", "b.yaml", "--to", "yolo", "--out", "out"],
+            "unexpected argument b.yaml; see attendet data convert --help",
+        ),
         (["check", "a.yaml", "--imgsz", "320", "640"], "`--imgsz` takes one value, got 320 640"),
         (["get", "pear"], "did you mean 'pear640'?"),
-        (["get", "bccd", "--url", "/etc/passwd"], "no web address"),
+        (["get", "bccd", "--url", "/etc/passwd"], "/etc/passwd: the address must be a valid http or https URL"),
     ],
 )
 def test_a_mistake_is_reported_in_one_line_with_exit_code_2(

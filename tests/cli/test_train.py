@@ -139,7 +139,7 @@ def documented_defaults() -> list[tuple[str, str]]:
     for names, values in re.findall(r"^\| ((?:`\w+\.\w+`(?:, )?)+) \| ([^|]+?) \|", PAGE, re.MULTILINE):
         keys = re.findall(r"`(.+?)`", names)
         defaults = values.split(", ") if len(keys) > 1 and "," in values else [values] * len(keys)
-        # A default with spaces describes what is chosen later.
+        # A default with spaces describes a value that is chosen later.
         pairs = zip(keys, defaults, strict=True)
         words |= {key: "none" if value == "chosen" or " " in value else value for key, value in pairs}
     # The momentum of the warm-up depends on the recipe, and a data set has no default.
@@ -201,7 +201,7 @@ def test_later_sources_override_earlier_ones(typed: Callable[..., TrainConfig | 
         ("--data d --out d", "d: already exists"),
         ("--data d --out e --name f", "--name cannot be combined with --out; --out names the folder completely"),
         ("--data d --out e --project f", "--project cannot be combined with --out"),
-        ("d.yaml", "unexpected extra argument (d.yaml); see attendet train --help"),
+        ("d.yaml", "unexpected argument d.yaml; see attendet train --help"),
         ("--resume --epochs 3", "--epochs cannot be combined with --resume; a resumed run keeps its own settings"),
         ("--resume exp --seed 0", "--seed cannot be combined with --resume"),
         ("--resume exp --hyp h.yaml", "--hyp cannot be combined with --resume"),

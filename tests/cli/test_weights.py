@@ -64,5 +64,5 @@ def test_files_that_cannot_be_read(attendet: Callable[..., CommandResult], tmp_p
     for verb in ("inspect", "convert"):
         done = attendet("weights", verb, str(tmp_path / "a.pt"))
         assert (done.returncode, done.stdout) == (2, "")
-        assert "a.pt: it is no file of weights" in done.stderr
+        assert "a.pt: the file is not a weights file; supported are" in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["a.pt"]

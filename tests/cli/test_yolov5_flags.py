@@ -60,9 +60,8 @@ def test_what_is_not_supported_is_answered_in_one_line(verb: str, attendet: Call
         assert flag not in declared
         message = f"attendet: attendet {verb} does not support {flag}; {remedy}\n"
         assert attendet(verb, flag) == CommandResult(2, "", message)
-        assert attendet(verb, f"{flag[2:].replace('-', '_')}=1") == CommandResult(
-            2, "", message.replace(flag, f"--{flag[2:].replace('-', '_')}")
-        )
+        name = flag.removeprefix("--").replace("-", "_")
+        assert attendet(verb, f"{name}=1") == CommandResult(2, "", message.replace(flag, f"--{name}", 1))
 
 
 def test_flags_that_answers_name_exist() -> None:
@@ -79,7 +78,7 @@ def test_every_setting_of_training_is_a_flag() -> None:
     # Only --set reaches these: their names mean something else on the command line.
     assert missing == {
         "data.format",
-        "anchors.least_recall",
+        "anchors.min_recall",
         "validation.confidence",
         "validation.iou",
         "validation.max_detections",

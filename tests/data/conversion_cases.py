@@ -16,7 +16,7 @@ FORMATS = ("yolo", "coco", "voc")
 def record(
     image: Path, boxes: Sequence[Sequence[float]] = (), classes: Sequence[int] = (), crowd: bool = False
 ) -> ImageRecord:
-    """Return the record of an image with these boxes, the first of which may be a crowd."""
+    """Return the record of an image with these boxes; if `crowd`, the first box is a crowd."""
     with Image.open(image) as opened:
         width, height = opened.size
     is_crowd = np.zeros(len(classes), np.bool_)

@@ -98,7 +98,7 @@ def test_boxes_of_real_blood_cells_are_unchanged(real_data: Path, tmp_path: Path
             ]
     assert len(found) == 87
     for stem, boxes in found.items():
-        tree = ET.parse(real_data / "bccd" / "Annotations" / f"{stem}.xml")  # noqa: S314  # our own copy of it
+        tree = ET.parse(real_data / "bccd" / "Annotations" / f"{stem}.xml")  # noqa: S314 - a file of the project
         stated = []
         for item in tree.iterfind("object"):
             x1, y1, x2, y2 = (int(item.findtext(f"bndbox/{side}", "")) for side in ("xmin", "ymin", "xmax", "ymax"))

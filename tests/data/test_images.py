@@ -170,7 +170,7 @@ def test_equal_files_have_equal_digests(tmp_path: Path) -> None:
 def test_warnings_stay_inside_and_others_pass_with_many_threads(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Pillow remarks on images of more pixels, and refuses those of twice as many.
+    # Pillow warns about images with more pixels, and refuses images with twice as many.
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10_000)
     file = tmp_path / "a.png"
     Image.new("1", (150, 100)).save(file)

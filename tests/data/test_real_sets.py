@@ -42,7 +42,7 @@ def test_bccd(real_data: Path, tmp_path: Path) -> None:
     assert kinds(*splits) == {"ZERO_AREA": 2}
     theirs = sv.DetectionDataset.from_pascal_voc(str(root / "JPEGImages"), str(root / "Annotations"))
     for detections in theirs.annotations.values():
-        # supervision takes VOC's pixels to count from 1 and moves the upper left corner; we take them as they stand.
+        # supervision takes VOC's pixels to count from 1 and moves the upper left corner; attendet reads them unchanged.
         detections.xyxy[:, :2] += 1
     everything = ImageRecords(itertools.chain.from_iterable(split.records for split in splits))
     assert_equal_objects(everything, source.names, theirs, atol=0)

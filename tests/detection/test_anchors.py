@@ -1,4 +1,4 @@
-"""Anchors: how well they fit against brute force, and that fitting makes them better."""
+"""How well anchors fit, against brute force; fitting improves them."""
 
 import numpy as np
 import pytest

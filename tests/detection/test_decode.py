@@ -1,4 +1,4 @@
-"""Decoding, beside the oracles that test it through whole models."""
+"""Decoding of low-precision maps; whole models are compared with the oracles in tests/models."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""The loss against numbers of the original, its value and every gradient."""
+"""The loss and all its gradients against the numbers of the original YOLOv5."""
 
 from collections.abc import Callable
 
@@ -75,7 +75,7 @@ def test_two_processes_mean_gradient_is_that_of_the_whole_batch() -> None:
 
 def test_the_memory_s_order_does_not_matter() -> None:
     raw, targets = random_maps(4)
-    # As a head gives maps whose features lie channels last.
+    # A head returns such maps if its features are channels last.
     strided = [level.permute(0, 2, 3, 1, 4).contiguous().permute(0, 3, 1, 2, 4) for level in raw]
     assert not strided[0].is_contiguous()
     for maps in (raw, strided):

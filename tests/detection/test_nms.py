@@ -1,4 +1,4 @@
-"""NMS against the original's results, and against a slow, literal one."""
+"""NMS against the results of the original, and against a slow, literal implementation."""
 
 from collections.abc import Callable
 

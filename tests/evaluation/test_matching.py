@@ -56,7 +56,7 @@ def test_precision_recall_and_f1_are_those_of_a_brute_force_matcher(crowds: floa
         for threshold in thresholds
     }
     assert metrics.f1 == pytest.approx(max(means.values()))
-    # The threshold lies midway between the least confident detection above it and the next one below it.
+    # The threshold is midway between the least confident detection above it and the next one below it.
     weakest = max(threshold for threshold, mean in means.items() if mean == pytest.approx(max(means.values())))
     below = max((threshold for threshold in thresholds if threshold < weakest), default=0.0)
     assert metrics.confidence == pytest.approx((weakest + below) / 2)

@@ -54,7 +54,7 @@ def test_results_do_not_depend_on_the_batch_size(detector: Detector, folder: Pat
 
 
 def test_boxes_are_in_pixels_of_the_image(detector: Detector, folder: Path) -> None:
-    """The most confident box of each image lies on the rectangle of its class."""
+    """The most confident box of each image covers the rectangle of its class."""
     measured = validate(detector, read(folder, "train"), 64)
     best = [found[found[:, 4].argmax()] for found in measured.detections]
     overlaps = []

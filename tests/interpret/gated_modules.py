@@ -10,7 +10,7 @@ from attendet.interpret.site_statistics import SiteStatistics, SiteStatisticsCol
 
 
 class Given(Gate):
-    """A gate that is what a function says of the images."""
+    """A gate whose weights are a function of the images."""
 
     def __init__(self, function) -> None:
         super().__init__("paper")
@@ -23,7 +23,7 @@ class Given(Gate):
 class Gated(Attention):
     """Features times a gate."""
 
-    paper = "none: a test"
+    paper = "no paper: a test"
 
     def __init__(self, function) -> None:
         super().__init__()
@@ -43,7 +43,7 @@ class Itself(AttentionWeights):
 class Unbounded(Attention):
     """Features times themselves."""
 
-    paper = "none: a test"
+    paper = "no paper: a test"
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What is recorded is what the network multiplies by, and nothing of the recording stays."""
+"""Recorded weights are those that the network multiplies by, and recording leaves no trace."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ from attendet.utils.modules import evaluation_mode, unwrapped
 from tests.helpers.module_snapshot import ModuleSnapshot
 from tests.helpers.third_party_networks import vary_norms
 
-# What each module says of itself in its docstring; all others multiply features by weights.
+# As in the docstrings of the modules; all others multiply features by weights.
 JOINS = {
     "scse": "sum",
     "shuffle": "shuffled product",
@@ -49,7 +49,7 @@ def test_multiplying_again_gives_what_the_module_gave(name: str, dtype: torch.dt
     x = torch.randn(2, 64, 6, 5).to(dtype)
     visit = visit_of(module, x)
     assert torch.equal(visit.before, x)
-    # A module that nobody watches may compute the same in another order, with other roundings.
+    # Without hooks, a module may compute in another order, with other rounding errors.
     roundings = {torch.float32: 1e-5, torch.bfloat16: 0.06}[dtype]
     torch.testing.assert_close(visit.after, module(x), rtol=roundings, atol=roundings)
     assert join(visit) == JOINS.get(name, "product")

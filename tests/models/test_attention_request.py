@@ -1,4 +1,4 @@
-"""Attention asked for on a command line."""
+"""Attention requests as text, as on the command line."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from attendet.errors import OptionError, UnknownNameError
 from attendet.models.attention_request import AttentionRequest, parse_request
 
 
-def test_values_are_numbers_truth_values_and_words() -> None:
+def test_values_are_numbers_booleans_and_words() -> None:
     request = parse_request("cbam:reduction=8,kernel_size=3,variant=authors@after:neck.C3")
     assert request == AttentionRequest(
         "cbam", "after:neck.C3", {"reduction": 8, "kernel_size": 3, "variant": "authors"}
@@ -17,13 +17,13 @@ def test_values_are_numbers_truth_values_and_words() -> None:
 @pytest.mark.parametrize(
     "text", ["", "cbam", "cbam@", "@neck", "cbam:reduction@neck", "cbam:=8@neck", "cbam:reduction=@neck"]
 )
-def test_what_is_no_request(text: str) -> None:
+def test_other_formats_are_refused(text: str) -> None:
     with pytest.raises((OptionError, UnknownNameError)):
         parse_request(text)
 
 
-# Those of `attach` itself are no options of a module.
+# Arguments of `attach` are not options of a module.
 @pytest.mark.parametrize("option", ["example", "model", "at", "attention", "reducton"])
-def test_an_option_that_the_module_has_not(option: str) -> None:
+def test_an_unknown_option_is_refused(option: str) -> None:
     with pytest.raises(OptionError, match=f"cbam has no option '{option}'"):
         parse_request(f"cbam:{option}=5@neck")

@@ -1,4 +1,4 @@
-"""The bundled models: published sizes, nothing wrong, and each as anybody could have written it."""
+"""The bundled models: published sizes, no findings, and plain model files."""
 
 import pytest
 import torch
@@ -20,7 +20,7 @@ PUBLISHED = {
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
-def test_parameters_and_gflops_are_the_published_ones(name: str) -> None:
+def test_parameters_and_gflops_equal_the_published_numbers(name: str) -> None:
     parameters, gflops = PUBLISHED[name]
     summary = summarize(name)
     assert summary.parameters == parameters
@@ -28,17 +28,17 @@ def test_parameters_and_gflops_are_the_published_ones(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", bundled_names())
-def test_nothing_is_wrong(name: str) -> None:
+def test_there_are_no_findings(name: str) -> None:
     assert check_model_file(name) == []
 
 
-def test_there_is_every_size_of_every_architecture() -> None:
+def test_every_architecture_has_every_size() -> None:
     suffixes = ("", "_CBAM", "_CBAM-C3")
     assert set(bundled_names()) == {f"yolov5{size}{suffix}" for size in "nsmlx" for suffix in suffixes}
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_cbam_stands_before_sppf(size: str) -> None:
+def test_cbam_is_inserted_before_sppf(size: str) -> None:
     with torch.device("meta"):
         modules = list(attendet.build(f"yolov5{size}_CBAM").model)
     places = [index for index, module in enumerate(modules) if isinstance(module, CBAM)]
@@ -47,7 +47,7 @@ def test_cbam_stands_before_sppf(size: str) -> None:
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_cbam_stands_for_every_c3_of_the_backbone(size: str) -> None:
+def test_cbam_replaces_every_c3_of_the_backbone(size: str) -> None:
     with torch.device("meta"):
         modules = list(attendet.build(f"yolov5{size}_CBAM-C3").model)
     assert [index for index, module in enumerate(modules) if isinstance(module, CBAM)] == [2, 4, 6, 8]

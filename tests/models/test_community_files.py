@@ -1,4 +1,4 @@
-"""Community model files: every form of attention row that is in use, and what it means."""
+"""Community model files: every form of attention row in use, and its meaning."""
 
 from pathlib import Path
 
@@ -10,7 +10,9 @@ import attendet
 from attendet.attention import BAM, CBAM
 from attendet.errors import AttendetWarning, ModelFileError, UnknownNameError
 from attendet.models.bundled import bundled_text
-from attendet.models.lint.checker import check_model_file, readings
+from attendet.models.lint.checker import check_model_file
+from attendet.models.planning import plan_model
+from attendet.models.readings import attention_readings
 
 
 def with_row(tmp_path: Path, row: str, base: str = "yolov5s_CBAM") -> Path:
@@ -20,8 +22,12 @@ def with_row(tmp_path: Path, row: str, base: str = "yolov5s_CBAM") -> Path:
     return file
 
 
+def readings(file: Path) -> list[str]:
+    return attention_readings(plan_model(file))
+
+
 def shape_of(module: torch.nn.Module) -> tuple[int, float, int]:
-    """Return channels, reduction and kernel of a CBAM, from its tensors."""
+    """Return the channels, reduction, and kernel size of a CBAM, from the shapes of its tensors."""
     assert isinstance(module, CBAM)
     hidden, channels = module.channel.fc1.weight.shape
     return channels, channels / hidden, module.spatial.conv.weight.shape[-1]
@@ -49,7 +55,7 @@ def shape_of(module: torch.nn.Module) -> tuple[int, float, int]:
     ],
 )
 @pytest.mark.filterwarnings("error")
-def test_forms_in_use_are_read_without_a_word(row: str, expected: tuple[int, float, int], tmp_path: Path) -> None:
+def test_formats_in_use_are_read_without_findings(row: str, expected: tuple[int, float, int], tmp_path: Path) -> None:
     file = with_row(tmp_path, row)
     detector = attendet.build(file)
     assert shape_of(detector.model[9]) == expected
@@ -59,7 +65,7 @@ def test_forms_in_use_are_read_without_a_word(row: str, expected: tuple[int, flo
     assert f"reduction {int(reduction)}, kernel_size {kernel}" in readings(file)[0]
 
 
-def test_a_boolean_switches_the_spatial_part_off(tmp_path: Path) -> None:
+def test_a_boolean_turns_the_spatial_part_off(tmp_path: Path) -> None:
     attention = attendet.build(with_row(tmp_path, "[-1, 1, CBAM, [1024, 16, False]]")).model[9]
     assert isinstance(attention, CBAM)
     assert attention.order == "channel-only"
@@ -83,16 +89,20 @@ def test_named_dialects(dialect: str, row: str, expected: tuple[int, float, int]
     assert shape_of(attendet.build(file, dialect=dialect).model[9]) == expected
 
 
-def test_a_dialect_that_cannot_read_the_row_says_so(tmp_path: Path) -> None:
-    with pytest.raises(ModelFileError, match=r":21:5: row 9: CBAM: .*cannot be read in this dialect"):
+def test_arguments_that_do_not_fit_the_dialect_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(
+        ModelFileError, match=r":21:5: row 9: CBAM: the arguments must be .* in this dialect, got \[1024, 16, 7\]"
+    ):
         attendet.build(with_row(tmp_path, "[-1, 1, CBAM, [1024, 16, 7]]"), dialect="kernel-second")
     with pytest.raises(UnknownNameError, match="did you mean 'unscaled'"):
         attendet.build("yolov5n", dialect="unscale")
 
 
-def test_repeats_of_attention_are_one_module_and_a_remark_or_as_the_dialect_says(tmp_path: Path) -> None:
+def test_repeated_attention_is_one_module_and_a_remark_unless_the_dialect_repeats_it(tmp_path: Path) -> None:
     file = with_row(tmp_path, "[-1, 9, CBAM, [1024]]")
-    with pytest.warns(AttendetWarning, match="row 9: forks differ about 9 repeats of CBAM; here it is one module"):
+    with pytest.warns(
+        AttendetWarning, match="row 9: forks disagree about 9 repeats of CBAM; attendet builds one module"
+    ):
         attention = attendet.build(file).model[9]
     assert isinstance(attention, CBAM)
     assert [finding.kind for finding in check_model_file(file) if finding.is_fault] == []
@@ -102,11 +112,11 @@ def test_repeats_of_attention_are_one_module_and_a_remark_or_as_the_dialect_says
     assert [type(module) for module in repeated] == [CBAM] * 3
 
 
-def test_a_declared_width_that_disagrees_is_told_and_the_incoming_used(tmp_path: Path) -> None:
+def test_a_wrong_declared_width_is_a_fault_and_the_input_width_is_used(tmp_path: Path) -> None:
     file = with_row(tmp_path, "[-1, 1, CBAM, [512]]")
     with pytest.warns(
         AttendetWarning,
-        match="declares 256 channels, scaled, and 512 come in.*declare 1024, or name the dialect unscaled",
+        match="declares 256 channels after scaling, but its input has 512; declare 1024, or use the dialect `unscaled`",
     ):
         detector = attendet.build(file)
     assert shape_of(detector.model[9]) == (512, 16, 7)
@@ -160,7 +170,7 @@ def test_blocks_with_cbam_inside(row: str, cbams: int, widths: set[int], tmp_pat
     ]
 
 
-def test_options_of_cbam_inside_blocks_are_told_and_can_be_given(tmp_path: Path) -> None:
+def test_options_of_cbam_inside_blocks_are_reported_and_can_be_set(tmp_path: Path) -> None:
     file = tmp_path / "model.yaml"
     row = "[-1, 9, C3CBAM, [512, True, {reduction: 8, kernel_size: 3}]]"
     file.write_text(bundled_text("yolov5s").replace("[-1, 9, C3, [512]]", row))
@@ -168,11 +178,11 @@ def test_options_of_cbam_inside_blocks_are_told_and_can_be_given(tmp_path: Path)
     assert [shape_of(module) for module in inside] == [(128, 8, 3)] * 3
     assert "C3 with CBAM in every bottleneck; reduction 8, kernel_size 3, variant plain" in readings(file)[0]
     file.write_text(bundled_text("yolov5s").replace("[-1, 9, C3, [512]]", "[-1, 9, C3CBAM, [512, 16]]"))
-    with pytest.raises(ModelFileError, match="the shortcut is 16; give options of CBAM by name"):
+    with pytest.raises(ModelFileError, match="`shortcut` must be a boolean, got 16; write options of CBAM by name"):
         attendet.build(file)
 
 
-def test_bam_reads_a_ratio_and_refuses_a_kernel(tmp_path: Path) -> None:
+def test_bam_has_a_ratio_and_no_kernel_size(tmp_path: Path) -> None:
     attention = attendet.build(with_row(tmp_path, "[-1, 1, BAM, [1024, 8]]")).model[9]
     assert isinstance(attention, BAM)
     assert attention.gate.channel.fc1.out_features == 64
@@ -188,7 +198,7 @@ def test_the_shapes_of_a_checkpoint_decide(reduction: int, kernel_size: int, var
             f"[-1, 1, CBAM, [1024, {{reduction: {reduction}, kernel_size: {kernel_size}, variant: {variant}}}]]",
         )
     )
-    # Other people's names for the same tensors, the matrices as 1x1 convolutions.
+    # The same tensors under the names of another fork, with 1x1 convolutions as matrices.
     foreign: dict[str, Tensor] = {}
     for key, value in trained.state_dict().items():
         as_convolution = key.startswith("model.9.") and value.ndim == 2
@@ -203,13 +213,13 @@ def test_the_shapes_of_a_checkpoint_decide(reduction: int, kernel_size: int, var
     ["reduction: 512", "reduction: 1", "order: channel-only", "order: spatial-only, kernel_size: 3", "kernel_size: 1"],
 )
 @pytest.mark.filterwarnings("ignore::attendet.errors.AttendetWarning")
-def test_the_shapes_of_a_checkpoint_decide_the_extremes(options: str, tmp_path: Path) -> None:
+def test_the_shapes_of_a_checkpoint_decide_for_extreme_options(options: str, tmp_path: Path) -> None:
     trained = attendet.build(with_row(tmp_path, f"[-1, 1, CBAM, [1024, {{{options}}}]]")).state_dict()
     rebuilt = attendet.build(with_row(tmp_path, "[-1, 1, CBAM, [1024]]"), checkpoint=trained)
     rebuilt.load_state_dict(trained)
 
 
-def test_a_start_that_does_not_exist() -> None:
+def test_an_unknown_start_is_refused() -> None:
     with pytest.raises(UnknownNameError, match="known are identity, paper"):
         attendet.build("yolov5n", start="zero")  # pyright: ignore[reportArgumentType] (the error is tested)
 
@@ -238,17 +248,20 @@ def test_four_levels_with_four_rows_of_anchors(tmp_path: Path) -> None:
     assert detector.decode(detector(torch.rand(1, 3, 64, 64))).shape == (1, 3 * (256 + 64 + 16 + 4), 7)
 
 
-def test_a_number_for_anchors_waits_for_the_data(tmp_path: Path) -> None:
+def test_a_number_of_anchors_creates_squares(tmp_path: Path) -> None:
     text = bundled_text("yolov5n")
     rows = text[text.index("anchors:") : text.index("\n# [from")]
     file = tmp_path / "model.yaml"
     file.write_text(text.replace(rows, "anchors: 4\n"))
-    with pytest.warns(AttendetWarning, match="4 anchors per level are to be found in the training data"):
+    with pytest.warns(
+        AttendetWarning,
+        match="the 4 anchors per level have no sizes yet and are squares; training fits them to the data",
+    ):
         detector = attendet.build(file, num_classes=1)
     assert detector.head.anchors.shape == (3, 4, 2)
 
 
-def test_old_and_rare_blocks_build(tmp_path: Path) -> None:
+def test_old_and_rare_blocks_can_be_built(tmp_path: Path) -> None:
     text = bundled_text("yolov5n")
     for old, new in [
         ("Conv, [64, 6, 2, 2]", "Focus, [64, 3]"),

@@ -1,4 +1,4 @@
-"""Files that are broken or mean harm: refused with their place, in bounded memory and time."""
+"""Invalid and hostile model files are refused with their position, in bounded memory and time."""
 
 import json
 import subprocess
@@ -40,9 +40,9 @@ HOSTILE = {
         5,
         "repeats",
     ),
-    "an absurd width": (changed("[64, 6, 2, 2]", "[1000000000, 6, 2, 2]"), 12, 20, "out of bounds"),
+    "an absurd width": (changed("[64, 6, 2, 2]", "[1000000000, 6, 2, 2]"), 12, 20, "between -65,536 and 65,536"),
     "an absurd kernel": (changed("[64, 6, 2, 2]", "[64, 60000, 2, 30000]"), 12, 5, "parameters"),
-    "absurd padding": (changed("[64, 6, 2, 2]", "[64, 6, 1, 60000]"), 12, 5, "gives a map"),
+    "absurd padding": (changed("[64, 6, 2, 2]", "[64, 6, 1, 60000]"), 12, 5, "gives a feature map"),
     "absurd depth inside blocks": (
         changed("SPPF, [1024, 5]", "TransformerBlock, [64, 4, 5000]"),
         21,
@@ -57,15 +57,25 @@ HOSTILE = {
     ),
     "a number of a thousand digits": (changed("nc: 80", "nc: 0x" + "f" * 6000), 2, 5, "from 1 to"),
     "a number in base sixty": (changed("[64, 6, 2, 2]", "[1" + ":59" * 9000 + ", 6]"), 12, 5, "output width"),
-    "too many pools": (changed("SPPF, [1024, 5]", "SPP, [1024, [" + "5, " * 9000 + "5]]"), 21, 25, "list of 9,001"),
+    "too many pools": (
+        changed("SPPF, [1024, 5]", "SPP, [1024, [" + "5, " * 9000 + "5]]"),
+        21,
+        25,
+        "at most 32 items, got 9,001",
+    ),
     "a large number behind a word": (
         changed("nc: 80", "nc: 80\nbig: 4000000000").replace("[64, 6, 2, 2]", "[big, 6, 2, 2]"),
         13,
         20,
-        "out of bounds",
+        "between -65,536 and 65,536",
     ),
     "escapes for the terminal": (changed("nc: 80", '"a\\e[31m": 1\nnc: 80'), 2, 1, "control characters"),
-    "too many sources": (changed("[[-1, 6], 1", "[[" + "-1, " * 9000 + "6], 1"), 26, 6, "1 to 32 rows"),
+    "too many sources": (
+        changed("[[-1, 6], 1", "[[" + "-1, " * 9000 + "6], 1"),
+        26,
+        6,
+        "row 12 must read 1 to 32 rows, got 9,001",
+    ),
     "absurd repeats of a deep block": (
         changed("[-1, 1, SPPF, [1024, 5]]", "[-1, 100, TransformerBlock, [64, 4, 12]]").replace("0.33", "1.0"),
         21,
@@ -77,38 +87,88 @@ HOSTILE = {
     "a huge number": (changed("nc: 80", "nc: " + "9" * 5000), 2, 5, "from 1 to"),
     "no classes": (changed("nc: 80", "nc: 0"), 2, 5, "from 1 to"),
     "an even kernel of attention": (changed("SPPF, [1024, 5]", "CBAM, [1024, 16, 4]"), 21, 5, "odd"),
-    "a row of three": (changed("[-1, 3, C3, [128]]", "[-1, 3, C3]"), 14, 5, "is not"),
-    "a row that reads itself": (changed("[-1, 3, C3, [128]]", "[2, 3, C3, [128]]"), 14, 6, "no row before it"),
-    "a row before the image": (changed("[-1, 3, C3, [128]]", "[-4, 3, C3, [128]]"), 14, 6, "no row before it"),
-    "a row that reads nothing": (changed("[[-1, 6], 1", "[[], 1"), 26, 6, "reads nothing"),
+    "a row of three": (
+        changed("[-1, 3, C3, [128]]", "[-1, 3, C3]"),
+        14,
+        5,
+        r"row 2 must be \[from, number, module, \[arguments\]\]",
+    ),
+    "a row that reads itself": (
+        changed("[-1, 3, C3, [128]]", "[2, 3, C3, [128]]"),
+        14,
+        6,
+        "row 2 must read earlier rows, got 2",
+    ),
+    "a row before the image": (
+        changed("[-1, 3, C3, [128]]", "[-4, 3, C3, [128]]"),
+        14,
+        6,
+        "row 2 must read earlier rows, got -4",
+    ),
+    "a row that reads nothing": (changed("[[-1, 6], 1", "[[], 1"), 26, 6, "row 12 must read 1 to 32 rows, got 0"),
     "two rows for one": (changed("[-1, 3, C3, [128]]", "[[-1, 0], 3, C3, [128]]"), 14, 5, "takes one"),
     "a typo in a block": (changed("SPPF", "SPFF"), 21, 5, "did you mean 'SPPF'"),
-    "a typo in a key": (changed("depth_multiple", "depth_multple"), 3, 16, "depth_multiple is missing"),
+    "a typo in a key": (
+        changed("depth_multiple", "depth_multple"),
+        3,
+        16,
+        "`depth_multiple` is missing; rename `depth_multple` to `depth_multiple`",
+    ),
     "a key given twice": (changed("nc: 80", "nc: 80\nnc: 81"), 3, 1, "twice"),
     "a list for a key": ("[1, 2]: 3", 1, 1, "key"),
-    "no rows": (GOOD[: GOOD.index("backbone")] + "backbone: []\nhead: []\n", 11, 11, "no rows"),
-    "an odd number of sides": (changed("[10, 13, 16, 30, 33, 23]", "[10, 13, 16]"), 6, 5, "no pairs"),
-    "unequal anchors": (changed("[10, 13, 16, 30, 33, 23]", "[10, 13]"), 7, 5, "anchors"),
+    "no rows": (
+        GOOD[: GOOD.index("backbone")] + "backbone: []\nhead: []\n",
+        11,
+        11,
+        "must have rows, got two empty lists",
+    ),
+    "an odd number of sides": (
+        changed("[10, 13, 16, 30, 33, 23]", "[10, 13, 16]"),
+        6,
+        5,
+        "must be pairs of width and height, got 3 numbers",
+    ),
+    "unequal anchors": (
+        changed("[10, 13, 16, 30, 33, 23]", "[10, 13]"),
+        7,
+        5,
+        "every level must have 1 anchors like the first, got 3",
+    ),
     "a level without anchors": (changed("  - [10, 13, 16, 30, 33, 23] # stride 8\n", ""), 41, 5, "levels"),
-    "no Detect": (GOOD[: GOOD.index("  - [[17, 20, 23]")], 40, 5, "not Detect"),
-    "Detect in the middle": (GOOD + "  - [20, 1, Conv, [64]]\n", 42, 5, "rows follow"),
+    "no Detect": (GOOD[: GOOD.index("  - [[17, 20, 23]")], 40, 5, "the last row must be Detect, got C3"),
+    "Detect in the middle": (
+        GOOD + "  - [20, 1, Conv, [64]]\n",
+        42,
+        5,
+        "Detect must be the last row, got it as row 24 of 26",
+    ),
     "broken YAML": ("nc: [80", 1, 8, "not YAML"),
     "two documents": ("nc: 80\n---\nnc: 80\n", 2, 1, "second document"),
     "an activation that is code": ("activation: __import__('os').system('true')\n" + GOOD, 1, 13, "activation"),
     "an activation that does not exist": ("activation: nn.RelU()\n" + GOOD, 1, 13, "did you mean 'ReLU'"),
-    "unequal maps": (changed("[-1, 6], 1, Concat", "[-1, 4], 1, Concat"), 26, 5, "unequal size"),
-    "a list for the multiple": (changed("depth_multiple: 0.33", "depth_multiple: [1]"), 3, 17, "positive"),
+    "unequal maps": (
+        changed("[-1, 6], 1, Concat", "[-1, 4], 1, Concat"),
+        26,
+        5,
+        "Concat joins feature maps of different sizes",
+    ),
+    "a list for the multiple": (
+        changed("depth_multiple: 0.33", "depth_multiple: [1]"),
+        3,
+        17,
+        "`depth_multiple` must be a positive number",
+    ),
     "a scalar for the backbone": (
         "nc: 1\ndepth_multiple: 1\nwidth_multiple: 1\nanchors: 3\nbackbone: 3\nhead: []",
         5,
         11,
-        "list",
+        "`backbone` must be a list, got 3",
     ),
 }
 
 
 @pytest.mark.parametrize("case", HOSTILE)
-def test_is_refused_with_its_place(case: str, tmp_path: Path) -> None:
+def test_a_hostile_file_is_refused_with_its_place(case: str, tmp_path: Path) -> None:
     text, line, column, message = HOSTILE[case]
     file = tmp_path / "model.yaml"
     file.write_text(text)
@@ -118,11 +178,11 @@ def test_is_refused_with_its_place(case: str, tmp_path: Path) -> None:
     assert caught.value.where is not None
     assert (caught.value.where.line, caught.value.where.column) == (line, column)
     assert caught.value.where.file == str(file)
-    # Not a measurement: an unfolded bomb would take hours.
+    # Not a measurement: an expanded alias bomb would take hours.
     assert time.perf_counter() - started < 30
 
 
-def test_files_that_are_none(tmp_path: Path) -> None:
+def test_files_that_are_not_model_files(tmp_path: Path) -> None:
     for name, content in {
         "large": b"#" * (MAX_BYTES + 1),
         "binary": b"\xff\xfe\x00",
@@ -138,7 +198,7 @@ def test_files_that_are_none(tmp_path: Path) -> None:
         attendet.build("yolov5s_CBMA")
 
 
-def test_broken_rows_do_not_grow_without_bound(tmp_path: Path) -> None:
+def test_assumed_outputs_of_broken_rows_have_limited_size(tmp_path: Path) -> None:
     file = tmp_path / "model.yaml"
     rows = "  - [[-1, -1], 1, Nope, []]\n" * 150
     file.write_text(GOOD.replace("head:", rows + "head:", 1))
@@ -146,7 +206,7 @@ def test_broken_rows_do_not_grow_without_bound(tmp_path: Path) -> None:
     assert fix_model_file(file).changes == ()
 
 
-def test_a_network_that_would_not_fit_takes_no_memory(tmp_path: Path) -> None:
+def test_a_model_beyond_the_limit_of_parameters_takes_no_memory(tmp_path: Path) -> None:
     file = tmp_path / "model.yaml"
     file.write_text(GOOD.replace("width_multiple: 0.25", "width_multiple: 16.0"))
     program = (
@@ -158,24 +218,24 @@ def test_a_network_that_would_not_fit_takes_no_memory(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", program, str(file)], capture_output=True, text=True, check=True)  # noqa: S603
     message, grown_kib = done.stdout.splitlines()
-    assert "1,000,000,000 parameters" in message
+    assert "at most 1,000,000,000 parameters" in message
     assert int(grown_kib) < 600 * 1024
 
 
 @pytest.mark.parametrize("word", ["全　角", "blood\N{NO-BREAK SPACE}cell", "👩\u200d🔬", "می\u200cخواهم", "two\nlines"])
-def test_words_of_all_scripts_are_read(word: str) -> None:
+def test_text_in_all_scripts_is_read(word: str) -> None:
     assert parse(json.dumps({"name": word}, ensure_ascii=False), "a.yaml").plain() == {"name": word}
 
 
 @pytest.mark.parametrize("character", ["\x1b", "\x9b", "\u202e", "\u2066", "\u2028", "\ud800", "\ufeff"])
-def test_what_a_terminal_obeys_or_no_file_can_hold_is_refused(character: str) -> None:
+def test_control_characters_and_characters_outside_of_utf_8_are_refused(character: str) -> None:
     with pytest.raises(ModelFileError, match=r"a\.yaml:1:10: the text has control characters"):
         parse(json.dumps({"name": f"a{character}b"}), "a.yaml")
 
 
-def test_a_text_that_comes_from_no_file_is_bounded_like_files() -> None:
+def test_a_text_without_a_file_has_the_same_limit_of_length() -> None:
     read_model_file(GOOD + "#" * (MAX_BYTES - len(GOOD)), "a.yaml")
-    with pytest.raises(ModelFileError, match=r"a\.yaml: it has more than 65,536 characters"):
+    with pytest.raises(ModelFileError, match=r"a\.yaml: a model file must have at most 65,536 characters, got 65,537"):
         read_model_file(GOOD + "#" * (MAX_BYTES - len(GOOD) + 1), "a.yaml")
 
 

@@ -1,4 +1,4 @@
-"""The summary's numbers against counts made another way."""
+"""Numbers of the summary against independent counts."""
 
 import pytest
 import torch
@@ -7,12 +7,12 @@ from torch.autograd.graph import saved_tensors_hooks
 
 import attendet
 from attendet.errors import OptionError
-from attendet.models.costs import count
+from attendet.models.costs import count_pass
 from attendet.models.summary import summarize
 from tests.helpers.typed_access import tensor
 
 
-def test_rows_say_what_the_network_does() -> None:
+def test_rows_describe_what_the_network_does() -> None:
     summary = summarize("yolov5s_CBAM", imgsz=320, num_classes=3)
     detector = attendet.build("yolov5s_CBAM", num_classes=3).train(False)
     shapes: list[list[int]] = []
@@ -37,34 +37,34 @@ def test_rows_say_what_the_network_does() -> None:
         sum(parameter.numel() for parameter in module.parameters()) for module in detector.model
     ]
     assert summary.gflops * 1e9 == sum(operations)
-    assert sum(row.flops_share for row in summary.rows) == pytest.approx(1)
+    assert sum(row.flops_fraction for row in summary.rows) == pytest.approx(1)
     assert [row.row for row in summary.rows if row.attention] == [9]
     assert summary.findings == []
 
 
-def test_a_map_that_two_rows_keep_is_counted_once() -> None:
+def test_a_map_that_two_rows_save_is_counted_once() -> None:
     detector = attendet.build("yolov5n").to("meta")
     weights = {value.untyped_storage()._cdata for value in detector.parameters()}
-    kept: dict[int, torch.UntypedStorage] = {}
+    saved: dict[int, torch.UntypedStorage] = {}
 
-    def keep(tensor: torch.Tensor) -> torch.Tensor:
+    def save(tensor: torch.Tensor) -> torch.Tensor:
         storage = tensor.untyped_storage()
         if storage._cdata not in weights:
-            kept[storage._cdata] = storage
+            saved[storage._cdata] = storage
         return tensor
 
-    with saved_tensors_hooks(keep, lambda tensor: tensor):
+    with saved_tensors_hooks(save, lambda tensor: tensor):
         detector.train()(torch.empty(2, 3, 64, 64, device="meta", requires_grad=True))
     summary = summarize("yolov5n", imgsz=64)
-    assert summary.activation_bytes == sum(storage.nbytes() for storage in kept.values()) / 2
+    assert summary.activation_bytes == sum(storage.nbytes() for storage in saved.values()) / 2
     assert summary.activation_bytes == sum(row.activation_bytes for row in summary.rows)
 
 
-def test_kept_bytes_of_a_case_counted_by_hand() -> None:
+def test_saved_bytes_counted_by_hand() -> None:
     with torch.device("meta"):
-        # ReLU keeps its result, the convolution its input; the weights are not counted.
+        # ReLU saves its output and the convolution its input; the weights are not counted.
         block = nn.Sequential(nn.Conv2d(4, 8, 3, padding=1, bias=False), nn.ReLU())
-        cost, output = count(block, torch.empty(1, 4, 10, 10, requires_grad=True))
+        cost, output = count_pass(block, torch.empty(1, 4, 10, 10, requires_grad=True))
     assert isinstance(output, torch.Tensor)
     assert output.shape == (1, 8, 10, 10)
     assert cost.activation_bytes == 4 * (4 * 100 + 8 * 100)
@@ -72,6 +72,22 @@ def test_kept_bytes_of_a_case_counted_by_hand() -> None:
 
 
 @pytest.mark.parametrize(("size", "nearest"), [(650, 640), (16, 32), (0, 32)])
-def test_a_size_that_does_not_fit_the_strides(size: int, nearest: int) -> None:
+def test_an_image_size_that_does_not_fit_the_strides_is_refused(size: int, nearest: int) -> None:
     with pytest.raises(OptionError, match=f"use {nearest}"):
         summarize("yolov5n", imgsz=size)
+
+
+def test_a_summary_shows_itself() -> None:
+    summary = summarize("yolov5n_CBAM")
+    text = str(summary)
+    lines = text.splitlines()
+    assert lines[0] == "yolov5n_CBAM, 80 classes, 640 px"
+    assert lines[1].split()[:3] == ["row", "from", "n"]
+    assert lines[11].split()[:3] == ["9", "*", "-1"]
+    assert "26 rows, 1,880,447 parameters, 4.47 GFLOPs" in text
+    assert "* row 9 CBAM: 256 channels (declared: 256); reduction 8" in text
+    assert repr(summary) == (
+        "ModelSummary('yolov5n_CBAM', imgsz=640, num_classes=80, parameters=1,880,447, gflops=4.47)"
+    )
+    assert summary._repr_html_().count("<tr>") == 27
+    assert summary.to_dict()["rows"][9]["module"] == "CBAM"

@@ -1,4 +1,4 @@
-"""Bundled YOLOv5 against numbers of the original: keys, shapes, parameters, raw and decoded outputs."""
+"""Bundled YOLOv5 models against the original: keys, shapes, parameters, and raw and decoded outputs."""
 
 from collections.abc import Callable
 
@@ -35,7 +35,7 @@ def test_equal_to_the_original(oracle: Callable[[str], Oracle], name: str, devic
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 @torch.no_grad()
-def test_layouts_agree_and_modes_give_the_same_kind_of_maps(layout: torch.memory_format) -> None:
+def test_memory_formats_agree_and_both_modes_return_raw_maps(layout: torch.memory_format) -> None:
     torch.manual_seed(0)
     detector = attendet.build("yolov5n_CBAM", num_classes=2)
     images = torch.rand(2, 3, 64, 96)
@@ -51,7 +51,7 @@ def test_layouts_agree_and_modes_give_the_same_kind_of_maps(layout: torch.memory
 
 
 @torch.no_grad()
-def test_a_detector_compiles_and_exports_whole() -> None:
+def test_a_detector_can_be_compiled_and_exported_without_graph_breaks() -> None:
     torch.manual_seed(0)
     detector = attendet.build("yolov5n_CBAM-C3", num_classes=2).train(False)
     images = torch.rand(1, 3, 64, 96)

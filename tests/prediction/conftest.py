@@ -1,4 +1,4 @@
-"""A small network that sees something in real photographs, as training would leave it in a file."""
+"""A small network that detects objects in photographs, and its run folder."""
 
 from pathlib import Path
 

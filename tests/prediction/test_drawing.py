@@ -1,4 +1,4 @@
-"""Boxes and their labels in pictures, by the pixels."""
+"""Drawn boxes and labels, checked pixel by pixel."""
 
 import numpy as np
 import supervision as sv
@@ -31,7 +31,7 @@ def test_labels_stay_inside_the_image() -> None:
     filled = (full[: label.max(axis=0)[0] + 1] == color).all(axis=-1).sum()
     text = (full < 60).all(axis=-1).sum() + (full > 200).all(axis=-1).sum()
     assert filled > 500, "the label's background is not cut off"
-    assert text > 50, "and it says something"
+    assert text > 50, "the label has text"
     short = draw(gray, found, NAMES, Style(confidence=False))
     assert np.argwhere((plain != short).any(axis=-1)).min(axis=0)[1] > label.min(axis=0)[1]
 

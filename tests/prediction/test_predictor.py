@@ -1,4 +1,4 @@
-"""The predictor against the network run by hand, and against boxes computed on paper."""
+"""The predictor against the bare network and against boxes computed by hand."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What users name, found on a real disk."""
+"""Sources named by users, found on a real file system."""
 
 import itertools
 import os

@@ -1,4 +1,4 @@
-"""Videos against another reader: OpenCV's."""
+"""Reading of videos, compared with OpenCV."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -52,7 +52,7 @@ def test_frames_keep_their_times_where_the_rate_varies(tmp_path: Path) -> None:
 
 def test_a_telephone_held_sideways(tmp_path: Path) -> None:
     content = write_video(tmp_path / "a.mp4").read_bytes()
-    # The matrix of the track's header says how to turn: identity becomes a quarter turn.
+    # The matrix in the track's header defines the rotation: the identity becomes a quarter turn.
     at = content.index(b"tkhd") + 4 + 40
     one = (1 << 16).to_bytes(4, "big", signed=True)
     minus_one = (-(1 << 16)).to_bytes(4, "big", signed=True)

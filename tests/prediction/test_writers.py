@@ -1,4 +1,4 @@
-"""Everything written, read back by readers of others."""
+"""Every kind of output, read back with other libraries."""
 
 import csv
 import io

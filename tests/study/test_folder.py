@@ -1,4 +1,4 @@
-"""Records in the folder of a study: damaged, renamed, missing, and inconsistent ones."""
+"""Records in the folder of a study: damaged, renamed, missing, and inconsistent."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What attach promises: all or nothing, a plain network, and a probing pass that leaves no trace."""
+"""Guarantees of `attach`: all or nothing, a plain network, and a probing pass without side effects."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def test_an_interrupted_second_pass_detaches() -> None:
 
 
 def test_probing_draws_and_counts_nothing() -> None:
-    """Whatever a network does to its buffers and random numbers in a pass is taken back."""
+    """Changes of buffers and of the random state during the probing pass are undone."""
     model = Restless()
     buffers = dict(model.named_buffers())
     facts, state = ModuleSnapshot(model), torch.get_rng_state()
@@ -176,7 +176,7 @@ def test_detaching_twice() -> None:
 
 
 def test_what_somebody_else_has_cut_out_is_told() -> None:
-    """A fusion that does not know of attachments drops a norm, and what hangs on it."""
+    """A fusion that ignores attachments would drop a norm together with its attention."""
     model = torchvision.models.ResNet(torchvision.models.resnet.BasicBlock, [1, 1, 1, 1])
     attachment = attach(model, "cbam", "residual-branch")
     model.layer1[0].bn2 = nn.Identity()
@@ -261,7 +261,7 @@ def test_describe(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_part_of_a_network_and_a_wrapped_one() -> None:
-    """What is attached is found from outside, wherever it was carried out."""
+    """Attachments are found on any network, regardless of who created them."""
     model = nn.Sequential(Plain(), nn.Identity())
     attachment = attach(model[0], "cbam", "blocks", reduction=2)
     (found,) = attached(nn.DataParallel(model))

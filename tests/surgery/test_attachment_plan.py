@@ -1,4 +1,4 @@
-"""Plans as data: through JSON and back onto a new network; and what claims to be one."""
+"""Plans as data: to JSON, back onto a new network, and invalid plans."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ NO_PLANS = {
     "stride is none": with_site(stride=float("nan")),
     "endless stride": with_site(stride=10**400),
     "no number": good() | {"options": {"reduction": float("nan")}},
-    # Every branch is a module, whatever its tensors take.
+    # Every branch counts as a module, regardless of its size.
     "endless branches": good() | {"attention": "sk", "options": {"branches": 10**9}},
     "side is none": with_site(side="left"),
     "side is a list": with_site(side=[]),

@@ -1,4 +1,4 @@
-"""What the axes of a map mean: channels come second, and places lie where the resolution falls."""
+"""Axes of feature maps: channels are the second axis, and the resolution defines the places."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_maps_with_channels_last_are_refused() -> None:
 
 
 def test_stages_of_a_network_without_padding() -> None:
-    """Its modules that halve give 17 of 35 pixels, and one of their branches is no stage's end."""
+    """Its halving modules turn 35 pixels into 17, and one of their branches does not end a stage."""
     model = inception_v3(init_weights=False)
     attachment = attach(model, "cbam", "stage", example=torch.rand(1, 3, 299, 299))
     assert [site.path for site in attachment.sites][-3:] == ["Mixed_5d", "Mixed_6e", "Mixed_7c"]

@@ -1,4 +1,4 @@
-"""Copies, averages, wrappers and exports of a network: each calls its own attention."""
+"""Copies, averages, wrappers, and exports of a network call their own attention."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ def test_exported() -> None:
     assert set(program.state_dict) == set(model.state_dict())
 
 
-# torch announces that its successor is a package of its own, which is no dependency of ours.
+# torch warns that its successor is a separate package, which attendet does not use.
 @pytest.mark.filterwarnings("ignore:torch.ao.quantization is deprecated")
 @pytest.mark.filterwarnings("ignore:torch.quantize_per_tensor")
 def test_quantized_weights() -> None:

@@ -1,4 +1,4 @@
-"""Batch norms folded into convolutions: outputs stay, attention moves along, and what cannot be folded is not."""
+"""Batch norms folded into convolutions: equal outputs, attention kept, and layers that cannot be folded left alone."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_wrong_places_would_be_seen() -> None:
 
 
 class Read(nn.Module):
-    """A convolution whose map somebody else needs besides its norm."""
+    """A convolution whose map is used by its norm and by another module."""
 
     def __init__(self, how: str) -> None:
         super().__init__()
@@ -125,7 +125,7 @@ def test_a_map_that_is_read_twice_stays(how: str) -> None:
 
 
 class Standardized(nn.Conv2d):
-    """Makes its weights anew at every pass (Qiao et al., arXiv:1903.10520)."""
+    """Standardizes its weights in every pass (Qiao et al., arXiv:1903.10520)."""
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 (torch's name)
         weight = self.weight - self.weight.mean((1, 2, 3), keepdim=True)

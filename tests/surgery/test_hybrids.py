@@ -1,4 +1,4 @@
-"""Networks of convolutions and transformers: found where there are maps, refused in words where there are none."""
+"""Hybrids of convolutions and transformers: places are found where there are maps and refused elsewhere."""
 
 import pytest
 import timm

@@ -1,4 +1,4 @@
-"""Named places in our detectors, whose rows the model files number."""
+"""Named places in attendet's detectors, whose rows are numbered by model files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The networks of the papers: their parameters, and the place of attention in their blocks."""
+"""The networks of the papers: number of parameters, and the place of attention in their blocks."""
 
 from collections.abc import Callable
 from typing import Any

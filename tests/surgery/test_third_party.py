@@ -1,4 +1,4 @@
-"""Networks of torchvision and timm: where attention goes, that it changes nothing at first, learns, and leaves."""
+"""Networks of torchvision and timm: attention is placed, starts as the identity, learns, and is removed."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_learns(network: Network) -> None:
 
 
 def last_layers(modules: dict[str, nn.Module]) -> list[torch.Tensor]:
-    """Return what an identity start sets to zero: the only weights that have a gradient at the first step."""
+    """Return the weights that an identity start sets to zero: only they have a gradient at the first step."""
     names = ("channel.fc2.weight", "spatial.conv.weight")
     return [module.get_parameter(name) for module in modules.values() for name in names]
 

@@ -1,4 +1,4 @@
-"""Habits of networks under which a careless hook would run twice, never, or on somebody else's weights."""
+"""Networks in which a naive hook would run twice, never, or with the weights of another network."""
 
 from __future__ import annotations
 

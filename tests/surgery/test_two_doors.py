@@ -1,4 +1,4 @@
-"""A row of a model file and a plan are two doors to one network: equal outputs for equal weights."""
+"""A row of a model file and a plan of `attach` give the same network: equal outputs for equal weights."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.helpers.third_party_networks import equal, randomize, run, vary_norms
 
 
 def with_every_weight(model: Detector) -> Detector:
-    """Return a detector in evaluation in which nothing stands as it started."""
+    """Return a detector in evaluation mode with random weights and statistics."""
     vary_norms(model)
     randomize(model)
     return model.train(False)

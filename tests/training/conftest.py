@@ -1,4 +1,4 @@
-"""A small network and small images with colored rectangles, so that real training takes a second."""
+"""A small network and small images of colored rectangles, on which real training takes a second."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Anchors are fitted to the data where the model file has none or where they fit badly."""
+"""Anchors are fitted to the data if the model file has no anchors or if they fit badly."""
 
 from collections.abc import Callable
 from pathlib import Path

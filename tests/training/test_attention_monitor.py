@@ -1,4 +1,4 @@
-"""Watching attention while it is trained: real runs, their columns, their film, and that nothing else changes."""
+"""Attention observed during training: columns, filmstrip, and no effect on the training."""
 
 import math
 from collections.abc import Callable

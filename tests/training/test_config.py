@@ -1,4 +1,4 @@
-"""What a user types reaches the field it is meant for, and what cannot be is refused by name."""
+"""Options that a user types set the right field; invalid ones are refused by name."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from attendet.training.config import build_config, setting_names
 from attendet.training.hyperparameters import read_hyperparameters
 
 DATA = {"data.path": "data.yaml"}
-# By YOLOv5's name: our key, and a value that is no default of either.
+# By YOLOv5's name: the setting, and a value that differs from both defaults.
 HYPERPARAMETERS = {
     "lr0": ("optimizer.lr0", 0.013),
     "lrf": ("optimizer.lrf", 0.2),

@@ -1,4 +1,4 @@
-"""Two processes with half a batch each are one process with the whole batch."""
+"""Two processes with half a batch each give the same result as one process with the whole batch."""
 
 import json
 import subprocess
@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from attendet.training.preparation import make_data, prepare
+from attendet.training.preparation import create_data_module, prepare
 from attendet.training.run_folder import RunFolder
 from attendet.training.runner import train
 from tests.helpers.small_training import MODEL, RecordingReporter, rows_of, small, write_set
@@ -66,4 +66,4 @@ def test_the_memory_is_shared_by_the_processes_of_a_machine(data: Path, model: P
     settings = {"hardware__devices": 2, "hardware__num_nodes": 3}
     prepared = prepare(small(data, model, tmp_path, **settings), RecordingReporter())
     # Before there is a trainer, which rank 0 draws pictures without.
-    assert make_data(prepared, RunFolder(tmp_path / "exp"), RecordingReporter()).loading.processes == 2
+    assert create_data_module(prepared, RunFolder(tmp_path / "exp"), RecordingReporter()).loading.local_processes == 2

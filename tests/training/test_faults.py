@@ -1,4 +1,4 @@
-"""What can go wrong in the middle of a run: told in one line, and what was good before is kept."""
+"""Failures during a run are reported in one line, and the last good state is kept."""
 
 import resource
 from collections.abc import Callable, Iterator, Mapping
@@ -121,7 +121,7 @@ def test_a_disk_that_is_full(fit: Callable, folder: RunFolder, monkeypatch: pyte
 
 @pytest.fixture
 def small_files() -> Iterator[None]:
-    """Let this process write files of at most 16 KB, which is what a full disk is to those who write."""
+    """Limit files of this process to 16 KB, which has the effect of a full disk."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (16_384, before[1]))
     yield

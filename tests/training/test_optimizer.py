@@ -1,4 +1,4 @@
-"""Parameter groups of a network with attention; rates and momentum against numbers worked out by hand."""
+"""Parameter groups of a network with attention; learning rates and momentum against numbers computed by hand."""
 
 import math
 
@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 import attendet
-from attendet.training.config import OptimizerConfig, ScheduleConfig
-from attendet.training.optimizer import build_optimizer, set_rates
+from attendet.training.config_sections import OptimizerConfig, ScheduleConfig
+from attendet.training.optimizer import build_optimizer, set_learning_rates
 from attendet.training.recipe import TrainingRecipe, choose_recipe
 
 
@@ -62,7 +62,7 @@ def test_frozen_parameters_are_in_no_group() -> None:
 )
 def test_the_line(step: int, rate: float, bias_rate: float, momentum: float) -> None:
     optimizer = build_optimizer(nn.Linear(2, 2), recipe_of(), OptimizerConfig())
-    set_rates(optimizer, recipe_of(), step, final=0.01)
+    set_learning_rates(optimizer, recipe_of(), step, final=0.01)
     bias, plain, weight = optimizer.param_groups
     assert weight["lr"] == pytest.approx(rate, rel=1e-9)
     assert plain["lr"] == weight["lr"]
@@ -77,7 +77,7 @@ def test_the_line(step: int, rate: float, bias_rate: float, momentum: float) -> 
 def test_the_cosine(step: int, rate: float) -> None:
     recipe = recipe_of(cosine=True)
     optimizer = build_optimizer(nn.Linear(2, 2), recipe, OptimizerConfig())
-    set_rates(optimizer, recipe, step, final=0.01)
+    set_learning_rates(optimizer, recipe, step, final=0.01)
     assert optimizer.param_groups[2]["lr"] == pytest.approx(rate, rel=1e-9)
 
 
@@ -93,7 +93,7 @@ def test_momentum_of_adam_is_its_first_beta() -> None:
     recipe = recipe_of(name="AdamW")
     optimizer = build_optimizer(nn.Linear(2, 2), recipe, OptimizerConfig())
     assert type(optimizer) is torch.optim.AdamW
-    set_rates(optimizer, recipe, 0, final=0.01)
+    set_learning_rates(optimizer, recipe, 0, final=0.01)
     start = recipe.warmup_momentum + (recipe.momentum - recipe.warmup_momentum) / recipe.warmup_steps
     assert optimizer.param_groups[0]["betas"] == (pytest.approx(start), 0.999)
 
@@ -101,6 +101,6 @@ def test_momentum_of_adam_is_its_first_beta() -> None:
 def test_without_warm_up_the_first_step_is_at_the_full_rate() -> None:
     recipe = choose_recipe(OptimizerConfig(name="SGD", warmup_epochs=0), ScheduleConfig(), steps_per_epoch=1000)
     optimizer = build_optimizer(nn.Linear(2, 2), recipe, OptimizerConfig())
-    set_rates(optimizer, recipe, 0, final=0.01)
+    set_learning_rates(optimizer, recipe, 0, final=0.01)
     assert [group["lr"] for group in optimizer.param_groups] == pytest.approx([0.01] * 3)
     assert optimizer.param_groups[0]["momentum"] == 0.937

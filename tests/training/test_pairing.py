@@ -1,4 +1,4 @@
-"""Runs of one seed begin alike and see the same images; a share of the images is the same for all."""
+"""Runs with the same seed start from the same weights and see the same images; fractions of the data are nested."""
 
 from pathlib import Path
 
@@ -91,7 +91,7 @@ def test_a_run_records_what_pairs_have_in_common(data: Path, model: Path, tmp_pa
 
 
 def frozen(first, second) -> set[str]:
-    """Batch norms begin with ones and zeros, whatever the seed."""
+    """Batch norms start with ones and zeros for every seed."""
     return {value for layer, value in first.initialization.items() if layer.endswith("bn")} & set(
         second.initialization.values()
     )

@@ -1,8 +1,8 @@
-"""The published recipe for long runs, number for number; and what is chosen for short ones."""
+"""The published recipe for long runs, and the automatic choices for short runs."""
 
 import pytest
 
-from attendet.training.config import OptimizerConfig, ScheduleConfig
+from attendet.training.config_sections import OptimizerConfig, ScheduleConfig
 from attendet.training.recipe import choose_recipe
 
 
@@ -81,6 +81,6 @@ def test_trained_weights_move_in_small_steps() -> None:
     fresh, tuned = (choose_recipe(OptimizerConfig(), schedule, 13, trained=trained) for trained in (False, True))
     assert (fresh.lr0, tuned.lr0) == (0.004, 0.0004)
     assert any("what the weights know" in reason for reason in tuned.reasons)
-    # A published recipe is what it is, and so is what is asked for.
+    # A published recipe and explicit settings are not changed.
     assert choose_recipe(OptimizerConfig(), schedule, 10_000, trained=True).lr0 == 0.01
     assert choose_recipe(OptimizerConfig(lr0=0.002), schedule, 13, trained=True).lr0 == 0.002

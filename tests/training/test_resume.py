@@ -1,4 +1,4 @@
-"""A run that is killed in the middle of an epoch goes on to the same bits as one that is not."""
+"""A run that is killed within an epoch and resumed is bit-identical to an uninterrupted run."""
 
 import signal
 import subprocess

@@ -1,4 +1,4 @@
-"""A run's folder: its results as they were written, and which weights are measured."""
+"""The folder of a run: its results, and the weights that are measured."""
 
 import math
 from pathlib import Path

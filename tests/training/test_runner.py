@@ -97,8 +97,8 @@ class Watcher(RecordingReporter):
         super().__init__()
         self.project, self.files = project, []
 
-    def ended(self, row: Mapping[str, float], *, is_best: bool) -> None:
-        super().ended(row, is_best=is_best)
+    def on_epoch_end(self, row: Mapping[str, float], *, is_best: bool) -> None:
+        super().on_epoch_end(row, is_best=is_best)
         self.files.append({path.stem for path in self.project.rglob("*.safetensors")})
 
 
@@ -162,7 +162,9 @@ def test_progress_is_told(fit: Callable) -> None:
     assert last["decoding images"] == (4, 4)
 
 
-@pytest.mark.parametrize(("device", "message"), [("tpu", "`device` must be .*, got 'tpu'"), ("77", "CUDA device 77 not found")])
+@pytest.mark.parametrize(
+    ("device", "message"), [("tpu", "`device` must be .*, got 'tpu'"), ("77", "CUDA device 77 not found")]
+)
 def test_a_device_that_is_not_there(fit: Callable, tmp_path: Path, device: str, message: str) -> None:
     with pytest.raises(OptionError, match=message):
         fit(hardware__device=device)
@@ -187,7 +189,7 @@ def test_one_image_is_too_few_for_a_norm_over_images(fit: Callable, tmp_path: Pa
     with pytest.raises(OptionError, match=refused):
         fit(**settings, schedule__batch_size=1)
     assert not (tmp_path / "runs").exists()
-    # The last batch of one image is filled up; and what is frozen normalizes by what it has learned.
+    # A last batch of one image is filled up; frozen norms use their running statistics.
     fit(**settings, schedule__batch_size=7)
     fit(**settings, schedule__batch_size=1, model__freeze=[3])
 

@@ -1,4 +1,4 @@
-"""Runs that start from weights: what is kept of them, attention attached to them, and what of it all is trained."""
+"""Runs that start from weights: kept tensors, attached attention, and frozen parameters."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -11,8 +11,8 @@ from attendet import build, save_weights
 from attendet.attention import CBAM
 from attendet.errors import OptionError, WeightsError
 from attendet.surgery import attached
-from attendet.training.network import open_network
 from attendet.training.run_folder import RunFolder
+from attendet.training.training_model import build_training_model
 from attendet.weights.io import opening
 from attendet.weights.io.model_card import ModelCard
 from tests.helpers.small_training import COLORS, MODEL, small, write_set
@@ -164,7 +164,7 @@ def test_a_model_file_is_built_as_it_is_written_whatever_the_weights_have(data: 
     weights = tmp_path / "old.safetensors"
     save_weights(build(old), weights, ModelCard("old.yaml", old.read_text(), "auto", NAMES, 64))
     for file, hidden in ((old, 8), (new, 4)):
-        network = open_network(small(data, file, tmp_path, model__weights=str(weights)), NAMES)
+        network = build_training_model(small(data, file, tmp_path, model__weights=str(weights)), NAMES)
         cbam = network.detector.model[5]
         assert isinstance(cbam, CBAM)
         assert cbam.channel.fc1.weight.shape == (hidden, 16)
@@ -180,7 +180,7 @@ def test_a_model_file_is_that_of_the_weights_however_it_is_written(data: Path, t
     )
     text = old.read_text().replace("{reduction: 2}", " 16 ")
     mine.write_text(f"# mine\n{text}")
-    network = open_network(small(data, mine, tmp_path, model__weights=str(weights)), NAMES)
+    network = build_training_model(small(data, mine, tmp_path, model__weights=str(weights)), NAMES)
     cbam = network.detector.model[5]
     assert isinstance(cbam, CBAM)
     assert cbam.channel.fc1.weight.shape == (8, 16)
@@ -192,10 +192,10 @@ def test_anchors_of_the_weights_stay_where_the_model_file_has_only_their_number(
     save_weights(build(tmp_path / "old.yaml"), weights, ModelCard("old.yaml", MODEL, "auto", NAMES, 64))
     rows = MODEL[MODEL.index("anchors:") : MODEL.index("backbone:")]
     file.write_text(MODEL.replace(rows, "anchors: 3\n"))
-    network = open_network(small(data, file, tmp_path, model__weights=str(weights)), NAMES)
+    network = build_training_model(small(data, file, tmp_path, model__weights=str(weights)), NAMES)
     assert network.detector.head.anchors_in_pixels()[0].tolist() == [[10, 13], [16, 30], [33, 23]]
     assert network.anchored
     # Weights whose head has no place in the network lend it no anchors either.
     file.write_text(MODEL.replace(rows, "anchors: 3\n").replace("Conv, [16", "Conv, [24"))
-    network = open_network(small(data, file, tmp_path, model__weights=str(weights)), NAMES)
+    network = build_training_model(small(data, file, tmp_path, model__weights=str(weights)), NAMES)
     assert not network.anchored

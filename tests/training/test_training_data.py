@@ -1,4 +1,4 @@
-"""Settings of the data and the schedule, and which images and shapes they lead to."""
+"""Settings of the data and the schedule, and the resulting images and shapes."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The averaged weights against their formula in numpy."""
+"""Averaged weights against their formula in numpy."""
 
 import copy
 

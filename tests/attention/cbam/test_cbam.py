@@ -1,4 +1,4 @@
-"""CBAM's formulas, orders, pools and starts, each against a literal transcription."""
+"""Formulas, orders, pools, and starts of CBAM, each against a literal transcription."""
 
 import math
 import warnings

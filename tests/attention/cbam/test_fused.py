@@ -1,4 +1,4 @@
-"""CBAM by its fused operators: equal to plain torch, taken where they apply, left where somebody looks inside."""
+"""CBAM with its fused operators: equal to plain torch, used where they apply, and not used if a hook is inside."""
 
 import copy
 import pickle

@@ -1,4 +1,4 @@
-"""CBAM against timm's module, and each other's weights."""
+"""CBAM against timm's module: outputs, and weights loaded in both directions."""
 
 import pytest
 import torch

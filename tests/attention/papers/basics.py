@@ -1,4 +1,4 @@
-"""Sums, products and quotients that the papers' equations are written in, for features (N, C, *positions)."""
+"""Sums, products, and quotients that the papers' equations consist of, for features (N, C, *positions)."""
 
 import itertools
 from typing import NamedTuple
@@ -12,7 +12,7 @@ Layer = tuple[Tensor, Tensor | None]
 
 
 class Norm(NamedTuple):
-    """The tensors of a batch norm: scale γ, shift β, and what it remembers of training."""
+    """The tensors of a batch norm: scale γ, shift β, running mean, and running variance."""
 
     weight: Tensor
     bias: Tensor
@@ -91,5 +91,5 @@ def standardized(values: Tensor, eps: float = 1e-5) -> Tensor:
 
 
 def max_and_mean(x: Tensor, dim: int) -> Tensor:
-    """[max; mean] over one dimension, as the two planes (N, 2, ...) of what is left."""
+    """[max; mean] over one dimension, as two planes (N, 2, ...) of the other dimensions."""
     return torch.stack([x.amax(dim), x.sum(dim) / x.shape[dim]], 1)

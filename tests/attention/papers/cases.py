@@ -1,4 +1,4 @@
-"""Modules whose papers say what they do with features of any number of dimensions."""
+"""Modules whose papers define their output for features of any number of dimensions."""
 
 from tests.attention.papers import zoo
 from tests.attention.papers.comparing import Paper

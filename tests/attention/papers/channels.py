@@ -23,7 +23,7 @@ def squeeze_excitation(u: Tensor, w1: Layer, w2: Layer) -> Tensor:
 
     Eq. 2: z_c = 1/(H·W) Σ u_c(i, j). Eq. 3: s = σ(W2 δ(W1 z)), δ the ReLU. Eq. 4: x̃_c = s_c u_c.
 
-    The equations have no biases; the journal version says that removing them helped in ResNets. Most code has them.
+    The equations have no biases; the journal version reports that removing them helped in ResNets. Most code has them.
     """
     z = average(u)
     s = sigmoid(linear(relu(linear(z, *w1)), *w2))

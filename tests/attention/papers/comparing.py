@@ -1,4 +1,4 @@
-"""A module beside the transcription of its paper: the same weights, outputs and gradients."""
+"""Compare a module with the transcription of its paper: outputs and gradients for the same weights."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -17,7 +17,7 @@ def randomize(module: nn.Module) -> nn.Module:
     module.double()
     with torch.no_grad():
         for weight in module.parameters():
-            # Sums of so many terms stay near one, where gates are neither 0 nor 1.
+            # Scaled so that sums stay near 1, and gates stay away from 0 and 1.
             weight.normal_().div_(weight[0].numel() ** 0.5 if weight.ndim > 1 else 1)
         for name, statistic in module.named_buffers():
             if name.endswith("running_mean"):
@@ -36,7 +36,7 @@ def leaves(module: nn.Module) -> Weights:
 
 
 def layer(weights: Weights, name: str) -> Layer:
-    """The weight and the bias of a layer; None where it has no bias."""
+    """The weight and the bias of a layer; None if it has no bias."""
     return weights[f"{name}.weight"], weights.get(f"{name}.bias")
 
 

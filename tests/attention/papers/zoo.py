@@ -1,4 +1,4 @@
-"""Which weight of a module, by its name in the state dict, is which letter of its paper."""
+"""The weights of each module, by the names in its state dict, as the letters of its paper."""
 
 from torch import Tensor
 

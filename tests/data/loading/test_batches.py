@@ -166,7 +166,7 @@ def test_validation_shows_each_image_once_as_it_is(records: ImageRecords) -> Non
         for number, (record, letterbox) in enumerate(zip(placed.records, placed.letterboxes, strict=True)):
             height, width = placed.batch.images.shape[2:]
             canvas = placed.batch.images[number].numpy().transpose(1, 2, 0)
-            # Where the image lies there is noise, and around it gray alone.
+            # The image is noise, and its padding is gray.
             bottom = round(letterbox.top + record.height * letterbox.scale[1])
             right = round(letterbox.left + record.width * letterbox.scale[0])
             inside = np.zeros((height, width), bool)

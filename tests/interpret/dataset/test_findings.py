@@ -1,4 +1,4 @@
-"""What is said of attention sites, by numbers that were chosen."""
+"""Findings about attention sites, from chosen numbers."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""What each site is worth, on a small detector that was really trained, against validating changed networks."""
+"""The effect of each attention site in a trained detector, against validation of modified networks."""
 
 import copy
 import csv
@@ -68,7 +68,7 @@ def detector(run: Path) -> Detector:
 @pytest.fixture(scope="module")
 def found(detector: Detector, split: Split) -> Survey:
     with pytest.MonkeyPatch.context() as patch:
-        # All maps are 8 x 8 or 4 x 4, of which each cell then holds as many of the points.
+        # All maps are 8 x 8 or 4 x 4, so every cell holds the same number of points.
         patch.setattr(site_statistics, "POINTS", 16)
         return survey_sites(detector, split, 64, batch_size=3)
 

@@ -1,4 +1,4 @@
-"""A small detector with attention that sees something in real photographs, as training would leave it."""
+"""A small detector with attention that detects objects in photographs."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Class activation maps equal their papers' formulas, for the very detection or class that is named."""
+"""Class activation maps equal the formulas of their papers, for the chosen detection or class."""
 
 from collections.abc import Mapping
 from functools import partial

@@ -68,7 +68,7 @@ def test_detections_are_the_predictors_with_attention_and_without(weights: Path,
         found = answer.detections
         assert found is not None
         assert len(found) == len(expected) > 1
-        # By what they are: rounding may change the order of two that are equally sure.
+        # Compared by their values, because rounding may change the order of equally confident detections.
         told, known = (
             np.column_stack([each.xyxy, 1000 * not_none(each.confidence), 1000 * not_none(each.class_id)])
             for each in (found, expected)

@@ -1,4 +1,4 @@
-"""Maps lie where they belong, in coordinates of the image as its file shows it."""
+"""Maps are located correctly in the coordinates of the original image."""
 
 from pathlib import Path
 from typing import Any

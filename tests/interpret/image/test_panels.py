@@ -1,4 +1,4 @@
-"""Panels show what they are given, also where answers with and without attention have little in common."""
+"""Panels show the given values, also if the answers with and without attention differ widely."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Files are there whole or not at all, agree with what was explained, and the page works without a network or mouse."""
+"""Explanations are written completely or not at all; the page works without network or mouse."""
 
 import json
 import re
@@ -28,7 +28,7 @@ from tests.helpers.calibrated_detector import NAMES
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium to open the page in")
 
-# What a user does at the keyboard, and what has to be seen then; the answer is written into the document's title.
+# Keys that a user presses and the expected state of the page; the script writes the result to the title.
 KEYS = """
 <script>
 addEventListener("load", () => {
@@ -58,7 +58,7 @@ addEventListener("load", () => {
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory, detector: Detector, photographs: list[NDArray[np.uint8]]) -> Path:
-    """What is written of two photographs, the first with a name that HTML and file systems have to be guarded from."""
+    """Write explanations of two photographs; the name of the first is unsafe in HTML and in file systems."""
     made = tmp_path_factory.mktemp("explained")
     for name, pixels in zip(("a <b>&.png", "b.png"), photographs, strict=True):
         Image.fromarray(pixels).save(made / name)
@@ -115,7 +115,7 @@ def test_figures_show_something_in_both_formats(folder: Path) -> None:
     with Image.open(folder / "002-b.png") as figure:
         assert figure.width > 1500
         pixels = np.asarray(figure)
-    # A photograph, in what are many colors.
+    # A photograph has many colors.
     assert len(set(map(tuple, pixels[::8, ::8].reshape(-1, 3).tolist()))) > 1000
     drawing = ET.parse(folder / "002-b.svg").getroot()  # noqa: S314 (our own file)
     images = drawing.findall(".//{http://www.w3.org/2000/svg}image")

@@ -1,4 +1,4 @@
-"""Every class of fault in community files: found with row, cause and remedy; and shifted numbers put right."""
+"""Every kind of fault in community files is found with its row, cause, and remedy; shifted row numbers are corrected."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ def edited(text: str, *changes: tuple[str, str]) -> str:
 
 
 def inserted_after(*ends: str) -> str:
-    """Insert CBAM after rows of the plain file, and leave every number as it was."""
+    """Insert CBAM after rows of YOLOv5 without updating any row number."""
     text = BASE
     for end in ends:
         assert end in text
@@ -36,19 +36,19 @@ OLD_LAYOUT = edited(BASE, ("C3, [1024]]", "SPP, [1024, [5, 9, 13]]]"), ("SPPF, [
 REPLACED = bundled_text("yolov5s_CBAM-C3")
 UNSHIFTED = edited(WITH_CBAM, ("[18, 21, 24]", "[17, 20, 23]"), ("[-1, 15]", "[-1, 14]"), ("[-1, 11]", "[-1, 10]"))
 FAULTY: dict[str, tuple[str, dict[LintKind, set[int]]]] = {
-    "inserted at 9, every number left as it was": (
+    "inserted at 9 without updating any row number": (
         UNSHIFTED,
         {"shifted-index": {20, 23, 25}, "dead-row": {24}, "detect-input": {25}},
     ),
-    "only Detect left as it was": (
+    "only Detect not updated": (
         edited(WITH_CBAM, ("[18, 21, 24]", "[17, 20, 23]")),
         {"shifted-index": {25}, "dead-row": {24}, "detect-input": {25}},
     ),
-    "only one Concat left as it was, where nothing else tells": (
+    "only one Concat not updated, without another symptom": (
         edited(WITH_CBAM, ("[-1, 15]", "[-1, 14]")),
         {"shifted-index": {20}},
     ),
-    "attention appended and Detect not re-pointed": (
+    "attention appended that Detect does not read": (
         edited(BASE, ("  - [[17, 20, 23]", CBAM_ROW.format(1024) + "  - [[17, 20, 23]")),
         {"dead-attention": {24}},
     ),
@@ -61,12 +61,15 @@ FAULTY: dict[str, tuple[str, dict[LintKind, set[int]]]] = {
         {"detect-order": {24}},
     ),
     "a Concat of different sizes": (edited(BASE, ("[-1, 6]", "[-1, 4]")), {"unequal-concat": {12}}),
-    "a repeat count in the ratio's place": (edited(WITH_CBAM, ("[1024, 16, 7]", "[1024, 1]")), {"bottleneck": {9}}),
-    "a channel count in the ratio's place": (
+    "a number of repeats in place of the ratio": (
+        edited(WITH_CBAM, ("[1024, 16, 7]", "[1024, 1]")),
+        {"bottleneck": {9}},
+    ),
+    "a number of channels in place of the ratio": (
         edited(WITH_CBAM, ("[1024, 16, 7]", "[1024, 512, 7]")),
         {"bottleneck": {9}},
     ),
-    "a width where the ratio is": (edited(WITH_CBAM, ("[1024, 16, 7]", "[1024, 1024]")), {"bottleneck": {9}}),
+    "a width in place of the ratio": (edited(WITH_CBAM, ("[1024, 16, 7]", "[1024, 1024]")), {"bottleneck": {9}}),
     "fewer than four hidden channels": (
         edited(bundled_text("yolov5n_CBAM-C3"), ("CBAM, [128, ratio]", "CBAM, [128, 16]")),
         {"bottleneck": {2}},
@@ -75,7 +78,7 @@ FAULTY: dict[str, tuple[str, dict[LintKind, set[int]]]] = {
         edited(bundled_text("yolov5n_CBAM-C3"), ("CBAM, [128, ratio]", "CBAM, [128, 64, 7]")),
         {"unbuildable": {2}},
     ),
-    "a declared width that disagrees": (edited(WITH_CBAM, ("[1024, 16, 7]", "[512, 16, 7]")), {"width": {9}}),
+    "a wrong declared width": (edited(WITH_CBAM, ("[1024, 16, 7]", "[512, 16, 7]")), {"width": {9}}),
     "two faults at once": (
         edited(BASE, ("[-1, 6]", "[-1, 4]"), ("SPPF, [1024, 5]", "SPFF, [1024, 5]")),
         {"unbuildable": {9}, "unequal-concat": {12}},
@@ -84,7 +87,7 @@ FAULTY: dict[str, tuple[str, dict[LintKind, set[int]]]] = {
 
 
 @pytest.mark.parametrize("case", FAULTY)
-def test_every_class_of_fault_is_found_at_its_row(case: str, tmp_path: Path) -> None:
+def test_every_kind_of_fault_is_found_at_its_row(case: str, tmp_path: Path) -> None:
     text, expected = FAULTY[case]
     file = tmp_path / "model.yaml"
     file.write_text(text)
@@ -97,7 +100,7 @@ def test_every_class_of_fault_is_found_at_its_row(case: str, tmp_path: Path) -> 
         by_kind.setdefault(finding.kind, set()).add(finding.row)
         assert finding.where.line is not None
         assert lines[finding.where.line - 1].lstrip().startswith("- [")
-        assert finding.what
+        assert finding.message
         assert finding.remedy
     assert by_kind == expected
 
@@ -115,13 +118,13 @@ def test_building_a_faulty_file_warns(case: str, tmp_path: Path) -> None:
 
 FIXABLE = {
     "inserted at 9": (UNSHIFTED, WITH_CBAM),
-    "only Detect": (FAULTY["only Detect left as it was"][0], WITH_CBAM),
-    "only one Concat": (FAULTY["only one Concat left as it was, where nothing else tells"][0], WITH_CBAM),
+    "only Detect": (FAULTY["only Detect not updated"][0], WITH_CBAM),
+    "only one Concat": (FAULTY["only one Concat not updated, without another symptom"][0], WITH_CBAM),
     "appended": (
-        FAULTY["attention appended and Detect not re-pointed"][0],
+        FAULTY["attention appended that Detect does not read"][0],
         edited(BASE, ("  - [[17, 20, 23]", CBAM_ROW.format(1024) + "  - [[17, 20, 24]")),
     ),
-    "appended beside each other, far from what they read": (
+    "several appended far from the rows that they read": (
         edited(BASE, ("  - [[17, 20, 23]", APPENDED + "  - [[17, 20, 23]")),
         edited(BASE, ("  - [[17, 20, 23]", APPENDED + "  - [[24, 25, 26]")),
     ),
@@ -141,7 +144,7 @@ FIXABLE = {
             ("[17, 20, 23]", "[18, 21, 24]"),
         ),
     ),
-    "one inserted where others replace, and only Detect left": (
+    "one inserted among replaced rows, only Detect not updated": (
         edited(REPLACED, ("Conv, [256, 1, 1]] # 14", "Conv, [256, 1, 1]] # 14\n" + CBAM_ROW.format(8).rstrip())),
         edited(
             REPLACED,
@@ -171,7 +174,7 @@ FIXABLE = {
 
 
 @pytest.mark.parametrize("case", FIXABLE)
-def test_shifted_numbers_are_put_right_and_nothing_else_is_touched(case: str, tmp_path: Path) -> None:
+def test_shifted_row_numbers_are_corrected_and_nothing_else_changes(case: str, tmp_path: Path) -> None:
     text, right = FIXABLE[case]
     file = tmp_path / "model.yaml"
     file.write_text(text)
@@ -179,7 +182,7 @@ def test_shifted_numbers_are_put_right_and_nothing_else_is_touched(case: str, tm
     correction = fix_model_file(file)
     assert correction.text == right
     assert correction.changes
-    assert correction.left == ()
+    assert correction.remaining == ()
     file.write_text(correction.text)
     assert check_model_file(file) == []
 
@@ -201,7 +204,7 @@ ENDS = (
 
 
 @pytest.mark.parametrize("end", ENDS)
-def test_one_attention_anywhere_is_found_and_put_right(end: str, tmp_path: Path) -> None:
+def test_one_attention_row_inserted_anywhere_is_found_and_corrected(end: str, tmp_path: Path) -> None:
     file = tmp_path / "model.yaml"
     file.write_text(inserted_after(end))
     assert any(finding.is_fault for finding in check_model_file(file))
@@ -212,22 +215,22 @@ def test_one_attention_anywhere_is_found_and_put_right(end: str, tmp_path: Path)
     attendet.build(file)
 
 
-def test_other_faults_are_left_to_their_author(tmp_path: Path) -> None:
+def test_other_faults_remain(tmp_path: Path) -> None:
     file = tmp_path / "model.yaml"
     file.write_text(edited(UNSHIFTED, ("[1024, 16, 7]", "[1024, 1]")))
     correction = fix_model_file(file)
     assert len(correction.changes) == 5
-    assert [finding.kind for finding in correction.left] == ["bottleneck"]
+    assert [finding.kind for finding in correction.remaining] == ["bottleneck"]
 
     file.write_text(FAULTY["Detect reads strides 16, 8, 16"][0])
     correction = fix_model_file(file)
     assert correction.changes == ()
     assert correction.text == FAULTY["Detect reads strides 16, 8, 16"][0]
-    assert correction.left
+    assert correction.remaining
 
 
 @pytest.mark.parametrize("lateral", [4, 5])
-def test_attention_beside_replaced_attention_may_be_read_or_passed_by(lateral: int, tmp_path: Path) -> None:
+def test_either_of_two_adjacent_attention_rows_may_be_read(lateral: int, tmp_path: Path) -> None:
     file = tmp_path / "model.yaml"
     second = "CBAM, [256, ratio]] # 4\n" + CBAM_ROW.format(8).rstrip()
     file.write_text(
@@ -244,42 +247,47 @@ def test_attention_beside_replaced_attention_may_be_read_or_passed_by(lateral: i
     assert check_model_file(file) == []
 
 
-def test_a_head_without_its_last_block_is_told_to_get_one(tmp_path: Path) -> None:
+def test_a_head_without_its_last_block_needs_one(tmp_path: Path) -> None:
     file = tmp_path / "model.yaml"
     file.write_text(
         edited(BASE, ("  - [-1, 3, C3, [1024, False]] # 23, stride 32\n", ""), ("[17, 20, 23]", "[17, 20, 22]"))
     )
     assert [finding.remedy for finding in check_model_file(file) if finding.kind == "detect-input"] == [
-        "put a block between"
+        "insert a block in between"
     ]
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (("[nc, anchors]]", "[3, anchors]]"), "its own nc, 3; write nc"),
-        (("[nc, anchors]]", "[nc, [[1, 2], [3, 4], [5, 6]]]]"), "its own anchors"),
+        (("[nc, anchors]]", "[3, anchors]]"), "`nc` of the row must be that of the file, got 3; write nc"),
+        (("[nc, anchors]]", "[nc, [[1, 2], [3, 4], [5, 6]]]]"), "`anchors` of the row must be that of the file"),
         (("[-1, 6], 1, Concat, [1]", "[-1, 6], 1, Concat, [0]"), "write 1, for channels"),
         (("[-1, 6], 1, Concat", "[-1, 6], 9, Concat"), "it stands 3 times in a row, and takes several maps; write 1"),
         (("1, Detect,", "9, Detect,"), "it stands 3 times in a row"),
-        # Other releases write groups, a dilation and CBAM's ratio in these places.
+        # Other releases expect groups, a dilation, or the ratio of CBAM at these positions.
         (("[-1, 9, C3, [512]]", "[-1, 9, C3, [512, True, 1]]"), "is 1 of the outgoing one; write a fraction"),
         (("[-1, 9, C3, [512]]", "[-1, 9, C3, [512, 2]]"), "the shortcut is 2; write True or False"),
         (("[-1, 9, C3, [512]]", "[-1, 9, C2f, [512, True, 2]]"), "is 2 of the outgoing one"),
         (("[-1, 9, C3, [512]]", "[-1, 9, BottleneckCSP, [512, 1]]"), "the shortcut is 1"),
         (("[-1, 9, C3, [512]]", "[-1, 1, Conv, [512, 3, 1, 2, 1, 2]]"), "the activation is 2; write True or False"),
         (("[-1, 9, C3, [512]]", "[-1, 1, DWConv, [512, 3, 1, 2]]"), "the activation is 2"),
-        (("[-1, 9, C3, [512]]", "[-1, 1, ResBlock_CBAM, [512, 16]]"), "the shortcut is 16; give options of CBAM"),
+        (
+            ("[-1, 9, C3, [512]]", "[-1, 1, ResBlock_CBAM, [512, 16]]"),
+            "`shortcut` must be a boolean, got 16; write options of CBAM",
+        ),
     ],
 )
-def test_what_would_be_ignored_or_mixed_up_is_refused(change: tuple[str, str], message: str, tmp_path: Path) -> None:
+def test_arguments_that_would_be_ignored_or_misread_are_refused(
+    change: tuple[str, str], message: str, tmp_path: Path
+) -> None:
     file = tmp_path / "model.yaml"
     file.write_text(edited(BASE, change))
     with pytest.raises(ModelFileError, match=message):
         attendet.build(file)
 
 
-def test_a_deliberate_change_of_the_plain_file_is_no_fault(tmp_path: Path) -> None:
+def test_a_deliberate_change_of_the_original_is_not_a_fault(tmp_path: Path) -> None:
     file = tmp_path / "model.yaml"
     file.write_text(edited(WITH_CBAM, ("[-1, 15]", "[-1, 13]")))
     assert check_model_file(file) == []

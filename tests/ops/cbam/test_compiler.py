@@ -1,4 +1,4 @@
-"""Compiling on demand: where, once, and what is said where it cannot be done."""
+"""Compiling on demand: location, once per machine, and the message if it fails."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""The fused operators of the CPU against the reference, on shapes chosen to hurt."""
+"""The fused CPU operators against the reference, on difficult shapes."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -32,7 +32,7 @@ LAYOUTS = [torch.contiguous_format, torch.channels_last]
 
 @pytest.fixture(autouse=True)
 def memory_full_of_nan() -> Iterator[None]:
-    """Let torch fill fresh memory with NaN, so that what is left unwritten shows."""
+    """Let torch fill new memory with NaN, which shows elements that were not written."""
     torch.use_deterministic_algorithms(mode=True)
     yield
     torch.use_deterministic_algorithms(mode=False)
@@ -56,7 +56,7 @@ def results(compute, x: Tensor, given: Nets, upstream: Tensor) -> dict[str, Tens
 
 
 def truth(x: Tensor, given: Nets, upstream: Tensor) -> dict[str, Tensor]:
-    """Return what the reference computes of the same numbers in float64."""
+    """Return the result of the reference in float64."""
     return results(reference_cbam, x.double(), converted(given, torch.float64, learn=True), upstream.double())
 
 
@@ -107,7 +107,7 @@ def test_kernels(kernel: int) -> None:
 def test_half_precision_rounds_once(layout: torch.memory_format, dtype: torch.dtype, bits: int, variant: str) -> None:
     x = torch.randn(2, 24, 9, 13).to(dtype, memory_format=layout)
     given = converted(nets(24, variant), dtype)
-    # The output is rounded to so many bits; what is accumulated in float32 adds nothing that counts beside.
+    # The output is rounded to that many bits; errors of the float32 accumulation are negligible.
     actual = compare(x, given, torch.randn_like(x), tolerance=2.0**-bits)
     assert {actual[name].dtype for name in ("y", "x", "fc1_weight", "conv_weight")} == {dtype}
 

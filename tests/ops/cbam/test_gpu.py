@@ -1,4 +1,4 @@
-"""The Triton passes against the reference: interpreted on a CPU everywhere, and on a GPU where there is one."""
+"""The Triton passes against the reference: interpreted on a CPU, and on a GPU if there is one."""
 
 import json
 import os

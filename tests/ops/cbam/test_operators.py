@@ -1,4 +1,4 @@
-"""The operators as torch wants them."""
+"""The operators fulfill torch's rules for custom operators."""
 
 import re
 from dataclasses import replace

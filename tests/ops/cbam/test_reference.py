@@ -1,4 +1,4 @@
-"""The reference against timm's module, finite differences and gradients computed by hand."""
+"""The reference against timm's module, finite differences, and gradients computed by hand."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""A study.yaml is read whole or refused at its place, and its runs are known by what matters."""
+"""A study.yaml is read completely or refused with a position; a run is identified by the settings that affect it."""
 
 import json
 import pickle
@@ -37,7 +37,7 @@ def test_what_init_writes_is_a_study(tmp_path):
     assert design.seeds == tuple(range(8))
     assert design.arms["cbam-sppf"].control == "conv-sppf"
     assert design.recipe == {"schedule.epochs": 20, "schedule.imgsz": 320}
-    # What it says of six and eight seeds is so.
+    # Its numbers for six and eight seeds are right.
     assert forecast_study(design, run_grid(design, "f", tmp_path)).warnings == ()
 
 

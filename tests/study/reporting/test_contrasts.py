@@ -32,7 +32,7 @@ def test_what_does_nothing_is_not_distinguishable_and_says_what_would_settle_it(
     assert found.verdict == "not distinguishable"
     low, high = not_none(found.interval)
     assert low < 0 < high
-    # Two comparisons; with so many seeds the test is about that of a normal distribution.
+    # Two comparisons; with that many seeds, the test is close to that of a normal distribution.
     normal = (stats.norm.isf(0.05 / 2 / 2) + stats.norm.isf(0.2)) * not_none(found.spread) / not_none(found.difference)
     assert found.seeds_to_settle == pytest.approx(normal**2, rel=0.05)
     assert f"about {found.seeds_to_settle} seeds would settle it" in found.explanation

@@ -1,4 +1,4 @@
-"""Runs on a real Ray cluster of two workers, one of which is killed."""
+"""Runs on a real Ray cluster of two workers; one worker is killed."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""What only a built network can tell is told at its place in study.yaml, before anything is spent."""
+"""Mistakes that need a built network are reported at their position in study.yaml, before training."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Runs of a study: pairs or refused, never twice, and one that fails stops no other."""
+"""Runs of a study: paired or refused, never repeated, and independent of failures of other runs."""
 
 import json
 import os
@@ -22,7 +22,7 @@ from tests.helpers.small_studies import FailingExecutor, RecordingObserver, open
 from tests.helpers.small_training import skip_plots
 from tests.helpers.typed_access import not_none
 
-# SiLU keeps shapes, so attention may stand in its place. A convolution of stride 2 does not.
+# SiLU keeps shapes, so attention can replace it. A convolution of stride 2 does not.
 ARMS = """
   plain:
   gated: se:reduction=2@after:Conv
@@ -126,7 +126,7 @@ def test_costs_are_measured_of_all_arms_that_have_a_run(ran):
         assert [(each.batch, each.rounds) for each in arm.latency] == [(1, 40), (16, 10)]
         assert all(0 < each.low_ms <= each.median_ms <= each.high_ms for each in arm.latency)
         assert arm.parameters == records(study)[name].parameters
-    # 16 images of 64 pixels, and what the first convolution gives: 8 channels at half the side.
+    # 16 images of 64 pixels, and the output of the first convolution: 8 channels at half the resolution.
     plain, gated = costs.arms["plain"], costs.arms["gated"]
     assert not_none(plain.peak_bytes) > 4 * 16 * 8 * 32 * 32
     assert not_none(gated.activation_bytes) > not_none(plain.activation_bytes)
@@ -214,7 +214,7 @@ def test_fractions_train_on_a_part_and_measure_that_part(tmp_path):
 
 
 def on(device: str, study: Study, arm: str) -> None:
-    """Let a finished run say that it was computed elsewhere."""
+    """Change the recorded device of a finished run."""
     run = study.job(next(cell for cell in study.cells()[1] if cell.arm == arm)).run
     write_record(run.record, read_run(run).model_copy(update={"computed_on": device}))
 

@@ -1,4 +1,4 @@
-"""Runs side by side: processes that are killed are replaced, and none outlives whoever began it."""
+"""Runs in parallel processes: killed processes are replaced, and none outlives the study."""
 
 import os
 import signal
@@ -26,7 +26,7 @@ def test_two_processes_of_which_one_is_killed_do_the_whole_study(tmp_path: Path)
     first: dict[str, str] = {}
 
     def kill(cell: Cell, epoch: int) -> None:
-        # The first run has the process that was begun first.
+        # The first run is in the process that started first.
         if cell.arm == "a" and epoch >= 2 and not first:
             assert len(children(WORKER)) == 2
             os.kill(min(children(WORKER)), signal.SIGKILL)

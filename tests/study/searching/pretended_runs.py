@@ -15,7 +15,7 @@ Pretend = Callable[..., FakeTrainer]
 
 
 def chance(arm: str, epoch: int) -> float:
-    """Return a score that nobody could guess, the same every time."""
+    """Return a random score that depends only on the arm and the epoch."""
     return float(np.random.default_rng(zlib.crc32(f"{arm} {epoch}".encode())).random())
 
 

@@ -1,4 +1,4 @@
-"""The draft of a study that a search writes, and that neither is taken for evidence."""
+"""The draft of a study that a search writes; neither the search nor its draft counts as evidence."""
 
 import json
 import shutil
@@ -68,7 +68,7 @@ def test_a_draft_that_somebody_has_changed_stays(tmp_path: Path, pretend: Preten
 
 
 def test_a_report_knows_nothing_of_a_search(tmp_path: Path, pretend: Pretend) -> None:
-    """Not even where a study has the search's seed, and its folder, and takes its arms: it trains them anew."""
+    """A study with the seed, the folder, and the arms of a search trains the arms again."""
     pretend()
     run_search(search := open_search(write_search(tmp_path, SPACE, trials=2)), RecordingSearchObserver())
     with pytest.raises(DataError, match="there is no study here"):

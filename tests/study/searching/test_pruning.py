@@ -18,7 +18,7 @@ from tests.study.searching.pretended_runs import SPACE, Pretend, chance, told
 def test_of_all_that_came_so_far_the_best_one_in_so_many_goes_on(
     tmp_path: Path, pretend: Pretend, factor: int, epochs: int, rungs: tuple[int, ...]
 ) -> None:
-    """By hand, as Li et al. (2020) have it: who is among the best 1/factor at a rung goes on, and the best always."""
+    """The rule of Li et al. (2020): a run among the best 1/factor at a rung continues, and the best always does."""
     pretend(epochs=epochs)
     search = open_search(write_search(tmp_path, SPACE, trials=12, epochs=epochs, more=f"halving: {factor}\n"))
     record = run_search(search, RecordingSearchObserver())
@@ -60,7 +60,7 @@ def test_the_baseline_is_never_stopped_however_weak(tmp_path: Path, pretend: Pre
 
 
 def test_real_runs_are_stopped_interrupted_and_taken_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Training is real; of the scores only which candidate is the weak one is made up."""
+    """Training is real, except that the scores of one candidate are lowered."""
     skip_plots(monkeypatch)
     really = pruning.measured
     scores = {"baseline": 0.5, "se-reduction-2-after-Conv": 0.5, "eca-after-Conv": 0.5}
@@ -76,7 +76,7 @@ def test_real_runs_are_stopped_interrupted_and_taken_up(tmp_path: Path, monkeypa
 
     def interrupt(record: SearchRecord) -> None:
         if len(record.candidates) == 2 and record.candidates[-1].epochs == 1:
-            # Whoever comes after this one is weaker.
+            # All later candidates are weaker.
             for arm in set(scores) - {each.arm for each in record.candidates}:
                 scores[arm] = 0.1
             raise KeyboardInterrupt

@@ -1,4 +1,4 @@
-"""`search.yaml`: what is refused, where, and what a search could try."""
+"""search.yaml: refused values with their positions, and the space of candidates."""
 
 from pathlib import Path
 

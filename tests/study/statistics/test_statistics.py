@@ -1,4 +1,4 @@
-"""Intervals, p-values, Holm and power against simulation, brute force, scipy, and numbers worked out by hand."""
+"""Intervals, p-values, Holm, and power against simulation, brute force, scipy, and numbers computed by hand."""
 
 import itertools
 
@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from scipy import optimize, stats
 
 from attendet.study.statistics.paired import holm, paired_difference, summarize_seeds
-from attendet.study.statistics.power import least_seeds, seeds_to_settle, sign_flip_power, smallest_detectable
-from attendet.study.statistics.resampling import mean_interval, p_floor, sign_flip_p, studentised_interval
+from attendet.study.statistics.power import min_seeds, seeds_to_settle, sign_flip_power, smallest_detectable
+from attendet.study.statistics.resampling import mean_interval, p_floor, sign_flip_p, studentized_interval
 from tests.helpers.typed_access import not_none
 
 STUDIES = 2000
@@ -34,13 +34,13 @@ def studies(count, noise="normal", arms=1, seed=0):
     [(4, "normal"), (5, "normal"), (6, "normal"), (7, "normal"), (8, "normal"), (6, "heavy"), (6, "skewed")],
 )
 def test_95_percent_intervals_cover_the_truth_in_95_percent_of_2000_studies(count, noise):
-    low, high = studentised_interval(studies(count, noise)[:, 0])
+    low, high = studentized_interval(studies(count, noise)[:, 0])
     assert np.mean((low <= 0) & (high >= 0)) == pytest.approx(0.95, abs=0.015)
 
 
 def test_intervals_of_resamples_drawn_at_random_cover_too():
     few = studies(10)[:200, 0]
-    low, high = studentised_interval(few)
+    low, high = studentized_interval(few)
     # Of 200 studies the share has a standard error of 0.015.
     assert np.mean((low <= 0) & (high >= 0)) == pytest.approx(0.95, abs=0.045)
 
@@ -54,26 +54,26 @@ def test_percentile_and_bca_intervals_of_six_do_not_cover_which_is_why_they_are_
         assert np.mean((found.low <= 0) & (found.high >= 0)) < 0.92
 
 
-def test_the_studentised_interval_is_that_of_all_resamples_one_by_one():
+def test_the_studentized_interval_is_that_of_all_resamples_one_by_one():
     values = np.array([0.3, -0.1, 0.45, 0.2])
     mean, error = values.mean(), values.std(ddof=1) / 2
-    studentised = []
+    studentized = []
     for drawn in itertools.product(values, repeat=4):
         sample = np.array(drawn)
         spread = sample.std(ddof=1) / 2
-        studentised.append(
+        studentized.append(
             (sample.mean() - mean) / spread if spread > 1e-12 else np.sign(sample.mean() - mean) * np.inf
         )
-    ordered = sorted(studentised)
+    ordered = sorted(studentized)
     # 250 of the 256 are the first to be more than 97.5 %, from either side.
     expected = mean - error * ordered[249], mean - error * ordered[6]
-    assert studentised_interval(values) == pytest.approx(expected)
+    assert studentized_interval(values) == pytest.approx(expected)
 
 
 def test_intervals_move_and_scale_with_the_differences():
     values = np.array([0.01, 0.03, -0.02, 0.015, 0.04, 0.022])
-    low, high = studentised_interval(values)
-    assert studentised_interval(7 - 100 * values) == pytest.approx((7 - 100 * high, 7 - 100 * low))
+    low, high = studentized_interval(values)
+    assert studentized_interval(7 - 100 * values) == pytest.approx((7 - 100 * high, 7 - 100 * low))
 
 
 @pytest.mark.parametrize("values", [[0.1, 0.3], [0.1, 0.25, 0.3], [0.1, 0.1, 0.1, 0.3]])
@@ -129,7 +129,7 @@ def test_many_differences_are_flipped_at_random_and_p_is_never_0():
 @pytest.mark.parametrize(("count", "attainable"), [(5, 0.0), (6, 2 / 64), (7, 6 / 128), (8, 12 / 256)])
 @pytest.mark.parametrize("noise", ["normal", "heavy", "skewed"])
 def test_false_positives_are_as_often_as_the_exact_test_allows(count, attainable, noise):
-    # The difference of two runs with the same skew has none.
+    # The difference of two runs with the same skew is symmetric.
     rate = np.mean(sign_flip_p(studies(count, noise)[:, 0]) <= 0.05)
     assert attainable <= 0.05
     assert rate == pytest.approx(attainable, abs=3 * np.sqrt(attainable * (1 - attainable) / STUDIES) + 1e-12)
@@ -202,7 +202,7 @@ def test_the_smallest_detectable_difference_of_six_is_where_equal_signs_have_80_
 def test_seeds_to_settle_are_the_first_with_80_percent():
     needed = not_none(seeds_to_settle(1.2, comparisons=3))
     assert sign_flip_power(needed, 1.2, comparisons=3) >= 0.8 > sign_flip_power(needed - 1, 1.2, comparisons=3)
-    assert seeds_to_settle(20.0, comparisons=5) == least_seeds(comparisons=5) == 8
+    assert seeds_to_settle(20.0, comparisons=5) == min_seeds(comparisons=5) == 8
 
 
 def test_pairs_are_the_seeds_that_both_have():

@@ -10,7 +10,7 @@ from attendet.utils import plotting
 
 @pytest.fixture
 def figures(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
-    """Collect what is drawn."""
+    """Return the list to which every drawn figure is added."""
     drawn: list[Figure] = []
     made = plotting.new_figure
 

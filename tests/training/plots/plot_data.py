@@ -1,4 +1,4 @@
-"""Metrics, epochs, records, and images to plot, and what is read back from figures."""
+"""Metrics, epochs, records, and images to plot, and texts of a figure."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ def names(classes: int) -> list[str]:
 
 
 def metrics_of(classes: int, seed: int = 0) -> Metrics:
-    """Measure detections of which those of higher classes are worse; the last of several classes has no objects."""
+    """Measure detections that are worse for higher classes; the last of several classes has no objects."""
     generator = np.random.default_rng(seed)
     evaluation = Evaluation(names(classes))
     for _ in range(40):

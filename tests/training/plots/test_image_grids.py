@@ -22,7 +22,7 @@ def is_color(picture: NDArray[np.uint8], number: int) -> NDArray[np.bool_]:
 
 
 def extent(mask: NDArray[np.bool_]) -> list[float]:
-    """Return x1, y1, x2, y2 of what is marked."""
+    """Return x1, y1, x2, y2 of the marked pixels."""
     rows, columns = np.nonzero(mask)
     return [columns.min(), rows.min(), columns.max(), rows.max()]
 

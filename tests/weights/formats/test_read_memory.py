@@ -9,7 +9,7 @@ import pytest
 
 from tests.helpers.crafted_pickles import GOOD_TENSOR, legacy, mapping, module, storage, tensor, text, zipped
 
-# The address space is limited to what reading a valid file takes plus half a gigabyte.
+# The address space is limited to the need of a valid file plus half a gigabyte.
 READ_ALL = """
 import resource, sys
 from attendet.weights import read_checkpoint
