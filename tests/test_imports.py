@@ -18,7 +18,7 @@ def test_no_module_imports_itself_through_others() -> None:
 
 
 def test_finds_the_cycles_of_a_package(tmp_path: Path) -> None:
-    """A cycle is found through functions, relative imports and lazy packages; imports for types alone are none."""
+    """Cycles through functions, relative imports, and lazy packages are found; imports for type checkers do not count."""
     for name, text in {
         "__init__.py": "",
         "function.py": "def later():\n    from attendet.relative import value\n",

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 BANNED = {
-    r"(?<!\bthere )\b(?:is|are|was|were) (?-i:no)\b|\b(?:is|are|was|were) (?-i:none)\b": (
+    r"(?<!\bthere )\b(?:is|are|was|were) (?-i:no)\b(?! longer)|\b(?:is|are|was|were) (?-i:none)\b": (
         "state the problem: 'must be ..., got ...', 'not found', 'has no ...'"
     ),
     r"\b(?:has|have) (?-i:none)\b": "name the thing: 'has no labels'",

@@ -1,7 +1,6 @@
-"""Sequences, images and volumes, and masks: what holds between the dimensions, and what is refused.
+"""Sequences, images, volumes, and masks: relations between dimensions, and refused arguments.
 
-That modules of every dimension equal their papers, masked or not, is held by test_papers_dimensions and
-test_papers_masks.
+tests/attention/test_papers_dimensions.py and test_papers_masks.py compare all dimensions with the papers.
 """
 
 from collections.abc import Callable

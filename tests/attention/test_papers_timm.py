@@ -1,7 +1,7 @@
-"""The zoo against the modules of timm and torchvision that have the authors' meaning, with the weights of ours.
+"""Attention modules against the implementations of timm and torchvision that follow the authors, with equal weights.
 
-What timm does otherwise unless told: it rounds widths to multiples of eight; GlobalContext scales instead of adding,
-and its layer norm has another epsilon; SelectiveKernel splits its input; CoordAttn has no biases.
+Differences in timm's defaults: it rounds widths to multiples of eight; GlobalContext scales instead of adding, and its
+layer norm has another epsilon; SelectiveKernel splits its input; CoordAttn has no biases.
 """
 
 from collections.abc import Callable, Mapping

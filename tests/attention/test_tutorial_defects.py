@@ -1,6 +1,6 @@
-"""What goes wrong in the CBAM recipes that people copy, and that it does not go wrong here.
+"""Defects of widely copied CBAM tutorials, and tests that attendet does not have them.
 
-The eighth defect, one run with and one without reported as the gain, is no matter of modules.
+The eighth defect, a gain reported from one run with and one run without attention, does not concern modules.
 """
 
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Recorded weights are those that the network multiplies by, and recording leaves no trace."""
+"""Recorded weights equal the factors in the network, and recording leaves no trace."""
 
 from typing import Any
 

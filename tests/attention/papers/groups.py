@@ -30,7 +30,7 @@ def shuffle_attention(
     Eq. 3: X'_k2 = σ(W2 GN(X_k2) + b2) X_k2. W and b are one number for every one of the C/2G channels, shared by all
     groups. All are put behind each other, and a channel shuffle with two groups makes neighbors of the two halves.
 
-    How many channels GN normalizes together the paper does not say; in the authors' code it is one.
+    The paper does not state how many channels GN normalizes together; in the authors' code it is one.
     """
     half = x.shape[1] // (2 * groups)
     parts = []
@@ -54,7 +54,7 @@ def efficient_multi_scale(x: Tensor, groups: int, shared: Layer, norm: tuple[Ten
     branch: a 3x3 convolution of the group. Cross-spatial learning: the softmax over channels of each branch's global
     mean weighs the other branch's maps; σ of the sum of the two resulting planes weighs the group's positions.
 
-    How many channels the group norm normalizes together the paper does not say; in the authors' code it is one.
+    The paper does not state how many channels the group norm normalizes together; in the authors' code it is one.
     """
     width = x.shape[1] // groups
     outputs = []

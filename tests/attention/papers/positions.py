@@ -84,8 +84,8 @@ def triplet(
     Eq. 4: Z-pool = [MaxPool_0d, AvgPool_0d]. Eq. 5, 6: y = 1/3 (rotated back x̂1 σ(ψ1(x̂1*)) + the same of x̂2, and
     x σ(ψ3(x*))), ψ a k x k convolution and a batch norm; 1/3 the plain average of the branches.
 
-    A branch pools its 0th dimension, and convolves over the other two. Rotating only says which one
-    and in which order, so here nothing is rotated: pooled over H the plane is (C, W), over W it is (H, C), over C it
+    A branch pools its 0th dimension, and convolves over the other two. Rotation only selects the
+    dimensions and their order, so nothing is rotated here: pooled over H the plane is (C, W), over W it is (H, C), over C it
     is (H, W), in the order of the paper's rotated tensors H x C x W and W x H x C.
 
     Args:

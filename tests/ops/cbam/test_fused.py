@@ -200,8 +200,8 @@ def test_runs_and_numbers_of_threads_agree_bit_for_bit(layout: torch.memory_form
 
 def test_maps_larger_than_the_caches() -> None:
     x = torch.randn(1, 16, 730, 724)
-    # Among so many positions are some whose two largest products float32 cannot tell apart, so that gradients of
-    # maxima over channels are no test here.
+    # In some of that many positions, the two largest products are equal in float32, so that gradients of maxima over
+    # channels cannot be compared.
     compare(x, nets(16, order="channel"), torch.randn_like(x))
     y, given = fused_cbam(x, *nets(16))[0], converted(nets(16), torch.float64)
     assert relative_difference(y.double(), reference_cbam(x.double(), *given)[0]) < TOLERANCE

@@ -21,7 +21,7 @@ def channel(value: Tensor, classes: int, anchor: int, output: int) -> Tensor:
 
 
 @pytest.mark.parametrize(
-    "ours, theirs, sources",
+    ("ours", "theirs", "sources"),
     [
         (["dog", "cell", "cat"], ["cat", "dog"], [1, None, 0]),
         (["cat", "dog"], ["dog", "cat"], [1, 0]),
