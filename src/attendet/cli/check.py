@@ -37,18 +37,23 @@ def check_command(
     if fix is not None:
         refuse_existing(fix)
     require_model(model)
-    from attendet.models.lint.checker import check_model_file, fix_model_file, readings
     from attendet.models.yaml.lookup import load_model_file
 
-    # Loaded once: a pipe cannot be read twice.
+    # Loaded once, because a pipe cannot be read twice, and before torch is imported, because that takes seconds.
     file = load_model_file(model)
-    findings = check_model_file(file, dialect=dialect)
+    from attendet.models.lint.checker import fix_model_file
+    from attendet.models.lint.examination import examine
+    from attendet.models.planning import plan_model
+    from attendet.models.readings import attention_readings
+
+    plan = plan_model(file, dialect=dialect, tolerant=True)
+    findings = examine(plan)
     faults = [finding for finding in findings if finding.is_fault]
-    attention = readings(file, dialect=dialect)
+    attention = attention_readings(plan)
     if not as_json:
         _print_findings(attention, findings)
     correction = None if fix is None else fix_model_file(file, dialect=dialect)
-    is_written = correction is not None and bool(correction.changes or not correction.left)
+    is_written = correction is not None and bool(correction.changes or not correction.remaining)
     if correction is not None and is_written and fix is not None:
         write_text(fix, correction.text)
     if as_json:
@@ -58,7 +63,7 @@ def check_command(
     else:
         count = plural(len(faults), "fault") if faults else None
         console().print(escape(f"{count} in {model}" if count else f"{model}: no faults"))
-    if correction.left if correction is not None else faults:
+    if correction.remaining if correction is not None else faults:
         raise typer.Exit(DEFECTS)
 
 
@@ -79,7 +84,7 @@ def _report(
     }
     if correction is not None:
         report["changes"] = list(correction.changes)
-        report["left"] = [str(each) for each in correction.left]
+        report["remaining"] = [str(each) for each in correction.remaining]
         report["written"] = None if written is None else str(written)
     return report
 
@@ -99,6 +104,6 @@ def _print_correction(correction: Correction, written: Path | None) -> None:
         out.print(escape(f"repaired {change}"), style="green")
     if written is not None:
         out.print(escape(f"wrote {written}"))
-    if correction.left:
-        left = plural(len(correction.left), "fault has", "faults have")
+    if correction.remaining:
+        left = plural(len(correction.remaining), "fault has", "faults have")
         out.print(f"{left} to be repaired by hand" + ("" if written is not None else "; nothing was written"))

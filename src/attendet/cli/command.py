@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -16,6 +17,9 @@ from attendet.errors import OptionError, nearest_name
 
 # Typer exports one of its parser's errors, BadParameter; its base class is the class of all usage errors.
 USAGE_ERROR: type[Exception] = typer.BadParameter.__bases__[0]
+
+
+_EXTRA_ARGUMENT = re.compile(r"Got unexpected extra argument(?:s|\(s\))? \((.*)\)")
 
 
 class Verb(TyperCommand):
@@ -81,7 +85,8 @@ def show_help_without_verb(ctx: typer.Context) -> None:
 def describe_usage_error(error: Exception) -> str:
     """Return a mistake that the parser found as one line without its final period."""
     message = " ".join(error.format_message().split())  # pyright: ignore[reportAttributeAccessIssue]
-    message = message.rstrip(".").replace(": Input should", ": it should")
+    message = _EXTRA_ARGUMENT.sub(r"unexpected argument \1", message.rstrip("."))
+    message = message.replace(": Input should", ": it should")
     context = getattr(error, "ctx", None)
     remedy = f"; see {context.command_path} --help" if context is not None else ""
     return message[:1].lower() + message[1:] + remedy
