@@ -10,7 +10,7 @@ from attendet.study.design.grid import Cell, run_grid
 from attendet.study.design.schema import StudyDesign
 from attendet.study.folder import StudyFolder
 from attendet.study.records import ArmCosts, CellRecord, ClassScores, CostRecord, DetectionScores, Latency, StudyRecord
-from attendet.study.runs.collection import failed_record
+from attendet.study.runs.cell_records import failed_record
 from attendet.utils.records import write_record
 
 EPOCHS = 20

@@ -84,7 +84,7 @@ def check_command(
     require_data(data)
     from attendet.data.reading import data_source
     from attendet.data.report.data_report import make_data_report
-    from attendet.data.report.overview_figure import draw_overview, refuse_other_files
+    from attendet.data.report.overview import draw_overview, refuse_other_files
 
     if not no_picture:
         # Reading may take minutes, so a file that must not be replaced is reported first.
@@ -181,7 +181,7 @@ def get_command(
 
     If it is interrupted, the same command continues the download.
     """
-    from attendet.data.download.public_sets import get, public_sets
+    from attendet.data.download.public_data import get, public_sets
 
     if name is None:
         _print_public_sets(as_json=as_json)
@@ -225,7 +225,7 @@ def _print_converted(result: ConversionResult, losses: Sequence[str]) -> None:
 
 
 def _print_public_sets(*, as_json: bool) -> None:
-    from attendet.data.download.public_sets import public_sets
+    from attendet.data.download.public_data import public_sets
 
     known = public_sets().values()
     if as_json:

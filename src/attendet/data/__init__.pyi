@@ -1,8 +1,8 @@
 from .conversion import ConversionResult as ConversionResult
 from .conversion import convert as convert
-from .download.public_sets import PublicSet as PublicSet
-from .download.public_sets import get as get
-from .download.public_sets import public_sets as public_sets
+from .download.public_data import PublicSet as PublicSet
+from .download.public_data import get as get
+from .download.public_data import public_sets as public_sets
 from .images import ImageInfo as ImageInfo
 from .images import read_image as read_image
 from .images import read_image_info as read_image_info
@@ -16,7 +16,7 @@ from .records import ProblemKind as ProblemKind
 from .records import Split as Split
 from .report.data_report import DataReport as DataReport
 from .report.data_report import check as check
-from .report.overview_figure import draw_overview as draw_overview
+from .report.overview import draw_overview as draw_overview
 
 __all__ = [
     "ConversionResult",

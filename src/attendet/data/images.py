@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import threading
 import warnings
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +21,9 @@ from attendet.data.paths import is_file
 from attendet.errors import DataError, Location
 from attendet.utils.limits import MAX_IMAGE_PIXELS
 from attendet.utils.text import printable, shorten
+
+ImageLike: TypeAlias = str | os.PathLike[str] | NDArray[np.uint8] | Image.Image
+"""An image file, an array (H, W, 3) of red, green, blue in 0-255, or a Pillow image."""
 
 _SUFFIXES = frozenset({".bmp", ".dib", ".gif", ".jpe", ".jpeg", ".jpg", ".mpo", ".png", ".tif", ".tiff", ".webp"})
 

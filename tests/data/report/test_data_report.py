@@ -73,8 +73,8 @@ def test_the_report_as_text_and_html(splits: list[Split]) -> None:
     assert lines[0] == "3 classes, box sizes at 640 px"
     assert lines[1].split() == ["train", "val", "all", "examples"]
     assert lines[2].split() == ["images", "3", "1", "4"]
-    assert "  dog                            3    -    3" in lines
-    assert "sliver (side ≤ 1 px)             5    -    5  c.txt:1" in lines
+    assert "  dog                              3    -      3" in lines
+    assert "sliver (side ≤ 1 px)               5    -      5  c.txt:1" in lines
     assert lines[-5:-2] == [f"! {remark}" for remark in report.remarks]
     assert lines[-1] == "2 errors, 6 warnings"
     assert repr(report) == "DataReport(images=4, objects=5, num_classes=3, errors=2, warnings=6)"

@@ -1,10 +1,10 @@
 from .archive import extract as extract
 from .archive import folder_digest as folder_digest
 from .http import fetch as fetch
-from .public_sets import PublicSet as PublicSet
-from .public_sets import download_public_set as download_public_set
-from .public_sets import get as get
-from .public_sets import public_sets as public_sets
+from .public_data import PublicSet as PublicSet
+from .public_data import download_public_set as download_public_set
+from .public_data import get as get
+from .public_data import public_sets as public_sets
 
 __all__ = [
     "PublicSet",

@@ -14,7 +14,7 @@ from attendet.data.reading import data_source
 from attendet.data.reading.data_source import DataSource, StepProgress
 from attendet.data.records import Split, scaled_box_sides
 from attendet.data.report.report_table import TableRow, html_table, report_rows, text_table
-from attendet.data.report.split_statistics import TINY_SIDE, SplitStatistics, split_statistics, sum_statistics
+from attendet.data.report.split_statistics import TINY_SIDE, SplitStatistics, compute_statistics, sum_statistics
 from attendet.utils.text import list_names, plural
 
 _MAX_NAMES = 5
@@ -171,7 +171,7 @@ def make_data_report(splits: Sequence[Split], imgsz: int = 640, source: DataSour
     """
     names = splits[0].names
     sides = [scaled_box_sides(split.records, imgsz) for split in splits]
-    statistics = {split.name: split_statistics(split, part) for split, part in zip(splits, sides, strict=True)}
+    statistics = {split.name: compute_statistics(split, part) for split, part in zip(splits, sides, strict=True)}
     total = sum_statistics([*statistics.values()], np.concatenate(sides))
     remarks = tuple(_remarks(names, statistics, imgsz))
     return DataReport(names, imgsz, statistics, total, summarize_problems(splits), remarks, source)

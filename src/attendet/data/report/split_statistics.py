@@ -65,7 +65,7 @@ class SplitStatistics:
     sizes: BoxSizes
 
 
-def split_statistics(split: Split, sides: NDArray[np.float64]) -> SplitStatistics:
+def compute_statistics(split: Split, sides: NDArray[np.float64]) -> SplitStatistics:
     """Return the numbers of a split.
 
     Args:

@@ -12,14 +12,14 @@ from attendet.study.design.grid import Cell, run_grid
 from attendet.study.design.schema import StudyDesign
 from attendet.study.folder import StudyFolder, read_cell
 from attendet.study.records import CellRecord, StudyRecord
-from attendet.study.runs.collection import cell_record, failed_record
+from attendet.study.runs.cell_records import cell_record, failed_record
 from attendet.study.runs.costs import measure_costs
 from attendet.study.runs.executors import Executor, StudyObserver
 from attendet.study.runs.folder_lock import exclusive_lock
 from attendet.study.runs.job import Job, make_job
 from attendet.study.runs.pairing_checks import mispaired
 from attendet.training.config import build_config
-from attendet.training.preparation import read_images
+from attendet.training.preparation import read_run_split
 from attendet.training.reporter import NullReporter
 from attendet.utils.io import read_json
 from attendet.utils.limits import MAX_JSON_BYTES
@@ -73,7 +73,7 @@ class Study:
     def _fingerprint(self) -> str:
         settings = self.job(Cell(self.design.baseline, self.design.seeds[0], 1.0, "")).settings
         config = build_config(settings)
-        return "-".join(read_images(config, name, NullReporter()).fingerprint() for name in ("train", "val"))
+        return "-".join(read_run_split(config, name, NullReporter()).fingerprint() for name in ("train", "val"))
 
     def finished(self, cells: Sequence[Cell]) -> dict[str, CellRecord]:
         """Return the records of the runs that are finished, by key, under the names that their arms have now."""

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from attendet.errors import OptionError
 from attendet.surgery.attachment_plan import AttentionPlan
-from attendet.utils.io import to_json
+from attendet.utils.json_text import to_json
 from attendet.utils.limits import MAX_CLASSES, MAX_IMGSZ
 from attendet.weights.align.head_transfer import read_head
 from attendet.weights.formats.reader import Checkpoint

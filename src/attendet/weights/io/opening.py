@@ -13,14 +13,12 @@ import torch
 from torch import Tensor
 
 from attendet.errors import AttendetError, Location, WeightsError
-from attendet.models.builder import assemble
+from attendet.models.builder import build_model
 from attendet.models.bundled import bundled_names, bundled_text
 from attendet.models.detector import Detector
-from attendet.models.planning import plan_model
 from attendet.models.yaml.model_file import read_model_file
 from attendet.surgery.attachment import Attachment, attached
 from attendet.weights.formats.reader import Checkpoint, read_checkpoint
-from attendet.weights.io.loading import load_checkpoint, restore_attention
 from attendet.weights.io.model_card import (
     ModelCard,
     numbered_class_names,
@@ -28,6 +26,7 @@ from attendet.weights.io.model_card import (
     stored_card,
     stored_imgsz,
 )
+from attendet.weights.io.weight_loading import load_checkpoint, restore_attention
 
 # Buffers of old YOLOv5 checkpoints that the head computes from its anchors.
 _COMPUTED_BUFFERS = ("anchor_grid",)
@@ -111,7 +110,7 @@ def open(path: str | os.PathLike[str]) -> OpenedDetector:  # noqa: A001 - called
         The detector in evaluation mode, its class names, the size of its training images in pixels, and its attention.
 
     Raises:
-        WeightsError: If the file cannot be read, does not say which model it belongs to, or lacks tensors of the model.
+        WeightsError: If the file cannot be read, its model is unknown, or tensors of the model are missing.
 
     Example:
         >>> import attendet, tempfile
@@ -130,15 +129,14 @@ def open(path: str | os.PathLike[str]) -> OpenedDetector:  # noqa: A001 - called
     card = find_card(checkpoint, path.name)
     if card is None:
         raise WeightsError(
-            "the file does not say which model it belongs to, and no bundled model has its tensors",
+            "the file does not name its model, and no bundled model has its tensors",
             where=where,
             remedy="pass the model file, too: attendet train --cfg MODEL --weights FILE",
         )
     try:
         file = read_model_file(card.text, card.model)
-        detector = assemble(
-            plan_model(file, num_classes=len(card.names), dialect=card.dialect, checkpoint=checkpoint.tensors)
-        )
+        built = build_model(file, len(card.names), dialect=card.dialect, checkpoint=checkpoint.tensors)
+        detector = built.detector
         restore_attention(detector, stored_attention(checkpoint), checkpoint.tensors)
     except AttendetError as error:
         raise WeightsError(f"the model of the file cannot be built: {error}", where=where) from error
@@ -195,7 +193,6 @@ def resolve_weights_path(path: str | os.PathLike[str]) -> Path:
 
 def _has_tensors(model: str, num_classes: int, tensors: Mapping[str, Tensor]) -> bool:
     """Return whether a bundled model has exactly these tensors."""
-    text = bundled_text(model)
     with torch.device("meta"):
-        state = assemble(plan_model(read_model_file(text, model), num_classes=num_classes)).state_dict()
+        state = build_model(model, num_classes).detector.state_dict()
     return state.keys() == tensors.keys() and all(state[key].shape == value.shape for key, value in tensors.items())

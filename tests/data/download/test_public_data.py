@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from attendet.data.download.public_sets import PublicSet, download_public_set, get, public_sets
+from attendet.data.download.public_data import PublicSet, download_public_set, get, public_sets
 from attendet.errors import DataError, OutputError, UnknownNameError
 from tests.helpers.http_server import CHOSEN, CONTENT, Site, zip_bytes
 

@@ -7,7 +7,7 @@ from attendet.errors import DataError
 from attendet.study.design.grid import Cell
 from attendet.study.records import CellRecord
 from attendet.study.reporting.run_scores import last_epochs
-from attendet.study.runs.collection import cell_record
+from attendet.study.runs.cell_records import cell_record
 from attendet.training.run_folder import RunFolder, RunRecord, write_results
 from attendet.utils.records import write_record
 from tests.helpers.synthetic_studies import record
