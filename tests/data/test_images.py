@@ -26,21 +26,21 @@ def rgb(seed: int = 0) -> np.ndarray:
 
 
 @pytest.mark.parametrize("suffix", ["png", "bmp", "tif", "tiff", "webp", "PNG"])
-def test_lossless_formats_give_their_pixels(suffix: str, tmp_path: Path) -> None:
+def test_pixels_of_lossless_formats(suffix: str, tmp_path: Path) -> None:
     file = tmp_path / f"a.{suffix}"
     Image.fromarray(rgb()).save(file, lossless=True)
     np.testing.assert_array_equal(read_image(file), rgb())
     assert (read_image_info(file).width, read_image_info(file).height, read_image_info(file).rotated) == (64, 48, False)
 
 
-def test_jpeg_is_what_opencv_decodes(real_data: Path) -> None:
+def test_jpeg_is_decoded_as_by_opencv(real_data: Path) -> None:
     for file in (next((real_data / "bccd/JPEGImages").iterdir()), next((real_data / "pear640/images").iterdir())):
-        theirs = cv2.cvtColor(not_none(cv2.imread(str(file))), cv2.COLOR_BGR2RGB).astype(int)
-        # Both decode with libjpeg-turbo; versions round differently.
-        assert np.abs(read_image(file).astype(int) - theirs).max() <= 2
+        reference = cv2.cvtColor(not_none(cv2.imread(str(file))), cv2.COLOR_BGR2RGB).astype(int)
+        # Both decode with libjpeg-turbo, in versions that round differently.
+        assert np.abs(read_image(file).astype(int) - reference).max() <= 2
 
 
-def test_gray_palette_alpha_and_wide_pixels(tmp_path: Path) -> None:
+def test_gray_palette_alpha_and_bilevel_images(tmp_path: Path) -> None:
     gray = rgb()[..., 0]
     file = tmp_path / "a.png"
     Image.fromarray(gray).save(file)
@@ -57,7 +57,7 @@ def test_gray_palette_alpha_and_wide_pixels(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", ["png", "tif"])
-def test_of_16_bits_the_upper_8_are_taken(suffix: str, tmp_path: Path) -> None:
+def test_16_bit_images_are_reduced_to_the_upper_8_bits(suffix: str, tmp_path: Path) -> None:
     file = tmp_path / f"a.{suffix}"
     cv2.imwrite(str(file), GRADIENT)
     np.testing.assert_array_equal(read_image(file), np.stack([GRADIENT // 256] * 3, axis=-1))
@@ -73,7 +73,7 @@ def test_cmyk_is_converted(tmp_path: Path) -> None:
     assert read_image(file)[8, 8].tolist() == pytest.approx([255, 0, 0], abs=3)
 
 
-def test_numbers_without_a_white_are_refused(tmp_path: Path) -> None:
+def test_images_of_floating_point_numbers_are_refused(tmp_path: Path) -> None:
     file = tmp_path / "a.tif"
     Image.fromarray(np.ones((4, 4), np.float32)).save(file)
     for read in (read_image, read_image_info):
@@ -83,7 +83,7 @@ def test_numbers_without_a_white_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "tif"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_exif_rotation_is_applied_and_told(suffix: str, orientation: int, tmp_path: Path) -> None:
+def test_exif_rotation_is_applied_and_reported(suffix: str, orientation: int, tmp_path: Path) -> None:
     stored = Image.fromarray(np.kron(rgb()[:6, :8], np.ones((8, 8, 1), np.uint8)))
     exif = Image.Exif()
     exif[0x0112] = orientation
@@ -91,14 +91,14 @@ def test_exif_rotation_is_applied_and_told(suffix: str, orientation: int, tmp_pa
     stored.save(file, exif=exif)
     with Image.open(file) as image:
         image.load()
-        shown = np.array(ImageOps.exif_transpose(image).convert("RGB"))
-    np.testing.assert_array_equal(read_image(file), shown)
-    facts = read_image_info(file)
-    assert (facts.height, facts.width) == shown.shape[:2] == ((48, 64) if orientation < 5 else (64, 48))
-    assert facts.rotated == (orientation > 1)
+        rotated = np.array(ImageOps.exif_transpose(image).convert("RGB"))
+    np.testing.assert_array_equal(read_image(file), rotated)
+    info = read_image_info(file)
+    assert (info.height, info.width) == rotated.shape[:2] == ((48, 64) if orientation < 5 else (64, 48))
+    assert info.rotated == (orientation > 1)
 
 
-def test_a_broken_exif_block_is_no_reason_to_lose_the_image(tmp_path: Path) -> None:
+def test_an_image_with_a_damaged_exif_block_can_be_read(tmp_path: Path) -> None:
     file = tmp_path / "a.jpg"
     Image.fromarray(rgb()).save(file, exif=b"Exif\x00\x00II*\x00\xff\xff\xff\xff")
     assert read_image(file).shape == (48, 64, 3)
@@ -106,17 +106,17 @@ def test_a_broken_exif_block_is_no_reason_to_lose_the_image(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png", "bmp", "tif", "webp"])
-def test_truncated_files_are_found(suffix: str, tmp_path: Path) -> None:
+def test_truncated_files_are_errors(suffix: str, tmp_path: Path) -> None:
     content = write_image(tmp_path / f"whole.{suffix}").read_bytes()
     file = tmp_path / f"a.{suffix}"
-    for share in (0, 0.1, 0.5, 0.9):
-        file.write_bytes(content[: int(len(content) * share)])
+    for fraction in (0, 0.1, 0.5, 0.9):
+        file.write_bytes(content[: int(len(content) * fraction)])
         for read in (read_image, read_image_info):
             with pytest.raises(DataError, match=rf"a\.{suffix}: "):
                 read(file)
 
 
-def test_a_progressive_jpeg_cut_short_is_found(tmp_path: Path) -> None:
+def test_a_truncated_progressive_jpeg_is_an_error(tmp_path: Path) -> None:
     stream = io.BytesIO()
     Image.fromarray(rgb()).save(stream, "JPEG", progressive=True)
     file = tmp_path / "a.jpg"
@@ -136,7 +136,7 @@ def png_of(width: int, height: int) -> bytes:
 
 
 @pytest.mark.parametrize("side", [12_300, 14_000, 100_000])
-def test_decompression_bombs_are_refused_before_they_unfold(side: int, tmp_path: Path) -> None:
+def test_decompression_bombs_are_refused_before_they_expand(side: int, tmp_path: Path) -> None:
     assert side * side > MAX_IMAGE_PIXELS
     file = tmp_path / "a.png"
     file.write_bytes(png_of(side, side))
@@ -145,7 +145,7 @@ def test_decompression_bombs_are_refused_before_they_unfold(side: int, tmp_path:
             read(file)
 
 
-def test_what_is_no_image_is_named(tmp_path: Path) -> None:
+def test_files_that_are_not_images_are_errors(tmp_path: Path) -> None:
     for name, content in {
         "a.jpg": b"hello",
         "a.png": b"",
@@ -167,7 +167,7 @@ def test_equal_files_have_equal_digests(tmp_path: Path) -> None:
     assert read_image_info(a).digest != read_image_info(c).digest
 
 
-def test_warnings_stay_inside_and_others_pass_with_many_threads(
+def test_only_warnings_of_pillow_are_suppressed_with_many_threads(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Pillow warns about images with more pixels, and refuses images with twice as many.
@@ -179,10 +179,10 @@ def test_warnings_stay_inside_and_others_pass_with_many_threads(
     threads = [threading.Thread(target=read_image, args=(small,)) for _ in range(8)]
     for thread in threads:
         thread.start()
-    facts = read_image_info(file)
+    info = read_image_info(file)
     for thread in threads:
         thread.join()
-    assert (facts.width, facts.height) == (150, 100)
+    assert (info.width, info.height) == (150, 100)
     assert warnings.filters == before
-    with pytest.warns(UserWarning, match="ours"):
-        warnings.warn("ours", UserWarning, stacklevel=1)
+    with pytest.warns(UserWarning, match="from another module"):
+        warnings.warn("from another module", UserWarning, stacklevel=1)

@@ -22,9 +22,9 @@ from attendet.data.loading.resizing import canvas_shapes, letterbox, resize, sca
 )
 def test_an_image_on_a_square(size: tuple[int, int], scaled: tuple[int, int], left: int, top: int) -> None:
     width, height = size
-    canvas, placed = letterbox(np.full((height, width, 3), 200, np.uint8), 64)
-    assert (placed.left, placed.top) == (left, top)
-    assert placed.scale == (scaled[0] / width, scaled[1] / height)
+    canvas, position = letterbox(np.full((height, width, 3), 200, np.uint8), 64)
+    assert (position.left, position.top) == (left, top)
+    assert position.scale == (scaled[0] / width, scaled[1] / height)
     rows, columns = np.flatnonzero((canvas == 200).all(2).any(1)), np.flatnonzero((canvas == 200).all(2).any(0))
     assert (rows[0], rows[-1] + 1) == (top, top + scaled[1])
     assert (columns[0], columns[-1] + 1) == (left, left + scaled[0])
@@ -33,26 +33,26 @@ def test_an_image_on_a_square(size: tuple[int, int], scaled: tuple[int, int], le
 
 @settings(max_examples=80, deadline=None)
 @given(st.integers(1, 300), st.integers(1, 300), st.sampled_from([32, 64, 96]))
-def test_boxes_come_back(width: int, height: int, size: int) -> None:
+def test_boxes_are_converted_to_the_canvas_and_back(width: int, height: int, size: int) -> None:
     rows, columns = canvas_shapes(np.array([[width, height]]), size, 32)[0].tolist()
     shape = (rows, columns)
-    canvas, placed = letterbox(np.zeros((height, width, 3), np.uint8), size, shape)
+    canvas, position = letterbox(np.zeros((height, width, 3), np.uint8), size, shape)
     assert canvas.shape == (*shape, 3)
-    whole = np.array([[0.0, 0, width, height], [0.25 * width, 0.5 * height, 0.5 * width, height]])
-    on_canvas = placed.to_canvas(whole)
+    boxes = np.array([[0.0, 0, width, height], [0.25 * width, 0.5 * height, 0.5 * width, height]])
+    on_canvas = position.to_canvas(boxes)
     assert (on_canvas >= 0).all()
     assert (on_canvas <= np.tile(shape[::-1], 2) + 1e-9).all()
-    np.testing.assert_allclose(placed.to_image(on_canvas), whole, atol=1e-9)
+    np.testing.assert_allclose(position.to_image(on_canvas), boxes, atol=1e-9)
 
 
-def test_small_canvases_are_multiples_of_the_stride_and_large_enough() -> None:
+def test_the_smallest_canvas_with_sides_divisible_by_the_stride() -> None:
     sizes = np.array([[400, 100], [1000, 1], [320, 321]])
     assert canvas_shapes(sizes[:2], 320, 32).tolist() == [[96, 320], [32, 320]]
     assert canvas_shapes(sizes[2:], 320, 64).tolist() == [[320, 320]]
 
 
-def test_shrinking_takes_the_mean_of_what_it_covers() -> None:
-    # One white pixel in four by four survives as a gray one; taking every fourth pixel would lose it.
+def test_shrinking_averages_over_areas() -> None:
+    # One white pixel in 4x4 makes the result gray; sampling every fourth pixel would lose it.
     image = np.zeros((64, 64, 3), np.uint8)
     image[1::4, 1::4] = 255
     shrunk = resize(image, 16)
@@ -63,8 +63,8 @@ def test_shrinking_takes_the_mean_of_what_it_covers() -> None:
 def test_sizes_against_exact_fractions(width: int, height: int, size: int, stride: int) -> None:
     sizes = np.array([[width, height]])
     (scaled,), (canvas,) = scaled_shapes(sizes, size).tolist(), canvas_shapes(sizes, size, stride).tolist()
-    for side, rows, room in zip((height, width), scaled, canvas, strict=True):
+    for side, scaled_side, canvas_side in zip((height, width), scaled, canvas, strict=True):
         exact = Fraction(side * size, max(width, height))
-        assert abs(rows - exact) <= Fraction(1, 2) or rows == 1
-        assert room % stride == 0
-        assert rows <= room < rows + stride
+        assert abs(scaled_side - exact) <= Fraction(1, 2) or scaled_side == 1
+        assert canvas_side % stride == 0
+        assert scaled_side <= canvas_side < scaled_side + stride
