@@ -35,7 +35,7 @@ def test_what_does_nothing_is_not_distinguishable_and_says_what_would_settle_it(
     # Two comparisons; with that many seeds, the test is close to that of a normal distribution.
     normal = (stats.norm.isf(0.05 / 2 / 2) + stats.norm.isf(0.2)) * not_none(found.spread) / not_none(found.difference)
     assert found.seeds_to_settle == pytest.approx(normal**2, rel=0.05)
-    assert f"about {found.seeds_to_settle} seeds would settle it" in found.explanation
+    assert f"deciding it takes about {found.seeds_to_settle} seeds." in found.explanation
 
 
 def test_differences_are_those_of_last_epochs_seed_by_seed(tmp_path):
@@ -56,7 +56,7 @@ def test_large_differences_do_not_help_where_seeds_are_too_few(tmp_path):
     assert {each.p for each in report.contrasts} == {2 / 64}
     assert {each.p_holm for each in report.contrasts} == {10 / 64}
     assert "6 seeds cannot decide 5 comparisons" in report.remarks[0]
-    assert "it takes 8 seeds to reach 0.05" in report.contrasts[0].explanation
+    assert "at least 8 seeds are needed to reach 0.05" in report.contrasts[0].explanation
     assert report.contrasts[0].seeds_to_settle == 8
 
 
@@ -84,7 +84,7 @@ def test_one_seed_says_nothing_about_chance(tmp_path):
     found = contrasts(report_of(tmp_path, effects={"cbam": 0.3}, seeds="1"))["cbam", "baseline"]
     assert (found.n, found.interval, found.spread, found.p) == (1, None, None, 1.0)
     assert found.verdict == "not distinguishable"
-    assert "one seed says nothing" in found.explanation
+    assert "one seed does not show the variation between seeds" in found.explanation
 
 
 def test_equal_runs_are_said_to_be_the_same(tmp_path):

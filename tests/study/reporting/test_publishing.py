@@ -92,7 +92,7 @@ def test_tables_say_what_their_numbers_are_of(tmp_path):
     # Means are of the seeds with all images, and of no others.
     assert "| cbam | cbam@before:SPPF | 5 of 6 |" in text
     assert "34 of 36 runs finished" in text
-    assert "on CPU (2 threads), each arm at its own training size, 320 pixels for baseline" in text
+    assert "on CPU (2 threads), with each arm at its training size (320 pixels for baseline)" in text
     study.costs.unlink()
     assert "Latency and memory were not measured" in markdown_report(make_study_report(read_study(study)), {})
 

@@ -1,4 +1,4 @@
-"""One arm of a study in numbers."""
+"""Scores, costs, and gaps of one arm of a study, over its seeds."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ SIZES = ("small", "medium", "large")
 
 @dataclass(frozen=True)
 class ScoreBreakdown:
-    """A class or a size of objects, at all images, of the best weights.
+    """mAP50-95 of one class or one object size, for runs on all images and their best weights.
 
     Attributes:
-        name: Of the class, or small, medium and large as COCO has them.
-        objects: In the validation images; None for sizes.
-        map50_95: By seed, summarized.
+        name: Name of the class, or small, medium, or large as COCO defines them.
+        objects: Number of objects in the validation images; None for sizes.
+        map50_95: mAP50-95 over the seeds.
         difference: Mean difference to the baseline over the seeds that both have; None for the baseline.
     """
 
@@ -34,14 +34,14 @@ class ScoreBreakdown:
 
 @dataclass(frozen=True)
 class AtFraction:
-    """An arm trained with a share of the images.
+    """An arm that was trained on a fraction of the images.
 
     Attributes:
-        fraction: The share, in 0-1.
-        images: Training images; None where no run has finished.
-        score: By seed, summarized; None where no run has finished.
-        difference: Mean difference to the baseline at the same share; None for the baseline, or without pairs.
-        interval: Of that difference, 95 %.
+        fraction: Fraction of the training images, 0-1.
+        images: Number of training images; None if no run has finished.
+        score: Score over the seeds; None if no run has finished.
+        difference: Mean difference to the baseline at the same fraction; None for the baseline or without pairs.
+        interval: 95 % confidence interval of the difference.
     """
 
     fraction: float
@@ -53,28 +53,28 @@ class AtFraction:
 
 @dataclass(frozen=True)
 class ArmReport:
-    """An arm; all numbers are of runs with all images unless they say otherwise.
+    """Results of one arm. Numbers are for runs on all training images, except `fractions`.
 
     Attributes:
-        name: Its name.
-        description: What it is.
-        planned: Runs that were planned.
-        finished: Those that came to their end.
-        failed: Those that did not.
-        by_seed: What decides, by seed: the metric's mean over the last epochs.
-        score: The same, summarized; None where nothing has finished, as with all that follow.
-        best_epoch: The metric of the best epochs, which validation picked and which are too good for it.
-        gap: The metric on training images minus on validation images.
-        gap_difference: Mean difference of that gap to the baseline's over the seeds that both have; None for the
+        name: Name of the arm.
+        description: What distinguishes the arm: its attention, model, weights, and settings.
+        planned: Number of planned runs.
+        finished: Number of finished runs.
+        failed: Number of failed runs.
+        by_seed: Deciding score of each seed: the mean of the metric over the last epochs.
+        score: Deciding score over the seeds; None if no run has finished, like every field below.
+        best_epoch: Metric of the best epoch of each run. It is biased upward, because validation selected the epoch.
+        gap: Metric on training images minus metric on validation images.
+        gap_difference: Mean difference of the gap to the baseline's gap over the seeds that both have; None for the
             baseline.
         loss_gap: Validation loss minus training loss.
-        parameters: Learned values.
-        gflops: Billions of floating-point operations an image, at the training size.
-        seconds: Of training.
-        costs: Latency and memory, measured; None where they were not.
-        classes: By class.
-        sizes: By size of the objects.
-        fractions: By share of the training images.
+        parameters: Number of learned parameters.
+        gflops: Billions of floating-point operations per image, at the training size.
+        seconds: Training time.
+        costs: Measured latency and memory; None if they were not measured.
+        classes: Scores by class.
+        sizes: Scores by object size.
+        fractions: Scores by fraction of the training images.
     """
 
     name: str
@@ -98,7 +98,7 @@ class ArmReport:
 
 
 def arm_report(name: str, records: StudyRecords) -> ArmReport:
-    """Return what an arm's runs say."""
+    """Return the report of one arm from the records of its runs."""
     design = records.study.design
     runs, baseline = of_arm(records, name), of_arm(records, design.baseline)
     scores = by_seed(runs, design.metric, design.last_epochs)

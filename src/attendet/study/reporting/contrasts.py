@@ -1,4 +1,4 @@
-"""Arms against each other, seed by seed, with a verdict each."""
+"""Comparisons between arms, paired by seed, each with a verdict."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ from attendet.study.design.schema import METRIC_NAMES
 from attendet.study.folder import StudyRecords, of_arm
 from attendet.study.reporting.run_scores import best_epoch, by_seed
 from attendet.study.statistics.paired import PairedDifference, holm, paired_difference
-from attendet.study.statistics.power import least_alpha, smallest_detectable
+from attendet.study.statistics.power import min_p_holm, smallest_detectable
 from attendet.study.statistics.verdict import Verdict, explain, reach_verdict, seeds_needed
 
 
 @dataclass(frozen=True)
 class Contrast:
-    """An arm against another, at all images.
+    """The comparison of an arm with another arm, for runs on all training images.
 
     Attributes:
-        arm: Which.
-        against: The baseline, or the arm's control.
-        family: Which of the two; Holm's adjustment is over a family.
-        n: Seeds that have both runs.
-        seeds: Which.
-        differences: Arm minus other, by seed.
-        difference: Their mean; None without pairs.
-        spread: Their standard deviation.
-        interval: Of the mean difference, 95 %.
-        interval_method: How it was found.
-        p: Of the sign-flip test, two-sided; 1 without pairs.
-        p_floor: The least p that so many seeds can have.
-        p_holm: p, adjusted for all comparisons of the family.
-        p_holm_floor: The least p_holm that so many seeds can have, alone among the comparisons.
+        arm: Name of the arm.
+        against: Name of the arm that it is compared with: the baseline, or the arm's control.
+        family: Which of the two. Holm's correction is applied within a family.
+        n: Number of seeds that have both runs.
+        seeds: These seeds.
+        differences: Score of the arm minus score of the other arm, for each of these seeds.
+        difference: Mean difference; None without pairs.
+        spread: Standard deviation of the differences.
+        interval: 95 % confidence interval of the mean difference.
+        interval_method: How the interval was computed.
+        p: Two-sided p-value of the sign-flip test; 1 without pairs.
+        p_floor: Smallest p-value that this number of seeds can reach.
+        p_holm: p-value adjusted for all comparisons of the family.
+        p_holm_floor: Smallest p_holm that this number of seeds can reach, as the only significant comparison.
         verdict: helps, hurts, or not distinguishable.
-        explanation: The same with its evidence, as a sentence.
-        seeds_to_settle: How many seeds would settle an undecided comparison; None for a settled one, or above 200.
-        detectable: The smallest true difference that so many seeds find in four of five studies, at this spread.
+        explanation: The verdict and its evidence as a sentence.
+        seeds_to_settle: Number of seeds that would decide an undecided comparison; None if it is decided, or above 200.
+        detectable: Smallest true difference that 80 % of studies with this number of seeds and this spread detect.
         best_epoch_difference: Mean difference of the best epochs, for comparison.
     """
 
@@ -65,7 +65,7 @@ class Contrast:
 def family_of_contrasts(
     family: Literal["baseline", "control"], pairs: Sequence[tuple[str, str]], records: StudyRecords
 ) -> list[Contrast]:
-    """Compare pairs of arms; those without a seed in common count as p = 1, so that waiting for them gains nothing."""
+    """Compare pairs of arms. A pair without a common seed counts as p = 1, so leaving runs out cannot lower p_holm."""
     design = records.study.design
     scores = {name: by_seed(of_arm(records, name), design.metric, design.last_epochs) for name in design.arms}
     found = [paired_difference(scores[arm], scores[against]) for arm, against in pairs]
@@ -108,7 +108,7 @@ def _contrast(
         p=found.p if found else 1.0,
         p_floor=found.p_floor if found else 1.0,
         p_holm=p_holm,
-        p_holm_floor=least_alpha(found.n if found else 0, comparisons),
+        p_holm_floor=min_p_holm(found.n if found else 0, comparisons),
         verdict=verdict,
         explanation=explain(pair, found, p_holm, comparisons, needed, METRIC_NAMES[design.metric]),
         seeds_to_settle=needed,

@@ -10,11 +10,11 @@ from attendet.utils.text import printable
 
 
 def markdown_report(report: StudyReport, figures: Mapping[str, str]) -> str:
-    """Return the text of a report.
+    """Return a report as Markdown.
 
     Args:
-        report: What to tell.
-        figures: By name, where the figures are from where the text will be.
+        report: The report.
+        figures: Paths of the figures by name, relative to the folder of the Markdown file.
     """
     return "\n\n".join(_blocks(report, figures)) + "\n"
 
@@ -48,7 +48,7 @@ def table(of: Table) -> str:
 
 
 def _plain(text: str) -> str:
-    """Return a text whose characters mean themselves: names of classes are anybody's, and GitHub reads HTML too."""
+    """Escape a text for Markdown: class names come from users, and GitHub also interprets HTML."""
     escaped = printable(text)
     for character in "\\`*|<>[]":
         escaped = escaped.replace(character, "\\" + character)

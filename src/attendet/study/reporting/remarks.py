@@ -1,4 +1,4 @@
-"""What a reader should know before believing a report: what is missing, and whether runs were what pairs have to be."""
+"""Remarks on the validity of a report: missing runs, and runs that are not pairs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from attendet.utils.text import plural
 
 
 def report_remarks(records: StudyRecords) -> Iterator[str]:
-    """Yield what a reader should know, a sentence each, without the full stop."""
+    """Yield the remarks on a study, one sentence each, without the final period."""
     design = records.study.design
     runs = [record for record in records.cells.values() if record.status == "finished"]
     missing = len(records.study.cells) - len(runs)
@@ -22,7 +22,7 @@ def report_remarks(records: StudyRecords) -> Iterator[str]:
         planned = plural(len(records.study.cells), "run")
         yield (
             f"{missing} of {planned} {'is' if missing == 1 else 'are'} missing{among}: the verdicts are provisional,"
-            " and to stop when one of them pleases makes it wrong more often than it says"
+            " and stopping as soon as one of them looks good makes it wrong more often than stated"
         )
     too_few = cannot_decide(len(design.seeds), design.comparisons)
     if too_few:
@@ -38,10 +38,10 @@ def _unpaired(runs: list[CellRecord], records: StudyRecords) -> Iterator[str]:
     yield from (f"{run.arm}, seed {run.seed}: {wrong[run.key]}" for run in runs if run.key in wrong)
     unknown = sum(run.order is None or not run.initialization for run in runs)
     if unknown:
-        yield f"{plural(unknown, 'run')} did not record what pairs have in common"
+        yield f"{plural(unknown, 'run')} did not record initial weights and image order: the pairing is not verified"
 
 
 def _mixed(runs: list[CellRecord], what: str, value: Callable[[CellRecord], str | None]) -> Iterator[str]:
-    found = {told for run in runs if (told := value(run)) is not None}
+    found = {each for run in runs if (each := value(run)) is not None}
     if len(found) > 1:
         yield f"runs were made on {len(found)} different {what}"

@@ -17,11 +17,11 @@ NOTHING = "–"
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of words; the first column names the row.
+    """A table of text cells; the first column names the row.
 
     Attributes:
-        header: Of the columns.
-        rows: As wide as the header.
+        header: Headings of the columns.
+        rows: Cells of each row, as many as there are columns.
     """
 
     header: tuple[str, ...]
@@ -30,14 +30,14 @@ class Table:
 
 @dataclass(frozen=True)
 class Section:
-    """Something to read.
+    """A section of a report.
 
     Attributes:
-        title: Its heading.
-        paragraphs: Text.
-        points: A list.
-        table: Numbers.
-        figure: Name of a figure, shown where it was drawn.
+        title: Heading.
+        paragraphs: Paragraphs of text.
+        points: Items of a list.
+        table: Table of numbers.
+        figure: Name of a figure; it is shown if it was drawn.
     """
 
     title: str
@@ -48,10 +48,10 @@ class Section:
 
 
 def report_sections(report: StudyReport) -> Iterator[Section]:
-    """Yield what a report has to say, the verdicts first."""
+    """Yield the sections of a report, the verdicts first."""
     yield Section(
         "Verdicts",
-        (_asked(report),),
+        (_question(report),),
         tuple(contrast.explanation for contrast in report.contrasts),
         figure="differences",
     )
@@ -59,70 +59,71 @@ def report_sections(report: StudyReport) -> Iterator[Section]:
         yield Section("Before you believe it", points=tuple(f"{remark}." for remark in report.remarks))
     yield Section(
         "Differences",
-        (_tested(report),),
+        (_test_description(report),),
         table=_contrasts(report.contrasts),
     )
     yield Section(
         "Arms",
-        (_measured(report),),
+        (_score_description(report),),
         table=_arms(report),
         figure="curves",
     )
     yield Section(
         "Cost",
-        tuple(_priced(report)),
+        tuple(_cost_description(report)),
         table=_costs(report),
         figure="costs",
     )
     if any(len(arm.fractions) > 1 for arm in report.arms):
-        told = "Trained with a share of the images. Only all images decide; the rest is for reading, without a verdict."
-        yield Section("Data", (told,), table=_fractions(report), figure="data")
+        text = "Trained on a fraction of the images. Only runs on all images are tested and have a verdict."
+        yield Section("Data", (text,), table=_fractions(report), figure="data")
     yield Section(
         "Generalization",
-        (_gap_told(report),),
+        (_gap_description(report),),
         table=_gaps(report),
         figure="gap",
     )
-    for title, parts in (("Classes", "classes"), ("Sizes of objects", "sizes")):
+    for title, parts in (("Classes", "classes"), ("Object sizes", "sizes")):
         table = _parts(report, parts)
         if table:
-            told = "mAP50-95 of the best weights; in brackets the mean difference to the baseline, without a verdict."
-            yield Section(title, (told,), table=table)
+            text = "mAP50-95 of the best weights; in parentheses the mean difference to the baseline, not tested."
+            yield Section(title, (text,), table=table)
     if report.failures:
         rows = tuple((failure.cell, failure.error) for failure in report.failures)
-        yield Section("Failed runs", table=Table(("run", "why"), rows))
+        yield Section("Failed runs", table=Table(("run", "error"), rows))
 
 
-def _asked(report: StudyReport) -> str:
+def _question(report: StudyReport) -> str:
     return (
-        f"{report.finished} of {plural(report.planned, 'run')} finished. What decides is {report.metric}, averaged"
-        f" over the last {plural(report.last_epochs, 'epoch')} of each run, against {report.baseline}, paired by seed."
+        f"{report.finished} of {plural(report.planned, 'run')} finished. The score is {report.metric}, averaged"
+        f" over the last {plural(report.last_epochs, 'epoch')} of each run. Arms are compared with {report.baseline},"
+        " paired by seed."
     )
 
 
-def _tested(report: StudyReport) -> str:
+def _test_description(report: StudyReport) -> str:
     return (
-        "Arm minus other, seed by seed. The interval is at 95 %, (t) where it is Student's; p is that of the exact"
-        " sign-flip test, and cannot be"
-        " below its floor with so few seeds; p_holm is adjusted for the number of comparisons and decides at"
-        f" {report.alpha:g}. Best epoch is the same difference between best epochs, which decides nothing; detectable"
-        " is the smallest true difference that so many seeds find in four of five studies."
+        "Differences are arm minus other arm, seed by seed. Intervals have 95 % confidence; (t) marks Student's t. p is"
+        " the p-value of the exact sign-flip test, and floor is the smallest value that this number of seeds can reach."
+        f" p_holm is adjusted for the number of comparisons; a verdict needs p_holm of at most {report.alpha:g}. Best"
+        " epoch is the difference between best epochs, which is not tested. Detectable is the smallest true difference"
+        " that 80 % of studies with this number of seeds detect."
     )
 
 
-def _measured(report: StudyReport) -> str:
+def _score_description(report: StudyReport) -> str:
     return (
-        f"Mean and standard deviation over seeds of {report.metric}, the mean of each run's last"
-        f" {plural(report.last_epochs, 'epoch')}. Best epochs are picked by the images that measure them, and too good"
-        " by what luck adds. Bands around learning curves are one standard deviation over seeds."
+        f"Mean and standard deviation over the seeds of {report.metric}, averaged over the last"
+        f" {plural(report.last_epochs, 'epoch')} of each run. Best epochs are selected on the images that measure them,"
+        " so their scores are biased upward. Bands around learning curves are one standard deviation over the seeds."
     )
 
 
-def _gap_told(report: StudyReport) -> str:
+def _gap_description(report: StudyReport) -> str:
     return (
-        f"{report.metric} of the best weights on training images, not augmented, minus on validation images; and"
-        " validation loss minus training loss. Training losses are of augmented images, so that only differences"
-        " between arms mean something. In brackets the mean difference to the baseline, without a verdict."
+        f"{report.metric} of the best weights on unaugmented training images minus that on validation images;"
+        " and validation loss minus training loss. Training losses are for augmented images, so only differences"
+        " between arms are meaningful. In parentheses the mean difference to the baseline, not tested."
     )
 
 
@@ -168,13 +169,13 @@ def _interval(contrast: Contrast) -> str:
 
 
 def _arms(report: StudyReport) -> Table:
-    header = ("arm", "what it is", "seeds", report.metric, "least, most", "best epoch")
+    header = ("arm", "description", "seeds", report.metric, "lowest, highest", "best epoch")
     return Table(header, tuple(_arm(arm) for arm in report.arms))
 
 
 def _arm(arm: ArmReport) -> tuple[str, ...]:
     ends = f"{arm.score.low:.3f}, {arm.score.high:.3f}" if arm.score else NOTHING
-    # Those with all images, which the numbers beside are of.
+    # Runs on all images, like the other numbers of the row.
     seeds = f"{arm.score.n if arm.score else 0} of {arm.planned // len(arm.fractions)}"
     return arm.name, arm.description, seeds, _summary(arm.score), ends, _summary(arm.best_epoch)
 
@@ -185,7 +186,7 @@ def _costs(report: StudyReport) -> Table:
         "parameters",
         "GFLOPs",
         *(f"ms, batch {batch} (quartiles)" for batch in report.batches),
-        "MB kept an image",
+        "MB stored per image",
         "peak MB",
         "training, s",
     )
@@ -211,23 +212,23 @@ def _cost(arm: ArmReport, batches: Sequence[int]) -> tuple[str, ...]:
     )
 
 
-def _priced(report: StudyReport) -> Iterator[str]:
+def _cost_description(report: StudyReport) -> Iterator[str]:
     if report.measured_on is None:
         yield "Latency and memory were not measured."
     else:
         yield (
-            f"Latency is from images to detections on {report.measured_on}, each arm at its own training size,"
-            f" {report.measured_size} pixels for {report.baseline}; batch norms folded, all arms in turns: median and"
-            " quartiles. Peak memory is that of the largest batch; MB kept is what training keeps of one image for the"
-            " backward pass."
+            f"Latency is the time from images to detections on {report.measured_on}, with each arm at its training size"
+            f" ({report.measured_size} pixels for {report.baseline}) and folded batch norms, measured in turns:"
+            " median and quartiles. Peak memory is that of the largest batch. MB stored per image is what training"
+            " stores of one image for the backward pass."
         )
     if any(arm.score for arm in report.arms):
-        yield "The dashed line is the Pareto front: arms that no other arm beats in both accuracy and cost."
+        yield "The dashed line is the Pareto front: the arms that no other arm beats in both accuracy and cost."
 
 
 def _fractions(report: StudyReport) -> Table:
-    shares = [each.fraction for each in report.arms[0].fractions]
-    header = ("arm", *(f"{share * 100:g} %" for share in shares))
+    fractions = [each.fraction for each in report.arms[0].fractions]
+    header = ("arm", *(f"{fraction * 100:g} %" for fraction in fractions))
     rows = tuple(
         (
             arm.name,
