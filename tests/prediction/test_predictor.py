@@ -17,7 +17,7 @@ from tests.helpers.calibrated_detector import NAMES, calibrated_detector, photog
 from tests.helpers.typed_access import head_convolutions, not_none, tensor
 
 
-def by_hand(
+def reference_detections(
     detector: Detector,
     canvas: NDArray[np.uint8],
     confidence: float = 0.25,
@@ -25,7 +25,7 @@ def by_hand(
     *,
     agnostic: bool = False,
 ) -> NDArray[np.float32]:
-    """Run the network with its batch norms on a canvas; x1, y1, x2, y2, confidence, class, in pixels of the canvas."""
+    """Return rows x1, y1, x2, y2, confidence, class of the unfused network, in pixels of the canvas."""
     with torch.no_grad():
         rows = detector.decode(detector(torch.from_numpy(canvas).permute(2, 0, 1)[None] / 255))[0]
     scores, classes = (rows[:, 4:5] * rows[:, 5:]).max(dim=1)
@@ -53,21 +53,22 @@ def predictor(weights: Path) -> Predictor:
     return Predictor(weights, device="cpu")
 
 
-def test_an_image_of_the_right_size(predictor: Predictor, detector: Detector) -> None:
+def test_an_image_that_needs_no_scaling(predictor: Predictor, detector: Detector) -> None:
     image = photographs()[0][100:164, 200:296]
     found = predictor(image)
-    assert_same(found, by_hand(detector, image), 96, 64)
+    assert_same(found, reference_detections(detector, image), 96, 64)
     assert list(found.data["class_name"]) == [NAMES[number] for number in np.asarray(found.class_id)]
     assert (np.diff(np.asarray(found.confidence)) <= 0).all()
+    assert repr(predictor) == "Predictor(num_classes=2, imgsz=96, device='cpu')"
 
 
-def test_a_large_image_is_averaged_and_boxes_come_back_in_its_pixels(predictor: Predictor, detector: Detector) -> None:
+def test_a_large_image_is_averaged_and_boxes_are_in_its_pixels(predictor: Predictor, detector: Detector) -> None:
     image = photographs()[1][:384, :576]
     small = image.reshape(64, 6, 96, 6, 3).mean(axis=(1, 3)).round().astype(np.uint8)
-    expected = by_hand(detector, small)
+    expected = reference_detections(detector, small)
     expected[:, :4] *= 6
     found = predictor(image)
-    # The mean of 36 pixels may round the other way, which is 1/255.
+    # The mean of 36 pixels may be rounded up instead of down, a difference of 1/255.
     assert abs(len(found) - len(expected)) <= len(expected) // 10
     np.testing.assert_allclose(np.asarray(found.confidence)[:5], expected[:5, 4], atol=0.02)
     np.testing.assert_allclose(found.xyxy[:5], expected[:5, :4].clip(0, [576, 384, 576, 384]), atol=3)
@@ -77,24 +78,26 @@ def test_padding_is_gray_and_centered(predictor: Predictor, detector: Detector) 
     image = photographs()[0][100:196, 200:250]
     canvas = np.full((96, 64, 3), 114, np.uint8)
     canvas[:, 7:57] = image
-    expected = by_hand(detector, canvas)
+    expected = reference_detections(detector, canvas)
     expected[:, [0, 2]] -= 7
     assert_same(predictor(image), expected, 50, 96)
 
 
-def test_boxes_computed_on_paper(tmp_path: Path) -> None:
+def test_boxes_of_a_constant_network_computed_by_hand(tmp_path: Path) -> None:
     detector = calibrated_detector()
     with torch.no_grad():
         for level in head_convolutions(detector):
             level.weight.zero_()
             not_none(level.bias).fill_(-20)
-        # The coarsest level's first anchor, 116x90, answers everywhere: sides a quarter, objectness 0.8, class 0.9.
+        # The first anchor of the coarsest level, 116x90, detects in every cell: the sides are a quarter of the
+        # anchor's, the objectness is 0.8, and the score of class 1 is 0.9.
         sides, objectness, score = (np.log(share / (1 - share)) for share in (0.25, 0.8, 0.9))
         tensor(detector, "head.m.2.bias")[:7] = torch.tensor([0, 0, sides, sides, objectness, -20, score])
     found = Predictor(write_weights(tmp_path / "w.safetensors", detector), imgsz=128, device="cpu")(
         np.zeros((200, 400, 3), np.uint8)
     )
-    # 400 pixels become 128: 0.32. Four by two cells of 32 pixels, each a box of 29 x 22.5 at its center.
+    # 400 pixels are scaled to 128, a factor of 0.32. Each of four by two cells of 32 pixels has a box of 29 x 22.5 at
+    # its center.
     x, y = np.meshgrid(np.array([16, 48, 80, 112]) / 0.32, np.array([16, 48]) / 0.32)
     expected = np.stack([x - 14.5 / 0.32, y - 11.25 / 0.32, x + 14.5 / 0.32, y + 11.25 / 0.32], axis=-1).reshape(-1, 4)
     order = np.lexsort((found.xyxy[:, 0].round(), found.xyxy[:, 1].round()))
@@ -103,7 +106,7 @@ def test_boxes_computed_on_paper(tmp_path: Path) -> None:
     assert list(found.data["class_name"]) == ["white dog"] * 8
 
 
-def test_a_batch_gives_what_its_images_give_alone(predictor: Predictor) -> None:
+def test_a_batch_gives_the_detections_of_its_images(predictor: Predictor) -> None:
     temple, flower = photographs()
     images = [temple, flower[:, :300], temple[:200], flower, np.zeros((1, 1, 3), np.uint8)]
     for together, image in zip(predictor.batch(images), images, strict=True):
@@ -123,7 +126,7 @@ def test_tiny_and_thin_images(predictor: Predictor, shape: tuple[int, int]) -> N
     assert (found.xyxy[:, 2:] > found.xyxy[:, :2]).all()
 
 
-def test_images_of_every_kind(predictor: Predictor, tmp_path: Path) -> None:
+def test_every_kind_of_image_is_accepted(predictor: Predictor, tmp_path: Path) -> None:
     picture = Image.fromarray(photographs()[0][100:164, 200:296])
     picture.save(tmp_path / "a.png")
     expected = predictor(np.asarray(picture))
@@ -139,7 +142,7 @@ def test_images_of_every_kind(predictor: Predictor, tmp_path: Path) -> None:
     assert gray != expected
 
 
-def test_a_file_is_turned_as_exif_says_and_a_picture_in_hand_is_not(predictor: Predictor, tmp_path: Path) -> None:
+def test_exif_rotation_applies_to_files_and_not_to_pillow_images(predictor: Predictor, tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.fromarray(photographs()[0][:192, :320]).save(tmp_path / "a.png", exif=exif)
@@ -152,21 +155,21 @@ def test_a_file_is_turned_as_exif_says_and_a_picture_in_hand_is_not(predictor: P
 
 @pytest.mark.parametrize("agnostic", [False, True])
 @pytest.mark.parametrize("classes", [["white dog"], [1], ["1"]])
-def test_classes_are_chosen_before_anything_suppresses_them(
+def test_a_class_filter_applies_before_suppression(
     weights: Path, detector: Detector, classes: list[str | int], agnostic: bool
 ) -> None:
     image = photographs()[0][100:164, 200:296]
     found = Predictor(weights, classes=classes, agnostic=agnostic, device="cpu")(image)
-    assert_same(found, by_hand(detector, image, only=1, agnostic=agnostic), 96, 64)
+    assert_same(found, reference_detections(detector, image, only=1, agnostic=agnostic), 96, 64)
 
 
-def test_options_reach_the_suppression(weights: Path, detector: Detector) -> None:
+def test_options_reach_non_maximum_suppression(weights: Path, detector: Detector) -> None:
     image = photographs()[0][100:164, 200:296]
     found = Predictor(weights, confidence=0.5, max_detections=6, agnostic=True, device="cpu")(image)
-    assert_same(found, by_hand(detector, image, confidence=0.5, agnostic=True)[:6], 96, 64)
+    assert_same(found, reference_detections(detector, image, confidence=0.5, agnostic=True)[:6], 96, 64)
 
 
-def test_time_is_counted_by_stage(weights: Path) -> None:
+def test_timings_count_each_stage(weights: Path) -> None:
     predictor = Predictor(weights, device="cpu")
     predictor(photographs()[0])
     assert list(predictor.timings.seconds) == ["read", "prepare", "network", "nms"]
@@ -176,7 +179,7 @@ def test_time_is_counted_by_stage(weights: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "kind", "message"),
     [
-        ({"half": True}, OptionError, "half precision on cpu; it needs a GPU"),
+        ({"half": True}, OptionError, "`half` needs a GPU, got the device 'cpu'; leave it out"),
         (
             {"device": "tpu"},
             OptionError,
@@ -189,15 +192,15 @@ def test_time_is_counted_by_stage(weights: Path) -> None:
             "`device` must be auto, cpu, cuda, or GPU indices such as 0 or 0,1, got 'meta'",
         ),
         ({"classes": ["white dgo"]}, UnknownNameError, "did you mean 'white dog'"),
-        ({"classes": [2]}, OptionError, "there is no class 2; give 0 to 1, or a name"),
-        ({"classes": []}, OptionError, "no class is kept"),
-        ({"imgsz": 0}, OptionError, "imgsz is 0"),
-        ({"imgsz": 10**6}, OptionError, "give 1 to 8192 pixels"),
-        ({"confidence": 25}, OptionError, "confidence is 25"),
-        ({"max_detections": 0}, OptionError, "max_detections is 0"),
+        ({"classes": [2]}, OptionError, "a class must be a name or 0 to 1, got 2"),
+        ({"classes": []}, OptionError, "`classes` must name at least one class, got none; leave it out to keep all"),
+        ({"imgsz": 0}, OptionError, "`imgsz` must be 1 to 8192 pixels, got 0"),
+        ({"imgsz": 10**6}, OptionError, "`imgsz` must be 1 to 8192 pixels, got 1000000"),
+        ({"confidence": 25}, OptionError, "`confidence` must be a number from 0 to 1, got 25.0"),
+        ({"max_detections": 0}, OptionError, "`max_detections` must be a positive integer, got 0"),
     ],
 )
-def test_options_that_cannot_be(weights: Path, options: dict, kind: type[AttendetError], message: str) -> None:
+def test_invalid_options_are_refused(weights: Path, options: dict, kind: type[AttendetError], message: str) -> None:
     with pytest.raises(kind, match=message):
         Predictor(weights, **{"device": "cpu", **options})
 
@@ -213,44 +216,46 @@ def test_options_that_cannot_be(weights: Path, options: dict, kind: type[Attende
         Image.new("F", (8, 8)),
     ],
 )
-def test_what_is_no_image(predictor: Predictor, image: NDArray | Image.Image) -> None:
-    with pytest.raises(DataError, match=r"give|convert"):
+def test_arrays_that_are_not_images_are_refused(predictor: Predictor, image: NDArray | Image.Image) -> None:
+    with pytest.raises(DataError, match=r"an image must|a Pillow image must"):
         predictor(image)
 
 
 @pytest.mark.parametrize("place", ["canvas", "network"])
-def test_too_little_memory_is_an_error_of_ours(weights: Path, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+def test_too_little_memory_is_an_option_error(weights: Path, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
     predictor = Predictor(weights, device="cpu")
-    # More than any machine has: NumPy and torch refuse each in its own way.
+    # No machine has this much memory. NumPy and torch raise different exceptions.
     if place == "canvas":
         monkeypatch.setattr("attendet.prediction.predictor.letterbox", lambda *_: np.empty(2**60, np.uint8))
     else:
         monkeypatch.setattr(predictor._detector, "forward", lambda _: torch.empty(2**60))
-    with pytest.raises(OptionError, match=r"cpu has not enough memory for 2 images of 96x64 pixels; take a smaller"):
+    with pytest.raises(OptionError, match=r"not enough memory on cpu for 2 images of 96x64 pixels; use a smaller"):
         predictor.batch([np.zeros((64, 96, 3), np.uint8)] * 2)
 
 
-def test_a_defect_is_not_taken_for_too_little_memory(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_runtime_errors_are_not_taken_for_too_little_memory(
+    weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     predictor = Predictor(weights, device="cpu")
     monkeypatch.setattr(predictor._detector, "forward", lambda batch: batch + torch.zeros(5, 7))
     with pytest.raises(RuntimeError, match="size of tensor"):
         predictor(np.zeros((64, 96, 3), np.uint8))
 
 
-def test_weights_that_are_not_there(tmp_path: Path) -> None:
+def test_missing_weights_are_an_error(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=r"the folder has no weights/best\.safetensors"):
         Predictor(tmp_path, device="cpu")
-    with pytest.raises(WeightsError, match="no such file"):
+    with pytest.raises(WeightsError, match=r"best\.safetensors: weights file not found"):
         Predictor(tmp_path / "best.safetensors", device="cpu")
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 @pytest.mark.parametrize("half", [False, True])
-def test_a_gpu_sees_the_same(weights: Path, half: bool) -> None:
+def test_a_gpu_detects_the_same(weights: Path, half: bool) -> None:
     image = photographs()[0]
     expected = Predictor(weights, device="cpu", confidence=0.5)(image)
     found = Predictor(weights, device="cuda", half=half, confidence=0.5)(image)
     sure = [np.asarray(detections.confidence)[:5] for detections in (found, expected)]
-    # Eleven bits of mantissa, through some sixty layers.
+    # Half precision has 11 bits of mantissa, and the network about sixty layers.
     np.testing.assert_allclose(sure[0], sure[1], atol=0.05 if half else 5e-3)
     np.testing.assert_allclose(found.xyxy[:5], expected.xyxy[:5], atol=10 if half else 1)

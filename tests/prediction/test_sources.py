@@ -1,4 +1,4 @@
-"""Sources named by users, found on a real file system."""
+"""Sources that arguments name, on a real file system."""
 
 import itertools
 import os
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from attendet.prediction.sources import MediaKind, MediaSource, expand
+from attendet.prediction.sources import MediaKind, MediaSource, expand_sources
 
 LONG = "a" * 5000
 
@@ -24,11 +24,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def found(*arguments: str, lines: tuple[str, ...] = ()) -> tuple[list[str], list[str]]:
     errors: list[str] = []
-    sources = expand(arguments, lambda error: errors.append(str(error)), lines)
+    sources = expand_sources(arguments, lambda error: errors.append(str(error)), lines)
     return [source.name for source in sources], errors
 
 
-def test_a_folder_in_order_without_what_lies_deeper(folder: Path) -> None:
+def test_a_folder_gives_its_files_in_order_without_subfolders(folder: Path) -> None:
     assert found("set") == (["set/a.png", "set/b.JPG", "set/film.MP4"], [])
     assert found("set/", str(folder / "set" / "deep")) == (
         ["set/a.png", "set/b.JPG", "set/film.MP4", f"{folder}/set/deep/c.jpg"],
@@ -36,7 +36,7 @@ def test_a_folder_in_order_without_what_lies_deeper(folder: Path) -> None:
     )
 
 
-def test_a_pattern_meets_each_folder_once(folder: Path) -> None:
+def test_a_pattern_enters_each_folder_once(folder: Path) -> None:
     for name in ("back", "again"):
         (folder / "set" / "deep" / name).symlink_to(folder)
     assert found("set/**/c.jpg") == (["set/deep/c.jpg"], [])
@@ -48,55 +48,55 @@ def test_files_patterns_and_cameras() -> None:
     assert found("**/*.jpg") == (["odd[1].jpg", "set/deep/c.jpg"], [])
     assert found("set/**") == (["set/a.png", "set/b.JPG", "set/deep/c.jpg", "set/film.MP4"], [])
     assert found("odd[1].jpg") == (["odd[1].jpg"], [])
-    assert list(expand(["set/film.MP4", "set/a.png", "7", "0"], print)) == [
+    assert list(expand_sources(["set/film.MP4", "set/a.png", "7", "0"], print)) == [
         MediaSource(MediaKind.VIDEO, "set/film.MP4"),
         MediaSource(MediaKind.IMAGE, "set/a.png"),
-        # There is a file of this name.
+        # A file of this name exists.
         MediaSource(MediaKind.IMAGE, "7"),
         MediaSource(MediaKind.CAMERA, "0"),
     ]
 
 
 @pytest.mark.usefixtures("folder")
-def test_everything_that_leads_nowhere_is_named_and_the_rest_goes_on() -> None:
+def test_arguments_without_sources_are_reported_and_skipped() -> None:
     assert found("nowhere.jpg", "empty", "set/*.bmp", "https://example.org/a.jpg", "", "set/a.png", "a\0b", LONG) == (
         ["set/a.png"],
         [
-            "nowhere.jpg: there is no such file or folder",
+            "nowhere.jpg: file or folder not found",
             "empty: the folder has no image or video",
             "set/*.bmp: no image or video matches",
-            "https://example.org/a.jpg: there is no such file or folder; download it first",
-            ": there is no such file or folder",
-            "a\0b: there is no such file or folder",
-            f"{LONG}: there is no such file or folder",
+            "https://example.org/a.jpg: file or folder not found; download it first",
+            ": file or folder not found",
+            "a\0b: file or folder not found",
+            f"{LONG}: file or folder not found",
         ],
     )
 
 
-def test_a_list_file_as_windows_writes_it_with_paths_of_both_kinds(folder: Path) -> None:
+def test_a_list_file_with_a_byte_order_mark_and_relative_paths(folder: Path) -> None:
     (folder / "set" / "list.txt").write_bytes(b"\xef\xbb\xbfset/a.png\r\n\r\n./deep/c.jpg\r\ngone.jpg\r\nset\r\n")
     assert found("set/list.txt") == (
         ["set/a.png", "set/deep/c.jpg", "set/a.png", "set/b.JPG", "set/film.MP4"],
-        ["gone.jpg: there is no such file or folder"],
+        ["gone.jpg: file or folder not found"],
     )
     (folder / "nothing.txt").write_text("\n\n")
-    assert found("nothing.txt") == ([], ["nothing.txt: the list is empty; write one path a line"])
+    assert found("nothing.txt") == ([], ["nothing.txt: the list of paths is empty; write one path per line"])
 
 
-def test_names_that_are_no_utf8(folder: Path) -> None:
+def test_a_list_file_with_names_that_are_not_utf8(folder: Path) -> None:
     name = os.fsdecode(b"caf\xe9.jpg")
     (folder / name).touch()
     (folder / "list.txt").write_bytes(b"caf\xe9.jpg\n")
     assert found("list.txt") == ([name], [])
 
 
-def test_a_file_that_is_no_list_takes_no_memory(folder: Path) -> None:
+def test_a_huge_file_without_lines_is_refused(folder: Path) -> None:
     with (folder / "huge.txt").open("wb") as file:
         file.truncate(2**33)
-    assert found("huge.txt") == ([], ["huge.txt:1: this is not a path; write one path a line"])
+    assert found("huge.txt") == ([], ["huge.txt:1: the line is not a path; write one path per line"])
 
 
 @pytest.mark.usefixtures("folder")
-def test_paths_are_taken_as_they_come() -> None:
+def test_standard_input_is_read_lazily() -> None:
     endless = ("set/a.png\n" for _ in itertools.count())
-    assert len(list(itertools.islice(expand(["-"], print, endless), 1000))) == 1000
+    assert len(list(itertools.islice(expand_sources(["-"], print, endless), 1000))) == 1000

@@ -1,4 +1,4 @@
-"""Reading of videos, compared with OpenCV."""
+"""Videos are read and written as OpenCV and PyAV read them."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -26,31 +26,31 @@ def test_every_frame_is_read(tmp_path: Path, name: str, codec: str, rate: Fracti
     expected, frames_per_second = read_with_opencv(write_video(tmp_path / name, codec=codec, rate=rate))
     read = list(read_video(str(tmp_path / name)))
     assert len(read) == len(expected) == 12
-    assert [moment.number for moment, _ in read] == list(range(1, 13))
-    assert [moment.tick for moment, _ in read] == list(range(12))
+    assert [timestamp.number for timestamp, _ in read] == list(range(1, 13))
+    assert [timestamp.tick for timestamp, _ in read] == list(range(12))
     assert float(read[0][0].rate) == pytest.approx(frames_per_second)
     for (_, image), other in zip(read, expected, strict=True):
         assert np.abs(image.astype(int) - other).mean() < 3
 
 
-def test_a_stride_takes_every_third_frame_and_the_video_lasts_as_long(tmp_path: Path) -> None:
+def test_a_stride_of_three_reads_every_third_frame_at_a_third_of_the_rate(tmp_path: Path) -> None:
     write_video(tmp_path / "a.mp4")
     every = list(read_video(str(tmp_path / "a.mp4")))
     third = list(read_video(str(tmp_path / "a.mp4"), stride=3))
-    assert [moment.number for moment, _ in third] == [1, 4, 7, 10]
-    assert [moment.tick for moment, _ in third] == [0, 1, 2, 3]
+    assert [timestamp.number for timestamp, _ in third] == [1, 4, 7, 10]
+    assert [timestamp.tick for timestamp, _ in third] == [0, 1, 2, 3]
     assert third[0][0].rate == Fraction(25, 3)
-    assert all((image == every[moment.number - 1][1]).all() for moment, image in third)
+    assert all((image == every[timestamp.number - 1][1]).all() for timestamp, image in third)
 
 
-def test_frames_keep_their_times_where_the_rate_varies(tmp_path: Path) -> None:
+def test_frames_keep_their_times_at_a_variable_rate(tmp_path: Path) -> None:
     write_video(tmp_path / "a.mp4", count=4, ticks=[0, 1, 5, 11])
     read = list(read_video(str(tmp_path / "a.mp4")))
-    times = [moment.tick / moment.rate for moment, _ in read]
+    times = [timestamp.tick / timestamp.rate for timestamp, _ in read]
     assert [float(time) for time in times] == pytest.approx([0, 0.04, 0.2, 0.44], abs=0.5 / float(read[0][0].rate))
 
 
-def test_a_telephone_held_sideways(tmp_path: Path) -> None:
+def test_frames_are_rotated_as_the_video_asks(tmp_path: Path) -> None:
     content = write_video(tmp_path / "a.mp4").read_bytes()
     # The matrix in the track's header defines the rotation: the identity becomes a quarter turn.
     at = content.index(b"tkhd") + 4 + 40
@@ -67,17 +67,17 @@ def test_a_telephone_held_sideways(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("name", "codec"), [("a.mp4", "libx264"), ("a.avi", "mpeg4")])
-def test_a_video_cut_short_gives_what_there_is_and_says_so(tmp_path: Path, name: str, codec: str) -> None:
+def test_a_truncated_video_yields_its_frames_and_then_an_error(tmp_path: Path, name: str, codec: str) -> None:
     path = write_video(tmp_path / name, count=40, codec=codec)
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])
     frames = read_video(str(path))
     first = [next(frames)[0].number for _ in range(6)]
     assert first == [1, 2, 3, 4, 5, 6]
-    with pytest.raises(DataError, match=r"breaks off after|cut short"):
+    with pytest.raises(DataError, match=r"ends early, after|is damaged or truncated"):
         assert len(list(frames)) < 34
 
 
-def test_what_is_no_video(tmp_path: Path) -> None:
+def test_files_that_are_not_videos_are_refused(tmp_path: Path) -> None:
     write_video(tmp_path / "a.mp4")
     (tmp_path / "list.mp4").write_text(
         f"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n{tmp_path}/a.mp4\n#EXT-X-ENDLIST\n"
@@ -90,16 +90,16 @@ def test_what_is_no_video(tmp_path: Path) -> None:
         frame.sample_rate = 8000
         container.mux([*stream.encode(frame), *stream.encode(None)])
     for name in ("list.mp4", "concat.mp4", "empty.mp4", "missing.mp4"):
-        with pytest.raises(DataError, match=f"{name}: it cannot be opened as a video"):
+        with pytest.raises(DataError, match=f"{name}: the file cannot be opened as a video"):
             next(read_video(str(tmp_path / name)))
-    with pytest.raises(DataError, match="it has no video stream"):
+    with pytest.raises(DataError, match="the file has no video stream"):
         next(read_video(str(tmp_path / "sound.mp4")))
-    with pytest.raises(DataError, match="camera 99: it cannot be opened"):
+    with pytest.raises(DataError, match="camera 99: the file cannot be opened"):
         next(read_camera("99"))
 
 
 @pytest.mark.parametrize("size", [(160, 96), (161, 97), (2, 2), (1, 1)])
-def test_a_written_video_has_the_size_the_rate_and_the_frames(tmp_path: Path, size: tuple[int, int]) -> None:
+def test_a_written_video_has_the_right_size_rate_and_frames(tmp_path: Path, size: tuple[int, int]) -> None:
     width, height = size
     rate = Fraction(30000, 1001)
     images = [photographs()[1][:height, 5 * number : 5 * number + width] for number in range(8)]
@@ -118,7 +118,7 @@ def test_a_written_video_has_the_size_the_rate_and_the_frames(tmp_path: Path, si
             assert np.abs(image.astype(int) - expected).mean() < 8
 
 
-def test_a_video_that_cannot_be_written(tmp_path: Path) -> None:
+def test_a_video_in_a_missing_folder_is_an_output_error(tmp_path: Path) -> None:
     with (
         pytest.raises(OutputError, match="the video cannot be written: No such file"),
         VideoFile(tmp_path / "nowhere" / "a.mp4", Fraction(25), 16, 16) as video,

@@ -1,4 +1,4 @@
-"""Every kind of output, read back with other libraries."""
+"""Every kind of output file, read back by other libraries."""
 
 import csv
 import io
@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from attendet.errors import AttendetError, OptionError, OutputError
-from attendet.prediction.annotated import PictureWriter
-from attendet.prediction.drawing import Style, draw
+from attendet.prediction.annotated import AnnotatedWriter
+from attendet.prediction.drawing import DrawingStyle, draw_detections
 from attendet.prediction.input_frames import InputFrame, read_frames
 from attendet.prediction.sources import MediaKind, MediaSource
 from attendet.prediction.video import VideoTimestamp
@@ -31,7 +31,7 @@ def image() -> NDArray[np.uint8]:
     return photographs()[0][100:196, 200:360]
 
 
-def some(count: int = 3) -> sv.Detections:
+def detections(count: int = 3) -> sv.Detections:
     numbers = np.array([1, 0, 1])[:count]
     return sv.Detections(
         BOXES[:count].astype(np.float32),
@@ -41,25 +41,25 @@ def some(count: int = 3) -> sv.Detections:
     )
 
 
-def photo(name: str = "photos/a.png", stem: str = "a") -> InputFrame:
+def photo_frame(name: str = "photos/a.png", stem: str = "a") -> InputFrame:
     return InputFrame(MediaSource(MediaKind.IMAGE, name), stem, image())
 
 
 def refuse(error: AttendetError) -> None:
-    """Where nothing is to be skipped."""
+    """Fail on an image that is skipped."""
     raise error
 
 
-def of_film(number: int, source: MediaSource) -> InputFrame:
+def video_frame(number: int, source: MediaSource) -> InputFrame:
     return InputFrame(source, "film", image(), VideoTimestamp(number, number - 1, Fraction(25), None))
 
 
-def test_labels_as_a_reader_of_yolo_sets_reads_them(tmp_path: Path) -> None:
+def test_supervision_reads_the_label_files(tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
     Image.fromarray(image()).save(tmp_path / "images" / "a.png")
     (tmp_path / "data.yaml").write_text(f"names: [{', '.join(NAMES)}]\n")
     with LabelWriter(tmp_path) as writer:
-        writer.write(photo(), some())
+        writer.write(photo_frame(), detections())
     read = sv.DetectionDataset.from_yolo(
         str(tmp_path / "images"), str(tmp_path / "labels"), str(tmp_path / "data.yaml")
     )
@@ -68,12 +68,12 @@ def test_labels_as_a_reader_of_yolo_sets_reads_them(tmp_path: Path) -> None:
     assert np.asarray(found.class_id).tolist() == [1, 0, 1]
 
 
-def test_labels_with_confidence_and_of_nothing_and_of_frames(tmp_path: Path) -> None:
+def test_label_files_with_confidence_without_detections_and_of_video_frames(tmp_path: Path) -> None:
     film = MediaSource(MediaKind.VIDEO, "film.mp4")
     with LabelWriter(tmp_path, confidence=True) as writer:
-        writer.write(photo(), some())
-        writer.write(photo(stem="b"), sv.Detections.empty())
-        writer.write(of_film(12, film), some(1))
+        writer.write(photo_frame(), detections())
+        writer.write(photo_frame(stem="b"), sv.Detections.empty())
+        writer.write(video_frame(12, film), detections(1))
     rows = np.loadtxt(tmp_path / "labels" / "a.txt")
     assert rows.shape == (3, 6)
     np.testing.assert_allclose(rows[:, 5], [0.875, 0.5, 0.25])
@@ -81,10 +81,10 @@ def test_labels_with_confidence_and_of_nothing_and_of_frames(tmp_path: Path) -> 
     assert (tmp_path / "labels" / "film" / "000012.txt").read_text().startswith("1 0.18")
 
 
-def test_the_table(tmp_path: Path) -> None:
+def test_the_csv_table(tmp_path: Path) -> None:
     with CsvWriter(tmp_path / "p.csv") as writer:
-        writer.write(photo('a "quoted", name.png'), some(1))
-        writer.write(of_film(3, MediaSource(MediaKind.VIDEO, "film.mp4")), some(2))
+        writer.write(photo_frame('a "quoted", name.png'), detections(1))
+        writer.write(video_frame(3, MediaSource(MediaKind.VIDEO, "film.mp4")), detections(2))
         assert not (tmp_path / "p.csv").exists()
     with (tmp_path / "p.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -95,14 +95,14 @@ def test_the_table(tmp_path: Path) -> None:
     assert float(rows[0]["confidence"]) == 0.875
 
 
-def test_results_as_coco_reads_them(tmp_path: Path) -> None:
+def test_coco_reads_the_results(tmp_path: Path) -> None:
     stream = io.StringIO()
     film = MediaSource(MediaKind.VIDEO, "film.mp4")
     for target in (tmp_path / "p.json", stream):
         with CocoWriter(target) as writer:
-            writer.write(photo(), some())
-            writer.write(photo("b.png", "b"), sv.Detections.empty())
-            writer.write(of_film(7, film), some(1))
+            writer.write(photo_frame(), detections())
+            writer.write(photo_frame("b.png", "b"), sv.Detections.empty())
+            writer.write(video_frame(7, film), detections(1))
     assert json.loads(stream.getvalue()) == json.loads((tmp_path / "p.json").read_text())
     truth = COCO(
         {
@@ -119,16 +119,16 @@ def test_results_as_coco_reads_them(tmp_path: Path) -> None:
     assert json.loads(stream.getvalue())[-1]["frame"] == 7
 
 
-def test_results_of_nothing_are_a_list(tmp_path: Path) -> None:
+def test_results_without_detections_are_an_empty_list(tmp_path: Path) -> None:
     with CocoWriter(tmp_path / "p.json") as writer:
-        writer.write(photo(), sv.Detections.empty())
+        writer.write(photo_frame(), sv.Detections.empty())
     assert json.loads((tmp_path / "p.json").read_text()) == []
 
 
 def test_crops_are_the_pixels_under_the_boxes(tmp_path: Path) -> None:
     with CropWriter(tmp_path, ["../../cat", "white dog"], refuse) as writer:
-        writer.write(photo(), some())
-        writer.write(of_film(2, MediaSource(MediaKind.VIDEO, "film.mp4")), some(1))
+        writer.write(photo_frame(), detections())
+        writer.write(video_frame(2, MediaSource(MediaKind.VIDEO, "film.mp4")), detections(1))
     written = {path.relative_to(tmp_path).as_posix(): np.asarray(Image.open(path)) for path in tmp_path.rglob("*.*g")}
     assert set(written) == {
         "crops/white dog/a_1.png",
@@ -141,17 +141,17 @@ def test_crops_are_the_pixels_under_the_boxes(tmp_path: Path) -> None:
     np.testing.assert_array_equal(written["crops/white dog/a_3.png"], image()[50:51, 100:101])
 
 
-def test_pictures_keep_names_and_formats_and_videos_become_mp4(tmp_path: Path) -> None:
+def test_annotated_images_keep_their_formats_and_videos_become_mp4(tmp_path: Path) -> None:
     first, second = MediaSource(MediaKind.VIDEO, "film.avi"), MediaSource(MediaKind.VIDEO, "other/film.avi")
-    with PictureWriter(tmp_path, NAMES, Style(), refuse) as writer:
-        writer.write(photo("x/a.JPG"), some())
+    with AnnotatedWriter(tmp_path, NAMES, DrawingStyle(), refuse) as writer:
+        writer.write(photo_frame("x/a.JPG"), detections())
         for number in (1, 2, 3):
-            writer.write(of_film(number, first), some())
-        writer.write(InputFrame(second, "film-2", image(), VideoTimestamp(1, 0, Fraction(5), None)), some())
-        assert (tmp_path / "film.mp4").exists(), "a video is finished when the next begins"
-        writer.write(photo("no ending", "no ending"), some())
+            writer.write(video_frame(number, first), detections())
+        writer.write(InputFrame(second, "film-2", image(), VideoTimestamp(1, 0, Fraction(5), None)), detections())
+        assert (tmp_path / "film.mp4").exists(), "a video is finished when the next source begins"
+        writer.write(photo_frame("no ending", "no ending"), detections())
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.JPG", "film-2.mp4", "film.mp4", "no ending.png"]
-    expected = draw(image(), some(), NAMES)
+    expected = draw_detections(image(), detections(), NAMES)
     with Image.open(tmp_path / "a.JPG") as photograph, Image.open(tmp_path / "no ending.png") as other:
         assert (photograph.format, other.format) == ("JPEG", "PNG")
         np.testing.assert_array_equal(np.asarray(other), expected)
@@ -161,17 +161,17 @@ def test_pictures_keep_names_and_formats_and_videos_become_mp4(tmp_path: Path) -
     assert len(read_with_opencv(tmp_path / "film-2.mp4")[0]) == 1
 
 
-def test_nothing_half_written_is_left_after_an_error(tmp_path: Path) -> None:
+def test_no_unfinished_files_remain_after_an_error(tmp_path: Path) -> None:
     (tmp_path / "p.csv").write_text("older")
 
     def write_and_fail() -> None:
         with (
-            PictureWriter(tmp_path, NAMES, Style(), refuse) as pictures,
+            AnnotatedWriter(tmp_path, NAMES, DrawingStyle(), refuse) as pictures,
             CsvWriter(tmp_path / "p.csv") as table,
             CocoWriter(tmp_path / "p.json") as results,
         ):
             for writer in (pictures, table, results):
-                writer.write(of_film(1, MediaSource(MediaKind.VIDEO, "film.mp4")), some())
+                writer.write(video_frame(1, MediaSource(MediaKind.VIDEO, "film.mp4")), detections())
             raise RuntimeError
 
     with pytest.raises(RuntimeError):
@@ -180,7 +180,7 @@ def test_nothing_half_written_is_left_after_an_error(tmp_path: Path) -> None:
     assert (tmp_path / "p.csv").read_text() == "older"
 
 
-def test_equal_names_of_different_folders_stay_apart(tmp_path: Path) -> None:
+def test_files_of_equal_names_in_different_folders_get_different_stems(tmp_path: Path) -> None:
     for name in ("x/a.png", "y/a.png", "y/a.jpg", "z/A.png"):
         write_image(tmp_path / name, image(), refuse)
     write_video(tmp_path / "z" / "a.mp4", count=2)
@@ -195,17 +195,17 @@ def test_equal_names_of_different_folders_stay_apart(tmp_path: Path) -> None:
     assert [str(error) for error in errors] == [f"{tmp_path}/gone.png: image file not found"]
 
 
-def test_what_a_format_cannot_hold_is_skipped_and_the_rest_is_written(tmp_path: Path) -> None:
+def test_images_that_a_format_cannot_hold_are_skipped(tmp_path: Path) -> None:
     skipped: list[AttendetError] = []
     for name, width in {"a.jpg": 65_501, "b.webp": 16_384, "c.gif": 65_536, "d.png": 65_501}.items():
         write_image(tmp_path / name, np.zeros((1, width, 3), np.uint8), skipped.append)
-    told = [str(error).removeprefix(f"{tmp_path}/") for error in skipped]
-    assert [text.split(": ")[0] for text in told] == ["a.jpg", "b.webp", "c.gif"]
-    assert told[0].startswith("a.jpg: the format cannot hold 65501×1 pixels")
+    messages = [str(error).removeprefix(f"{tmp_path}/") for error in skipped]
+    assert [text.split(": ")[0] for text in messages] == ["a.jpg", "b.webp", "c.gif"]
+    assert messages[0].startswith("a.jpg: the file format cannot hold 65501x1 pixels")
     assert (tmp_path / "d.png").is_file()
 
 
-def test_names_as_long_as_disks_take_them_are_cut(tmp_path: Path) -> None:
+def test_long_file_names_are_cut(tmp_path: Path) -> None:
     names = [
         "n" * 255,
         "a/" + "n" * 250 + ".JPEG",
@@ -224,20 +224,20 @@ def test_names_as_long_as_disks_take_them_are_cut(tmp_path: Path) -> None:
     ]
     out = tmp_path / "out"
     with (
-        PictureWriter(out, NAMES, Style(), refuse) as pictures,
+        AnnotatedWriter(out, NAMES, DrawingStyle(), refuse) as pictures,
         LabelWriter(out) as labels,
         CropWriter(out, ["猫" * 100, "dog"], refuse) as crops,
     ):
         for frame in read_frames(sources, refuse):
             for writer in (pictures, labels, crops):
-                writer.write(frame, some())
+                writer.write(frame, detections())
     written = [path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()]
-    # A picture, a label file and three crops of each.
+    # Each source has an annotated image or video, a label file, and three crops.
     assert len(written) == 5 * len(names)
     assert {Path(name).suffix for name in written} == {".png", ".JPEG", ".mp4", ".txt", ".jpg"}
 
 
-def test_files_that_cannot_be_written(tmp_path: Path) -> None:
+def test_files_that_cannot_be_written_are_output_errors(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="cannot be written"):
         write_image(tmp_path / "file" / "a.png", image(), refuse)
@@ -245,5 +245,5 @@ def test_files_that_cannot_be_written(tmp_path: Path) -> None:
         pass
     with pytest.raises(OutputError, match="cannot be written"):
         new_run_folder(tmp_path / "file", "exp")
-    with pytest.raises(OptionError, match="0 pixels thick"):
-        Style(thickness=0)
+    with pytest.raises(OptionError, match="`thickness` must be at least 1 pixel, got 0"):
+        DrawingStyle(thickness=0)

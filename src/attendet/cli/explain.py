@@ -219,9 +219,9 @@ def _explain_images(
 
 def _image_paths(sources: Iterable[str], skip: Callable[[AttendetError], None]) -> Iterator[str]:
     """Yield the images that sources name, as `attendet predict` expands them; videos and cameras are skipped."""
-    from attendet.prediction.sources import MediaKind, expand
+    from attendet.prediction.sources import MediaKind, expand_sources
 
-    for source in expand(sources, skip):
+    for source in expand_sources(sources, skip):
         if source.kind is MediaKind.IMAGE:
             yield source.name
         else:

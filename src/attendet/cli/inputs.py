@@ -68,14 +68,14 @@ def count_sources(sources: Sequence[str], skip: Callable[[AttendetError], None])
         OptionError: If there is no source.
         DataError: If no source exists.
     """
-    from attendet.prediction.sources import MediaKind, expand
+    from attendet.prediction.sources import MediaKind, expand_sources
 
     if not sources:
         raise OptionError("no source is given", remedy="name images, videos, folders, or a camera's number")
     if "-" in sources:
         return None
     errors: list[AttendetError] = []
-    kinds = [source.kind for source in expand(sources, errors.append)]
+    kinds = [source.kind for source in expand_sources(sources, errors.append)]
     if not kinds:
         for error in errors:
             skip(error)

@@ -50,10 +50,10 @@ from attendet.errors import OptionError
 from attendet.utils.text import plural, printable
 
 if TYPE_CHECKING:
-    from attendet.prediction.drawing import Style
+    from attendet.prediction.drawing import DrawingStyle
     from attendet.prediction.predictor import Predictor, Timings
-    from attendet.prediction.session import PredictionTally
-    from attendet.prediction.writers import Writer
+    from attendet.prediction.session import PredictionCounts
+    from attendet.prediction.writers import ResultWriter
 
 
 def predict_command(
@@ -148,7 +148,7 @@ def predict_command(
         require_data(data)
     location = run_location(out, project, name, Path("runs/predict"), exist_ok=exist_ok)
     progress = PredictionProgress(count_sources(named, print_skipped), vid_stride)
-    from attendet.prediction.drawing import Style
+    from attendet.prediction.drawing import DrawingStyle
     from attendet.prediction.predictor import Predictor
 
     predictor = Predictor(
@@ -169,12 +169,12 @@ def predict_command(
         location=location,
         exist_ok=exist_ok,
         files=frozenset(kind for kind, is_wanted in files.items() if is_wanted),
-        style=Style(line_thickness, labels=not hide_labels, confidence=not hide_conf),
+        style=DrawingStyle(line_thickness, labels=not hide_labels, confidence=not hide_conf),
         label_confidence=save_conf,
         prints_json=as_json,
     )
-    tally, folder, interrupted = _run(predictor, named, outputs, progress, stride=vid_stride, batch_size=batch_size)
-    _print(tally, predictor.timings, folder, progress.skipped, to_stderr=as_json)
+    counts, folder, interrupted = _run(predictor, named, outputs, progress, stride=vid_stride, batch_size=batch_size)
+    _print(counts, predictor.timings, folder, progress.skipped, to_stderr=as_json)
     if interrupted:
         raise typer.Exit(INTERRUPTED)
     if progress.skipped:
@@ -197,20 +197,20 @@ class _Outputs:
     location: tuple[Path, str]
     exist_ok: bool
     files: frozenset[str]
-    style: Style
+    style: DrawingStyle
     label_confidence: bool
     prints_json: bool
 
     def open(
         self, names: Sequence[str], progress: PredictionProgress, stack: ExitStack
-    ) -> tuple[Path | None, list[Writer]]:
+    ) -> tuple[Path | None, list[ResultWriter]]:
         """Create the folder if files are written, and return it with the writers, which the stack closes."""
-        from attendet.prediction.annotated import PictureWriter
+        from attendet.prediction.annotated import AnnotatedWriter
         from attendet.prediction.writers import CocoWriter, CropWriter, CsvWriter, LabelWriter
         from attendet.utils.io import new_run_folder
 
-        writers: dict[str, Callable[[Path], Writer]] = {
-            "images": lambda folder: PictureWriter(folder, names, self.style, progress.skip),
+        writers: dict[str, Callable[[Path], ResultWriter]] = {
+            "images": lambda folder: AnnotatedWriter(folder, names, self.style, progress.skip),
             "labels": lambda folder: LabelWriter(folder, confidence=self.label_confidence),
             "crops": lambda folder: CropWriter(folder, names, progress.skip),
             "csv": lambda folder: CsvWriter(folder / "predictions.csv"),
@@ -235,18 +235,18 @@ def _run(
     *,
     stride: int,
     batch_size: int,
-) -> tuple[PredictionTally, Path | None, bool]:
+) -> tuple[PredictionCounts, Path | None, bool]:
     """Detect objects in all sources; return the counts, the folder, and whether the run was interrupted.
 
     Raises:
         DataError: If no source can be read.
     """
     from attendet.prediction.input_frames import read_frames
-    from attendet.prediction.session import PredictionTally, predict_frames
-    from attendet.prediction.sources import expand
+    from attendet.prediction.session import PredictionCounts, predict_frames
+    from attendet.prediction.sources import expand_sources
 
-    frames = read_frames(expand(sources, progress.skip, lines_of_standard_input()), progress.skip, stride)
-    tally, folder = PredictionTally(), None
+    frames = read_frames(expand_sources(sources, progress.skip, lines_of_standard_input()), progress.skip, stride)
+    counts, folder = PredictionCounts(), None
     with progress.bar, ExitStack() as stack:
         try:
             with predictor.timings.stage("read"):
@@ -256,11 +256,11 @@ def _run(
             # Opened only now, so that a run without any input leaves no folder behind.
             folder, writers = outputs.open(predictor.names, progress, stack)
             frames = itertools.chain([first], frames)
-            predict_frames(predictor, frames, writers, tally, batch_size=batch_size, progress=progress.advance)
+            predict_frames(predictor, frames, writers, counts, batch_size=batch_size, progress=progress.advance)
         except KeyboardInterrupt:
             # A camera is usually ended like this, and the results so far are complete.
-            return tally, folder, True
-    return tally, folder, False
+            return counts, folder, True
+    return counts, folder, False
 
 
 def _require_same_names(names: Sequence[str], data: str) -> None:
@@ -283,19 +283,19 @@ def _require_same_names(names: Sequence[str], data: str) -> None:
             )
 
 
-def _print(tally: PredictionTally, timings: Timings, folder: Path | None, skipped: int, *, to_stderr: bool) -> None:
+def _print(counts: PredictionCounts, timings: Timings, folder: Path | None, skipped: int, *, to_stderr: bool) -> None:
     out = console(stderr=to_stderr)
-    inputs = [plural(tally.images, "image")] if tally.images or not tally.videos else []
-    if tally.videos:
-        inputs.append(f"{plural(tally.frames, 'frame')} of {plural(tally.videos, 'video')}")
-    out.print(f"{', '.join(inputs)}: {plural(tally.detections.total(), 'detection')}")
-    if tally.detections:
+    inputs = [plural(counts.images, "image")] if counts.images or not counts.videos else []
+    if counts.videos:
+        inputs.append(f"{plural(counts.frames, 'frame')} of {plural(counts.videos, 'video')}")
+    out.print(f"{', '.join(inputs)}: {plural(counts.detections.total(), 'detection')}")
+    if counts.detections:
         rows = table(None, [("class", False), ("detections", True)])
-        for name, number in tally.detections.most_common():
+        for name, number in counts.detections.most_common():
             rows.add_row(escape(printable(name)), f"{number:,}")
         out.print(rows)
-    if tally.pictures:
-        per_image = (f"{stage} {1000 * seconds / tally.pictures:.1f}" for stage, seconds in timings.seconds.items())
+    if counts.total:
+        per_image = (f"{stage} {1000 * seconds / counts.total:.1f}" for stage, seconds in timings.seconds.items())
         out.print(f"ms per image: {', '.join(per_image)}")
     if folder is not None:
         out.print(f"results: {escape(str(folder))}", soft_wrap=True)

@@ -1,1 +1,5 @@
-"""Images, folders and videos → detections."""
+"""Detect objects in images, videos, and cameras, and write the results."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

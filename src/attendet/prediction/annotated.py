@@ -1,4 +1,4 @@
-"""Annotated images and videos."""
+"""Write annotated images and videos."""
 
 from __future__ import annotations
 
@@ -7,32 +7,32 @@ from pathlib import Path
 
 from supervision import Detections
 
-from attendet.prediction.drawing import Style, draw
+from attendet.prediction.drawing import DrawingStyle, draw_detections
 from attendet.prediction.input_frames import InputFrame
-from attendet.prediction.sources import MediaSource, Skip
+from attendet.prediction.sources import MediaSource, OnSkip
 from attendet.prediction.video import VideoFile, VideoTimestamp
-from attendet.prediction.writers import Writer, suffix_of, write_image
+from attendet.prediction.writers import ResultWriter, image_suffix, write_image
 from attendet.utils.io import write_atomically
 
 
-class PictureWriter(Writer):
-    """Images with their detections drawn, under their own names and in their formats; videos as mp4.
+class AnnotatedWriter(ResultWriter):
+    """Writes images with their detections drawn, under their own names and in their own formats; videos as mp4.
 
-    A video is finished as soon as another source begins.
+    A video is finished as soon as a frame of another source arrives.
 
     Args:
         folder: The run's folder.
-        names: The classes' names, by number.
+        names: Class names, in the order of their indices.
         style: How detections are drawn.
-        skip: Told of images that their formats cannot hold.
+        on_skip: Called with the error of each image that is too large for its format.
     """
 
-    def __init__(self, folder: Path, names: Sequence[str], style: Style, skip: Skip) -> None:
+    def __init__(self, folder: Path, names: Sequence[str], style: DrawingStyle, on_skip: OnSkip) -> None:
         super().__init__()
         self._folder = folder
         self._names = names
         self._style = style
-        self._skip = skip
+        self._on_skip = on_skip
         self._video: VideoFile | None = None
         self._source: MediaSource | None = None
 
@@ -41,15 +41,15 @@ class PictureWriter(Writer):
         if frame.source is not self._source:
             self._stack.close()
             self._video, self._source = None, frame.source
-        drawn = draw(frame.image, detections, self._names, self._style)
-        if frame.moment is None:
-            write_image(self._folder / f"{frame.stem}{suffix_of(frame)}", drawn, self._skip)
+        drawn = draw_detections(frame.image, detections, self._names, self._style)
+        if frame.timestamp is None:
+            write_image(self._folder / f"{frame.stem}{image_suffix(frame)}", drawn, self._on_skip)
         else:
-            video = self._video or self._begin(frame, frame.moment)
-            video.write(drawn, frame.moment.tick)
+            video = self._video or self._open_video(frame, frame.timestamp)
+            video.write(drawn, frame.timestamp.tick)
 
-    def _begin(self, frame: InputFrame, moment: VideoTimestamp) -> VideoFile:
+    def _open_video(self, frame: InputFrame, timestamp: VideoTimestamp) -> VideoFile:
         temporary = self._stack.enter_context(write_atomically(self._folder / f"{frame.stem}.mp4"))
         height, width = frame.image.shape[:2]
-        self._video = self._stack.enter_context(VideoFile(temporary, moment.rate, width, height))
+        self._video = self._stack.enter_context(VideoFile(temporary, timestamp.rate, width, height))
         return self._video

@@ -1,4 +1,4 @@
-"""Detections drawn onto their image."""
+"""Draw detections into their image."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from attendet.errors import OptionError
 
 
 @dataclass(frozen=True)
-class Style:
-    """How detections are drawn.
+class DrawingStyle:
+    """The style of drawn detections.
 
     Attributes:
-        thickness: Of lines, in pixels; chosen by the image's size if None.
-        labels: Whether the class is written beside the box.
-        confidence: Whether the confidence is written after the class.
+        thickness: Line width in pixels; None chooses it by the size of the image.
+        labels: Whether the class name is written at the box.
+        confidence: Whether the confidence is written behind the class name.
 
     Raises:
-        OptionError: If lines are thinner than one pixel.
+        OptionError: If the lines are thinner than one pixel.
     """
 
     thickness: int | None = None
@@ -35,33 +35,33 @@ class Style:
 
     def __post_init__(self) -> None:
         if self.thickness is not None and self.thickness < 1:
-            raise OptionError(f"the lines are {self.thickness} pixels thick", remedy="give at least 1")
+            raise OptionError(f"`thickness` must be at least 1 pixel, got {self.thickness}")
 
 
-def draw(
-    image: NDArray[np.uint8], detections: sv.Detections, names: Sequence[str], style: Style | None = None
+def draw_detections(
+    image: NDArray[np.uint8], detections: sv.Detections, names: Sequence[str], style: DrawingStyle | None = None
 ) -> NDArray[np.uint8]:
-    """Return a copy of an image with a box and a label for each detection, one color per class.
+    """Return a copy of an image with a box and a label for each detection, in one color per class.
 
     Args:
         image: (H, W, 3) red, green, blue in 0-255.
-        detections: As a `Predictor` gives them.
-        names: The classes' names, by number.
-        style: How to draw.
+        detections: Detections that a `Predictor` returned.
+        names: Class names, in the order of their indices.
+        style: Line width and labels.
 
     Example:
         >>> detections = sv.Detections(np.array([[8.0, 8, 40, 40]]), confidence=np.array([0.9]), class_id=np.array([0]))
         >>> image = np.zeros((48, 64, 3), np.uint8)
-        >>> drawn = draw(image, detections, ["cell"])
+        >>> drawn = draw_detections(image, detections, ["cell"])
         >>> drawn.shape, bool(drawn.any()), bool(image.any())
         ((48, 64, 3), True, False)
     """
-    style = style or Style()
+    style = style or DrawingStyle()
     side = (image.shape[0] + image.shape[1]) / 2
     palette = _palette(len(names))
-    # The least confident first, so that the surest are on top.
+    # The most confident detection is drawn last, so that it is on top.
     detections = cast("sv.Detections", detections[np.argsort(_confidences(detections), kind="stable")])
-    # The library draws in the channel order of OpenCV.
+    # supervision draws in OpenCV's channel order: blue, green, red.
     scene = np.ascontiguousarray(image[..., ::-1])
     boxes = sv.BoxAnnotator(color=palette, thickness=style.thickness or max(1, round(0.003 * side)))
     scene = boxes.annotate(scene, detections)
@@ -84,37 +84,39 @@ def _label(
         text_padding=padding,
     )
     font = ImageFont.truetype(font_path, font_size)
-    sizes = np.array([_size(font, text) for text in texts]) + 2 * padding
-    # Labels stand on the upper left corner of a point without extent, moved so that they stay inside the image.
+    sizes = np.array([_text_size(font, text) for text in texts]) + 2 * padding
+    # The annotator puts a label above the upper left corner of its box. Boxes without extent, moved to where the label
+    # fits, keep every label inside the image.
     height, width = scene.shape[:2]
     x = np.minimum(detections.xyxy[:, 0], np.maximum(0, width - sizes[:, 0]))
     y = np.maximum(detections.xyxy[:, 1], np.minimum(height, sizes[:, 1]))
-    places = sv.Detections(np.stack([x, y, x, y], axis=1), class_id=detections.class_id)
-    return np.asarray(annotator.annotate(scene, places, texts), np.uint8)
+    anchors = sv.Detections(np.stack([x, y, x, y], axis=1), class_id=detections.class_id)
+    return np.asarray(annotator.annotate(scene, anchors, texts), np.uint8)
 
 
-def _size(font: ImageFont.FreeTypeFont, text: str) -> tuple[float, float]:
+def _text_size(font: ImageFont.FreeTypeFont, text: str) -> tuple[float, float]:
     left, top, right, bottom = font.getbbox(text)
     return right - left, bottom - top
 
 
 def _texts(detections: sv.Detections, names: Sequence[str], *, confidence: bool) -> list[str]:
-    numbers = np.zeros(len(detections), int) if detections.class_id is None else detections.class_id
+    classes = np.zeros(len(detections), int) if detections.class_id is None else detections.class_id
     if not confidence:
-        return [str(names[number]) for number in numbers]
-    return [f"{names[number]} {sure:.2f}" for number, sure in zip(numbers, _confidences(detections), strict=True)]
+        return [str(names[index]) for index in classes]
+    return [f"{names[index]} {score:.2f}" for index, score in zip(classes, _confidences(detections), strict=True)]
 
 
 def _confidences(detections: sv.Detections) -> NDArray[np.floating]:
     return np.ones(len(detections)) if detections.confidence is None else detections.confidence
 
 
-def _palette(classes: int) -> sv.ColorPalette:
-    """Return at least one color per class."""
+def _palette(num_classes: int) -> sv.ColorPalette:
+    """Return a palette with at least one color per class."""
     default = sv.ColorPalette.DEFAULT
-    return default if classes <= len(default.colors) else sv.ColorPalette.from_matplotlib("hsv", classes + 1)
+    return default if num_classes <= len(default.colors) else sv.ColorPalette.from_matplotlib("hsv", num_classes + 1)
 
 
 def _readable_on(color: sv.Color) -> sv.Color:
+    """Return black or white, whichever is readable on a color."""
     brightness = 0.299 * color.r + 0.587 * color.g + 0.114 * color.b
     return sv.Color.BLACK if brightness > 140 else sv.Color.WHITE

@@ -1,4 +1,4 @@
-"""Sources → pixels with names to write under."""
+"""Read the images and video frames of sources, and name the files that are written for each."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from attendet.data.images import read_image
 from attendet.errors import DataError
-from attendet.prediction.sources import MediaKind, MediaSource, Skip
+from attendet.prediction.sources import MediaKind, MediaSource, OnSkip
 from attendet.prediction.video import VideoTimestamp, read_camera, read_video
 
-LONGEST_NAME = 230
-"""Bytes of what files are named after: most disks take 255, and numbers and an ending follow."""
+MAX_NAME_BYTES = 230
+"""Longest stem of a file name in bytes: most file systems allow 255, and a number and a suffix follow."""
 
 
 @dataclass(frozen=True)
@@ -24,27 +24,27 @@ class InputFrame:
     """An image, or a frame of a video.
 
     Attributes:
-        source: Where it comes from.
-        stem: What its files are named after: the source's name without its ending, and no other source's of this run.
+        source: The file or camera that it comes from.
+        stem: Stem of the names of its output files: that of the source, made unique within the run.
         image: (H, W, 3) red, green, blue in 0-255.
-        moment: Where in a video it stands; None for an image.
+        timestamp: Position in the video; None for an image.
     """
 
     source: MediaSource
     stem: str
     image: NDArray[np.uint8]
-    moment: VideoTimestamp | None = None
+    timestamp: VideoTimestamp | None = None
 
     @property
     def number(self) -> int | None:
-        """The frame's number in its video, from 1; None for an image."""
-        return None if self.moment is None else self.moment.number
+        """Number of the frame in its video, from 1; None for an image."""
+        return None if self.timestamp is None else self.timestamp.number
 
 
 class UniqueNames:
-    """Gives every name once: `cell`, `cell-2`, `cell-3`; small and capital letters are the same, as on some disks.
+    """Makes names unique by a number: `cell`, `cell-2`, `cell-3`.
 
-    Names longer than 230 bytes are cut.
+    Names that differ in case only are equal, as on some file systems. Names are cut to 230 bytes.
 
     Example:
         >>> names = UniqueNames()
@@ -56,8 +56,8 @@ class UniqueNames:
         self._next: dict[str, int] = {}
 
     def take(self, name: str) -> str:
-        """Return the name, or the next free one like it."""
-        while len(os.fsencode(name)) > LONGEST_NAME:
+        """Return the name, or the name with the next free number if it is taken."""
+        while len(os.fsencode(name)) > MAX_NAME_BYTES:
             name = name[:-1]
         free, number = name, self._next.get(name.lower(), 1)
         while free.lower() in self._next:
@@ -69,20 +69,20 @@ class UniqueNames:
         return free
 
 
-def read_frames(sources: Iterable[MediaSource], skip: Skip, stride: int = 1) -> Iterator[InputFrame]:
-    """Yield the images and frames of sources, one at a time.
+def read_frames(sources: Iterable[MediaSource], on_skip: OnSkip, stride: int = 1) -> Iterator[InputFrame]:
+    """Yield the images and video frames of sources, one at a time.
 
     Args:
-        sources: Where they come from.
-        skip: Called with an error for each source that cannot be read, or not to its end.
-        stride: Every how many frames of a video one is taken.
+        sources: Files and cameras.
+        on_skip: Called with the error of each source that cannot be read, or not to its end.
+        stride: Every how many frames of a video one is used.
     """
     names = UniqueNames()
     for source in sources:
         try:
             yield from _frames_of(source, names, stride)
         except DataError as error:
-            skip(error)
+            on_skip(error)
 
 
 def _frames_of(source: MediaSource, names: UniqueNames, stride: int) -> Iterator[InputFrame]:
@@ -92,6 +92,6 @@ def _frames_of(source: MediaSource, names: UniqueNames, stride: int) -> Iterator
         return
     is_camera = source.kind is MediaKind.CAMERA
     stem = None
-    for moment, image in (read_camera if is_camera else read_video)(source.name, stride):
+    for timestamp, image in (read_camera if is_camera else read_video)(source.name, stride):
         stem = stem or names.take(f"camera{source.name}" if is_camera else Path(source.name).stem)
-        yield InputFrame(source, stem, image, moment)
+        yield InputFrame(source, stem, image, timestamp)

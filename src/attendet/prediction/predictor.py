@@ -1,4 +1,4 @@
-"""Weights → a function from images to detections."""
+"""Detect objects in images with a trained network."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -17,61 +16,58 @@ from PIL import Image
 from supervision import Detections
 from torch import Tensor
 
-from attendet.blocks.conv_bn_fusion import fuse_conv_bn
-from attendet.data.images import read_image
+from attendet.data.images import ImageLike, read_image
 from attendet.data.loading.resizing import Letterbox, canvas_shapes, letterbox
-from attendet.detection.suppression import nms
-from attendet.errors import DataError, OptionError, unknown_name
+from attendet.detection.class_names import class_index
+from attendet.detection.postprocess import CanvasPlacement, DetectionThresholds, detections_in_images
+from attendet.errors import DataError, OptionError
+from attendet.models.detector import prepare_for_inference
 from attendet.utils.devices import is_out_of_memory, resolve_device
 from attendet.utils.limits import MAX_IMGSZ
 from attendet.utils.text import plural
 from attendet.weights.io import opening
 
-ImageLike: TypeAlias = str | os.PathLike[str] | NDArray[np.uint8] | Image.Image
-
 
 class Predictor:
-    """A trained network with everything around it: image in, detections out.
+    """A trained network that takes images and returns detections in their pixels.
 
-    Each image's longer side is scaled to `imgsz`, the shorter one alike, and padded to a multiple of the largest
-    stride. What an image gives does not depend on the images beside it in a batch, but for rounding.
+    The longer side of each image is scaled to `imgsz`, the shorter side by the same factor, and both are padded to a
+    multiple of the largest stride. The detections of an image do not depend on the other images of a batch, up to
+    rounding.
 
     Args:
-        weights: A `.safetensors` file that training wrote, the folder of a run, whose `weights/best.safetensors` is
-            taken, or a `.pt` of the original YOLOv5.
-        imgsz: Longer side in pixels that images are scaled to; that of training if None.
-        confidence: Least confidence (objectness · class score), in 0-1.
-        iou: Boxes of one class that overlap a better one by more are dropped, in 0-1.
-        max_detections: Most detections of an image.
-        classes: Names or numbers of the classes to keep; all if None.
-        agnostic: Let boxes of different classes suppress each other.
-        device: `auto` (a GPU where there is one), `cpu`, `cuda`, or a GPU's number.
-        half: Compute in half precision; on a GPU only.
+        weights: A run's folder (its `weights/best.safetensors` is read), a `.safetensors` file, or a YOLOv5 `.pt`
+            checkpoint.
+        imgsz: Longer side in pixels that images are scaled to (default: that of training).
+        confidence: Smallest score (objectness · class score) of a detection, 0-1.
+        iou: IoU threshold of non-maximum suppression, 0-1.
+        max_detections: Largest number of detections per image.
+        classes: Names or indices of the classes to keep (default: all).
+        agnostic: Whether boxes of different classes suppress each other.
+        device: `auto` (a GPU if there is one), `cpu`, `cuda`, or the index of a GPU.
+        half: Whether to compute in half precision; needs a GPU.
 
     Attributes:
-        names: The classes' names, by number.
-        imgsz: As above.
-        device: Where the network runs.
-        timings: Seconds spent so far in the stages `read`, `prepare`, `network` and `nms`.
+        names: Class names, in the order of their indices.
+        imgsz: Longer side in pixels that images are scaled to.
+        device: Device that computes.
+        timings: Seconds spent so far in the stages `read`, `prepare`, `network`, and `nms`.
 
     Raises:
         WeightsError: If the weights cannot be read.
-        OptionError: If an option has no such value, or there is no such device.
-        UnknownNameError: If the network has no such class.
+        OptionError: If an option is invalid, or the device does not exist.
+        UnknownNameError: If a name in `classes` is unknown.
 
     Example:
         >>> import attendet, tempfile
-        >>> from attendet.models.bundled import bundled_text
-        >>> from attendet.weights.io.model_card import ModelCard
-        >>> from attendet.weights.io import save_weights
-        >>> card = ModelCard("yolov5n", bundled_text("yolov5n"), "auto", ("cell", "platelet"), 320)
         >>> with tempfile.TemporaryDirectory() as folder:
-        ...     path = Path(folder, "best.safetensors")
-        ...     save_weights(attendet.build("yolov5n", num_classes=2), path, card)
-        ...     predictor = Predictor(path, device="cpu")
-        >>> detections = predictor(np.zeros((48, 64, 3), np.uint8))
-        >>> detections.xyxy.shape, predictor.names
-        ((0, 4), ('cell', 'platelet'))
+        ...     path = Path(folder, "cells.pt")
+        ...     torch.save(attendet.build("yolov5n", num_classes=2).state_dict(), path)
+        ...     predictor = Predictor(path, imgsz=320, device="cpu")
+        >>> predictor
+        Predictor(num_classes=2, imgsz=320, device='cpu')
+        >>> predictor(np.zeros((48, 64, 3), np.uint8)).xyxy.shape
+        (0, 4)
     """
 
     def __init__(
@@ -89,36 +85,31 @@ class Predictor:
     ) -> None:
         self.device = torch.device(resolve_device(device))
         if half and self.device.type != "cuda":
-            raise OptionError(f"half precision on {self.device}", remedy="it needs a GPU; leave it out here")
+            raise OptionError(f"`half` needs a GPU, got the device {str(self.device)!r}", remedy="leave it out")
+        self._thresholds = DetectionThresholds(float(confidence), float(iou), max_detections, agnostic=agnostic)
         opened = opening.open(weights)
         self.names = opened.names
-        self.imgsz = _imgsz(opened.imgsz if imgsz is None else imgsz)
-        self._options = {
-            "confidence": float(confidence),
-            "iou": float(iou),
-            "max_detections": max_detections,
-            "agnostic": agnostic,
-        }
-        # Asked for nothing, so that a wrong threshold is told before the first image is read.
-        nms(torch.zeros(1, 0, 5 + len(self.names)), **self._options)
-        self._kept = None if classes is None else self._mask(classes).to(self.device)
+        self.imgsz = _check_imgsz(opened.imgsz if imgsz is None else imgsz)
+        self._classes = None if classes is None else self._class_mask(classes).to(self.device)
         self._dtype = torch.float16 if half else torch.float32
-        # Faster on CPUs and in half precision, and what letterboxed arrays are already.
-        fused = fuse_conv_bn(opened.detector).to(self.device, self._dtype)
-        self._detector = fused.to(memory_format=torch.channels_last)
+        self._detector = prepare_for_inference(opened.detector, self.device, self._dtype)
         self._stride = int(max(opened.detector.strides))
         self.timings = Timings(partial(torch.cuda.synchronize, self.device) if self.device.type == "cuda" else None)
 
+    def __repr__(self) -> str:
+        """Show classes, image size, and device."""
+        return f"Predictor(num_classes={len(self.names)}, imgsz={self.imgsz}, device={str(self.device)!r})"
+
     def __call__(self, image: ImageLike) -> Detections:
-        """Return what is seen in an image.
+        """Return the detections of an image.
 
         Args:
-            image: A path, an (H, W, 3) array of red, green, blue in 0-255, or a Pillow image. A file's EXIF rotation is
-                applied; that of a Pillow image is not, since its pixels are what you hold.
+            image: A path, an array (H, W, 3) of red, green, blue in 0-255, or a Pillow image. The EXIF rotation of a
+                file is applied. That of a Pillow image is not: detections are in the pixels that you hold.
 
         Returns:
-            Boxes `xyxy` in pixels of the image, inside of it, `confidence` in 0-1, `class_id`, and
-            `data["class_name"]`; the most confident first.
+            Boxes `xyxy` in pixels, inside of the image; `confidence` in 0-1; `class_id`; and `data["class_name"]`. The
+            most confident detection comes first.
 
         Raises:
             DataError: If the image cannot be read.
@@ -126,11 +117,13 @@ class Predictor:
         return self.batch([image])[0]
 
     def batch(self, images: Sequence[ImageLike]) -> list[Detections]:
-        """Return what is seen in each of several images; those that need the same canvas go through together.
+        """Return the detections of each of several images.
+
+        Images that need a canvas of the same shape go through the network together.
 
         Raises:
-            DataError: If one of the images cannot be read.
-            OptionError: If memory does not suffice for so many of this size.
+            DataError: If an image cannot be read.
+            OptionError: If the memory is too small for the batch.
         """
         with self.timings.stage("read"):
             pixels = [_pixels(image) for image in images]
@@ -140,109 +133,93 @@ class Predictor:
             groups.setdefault((height, width), []).append(position)
         found: dict[int, Detections] = {}
         for shape, positions in groups.items():
-            together = [pixels[position] for position in positions]
+            group = [pixels[position] for position in positions]
             try:
-                detections = self._same_canvas(together, shape)
+                detections = self._detect_on_canvas(group, shape)
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
-                many = f"{plural(len(together), 'image')} of {shape[1]}x{shape[0]} pixels"
-                what = f"{self.device} has not enough memory for {many}"
-                raise OptionError(what, remedy="take a smaller batch or image size") from error
+                batch = f"{plural(len(group), 'image')} of {shape[1]}x{shape[0]} pixels"
+                message = f"not enough memory on {self.device} for {batch}"
+                raise OptionError(message, remedy="use a smaller batch or image size") from error
             found.update(zip(positions, detections, strict=True))
         return [found[position] for position in range(len(pixels))]
 
     @torch.inference_mode()
-    def _same_canvas(self, images: list[NDArray[np.uint8]], shape: tuple[int, int]) -> list[Detections]:
+    def _detect_on_canvas(self, images: list[NDArray[np.uint8]], shape: tuple[int, int]) -> list[Detections]:
+        """Return the detections of images that need a canvas of this shape (height, width)."""
         with self.timings.stage("prepare"):
-            placed = [letterbox(image, self.imgsz, shape) for image in images]
-            batch = torch.from_numpy(np.stack([canvas for canvas, _ in placed])).to(self.device)
+            canvases, letterboxes = zip(*(letterbox(image, self.imgsz, shape) for image in images), strict=True)
+            batch = torch.from_numpy(np.stack(canvases)).to(self.device)
             batch = batch.permute(0, 3, 1, 2).to(self._dtype).div_(255)
         with self.timings.stage("network"):
             predictions = self._detector.decode(self._detector(batch))
         with self.timings.stage("nms"):
-            kept = [rows.cpu().double().numpy() for rows in nms(self._only_kept(predictions), **self._options)]
-            return [
-                self._detections(rows, where, image.shape[:2])
-                for rows, (_, where), image in zip(kept, placed, images, strict=True)
-            ]
+            placements = [_placement(image, placed) for image, placed in zip(images, letterboxes, strict=True)]
+            found = detections_in_images(predictions, placements, self._thresholds, classes=self._classes)
+            return [self._detections(rows) for rows in found]
 
-    def _only_kept(self, predictions: Tensor) -> Tensor:
-        """Return predictions without objects of unwanted classes, which must not suppress wanted ones."""
-        if self._kept is None:
-            return predictions
-        wanted = self._kept[predictions[..., 5:].argmax(dim=-1)]
-        return torch.where(wanted[..., None], predictions, torch.zeros_like(predictions))
-
-    def _mask(self, classes: Iterable[str | int]) -> Tensor:
+    def _class_mask(self, classes: Iterable[str | int]) -> Tensor:
         mask = torch.zeros(len(self.names), dtype=torch.bool)
         for wanted in classes:
-            mask[_class_number(wanted, self.names)] = True
+            mask[class_index(wanted, self.names, len(self.names))] = True
         if not mask.any():
-            raise OptionError("no class is kept", remedy="name at least one, or leave the option out")
+            raise OptionError("`classes` must name at least one class, got none", remedy="leave it out to keep all")
         return mask
 
-    def _detections(self, rows: NDArray[np.float64], placed: Letterbox, size: tuple[int, int]) -> Detections:
-        height, width = size
-        boxes = placed.to_image(rows[:, :4]).clip(0, [width, height, width, height]).astype(np.float32)
-        # What lies in the padding alone has no part of the image.
-        inside = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
-        boxes, rows = boxes[inside], rows[inside]
-        numbers = rows[:, 5].astype(np.int64)
+    def _detections(self, rows: Tensor) -> Detections:
+        """Convert rows (n, 6) x1, y1, x2, y2, confidence, class."""
+        values = rows.numpy()
+        class_id = values[:, 5].astype(np.int64)
         return Detections(
-            xyxy=boxes,
-            confidence=rows[:, 4].astype(np.float32),
-            class_id=numbers,
-            data={"class_name": np.array(self.names, dtype=np.str_)[numbers]},
+            xyxy=values[:, :4],
+            confidence=values[:, 4],
+            class_id=class_id,
+            data={"class_name": np.array(self.names, dtype=np.str_)[class_id]},
         )
 
 
-def _imgsz(size: int) -> int:
-    if not 1 <= size <= MAX_IMGSZ:
-        raise OptionError(f"imgsz is {size}", remedy=f"give 1 to {MAX_IMGSZ} pixels")
-    return size
+def _placement(image: NDArray[np.uint8], placed: Letterbox) -> CanvasPlacement:
+    height, width = image.shape[:2]
+    return CanvasPlacement(width, height, placed.scale, placed.left, placed.top)
 
 
-def _class_number(wanted: str | int, names: tuple[str, ...]) -> int:
-    """Return a class's number; a text is a name first, and a number where there is no such name."""
-    if isinstance(wanted, str) and wanted in names:
-        return names.index(wanted)
-    if isinstance(wanted, str) and not wanted.isdecimal():
-        raise unknown_name("class", wanted, names)
-    number = int(wanted)
-    if not 0 <= number < len(names):
-        raise OptionError(f"there is no class {number}", remedy=f"give 0 to {len(names) - 1}, or a name")
-    return number
+def _check_imgsz(imgsz: int) -> int:
+    if not 1 <= imgsz <= MAX_IMGSZ:
+        raise OptionError(f"`imgsz` must be 1 to {MAX_IMGSZ} pixels, got {imgsz}")
+    return imgsz
 
 
 def _pixels(image: ImageLike) -> NDArray[np.uint8]:
-    """Return (H, W, 3) red, green, blue."""
+    """Return (H, W, 3) red, green, blue in 0-255."""
     if isinstance(image, str | os.PathLike):
         return read_image(Path(image))
     pixels = _pillow_pixels(image) if isinstance(image, Image.Image) else np.asarray(image)
     if pixels.dtype != np.uint8:
-        raise DataError(f"the image has numbers of type {pixels.dtype}", remedy="give uint8, in 0-255")
+        raise DataError(f"an image must be an array of uint8 in 0-255, got {pixels.dtype}")
     if pixels.ndim == 2:
         pixels = pixels[..., None]
     if pixels.ndim != 3 or pixels.shape[2] not in (1, 3, 4) or 0 in pixels.shape:
-        raise DataError(
-            f"the image has the shape {pixels.shape}", remedy="give (height, width, 3), red, green and blue"
-        )
+        raise DataError(f"an image must have the shape (height, width, 3), got {pixels.shape}")
     return np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else np.ascontiguousarray(pixels[..., :3])
 
 
 def _pillow_pixels(image: Image.Image) -> NDArray[np.uint8]:
     if image.mode.startswith(("I", "F")):
-        # Pillow would clip these at 255, which makes nearly everything white.
-        raise DataError(f"the Pillow image has the mode {image.mode}", remedy="scale it to 0-255 and convert to RGB")
+        # Pillow would clip the values at 255, which makes almost everything white.
+        message = f"a Pillow image must have 8 bits per channel, got the mode {image.mode}"
+        raise DataError(message, remedy="scale it to 0-255 and convert it to RGB")
     return np.asarray(image.convert("RGB"))
 
 
 class Timings:
-    """Seconds spent in named stages, added up.
+    """The total time of each of several named stages.
 
     Args:
-        wait: Called at the end of every stage, to wait for a device that works on its own.
+        wait: Called at the end of each stage, to wait for a device that computes asynchronously.
+
+    Attributes:
+        seconds: Seconds by stage, in the order in which the stages first ran.
 
     Example:
         >>> timings = Timings()
@@ -255,12 +232,11 @@ class Timings:
 
     def __init__(self, wait: Callable[[], None] | None = None) -> None:
         self.seconds: dict[str, float] = {}
-        """By stage, in the order in which they were first met."""
         self._wait = wait
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Add the time that the block takes to a stage."""
+        """Add the duration of the block to a stage."""
         start = time.perf_counter()
         try:
             yield

@@ -1,4 +1,4 @@
-"""Frames through a predictor and into writers, batch by batch."""
+"""Detect objects in a stream of frames, and write the results frame by frame."""
 
 from __future__ import annotations
 
@@ -6,22 +6,27 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import Any
 
 from attendet.errors import OptionError
 from attendet.prediction.input_frames import InputFrame
 from attendet.prediction.predictor import Predictor
-from attendet.prediction.writers import Writer, each
+from attendet.prediction.writers import ResultWriter, detected_objects
 
 
 @dataclass
-class PredictionTally:
-    """What went through.
+class PredictionCounts:
+    """The numbers of inputs and detections of a run.
 
     Attributes:
         images: Number of image files.
         videos: Number of videos and cameras.
-        frames: Number of frames of these.
-        detections: How many, by class name.
+        frames: Number of frames of the videos and cameras.
+        detections: Number of detections by class name.
+
+    Example:
+        >>> PredictionCounts(images=2, detections=Counter({"cell": 7})).to_dict()
+        {'images': 2, 'videos': 0, 'frames': 0, 'detections': {'cell': 7}}
     """
 
     images: int = 0
@@ -30,36 +35,45 @@ class PredictionTally:
     detections: Counter[str] = field(default_factory=Counter)
 
     @property
-    def pictures(self) -> int:
-        """Number of images and frames."""
+    def total(self) -> int:
+        """Number of images and frames together."""
         return self.images + self.frames
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the counts as plain values, ready for JSON."""
+        return {
+            "images": self.images,
+            "videos": self.videos,
+            "frames": self.frames,
+            "detections": dict(self.detections),
+        }
 
 
 def predict_frames(
     predictor: Predictor,
     frames: Iterator[InputFrame],
-    writers: Sequence[Writer],
-    tally: PredictionTally,
+    writers: Sequence[ResultWriter],
+    counts: PredictionCounts,
     *,
     batch_size: int = 1,
     progress: Callable[[InputFrame], None] | None = None,
 ) -> None:
-    """Predict on frames and write what was seen; at no time are more than `batch_size` frames in memory.
+    """Detect objects in frames and write the results; at most `batch_size` frames are in memory at a time.
 
     Args:
-        predictor: What sees; its timings gain the stages `read` and `write`.
-        frames: What to look at.
-        writers: Told of every frame, in order; left open.
-        tally: Where everything is counted, so that after an interruption it is known what was done.
-        batch_size: How many frames go through the network together.
-        progress: Called after every frame.
+        predictor: The network; its timings get the stages `read` and `write`.
+        frames: The images and video frames.
+        writers: Receive every frame, in order; they are not closed.
+        counts: Counts inputs and detections; after an interruption it holds what was done until then.
+        batch_size: Number of frames that go through the network together.
+        progress: Called after each frame.
 
     Raises:
         OptionError: If the batch size is below 1.
-        OutputError: If something cannot be written.
+        OutputError: If a file cannot be written.
     """
     if batch_size < 1:
-        raise OptionError(f"the batch size is {batch_size}", remedy="give at least 1")
+        raise OptionError(f"`batch_size` must be a positive integer, got {batch_size}")
     video = None
     while True:
         with predictor.timings.stage("read"):
@@ -71,12 +85,12 @@ def predict_frames(
             with predictor.timings.stage("write"):
                 for writer in writers:
                     writer.write(frame, detections)
-            if frame.moment is None:
-                tally.images += 1
+            if frame.timestamp is None:
+                counts.images += 1
             else:
-                tally.frames += 1
-                tally.videos += frame.source is not video
+                counts.frames += 1
+                counts.videos += frame.source is not video
                 video = frame.source
-            tally.detections.update(seen.name for seen in each(detections))
+            counts.detections.update(each.name for each in detected_objects(detections))
             if progress is not None:
                 progress(frame)

@@ -1,4 +1,4 @@
-"""What a user names → images, videos and cameras, one at a time."""
+"""Find the images, videos, and cameras that command-line arguments name."""
 
 from __future__ import annotations
 
@@ -18,15 +18,14 @@ from attendet.utils.limits import MAX_LINE_LENGTH
 VIDEO_SUFFIXES = frozenset(
     {".3gp", ".asf", ".avi", ".flv", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ogv", ".webm", ".wmv"}
 )
-"""Endings, in lower case, by which videos are known."""
+"""Suffixes of video files, in lower case."""
 
-
-Skip: TypeAlias = Callable[[AttendetError], None]
-"""Told of everything that is left out, and why."""
+OnSkip: TypeAlias = Callable[[AttendetError], None]
+"""Receives the error of each input that is skipped, or output that cannot be written."""
 
 
 class MediaKind(Enum):
-    """How a source is read."""
+    """The way in which a source is read."""
 
     IMAGE = "image"
     VIDEO = "video"
@@ -35,113 +34,126 @@ class MediaKind(Enum):
 
 @dataclass(frozen=True)
 class MediaSource:
-    """One image file, video file or camera.
+    """An image file, a video file, or a camera.
 
     Attributes:
-        kind: How it is read.
-        name: Its path, or the camera's number.
+        kind: The way in which it is read.
+        name: Path of the file, or number of the camera.
     """
 
     kind: MediaKind
     name: str
 
 
-def expand(arguments: Iterable[str], skip: Skip, lines: Iterable[str] = ()) -> Iterator[MediaSource]:
-    """Yield what arguments name, in their order; nothing is held but the names of one folder at a time.
+def expand_sources(
+    arguments: Iterable[str], on_skip: OnSkip, standard_input: Iterable[str] = ()
+) -> Iterator[MediaSource]:
+    """Yield the sources that arguments name, in their order.
 
-    An argument is a file; a folder, whose images and videos are taken in the order of their names, without those of
-    folders inside; a pattern (`'photos/**/*.jpg'`); a text file (`.txt`) with one path a line; `-` for `lines`; or a
-    camera's number. A file whose ending is not a video's is taken as an image. Paths in a text file are relative to
-    the current folder or, where there is no such file, to the text file's.
+    An argument is one of:
+
+    - a file: a video if it has a video's suffix, and an image otherwise
+    - a folder: its images and videos in the order of their names, without subfolders
+    - a pattern such as `'photos/**/*.jpg'`
+    - a text file (`.txt`) with one path per line, relative to the current folder or else to the text file's
+    - `-`: one path per line of `standard_input`
+    - the number of a camera
+
+    Only the file names of one folder are in memory at a time.
 
     Args:
-        arguments: What the user named.
-        skip: Called with an error for each thing that leads to nothing.
-        lines: What `-` stands for, such as standard input.
+        arguments: The arguments of the command line.
+        on_skip: Called with the error of each argument or line that names no source.
+        standard_input: The lines that `-` stands for.
 
     Example:
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     for name in ("b.jpg", "a.png", "notes.md", "c.mp4"):
         ...         Path(folder, name).touch()
-        ...     [(source.kind.value, Path(source.name).name) for source in expand([folder, "0"], skip=print)]
+        ...     [(source.kind.value, Path(source.name).name) for source in expand_sources([folder, "0"], print)]
         [('image', 'a.png'), ('image', 'b.jpg'), ('video', 'c.mp4'), ('camera', '0')]
-        >>> list(expand(["nowhere"], skip=print))
-        nowhere: there is no such file or folder
+        >>> list(expand_sources(["nowhere"], print))
+        nowhere: file or folder not found
         []
     """
     for argument in arguments:
         try:
-            yield from _argument(argument, skip, lines)
+            yield from _sources_of(argument, on_skip, standard_input)
         except DataError as error:
-            skip(error)
+            on_skip(error)
 
 
-def _argument(argument: str, skip: Skip, lines: Iterable[str]) -> Iterator[MediaSource]:
+def _sources_of(argument: str, on_skip: OnSkip, standard_input: Iterable[str]) -> Iterator[MediaSource]:
     if argument == "-":
-        yield from _listed(lines, "standard input", Path(), skip)
+        yield from _sources_in_lines(standard_input, "standard input", Path(), on_skip)
     elif os.path.lexists(argument) and Path(argument).suffix.lower() == ".txt" and is_file(argument):
-        yield from _list_file(Path(argument), skip)
+        yield from _sources_in_text_file(Path(argument), on_skip)
     elif os.path.lexists(argument):
-        yield from _path(argument)
+        yield from _sources_at(argument)
     elif argument.isdecimal():
         yield MediaSource(MediaKind.CAMERA, str(int(argument)))
     elif glob.has_magic(argument):
-        yield from _taken(sorted(expand_glob(argument)), argument, "no image or video matches")
+        yield from _images_and_videos(sorted(expand_glob(argument)), argument, "no image or video matches")
     else:
-        yield from _path(argument)
+        yield from _sources_at(argument)
 
 
-def _path(path: str) -> Iterator[MediaSource]:
+def _sources_at(path: str) -> Iterator[MediaSource]:
     if is_folder(path):
         try:
             names = sorted(entry.path for entry in os.scandir(path))
         except OSError as error:
             raise DataError(f"the folder cannot be read: {error.strerror}", where=Location(path)) from error
-        yield from _taken(names, path, "the folder has no image or video")
+        yield from _images_and_videos(names, path, "the folder has no image or video")
     elif is_file(path):
-        is_video = Path(path).suffix.lower() in VIDEO_SUFFIXES
-        yield MediaSource(MediaKind.VIDEO if is_video else MediaKind.IMAGE, path)
+        yield _file_source(path)
     else:
         remedy = "download it first" if "://" in path else None
-        raise DataError("there is no such file or folder", where=Location(path), remedy=remedy)
+        raise DataError("file or folder not found", where=Location(path), remedy=remedy)
 
 
-def _taken(paths: list[str], where: str, nothing: str) -> Iterator[MediaSource]:
-    """Yield the paths that end like images and videos."""
-    empty = True
+def _file_source(path: str) -> MediaSource:
+    is_video = Path(path).suffix.lower() in VIDEO_SUFFIXES
+    return MediaSource(MediaKind.VIDEO if is_video else MediaKind.IMAGE, path)
+
+
+def _images_and_videos(paths: list[str], where: str, if_empty: str) -> Iterator[MediaSource]:
+    """Yield the files that have the suffix of an image or a video; raise a DataError if there are none."""
+    is_empty = True
     for path in paths:
-        is_video = Path(path).suffix.lower() in VIDEO_SUFFIXES
-        if (is_video or is_image(path)) and not is_folder(path):
-            empty = False
-            yield MediaSource(MediaKind.VIDEO if is_video else MediaKind.IMAGE, path)
-    if empty:
-        raise DataError(nothing, where=Location(where))
+        source = _file_source(path)
+        if (source.kind is MediaKind.VIDEO or is_image(path)) and not is_folder(path):
+            is_empty = False
+            yield source
+    if is_empty:
+        raise DataError(if_empty, where=Location(where))
 
 
-def _list_file(path: Path, skip: Skip) -> Iterator[MediaSource]:
+def _sources_in_text_file(path: Path, on_skip: OnSkip) -> Iterator[MediaSource]:
     try:
-        # Names of files are bytes; those that are no UTF-8 survive on their way to the system.
+        # File names are bytes; "surrogateescape" keeps names that are not UTF-8 intact.
         with path.open(encoding="utf-8-sig", errors="surrogateescape") as file:
-            yield from _listed(iter(lambda: file.readline(MAX_LINE_LENGTH), ""), str(path), path.parent, skip)
+            lines = iter(lambda: file.readline(MAX_LINE_LENGTH), "")
+            yield from _sources_in_lines(lines, str(path), path.parent, on_skip)
     except OSError as error:
         raise DataError(f"the file cannot be read: {error.strerror}", where=Location(str(path))) from error
 
 
-def _listed(lines: Iterable[str], name: str, folder: Path, skip: Skip) -> Iterator[MediaSource]:
-    empty = True
+def _sources_in_lines(lines: Iterable[str], name: str, folder: Path, on_skip: OnSkip) -> Iterator[MediaSource]:
+    is_empty = True
     for number, line in enumerate(lines, start=1):
         path = line.rstrip("\r\n")
         if not path.strip():
             continue
-        empty = False
+        is_empty = False
         if len(line) >= MAX_LINE_LENGTH or "\0" in path:
-            raise DataError("this is not a path", where=Location(name, number), remedy="write one path a line")
+            raise DataError("the line is not a path", where=Location(name, number), remedy="write one path per line")
         if not os.path.lexists(path) and os.path.lexists(folder / path):
             path = str(folder / path)
         try:
-            yield from _path(path)
+            yield from _sources_at(path)
         except DataError as error:
-            skip(error)
-    if empty:
-        raise DataError("the list is empty", where=Location(name), remedy="write one path a line")
+            on_skip(error)
+    if is_empty:
+        raise DataError("the list of paths is empty", where=Location(name), remedy="write one path per line")

@@ -1,4 +1,4 @@
-"""What is written of each image: tables, label files and crops."""
+"""Write the detections of each frame: label files, tables, COCO results, and crops."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple, Self, TextIO
+from typing import Any, NamedTuple, Self, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,15 +21,15 @@ from attendet.data.formats.serialization import coco_result
 from attendet.data.images import is_image
 from attendet.errors import Location, OutputError
 from attendet.prediction.input_frames import InputFrame, UniqueNames
-from attendet.prediction.sources import Skip
+from attendet.prediction.sources import OnSkip
 from attendet.utils.io import cannot_write, write_atomically, write_text
 from attendet.utils.json_text import to_json
 
 
-class Writer(ABC):
-    """Takes the frames of a run in their order.
+class ResultWriter(ABC):
+    """Writes the detections of the frames of a run, in order.
 
-    A context: its files are finished at the end, and those that are not finished are dropped after an exception.
+    A context manager: when the block ends, the files are finished; after an exception, unfinished files are dropped.
     """
 
     def __init__(self) -> None:
@@ -37,10 +37,10 @@ class Writer(ABC):
 
     @abstractmethod
     def write(self, frame: InputFrame, detections: Detections) -> None:
-        """Write what was seen in a frame.
+        """Write the detections of a frame.
 
         Raises:
-            OutputError: If it cannot be written.
+            OutputError: If a file cannot be written.
         """
 
     def __enter__(self) -> Self:
@@ -52,48 +52,53 @@ class Writer(ABC):
         return self._stack.__exit__(kind, error, trace)
 
 
-class Seen(NamedTuple):
+class DetectedObject(NamedTuple):
     """One detection.
 
     Attributes:
-        number: The class's number.
-        name: The class's name.
-        confidence: In 0-1.
+        class_id: Index of the class.
+        name: Name of the class.
+        confidence: Score, 0-1.
         box: x1, y1, x2, y2 in pixels.
     """
 
-    number: int
+    class_id: int
     name: str
     confidence: float
     box: tuple[float, float, float, float]
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the detection as plain values, ready for JSON."""
+        return {"class_id": self.class_id, "name": self.name, "confidence": self.confidence, "box": list(self.box)}
 
-def each(detections: Detections) -> Iterator[Seen]:
-    """Yield the detections of an image, one at a time.
+
+def detected_objects(detections: Detections) -> Iterator[DetectedObject]:
+    """Yield the detections of an image one by one.
 
     Example:
         >>> found = Detections(np.array([[1.0, 2, 3, 4]]), confidence=np.array([0.5]), class_id=np.array([1]),
         ...                    data={"class_name": np.array(["cell"])})
-        >>> list(each(found))
-        [Seen(number=1, name='cell', confidence=0.5, box=(1.0, 2.0, 3.0, 4.0))]
+        >>> list(detected_objects(found))
+        [DetectedObject(class_id=1, name='cell', confidence=0.5, box=(1.0, 2.0, 3.0, 4.0))]
     """
     if not len(detections) or detections.class_id is None or detections.confidence is None:
         return
     names = detections.data["class_name"]
-    for box, number, name, sure in zip(
+    for box, class_id, name, confidence in zip(
         detections.xyxy.tolist(), detections.class_id.tolist(), names, detections.confidence.tolist(), strict=True
     ):
-        yield Seen(number, str(name), sure, tuple(box))
+        yield DetectedObject(class_id, str(name), confidence, tuple(box))
 
 
-class LabelWriter(Writer):
-    """YOLO label files: a line `class cx cy w h` per detection, in shares of the image's sides.
+class LabelWriter(ResultWriter):
+    """Writes YOLO label files: a line `class cx cy w h` per detection, in fractions of the image's sides.
 
-    An image gives `labels/NAME.txt`, a frame of a video `labels/NAME/000001.txt`; where nothing was seen, it is empty.
+    The file of an image is `labels/NAME.txt`, and that of a video frame `labels/NAME/000001.txt`. The file of an image
+    without detections is empty.
 
     Args:
         folder: The run's folder.
-        confidence: Whether the confidence stands at the end of each line.
+        confidence: Whether each line ends with the confidence.
     """
 
     def __init__(self, folder: Path, *, confidence: bool = False) -> None:
@@ -102,22 +107,22 @@ class LabelWriter(Writer):
         self._confidence = confidence
 
     def write(self, frame: InputFrame, detections: Detections) -> None:
-        """Write a frame's label file."""
+        """Write the label file of a frame."""
         height, width = frame.image.shape[:2]
         lines = []
-        for seen in each(detections):
-            x1, y1, x2, y2 = seen.box
-            shares = [(x1 + x2) / 2 / width, (y1 + y2) / 2 / height, (x2 - x1) / width, (y2 - y1) / height]
-            numbers = [*shares, seen.confidence] if self._confidence else shares
-            lines.append(" ".join([str(seen.number), *(f"{number:.6f}" for number in numbers)]) + "\n")
+        for each in detected_objects(detections):
+            x1, y1, x2, y2 = each.box
+            box = [(x1 + x2) / 2 / width, (y1 + y2) / 2 / height, (x2 - x1) / width, (y2 - y1) / height]
+            values = [*box, each.confidence] if self._confidence else box
+            lines.append(" ".join([str(each.class_id), *(f"{value:.6f}" for value in values)]) + "\n")
         path = self._folder / f"{frame.stem}.txt"
         if frame.number is not None:
             path = self._folder / frame.stem / f"{frame.number:06d}.txt"
         write_text(path, "".join(lines))
 
 
-class CsvWriter(Writer):
-    """A table with a line per detection.
+class CsvWriter(ResultWriter):
+    """Writes a CSV table with one line per detection.
 
     Args:
         path: The file.
@@ -128,33 +133,33 @@ class CsvWriter(Writer):
     def __init__(self, path: Path) -> None:
         super().__init__()
         temporary = self._stack.enter_context(write_atomically(path))
-        # Names of files are bytes; those that are no UTF-8 are written as they are.
+        # File names are bytes; "surrogateescape" writes names that are not UTF-8 unchanged.
         file = temporary.open("w", newline="", encoding="utf-8", errors="surrogateescape")
         self._path = path
         self._table = csv.writer(self._stack.enter_context(file))
         self._table.writerow(self.COLUMNS)
 
     def write(self, frame: InputFrame, detections: Detections) -> None:
-        """Add a frame's detections."""
+        """Add the detections of a frame."""
         number = "" if frame.number is None else frame.number
         try:
-            for seen in each(detections):
-                box = [f"{side:.2f}" for side in seen.box]
+            for each in detected_objects(detections):
+                box = [f"{side:.2f}" for side in each.box]
                 self._table.writerow(
-                    [frame.source.name, number, seen.number, seen.name, f"{seen.confidence:.5f}", *box]
+                    [frame.source.name, number, each.class_id, each.name, f"{each.confidence:.5f}", *box]
                 )
         except OSError as error:
             raise cannot_write(self._path, error) from error
 
 
-class CocoWriter(Writer):
-    """Detections as a list of COCO results, each with the name of its file.
+class CocoWriter(ResultWriter):
+    """Writes detections as a JSON list of COCO results, each with the name of its file.
 
-    Image ids count from 1 the images and frames as they come, category ids from 1 the classes: as `attendet val --out`
-    and `attendet data convert` number what is true.
+    Image ids count images and frames from 1 in their order, and category ids count classes from 1, as in the files of
+    `attendet val --out` and `attendet data convert`.
 
     Args:
-        target: A path, or an open file that stays open.
+        target: A path, or an open file, which is not closed.
     """
 
     def __init__(self, target: Path | TextIO) -> None:
@@ -166,100 +171,101 @@ class CocoWriter(Writer):
             self._file = target
         self._stack.callback(self._end)
         self._images = 0
-        self._begun = False
+        self._has_entries = False
 
     def write(self, frame: InputFrame, detections: Detections) -> None:
-        """Add a frame's detections."""
+        """Add the detections of a frame."""
         self._images += 1
-        for seen in each(detections):
-            entry = coco_result(self._images, frame.source.name, seen.number, seen.box, seen.confidence)
-            entry["category_name"] = seen.name
+        for each in detected_objects(detections):
+            entry = coco_result(self._images, frame.source.name, each.class_id, each.box, each.confidence)
+            entry["category_name"] = each.name
             if frame.number is not None:
                 entry["frame"] = frame.number
-            self._file.write((",\n" if self._begun else "[\n") + to_json(entry, indent=None))
-            self._begun = True
+            self._file.write((",\n" if self._has_entries else "[\n") + to_json(entry, indent=None))
+            self._has_entries = True
 
     def _end(self) -> None:
-        self._file.write("\n]\n" if self._begun else "[]\n")
+        self._file.write("\n]\n" if self._has_entries else "[]\n")
 
 
-class CropWriter(Writer):
-    """Each detection cut out, in a folder per class.
+class CropWriter(ResultWriter):
+    """Writes the pixels of each detection as an image, in one folder per class.
 
     Args:
         folder: The run's folder.
-        names: The classes' names, by number.
-        skip: Told of crops that their formats cannot hold.
+        names: Class names, in the order of their indices.
+        on_skip: Called with the error of each crop that is too large for its format.
     """
 
-    def __init__(self, folder: Path, names: Sequence[str], skip: Skip) -> None:
+    def __init__(self, folder: Path, names: Sequence[str], on_skip: OnSkip) -> None:
         super().__init__()
-        self._skip = skip
+        self._on_skip = on_skip
         unique = UniqueNames()
-        self._folders = [folder / "crops" / unique.take(as_file_name(name)) for name in names]
+        self._folders = [folder / "crops" / unique.take(safe_file_name(name)) for name in names]
 
     def write(self, frame: InputFrame, detections: Detections) -> None:
-        """Write a frame's crops."""
+        """Write the crops of a frame."""
         height, width = frame.image.shape[:2]
-        for count, seen in enumerate(each(detections), start=1):
-            x1, y1, x2, y2 = seen.box
-            # Outwards, so that a box within one pixel still has one.
+        for number, each in enumerate(detected_objects(detections), start=1):
+            x1, y1, x2, y2 = each.box
+            # Rounding outwards keeps at least one pixel of a box that lies within one.
             rows = slice(math.floor(y1), min(height, math.ceil(y2)))
             columns = slice(math.floor(x1), min(width, math.ceil(x2)))
-            name = f"{frame.stem}_{count}" if frame.number is None else f"{frame.stem}/{frame.number:06d}_{count}"
-            path = self._folders[seen.number] / f"{name}{suffix_of(frame)}"
-            write_image(path, frame.image[rows, columns], self._skip)
+            name = f"{frame.stem}_{number}" if frame.number is None else f"{frame.stem}/{frame.number:06d}_{number}"
+            path = self._folders[each.class_id] / f"{name}{image_suffix(frame)}"
+            write_image(path, frame.image[rows, columns], self._on_skip)
 
 
-def suffix_of(frame: InputFrame) -> str:
-    """Return the ending of images made of a frame: its file's own where that is an image's, `.jpg` for videos.
+def image_suffix(frame: InputFrame) -> str:
+    """Return the suffix of image files that are made from a frame.
 
-    A file that does not end like an image is written as `.png`.
+    It is `.jpg` for video frames, the suffix of the source for images, and `.png` for a source without the suffix of
+    an image.
     """
-    if frame.moment is not None:
+    if frame.timestamp is not None:
         return ".jpg"
     return Path(frame.source.name).suffix if is_image(frame.source.name) else ".png"
 
 
-def write_image(path: Path, image: NDArray[np.uint8], skip: Skip) -> None:
-    """Write an image in the format of the path's ending, whole or not at all.
+def write_image(path: Path, image: NDArray[np.uint8], on_skip: OnSkip) -> None:
+    """Write an image atomically in the format of the path's suffix.
 
     Args:
         path: The file.
-        image: (H, W, 3) red, green, blue.
-        skip: Told of an image that is too large for its format; others may still be written.
+        image: (H, W, 3) red, green, blue in 0-255.
+        on_skip: Called with the error of an image that is too large for its format, so that others can be written.
 
     Raises:
-        OutputError: If nothing can be written there.
+        OutputError: If the file cannot be written for another reason.
     """
     try:
         with write_atomically(path) as temporary:
             _save(image, temporary)
-    except _UnfitError as error:
+    except _FormatError as error:
         height, width = image.shape[:2]
-        what = f"the format cannot hold {width}×{height} pixels: {error}"
-        skip(OutputError(what, where=Location(str(path))))
+        message = f"the file format cannot hold {width}x{height} pixels: {error}"
+        on_skip(OutputError(message, where=Location(str(path))))
 
 
-class _UnfitError(Exception):
-    """An image that its format cannot hold."""
+class _FormatError(Exception):
+    """An image that is too large for its format."""
 
 
 def _save(image: NDArray[np.uint8], path: Path) -> None:
     try:
         Image.fromarray(image).save(path, quality=95)
     except (OSError, ValueError, OverflowError) as error:
-        # Those of the system, such as a full disk, have a number.
+        # Errors of the operating system, such as a full disk, have a number; those of the format have none.
         if isinstance(error, OSError) and error.errno is not None:
             raise
-        raise _UnfitError(str(error)) from error
+        raise _FormatError(str(error)) from error
 
 
-def as_file_name(name: str) -> str:
-    """Return a name that any disk takes, and that stays in its folder.
+def safe_file_name(name: str) -> str:
+    """Return a name that every file system allows, and that cannot leave its folder.
 
     Example:
-        >>> as_file_name("../white cell"), as_file_name("зебра"), as_file_name("")
+        >>> safe_file_name("../white cell"), safe_file_name("зебра"), safe_file_name("")
         ('_white cell', 'зебра', '_')
     """
     return re.sub(r"[^\w .()+-]+", "_", name).strip(" .")[:100] or "_"

@@ -59,10 +59,10 @@ class PredictionProgress:
         self._count += 1
         rate = self._count / (time.perf_counter() - self._start)
         name = frame.source.name
-        if frame.moment is None:
+        if frame.timestamp is None:
             fraction = 1.0
         else:
-            number, total = frame.moment.number, frame.moment.total
+            number, total = frame.timestamp.number, frame.timestamp.total
             # The last step may be shorter, and the length that a video states may be wrong.
             fraction = max(0, min(self._stride, total - number + 1)) / total if total else 0.0
             name = f"{name} {number}" + (f" of {total}" if total else "")
