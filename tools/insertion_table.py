@@ -17,9 +17,8 @@ from marks import between_marks
 from torch import Tensor
 
 from attendet.errors import AttendetWarning
-from attendet.models.builder import assemble
+from attendet.models.builder import build_model
 from attendet.models.bundled import bundled_text
-from attendet.models.planning import plan_model
 from attendet.models.yaml.model_file import read_model_file
 from attendet.weights.align.alignment import align_tensors
 
@@ -80,9 +79,8 @@ def blank_state(document: Mapping[str, Any], num_classes: int = 80) -> dict[str,
     with warnings.catch_warnings(), torch.device("meta"):
         # The warning is about the narrow bottleneck of attention on three channels, which does not matter here.
         warnings.simplefilter("ignore", AttendetWarning)
-        state = assemble(
-            plan_model(read_model_file(yaml.safe_dump(dict(document)), "model"), num_classes=num_classes)
-        ).state_dict()
+        file = read_model_file(yaml.safe_dump(dict(document)), "model")
+        state = build_model(file, num_classes).detector.state_dict()
     return {key: torch.full(value.shape, -1, dtype=value.dtype, device="cpu") for key, value in state.items()}
 
 

@@ -85,7 +85,7 @@ def test_a_summary_shows_itself() -> None:
     assert lines[1].split()[:3] == ["row", "from", "n"]
     assert lines[11].split()[:3] == ["9", "*", "-1"]
     assert "26 rows, 1,880,447 parameters, 4.47 GFLOPs" in text
-    assert "* row 9 CBAM: 256 channels (declared: 256); reduction 8" in text
+    assert "* row 9 CBAM: 256 channels (declared: 256); reduction 16, kernel_size 7" in text
     assert repr(summary) == (
         "ModelSummary('yolov5n_CBAM', imgsz=640, num_classes=80, parameters=1,880,447, gflops=4.47)"
     )

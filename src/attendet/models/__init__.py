@@ -1,8 +1,5 @@
-"""From YOLOv5-style model files to networks."""
+"""Build, check, and summarize YOLOv5-style detectors that model files describe."""
 
-from attendet.models.builder import build
-from attendet.models.composites import C3CBAM, CBAMC3, BottleneckCBAM, C2fCBAM, ConvCBAM
-from attendet.models.detector import Detector
-from attendet.models.yaml.lookup import load_model_file
+import lazy_loader
 
-__all__ = ["C3CBAM", "CBAMC3", "BottleneckCBAM", "C2fCBAM", "ConvCBAM", "Detector", "build", "load_model_file"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,4 +1,4 @@
-"""Attention as it is asked for on a command line: `cbam@neck`, `se:reduction=8@after:C3`."""
+"""Attention that is requested as text: `cbam@neck`, `se:reduction=8@after:C3`."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from attendet.errors import OptionError
 
 @dataclass(frozen=True)
 class AttentionRequest:
-    """What to attach where.
+    """An attention module and the place to attach it.
 
     Attributes:
-        attention: Registry name.
-        at: A placement, path or pattern of paths; see `attendet.attach`.
+        attention: Registry name of the attention module.
+        at: A placement, a path, or a pattern of paths; see `attendet.attach`.
         options: Keyword arguments of the module's class.
     """
 
@@ -26,27 +26,33 @@ class AttentionRequest:
 
 
 def parse_request(text: str) -> AttentionRequest:
-    """Read NAME@PLACE or NAME:OPTION=VALUE,…@PLACE; values are numbers, true, false, or words.
+    """Parse NAME@PLACE or NAME:OPTION=VALUE,…@PLACE; values are numbers, `true`, `false`, or words.
+
+    Args:
+        text: The request, as on the command line.
 
     Raises:
-        OptionError: If it is neither, or the attention has no such option.
-        UnknownNameError: If there is no such attention.
+        OptionError: If the text has another format, or the attention module does not have an option.
+        UnknownNameError: If no attention module has the name.
 
     Example:
         >>> parse_request("cbam:reduction=8,variant=authors@before:SPPF")
         AttentionRequest(attention='cbam', at='before:SPPF', options={'reduction': 8, 'variant': 'authors'})
     """
-    what, at, place = text.partition("@")
-    name, _, given = what.partition(":")
-    pairs = [pair.partition("=") for pair in given.split(",") if pair]
+    module, at, place = text.partition("@")
+    name, _, assignments = module.partition(":")
+    pairs = [pair.partition("=") for pair in assignments.split(",") if pair]
     if not at or not place or not all(key and equals and value for key, equals, value in pairs):
-        raise OptionError(f"attention {text!r}", remedy="write cbam@neck, or cbam:reduction=8@before:SPPF")
-    options = {key: _value(value) for key, _, value in pairs}
+        raise OptionError(
+            f"`attention` must be NAME@PLACE or NAME:OPTION=VALUE,...@PLACE, got {text!r}",
+            remedy="write it like cbam@neck or cbam:reduction=8@before:SPPF",
+        )
+    options = {key: _parse_value(value) for key, _, value in pairs}
     require_options(name, options)
     return AttentionRequest(name, place, options)
 
 
-def _value(word: str) -> Any:
+def _parse_value(word: str) -> Any:
     try:
         value = json.loads(word)
     except ValueError:

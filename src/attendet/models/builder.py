@@ -1,11 +1,11 @@
-"""From a model file's name to a network."""
+"""Build detectors from model files."""
 
 from __future__ import annotations
 
 import logging
-import os
 import warnings
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import get_args
 
 from torch import Tensor
@@ -13,65 +13,119 @@ from torch import Tensor
 from attendet.attention.base import Start
 from attendet.errors import AttendetWarning, OptionError, unknown_name
 from attendet.models.detector import Detector, Route
+from attendet.models.findings import Finding
 from attendet.models.lint.examination import examine
 from attendet.models.planning import ModelPlan, plan_model
 from attendet.models.readings import attention_readings
-from attendet.models.yaml.lookup import load_model_file
+from attendet.models.yaml.lookup import ModelSource
 
-logger = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class BuiltModel:
+    """A new detector and the plan from which it was built.
+
+    Attributes:
+        detector: The detector, with random weights.
+        plan: Modules, shapes, and sizes of its rows.
+    """
+
+    detector: Detector
+    plan: ModelPlan
+
+    def findings(self) -> list[Finding]:
+        """Return the faults and remarks that `attendet check` reports about the model file."""
+        return examine(self.plan)
+
+    def attention_readings(self) -> list[str]:
+        """Return a description of each attention row, one line per row."""
+        return attention_readings(self.plan)
 
 
 def build(
-    model: str | os.PathLike[str],
+    model: ModelSource,
     num_classes: int | None = None,
     *,
     dialect: str = "auto",
     start: Start = "paper",
     checkpoint: Mapping[str, Tensor] | None = None,
 ) -> Detector:
-    """Return the network that a model file describes, with fresh weights.
+    """Build the detector that a model file describes, with random weights.
 
-    How every row with attention was understood is logged at level INFO.
+    How each attention row is read is logged at level INFO.
 
     Args:
         model: Path of a YOLOv5-style model file, or a bundled name such as `yolov5s` or `yolov5s_CBAM`.
-        num_classes: Number of classes, instead of the file's own.
-        dialect: How attention rows are read, see `attendet.models.yaml.dialects`.
-        start: How attention starts where a row does not say: `paper`, or `identity` to multiply by 1 at first.
-        checkpoint: A state dict of this model file, whose shapes decide over what the arguments of CBAM rows say.
+        num_classes: Number of classes, at least 1 (default: that of the file).
+        dialect: Dialect of attention rows: one of `attendet.models.yaml.DIALECT_NAMES`.
+        start: Start of attention modules whose rows do not name one: `paper`, or `identity`, with which the module at
+            first multiplies its input by 1.
+        checkpoint: A state dict of the model file. The shapes of its tensors decide over the arguments of CBAM rows.
+
+    Returns:
+        The detector in training mode, on torch's current default device.
 
     Raises:
-        ModelFileError: If there is no such file, or it cannot be built; with line and column.
-        OptionError: If there are no classes.
-        UnknownNameError: If there is no such dialect or start.
+        ModelFileError: If the file does not exist or cannot be built; with line and column.
+        OptionError: If the number of classes is less than 1.
+        UnknownNameError: If the dialect or the start is unknown.
 
     Warns:
-        AttendetWarning: About every fault that the file builds with, and every remark, as `attendet check` has them.
+        AttendetWarning: About each fault of a file that can be built regardless, and each remark of `attendet check`.
 
     Example:
         >>> detector = build("yolov5n_CBAM", num_classes=3)
         >>> detector.strides
         (8.0, 16.0, 32.0)
     """
+    built = build_model(model, num_classes, dialect=dialect, start=start, checkpoint=checkpoint)
+    for reading in built.attention_readings():
+        _logger.info(reading)
+    for finding in built.findings():
+        warnings.warn(str(finding), AttendetWarning, stacklevel=2)
+    return built.detector
+
+
+def build_model(
+    model: ModelSource,
+    num_classes: int | None = None,
+    *,
+    dialect: str = "auto",
+    start: Start = "paper",
+    checkpoint: Mapping[str, Tensor] | None = None,
+) -> BuiltModel:
+    """Build a detector like `build`, and return it together with its plan; nothing is logged or warned about.
+
+    Args:
+        model: Path of a model file, a bundled name, or a model file that was read before.
+        num_classes: As in `build`.
+        dialect: As in `build`.
+        start: As in `build`.
+        checkpoint: As in `build`.
+
+    Raises:
+        ModelFileError: If the file does not exist or cannot be built; with line and column.
+        OptionError: If the number of classes is less than 1.
+        UnknownNameError: If the dialect or the start is unknown.
+
+    Example:
+        >>> built = build_model("yolov5n", num_classes=3)
+        >>> built.plan.file.name, built.detector.num_classes, built.findings()
+        ('yolov5n', 3, [])
+    """
     if num_classes is not None and num_classes < 1:
-        raise OptionError(f"{num_classes} classes", remedy="give at least 1")
+        raise OptionError(f"`num_classes` must be at least 1, got {num_classes}")
     if start not in get_args(Start):
         raise unknown_name("start", start, get_args(Start))
-    planned = plan_model(
-        load_model_file(model), num_classes=num_classes, dialect=dialect, start=start, checkpoint=checkpoint
-    )
-    for reading in attention_readings(planned):
-        logger.info(reading)
-    for finding in examine(planned):
-        warnings.warn(str(finding), AttendetWarning, stacklevel=2)
-    return assemble(planned)
+    plan = plan_model(model, num_classes=num_classes, dialect=dialect, start=start, checkpoint=checkpoint)
+    return BuiltModel(_assemble(plan), plan)
 
 
-def assemble(planned: ModelPlan) -> Detector:
-    """Return the network of a plan, with fresh weights."""
+def _assemble(plan: ModelPlan) -> Detector:
     routes = [
-        Route(tuple(source.row for source in row.row.sources), joins=bool(row.recipe and row.recipe.joins))
-        for row in planned.rows
+        Route(tuple(source.row for source in planned.row.sources), joins=bool(planned.spec and planned.spec.joins))
+        for planned in plan.rows
     ]
-    backbone = sum(row.row.section == "backbone" for row in planned.rows)
-    return Detector(planned.make(), routes, backbone)
+    backbone = sum(planned.row.section == "backbone" for planned in plan.rows)
+    return Detector(plan.create_modules(), routes, backbone)

@@ -1,6 +1,7 @@
-"""Blocks with CBAM inside, as community model files name them.
+"""Blocks with CBAM inside, under the names that community model files use.
 
-Besides the arguments of the block they extend, they take CBAM's options by name.
+They take the arguments of the block that they extend, and the options of CBAM by name. Importing this module registers
+them, as it does for every block.
 """
 
 from __future__ import annotations
@@ -22,10 +23,10 @@ from attendet.blocks.wiring import BlockRequest, Maker, ModuleSpec, WiringRule, 
 from attendet.errors import OptionError, unknown_name
 
 
-def attentive(rule: WiringRule) -> WiringRule:
-    """Return the rule for blocks with CBAM inside: a mapping as the last argument holds CBAM's options by name."""
+def _with_cbam_options(rule: WiringRule) -> WiringRule:
+    """Return a wiring rule that takes a mapping, as the last argument of a row, as options of CBAM."""
 
-    def with_options(make: Maker, request: BlockRequest) -> ModuleSpec:
+    def spec(make: Maker, request: BlockRequest) -> ModuleSpec:
         last = request.args[-1] if request.args else None
         named = last if isinstance(last, dict) else {}
         args = request.args[: len(request.args) - isinstance(last, dict)]
@@ -33,17 +34,25 @@ def attentive(rule: WiringRule) -> WiringRule:
             if option not in options_of(CBAM):
                 raise unknown_name("option of CBAM", option, options_of(CBAM))
         if "shortcut" in signature(make).parameters and any(not isinstance(flag, bool) for flag in args[1:2]):
-            raise OptionError(f"the shortcut is {args[1]}", remedy="give options of CBAM by name: {reduction: 8}")
+            raise OptionError(
+                f"`shortcut` must be a boolean, got {args[1]}", remedy="write options of CBAM by name: {reduction: 8}"
+            )
         options = {"reduction": 16, "kernel_size": 7, "variant": "plain", "start": request.start, **named}
-        recipe = rule.recipe(partial(make, **options), replace(request, args=args))
-        return replace(recipe, options=options)
+        return replace(rule.recipe(partial(make, **options), replace(request, args=args)), options=options)
 
-    return replace(rule, recipe=with_options)
+    return replace(rule, recipe=spec)
 
 
-@block(attentive(widen), "ResBlock_CBAM", "BottleneckCBAM")
+@block(_with_cbam_options(widen), "ResBlock_CBAM", "BottleneckCBAM")
 class BottleneckCBAM(Bottleneck):
-    """`Bottleneck` with CBAM at the end of its branch, before the addition: the paper's place in a residual block.
+    """`Bottleneck` with CBAM at the end of its branch, before the addition, as in the residual blocks of the paper.
+
+    Args:
+        c1: Input channels.
+        c2: Output channels.
+        shortcut: Add the input to the output if both have the same number of channels.
+        e: Hidden channels as a fraction of the output channels.
+        options: Options of `CBAM`.
 
     Example:
         >>> import torch
@@ -56,13 +65,21 @@ class BottleneckCBAM(Bottleneck):
         self.attention = CBAM(c2, **options)
 
     def branch(self, x: Tensor) -> Tensor:
-        """Return what is added to the input."""
+        """Return the branch (N, c2, H, W) that is added to the input."""
         return self.attention(super().branch(x))
 
 
-@block(attentive(widen_and_repeat), "C3CBAM")
+@block(_with_cbam_options(widen_and_repeat), "C3CBAM")
 class C3CBAM(C3):
     """`C3` with CBAM in every bottleneck.
+
+    Args:
+        c1: Input channels.
+        c2: Output channels.
+        n: Number of bottlenecks.
+        shortcut: Add the input of each bottleneck to its output.
+        e: Hidden channels as a fraction of the output channels.
+        options: Options of `CBAM`.
 
     Example:
         >>> import torch
@@ -77,9 +94,17 @@ class C3CBAM(C3):
         super().__init__(c1, c2, n, shortcut, e, middle=middle)
 
 
-@block(attentive(widen_and_repeat), "CBAMC3")
+@block(_with_cbam_options(widen_and_repeat), "CBAMC3")
 class CBAMC3(C3):
     """`C3` with one CBAM after its last convolution.
+
+    Args:
+        c1: Input channels.
+        c2: Output channels.
+        n: Number of bottlenecks.
+        shortcut: Add the input of each bottleneck to its output.
+        e: Hidden channels as a fraction of the output channels.
+        options: Options of `CBAM`.
 
     Example:
         >>> import torch
@@ -92,13 +117,21 @@ class CBAMC3(C3):
         self.attention = CBAM(c2, **options)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return (N, c2, H, W)."""
+        """Return features (N, c2, H, W)."""
         return self.attention(super().forward(x))
 
 
-@block(attentive(widen_and_repeat), "C2f_CBAM")
+@block(_with_cbam_options(widen_and_repeat), "C2f_CBAM")
 class C2fCBAM(C2f):
     """`C2f` with CBAM in every bottleneck.
+
+    Args:
+        c1: Input channels.
+        c2: Output channels.
+        n: Number of bottlenecks.
+        shortcut: Add the input of each bottleneck to its output.
+        e: Hidden channels as a fraction of the output channels.
+        options: Options of `CBAM`.
 
     Example:
         >>> import torch
@@ -113,9 +146,19 @@ class C2fCBAM(C2f):
         super().__init__(c1, c2, n, shortcut, e, bottleneck=bottleneck)
 
 
-@block(attentive(widen), "Conv_CBAM")
+@block(_with_cbam_options(widen), "Conv_CBAM")
 class ConvCBAM(Conv):
-    """`Conv`, then CBAM.
+    """`Conv` followed by CBAM.
+
+    Args:
+        c1: Input channels.
+        c2: Output channels.
+        k: Kernel size.
+        s: Stride.
+        p: Padding (default: half of the kernel size).
+        g: Groups of the convolution.
+        act: Use SiLU; without it, no activation follows the batch norm.
+        options: Options of `CBAM`.
 
     Example:
         >>> import torch
@@ -138,5 +181,5 @@ class ConvCBAM(Conv):
         self.attention = CBAM(c2, **options)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return (N, c2, H/s, W/s)."""
+        """Return features (N, c2, H/s, W/s)."""
         return self.attention(super().forward(x))

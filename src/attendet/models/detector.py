@@ -1,4 +1,4 @@
-"""The network that a model file describes."""
+"""The detector: the network that a model file describes."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from attendet.errors import OptionError
 
 @dataclass(frozen=True)
 class Route:
-    """What a row reads.
+    """The inputs of a row.
 
     Attributes:
-        sources: Row numbers; -1 is the image.
-        joins: Whether the row's module takes the list of them, instead of the one.
+        sources: Indices of the rows that it reads; -1 is the image.
+        joins: Whether its module takes a list of feature maps instead of a single one.
     """
 
     sources: tuple[int, ...]
@@ -28,15 +28,16 @@ class Route:
 
 
 class Detector(nn.Module):
-    """A YOLOv5-style network: images (N, 3, H, W) with values in 0-1 → one raw map per level.
+    """A YOLOv5-style detector: images (N, 3, H, W) with values in 0-1 → one raw map per level.
 
-    The raw maps (N, anchors, H/s, W/s, classes + 5) are logits, the same in training and evaluation; `decode` makes
-    boxes of them. Keys of the state dict are `model.{row}.…`, as in YOLOv5.
+    The raw maps (N, anchors, H/s, W/s, num_classes + 5) are logits, in training and in evaluation; `decode` turns them
+    into boxes and scores. The keys of the state dict are `model.{row}.…`, as in YOLOv5. `attendet.build` creates
+    detectors.
 
     Args:
         modules: One module per row; the last is a `Detect`.
-        routes: What each row reads.
-        backbone: How many of the rows are the backbone.
+        routes: Inputs of each row.
+        backbone: Number of rows of the backbone, which are the first rows.
 
     Example:
         >>> import torch, attendet
@@ -53,6 +54,7 @@ class Detector(nn.Module):
         self.model = nn.ModuleList(modules)
         self.routes = tuple(routes)
         self.backbone = backbone
+        # Outputs that a later row than the next one reads.
         self._read_later = {source for row, route in enumerate(routes) for source in route.sources if source != row - 1}
 
     @property
@@ -60,7 +62,7 @@ class Detector(nn.Module):
         """The detection head."""
         head = self.model[-1]
         if not isinstance(head, Detect):
-            raise OptionError(f"the last row is {type(head).__name__}", remedy="it has to be Detect")
+            raise OptionError(f"the last row must be Detect, got {type(head).__name__}")
         return head
 
     @property
@@ -74,29 +76,34 @@ class Detector(nn.Module):
         return self.head.strides
 
     def regions(self) -> dict[str, tuple[str, ...]]:
-        """Return the paths of the rows that are the backbone, the neck and the head."""
+        """Return the paths of the rows of backbone, neck, and head."""
         paths = tuple(f"model.{row}" for row in range(len(self.model)))
         return {"backbone": paths[: self.backbone], "neck": paths[self.backbone : -1], "head": paths[-1:]}
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        """Return the raw maps, one per level.
+        """Return the raw maps (N, anchors, H/s, W/s, num_classes + 5), one per level.
 
         Args:
-            images: (N, 3, H, W), values in 0-1, H and W multiples of the largest stride.
+            images: Images (N, 3, H, W) with values in 0-1; H and W are multiples of the largest stride.
         """
-        kept = {-1: images}
+        outputs = {-1: images}
         x = images
         for row, (module, route) in enumerate(zip(self.model, self.routes, strict=True)):
-            inputs = [x if source == row - 1 else kept[source] for source in route.sources]
+            inputs = [x if source == row - 1 else outputs[source] for source in route.sources]
             x = module(inputs if route.joins else inputs[0])
             if row in self._read_later:
-                kept[row] = x
+                outputs[row] = x
         return tuple(x)
 
     def decode(self, raw: Sequence[Tensor]) -> Tensor:
-        """Return boxes and scores (N, rows, classes + 5): x, y, w, h in pixels, objectness, class scores in 0-1.
+        """Decode raw maps into boxes and scores, as `attendet.detection.decoding` does.
 
-        Rows are ordered by level, anchor, y, x; see `attendet.detection.decoding`.
+        Args:
+            raw: The raw maps, one per level.
+
+        Returns:
+            Predictions (N, rows, num_classes + 5): x, y, w, h in pixels, objectness, and class scores in 0-1. The rows
+            are in the order of level, anchor, y, and x.
         """
         return decode(raw, self.head.anchors_in_pixels(), self.strides)
 

@@ -1,4 +1,4 @@
-"""From the rows of a model file to what each of them becomes, without a byte of weights."""
+"""Plan a model: work out the module, shapes, and size of every row without allocating weights."""
 
 from __future__ import annotations
 
@@ -10,52 +10,28 @@ import torch
 from torch import Tensor, nn
 
 from attendet.attention.base import Start
-from attendet.blocks.wiring import ModuleSpec, RuleKind
 from attendet.errors import AttendetWarning, ModelFileError
 from attendet.models.findings import Finding
 from attendet.models.yaml.activations import read_activation
-from attendet.models.yaml.dialects import Reading, dialect_named
+from attendet.models.yaml.dialects import find_dialect
+from attendet.models.yaml.lookup import ModelSource, load_model_file
 from attendet.models.yaml.model_file import MAX_WIDTH, LayerRow, ModelFile
-from attendet.models.yaml.row_trial import MAX_MODULES, RowError, Settings, try_row
+from attendet.models.yaml.row_planning import MAX_MODULES, PlannedRow, PlanOptions, RowError, plan_row
 
-PROBE_SIZE = 256
-MAX_PARAMETERS = 1_000_000_000
-
-
-@dataclass(frozen=True)
-class PlannedRow:
-    """What a row becomes.
-
-    Attributes:
-        row: The row.
-        shapes: Shape (1, channels, height, width) of the map it gives for the probing image; for the head, the shape
-            (1, anchors, height, width, classes + 5) of each level.
-        kind: The wiring rule of its block; None if the row cannot be built.
-        recipe: How to make its module; None if the row cannot be built.
-        reading: How its arguments were understood, for attention.
-        parameters: Learned values.
-        modules: Modules within modules, its own included.
-    """
-
-    row: LayerRow
-    shapes: tuple[tuple[int, ...], ...]
-    kind: RuleKind | None = None
-    recipe: ModuleSpec | None = None
-    reading: Reading | None = None
-    parameters: int = 0
-    modules: int = 0
+_IMGSZ = 256
+_MAX_PARAMETERS = 1_000_000_000
 
 
 @dataclass(frozen=True)
 class ModelPlan:
-    """What a model file becomes, for a number of classes.
+    """The modules that a model file describes, for a number of classes.
 
     Attributes:
-        file: The file.
+        file: The model file.
         num_classes: Number of classes.
-        imgsz: Side of the probing image in pixels.
-        rows: What each row becomes.
-        findings: What there is to say about the rows one by one.
+        imgsz: Side of the image on which shapes are measured, in pixels.
+        rows: The planned rows.
+        findings: Faults and remarks about single rows and about the keys of the file.
     """
 
     file: ModelFile
@@ -65,106 +41,114 @@ class ModelPlan:
     findings: tuple[Finding, ...]
 
     def stride(self, row: int) -> float:
-        """Return the stride of a row's map against the image, in pixels; row -1 is the image itself."""
+        """Return the stride of a row's feature map in pixels; row -1 is the image, with stride 1."""
         return 1.0 if row < 0 else self.imgsz / self.rows[row].shapes[0][2]
 
-    def make(self) -> list[nn.Module]:
-        """Return new modules, one per row, on the current device."""
+    def create_modules(self) -> list[nn.Module]:
+        """Return new modules, one per row, on torch's current default device."""
         with warnings.catch_warnings():
-            # The trial has collected them as findings.
+            # The same warnings are among the findings.
             warnings.simplefilter("ignore", AttendetWarning)
-            return [planned.recipe.make() for planned in self.rows if planned.recipe]
+            return [planned.spec.make() for planned in self.rows if planned.spec]
 
 
 def plan_model(
-    file: ModelFile,
+    model: ModelSource,
     *,
     num_classes: int | None = None,
     dialect: str = "auto",
     start: Start = "paper",
     checkpoint: Mapping[str, Tensor] | None = None,
-    imgsz: int = PROBE_SIZE,
+    imgsz: int = _IMGSZ,
     tolerant: bool = False,
 ) -> ModelPlan:
-    """Work out what every row of a model file becomes.
+    """Work out the module, shapes, and size of every row of a model file.
 
     Args:
-        file: The model file.
-        num_classes: Number of classes, instead of the file's own.
-        dialect: How to read attention rows, `auto` or one of `DIALECTS`.
-        start: How attention starts where a row does not say: `paper` or `identity`.
-        checkpoint: A state dict of this model file, whose shapes decide over what the arguments of CBAM rows say.
-        imgsz: Side of the probing image in pixels.
-        tolerant: Report a row that cannot be built among the findings, and go on as if it gave what it reads.
+        model: Path of a model file, a bundled name, or a model file that was read before.
+        num_classes: Number of classes (default: that of the file).
+        dialect: Dialect of attention rows: one of `attendet.models.yaml.DIALECT_NAMES`.
+        start: Start of attention modules whose rows do not name one: `paper` or `identity`.
+        checkpoint: A state dict of the model file. The shapes of its tensors decide over the arguments of CBAM rows.
+        imgsz: Side of the image on which shapes are measured, in pixels.
+        tolerant: Report a row that cannot be built as a finding, and continue as if it returned its input.
 
     Raises:
-        ModelFileError: At the first row that cannot be built, unless tolerant.
-        UnknownNameError: If there is no such dialect.
+        ModelFileError: If the file cannot be read; if a row cannot be built, unless `tolerant`; or if the model has too
+            many modules or parameters.
+        UnknownNameError: If the dialect is unknown.
+
+    Example:
+        >>> plan = plan_model("yolov5n_CBAM", num_classes=3)
+        >>> plan.rows[9].row.module, plan.rows[9].shapes, plan.stride(9)
+        ('CBAM', ((1, 256, 8, 8),), 32.0)
     """
-    settings = Settings(
+    file = load_model_file(model)
+    options = PlanOptions(
         file=file,
         num_classes=num_classes or file.num_classes,
         imgsz=imgsz,
-        dialect=dialect_named(dialect),
+        dialect=find_dialect(dialect),
         start=start,
         checkpoint=checkpoint or {},
         activation=read_activation(file.activation) if file.activation else None,
     )
-    found = [Finding("unknown-key", f"{key} means nothing here", "leave it out", where) for key, where in file.unknown]
-    if isinstance(file.anchors, int):
-        what = f"{file.anchors} anchors per level are to be found in the training data; until then they are squares"
-        found.append(Finding("anchors", what, "fit them before training", file.rows[-1].location))
     maps: dict[int, Tensor] = {-1: torch.empty(1, 3, imgsz, imgsz, device="meta")}
     rows: list[PlannedRow] = []
     for row in file.rows:
         sources = [maps[source.row] for source in row.sources]
-        try:
-            trial = try_row(row, sources, settings)
-        except RowError as error:
-            if not tolerant:
-                what = f"row {row.index}: {error.finding.what}"
-                raise ModelFileError(what, where=row.location, remedy=error.finding.remedy) from error
-            found.append(error.finding)
-            maps[row.index] = _as_read(sources)
-            rows.append(PlannedRow(row, shapes=(tuple(maps[row.index].shape),)))
-        else:
-            found += trial.findings
-            maps[row.index] = trial.outputs[0]
-            rows.append(
-                PlannedRow(
-                    row,
-                    shapes=tuple(tuple(output.shape) for output in trial.outputs),
-                    kind=trial.kind,
-                    recipe=trial.recipe,
-                    reading=trial.reading,
-                    parameters=trial.parameters,
-                    modules=trial.modules,
-                )
-            )
-        _bound(rows)
-    _require_head(rows)
-    return ModelPlan(file, settings.num_classes, imgsz, tuple(rows), tuple(found))
+        planned = _plan_or_assume(row, sources, options, tolerant=tolerant)
+        maps[row.index] = planned.outputs[0]
+        rows.append(planned)
+        _limit_size(rows)
+    _require_final_detect(rows)
+    findings = [*_file_findings(file), *(finding for planned in rows for finding in planned.findings)]
+    return ModelPlan(file, options.num_classes, imgsz, tuple(rows), tuple(findings))
 
 
-def _as_read(sources: Sequence[Tensor]) -> Tensor:
-    """Return a map as large as the first source and as wide as all together, within reason."""
+def _plan_or_assume(row: LayerRow, sources: Sequence[Tensor], options: PlanOptions, *, tolerant: bool) -> PlannedRow:
+    try:
+        return plan_row(row, sources, options)
+    except RowError as error:
+        finding = error.finding
+        if not tolerant:
+            message = f"row {row.index}: {finding.message}"
+            raise ModelFileError(message, where=row.location, remedy=finding.remedy) from error
+        return PlannedRow(row, (_assumed_output(sources),), findings=(finding,))
+
+
+def _assumed_output(sources: Sequence[Tensor]) -> Tensor:
+    """Return a feature map with the height and width of the first source and the channels of all of them."""
     channels = min(sum(source.shape[1] for source in sources), MAX_WIDTH)
-    return sources[0].new_empty(1, channels, *sources[0].shape[2:])
+    return torch.empty(1, channels, *sources[0].shape[2:], device="meta")
 
 
-def _bound(rows: Sequence[PlannedRow]) -> None:
-    for what, limit in (("parameters", MAX_PARAMETERS), ("modules", MAX_MODULES)):
-        if sum(getattr(planned, what) for planned in rows) > limit:
-            raise ModelFileError(f"there are more than {limit:,} {what} up to here", where=rows[-1].row.location)
+def _file_findings(file: ModelFile) -> list[Finding]:
+    findings = [
+        Finding("unknown-key", f"`{key}` has no meaning in a model file", "remove it", where)
+        for key, where in file.unknown_keys
+    ]
+    if isinstance(file.anchors, int):
+        message = f"the {file.anchors} anchors per level have no sizes yet and are squares"
+        findings.append(Finding("anchors", message, "training fits them to the data", file.rows[-1].location))
+    return findings
 
 
-def _require_head(rows: Sequence[PlannedRow]) -> None:
+def _limit_size(rows: Sequence[PlannedRow]) -> None:
+    for name, total, limit in (
+        ("modules", sum(planned.modules for planned in rows), MAX_MODULES),
+        ("parameters", sum(planned.parameters for planned in rows), _MAX_PARAMETERS),
+    ):
+        if total > limit:
+            message = f"the model must have at most {limit:,} {name}, got {total:,} up to row {len(rows) - 1}"
+            raise ModelFileError(message, where=rows[-1].row.location)
+
+
+def _require_final_detect(rows: Sequence[PlannedRow]) -> None:
     for planned in rows[:-1]:
         if planned.kind == "detect":
-            raise ModelFileError(
-                f"row {planned.row.index} is Detect, and rows follow it",
-                where=planned.row.location,
-                remedy="Detect is the last row",
-            )
-    if rows[-1].kind not in ("detect", None):
-        raise ModelFileError("the last row is not Detect", where=rows[-1].row.location, remedy="end with Detect")
+            message = f"Detect must be the last row, got it as row {planned.row.index} of {len(rows)}"
+            raise ModelFileError(message, where=planned.row.location)
+    last = rows[-1]
+    if last.kind not in ("detect", None):
+        raise ModelFileError(f"the last row must be Detect, got {last.row.module}", where=last.row.location)

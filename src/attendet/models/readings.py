@@ -1,4 +1,4 @@
-"""How rows with attention were understood, in words."""
+"""Descriptions of how attention rows are read."""
 
 from __future__ import annotations
 
@@ -8,33 +8,41 @@ from typing import Any
 
 from attendet.attention.catalog import attentions
 from attendet.blocks.catalog import blocks
-from attendet.models.planning import ModelPlan, PlannedRow
+from attendet.models.planning import ModelPlan
+from attendet.models.yaml.row_planning import PlannedRow
 
 
 def attention_readings(plan: ModelPlan) -> list[str]:
-    """Return one line for every row with attention."""
+    """Describe how each attention row of a model is read, one line per row.
+
+    Example:
+        >>> from attendet.models.planning import plan_model
+        >>> print(attention_readings(plan_model("yolov5s_CBAM"))[0])
+        row 9 CBAM: 512 channels (declared: 512); reduction 16, kernel_size 7, variant plain, start paper
+    """
     described = ((planned.row, describe_attention(planned)) for planned in plan.rows)
-    return [f"row {row.index} {row.module}: {text}" for row, text in described if text]
+    return [f"row {row.index} {row.module}: {description}" for row, description in described if description]
 
 
 def describe_attention(planned: PlannedRow) -> str:
-    """Return how a row with attention was understood, in words; nothing for other rows."""
-    if planned.recipe is None or not (planned.kind == "gate" or planned.recipe.options):
+    """Return the channels and options of an attention row, or an empty text for other rows."""
+    if planned.spec is None or not (planned.kind == "gate" or planned.spec.options):
         return ""
     if planned.reading is None:
         block = blocks.get(planned.row.module).make
         first_line = (inspect.getdoc(block) or planned.row.module).splitlines()[0].replace("`", "").rstrip(".")
-        return f"{first_line}; {_named(planned.recipe.options)}"
+        return f"{first_line}; {_list_options(planned.spec.options)}"
     attention = attentions.get(planned.row.module)
     defaults = {
         name: parameter.default
         for name, parameter in inspect.signature(attention).parameters.items()
-        # A row of a model file weighs images.
+        # `dims` is always 2: the rows of model files process images.
         if parameter.default not in (None, inspect.Parameter.empty) and name != "dims"
     }
     declared = "" if planned.reading.width is None else f" (declared: {planned.reading.width})"
-    return f"{planned.recipe.arguments[0]} channels{declared}; {_named(defaults | dict(planned.recipe.options))}"
+    options = _list_options(defaults | dict(planned.spec.options))
+    return f"{planned.spec.arguments[0]} channels{declared}; {options}"
 
 
-def _named(options: Mapping[str, Any]) -> str:
+def _list_options(options: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {value}" for name, value in options.items())

@@ -1,37 +1,44 @@
-"""The table of a model: what each row is, gives and costs."""
+"""Summaries of models: a table of the rows with their shapes and costs."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from attendet.errors import OptionError
-from attendet.models.costs import count_costs, total
+from attendet.models.costs import Cost, count_rows, sum_costs
 from attendet.models.lint.examination import examine
-from attendet.models.planning import ModelPlan, PlannedRow, plan_model
+from attendet.models.planning import ModelPlan, plan_model
 from attendet.models.readings import describe_attention
 from attendet.models.yaml.lookup import load_model_file
+from attendet.models.yaml.row_planning import PlannedRow
+from attendet.utils.html import escape, table
+from attendet.utils.text import align_table, memory
+
+SUMMARY_COLUMNS = ("row", "", "from", "n", "parameters", "module", "arguments", "output", "stride", "FLOPs", "memory")
+NUMBER_COLUMNS = frozenset(("row", "n", "parameters", "FLOPs", "memory"))
 
 
 @dataclass(frozen=True)
 class SummaryRow:
-    """One row of the table.
+    """A row of a summary.
 
     Attributes:
-        row: Its number.
-        sources: What it reads, as the file has it.
-        repeats: How often its block stands in a row, or inside it.
-        parameters: Learned values.
-        module: The block's name.
-        arguments: What the module is made with.
-        shape: (channels, height, width) of what it gives; for the head one shape per level.
-        stride: Pixels of the image per cell; for the head one per level.
-        flops: Floating-point operations, a multiply-add counted as two.
-        flops_share: Share of the model's, in 0-1.
-        activation_bytes: What training keeps from it on for the backward pass, per image, float32; a map that several
-            rows keep is the first one's.
-        attention: How the row was understood, where it is attention; otherwise empty.
+        row: Index of the row.
+        sources: The rows that it reads, as written in the file.
+        repeats: Repeats of its block, with the depth multiple applied.
+        parameters: Number of learned values.
+        module: Name of the block or attention module.
+        arguments: Arguments of the module.
+        shape: (channels, height, width) of the output; a list of shapes, one per level, for the head.
+        stride: Stride of the output in pixels; a list, one per level, for the head.
+        flops: Floating-point operations per image, a multiply-add counted as two.
+        flops_fraction: Fraction of the model's FLOPs, 0-1.
+        activation_bytes: Memory per image that training saves for the backward pass, in float32. Memory that several
+            rows save is counted for the first of them.
+        attention: How the row is read, for attention modules; otherwise empty.
     """
 
     row: int
@@ -43,24 +50,41 @@ class SummaryRow:
     shape: list[int] | list[list[int]]
     stride: float | list[float]
     flops: int
-    flops_share: float
+    flops_fraction: float
     activation_bytes: int
     attention: str
 
+    def cells(self) -> tuple[str, ...]:
+        """Return the row as text, one cell per column of `SUMMARY_COLUMNS`; attention rows are marked with `*`."""
+        strides = self.stride if isinstance(self.stride, list) else [self.stride]
+        return (
+            str(self.row),
+            "*" if self.attention else "",
+            str(self.sources[0]) if len(self.sources) == 1 else str(self.sources).replace(" ", ""),
+            str(self.repeats),
+            f"{self.parameters:,}",
+            self.module,
+            ", ".join(map(_argument_text, self.arguments)),
+            _shape_text(self.shape),
+            ", ".join(f"{stride:g}" for stride in strides),
+            f"{self.flops_fraction:.2%}" if self.flops_fraction >= 5e-5 or not self.flops else "<0.01%",
+            memory(self.activation_bytes),
+        )
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class ModelSummary:
-    """The table and its totals.
+    """The table of a model and its totals. `print` shows it as text, a notebook as an HTML table.
 
     Attributes:
         model: Path or bundled name.
         imgsz: Side of the image in pixels.
         num_classes: Number of classes.
-        parameters: Learned values.
+        parameters: Number of learned values.
         gflops: Billions of floating-point operations per image, a multiply-add counted as two.
-        activation_bytes: What training keeps for the backward pass, per image, float32.
-        rows: The table.
-        findings: What `attendet check` has to say.
+        activation_bytes: Memory per image that training saves for the backward pass, in float32.
+        rows: The rows of the table.
+        findings: Faults and remarks of `attendet check`.
     """
 
     model: str
@@ -72,68 +96,109 @@ class ModelSummary:
     rows: list[SummaryRow]
     findings: list[str]
 
+    @property
+    def title(self) -> str:
+        """The model, its number of classes, and the image size."""
+        return f"{self.model}, {self.num_classes} classes, {self.imgsz} px"
+
+    @property
+    def totals(self) -> str:
+        """The totals of the table as a sentence."""
+        return (
+            f"{len(self.rows)} rows, {self.parameters:,} parameters, {self.gflops:.2f} GFLOPs, "
+            f"{memory(self.activation_bytes)} of memory for the backward pass per image"
+        )
+
+    def attention_lines(self) -> list[str]:
+        """Return how each attention row is read, one line per row."""
+        return [f"row {row.row} {row.module}: {row.attention}" for row in self.rows if row.attention]
+
     def to_dict(self) -> dict[str, Any]:
-        """Return plain values, for JSON."""
+        """Return the summary as plain values, ready for JSON."""
         return asdict(self)
+
+    def __str__(self) -> str:
+        rows = align_table(SUMMARY_COLUMNS, [row.cells() for row in self.rows], NUMBER_COLUMNS)
+        notes = [*(f"* {line}" for line in self.attention_lines()), *(f"! {finding}" for finding in self.findings)]
+        return "\n".join([self.title, rows, "", self.totals, *notes])
+
+    def __repr__(self) -> str:
+        return (
+            f"{type(self).__name__}({self.model!r}, imgsz={self.imgsz}, num_classes={self.num_classes}, "
+            f"parameters={self.parameters:,}, gflops={self.gflops:.2f})"
+        )
+
+    def _repr_html_(self) -> str:
+        """Return the summary for a notebook."""
+        lines = [*self.attention_lines(), *self.findings]
+        rows = table(SUMMARY_COLUMNS, [row.cells() for row in self.rows], label=self.title)
+        return f"<p>{escape(self.title)}</p>{rows}" + "".join(
+            f"<p>{escape(line)}</p>" for line in [self.totals, *lines]
+        )
 
 
 def summarize(
     model: str | os.PathLike[str], *, imgsz: int = 640, num_classes: int | None = None, dialect: str = "auto"
 ) -> ModelSummary:
-    """Return the table of a model.
+    """Summarize a model: the modules, shapes, and costs of its rows.
 
     Args:
         model: Path of a model file, or a bundled name.
         imgsz: Side of the image in pixels, a multiple of the largest stride.
-        num_classes: Number of classes, instead of the file's own.
-        dialect: How attention rows are read.
+        num_classes: Number of classes (default: that of the file).
+        dialect: Dialect of attention rows: one of `attendet.models.yaml.DIALECT_NAMES`.
 
     Raises:
-        ModelFileError: If the file cannot be built.
-        OptionError: If the image size is no multiple of the largest stride.
-        UnknownNameError: If there is no such dialect.
+        ModelFileError: If the file does not exist or cannot be built.
+        OptionError: If the image size is not a multiple of the largest stride.
+        UnknownNameError: If the dialect is unknown.
 
     Example:
-        >>> summary = summarize("yolov5s")
-        >>> summary.parameters, round(summary.gflops, 1)
-        (7235389, 16.4)
+        >>> summarize("yolov5s")
+        ModelSummary('yolov5s', imgsz=640, num_classes=80, parameters=7,235,389, gflops=16.43)
+        >>> summarize("yolov5s").rows[0].shape
+        [32, 320, 320]
     """
     file = load_model_file(model)
-    probed = plan_model(file, num_classes=num_classes, dialect=dialect)
-    largest = max(1, int(max(_strides(probed, probed.rows[-1]))))
+    # Faults are measured at the default size, where every stride divides the image.
+    default = plan_model(file, num_classes=num_classes, dialect=dialect)
+    largest = max(1, int(max(_level_strides(default, default.rows[-1]))))
     if imgsz < largest or imgsz % largest:
         nearest = max(round(imgsz / largest), 1) * largest
-        raise OptionError(f"images of {imgsz} pixels do not fit strides up to {largest}", remedy=f"use {nearest}")
-    planned = plan_model(file, num_classes=num_classes, dialect=dialect, imgsz=imgsz)
-    costs = count_costs(planned)
-    whole = total(costs)
-    rows = [
-        SummaryRow(
-            row=row.row.index,
-            sources=[source.written for source in row.row.sources],
-            repeats=file.repeats(row.row),
-            parameters=row.parameters,
-            module=row.row.module,
-            arguments=list(row.recipe.arguments) if row.recipe else [],
-            shape=_shape(row),
-            stride=_strides(planned, row) if row.kind == "detect" else planned.stride(row.row.index),
-            flops=cost.flops,
-            flops_share=cost.flops / whole.flops if whole.flops else 0.0,
-            activation_bytes=cost.activation_bytes,
-            attention=describe_attention(row),
-        )
-        for row, cost in zip(planned.rows, costs, strict=True)
-    ]
+        raise OptionError(f"`imgsz` must be a multiple of the stride {largest}, got {imgsz}", remedy=f"use {nearest}")
+    plan = plan_model(file, num_classes=num_classes, dialect=dialect, imgsz=imgsz)
+    costs = count_rows(plan)
+    total = sum_costs(costs)
     return ModelSummary(
         model=os.fspath(model),
         imgsz=imgsz,
-        num_classes=planned.num_classes,
-        parameters=sum(row.parameters for row in planned.rows),
-        gflops=whole.flops / 1e9,
-        activation_bytes=whole.activation_bytes,
-        rows=rows,
-        findings=[str(finding) for finding in examine(probed)],
+        num_classes=plan.num_classes,
+        parameters=sum(planned.parameters for planned in plan.rows),
+        gflops=total.flops / 1e9,
+        activation_bytes=total.activation_bytes,
+        rows=_rows(plan, costs, total),
+        findings=[str(finding) for finding in examine(default)],
     )
+
+
+def _rows(plan: ModelPlan, costs: Sequence[Cost], total: Cost) -> list[SummaryRow]:
+    return [
+        SummaryRow(
+            row=planned.row.index,
+            sources=[source.written for source in planned.row.sources],
+            repeats=plan.file.repeats(planned.row),
+            parameters=planned.parameters,
+            module=planned.row.module,
+            arguments=list(planned.spec.arguments) if planned.spec else [],
+            shape=_shape(planned),
+            stride=_level_strides(plan, planned) if planned.kind == "detect" else plan.stride(planned.row.index),
+            flops=cost.flops,
+            flops_fraction=cost.flops / total.flops if total.flops else 0.0,
+            activation_bytes=cost.activation_bytes,
+            attention=describe_attention(planned),
+        )
+        for planned, cost in zip(plan.rows, costs, strict=True)
+    ]
 
 
 def _shape(planned: PlannedRow) -> list[int] | list[list[int]]:
@@ -141,5 +206,19 @@ def _shape(planned: PlannedRow) -> list[int] | list[list[int]]:
     return shapes if planned.kind == "detect" else shapes[0]
 
 
-def _strides(planned: ModelPlan, row: PlannedRow) -> list[float]:
-    return [planned.imgsz / shape[2] for shape in row.shapes]
+def _level_strides(plan: ModelPlan, planned: PlannedRow) -> list[float]:
+    return [plan.imgsz / shape[2] for shape in planned.shapes]
+
+
+def _argument_text(argument: object) -> str:
+    if isinstance(argument, list) and argument and isinstance(argument[0], list):
+        return f"{len(argument)}×{len(argument[0]) // 2} anchors"
+    return str(argument)
+
+
+def _shape_text(shape: list[int] | list[list[int]]) -> str:
+    """Return a shape as 64×80×80; for the head, the height and width of each level."""
+    levels = [level[1:3] for level in shape if isinstance(level, list)]
+    if levels:
+        return ", ".join("×".join(map(str, level)) for level in levels)
+    return "×".join(map(str, shape))

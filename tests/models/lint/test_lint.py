@@ -1,4 +1,4 @@
-"""Every kind of fault in community files is found with its row, cause, and remedy; shifted row numbers are corrected."""
+"""Every kind of mistake in community files is found with row, cause, and remedy, and shifted rows are corrected."""
 
 from pathlib import Path
 

@@ -1,1 +1,5 @@
-"""Find faults in model files and correct shifted row numbers."""
+"""Find faults in model files, and correct shifted row numbers."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,8 +1,7 @@
-"""Finding what is wrong with a model file, and putting shifted row numbers right."""
+"""Check model files for faults, and correct row numbers that an insertion shifted."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -11,112 +10,90 @@ from attendet.models.findings import Finding, LintKind
 from attendet.models.lint.examination import examine, original_plan
 from attendet.models.lint.shifts import Reference, corrections
 from attendet.models.planning import ModelPlan, plan_model
-from attendet.models.readings import attention_readings
-from attendet.models.yaml.lookup import load_model_file
+from attendet.models.yaml.lookup import ModelSource, load_model_file
 from attendet.models.yaml.model_file import ModelFile, read_model_file
 
-# What no re-pointing can cure.
-OTHER_FAULTS: frozenset[LintKind] = frozenset(("bottleneck", "width", "detect-order", "unbuildable"))
-MOST_TRIES = 4
+# Faults that other row numbers cannot correct.
+_UNRELATED_FAULTS: frozenset[LintKind] = frozenset(("bottleneck", "width", "detect-order", "unbuildable"))
+_MAX_TRIES = 4
 
 
 @dataclass(frozen=True)
 class Correction:
-    """A model file with references re-pointed.
+    """A model file with corrected row numbers.
 
     Attributes:
-        text: The file, otherwise as it was.
-        changes: What was changed, in words.
-        left: Faults that no re-pointing cures.
+        text: The text of the file; only row numbers differ from the original.
+        changes: The corrected references, one sentence each; empty if nothing was corrected.
+        remaining: Faults that remain.
     """
 
     text: str
     changes: tuple[str, ...]
-    left: tuple[Finding, ...]
+    remaining: tuple[Finding, ...]
 
 
-def check_model_file(model: str | os.PathLike[str] | ModelFile, *, dialect: str = "auto") -> list[Finding]:
-    """Return everything there is to say about a model file; nothing about a right one.
+def check_model_file(model: ModelSource, *, dialect: str = "auto") -> list[Finding]:
+    """Return the faults of a model file and the remarks about it, in the order of its rows.
 
     Args:
-        model: Path of a model file, a bundled name, or what `load_model_file` gave.
-        dialect: How attention rows are read.
+        model: Path of a model file, a bundled name, or a model file that was read before.
+        dialect: Dialect of attention rows: one of `attendet.models.yaml.DIALECT_NAMES`.
 
     Raises:
-        ModelFileError: If it is no model file at all.
-        UnknownNameError: If there is no such dialect.
+        ModelFileError: If the file cannot be read as a model file.
+        UnknownNameError: If the dialect is unknown.
 
     Example:
         >>> check_model_file("yolov5s_CBAM")
         []
     """
-    return examine(plan_model(_file(model), dialect=dialect, tolerant=True))
+    return examine(plan_model(model, dialect=dialect, tolerant=True))
 
 
-def readings(model: str | os.PathLike[str] | ModelFile, *, dialect: str = "auto") -> list[str]:
-    """Return how every row with attention is understood, in words.
+def fix_model_file(model: ModelSource, *, dialect: str = "auto") -> Correction:
+    """Correct the row numbers of a model file that an insertion shifted.
 
-    Args:
-        model: Path of a model file, a bundled name, or what `load_model_file` gave.
-        dialect: How attention rows are read.
-
-    Raises:
-        ModelFileError: If it is no model file at all.
-        UnknownNameError: If there is no such dialect.
-
-    Example:
-        >>> readings("yolov5s_CBAM", dialect="width-list")[0][:40]
-        'row 9 CBAM: 512 channels (declared: 512)'
-    """
-    return attention_readings(plan_model(_file(model), dialect=dialect, tolerant=True))
-
-
-def fix_model_file(model: str | os.PathLike[str] | ModelFile, *, dialect: str = "auto") -> Correction:
-    """Return a model file with its shifted references re-pointed.
-
-    It is left as it is where no re-pointing cures all faults that a shift can cause.
+    Nothing is changed unless the correction removes every fault that shifted row numbers can cause.
 
     Args:
-        model: Path of a model file, a bundled name, or what `load_model_file` gave.
-        dialect: How attention rows are read.
+        model: Path of a model file, a bundled name, or a model file that was read before.
+        dialect: Dialect of attention rows: one of `attendet.models.yaml.DIALECT_NAMES`.
 
     Raises:
-        ModelFileError: If it is no model file at all.
-        UnknownNameError: If there is no such dialect.
+        ModelFileError: If the file cannot be read as a model file.
+        UnknownNameError: If the dialect is unknown.
 
     Example:
         >>> fix_model_file("yolov5s_CBAM").changes
         ()
     """
-    file = _file(model)
-    planned, faults = _faults(file, dialect)
-    if any(fault.kind not in OTHER_FAULTS for fault in faults):
-        for pointing in islice(corrections(planned, original_plan()), MOST_TRIES):
+    file = load_model_file(model)
+    plan, faults = _find_faults(file, dialect)
+    if any(fault.kind not in _UNRELATED_FAULTS for fault in faults):
+        for pointing in islice(corrections(plan, original_plan()), _MAX_TRIES):
             text = _rewrite(file.text, pointing)
-            _, left = _faults(read_model_file(text, file.name), dialect)
-            if all(fault.kind in OTHER_FAULTS for fault in left):
-                return Correction(text, tuple(_describe(planned, pointing)), tuple(left))
+            _, remaining = _find_faults(read_model_file(text, file.name), dialect)
+            if all(fault.kind in _UNRELATED_FAULTS for fault in remaining):
+                return Correction(text, tuple(_describe_changes(plan, pointing)), tuple(remaining))
     return Correction(file.text, (), tuple(faults))
 
 
-def _file(model: str | os.PathLike[str] | ModelFile) -> ModelFile:
-    return load_model_file(model) if isinstance(model, str | os.PathLike) else model
-
-
-def _faults(file: ModelFile, dialect: str) -> tuple[ModelPlan, list[Finding]]:
-    planned = plan_model(file, dialect=dialect, tolerant=True)
-    return planned, [finding for finding in examine(planned) if finding.is_fault]
+def _find_faults(file: ModelFile, dialect: str) -> tuple[ModelPlan, list[Finding]]:
+    plan = plan_model(file, dialect=dialect, tolerant=True)
+    return plan, [finding for finding in examine(plan) if finding.is_fault]
 
 
 def _rewrite(text: str, pointing: Mapping[Reference, int]) -> str:
+    """Return the text with the row numbers replaced, from the last to the first so that places stay valid."""
     for ref in sorted(pointing, key=lambda ref: ref.source.span, reverse=True):
         start, end = ref.source.span
         text = f"{text[:start]}{pointing[ref]}{text[end:]}"
     return text
 
 
-def _describe(planned: ModelPlan, pointing: Mapping[Reference, int]) -> list[str]:
+def _describe_changes(plan: ModelPlan, pointing: Mapping[Reference, int]) -> list[str]:
     return [
-        f"row {ref.row}, {planned.rows[ref.row].row.module}: reads {row} instead of {ref.source.written}"
+        f"row {ref.row}, {plan.rows[ref.row].row.module}: reads {row} instead of {ref.source.written}"
         for ref, row in pointing.items()
     ]

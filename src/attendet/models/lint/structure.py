@@ -1,4 +1,8 @@
-"""Faults of a whole model file: rows that lead nowhere, and what the head reads."""
+"""Structural faults of a model file: rows without effect, and wrong inputs of the head.
+
+Files with these faults can be built and trained without an error: a row without effect gets no gradient, and the
+strides of the levels are still 8, 16, and 32.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +10,13 @@ from attendet.models.findings import Finding
 from attendet.models.planning import ModelPlan
 
 
-def faults_of_structure(plan: ModelPlan) -> list[Finding]:
-    """Return what is wrong with how the rows are joined, in the order of the rows.
-
-    Such files build and train without a word: a dead row gets no gradient, and strides still print as 8, 16, 32.
-    """
-    return [*_dead_rows(plan), *_head(plan)]
+def structural_faults(plan: ModelPlan) -> list[Finding]:
+    """Return the faults in how the rows are connected, in the order of the rows."""
+    return [*_dead_rows(plan), *_head_faults(plan)]
 
 
 def live_rows(plan: ModelPlan) -> set[int]:
-    """Return the numbers of the rows that the head depends on, itself included."""
+    """Return the indices of the rows that the head depends on, and of the head itself."""
     live: set[int] = set()
     pending = [len(plan.rows) - 1]
     while pending:
@@ -28,39 +29,40 @@ def live_rows(plan: ModelPlan) -> set[int]:
 
 def _dead_rows(plan: ModelPlan) -> list[Finding]:
     live = live_rows(plan)
-    found = []
+    findings = []
     for planned in plan.rows:
         row = planned.row
         if row.index in live:
             continue
-        cost = f"; its {planned.parameters:,} parameters never get a gradient" if planned.parameters else ""
-        what = f"{row.module} is dead, nothing that Detect reads depends on it{cost}"
+        cost = f", so its {planned.parameters:,} parameters never get a gradient" if planned.parameters else ""
+        message = f"{row.module} has no effect: Detect does not depend on it{cost}"
         kind = "dead-attention" if planned.kind == "gate" else "dead-row"
-        found.append(Finding(kind, what, "re-point Detect or a Concat to it, or leave it out", row.location, row.index))
-    return found
+        findings.append(Finding(kind, message, "let Detect or a Concat read it, or remove it", row.location, row.index))
+    return findings
 
 
-def _head(plan: ModelPlan) -> list[Finding]:
+def _head_faults(plan: ModelPlan) -> list[Finding]:
     head = plan.rows[-1].row
-    read = [source.row for source in head.sources]
-    found = []
-    strides = [plan.stride(row) for row in read]
+    sources = [source.row for source in head.sources]
+    findings = []
+    strides = [plan.stride(row) for row in sources]
     listed = ", ".join(f"{stride:g}" for stride in strides)
     if len(set(strides)) < len(strides):
-        what = f"Detect reads {_rows(read)} at strides {listed}, one of them twice"
-        found.append(Finding("detect-strides", what, "read one row per stride", head.location, head.index))
+        message = f"Detect reads {_rows_text(sources)} with strides {listed}, two of which are equal"
+        findings.append(Finding("detect-strides", message, "read one row per stride", head.location, head.index))
     elif not _anchors_grow_with(strides, plan):
-        what = f"Detect reads {_rows(read)} at strides {listed}, and the anchors are not in that order"
-        found.append(Finding("detect-order", what, "give rows and anchors in one order", head.location, head.index))
-    joins = [row for row in read if row >= 0 and plan.rows[row].kind == "concat"]
-    if joins:
-        what = (
-            f"Detect reads {_rows(joins)}, {'a Concat' if len(joins) == 1 else 'Concats'}, not the blocks that follow"
+        message = f"Detect reads {_rows_text(sources)} with strides {listed}, but the anchors have another order"
+        findings.append(
+            Finding("detect-order", message, "write rows and anchors in the same order", head.location, head.index)
         )
-        readers = [reader for row in joins for reader in _readers_of(plan, row)[:1]]
-        remedy = f"read {_rows(readers)}" if len(readers) == len(joins) else "put a block between"
-        found.append(Finding("detect-input", what, remedy, head.location, head.index))
-    return found
+    concats = [row for row in sources if row >= 0 and plan.rows[row].kind == "concat"]
+    if concats:
+        blocks = "the block that follows" if len(concats) == 1 else "the blocks that follow"
+        message = f"Detect reads {_rows_text(concats)}, {'a Concat' if len(concats) == 1 else 'Concats'}, not {blocks}"
+        readers = [reader for row in concats for reader in _only_readers(plan, row)[:1]]
+        remedy = f"read {_rows_text(readers)}" if len(readers) == len(concats) else "insert a block in between"
+        findings.append(Finding("detect-input", message, remedy, head.location, head.index))
+    return findings
 
 
 def _anchors_grow_with(strides: list[float], plan: ModelPlan) -> bool:
@@ -73,10 +75,10 @@ def _anchors_grow_with(strides: list[float], plan: ModelPlan) -> bool:
     return ordered == sorted(ordered)
 
 
-def _readers_of(plan: ModelPlan, row: int) -> list[int]:
-    """Return the rows, other than the head, that read only this one."""
-    return [p.row.index for p in plan.rows[:-1] if [source.row for source in p.row.sources] == [row]]
+def _only_readers(plan: ModelPlan, row: int) -> list[int]:
+    """Return the rows that read only this one, without the head."""
+    return [planned.row.index for planned in plan.rows[:-1] if [source.row for source in planned.row.sources] == [row]]
 
 
-def _rows(numbers: list[int]) -> str:
-    return f"row {numbers[0]}" if len(numbers) == 1 else f"rows {', '.join(map(str, numbers))}"
+def _rows_text(rows: list[int]) -> str:
+    return f"row {rows[0]}" if len(rows) == 1 else f"rows {', '.join(map(str, rows))}"

@@ -1,4 +1,4 @@
-"""A file-wide `activation:`, read without evaluating it."""
+"""The activation of a model file: read without evaluating code, and put in place of SiLU."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import nn
 from attendet.errors import ModelFileError, unknown_name
 from attendet.utils.yaml_nodes import Node
 
-ACTIVATIONS: Mapping[str, type[nn.Module]] = {
+_ACTIVATIONS: Mapping[str, type[nn.Module]] = {
     cls.__name__: cls
     for cls in (
         nn.ELU,
@@ -28,13 +28,17 @@ ACTIVATIONS: Mapping[str, type[nn.Module]] = {
         nn.Tanh,
     )
 }
+_MAX_LENGTH = 100
 
 
 def read_activation(node: Node) -> Callable[[], nn.Module]:
-    """Return what makes the activation that a text like `nn.LeakyReLU(0.1)` names.
+    """Return a function that creates the activation of a text such as `nn.LeakyReLU(0.1)`.
+
+    Args:
+        node: The value of `activation` in a model file.
 
     Raises:
-        ModelFileError: If it is no known activation, or its arguments are no numbers.
+        ModelFileError: If the text does not name a known activation, or its arguments are invalid.
 
     Example:
         >>> from attendet.utils.yaml_nodes import parse
@@ -42,28 +46,29 @@ def read_activation(node: Node) -> Callable[[], nn.Module]:
         LeakyReLU(negative_slope=0.1)
     """
     try:
-        call = ast.parse(str(node.value)[:100], mode="eval").body
+        call = ast.parse(str(node.value)[:_MAX_LENGTH], mode="eval").body
         function = call.func if isinstance(call, ast.Call) else call
         values = [ast.literal_eval(arg) for arg in call.args] if isinstance(call, ast.Call) else []
         options = {k.arg or "": ast.literal_eval(k.value) for k in call.keywords} if isinstance(call, ast.Call) else {}
         name = ast.unparse(function).removeprefix("torch.").removeprefix("nn.")
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise node.error(f"{node.plain()!r} names no activation", remedy="write nn.ReLU() or the like") from error
-    if name not in ACTIVATIONS:
-        unknown = unknown_name("activation", name, ACTIVATIONS)
+        message = f"`activation` must be the name of an activation with constant arguments, got {node.plain()!r}"
+        raise node.error(message, remedy="write nn.ReLU() or nn.LeakyReLU(0.1)") from error
+    if name not in _ACTIVATIONS:
+        unknown = unknown_name("activation", name, _ACTIVATIONS)
         raise ModelFileError(unknown.message, where=node.location, remedy=unknown.remedy)
-    make = partial(ACTIVATIONS[name], *values, **options)
+    create = partial(_ACTIVATIONS[name], *values, **options)
     try:
-        make()
+        create()
     except (TypeError, ValueError) as error:
-        raise node.error(f"{node.plain()!r} cannot be made: {error}") from error
-    return make
+        raise node.error(f"`activation` {node.plain()!r} cannot be created: {error}") from error
+    return create
 
 
-def replace_activations(module: nn.Module, make: Callable[[], nn.Module]) -> nn.Module:
-    """Put a new activation in place of every SiLU inside a module, and return the module."""
+def replace_activations(module: nn.Module, create: Callable[[], nn.Module]) -> nn.Module:
+    """Replace every SiLU inside a module by a new activation, in place, and return the module."""
     for parent in list(module.modules()):
         for name, child in list(parent.named_children()):
             if isinstance(child, nn.SiLU):
-                setattr(parent, name, make())
+                setattr(parent, name, create())
     return module

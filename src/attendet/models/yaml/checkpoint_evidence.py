@@ -1,4 +1,7 @@
-"""What a checkpoint says about a CBAM row: the shapes of its tensors decide, whatever the row's arguments say."""
+"""The options of a CBAM row, inferred from the tensors of a checkpoint.
+
+Forks disagree about the arguments of CBAM rows, so the shapes of trained tensors decide over the arguments.
+"""
 
 from __future__ import annotations
 
@@ -8,25 +11,25 @@ from typing import Any
 from torch import Tensor
 
 
-def cbam_options(state: Mapping[str, Tensor], row: int, channels: int) -> dict[str, Any]:
-    """Return CBAM's options as the tensors saved for a row show them, whatever the tensors are called.
+def infer_cbam_options(state: Mapping[str, Tensor], row: int, channels: int) -> dict[str, Any]:
+    """Infer the options of a CBAM from the shapes of its tensors, regardless of their names.
 
-    The matrices of the channel MLP, (hidden, C) and (C, hidden) or as 1x1 convolutions, give the reduction; the spatial
-    convolution, (1, planes, k, k), the kernel; the absence of either the order; biases and a norm of the one spatial
-    plane the variant. Tensors that are not those of a CBAM, such as those of another block, say nothing.
+    The reduction follows from the matrices of the channel MLP, (hidden, C) and (C, hidden) or the same as 1x1
+    convolutions; the kernel size from the spatial convolution, (1, planes, k, k); the order from the absence of one of
+    the two; the variant from biases and from a batch norm of the spatial plane.
 
     Args:
         state: A state dict with keys `model.{row}.…`.
-        row: The row's number.
-        channels: C, the channels of its features.
+        row: Index of the row.
+        channels: C, the number of channels of the input.
 
     Returns:
-        The options; none if what is saved for the row is no CBAM.
+        The options; empty if the tensors of the row do not form a CBAM.
 
     Example:
         >>> from attendet.attention import CBAM
-        >>> saved = {f"model.9.{key}": value for key, value in CBAM(64, 8, 3).state_dict().items()}
-        >>> cbam_options(saved, 9, 64)
+        >>> state = {f"model.9.{key}": value for key, value in CBAM(64, 8, 3).state_dict().items()}
+        >>> infer_cbam_options(state, 9, 64)
         {'reduction': 8, 'kernel_size': 3, 'variant': 'plain'}
     """
     prefix = f"model.{row}."
@@ -44,12 +47,12 @@ def cbam_options(state: Mapping[str, Tensor], row: int, channels: int) -> dict[s
             case _:
                 return {}
     hidden = next((height for height, width in matrices if width == channels), 0)
-    # A row that is repeated has each matrix as often.
+    # A repeated row has each matrix as often as it is repeated.
     pairs = [(hidden, channels), (channels, hidden)] * (len(matrices) // 2)
-    normed = [value.numel() for key, value in tensors.items() if key.endswith("running_mean")]
-    # Attention of ours tells by its gates what it is.
+    normalized = [value.numel() for key, value in tensors.items() if key.endswith("running_mean")]
+    # The gates of attendet's own attention modules have a `range`, and names that show which module it is.
     gates = {key.split(".")[-2] for key in tensors if key.endswith(".range")}
-    if sorted(matrices) != sorted(pairs) or len(kernels) > 1 or set(normed) - {1} or gates - {"channel", "spatial"}:
+    if sorted(matrices) != sorted(pairs) or len(kernels) > 1 or set(normalized) - {1} or gates - {"channel", "spatial"}:
         return {}
     options: dict[str, Any] = {}
     if hidden:
@@ -62,5 +65,5 @@ def cbam_options(state: Mapping[str, Tensor], row: int, channels: int) -> dict[s
     if len(options) == 1:
         options["order"] = "channel-only" if hidden else "spatial-only"
     biased = any(key.endswith("bias") and tensor.numel() > 1 for key, tensor in tensors.items())
-    options["variant"] = "authors" if biased else "timm" if normed else "plain"
+    options["variant"] = "authors" if biased else "timm" if normalized else "plain"
     return options

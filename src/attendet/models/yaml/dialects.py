@@ -1,8 +1,9 @@
-"""What the arguments of an attention row mean.
+"""Dialects: the meaning of the arguments of an attention row.
 
-Forks of YOLOv5 disagree about `[-1, 1, CBAM, [1024, 7]]`: a width and a kernel, a width and a ratio, a width that is
-scaled or not. `auto` reads all that is in use by the numbers themselves; a named dialect reads like one family of
-forks. Either way the module is as wide as what comes in, and the reading is told.
+Forks of YOLOv5 disagree about `[-1, 1, CBAM, [1024, 7]]`: the numbers are a width and a kernel size, or a width and a
+reduction ratio, and the width is scaled by the width multiple or not. The dialect `auto` decides by the numbers
+themselves; each named dialect reads them like one family of forks. In every dialect the module gets as many channels as
+its input has, and `attendet check` shows how each row is read.
 """
 
 from __future__ import annotations
@@ -11,15 +12,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from attendet.blocks.wiring import Value
 from attendet.errors import OptionError, unknown_name
+from attendet.utils.yaml_nodes import Plain
 
 Meaning = Literal["width", "ratio", "kernel"]
 Scale: TypeAlias = Callable[[int], int]
 
-KERNELS = (3, 5, 7)
-RATIOS = (2, 4, 8, 16, 32)
-LEAST_WIDTH = 32
+_KERNELS = (3, 5, 7)
+_RATIOS = (2, 4, 8, 16, 32)
+_MIN_WIDTH = 32
 
 
 @dataclass(frozen=True)
@@ -27,9 +28,9 @@ class Dialect:
     """How one family of forks reads attention rows.
 
     Attributes:
-        meanings: What the numbers mean, for each count of them.
-        scaled: Whether a declared width is scaled by the width multiple.
-        repeats: Whether a plain attention row is repeated as often as the row says.
+        meanings: Meaning of each number, for each allowed count of numbers.
+        scaled: Whether the width multiple scales a declared width.
+        repeats: Whether an attention module is repeated as often as its row says.
     """
 
     meanings: tuple[tuple[Meaning, ...], ...]
@@ -49,12 +50,12 @@ DIALECT_NAMES = ("auto", *DIALECTS)
 
 @dataclass(frozen=True)
 class Reading:
-    """How an attention row was understood.
+    """The arguments of an attention row, as a dialect reads them.
 
     Attributes:
         options: Keyword arguments of the module.
-        width: The width the row declares, scaled as the dialect says; None where it declares none.
-        doubts: What is likely not meant, in words.
+        width: Declared number of channels, scaled if the dialect scales it; None if the row declares none.
+        doubts: Reasons to believe that the author of the row meant something else.
     """
 
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -62,31 +63,31 @@ class Reading:
     doubts: tuple[str, ...] = ()
 
 
-def dialect_named(name: str) -> Dialect | None:
-    """Return the dialect of this name, None for `auto`.
+def find_dialect(name: str) -> Dialect | None:
+    """Return the dialect of a name; None for `auto`.
 
     Raises:
-        UnknownNameError: If there is none.
+        UnknownNameError: If the name is not in `DIALECT_NAMES`.
     """
     if name not in DIALECT_NAMES:
         raise unknown_name("dialect", name, DIALECT_NAMES)
     return DIALECTS.get(name)
 
 
-def read_attention_args(args: tuple[Value, ...], dialect: Dialect | None, scale: Scale) -> Reading:
+def read_attention_args(args: tuple[Plain, ...], dialect: Dialect | None, scale: Scale) -> Reading:
     """Read the arguments of an attention row.
 
-    A boolean switches the spatial part of CBAM on or off; a mapping, as the last argument, gives options by name.
+    A boolean turns the spatial part of CBAM on or off. A mapping as the last argument gives options by name.
 
     Args:
         args: The arguments.
-        dialect: Whose way to read them; None reads each number by its value: a leading one of at least 32 is a
-            declared width, of the rest 3, 5 and 7 are kernels, 2, 4, 8, 16 and 32 are ratios, and two are a ratio and
-            a kernel.
+        dialect: The dialect. None (`auto`) reads each number by its value: a leading number of at least 32 is a
+            declared width; of the others, 3, 5, and 7 are kernel sizes, and 2, 4, 8, 16, and 32 are ratios; any other
+            two numbers are a ratio and a kernel size.
         scale: Scales a declared width by the width multiple.
 
     Raises:
-        OptionError: If they cannot be read this way.
+        OptionError: If the arguments do not fit the dialect.
 
     Example:
         >>> read_attention_args((1024, 7), None, lambda width: width // 2)
@@ -95,38 +96,39 @@ def read_attention_args(args: tuple[Value, ...], dialect: Dialect | None, scale:
         {'reduction': 16, 'kernel_size': 7}
     """
     numbers, switches, named = _sort(args)
-    meanings = _by_value(numbers) if dialect is None else _by_count(numbers, dialect)
-    given = dict(zip(meanings, numbers, strict=True))
+    meanings = _meanings_by_value(numbers) if dialect is None else _meanings_by_count(numbers, dialect)
+    values = dict(zip(meanings, numbers, strict=True))
     options: dict[str, Any] = {}
-    if "ratio" in given:
-        options["reduction"] = given["ratio"]
-    if "kernel" in given:
-        options["kernel_size"] = given["kernel"]
+    if "ratio" in values:
+        options["reduction"] = values["ratio"]
+    if "kernel" in values:
+        options["kernel_size"] = values["kernel"]
     if switches and not switches[0]:
         options["order"] = "channel-only"
-    width = given.get("width")
+    width = values.get("width")
     if width is not None and (dialect is None or dialect.scaled):
         width = scale(width)
-    return Reading(options | named, width, _doubts(numbers, given))
+    return Reading(options | named, width, _doubts(numbers, values))
 
 
-def _sort(args: tuple[Value, ...]) -> tuple[list[int], list[bool], dict[str, Any]]:
+def _sort(args: tuple[Plain, ...]) -> tuple[list[int], list[bool], dict[str, Any]]:
+    """Return the integers, the booleans, and the options by name."""
     named = args[-1] if args and isinstance(args[-1], dict) else {}
     plain = args[: len(args) - bool(named)]
     switches = [arg for arg in plain if isinstance(arg, bool)]
     numbers = [arg for arg in plain if type(arg) is int]
     if len(numbers) + len(switches) != len(plain) or len(switches) > 1:
         raise OptionError(
-            f"the arguments {list(args)} are not those of attention",
-            remedy="give a width, a ratio and a kernel as numbers, or options by name: {reduction: 16}",
+            f"attention arguments must be integers, at most one boolean, and options by name, got {list(args)}",
+            remedy="write a width, a ratio, and a kernel size like [1024, 16, 7], or options like [{reduction: 16}]",
         )
     return numbers, switches, named
 
 
-def _by_value(numbers: list[int]) -> tuple[Meaning, ...]:
-    widths = 1 if numbers and numbers[0] >= LEAST_WIDTH else 0
+def _meanings_by_value(numbers: list[int]) -> tuple[Meaning, ...]:
+    widths = 1 if numbers and numbers[0] >= _MIN_WIDTH else 0
     if widths and numbers[1:2] == numbers[:1]:
-        # [C, C, 3]: some forks write the incoming and the outgoing width.
+        # [C, C, 3]: some forks write the number of input channels and the number of output channels.
         widths = 2
     declared: tuple[Meaning, ...] = ("width", "width")[:widths]
     match numbers[widths:]:
@@ -134,33 +136,35 @@ def _by_value(numbers: list[int]) -> tuple[Meaning, ...]:
             return declared
         case [number]:
             return (*declared, "kernel" if _is_kernel(number) else "ratio")
-        case [first, second] if first in KERNELS and second in RATIOS:
+        case [first, second] if first in _KERNELS and second in _RATIOS:
             return (*declared, "kernel", "ratio")
         case [_, _]:
             return (*declared, "ratio", "kernel")
         case rest:
-            raise OptionError(f"there are {len(rest)} numbers besides the width", remedy="give a ratio and a kernel")
+            raise OptionError(
+                f"at most two numbers may follow the width, got {rest}", remedy="write a ratio and a kernel size"
+            )
 
 
 def _is_kernel(number: int) -> bool:
-    return number in KERNELS or (number not in RATIOS and number % 2 == 1 and number > 1)
+    return number in _KERNELS or (number not in _RATIOS and number % 2 == 1 and number > 1)
 
 
-def _by_count(numbers: list[int], dialect: Dialect) -> tuple[Meaning, ...]:
+def _meanings_by_count(numbers: list[int], dialect: Dialect) -> tuple[Meaning, ...]:
     for meanings in dialect.meanings:
         if len(meanings) == len(numbers):
             return meanings
-    readable = " or ".join(str(list(meanings)) for meanings in dialect.meanings)
-    raise OptionError(f"{numbers} cannot be read in this dialect", remedy=f"it takes {readable}")
+    allowed = " or ".join(f"[{', '.join(meanings)}]" for meanings in dialect.meanings)
+    raise OptionError(f"the arguments must be {allowed} in this dialect, got {numbers}")
 
 
-def _doubts(numbers: list[int], given: Mapping[Meaning, int]) -> tuple[str, ...]:
+def _doubts(numbers: list[int], values: Mapping[Meaning, int]) -> tuple[str, ...]:
     doubts = []
-    ratio = given.get("ratio", RATIOS[0])
+    ratio = values.get("ratio", _RATIOS[0])
     if ratio == 1:
-        doubts.append("a ratio of 1 squeezes nothing: a repeat count in the ratio's place?")
-    if ratio > RATIOS[-1]:
-        doubts.append(f"a ratio of {ratio} is rather a channel count")
+        doubts.append("a ratio of 1 does not reduce the channels and is probably a number of repeats")
+    if ratio > _RATIOS[-1]:
+        doubts.append(f"a ratio of {ratio} is probably a number of channels")
     if len(numbers) == 2 and numbers[0] == numbers[1]:
-        doubts.append(f"forks that take the second {numbers[1]} for the ratio are left with a channel or two")
+        doubts.append(f"some forks read the second {numbers[1]} as the ratio, which leaves one or two hidden channels")
     return tuple(doubts)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from attendet.data.reading.label_checks import drop_invalid
 from attendet.data.records import Split
 from attendet.detection.postprocess import DetectionThresholds, detect_on_canvas
 from attendet.errors import OptionError
-from attendet.models.costs import BATCH, count
+from attendet.models.costs import count_network
 from attendet.models.detector import Detector, prepare_for_inference
 from attendet.study.records import ArmCosts, CostRecord, Latency
 from attendet.study.runs.peak_memory import peak_bytes
@@ -169,7 +168,4 @@ def _peak(contestant: TimedArm, images: Tensor) -> int:
 
 def _kept_bytes(detector: Detector, size: int) -> int:
     """Return what training keeps of one image for the backward pass, weights left out."""
-    with torch.device("meta"):
-        images = torch.empty(BATCH, 3, size, size)
-    cost, _ = count(copy.deepcopy(detector).to("meta"), images)
-    return cost.activation_bytes // BATCH
+    return count_network(detector, size).activation_bytes

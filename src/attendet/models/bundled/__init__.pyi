@@ -1,0 +1,6 @@
+from .templates import SIZES as SIZES
+from .templates import ModelSize as ModelSize
+from .templates import bundled_names as bundled_names
+from .templates import bundled_text as bundled_text
+
+__all__ = ["SIZES", "ModelSize", "bundled_names", "bundled_text"]
