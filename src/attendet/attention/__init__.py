@@ -1,8 +1,11 @@
-"""Attention modules for convolutional networks: features in, features of the same shape out."""
+"""Attention modules for convolutional networks: features in, features of the same shape out.
+
+Importing this package registers the modules under their names, see `create` and `names`.
+"""
 
 from attendet.attention.bam import BAM
-from attendet.attention.base import Addend, Attention, Gate, Shares, Weights
-from attendet.attention.catalog import create, names
+from attendet.attention.base import AdditiveTerm, Attention, AttentionWeights, Gate, SoftmaxWeights
+from attendet.attention.catalog import create, names, options_of
 from attendet.attention.cbam.module import CBAM, ChannelAttention, SpatialAttention
 from attendet.attention.controls import ControlConv1x1, ControlIdentity, ControlNoiseGate
 from attendet.attention.coordinate import CoordinateAttention
@@ -28,8 +31,9 @@ __all__ = [
     "LSK",
     "NAM",
     "SCSE",
-    "Addend",
+    "AdditiveTerm",
     "Attention",
+    "AttentionWeights",
     "ChannelAttention",
     "ControlConv1x1",
     "ControlIdentity",
@@ -38,13 +42,13 @@ __all__ = [
     "Gate",
     "GlobalContext",
     "SelectiveKernel",
-    "Shares",
     "ShuffleAttention",
     "SimAM",
+    "SoftmaxWeights",
     "SpatialAttention",
     "SqueezeExcite",
     "TripletAttention",
-    "Weights",
     "create",
     "names",
+    "options_of",
 ]

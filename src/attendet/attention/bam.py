@@ -1,4 +1,4 @@
-"""BAM: channel and spatial attention side by side (Park et al., BMVC 2018)."""
+"""Bottleneck Attention Module (BAM): channel and spatial attention in parallel (Park et al., BMVC 2018)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from attendet.errors import OptionError, unknown_name
 from attendet.ops.pooling import pool_positions
 
 Variant = Literal["paper", "authors"]
-VARIANTS: tuple[Variant, ...] = ("paper", "authors")
+_VARIANTS: tuple[Variant, ...] = ("paper", "authors")
 
 FOREIGN_KEYS: Mapping[str, str] = {
     "channel_att.gate_c.gate_c_fc_0.": "gate.channel.fc1.",
@@ -33,7 +33,7 @@ FOREIGN_KEYS: Mapping[str, str] = {
 
 
 class ChannelBranch(nn.Module):
-    """Mc(F) = W1(ReLU(BN(W0 AvgPool(F)))): (N, C, H, W) → (N, C, 1, 1)."""
+    """Channel branch Mc(F) = W1(ReLU(BN(W0 AvgPool(F)))): (N, C, H, W) → (N, C, 1, 1)."""
 
     def __init__(self, channels: int, hidden: int) -> None:
         super().__init__()
@@ -48,7 +48,7 @@ class ChannelBranch(nn.Module):
 
 
 class NormedConv(nn.Module):
-    """A convolution that keeps the map's size, batch norm and ReLU."""
+    """Convolution that keeps the size of the map, followed by batch norm and ReLU."""
 
     def __init__(self, channels: int, width: int, kernel_size: int, dilation: int, dims: Dims) -> None:
         super().__init__()
@@ -57,12 +57,12 @@ class NormedConv(nn.Module):
         self.norm = NORMS[dims](width)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Return (N, width, H, W)."""
+        """Return the map (N, width, H, W)."""
         return torch.relu(normalize(self.norm, self.conv(x), mask))
 
 
 class SpatialBranch(nn.Module):
-    """Ms(F): 1x1 to the hidden width, two dilated 3x3, 1x1 to one plane: (N, C, H, W) → (N, 1, H, W)."""
+    """Spatial branch Ms(F): 1x1 to the hidden width, two dilated 3x3, 1x1 to one plane: (N, C, H, W) → (N, 1, H, W)."""
 
     def __init__(self, channels: int, hidden: int, dilation: int, dims: Dims) -> None:
         super().__init__()
@@ -80,35 +80,35 @@ class SpatialBranch(nn.Module):
 
 
 class BAMGate(Gate):
-    """1 + σ(Mc(F) + Ms(F)), or 1 + σ(Mc(F) · Ms(F)), one weight per value: (N, C, H, W) → the same shape."""
+    """Gate 1 + σ(Mc(F) + Ms(F)), or 1 + σ(Mc(F) · Ms(F)), with one weight per value of the features (N, C, H, W)."""
 
     def __init__(
         self, channels: int, reduction: float, dilation: int, variant: Variant, start: Start, dims: Dims
     ) -> None:
         super().__init__(start, published=(1.0, 2.0))
         self.dims: Dims = check_dims(dims)
-        if variant not in VARIANTS:
-            raise unknown_name("variant of BAM", variant, VARIANTS)
+        if variant not in _VARIANTS:
+            raise unknown_name("variant of BAM", variant, _VARIANTS)
         if not isinstance(dilation, int) or dilation < 1:
-            raise OptionError(f"a dilation of {dilation!r} is none", remedy="give 1 or more")
+            raise OptionError(f"`dilation` must be a positive integer, got {dilation!r}")
         self.variant = variant
         hidden = hidden_width(channels, reduction)
         self.channel = ChannelBranch(channels, hidden)
         self.spatial = SpatialBranch(channels, hidden, dilation, dims)
         if start == "identity":
-            # Of a product only one factor may start at zero, or the gradient would reach neither.
+            # If both factors of a product started at zero, neither would receive a gradient.
             zero_(self.spatial.final.weight, self.spatial.final.bias)
             if variant == "paper":
                 zero_(self.channel.fc2.weight, self.channel.fc2.bias)
 
     def logits(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Return (N, C, H, W)."""
+        """Return the logits (N, C, H, W)."""
         check_features(x, self.dims, mask)
         channel, spatial = self.channel(x, mask), self.spatial(x, mask)
         return channel + spatial if self.variant == "paper" else channel * spatial
 
     def extra_repr(self) -> str:
-        """Say how the branches are joined."""
+        """Return the variant, which determines how the branches are combined."""
         return f"variant={self.variant}"
 
 
@@ -116,28 +116,28 @@ class BAMGate(Gate):
 class BAM(Attention):
     """Bottleneck Attention Module: F + F ⊗ σ(Mc(F) + Ms(F)), equations 1 and 2 of the paper.
 
-    Both published forms are here: `paper` adds the branches; `authors` multiplies them, σ(Mc(F) · Ms(F)), as the
-    authors' code does. The layers are those of the code in both, which normalizes inside the branches; the paper's
-    equations 3 and 4 write one batch norm at the end of each.
+    Both published forms are available. `paper` adds the branches. `authors` multiplies them, σ(Mc(F) · Ms(F)), as the
+    authors' code does. Both use the layers of the code, which normalizes inside of the branches; the paper's equations
+    3 and 4 have one batch norm at the end of each branch.
 
     Parameters, with h = C/reduction rounded down: (2·C·h + 3·h + C) + (C·h + 3·h) + 2·(9·h² + 3·h) + (h + 1).
 
-    In training the channel branch normalizes over the batch alone, so that a batch needs two images or more.
+    During training the channel branch normalizes over the images of a batch, so a batch needs at least two images.
 
     State dicts with the keys of the authors' code load.
 
     Args:
-        channels: C, the channels of the features.
-        reduction: r, by how much the branches' hidden layers are narrower than C.
-        dilation: d of the 3x3 convolutions; the paper finds 4 best.
-        variant: `paper` or `authors`, as above.
-        start: `paper` starts as published, with gates in (1, 2). `identity` is ours: all gates are exactly 1 at the
-            first step, and range over (0, 2) from there.
-        dims: Axes of positions: 1 for sequences (N, C, L), 2 for images, 3 for volumes (N, C, D, H, W); the 3x3
-            convolutions then have 3, 9 or 27 taps.
+        channels: Number of channels C of the features.
+        reduction: Ratio r of the channels to the hidden channels of the branches.
+        dilation: Dilation d of the 3x3 convolutions. The paper finds 4 to be the best.
+        variant: `paper` or `authors`, see above.
+        start: `paper` for the published initialization, with gates in (1, 2). `identity` (our addition) for gates that
+            are exactly 1 at the first step and have the range (0, 2).
+        dims: Number of position axes: 1 for sequences (N, C, L), 2 for images (N, C, H, W), 3 for volumes
+            (N, C, D, H, W). The dilated convolutions have 3, 9, or 27 taps.
 
     Raises:
-        OptionError: If an option has no such value, or no hidden channel would be left.
+        OptionError: If an option has an invalid value, or `reduction` leaves no hidden channel.
 
     Example:
         >>> attention = BAM(64)
@@ -165,12 +165,12 @@ class BAM(Attention):
         accept_foreign_keys(self, FOREIGN_KEYS)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Return the features times their weights, one for each value.
+        """Return the features multiplied by one weight per value.
 
         Args:
-            x: Features (N, C, H, W), or as `dims` says.
-            mask: (N, H, W), or as `dims` says: True where a position is real, False where it is padding; None if
-                all are real. Padded positions never change the weights, and come out as zero.
+            x: Features (N, C, H, W), or the shape for `dims`.
+            mask: Bool mask (N, H, W), or the shape for `dims`: True at real positions, False at padding; None if all
+                positions are real. Padding does not change the weights, and the output is zero there.
         """
         x = zero_padding(x, mask)
         return x * self.gate(x, mask)

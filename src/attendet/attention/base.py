@@ -1,8 +1,12 @@
-"""What every attention module is: features in, features of the same shape out, through gates that can be observed.
+"""Base classes of attention modules and of the tensors that they apply to features.
 
-Papers join what they compute to the features in four ways, and each has a base class, so that a forward hook on a
-module of that class sees the tensor itself: `Weights` multiply the features, and a `Gate` does so through a sigmoid of
-a known range; `Shares` are a softmax that chooses among branches or positions; an `Addend` is added.
+The published modules combine their result with the features in four ways. Each way has a base class. The output of a
+module of that class is the combined tensor itself, so that a forward hook can observe it:
+
+- `AttentionWeights` multiply the features.
+- A `Gate` is an `AttentionWeights` module whose weights are a sigmoid of a known range.
+- `SoftmaxWeights` are a softmax over branches or positions.
+- An `AdditiveTerm` is added to the features.
 """
 
 from __future__ import annotations
@@ -22,39 +26,38 @@ Start = Literal["paper", "identity"]
 
 
 class Attention(nn.Module, ABC):
-    """Base of the attention modules: (N, C, H, W) → the same shape, dtype and memory format.
+    """Base class of all attention modules: (N, C, H, W) → the same shape, dtype, and memory format.
 
-    A subclass takes `channels` first, and everything else as keywords with defaults.
+    A subclass takes `channels` as its first argument. All other arguments are keywords with defaults.
 
     Attributes:
-        paper: Authors, title, venue and identifier of the paper the module is equal to; empty if there is none.
+        paper: Authors, title, venue, and identifier of the paper that the module implements; empty if there is none.
     """
 
     paper: ClassVar[str] = ""
 
     @abstractmethod
     def forward(self, x: Tensor) -> Tensor:
-        """Return the features weighed by the module's gates."""
+        """Return the features after attention."""
 
 
-class Weights(nn.Module, ABC):
-    """Base of what features are multiplied by: features (N, C, H, W) → weights that broadcast over them.
+class AttentionWeights(nn.Module, ABC):
+    """Base class of modules that compute weights for features: (N, C, H, W) → a tensor that broadcasts over it.
 
-    They are modules of their own whose output is the very tensor the features are multiplied by, so that a forward
-    hook sees what the attention looks at. Weights may be made of others: those inside, a gate for each axis say, are
-    part of the computation, and the outermost ones multiply the features.
+    Modules may be nested. The outermost one returns the tensor that multiplies the features; an inner one, such as the
+    gate of one axis, returns an intermediate result.
     """
 
 
-class Gate(Weights):
-    """Base of the gates, weights that are a sigmoid: `low + (high - low) * sigmoid(logits)`.
+class Gate(AttentionWeights):
+    """Base class of gates, weights of the form `low + (high - low) * sigmoid(logits)`.
 
-    The range is kept in a buffer and so travels with the weights: loading a checkpoint restores the function it was
-    trained with, whatever start it had.
+    The range is a buffer and therefore part of the state dict: loading a checkpoint restores the trained function,
+    regardless of the start of the module that loads it.
 
     Args:
-        start: `paper` for the published range, `identity` for (0, 2): with logits of zero such a gate is exactly 1.
-        published: The range (low, high) of the paper's gate.
+        start: `paper` for the published range; `identity` for (0, 2), where logits of zero give weights of exactly 1.
+        published: The range (low, high) of the published gate.
     """
 
     range: Tensor
@@ -63,194 +66,184 @@ class Gate(Weights):
         super().__init__()
         check_start(start)
         range_ = torch.tensor((0.0, 2.0) if start == "identity" else published)
-        keep_with_weights(self, "range", range_, published)
+        register_with_published_value(self, "range", range_, published)
 
     @abstractmethod
     def logits(self, *inputs: Any, **options: Any) -> Tensor:
-        """Return what the sigmoid is applied to; it broadcasts over the features.
+        """Return the logits of the sigmoid; they broadcast over the features.
 
-        Takes what the gate is called with: the features, or what others have computed from them.
+        The arguments are those of `forward`: the features, or tensors computed from them.
         """
 
     def forward(self, x: Tensor, *others: Any) -> Tensor:
-        """Return the weights, in the dtype of x."""
+        """Return the weights in the dtype of x."""
         low, high = self.range.unbind()
         return (low + (high - low) * torch.sigmoid(self.logits(x, *others))).to(x.dtype)
 
 
-class Shares(nn.Module, ABC):
-    """Base of softmax weights, positive and of sum one over what they choose among: branches, or positions."""
+class SoftmaxWeights(nn.Module, ABC):
+    """Base class of modules that return a softmax over branches or positions: positive weights that sum to 1."""
 
 
-class Addend(nn.Module, ABC):
-    """Base of what is added to features instead of multiplied by: features (N, C, H, W) → a term that broadcasts."""
+class AdditiveTerm(nn.Module, ABC):
+    """Base class of modules that return a term to add: (N, C, H, W) → a tensor that broadcasts over it."""
 
 
 def check_start(start: Start) -> None:
-    """Raise an OptionError if there is no such start."""
+    """Raise an OptionError if `start` is neither `paper` nor `identity`."""
     if start not in ("paper", "identity"):
-        raise OptionError(f"there is no start {start!r}", remedy="give paper or identity")
+        raise OptionError(f"`start` must be 'paper' or 'identity', got {start!r}")
 
 
-def add_strength(module: nn.Module, start: Start) -> None:
-    """Give a module whose last step has no layer to start at zero a number `strength` that takes the layer's place.
+def register_strength(module: nn.Module, start: Start) -> None:
+    """Register a scalar `strength`, for modules without a last layer that an identity start could set to zero.
 
-    It is the constant 1 as published, and is learned, from 0, after an identity start. Either way it travels with
-    the weights.
+    With the published start it is the constant 1. With an identity start it is a parameter with initial value 0. It is
+    part of the state dict in both cases.
     """
     learned = start == "identity"
-    keep_with_weights(module, "strength", nn.Parameter(torch.zeros(())) if learned else torch.ones(()), 1.0)
+    strength = nn.Parameter(torch.zeros(())) if learned else torch.ones(())
+    register_with_published_value(module, "strength", strength, 1.0)
 
 
-def keep_with_weights(module: nn.Module, name: str, value: Tensor, published: object) -> None:
-    """Register a tensor that decides what a module computes, so that its state dict holds it.
+def register_with_published_value(module: nn.Module, name: str, value: Tensor, published: object) -> None:
+    """Register a tensor of our own that changes what a published module computes.
 
-    Weights that others saved have no such tensor, and were trained with the published value: it is completed when
-    they are loaded. Where a state dict does not hold all parameters of the module, nothing is: a module that is not
-    loaded keeps its start.
+    It is part of the state dict. A state dict of the published module does not have it and was trained with the
+    published value, which is filled in on loading. A state dict that lacks parameters of the module fills in nothing,
+    so that a module that is not loaded keeps its start.
 
     Args:
-        module: Where it is registered, as a parameter if it is one, else as a buffer.
-        name: Its name there.
-        value: Its value now.
-        published: The value of the paper's module.
+        module: Module that receives the tensor, as a parameter if it is one, otherwise as a buffer.
+        name: Name of the tensor in the module.
+        value: Initial value.
+        published: Value that makes the module equal to the published one.
     """
     if isinstance(value, nn.Parameter):
         module.register_parameter(name, value)
     else:
         module.register_buffer(name, value)
-    module.register_load_state_dict_pre_hook(partial(_complete, name, published))
+    module.register_load_state_dict_pre_hook(partial(_fill_in, name, published))
 
 
-def _complete(name: str, published: object, module: nn.Module, state: dict[str, Any], prefix: str, *_: object) -> None:
+def _fill_in(name: str, published: object, module: nn.Module, state: dict[str, Any], prefix: str, *_: object) -> None:
     parameters = [prefix + parameter for parameter, _ in module.named_parameters() if parameter != "strength"]
     if parameters and prefix + name not in state and all(parameter in state for parameter in parameters):
         state[prefix + name] = torch.tensor(published)
-
-
-def positive_width(channels: int, reduction: float) -> float:
-    """Return channels / reduction.
-
-    Raises:
-        OptionError: If one of them is no positive number.
-    """
-    numbers = isinstance(channels, int) and isinstance(reduction, int | float)
-    if not numbers or channels < 1 or not 0 < reduction < math.inf:
-        raise OptionError(
-            f"{channels!r} channels and a reduction of {reduction!r} leave no bottleneck",
-            remedy="both have to be positive numbers",
-        )
-    return channels / reduction
 
 
 def hidden_width(channels: int, reduction: float, *, rounded: bool = False) -> int:
     """Return the width of a bottleneck, channels / reduction.
 
     Args:
-        channels: Channels of the features.
-        reduction: By how much the bottleneck is narrower.
-        rounded: Round to the nearest (half up) instead of down.
+        channels: Number of channels of the features.
+        reduction: Ratio of the channels to the width of the bottleneck.
+        rounded: Round to the nearest integer (half up) instead of down.
 
     Raises:
-        OptionError: If less than one channel would be left.
+        OptionError: If an argument is not positive, or the width would be 0.
 
     Warns:
-        AttendetWarning: If fewer than four are left.
+        AttendetWarning: If the width is less than 4.
 
     Example:
         >>> hidden_width(64, 16)
         4
     """
-    # A little more than nothing, for a reduction that is itself a quotient: 100 / (100 / 3) has to leave 3.
-    hidden = int(positive_width(channels, reduction) + (0.5 if rounded else 1e-6))
+    # The small summand is for a reduction that is a quotient itself: 100 / (100 / 3) has to give 3.
+    hidden = int(_exact_width(channels, reduction) + (0.5 if rounded else 1e-6))
     remedy = f"use a reduction of {max(channels // 4, 1)} or less"
     if hidden < 1:
-        raise OptionError(f"a reduction of {reduction} leaves no hidden channel of {channels}", remedy=remedy)
+        raise OptionError(f"`reduction` must leave at least 1 of {channels} channels, got {reduction}", remedy=remedy)
     if hidden < 4:
         warnings.warn(
-            f"a reduction of {reduction} leaves {hidden} hidden of {channels} channels, too few to tell them "
-            f"apart; {remedy}",
+            f"a reduction of {reduction} leaves {hidden} hidden channels of {channels}, too few to distinguish the "
+            f"channels; {remedy}",
             AttendetWarning,
             stacklevel=4,
         )
     return hidden
 
 
-def wide_hidden_width(channels: int, reduction: float, least: int) -> int:
-    """Return the width of a bottleneck that has a least one, max(channels / reduction, least), rounded down.
+def hidden_width_at_least(channels: int, reduction: float, min_width: int) -> int:
+    """Return the width of a bottleneck with a lower bound, max(channels / reduction, min_width), rounded down.
 
     Raises:
-        OptionError: If one of the numbers is not positive.
+        OptionError: If an argument is not positive.
 
     Example:
-        >>> wide_hidden_width(64, 32, least=8), wide_hidden_width(512, 32, least=8)
+        >>> hidden_width_at_least(64, 32, min_width=8), hidden_width_at_least(512, 32, min_width=8)
         (8, 16)
     """
-    width = positive_width(channels, reduction)
-    if not isinstance(least, int) or least < 1:
-        raise OptionError(f"a least width of {least!r} is none", remedy="give 1 or more")
-    return max(int(width + 1e-6), least)
+    width = _exact_width(channels, reduction)
+    if not isinstance(min_width, int) or min_width < 1:
+        raise OptionError(f"`min_width` must be a positive integer, got {min_width!r}")
+    return max(int(width + 1e-6), min_width)
 
 
-def group_count(channels: int, groups: int | None, *, most: int, each: int = 1) -> int:
-    """Return into how many groups channels are divided.
+def _exact_width(channels: int, reduction: float) -> float:
+    check_channels(channels)
+    if not isinstance(reduction, int | float) or not 0 < reduction < math.inf:
+        raise OptionError(f"`reduction` must be a positive number, got {reduction!r}")
+    return channels / reduction
+
+
+def group_count(channels: int, groups: int | None, *, max_groups: int, multiple_of: int = 1) -> int:
+    """Return the number of groups that channels are divided into.
 
     Args:
-        channels: Channels of the features.
-        groups: How many, or None for as many as possible up to `most`.
-        most: The published number, which None stands for where the channels allow it.
-        each: The channels of a group have to be a multiple of this.
+        channels: Number of channels of the features.
+        groups: Number of groups; None for the largest possible number up to `max_groups`.
+        max_groups: The published number of groups.
+        multiple_of: The number of channels in a group must be a multiple of this.
 
     Raises:
-        OptionError: If the channels cannot be divided so; the remedy is the nearest number that works.
+        OptionError: If the channels cannot be divided this way. The remedy names the nearest numbers that work.
 
     Example:
-        >>> group_count(64, None, most=32), group_count(48, None, most=32), group_count(64, 8, most=32)
-        (32, 24, 8)
-        >>> group_count(64, 12, most=32)
+        >>> [group_count(channels, None, max_groups=32) for channels in (64, 48)]
+        [32, 24]
+        >>> group_count(64, 12, max_groups=32)
         Traceback (most recent call last):
         ...
-        attendet.errors.OptionError: 64 channels do not fall into 12 groups of equal size; use 8 or 16 groups
+        attendet.errors.OptionError: `groups` must divide 64 channels evenly, got 12; use 8 or 16 groups
     """
     check_channels(channels)
-    possible = [count for count in range(1, channels + 1) if channels % (count * each) == 0]
+    possible = [count for count in range(1, channels + 1) if channels % (count * multiple_of) == 0]
     if not possible:
-        raise OptionError(
-            f"{channels} channels do not fall into groups of a multiple of {each}",
-            remedy=f"use features whose channels are a multiple of {each}",
-        )
+        raise OptionError(f"`channels` must be a multiple of {multiple_of}, got {channels}")
     if groups is None:
-        return max(count for count in possible if count <= most)
+        return max(count for count in possible if count <= max_groups)
     if groups not in possible:
         below = [count for count in possible if isinstance(groups, int) and count < groups][-1:]
         above = [count for count in possible if count not in below and count > max(below, default=0)][:1]
-        parts = f" of a multiple of {each}" if each > 1 else " of equal size"
+        parts = f"into groups of a multiple of {multiple_of}" if multiple_of > 1 else "evenly"
         raise OptionError(
-            f"{channels} channels do not fall into {groups!r} groups{parts}",
+            f"`groups` must divide {channels} channels {parts}, got {groups!r}",
             remedy=f"use {' or '.join(str(count) for count in (*below, *above))} groups",
         )
     return groups
 
 
 def check_channels(channels: int) -> None:
-    """Raise an OptionError if there are no such channels."""
+    """Raise an OptionError if the number of channels is not a positive integer."""
     if not isinstance(channels, int) or channels < 1:
-        raise OptionError(f"{channels!r} channels are none", remedy="give 1 or more")
+        raise OptionError(f"`channels` must be a positive integer, got {channels!r}")
 
 
 def odd_kernel(kernel_size: int) -> int:
-    """Return the size if it is odd and positive, as a convolution that keeps the size of a map needs.
+    """Return the kernel size if it is odd and positive, so that a padded convolution keeps the size of a map.
 
     Raises:
         OptionError: If it is not.
     """
     if not isinstance(kernel_size, int) or kernel_size < 1 or kernel_size % 2 == 0:
-        raise OptionError(f"a kernel of {kernel_size} does not keep the map's size", remedy="use an odd one: 3, 5 or 7")
+        raise OptionError(f"`kernel_size` must be odd and positive, got {kernel_size!r}", remedy="use 3, 5, or 7")
     return kernel_size
 
 
 def zero_(*parameters: Tensor | None) -> None:
-    """Set parameters to zero, in place; None is passed over."""
+    """Set parameters to zero in place; None is skipped."""
     for parameter in parameters:
         if parameter is not None:
             nn.init.zeros_(parameter)

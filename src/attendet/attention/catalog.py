@@ -1,4 +1,4 @@
-"""The attention modules by name."""
+"""Registry of the attention modules."""
 
 from __future__ import annotations
 
@@ -10,21 +10,20 @@ from attendet.attention.base import Attention
 from attendet.errors import OptionError, nearest_name
 from attendet.registry import Registry
 
-VAR_KEYWORD = inspect.Parameter.VAR_KEYWORD
 attentions = Registry[type[Attention]]("attention", entry_point_group="attendet.attention", base=Attention)
 
 
 def create(name: str, channels: int, **options: Any) -> Attention:
-    """Return a new attention module for features of so many channels.
+    """Return a new attention module for features with the given number of channels.
 
     Args:
-        name: One of `names()`, in any case, with or without hyphens: `cbam` and `CBAM` are one.
-        channels: Channels of the features it will weigh.
+        name: One of `names()`. Case, hyphens, and underscores are ignored: `cbam` and `CBAM` are the same name.
+        channels: Number of channels of the features.
         options: Keyword arguments of the module's class.
 
     Raises:
-        UnknownNameError: If there is no such module.
-        OptionError: If the module has no such option, or the option no such value.
+        UnknownNameError: If no module has this name.
+        OptionError: If the module does not have an option, or an option has an invalid value.
 
     Example:
         >>> create("cbam", 64, kernel_size=3).spatial.conv.kernel_size
@@ -35,13 +34,17 @@ def create(name: str, channels: int, **options: Any) -> Attention:
 
 
 def require_options(name: str, options: Iterable[str]) -> None:
-    """Raise an error if a module has no option of such a name.
+    """Raise an error if an attention module does not have all of these options.
 
-    A module that passes options on to another, as controls do, says so itself when it is made.
+    A module that forwards options to another one, such as a control, accepts any name here and checks it on creation.
+
+    Args:
+        name: Name of the attention module.
+        options: Names of options.
 
     Raises:
-        UnknownNameError: If there is no such module.
-        OptionError: If it has no such option; with the one that may be meant.
+        UnknownNameError: If no module has this name.
+        OptionError: If the module does not have an option. The remedy suggests a similar name.
 
     Example:
         >>> require_options("cbam", ["reducton"])
@@ -50,18 +53,19 @@ def require_options(name: str, options: Iterable[str]) -> None:
         attendet.errors.OptionError: cbam has no option 'reducton'; did you mean 'reduction'?
     """
     attention = attentions.get(name)
-    if _passes_on(attention):
+    if _forwards_options(attention):
         return
     known = options_of(attention)
     for option in options:
         if option not in known:
             nearest = nearest_name(option, known)
-            remedy = f"did you mean {nearest!r}?" if nearest else f"it has {', '.join(known) or 'none'}"
+            all_options = f"its options are {', '.join(known)}" if known else "it has no options"
+            remedy = f"did you mean {nearest!r}?" if nearest else all_options
             raise OptionError(f"{name} has no option {option!r}", remedy=remedy)
 
 
 def names() -> tuple[str, ...]:
-    """Return the names of all attention modules, those of other packages included.
+    """Return the names of all attention modules, including those of other packages, sorted.
 
     Example:
         >>> {"bam", "cbam", "eca", "se", "simam"} <= set(names())
@@ -71,16 +75,17 @@ def names() -> tuple[str, ...]:
 
 
 def options_of(attention: type[Attention]) -> tuple[str, ...]:
-    """Return the names of the options a module's class takes besides the channels.
+    """Return the names of the options of an attention class: its keyword arguments, without `channels`.
 
     Example:
         >>> from attendet.attention import CBAM
         >>> options_of(CBAM)
         ('reduction', 'kernel_size', 'variant', 'start', 'order', 'pool', 'planes', 'dims')
     """
-    named = [name for name, option in inspect.signature(attention).parameters.items() if option.kind != VAR_KEYWORD]
-    return tuple(named[1:])
+    parameters = inspect.signature(attention).parameters
+    return tuple(name for name, parameter in parameters.items() if parameter.kind != parameter.VAR_KEYWORD)[1:]
 
 
-def _passes_on(attention: type[Attention]) -> bool:
-    return any(option.kind == VAR_KEYWORD for option in inspect.signature(attention).parameters.values())
+def _forwards_options(attention: type[Attention]) -> bool:
+    parameters = inspect.signature(attention).parameters.values()
+    return any(parameter.kind == parameter.VAR_KEYWORD for parameter in parameters)

@@ -1,7 +1,8 @@
-"""Controls: what else would do, to compare attention with. Not attention, but the same from outside.
+"""Control modules for comparisons with attention.
 
-A module that is put into a network brings a place in it, parameters, computation and noise besides what it attends to.
-Each control has some of these and no attention: where it does as well, attention was not why.
+Inserting a module into a network adds a position in the network, parameters, computation, and noise, in addition to
+attention. Each control has some of these effects but no attention. If a control performs as well as an attention
+module, attention was not the reason for the improvement.
 """
 
 from __future__ import annotations
@@ -11,27 +12,28 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from attendet.attention.base import Attention, Start, Weights, check_channels, check_start, zero_
+from attendet.attention.base import Attention, AttentionWeights, Start, check_channels, check_start, zero_
 from attendet.attention.catalog import attentions, create, options_of
 from attendet.attention.dims import CONVOLUTIONS, Dims, check_dims, check_features
 from attendet.errors import OptionError
 
-NONE = "no paper: a control for comparisons"
+NO_PAPER = "no paper: a control for comparisons"
 
 
 @attentions.register("control-identity")
 class ControlIdentity(Attention):
-    """Nothing: the features as they came.
+    """Control that returns its input.
 
-    For what comes with a row or an attachment as such: shifted row numbers, other random numbers, other weights
-    loaded. Parameters: 0.
+    It shows the effect of inserting a row or attaching a module: shifted row numbers, other random numbers, and other
+    pretrained weights that load. Parameters: 0.
 
     Args:
-        channels: C, the channels of the features; nothing depends on it.
-        dims: Axes of positions: 1 for sequences (N, C, L), 2 for images, 3 for volumes (N, C, D, H, W).
+        channels: Number of channels C of the features; it has no effect.
+        dims: Number of position axes: 1 for sequences (N, C, L), 2 for images (N, C, H, W), 3 for volumes
+            (N, C, D, H, W).
 
     Raises:
-        OptionError: If there are no such channels or dims.
+        OptionError: If `channels` or `dims` is invalid.
 
     Example:
         >>> x = torch.rand(2, 64, 20, 20)
@@ -39,7 +41,7 @@ class ControlIdentity(Attention):
         True
     """
 
-    paper = NONE
+    paper = NO_PAPER
 
     def __init__(self, channels: int, *, dims: Dims = 2) -> None:
         super().__init__()
@@ -54,28 +56,28 @@ class ControlIdentity(Attention):
 
 @attentions.register("control-conv1x1")
 class ControlConv1x1(Attention):
-    """As many parameters as an attention has, and no gating: x + W2 * (W1 * x), two 1x1 convolutions C → k → C.
+    """Control with as many parameters as an attention module but no gate: x + W2 * (W1 * x), two 1x1 convolutions.
 
-    For what parameters in this place bring as such. There is no bias and nothing between the two, so that together
-    they are one 1x1 convolution of rank k.
+    It shows the effect of additional parameters at this position. There are no biases and no activation, so the two
+    convolutions are equivalent to a single 1x1 convolution of rank k.
 
-    Parameters: 2·C·k, with k = P/(2·C) rounded to the nearest, and at least 1, where P is what has to be matched. The
-    count is thus off by C at most, but never below 2·C: beside an attention of a handful of parameters, ECA say, the
-    control has more, which makes the comparison harder for the attention, not easier.
+    Parameters: 2·C·k with k = P/(2·C), rounded to the nearest integer but at least 1, where P is the number to match.
+    The count differs from P by at most C, except that it is never below 2·C. Compared with an attention of few
+    parameters, such as ECA, the control therefore has more, which makes the comparison harder for the attention.
 
     Args:
-        channels: C, the channels of the features.
-        like: Name of the attention whose parameters are matched.
-        parameters: P itself, in place of `like`.
-        start: `paper` starts both convolutions at random. `identity` starts the last one at zero, so that at the first
-            step the output is the input.
-        dims: Axes of positions, of the convolutions and of `like`: 1 for sequences (N, C, L), 2 for images, 3 for
-            volumes (N, C, D, H, W).
-        options: Of that attention; what is not given has its default.
+        channels: Number of channels C of the features.
+        like: Name of the attention module whose number of parameters is matched.
+        parameters: The number P itself, instead of `like`.
+        start: `paper` for random initial values of both convolutions. `identity` for a last convolution of zeros, so
+            that the output equals the input at the first step.
+        dims: Number of position axes of the convolutions and of `like`: 1 for sequences (N, C, L), 2 for images
+            (N, C, H, W), 3 for volumes (N, C, D, H, W).
+        options: Options of the attention `like`.
 
     Raises:
-        UnknownNameError: If there is no such attention.
-        OptionError: If an option has no such value, or the attention cannot be made for so many channels.
+        UnknownNameError: If no attention has the name `like`.
+        OptionError: If an option has an invalid value, or the attention does not support this number of channels.
 
     Example:
         >>> control = ControlConv1x1(64, like="se", reduction=8)
@@ -83,7 +85,7 @@ class ControlConv1x1(Attention):
         1024
     """
 
-    paper = NONE
+    paper = NO_PAPER
 
     def __init__(
         self,
@@ -101,12 +103,15 @@ class ControlConv1x1(Attention):
         self.dims: Dims = check_dims(dims)
         if parameters is None:
             with torch.device("meta"):
-                attention = _attention(like, channels, dims, **options)
+                attention = _create_attention(like, channels, dims, **options)
             parameters = sum(parameter.numel() for parameter in attention.parameters())
         elif options:
-            raise OptionError(f"options {', '.join(options)} beside parameters", remedy="give one or the other")
+            raise OptionError(
+                f"`parameters` cannot be combined with options of `like`, got {', '.join(options)}",
+                remedy="give one or the other",
+            )
         elif not isinstance(parameters, int) or parameters < 0:
-            raise OptionError(f"{parameters!r} parameters cannot be matched", remedy="give their number, 0 or more")
+            raise OptionError(f"`parameters` must be an integer of at least 0, got {parameters!r}")
         width = max(1, (parameters + channels) // (2 * channels))
         self.reduce = CONVOLUTIONS[dims](channels, width, 1, bias=False)
         self.expand = CONVOLUTIONS[dims](width, channels, 1, bias=False)
@@ -114,25 +119,25 @@ class ControlConv1x1(Attention):
             zero_(self.expand.weight)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the features plus what the convolutions make of them."""
+        """Return the features plus the output of the two convolutions."""
         check_features(x, self.dims)
         return x + self.expand(self.reduce(x)).to(x.dtype)
 
 
-class ForeignWeights(Weights):
-    """Weights of another image: what `weights` gives, exchanged within the batch.
+class ExchangedWeights(AttentionWeights):
+    """Weights of other images: the output of `weights`, exchanged between the images of a batch.
 
-    In training every image gets the weights of another one; in evaluation, all get the running mean of each channel's
-    weights, the mean over images and positions, as a batch norm keeps it.
+    During training every image receives the weights of another image of the batch. During evaluation all images receive
+    the running mean of the weights of each channel over images and positions, updated as in a batch norm.
     """
 
     mean: Tensor
 
-    def __init__(self, weights: Weights, channels: int, momentum: float = 0.1) -> None:
+    def __init__(self, weights: AttentionWeights, channels: int, momentum: float = 0.1) -> None:
         super().__init__()
         self.weights = weights
         self.momentum = momentum
-        # Before the first step nothing is known, and the features stay as they are.
+        # Before the first training step the features are left unchanged.
         self.register_buffer("mean", torch.ones(channels))
 
     def forward(self, x: Tensor, *others: Any) -> Tensor:
@@ -141,9 +146,9 @@ class ForeignWeights(Weights):
             return self.mean.to(x.dtype).reshape(-1, *[1] * (x.ndim - 2))
         weights = self.weights(x, *others)
         with torch.no_grad():
-            now = weights.mean((0, *range(2, x.ndim))).to(self.mean.dtype)
-            self.mean.lerp_(now.expand_as(self.mean), self.momentum)
-        # Shifted by a number from 1 to N - 1, no image keeps its own, unless it is alone.
+            batch_mean = weights.mean((0, *range(2, x.ndim))).to(self.mean.dtype)
+            self.mean.lerp_(batch_mean.expand_as(self.mean), self.momentum)
+        # Shifted by 1 to N - 1 places, no image keeps its own weights, unless the batch has a single image.
         count = x.shape[0]
         shift = torch.randint(1, max(count, 2), (1,), device=x.device)
         return weights[(torch.arange(count, device=x.device) + shift) % count]
@@ -151,27 +156,28 @@ class ForeignWeights(Weights):
 
 @attentions.register("control-noise-gate")
 class ControlNoiseGate(Attention):
-    """An attention whose weights belong to other images: the same layers, the same weights, nothing attended to.
+    """Control with the layers and weights of an attention module, whose weights are applied to other images.
 
-    For what weights bring as such, by their range and as noise. In training, the weights that an attention computes
-    for one image of the batch are applied to another: all are shifted by one random number of places, so that none
-    keeps its own unless it is alone. In evaluation there is no other image, and weights are the running mean of each
-    channel over images and positions, kept as a batch norm keeps its own: the output of an image depends on it
-    alone. Before any training that mean is 1.
+    It shows the effect of the weights apart from attention, by their range and as noise. During training the weights
+    that the attention computes for an image are applied to another image of the batch: all weights are shifted by the
+    same random number of places, so that no image keeps its own, unless the batch has a single image. During evaluation
+    the weights are the running mean of each channel over images and positions, updated as in a batch norm, so that the
+    output of an image only depends on that image. Before training that mean is 1.
 
-    Every outermost `Weights` of the attention is exchanged, by the same rule and independently. Parameters: those of
-    the attention.
+    All outermost `AttentionWeights` of the attention are exchanged independently. Parameters: those of the attention.
 
     Args:
-        channels: C, the channels of the features.
-        like: Name of an attention that multiplies features by weights: not `gc`, which adds, nor `sk`, which mixes.
-        start: Its start. With `identity` all weights are 1 at the first step, whoever's they are.
-        dims: Its axes of positions: 1 for sequences (N, C, L), 2 for images, 3 for volumes (N, C, D, H, W).
-        options: Its other options.
+        channels: Number of channels C of the features.
+        like: Name of an attention that multiplies features by weights. This excludes `gc`, which adds a term, and `sk`,
+            which mixes branches.
+        start: Start of the attention. With `identity` the weights of all images are 1 at the first step.
+        dims: Number of position axes of the attention: 1 for sequences (N, C, L), 2 for images (N, C, H, W), 3 for
+            volumes (N, C, D, H, W).
+        options: Other options of the attention.
 
     Raises:
-        UnknownNameError: If there is no such attention.
-        OptionError: If it does not multiply features by weights, or an option has no such value.
+        UnknownNameError: If no attention has the name `like`.
+        OptionError: If the attention does not multiply features by weights, or an option has an invalid value.
 
     Example:
         >>> control = ControlNoiseGate(64, like="se")
@@ -181,7 +187,7 @@ class ControlNoiseGate(Attention):
         True
     """
 
-    paper = NONE
+    paper = NO_PAPER
 
     def __init__(
         self,
@@ -194,32 +200,35 @@ class ControlNoiseGate(Attention):
     ) -> None:
         super().__init__()
         check_start(start)
-        self.attention = _attention(like, channels, check_dims(dims), start=start, **options)
+        self.attention = _create_attention(like, channels, check_dims(dims), start=start, **options)
         if not _exchange_weights(self.attention, channels):
-            raise OptionError(f"{like} has no weights to exchange", remedy="name one that multiplies features, as cbam")
+            raise OptionError(
+                f"`like` must be an attention that multiplies features by weights, got {like!r}",
+                remedy="use for example cbam",
+            )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the features times the weights of others."""
+        """Return the features multiplied by the weights of other images."""
         return self.attention(x)
 
 
-def _attention(like: str, channels: int, dims: Dims, **options: Any) -> Attention:
-    if attentions.get(like).paper == NONE:
-        raise OptionError(f"{like} is a control itself", remedy="name an attention, as cbam")
+def _create_attention(like: str, channels: int, dims: Dims, **options: Any) -> Attention:
+    if attentions.get(like).paper == NO_PAPER:
+        raise OptionError(f"`like` must not be a control, got {like!r}", remedy="use for example cbam")
     if "start" not in options_of(attentions.get(like)) and options.pop("start", "paper") != "paper":
-        raise OptionError(f"{like} has no other start than its paper's", remedy="leave start out")
+        raise OptionError(f"{like} has no option 'start'", remedy="omit `start`")
     if dims != 2:
-        # Most attention is for images alone, and has no such option.
+        # Most attention modules only support images and have no such option.
         options["dims"] = dims
     return create(like, channels, **options)
 
 
 def _exchange_weights(module: nn.Module, channels: int) -> bool:
-    """Wrap the outermost weights within a module; say whether there were any."""
+    """Wrap the outermost weights of a module in `ExchangedWeights`, and return whether there are any."""
     found = False
     for name, child in list(module.named_children()):
-        if isinstance(child, Weights):
-            setattr(module, name, ForeignWeights(child, channels))
+        if isinstance(child, AttentionWeights):
+            setattr(module, name, ExchangedWeights(child, channels))
             found = True
         else:
             found = _exchange_weights(child, channels) or found

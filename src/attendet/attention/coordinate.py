@@ -1,4 +1,4 @@
-"""Coordinate attention: weights by row and by column (Hou et al., CVPR 2021)."""
+"""Coordinate attention: weights per row and per column (Hou et al., CVPR 2021)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from attendet.attention.base import Attention, Gate, Start, Weights, wide_hidden_width, zero_
+from attendet.attention.base import Attention, AttentionWeights, Gate, Start, hidden_width_at_least, zero_
 from attendet.attention.catalog import attentions
 from attendet.attention.foreign_keys import accept_foreign_keys
 
@@ -17,14 +17,14 @@ FOREIGN_KEYS: Mapping[str, str] = {
     "bn1.": "gate.norm.",
     "conv_h.": "gate.height.conv.",
     "conv_w.": "gate.width.conv.",
-    # An older form of the authors' code.
+    # Keys of an older version of the authors' code.
     "conv2.": "gate.height.conv.",
     "conv3.": "gate.width.conv.",
 }
 
 
 class AxisGate(Gate):
-    """σ(a 1x1 convolution of the encoding of one axis): (N, m, H, 1) → (N, C, H, 1), or the same along W."""
+    """Gate of one axis, σ(1x1 convolution of its encoding): (N, m, H, 1) → (N, C, H, 1), or the same along W."""
 
     def __init__(self, hidden: int, channels: int, start: Start) -> None:
         super().__init__(start)
@@ -37,8 +37,8 @@ class AxisGate(Gate):
         return self.conv(encoding)
 
 
-class CoordinateWeights(Weights):
-    """g^h · g^w: (N, C, H, W) → the same shape; the two gates are `height` and `width`."""
+class CoordinateWeights(AttentionWeights):
+    """Product g^h · g^w of the gates `height` and `width`: (N, C, H, W) → the same shape."""
 
     def __init__(self, channels: int, hidden: int, start: Start) -> None:
         super().__init__()
@@ -48,17 +48,17 @@ class CoordinateWeights(Weights):
         self.width = AxisGate(hidden, channels, start)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return (N, C, H, W), in the dtype of x."""
+        """Return the weights (N, C, H, W) in the dtype of x."""
         rows = x.mean(3, keepdim=True)
         columns = x.mean(2, keepdim=True).transpose(2, 3)
         encoding = functional.hardswish(self.norm(self.encode(torch.cat([rows, columns], dim=2))))
-        of_rows, of_columns = encoding.split([x.shape[2], x.shape[3]], dim=2)
-        return (self.height(of_rows) * self.width(of_columns.transpose(2, 3))).to(x.dtype)
+        row_encoding, column_encoding = encoding.split([x.shape[2], x.shape[3]], dim=2)
+        return (self.height(row_encoding) * self.width(column_encoding.transpose(2, 3))).to(x.dtype)
 
 
 @attentions.register("coordinate", "CoordAtt", "CoordAttn", "CoordAttention", "CoordinateAttention", "CA", "CABlock")
 class CoordinateAttention(Attention):
-    """Coordinate Attention: every value times the weight of its row and the weight of its column, by channel.
+    """Coordinate Attention: multiply every value by the weights of its row and its column, separately per channel.
 
     | equation | | shape |
     |---|---|---|
@@ -68,23 +68,23 @@ class CoordinateAttention(Attention):
     | 7, 8 | g^h = σ(F_h(f^h)), g^w = σ(F_w(f^w)), 1x1 convolutions of the two parts of f | (N, C, H), (N, C, W) |
     | 9 | y(i, j) = x(i, j) · g^h(i) · g^w(j) | (N, C, H, W) |
 
-    Parameters, with m = max(C/reduction, least): (C·m + m) + 2·m + 2·(m·C + C). The paper leaves open δ, the batch
-    norm's place, the biases and the least width; they are those of the authors' code.
+    Parameters, with m = max(C/reduction, min_width): (C·m + m) + 2·m + 2·(m·C + C). The paper does not specify δ, the
+    position of the batch norm, the biases, and the minimum width; they follow the authors' code.
 
-    In the wild: ReLU in place of the hard swish; the two means in the other order, which is the same function of
-    the same weights; transposing a part of f and not turning it back, which runs on square maps only.
+    Other versions: ReLU instead of the hard swish; the two means in the other order, which is the same function of the
+    same weights; a transposed part of f that is not transposed back, which only runs on square maps.
 
     State dicts with the keys of the authors' code load.
 
     Args:
-        channels: C, the channels of the features.
-        reduction: r, by how much the encoding is narrower than C.
-        least: The least width of the encoding.
-        start: `paper` starts as published: fresh gates multiply the features by about a quarter. `identity` is ours:
-            both gates are exactly 1 at the first step, and range over (0, 2) from there.
+        channels: Number of channels C of the features.
+        reduction: Ratio r of the channels to the channels of the encoding.
+        min_width: Minimum number of channels of the encoding.
+        start: `paper` for the published initialization, which multiplies the features by about a quarter. `identity`
+            (our addition) for gates that are exactly 1 at the first step and have the range (0, 2).
 
     Raises:
-        OptionError: If an option has no such value.
+        OptionError: If an option has an invalid value.
 
     Example:
         >>> attention = CoordinateAttention(64)
@@ -97,11 +97,11 @@ class CoordinateAttention(Attention):
 
     paper = "Hou, Zhou, Feng: Coordinate Attention for Efficient Mobile Network Design. CVPR 2021, arXiv:2103.02907"
 
-    def __init__(self, channels: int, reduction: float = 32, least: int = 8, start: Start = "paper") -> None:
+    def __init__(self, channels: int, reduction: float = 32, min_width: int = 8, start: Start = "paper") -> None:
         super().__init__()
-        self.gate = CoordinateWeights(channels, wide_hidden_width(channels, reduction, least), start)
+        self.gate = CoordinateWeights(channels, hidden_width_at_least(channels, reduction, min_width), start)
         accept_foreign_keys(self, FOREIGN_KEYS)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the features (N, C, H, W) times the weights of their rows and columns."""
+        """Return the features (N, C, H, W) multiplied by the weights of their rows and columns."""
         return x * self.gate(x)

@@ -1,8 +1,8 @@
-"""One, two or three axes of positions: sequences, images, volumes; and sequences that are padded to one length.
+"""Sequences, images, and volumes (one, two, or three position axes), and masks for padded positions.
 
-A mask says which positions are real: bool, (N, *positions), True where real. Padded positions never change a gate:
-pools leave them out, convolutions see zeros there as they do beyond the edge, and batch norms count the real ones only.
-Whatever stands there, infinities and NaN included, no gradient comes from it, and a module returns zero there.
+A mask is a bool tensor (N, *positions), True at real positions and False at padding. Padding never changes a weight:
+pooling skips it, convolutions see zeros there as they do outside of the map, and batch norms only count real positions.
+Padding may hold any value, including infinity and NaN. It receives no gradient, and the output is zero there.
 """
 
 from __future__ import annotations
@@ -22,36 +22,34 @@ NORMS: dict[int, type[nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d]] = {
     2: nn.BatchNorm2d,
     3: nn.BatchNorm3d,
 }
-SHAPES = {1: "(N, C, L)", 2: "(N, C, H, W)", 3: "(N, C, D, H, W)"}
+_SHAPES = {1: "(N, C, L)", 2: "(N, C, H, W)", 3: "(N, C, D, H, W)"}
 
 
 def check_dims(dims: Dims) -> Dims:
-    """Return the number of axes of positions if it is one, two or three.
+    """Return the number of position axes if it is 1, 2, or 3.
 
     Raises:
         OptionError: If it is not.
     """
     if type(dims) is not int or dims not in CONVOLUTIONS:
-        raise OptionError(f"there are no modules of {dims!r} dims", remedy="give 1, 2 or 3")
+        raise OptionError(f"`dims` must be 1, 2, or 3, got {dims!r}")
     return dims
 
 
 def check_features(x: Tensor, dims: Dims, mask: Tensor | None = None) -> None:
-    """Check what a module is called with.
+    """Check the features and the mask that a module is called with.
 
     Args:
-        x: Features.
-        dims: How many axes of positions they should have.
-        mask: Which positions are real, if any are padded.
+        x: Features (N, C, *positions).
+        dims: Expected number of position axes.
+        mask: Mask (N, *positions) of the real positions; None if all are real.
 
     Raises:
-        OptionError: If the features have other axes, or the mask is not bool or has another shape.
+        OptionError: If the features have another number of axes, or the mask has another dtype or shape.
     """
     if x.ndim != dims + 2:
-        raise OptionError(
-            f"features of {x.ndim} axes are not {SHAPES[dims]}",
-            remedy=f"give dims={x.ndim - 2}" if x.ndim - 2 in SHAPES else "give 3 to 5 axes",
-        )
+        remedy = f"use dims={x.ndim - 2}" if x.ndim - 2 in _SHAPES else None
+        raise OptionError(f"features must have the shape {_SHAPES[dims]}, got {x.ndim} axes", remedy=remedy)
     if mask is not None:
         _check_mask(x, mask)
 
@@ -60,16 +58,16 @@ def _check_mask(x: Tensor, mask: Tensor) -> None:
     shape = (x.shape[0], *x.shape[2:])
     if mask.dtype is not torch.bool or mask.shape != shape:
         raise OptionError(
-            f"a mask of {mask.dtype} and {tuple(mask.shape)} does not fit features of {tuple(x.shape)}",
-            remedy=f"give torch.bool and {shape}, True where a position is real",
+            f"`mask` must be torch.bool of shape {shape}, got {mask.dtype} of shape {tuple(mask.shape)}",
+            remedy="pass True at real positions and False at padding",
         )
 
 
 def zero_padding(x: Tensor, mask: Tensor | None) -> Tensor:
-    """Return the features with zeros at padded positions.
+    """Return the features (N, C, *positions) with zeros at padded positions.
 
     Raises:
-        OptionError: If the mask is not bool or has another shape.
+        OptionError: If the mask has another dtype than bool, or another shape than (N, *positions).
 
     Example:
         >>> zero_padding(torch.tensor([[[3.0, 4.0]]]), torch.tensor([[True, False]]))
@@ -82,23 +80,23 @@ def zero_padding(x: Tensor, mask: Tensor | None) -> Tensor:
 
 
 def normalize(norm: nn.Module, x: Tensor, mask: Tensor | None) -> Tensor:
-    """Apply a batch norm to the real positions; padded ones become zero.
+    """Apply a batch norm to the real positions only, and return zero at padded positions.
 
     Args:
-        norm: A batch norm, or the identity.
+        norm: A batch norm, or an identity.
         x: Features (N, C, *positions).
-        mask: Which positions are real; None for all.
+        mask: Mask (N, *positions) of the real positions; None if all are real.
 
     Returns:
-        Features of the same shape.
+        Normalized features of the same shape.
     """
     if mask is None:
         return norm(x)
     if isinstance(norm, nn.Identity) or not norm.training:
         return zero_padding(norm(x), mask)
-    # To the norm every real position is an image of its own, of one position.
+    # The norm sees a batch of all real positions, each as an image with a single position.
     real = x.movedim(1, -1)[mask]
-    normed = norm(real.reshape(*real.shape, *[1] * (x.ndim - 2))).flatten(1)
-    spread = normed.new_zeros(x.movedim(1, -1).shape)
-    spread[mask] = normed
-    return spread.movedim(-1, 1)
+    normalized = norm(real.reshape(*real.shape, *[1] * (x.ndim - 2))).flatten(1)
+    output = normalized.new_zeros(x.movedim(1, -1).shape)
+    output[mask] = normalized
+    return output.movedim(-1, 1)

@@ -1,4 +1,4 @@
-"""ECA: channel weights from neighboring channels, without a bottleneck (Wang et al., CVPR 2020)."""
+"""Efficient Channel Attention (ECA): channel weights from neighboring channels (Wang et al., CVPR 2020)."""
 
 from __future__ import annotations
 
@@ -18,25 +18,27 @@ FOREIGN_KEYS: Mapping[str, str] = {"conv.": "gate.conv."}
 
 
 def adaptive_kernel(channels: int, gamma: float = 2, beta: float = 1) -> int:
-    """Return k, the odd number nearest to |log2(C)/γ + β/γ|; of two equally near the greater, as the authors do.
+    """Return the kernel size k for a number of channels, the odd number nearest to |log2(C)/γ + β/γ|.
 
-    Section 3.2.3 of the paper.
+    If two odd numbers are equally near, it is the greater one, as in the authors' code. See section 3.2.3 of the paper.
 
     Raises:
-        OptionError: If there are no channels, or gamma is not positive.
+        OptionError: If `channels` or `gamma` is not positive.
 
     Example:
         >>> [adaptive_kernel(channels) for channels in (16, 64, 128, 256, 512, 2048)]
         [3, 3, 5, 5, 5, 7]
     """
     check_channels(channels)
-    if not 0 < gamma < math.inf or not abs(beta) < math.inf:
-        raise OptionError(f"gamma {gamma!r} and beta {beta!r} give no kernel", remedy="give 2 and 1, as published")
+    if not 0 < gamma < math.inf:
+        raise OptionError(f"`gamma` must be a positive number, got {gamma!r}", remedy="the published value is 2")
+    if not abs(beta) < math.inf:
+        raise OptionError(f"`beta` must be a finite number, got {beta!r}", remedy="the published value is 1")
     return 2 * int(abs((math.log2(channels) + beta) / gamma) / 2) + 1
 
 
 class NeighborGate(Gate):
-    """σ(a convolution along the channels of their means): (N, C, H, W) → (N, C, 1, 1)."""
+    """Gate σ(1d convolution over the channel means): (N, C, H, W) → (N, C, 1, 1)."""
 
     def __init__(self, kernel_size: int, start: Start, dims: Dims) -> None:
         super().__init__(start)
@@ -47,7 +49,7 @@ class NeighborGate(Gate):
             zero_(self.conv.weight)
 
     def logits(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Return (N, C, 1, 1)."""
+        """Return the logits (N, C, 1, 1)."""
         check_features(x, self.dims, mask)
         logits = self.conv(pool_positions(x, "avg", mask).unsqueeze(1)).squeeze(1)
         return logits.reshape(*logits.shape, *[1] * self.dims)
@@ -55,7 +57,7 @@ class NeighborGate(Gate):
 
 @attentions.register("eca", "ECALayer", "ECAModule", "ECABlock", "ECAAttention", "ECANet", "EfficientChannelAttention")
 class ECA(Attention):
-    """Efficient Channel Attention: ω = σ(C1D_k(z)), each weight from the means of k neighboring channels.
+    """Efficient Channel Attention: ω = σ(C1D_k(z)), one weight per channel from the means of k neighboring channels.
 
     | section | | shape |
     |---|---|---|
@@ -66,22 +68,23 @@ class ECA(Attention):
 
     Parameters: k.
 
-    In the wild: most copies for YOLO have k = 3 whatever the width. timm has no kernel below 3, which differs
-    at every C < 8. Between two odd numbers the paper's rounding is open; the authors' code, and we, take the greater.
+    Other versions: most copies for YOLO use k = 3 for any number of channels. timm uses at least 3, which differs for
+    C < 8. The paper does not say how to round between two odd numbers; we take the greater, as the authors' code does.
 
     State dicts of the authors' and of timm's module load.
 
     Args:
-        channels: C, the channels of the features; without a kernel it decides its size.
-        kernel_size: k, odd; None for the formula of section 3.2.3.
+        channels: Number of channels C of the features; determines the kernel size by default.
+        kernel_size: Kernel size k, odd; None for the formula of section 3.2.3.
         gamma: γ of the formula.
-        beta: β of the formula (the paper's b).
-        start: `paper` starts as published, with gates of about a half. `identity` is ours: gates are exactly 1 at
-            the first step, and range over (0, 2) from there.
-        dims: Axes of positions: 1 for sequences (N, C, L), 2 for images, 3 for volumes (N, C, D, H, W).
+        beta: β of the formula (b in the paper).
+        start: `paper` for the published initialization, whose gates are about 0.5. `identity` (our addition) for gates
+            that are exactly 1 at the first step and have the range (0, 2).
+        dims: Number of position axes: 1 for sequences (N, C, L), 2 for images (N, C, H, W), 3 for volumes
+            (N, C, D, H, W).
 
     Raises:
-        OptionError: If an option has no such value, or the kernel is even.
+        OptionError: If an option has an invalid value, such as an even kernel size.
 
     Example:
         >>> import torch
@@ -113,12 +116,12 @@ class ECA(Attention):
         accept_foreign_keys(self, FOREIGN_KEYS)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Return the features times the weights of their channels.
+        """Return the features multiplied by the weights of their channels.
 
         Args:
-            x: Features (N, C, H, W), or as `dims` says.
-            mask: (N, H, W), or as `dims` says: True where a position is real, False where it is padding; None if
-                all are real. Padded positions never change the weights, and come out as zero.
+            x: Features (N, C, H, W), or the shape for `dims`.
+            mask: Bool mask (N, H, W), or the shape for `dims`: True at real positions, False at padding; None if all
+                positions are real. Padding does not change the weights, and the output is zero there.
         """
         x = zero_padding(x, mask)
         return x * self.gate(x, mask)

@@ -1,4 +1,4 @@
-"""EMA: two parallel branches in groups of channels that look at each other (Ouyang et al., ICASSP 2023)."""
+"""Efficient Multi-scale Attention (EMA): two parallel branches that weigh each other (Ouyang et al., ICASSP 2023)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FOREIGN_KEYS: Mapping[str, str] = {"conv1x1.": "gate.conv1x1.", "conv3x3.": "gat
 
 
 class CrossGate(Gate):
-    """σ of what each branch's mean selects of the other: (N, C, H, W) → the same shape, one plane a group."""
+    """Gate from two branches whose channel means weigh each other, one plane per group: (N, C, H, W) → same shape."""
 
     def __init__(self, channels: int, groups: int, start: Start) -> None:
         super().__init__(start)
@@ -25,62 +25,62 @@ class CrossGate(Gate):
         self.norm = PlaneNorm(self.width)
         self.conv3x3 = nn.Conv2d(self.width, self.width, 3, padding=1)
         if start == "identity":
-            # The logits are linear in both branches: neither hides the gradient of the other.
+            # The logits are linear in both branches, so each branch receives a gradient although the other is zero.
             zero_(self.norm.weight, self.norm.bias, self.conv3x3.weight, self.conv3x3.bias)
 
     def logits(self, x: Tensor) -> Tensor:
-        """Return (N, C, H, W)."""
+        """Return the logits (N, C, H, W)."""
         grouped = x.reshape(-1, self.width, *x.shape[2:])
-        along, across = self.by_axis(grouped), self.conv3x3(grouped)
-        planes = _selected(along, across) + _selected(across, along)
+        axis_branch, local_branch = self.axis_branch(grouped), self.conv3x3(grouped)
+        planes = _weighted_sum(axis_branch, local_branch) + _weighted_sum(local_branch, axis_branch)
         return planes.reshape(x.shape[0], -1, 1, *x.shape[2:]).expand(-1, -1, self.width, -1, -1).flatten(1, 2)
 
-    def by_axis(self, grouped: Tensor) -> Tensor:
-        """Return the branch of the 1x1 convolution: GN(x · σ(f^h) · σ(f^w)), (N·G, C/G, H, W)."""
+    def axis_branch(self, grouped: Tensor) -> Tensor:
+        """Return the branch of the 1x1 convolution, GN(x · σ(f^h) · σ(f^w)), of shape (N·G, C/G, H, W)."""
         rows = grouped.mean(3, keepdim=True)
         columns = grouped.mean(2, keepdim=True).transpose(2, 3)
         encoding = torch.sigmoid(self.conv1x1(torch.cat([rows, columns], dim=2)))
-        of_rows, of_columns = encoding.split([grouped.shape[2], grouped.shape[3]], dim=2)
-        return self.norm(grouped * of_rows * of_columns.transpose(2, 3))
+        row_gate, column_gate = encoding.split([grouped.shape[2], grouped.shape[3]], dim=2)
+        return self.norm(grouped * row_gate * column_gate.transpose(2, 3))
 
     def extra_repr(self) -> str:
-        """Say how many channels a group has."""
+        """Return the number of channels per group."""
         return f"channels per group={self.width}"
 
 
 @attentions.register("ema", "EMAAttention", "EMAModule", "EfficientMultiScaleAttention")
 class EMA(Attention):
-    """Efficient Multi-scale Attention: in every group of channels, one plane of weights from two branches.
+    """Efficient Multi-scale Attention: one plane of weights per group of channels, computed from two branches.
 
-    Each of G groups of c = C/G channels is taken as an image of its own, with the same weights for all:
+    Each of the G groups of c = C/G channels is treated as an image. All groups share the same weights:
 
     | step | | shape |
     |---|---|---|
     | 1x1 branch | z^h, z^w = means over columns, over rows; [f^h, f^w] = 1x1 convolution of both | (N·G, c, H + W) |
     | | x1 = GN(x · σ(f^h) · σ(f^w)), GN of one group per channel | (N·G, c, H, W) |
-    | 3x3 branch | x2 = a 3x3 convolution of x | (N·G, c, H, W) |
+    | 3x3 branch | x2 = 3x3 convolution of x | (N·G, c, H, W) |
     | cross-spatial | p = softmax(mean of x1) · x2 + softmax(mean of x2) · x1, over channels | (N·G, 1, H, W) |
     | | y = x · σ(p) | (N, C, H, W) |
 
-    With one norm group per channel the mean of x1 over positions is the norm's bias whatever x, so that the softmax of
-    that mean is a learned constant.
+    With one norm group per channel, the mean of x1 over positions equals the bias of the norm for every x, so the
+    softmax of that mean is a learned constant.
 
     Parameters: 10·c² + 4·c.
 
-    In the wild: G = 8 in most copies for YOLO and 32 in the authors' code; a softmax over positions in place of one
-    over channels; no norm.
+    Other versions: G = 8 in most copies for YOLO and 32 in the authors' code; a softmax over positions instead of
+    channels; no norm.
 
     State dicts with the keys of the authors' code load.
 
     Args:
-        channels: C, the channels of the features.
-        groups: G, which has to divide C; None for the authors' 32, or the greatest number below that leaves two
-            channels in each: with one the softmax is 1.
-        start: `paper` starts as published. `identity` is ours: all weights are exactly 1 at the first step, and range
-            over (0, 2) from there.
+        channels: Number of channels C of the features.
+        groups: Number of groups G, a divisor of C; None for the authors' 32, or the largest smaller divisor with at
+            least two channels per group (with one channel, the softmax is always 1).
+        start: `paper` for the published initialization. `identity` (our addition) for weights that are exactly 1 at the
+            first step and have the range (0, 2).
 
     Raises:
-        OptionError: If an option has no such value, or the groups do not divide the channels.
+        OptionError: If an option has an invalid value, or `groups` does not divide the channels.
 
     Example:
         >>> attention = EMA(64, groups=8)
@@ -100,16 +100,16 @@ class EMA(Attention):
         super().__init__()
         if groups is None:
             check_channels(channels)
-            groups = group_count(channels, None, most=max(min(32, channels // 2), 1))
-        self.gate = CrossGate(channels, group_count(channels, groups, most=32), start)
+            groups = group_count(channels, None, max_groups=max(min(32, channels // 2), 1))
+        self.gate = CrossGate(channels, group_count(channels, groups, max_groups=32), start)
         accept_foreign_keys(self, FOREIGN_KEYS)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the features (N, C, H, W) times the weights of their groups."""
+        """Return the features (N, C, H, W) multiplied by the weights of their groups."""
         return x * self.gate(x)
 
 
-def _selected(chooser: Tensor, chosen: Tensor) -> Tensor:
-    """Return the sum over channels of one branch, weighed by the softmax of the means of the other, (N·G, 1, H, W)."""
-    weights = torch.softmax(chooser.mean((2, 3), keepdim=True), 1)
-    return (weights * chosen).sum(1, keepdim=True)
+def _weighted_sum(selecting: Tensor, selected: Tensor) -> Tensor:
+    """Return the channel sum (N·G, 1, H, W) of `selected`, weighted by the softmax of the means of `selecting`."""
+    weights = torch.softmax(selecting.mean((2, 3), keepdim=True), 1)
+    return (weights * selected).sum(1, keepdim=True)

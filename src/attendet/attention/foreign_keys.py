@@ -1,4 +1,4 @@
-"""Loading weights that were saved under other people's names for the same layers."""
+"""Loading of state dicts that name the same layers differently."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from torch import Tensor, nn
 
 
 def accept_foreign_keys(module: nn.Module, prefixes: Mapping[str, str]) -> None:
-    """Let `module.load_state_dict` take foreign keys, at whatever depth the module sits.
+    """Make `load_state_dict` of a module, or of a model that contains it, accept the keys of other implementations.
 
-    Matrices that were saved as 1x1 convolutions, (out, in, 1, 1), are taken as well, and so are other tensors with
-    axes of length one at the end, as norms over such maps have.
+    It also accepts tensors with additional axes of length 1 at the end, such as linear layers that were saved as 1x1
+    convolutions (out, in, 1, 1).
 
     Args:
-        module: The module whose state dicts are translated, relative to its own place in the model.
-        prefixes: Foreign beginnings of keys and what they are here.
+        module: Module whose state dict is translated.
+        prefixes: Prefixes of foreign keys, relative to the module, with the prefixes that replace them.
     """
     module.register_load_state_dict_pre_hook(partial(_translate, prefixes))
 

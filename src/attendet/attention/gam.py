@@ -1,4 +1,4 @@
-"""GAM: channel then spatial attention that keep all positions and channels (Liu, Shao, Hoffmann, 2021)."""
+"""Global Attention Mechanism (GAM): channel, then spatial attention, without pooling (Liu, Shao, Hoffmann, 2021)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FOREIGN_KEYS: Mapping[str, str] = {
 
 
 class PointwiseGate(Gate):
-    """Mc(F) = σ(MLP(F)), position by position: (N, C, H, W) → the same shape."""
+    """Channel gate Mc(F) = σ(MLP(F)), applied at every position: (N, C, H, W) → the same shape."""
 
     def __init__(self, channels: int, reduction: float, start: Start) -> None:
         super().__init__(start)
@@ -33,12 +33,12 @@ class PointwiseGate(Gate):
             zero_(self.fc2.weight, self.fc2.bias)
 
     def logits(self, x: Tensor) -> Tensor:
-        """Return (N, C, H, W)."""
+        """Return the logits (N, C, H, W)."""
         return self.fc2(torch.relu(self.fc1(x.movedim(1, -1)))).movedim(-1, 1)
 
 
 class WideGate(Gate):
-    """Ms(F) = σ(BN(f(ReLU(BN(f(F)))))), two 7x7 convolutions through C/r channels: (N, C, H, W) → the same shape."""
+    """Spatial gate Ms(F) = σ(BN(f(ReLU(BN(f(F)))))) with two 7x7 convolutions: (N, C, H, W) → the same shape."""
 
     def __init__(self, channels: int, hidden: int, start: Start) -> None:
         super().__init__(start)
@@ -50,38 +50,38 @@ class WideGate(Gate):
             zero_(self.norm2.weight, self.norm2.bias)
 
     def logits(self, x: Tensor) -> Tensor:
-        """Return (N, C, H, W)."""
+        """Return the logits (N, C, H, W)."""
         return self.norm2(self.conv2(torch.relu(self.norm1(self.conv1(x)))))
 
 
 @attentions.register("gam", "GAMAttention", "GAMModule", "GAMBlock", "GlobalAttentionMechanism")
 class GAM(Attention):
-    """Global Attention Mechanism: F2 = Mc(F1) ⊗ F1, F3 = Ms(F2) ⊗ F2 (equations 1 and 2), without any pooling.
+    """Global Attention Mechanism: F2 = Mc(F1) ⊗ F1, F3 = Ms(F2) ⊗ F2 (equations 1 and 2), without pooling.
 
     | equation | | shape |
     |---|---|---|
-    | in 1 | Mc(F) = σ(MLP(F)), C → C/r → C with a ReLU between, at every position | (N, C, H, W) |
+    | in 1 | Mc(F) = σ(MLP(F)), C → C/r → C with a ReLU in between, at every position | (N, C, H, W) |
     | in 2 | Ms(F) = σ(BN(f(ReLU(BN(f(F)))))), f 7x7 convolutions C → C/r and C/r → C | (N, C, H, W) |
 
-    The paper draws Mc and Ms; biases, norms and the ReLU are those of the published code.
+    The paper shows Mc and Ms as figures. Biases, norms, and the ReLU follow the published code.
 
     Parameters, with h = C/reduction rounded down: (2·C·h + h + C) + (98·C·h + h + C) + (2·h + 2·C). That is 6.6 million
-    at C = 512, as much as whole stages of a small detector. The paper also has a form with grouped convolutions
-    and a channel shuffle for such cases, which is not here.
+    for C = 512, as many as whole stages of a small detector have. For such cases the paper has a version with grouped
+    convolutions and a channel shuffle, which is not available here.
 
-    In the wild: copies without the sigmoid of Mc, whose channel part is then no gate; copies with an argument for
-    output channels, which then change the width.
+    Other versions: copies without the sigmoid of Mc, whose channel part is not a gate; copies with an argument for
+    the output channels, which can change the number of channels.
 
     State dicts with the keys of the authors' code load.
 
     Args:
-        channels: C, the channels of the features.
-        reduction: r of both parts.
-        start: `paper` starts as published. `identity` is ours: both gates are exactly 1 at the first step, and range
-            over (0, 2) from there.
+        channels: Number of channels C of the features.
+        reduction: Ratio r of the channels to the hidden channels in both parts.
+        start: `paper` for the published initialization. `identity` (our addition) for gates that are exactly 1 at the
+            first step and have the range (0, 2).
 
     Raises:
-        OptionError: If an option has no such value, or no hidden channel would be left.
+        OptionError: If an option has an invalid value, or `reduction` leaves no hidden channel.
 
     Example:
         >>> attention = GAM(16)
@@ -103,6 +103,6 @@ class GAM(Attention):
         accept_foreign_keys(self, FOREIGN_KEYS)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the features (N, C, H, W) times the weights of both parts."""
-        by_channel = x * self.channel(x)
-        return by_channel * self.spatial(by_channel)
+        """Return the features (N, C, H, W) multiplied by both gates."""
+        after_channel_gate = x * self.channel(x)
+        return after_channel_gate * self.spatial(after_channel_gate)

@@ -1,4 +1,4 @@
-"""GC: one context for all positions, added to each (Cao et al., GCNet, ICCV workshops 2019)."""
+"""Global Context (GC): one context vector, added at every position (Cao et al., GCNet, ICCV workshops 2019)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from attendet.attention.base import Addend, Attention, Shares, Start, check_start, hidden_width, zero_
+from attendet.attention.base import AdditiveTerm, Attention, SoftmaxWeights, Start, check_start, hidden_width, zero_
 from attendet.attention.catalog import attentions
 from attendet.attention.foreign_keys import accept_foreign_keys
 
@@ -19,45 +19,45 @@ FOREIGN_KEYS: Mapping[str, str] = {
 }
 
 
-class PositionShares(Shares):
-    """α_j = exp(W_k x_j) / Σ_m exp(W_k x_m), the share of every position: (N, C, H, W) → (N, 1, H, W)."""
+class PositionWeights(SoftmaxWeights):
+    """Softmax over positions, α_j = exp(W_k x_j) / Σ_m exp(W_k x_m): (N, C, H, W) → (N, 1, H, W)."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.conv = nn.Conv2d(channels, 1, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return shares of sum one over all positions."""
+        """Return weights that sum to 1 over all positions."""
         logits = self.conv(x)
         return torch.softmax(logits.flatten(1), 1).reshape(logits.shape)
 
 
-class Context(Addend):
-    """W_v2 ReLU(LN(W_v1 Σ_j α_j x_j)): (N, C, H, W) → (N, C, 1, 1)."""
+class ContextTerm(AdditiveTerm):
+    """Context vector W_v2 ReLU(LN(W_v1 Σ_j α_j x_j)): (N, C, H, W) → (N, C, 1, 1)."""
 
     def __init__(self, channels: int, hidden: int) -> None:
         super().__init__()
-        self.positions = PositionShares(channels)
+        self.positions = PositionWeights(channels)
         self.fc1 = nn.Linear(channels, hidden)
         self.norm = nn.LayerNorm(hidden)
         self.fc2 = nn.Linear(hidden, channels)
         zero_(self.fc2.weight, self.fc2.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return what every position of a channel is increased by, in the dtype of x."""
-        shares = self.positions(x).to(x.dtype)
-        pooled = (x.flatten(2) @ shares.reshape(x.shape[0], -1, 1)).squeeze(2)
-        added = self.fc2(torch.relu(self.norm(self.fc1(pooled))))
-        return added[:, :, None, None].to(x.dtype)
+        """Return the term (N, C, 1, 1) that is added to every position, in the dtype of x."""
+        weights = self.positions(x).to(x.dtype)
+        pooled = (x.flatten(2) @ weights.reshape(x.shape[0], -1, 1)).squeeze(2)
+        term = self.fc2(torch.relu(self.norm(self.fc1(pooled))))
+        return term[:, :, None, None].to(x.dtype)
 
 
 @attentions.register(
     "gc", "GlobalContext", "GCBlock", "GCModule", "GCNet", "GCAttention", "ContextBlock", "GlobalContextBlock"
 )
 class GlobalContext(Attention):
-    """Global Context block: x plus a term that is the same at all positions, computed from a weighted mean of them.
+    """Global Context block: add a term that is the same at all positions, computed from their weighted mean.
 
-    z_i = x_i + W_v2 ReLU(LN(W_v1 Σ_j α_j x_j)), section 3.4 of the paper, in which
+    z_i = x_i + W_v2 ReLU(LN(W_v1 Σ_j α_j x_j)), section 3.4 of the paper:
 
     | step | | shape |
     |---|---|---|
@@ -65,25 +65,25 @@ class GlobalContext(Attention):
     | transform | t = W_v2 ReLU(LN(W_v1 c)), through C/r channels | (N, C) |
     | fusion | z = x + t | (N, C, H, W) |
 
-    It has no gate: what it computes is added. `context` is the module of the added term, and `context.positions` that
-    of the shares α, which show where it looks.
+    The module has no gate, because its result is added. The submodule `context` computes the added term, and
+    `context.positions` the weights α of the positions.
 
-    Parameters, with h = C/reduction rounded down: (C + 1) + (C·h + h) + 2·h + (h·C + C), biases as in the authors'
-    code.
+    Parameters, with h = C/reduction rounded down: (C + 1) + (C·h + h) + 2·h + (h·C + C), with the biases of the
+    authors' code.
 
-    In the wild: timm's module of this name multiplies by σ(t) unless told otherwise, which the paper compares and
-    finds worse, and is seldom started at zero.
+    Other versions: timm's module of this name multiplies by σ(t) by default, which the paper compares and finds worse.
+    Most copies do not start the last layer at zero.
 
     State dicts with the keys of the authors' code load.
 
     Args:
-        channels: C, the channels of the features.
-        reduction: r, by how much the transform is narrower than C.
-        start: `paper` or `identity`, which are one here: the authors start with a last layer of zeros, so that
+        channels: Number of channels C of the features.
+        reduction: Ratio r of the channels to the hidden channels of the transform.
+        start: `paper` and `identity` are the same here: the authors initialize the last layer with zeros, so that
             nothing is added at the first step.
 
     Raises:
-        OptionError: If an option has no such value, or no hidden channel would be left.
+        OptionError: If an option has an invalid value, or `reduction` leaves no hidden channel.
 
     Example:
         >>> attention = GlobalContext(64)
@@ -104,7 +104,7 @@ class GlobalContext(Attention):
     def __init__(self, channels: int, reduction: float = 16, start: Start = "paper") -> None:
         super().__init__()
         check_start(start)
-        self.context = Context(channels, hidden_width(channels, reduction))
+        self.context = ContextTerm(channels, hidden_width(channels, reduction))
         accept_foreign_keys(self, FOREIGN_KEYS)
 
     def forward(self, x: Tensor) -> Tensor:

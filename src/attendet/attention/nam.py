@@ -1,4 +1,4 @@
-"""NAM: the scales of a batch norm as the importance of channels (Liu et al., 2021)."""
+"""Normalization-based Attention Module (NAM): weights from the scales of a batch norm (Liu et al., 2021)."""
 
 from __future__ import annotations
 
@@ -8,48 +8,48 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from attendet.attention.base import Attention, Gate, Start, add_strength, check_channels
+from attendet.attention.base import Attention, Gate, Start, check_channels, register_strength
 from attendet.attention.catalog import attentions
 from attendet.attention.foreign_keys import accept_foreign_keys
 from attendet.errors import unknown_name
 
 Variant = Literal["absolute", "paper"]
-VARIANTS: tuple[Variant, ...] = ("absolute", "paper")
+_VARIANTS: tuple[Variant, ...] = ("absolute", "paper")
 
 FOREIGN_KEYS: Mapping[str, str] = {"Channel_Att.bn2.": "gate.norm."}
 
 
 class ScaleGate(Gate):
-    """σ(w · BN(x)), w the share of a channel in the scales of the norm: (N, C, H, W) → the same shape."""
+    """Gate σ(w · BN(x)), where w is the scale of a channel divided by the sum of all scales: (N, C, H, W) → same."""
 
     strength: Tensor
 
     def __init__(self, channels: int, variant: Variant, start: Start) -> None:
         super().__init__(start)
         check_channels(channels)
-        if variant not in VARIANTS:
-            raise unknown_name("variant of NAM", variant, VARIANTS)
+        if variant not in _VARIANTS:
+            raise unknown_name("variant of NAM", variant, _VARIANTS)
         self.variant = variant
         self.norm = nn.BatchNorm2d(channels)
-        add_strength(self, start)
+        register_strength(self, start)
 
     def logits(self, x: Tensor) -> Tensor:
-        """Return (N, C, H, W)."""
+        """Return the logits (N, C, H, W)."""
         scales = self.norm.weight if self.variant == "paper" else self.norm.weight.abs()
         total = scales.sum()
         if self.variant == "absolute":
-            # Scales that are all zero have no shares: none is better than NaN.
+            # If all scales are zero, the quotient is 0 instead of NaN.
             total = total.clamp(min=torch.finfo(total.dtype).tiny)
         return self.strength * (scales / total)[:, None, None] * self.norm(x)
 
     def extra_repr(self) -> str:
-        """Say how the scales are normalized."""
+        """Return the variant, which determines how the scales are normalized."""
         return f"variant={self.variant}"
 
 
 @attentions.register("nam", "NAMAttention", "NAMModule", "NAMBlock")
 class NAM(Attention):
-    """Normalization-based Attention Module, the channel part: every value times σ(w · BN(x)).
+    """Normalization-based Attention Module, channel part: multiply every value by σ(w · BN(x)).
 
     | equation | | shape |
     |---|---|---|
@@ -57,33 +57,33 @@ class NAM(Attention):
     | 2 | Mc = σ(W_γ · BN(x)), w_i = γ_i / Σ γ_j | (N, C, H, W) |
     | | y = Mc · x | (N, C, H, W) |
 
-    `absolute`, the default, takes absolute values, w_i = abs(γ_i) / Σ abs(γ_j): in the sum of the equation as written
-    (`paper`) scales of both signs cancel, and where they do so wholly there is no weight. As long as all γ are
-    positive, which is how they start, the two are one.
+    The default variant `absolute` uses absolute values, w_i = abs(γ_i) / Σ abs(γ_j). With the equation as written
+    (`paper`), scales of opposite signs cancel in the sum, which may become zero. Both variants are equal as long as all
+    γ are positive, as they are initially.
 
-    The authors' code takes absolute values from `.data`, which keeps the shares out of the gradient; one version has
-    a ReLU before the sigmoid and runs the pixel part too. Here shares are in the gradient, as the equation has them.
+    The authors' code takes absolute values of `.data`, which excludes the weights w from the gradient. One version has
+    a ReLU before the sigmoid and also runs the pixel part. Here, the gradient includes w, as in the equation.
 
-    The paper's pixel part has a scale for every pixel and so one size of map; this is the channel part alone. The
-    paper also adds a penalty on the scales to the loss, which is the training's business.
+    The paper's pixel part has a scale for every pixel and therefore needs a fixed map size; this is the channel part
+    only. The paper also adds a penalty on the scales to the loss, which is not part of this module.
 
     Parameters: 2·C.
 
-    Fresh shares are 1/C each, so that logits, and what the gate can tell, shrink as channels grow: fresh gates are all
-    near a half.
+    Initially all w are 1/C. The logits, and the information in the gate, therefore shrink with the number of channels:
+    new gates are all close to 0.5.
 
-    State dicts with the keys of the authors' code load. Where they also hold the pixel part's norm, they load with
+    State dicts with the keys of the authors' code load. If they contain the norm of the pixel part, they load with
     `strict=False`.
 
     Args:
-        channels: C, the channels of the features.
-        variant: `absolute` or `paper`, as above.
-        start: `paper` starts as published. `identity` is ours: the logits are multiplied by a learned number that
-            starts at 0, which is one parameter more; all gates are then exactly 1 at the first step, and range over
-            (0, 2).
+        channels: Number of channels C of the features.
+        variant: `absolute` or `paper`, see above.
+        start: `paper` for the published initialization. `identity` (our addition) multiplies the logits by a learned
+            scalar with initial value 0, one additional parameter: all gates are exactly 1 at the first step and have
+            the range (0, 2).
 
     Raises:
-        OptionError: If an option has no such value.
+        OptionError: If an option has an invalid value.
 
     Example:
         >>> attention = NAM(64)
@@ -102,5 +102,5 @@ class NAM(Attention):
         accept_foreign_keys(self, FOREIGN_KEYS)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the features (N, C, H, W) times their weights."""
+        """Return the features (N, C, H, W) multiplied by their weights."""
         return x * self.gate(x)

@@ -1,4 +1,4 @@
-"""Group norm with a group for every channel, on maps of any size."""
+"""Group norm with one channel per group, for maps of any size."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from torch import Tensor, nn
 
 
 class PlaneNorm(nn.Module):
-    """Every plane minus its mean, over its deviation, then scaled and shifted by channel.
+    """Normalization of every channel over its positions, followed by a scale and a shift per channel.
 
-    It computes what `torch.nn.GroupNorm(channels, channels)` does and has its keys, but also takes a batch of one map
-    of one position, where that raises.
+    It computes the same as `torch.nn.GroupNorm(channels, channels)` and has the same keys, but it also accepts a batch
+    with a single map of a single position, for which `GroupNorm` raises an error.
 
     Args:
-        channels: Channels of the features.
-        eps: What is added to the variance.
+        channels: Number of channels of the features.
+        eps: Value that is added to the variance.
 
     Example:
         >>> x = torch.rand(2, 8, 5, 4)
@@ -33,9 +33,9 @@ class PlaneNorm(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return (..., C, H, W) normalized over H and W."""
         variance, mean = torch.var_mean(x, dim=(-2, -1), correction=0, keepdim=True)
-        normed = (x - mean) * torch.rsqrt(variance + self.eps)
-        return normed * self.weight[:, None, None] + self.bias[:, None, None]
+        normalized = (x - mean) * torch.rsqrt(variance + self.eps)
+        return normalized * self.weight[:, None, None] + self.bias[:, None, None]
 
     def extra_repr(self) -> str:
-        """Say how many channels it scales."""
+        """Return the number of channels and eps."""
         return f"{self.weight.numel()}, eps={self.eps:g}"

@@ -1,4 +1,4 @@
-"""SK: branches of different reach, and a softmax for every channel that chooses among them (Li et al., CVPR 2019)."""
+"""Selective Kernel (SK): a softmax per channel over convolutions of different dilation (Li et al., CVPR 2019)."""
 
 from __future__ import annotations
 
@@ -7,14 +7,22 @@ from functools import reduce
 import torch
 from torch import Tensor, nn
 
-from attendet.attention.base import Attention, Shares, Start, add_strength, check_start, group_count, wide_hidden_width
+from attendet.attention.base import (
+    Attention,
+    SoftmaxWeights,
+    Start,
+    check_start,
+    group_count,
+    hidden_width_at_least,
+    register_strength,
+)
 from attendet.attention.catalog import attentions
 from attendet.errors import OptionError
 from attendet.ops.pooling import pool_positions
 
 
-class Branch(nn.Module):
-    """A grouped 3x3 convolution of some dilation, batch norm, ReLU: (N, C, H, W) → the same shape."""
+class DilatedBranch(nn.Module):
+    """Grouped, dilated 3x3 convolution, batch norm, and ReLU: (N, C, H, W) → the same shape."""
 
     def __init__(self, channels: int, groups: int, dilation: int) -> None:
         super().__init__()
@@ -22,12 +30,12 @@ class Branch(nn.Module):
         self.norm = nn.BatchNorm2d(channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return features that have seen further the greater the dilation."""
+        """Return the features (N, C, H, W) of the branch."""
         return torch.relu(self.norm(self.conv(x)))
 
 
-class BranchShares(Shares):
-    """Softmax over branches of A z, z = ReLU(BN(W s)), s the mean over positions: (N, C, H, W) → (N, M, C, 1, 1)."""
+class BranchWeights(SoftmaxWeights):
+    """Softmax over M branches of A z, z = ReLU(BN(W s)), s the mean over positions: (N, C, H, W) → (N, M, C, 1, 1)."""
 
     def __init__(self, channels: int, hidden: int, branches: int) -> None:
         super().__init__()
@@ -36,7 +44,7 @@ class BranchShares(Shares):
         self.select = nn.Linear(hidden, branches * channels, bias=False)
 
     def forward(self, fused: Tensor) -> Tensor:
-        """Return shares of sum one over the branches."""
+        """Return weights that sum to 1 over the branches, computed from the sum of all branches (N, C, H, W)."""
         hidden = torch.relu(self.norm(self.fc(pool_positions(fused, "avg"))))
         logits = self.select(hidden).reshape(fused.shape[0], -1, fused.shape[1], 1, 1)
         return torch.softmax(logits, 1)
@@ -44,44 +52,45 @@ class BranchShares(Shares):
 
 @attentions.register("sk", "SKAttention", "SKConv", "SKModule", "SKBlock", "SKNet", "SelectiveKernel")
 class SelectiveKernel(Attention):
-    """Selective Kernel convolution: convolutions of different reach, mixed for every channel by a softmax.
+    """Selective Kernel convolution: mix convolutions of different dilation by a softmax per channel.
 
     | equation | | shape |
     |---|---|---|
     | split | U_i = ReLU(BN(F_i(x))), F_i a grouped 3x3 convolution of dilation i = 1 … M | (N, C, H, W) each |
     | 1 | U = Σ U_i | (N, C, H, W) |
     | 2 | s = mean of U over positions | (N, C) |
-    | 3, 4 | z = ReLU(BN(W s)), of d = max(C/r, L) values | (N, d) |
+    | 3, 4 | z = ReLU(BN(W s)), with d = max(C/r, L) values | (N, d) |
     | 5 | a = softmax over i of A_i z | (N, M, C) |
     | 6 | y = Σ a_i · U_i | (N, C, H, W) |
 
-    It replaces features by convolved ones instead of weighing them: a convolution layer of which the attention is a
-    part. The module `shares` gives a. As in the paper the branch of 5x5 is a 3x3 one of dilation 2.
+    The module replaces the features by convolved ones instead of weighing them; it is a convolution layer that contains
+    attention. The submodule `branch_weights` computes a. As in the paper, the 5x5 branch is a 3x3 convolution of
+    dilation 2.
 
     Parameters, with G groups and M branches: M·(9·C²/G + 2·C) + C·d + 2·d + M·C·d.
 
-    In training z is normalized over the batch alone, so that a batch needs two images or more.
+    During training z is normalized over the images of a batch, so a batch needs at least two images.
 
-    In the wild: a popular copy has branches of 1x1, 3x3, 5x5 and 7x7 without groups, biases, and no norm in equation 3;
-    timm's is ungrouped unless told otherwise, splits the input among the branches (`split_input=True`), and rounds d
-    to a multiple of 8.
+    Other versions: a popular copy has branches of 1x1, 3x3, 5x5, and 7x7, biases, no groups, and no norm in equation 3.
+    timm's module is ungrouped by default, splits the input among the branches (`split_input=True`), and rounds d to a
+    multiple of 8.
 
     Args:
-        channels: C, the channels of the features.
+        channels: Number of channels C of the features.
         reduction: r of equation 4.
-        branches: M, two or more.
-        groups: G, which has to divide C; None for the published 32, or the greatest divisor of C below.
-        least: L of equation 4.
-        start: `paper` is as published. `identity` is ours: the output is x + strength · (y - x) with a learned
-            strength that starts at 0.
+        branches: Number of branches M, at least 2.
+        groups: Number of groups G, a divisor of C; None for the published 32, or the largest smaller divisor.
+        min_width: Minimum number of hidden channels, L of equation 4.
+        start: `paper` for the published module. `identity` (our addition) outputs x + strength · (y - x) with a learned
+            strength that is initially 0.
 
     Raises:
-        OptionError: If an option has no such value, or the groups do not divide the channels.
+        OptionError: If an option has an invalid value, or `groups` does not divide the channels.
 
     Example:
         >>> attention = SelectiveKernel(64)
-        >>> shares = attention.shares(torch.rand(2, 64, 20, 20))
-        >>> shares.shape, shares.sum(1).allclose(torch.ones(()))
+        >>> weights = attention.branch_weights(torch.rand(2, 64, 20, 20))
+        >>> weights.shape, weights.sum(1).allclose(torch.ones(()))
         (torch.Size([2, 2, 64, 1, 1]), True)
         >>> sum(parameter.numel() for parameter in attention.parameters())
         8768
@@ -96,21 +105,21 @@ class SelectiveKernel(Attention):
         reduction: float = 16,
         branches: int = 2,
         groups: int | None = None,
-        least: int = 32,
+        min_width: int = 32,
         start: Start = "paper",
     ) -> None:
         super().__init__()
         check_start(start)
         if not isinstance(branches, int) or branches < 2:
-            raise OptionError(f"among {branches!r} branches there is nothing to select", remedy="give 2 or more")
-        count = group_count(channels, groups, most=32)
-        self.branches = nn.ModuleList(Branch(channels, count, dilation) for dilation in range(1, branches + 1))
-        self.shares = BranchShares(channels, wide_hidden_width(channels, reduction, least), branches)
-        add_strength(self, start)
+            raise OptionError(f"`branches` must be an integer of at least 2, got {branches!r}")
+        count = group_count(channels, groups, max_groups=32)
+        self.branches = nn.ModuleList(DilatedBranch(channels, count, dilation) for dilation in range(1, branches + 1))
+        self.branch_weights = BranchWeights(channels, hidden_width_at_least(channels, reduction, min_width), branches)
+        register_strength(self, start)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return features (N, C, H, W) mixed from all branches."""
+        """Return the features (N, C, H, W) mixed from all branches."""
         features = [branch(x) for branch in self.branches]
-        shares = self.shares(reduce(torch.add, features)).unbind(1)
-        mixed = reduce(torch.add, [share * feature for share, feature in zip(shares, features, strict=True)])
+        weights = self.branch_weights(reduce(torch.add, features)).unbind(1)
+        mixed = reduce(torch.add, [weight * feature for weight, feature in zip(weights, features, strict=True)])
         return torch.lerp(x, mixed.to(x.dtype), self.strength.to(x.dtype))

@@ -1,4 +1,4 @@
-"""SA: channel attention for one half of every group, spatial for the other, then a shuffle (Zhang & Yang, 2021)."""
+"""Shuffle attention (SA): groups that are half channel-gated, half position-gated (Zhang & Yang, 2021)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from attendet.attention.base import Attention, Gate, Start, group_count, keep_with_weights
+from attendet.attention.base import Attention, Gate, Start, group_count, register_with_published_value
 from attendet.attention.catalog import attentions
 from attendet.attention.foreign_keys import accept_foreign_keys
 from attendet.attention.plane_norm import PlaneNorm
@@ -22,62 +22,64 @@ FOREIGN_KEYS: Mapping[str, str] = {
 
 
 class SplitGate(Gate):
-    """σ of W1·mean + b1 for the first half of every group, of W2·GN + b2 for the second: (N, C, H, W) → the same."""
+    """Gate σ(W1·mean + b1) for the first half of every group, σ(W2·GN + b2) for the second: (N, C, H, W) → same."""
 
     def __init__(self, channels: int, groups: int, start: Start) -> None:
         super().__init__(start)
         self.groups = groups
         half = channels // (2 * groups)
-        first_bias = 0.0 if start == "identity" else 1.0
+        initial_bias = 0.0 if start == "identity" else 1.0
         self.channel_weight = nn.Parameter(torch.zeros(1, half, 1, 1))
-        self.channel_bias = nn.Parameter(torch.full((1, half, 1, 1), first_bias))
+        self.channel_bias = nn.Parameter(torch.full((1, half, 1, 1), initial_bias))
         self.spatial_weight = nn.Parameter(torch.zeros(1, half, 1, 1))
-        self.spatial_bias = nn.Parameter(torch.full((1, half, 1, 1), first_bias))
+        self.spatial_bias = nn.Parameter(torch.full((1, half, 1, 1), initial_bias))
         self.norm = PlaneNorm(half)
 
     def logits(self, x: Tensor) -> Tensor:
-        """Return (N, C, H, W)."""
+        """Return the logits (N, C, H, W)."""
         first, second = x.unflatten(1, (self.groups, 2, -1)).unbind(2)
         channel = self.channel_weight * first.mean((-2, -1), keepdim=True) + self.channel_bias
         spatial = self.spatial_weight * self.norm(second) + self.spatial_bias
         return torch.stack([channel.expand_as(spatial), spatial], dim=2).flatten(1, 3)
 
     def extra_repr(self) -> str:
-        """Say how many groups there are."""
+        """Return the number of groups."""
         return f"groups={self.groups}"
 
 
 @attentions.register("shuffle", "ShuffleAttention", "ShuffleAtt", "SA", "SALayer", "SANet")
 class ShuffleAttention(Attention):
-    """Shuffle Attention: each of G groups halved, one half weighed by channel, one by position, channels shuffled.
+    """Shuffle Attention: gate one half of every group by channel, the other by position, then shuffle the channels.
 
-    With c = C/(2·G) channels in every half, and weights that all groups share:
+    Each half has c = C/(2·G) channels. All groups share the same weights:
 
     | equation | | shape |
     |---|---|---|
     | 1 | s = mean of the first half over positions | (N, G, c) |
     | 2 | X'_1 = σ(W1·s + b1) · X_1 | (N, G, c, H, W) |
     | 3 | X'_2 = σ(W2·GN(X_2) + b2) · X_2, GN of one group per channel | (N, G, c, H, W) |
-    | | the halves side by side again, then the channel shuffle of two groups: channel i of C/2 first goes to 2·i, | |
-    | | channel C/2 + i to 2·i + 1 | (N, C, H, W) |
+    | | concatenation, then a channel shuffle of two groups: channel i of the first C/2 moves to 2·i, | |
+    | | channel C/2 + i moves to 2·i + 1 | (N, C, H, W) |
 
-    `gate` gives the weights before the shuffle.
+    The submodule `gate` computes the weights before the shuffle.
 
     Parameters: 3·C/G, which is 6·c.
 
-    In the wild: G = 8 in popular copies; a group norm of one group over all channels of a half.
+    Other versions: G = 8 in popular copies; a group norm of one group over all channels of a half.
 
     State dicts with the keys of the authors' code load.
 
     Args:
-        channels: C, the channels of the features.
-        groups: G; 2·G has to divide C. None for the published 64, or the greatest number below that C allows.
-        start: `paper` starts as the authors' code: weights 0 and biases 1, so that all gates are σ(1) = 0.73.
-            `identity` is ours: all gates are exactly 1 at the first step, range over (0, 2) from there, and channels
-            keep their order, now and later: an identity cannot shuffle. The order travels with the weights.
+        channels: Number of channels C of the features.
+        groups: Number of groups G, where 2·G divides C; None for the published 64, or the largest smaller number that
+            C allows.
+        start: `paper` for the initialization of the authors' code: weights 0 and biases 1, so that all gates are
+            σ(1) = 0.73. `identity` (our addition) for gates that are exactly 1 at the first step and have the range
+            (0, 2), and channels that always keep their order, because a shuffle is not an identity. The order is part
+            of the state dict.
 
     Raises:
-        OptionError: If an option has no such value, or 2·G does not divide the channels.
+        OptionError: If an option has an invalid value, or 2·G does not divide the channels.
 
     Example:
         >>> attention = ShuffleAttention(64, groups=8)
@@ -94,13 +96,13 @@ class ShuffleAttention(Attention):
 
     def __init__(self, channels: int, groups: int | None = None, start: Start = "paper") -> None:
         super().__init__()
-        self.gate = SplitGate(channels, group_count(channels, groups, most=64, each=2), start)
-        # In this order: what a state dict lacks is seen once its keys are ours.
+        self.gate = SplitGate(channels, group_count(channels, groups, max_groups=64, multiple_of=2), start)
+        # The hooks run in this order: the second one looks for parameters under our keys.
         accept_foreign_keys(self, FOREIGN_KEYS)
-        keep_with_weights(self, "in_order", torch.tensor(start == "identity"), published=False)
+        register_with_published_value(self, "in_order", torch.tensor(start == "identity"), published=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the features (N, C, H, W) times their weights, shuffled."""
-        weighed = x * self.gate(x)
-        shuffled = weighed.unflatten(1, (2, -1)).transpose(1, 2).flatten(1, 2)
-        return torch.where(self.in_order, weighed, shuffled)
+        """Return the features (N, C, H, W) multiplied by their weights, with shuffled channels."""
+        weighted = x * self.gate(x)
+        shuffled = weighted.unflatten(1, (2, -1)).transpose(1, 2).flatten(1, 2)
+        return torch.where(self.in_order, weighted, shuffled)

@@ -1,4 +1,4 @@
-"""SimAM: a weight per value from how far it stands out in its channel, without parameters (Yang et al., ICML 2021)."""
+"""SimAM: parameter-free weights from each value's distance to the mean of its channel (Yang et al., ICML 2021)."""
 
 from __future__ import annotations
 
@@ -7,54 +7,54 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from attendet.attention.base import Attention, Gate, Start, add_strength, check_channels
+from attendet.attention.base import Attention, Gate, Start, check_channels, register_strength
 from attendet.attention.catalog import attentions
 from attendet.attention.dims import Dims, check_dims, check_features, zero_padding
 from attendet.errors import OptionError, unknown_name
 from attendet.ops.pooling import pool_positions
 
 Variant = Literal["paper", "authors"]
-VARIANTS: tuple[Variant, ...] = ("paper", "authors")
+_VARIANTS: tuple[Variant, ...] = ("paper", "authors")
 
 
 class EnergyGate(Gate):
-    """σ(1/E), E the least energy of every value: (N, C, H, W) → the same shape."""
+    """Gate σ(1/E), where E is the minimal energy of every value: (N, C, H, W) → the same shape."""
 
     strength: Tensor
 
     def __init__(self, regularizer: float, variant: Variant, start: Start, dims: Dims) -> None:
         super().__init__(start)
-        if variant not in VARIANTS:
-            raise unknown_name("variant of SimAM", variant, VARIANTS)
+        if variant not in _VARIANTS:
+            raise unknown_name("variant of SimAM", variant, _VARIANTS)
         if isinstance(regularizer, bool) or not isinstance(regularizer, int | float) or not regularizer > 0:
-            raise OptionError(f"a regularizer of {regularizer!r} is none", remedy="give 1e-4, the default")
+            raise OptionError(f"`regularizer` must be positive, got {regularizer!r}", remedy="the default is 1e-4")
         self.regularizer = float(regularizer)
         self.variant = variant
         self.dims: Dims = check_dims(dims)
-        add_strength(self, start)
+        register_strength(self, start)
 
     def logits(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return 1/E, (N, C, H, W)."""
         check_features(x, self.dims, mask)
-        # Squares of half-precision values overflow early.
+        # Squares of half-precision values overflow easily.
         x = x.to(torch.promote_types(x.dtype, torch.float32))
         ones = [1] * self.dims
         mean = pool_positions(x, "avg", mask)
         squares = zero_padding((x - mean.reshape(*mean.shape, *ones)).square(), mask)
         variance = pool_positions(squares, "avg", mask)
         if self.variant == "authors":
-            variance = variance * _bessel(x, mask)
+            variance = variance * _bessel_correction(x, mask)
         variance = variance.reshape(*variance.shape, *ones)
         return self.strength * (squares / (4 * (variance + self.regularizer)) + 0.5)
 
     def extra_repr(self) -> str:
-        """Say which energy it is."""
+        """Return the regularizer and the variant of the energy."""
         return f"regularizer={self.regularizer:g}, variant={self.variant}"
 
 
 @attentions.register("simam", "SimAMModule", "SimAMAttention", "SimAMBlock")
 class SimAM(Attention):
-    """Simple, parameter-free attention: y = x · σ(1/E), every value weighed by how far it stands out in its channel.
+    """Simple, parameter-free attention: y = x · σ(1/E), where E is low for values far from the mean of their channel.
 
     | equation | | shape |
     |---|---|---|
@@ -62,29 +62,30 @@ class SimAM(Attention):
     | 5 | e* = 4·(σ² + λ) / ((t - μ)² + 2·σ² + 2·λ) for a value t | (N, C, H, W) |
     | 6 | y = σ(1/E) · x; 1/e* = (t - μ)² / (4·(σ² + λ)) + 1/2 | (N, C, H, W) |
 
-    Parameters: 0. There are 1 with start `identity`, see there.
+    Parameters: 0, or 1 with the start `identity`.
 
-    Two forms are published: `paper` divides the variance by M, as equation 5 says; `authors` by n = M - 1, as the
-    paper's pseudo-code and the authors' code do. The code divides by zero on a map of one position; here n is then 1,
-    and the weight σ(1/2), that of a constant channel, in both forms.
+    Two forms are published. `paper` divides the variance by M, as in equation 5. `authors` divides by n = M - 1, as in
+    the paper's pseudo-code and the authors' code. Their code divides by zero for a map of a single position; here n is
+    then 1, and the weight is σ(1/2) in both forms, as for a constant channel.
 
-    As 1/e* is at least 1/2, weights lie between σ(1/2) = 0.62 and 1: constant channels are damped and nothing is
-    amplified.
+    Because 1/e* is at least 1/2, the weights are between σ(1/2) = 0.62 and 1: constant channels are attenuated, and
+    nothing is amplified.
 
-    1e-4 is the default of λ; the authors' ImageNet models have 0.1.
+    The default of λ is 1e-4; the authors' ImageNet models use 0.1.
 
-    In the wild: wrappers demand a count of channels and ignore it.
+    Other versions: wrappers that require the number of channels and ignore it.
 
     Args:
-        channels: C, the channels of the features; nothing depends on it.
-        regularizer: λ. On features of another scale than that behind a batch norm it is another function.
-        variant: `paper` or `authors`, as above.
-        start: `paper` is as published. `identity` is ours: as there is no layer to start at zero, 1/E is multiplied by
-            a learned number that starts at 0; weights are then exactly 1 at the first step, and range over (0, 2).
-        dims: Axes of positions: 1 for sequences (N, C, L), 2 for images, 3 for volumes (N, C, D, H, W).
+        channels: Number of channels C of the features; it has no effect.
+        regularizer: λ. Its effect depends on the scale of the features, which are expected after a batch norm.
+        variant: `paper` or `authors`, see above.
+        start: `paper` for the published module. `identity` (our addition) multiplies 1/E by a learned scalar with
+            initial value 0: weights are exactly 1 at the first step and have the range (0, 2).
+        dims: Number of position axes: 1 for sequences (N, C, L), 2 for images (N, C, H, W), 3 for volumes
+            (N, C, D, H, W).
 
     Raises:
-        OptionError: If an option has no such value.
+        OptionError: If an option has an invalid value.
 
     Example:
         >>> attention = SimAM(64)
@@ -114,22 +115,22 @@ class SimAM(Attention):
         self.gate = EnergyGate(regularizer, variant, start, dims)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Return the features times their weights, one for each value.
+        """Return the features multiplied by one weight per value.
 
         Args:
-            x: Features (N, C, H, W), or as `dims` says.
-            mask: (N, H, W), or as `dims` says: True where a position is real, False where it is padding; None if
-                all are real. Padded positions never change the weights, and come out as zero.
+            x: Features (N, C, H, W), or the shape for `dims`.
+            mask: Bool mask (N, H, W), or the shape for `dims`: True at real positions, False at padding; None if all
+                positions are real. Padding does not change the weights, and the output is zero there.
         """
         x = zero_padding(x, mask)
         return x * self.gate(x, mask)
 
 
-def _bessel(x: Tensor, mask: Tensor | None) -> Tensor | float:
-    """Return M / (M - 1), of each image where their lengths differ; 1 where M is 1."""
+def _bessel_correction(x: Tensor, mask: Tensor | None) -> Tensor | float:
+    """Return M / (M - 1), or 1 if M is 1; with a mask, per image, where M is its number of real positions."""
     if mask is None:
         count = x[0, 0].numel()
         return count / max(count - 1, 1)
-    # Whole numbers would be divided in float32, whatever the features are.
+    # Integers would be divided in float32, regardless of the dtype of the features.
     counts = mask.flatten(1).sum(1, keepdim=True).to(x.dtype)
     return counts / (counts - 1).clamp(min=1)

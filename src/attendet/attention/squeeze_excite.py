@@ -1,4 +1,4 @@
-"""SE: squeeze-and-excitation, one weight per channel (Hu et al., CVPR 2018)."""
+"""Squeeze-and-excitation (SE): one weight per channel (Hu et al., CVPR 2018)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from attendet.attention.dims import Dims, check_dims, check_features, zero_paddi
 from attendet.attention.foreign_keys import accept_foreign_keys
 from attendet.ops.pooling import pool_positions
 
-# Two layers in a list, as many write them, then the names of timm and torchvision, who have 1x1 convolutions.
+# `fc.0` and `fc.2` are common in copies; timm and torchvision use `fc1` and `fc2`, as 1x1 convolutions.
 FOREIGN_KEYS: Mapping[str, str] = {
     "fc.0.": "gate.fc1.",
     "fc.2.": "gate.fc2.",
@@ -23,7 +23,7 @@ FOREIGN_KEYS: Mapping[str, str] = {
 
 
 class SqueezeGate(Gate):
-    """σ(W2 ReLU(W1 z)) with z the mean over positions: (N, C, H, W) → (N, C, 1, 1)."""
+    """Gate σ(W2 ReLU(W1 z)), where z is the mean over positions: (N, C, H, W) → (N, C, 1, 1)."""
 
     def __init__(self, channels: int, reduction: float, bias: bool, start: Start, dims: Dims = 2) -> None:
         super().__init__(start)
@@ -35,7 +35,7 @@ class SqueezeGate(Gate):
             zero_(self.fc2.weight, self.fc2.bias)
 
     def logits(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Return (N, C, 1, 1)."""
+        """Return the logits (N, C, 1, 1)."""
         check_features(x, self.dims, mask)
         logits = self.fc2(torch.relu(self.fc1(pool_positions(x, "avg", mask))))
         return logits.reshape(*logits.shape, *[1] * self.dims)
@@ -45,7 +45,7 @@ class SqueezeGate(Gate):
     "se", "SELayer", "SEBlock", "SEModule", "SEAttention", "SENet", "SqueezeExcite", "SqueezeExcitation"
 )
 class SqueezeExcite(Attention):
-    """Squeeze-and-Excitation: every channel times a weight computed from the means of all.
+    """Squeeze-and-Excitation: multiply every channel by a weight computed from the means of all channels.
 
     | equation | | shape |
     |---|---|---|
@@ -53,25 +53,26 @@ class SqueezeExcite(Attention):
     | 3, excitation | s = σ(W2 ReLU(W1 z)), W1 of C/r × C, W2 of C × C/r | (N, C) |
     | 4, scale | y = s · x | (N, C, H, W) |
 
-    Parameters, with h = C/reduction rounded down: 2·C·h, and h + C more with biases. The paper counts 2·C²/r, without
-    biases, and its journal version says that leaving them out helps.
+    Parameters: 2·C·h with h = C/reduction rounded down, plus h + C with biases. The paper counts 2·C²/r, without
+    biases, and its journal version reports that removing them helps.
 
-    In the wild: timm and torchvision have biases, and timm rounds h to a multiple of 8; MobileNetV3 replaces the
-    sigmoid by a piecewise linear one, and copies of its module are called SE too.
+    Other versions: timm and torchvision use biases, and timm rounds h to a multiple of 8. MobileNetV3 replaces the
+    sigmoid with a piecewise linear function; copies of that module are also called SE.
 
-    State dicts of timm's and torchvision's modules load with `bias=True`, and those of the common
-    `fc.0.weight`, `fc.2.weight` without.
+    The state dicts of timm and torchvision load with `bias=True`. State dicts with the common keys `fc.0.weight` and
+    `fc.2.weight` load without biases.
 
     Args:
-        channels: C, the channels of the features.
-        reduction: r, by how much the hidden layer is narrower than C.
+        channels: Number of channels C of the features.
+        reduction: Ratio r of the channels to the hidden channels.
         bias: Whether the two layers have biases.
-        start: `paper` starts as published, with gates of about a half. `identity` is ours: gates are exactly 1 at
-            the first step, and range over (0, 2) from there.
-        dims: Axes of positions: 1 for sequences (N, C, L), 2 for images, 3 for volumes (N, C, D, H, W).
+        start: `paper` for the published initialization, whose gates are about 0.5. `identity` (our addition) for gates
+            that are exactly 1 at the first step and have the range (0, 2).
+        dims: Number of position axes: 1 for sequences (N, C, L), 2 for images (N, C, H, W), 3 for volumes
+            (N, C, D, H, W).
 
     Raises:
-        OptionError: If an option has no such value, or no hidden channel would be left.
+        OptionError: If an option has an invalid value, or `reduction` leaves no hidden channel.
 
     Example:
         >>> attention = SqueezeExcite(64)
@@ -98,12 +99,12 @@ class SqueezeExcite(Attention):
         accept_foreign_keys(self, FOREIGN_KEYS)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Return the features times the weights of their channels.
+        """Return the features multiplied by the weights of their channels.
 
         Args:
-            x: Features (N, C, H, W), or as `dims` says.
-            mask: (N, H, W), or as `dims` says: True where a position is real, False where it is padding; None if
-                all are real. Padded positions never change the weights, and come out as zero.
+            x: Features (N, C, H, W), or the shape for `dims`.
+            mask: Bool mask (N, H, W), or the shape for `dims`: True at real positions, False at padding; None if all
+                positions are real. Padding does not change the weights, and the output is zero there.
         """
         x = zero_padding(x, mask)
         return x * self.gate(x, mask)

@@ -1,4 +1,4 @@
-"""Triplet attention: three gates, each seeing two of the three axes (Misra et al., WACV 2021)."""
+"""Triplet attention: three gates, one for each pair of axes (Misra et al., WACV 2021)."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from attendet.attention.base import Attention, Gate, Start, Weights, check_channels, odd_kernel, zero_
+from attendet.attention.base import Attention, AttentionWeights, Gate, Start, check_channels, odd_kernel, zero_
 from attendet.attention.catalog import attentions
 from attendet.attention.foreign_keys import accept_foreign_keys
 
 Plane = Literal["hc", "cw", "hw"]
 
-# The names of the authors' module alone, then those of the one in their networks. There `H` and `W` say which axis is
-# pooled over, not which are left.
-PLANES: Mapping[str, Plane] = {
+# The names in the authors' standalone module, then the names in their networks. In the latter, `H` and `W` are the axes
+# that are pooled, not the axes of the plane.
+_PLANES: Mapping[str, Plane] = {
     "hc.conv": "hc",
     "cw.conv": "cw",
     "hw.conv": "hw",
@@ -26,17 +26,21 @@ PLANES: Mapping[str, Plane] = {
 }
 FOREIGN_KEYS: Mapping[str, str] = {
     f"{foreign}.{layer}.": f"gate.{plane}.{ours}."
-    for foreign, plane in PLANES.items()
+    for foreign, plane in _PLANES.items()
     for layer, ours in (("conv", "conv"), ("bn", "norm"))
 }
 
-# How (N, C, H, W) is turned so that the second axis is the one to pool over and the plane is what is left. Each of
-# the three is its own inverse.
-TURNS: Mapping[Plane, tuple[int, int, int, int]] = {"hc": (0, 3, 2, 1), "cw": (0, 2, 1, 3), "hw": (0, 1, 2, 3)}
+# Permutations of (N, C, H, W) that move the pooled axis to the second place and leave the plane at the end. Each
+# permutation is its own inverse.
+_PERMUTATIONS: Mapping[Plane, tuple[int, int, int, int]] = {
+    "hc": (0, 3, 2, 1),
+    "cw": (0, 2, 1, 3),
+    "hw": (0, 1, 2, 3),
+}
 
 
 class PlaneGate(Gate):
-    """σ(BN(a convolution of the Z-pool)) in one plane: (N, C, H, W) → a weight for every point of the plane."""
+    """Gate σ(BN(convolution of the Z-pool)) of one plane: (N, C, H, W) → one weight per point of the plane."""
 
     def __init__(self, plane: Plane, kernel_size: int, start: Start) -> None:
         super().__init__(start)
@@ -49,17 +53,17 @@ class PlaneGate(Gate):
 
     def logits(self, x: Tensor) -> Tensor:
         """Return (N, C, H, 1) for `hc`, (N, C, 1, W) for `cw`, (N, 1, H, W) for `hw`."""
-        turned = x.permute(TURNS[self.plane])
-        pooled = torch.cat([turned.amax(1, keepdim=True), turned.mean(1, keepdim=True)], dim=1)
-        return self.norm(self.conv(pooled)).permute(TURNS[self.plane])
+        permuted = x.permute(_PERMUTATIONS[self.plane])
+        pooled = torch.cat([permuted.amax(1, keepdim=True), permuted.mean(1, keepdim=True)], dim=1)
+        return self.norm(self.conv(pooled)).permute(_PERMUTATIONS[self.plane])
 
     def extra_repr(self) -> str:
-        """Say which plane it weighs."""
+        """Return the plane of the gate."""
         return f"plane={self.plane}"
 
 
-class TripletWeights(Weights):
-    """The mean of the gates of the three planes: (N, C, H, W) → the same shape."""
+class TripletWeights(AttentionWeights):
+    """Mean of the gates of the three planes: (N, C, H, W) → the same shape."""
 
     def __init__(self, kernel_size: int, start: Start) -> None:
         super().__init__()
@@ -68,38 +72,38 @@ class TripletWeights(Weights):
         self.hw = PlaneGate("hw", kernel_size, start)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return (N, C, H, W)."""
+        """Return the weights (N, C, H, W)."""
         return (self.hc(x) + self.cw(x) + self.hw(x)) / 3
 
 
 @attentions.register("triplet", "TripletAttention", "TripletAtt", "TripletModule")
 class TripletAttention(Attention):
-    """Triplet Attention: the mean of x weighed in the planes (H, C), (C, W) and (H, W).
+    """Triplet Attention: the mean of the features gated in the planes (H, C), (C, W), and (H, W).
 
     | step | | shape |
     |---|---|---|
     | Z-pool | Z(x) = [max over an axis; mean over it] | two planes of the other axes |
-    | gates | ω = σ(BN(ψ(Z(x)))), each plane with a k×k convolution ψ of its own | as the plane |
+    | gates | ω = σ(BN(ψ(Z(x)))), with a separate k×k convolution ψ per plane | as the plane |
     | mean | y = (x·ω_hc + x·ω_cw + x·ω_hw) / 3 | (N, C, H, W) |
 
-    It is computed as x times the mean of the three, so that `gate` gives what x is multiplied by, and `gate.hc`,
-    `gate.cw` and `gate.hw` its parts.
+    It is computed as x times the mean of the three gates, so that the submodule `gate` returns the factor of x, and
+    `gate.hc`, `gate.cw`, and `gate.hw` return its parts.
 
-    Parameters: 6·k² + 6, whatever C; the paper counts 6·k².
+    Parameters: 6·k² + 6 for any C; the paper counts 6·k².
 
-    In the wild: copies with the two planes of the Z-pool in the other order, the same function of other weights; one
-    convolution shared by all planes; the sum instead of the mean.
+    Other versions: copies with the two planes of the Z-pool in the other order, which is the same function of permuted
+    weights; one convolution shared by all planes; the sum instead of the mean.
 
     State dicts with the keys of the authors' code load.
 
     Args:
-        channels: C, the channels of the features; nothing depends on it.
-        kernel_size: k, odd.
-        start: `paper` starts as published. `identity` is ours: all gates are exactly 1 at the first step, and range
-            over (0, 2) from there.
+        channels: Number of channels C of the features; it has no effect.
+        kernel_size: Kernel size k, odd.
+        start: `paper` for the published initialization. `identity` (our addition) for gates that are exactly 1 at the
+            first step and have the range (0, 2).
 
     Raises:
-        OptionError: If an option has no such value, or the kernel is even.
+        OptionError: If an option has an invalid value, such as an even kernel size.
 
     Example:
         >>> attention = TripletAttention(64)
@@ -121,5 +125,5 @@ class TripletAttention(Attention):
         accept_foreign_keys(self, FOREIGN_KEYS)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the features (N, C, H, W) times their weights."""
+        """Return the features (N, C, H, W) multiplied by their weights."""
         return x * self.gate(x)

@@ -10,12 +10,12 @@ from typing import Any, Literal
 
 from torch import Tensor, nn
 
-from attendet.attention.base import Addend, Attention, Gate, Shares, Weights
+from attendet.attention.base import AdditiveTerm, Attention, AttentionWeights, Gate, SoftmaxWeights
 from attendet.errors import OptionError, unknown_name
 
 OutputRole = Literal["gate", "weights", "shares", "addend"]
 
-PARTS = (Weights, Shares, Addend)
+PARTS = (AttentionWeights, SoftmaxWeights, AdditiveTerm)
 
 
 @dataclass(frozen=True)
@@ -196,6 +196,6 @@ def _of_images(part: GateOutput, axes: int) -> GateOutput:
 def _role(module: nn.Module) -> OutputRole:
     if isinstance(module, Gate):
         return "gate"
-    if isinstance(module, Weights):
+    if isinstance(module, AttentionWeights):
         return "weights"
-    return "shares" if isinstance(module, Shares) else "addend"
+    return "shares" if isinstance(module, SoftmaxWeights) else "addend"

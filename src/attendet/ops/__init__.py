@@ -1,1 +1,5 @@
-"""Functions of tensors that the modules are made of."""
+"""Functions of tensors that the attention modules are built from."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,7 +1,7 @@
-"""Pooling a feature map to one number per channel, or to one plane.
+"""Pooling of a feature map to one number per channel, or to one plane.
 
-Means and maxima are plain reductions, not adaptive pooling: adaptive max pooling has no deterministic backward on
-CUDA, and a reduction exports with any size. Where several positions share a maximum, its gradient is split evenly
+Means and maxima are plain reductions instead of adaptive pools: adaptive max pooling has no deterministic backward pass
+on CUDA, and reductions export with any map size. If several positions share a maximum, its gradient is split evenly
 among them (`torch.amax`).
 """
 
@@ -21,15 +21,17 @@ POOLS: tuple[Pool, ...] = get_args(Pool)
 
 
 def pool_positions(x: Tensor, kind: Pool, mask: Tensor | None = None) -> Tensor:
-    """Pool every channel over all its positions.
+    """Pool every channel over all positions.
 
     Args:
         x: Features (N, C, *positions).
-        kind: `avg` mean; `max` maximum; `lp` Euclidean norm; `lse` log of the sum of exponentials.
-        mask: (N, *positions), False at positions to leave out; None for all. Over no position at all, pools are 0.
+        kind: `avg` for the mean, `max` for the maximum, `lp` for the Euclidean norm, `lse` for the logarithm of the sum
+            of exponentials.
+        mask: Bool mask (N, *positions), False at positions to skip; None to use all positions. If an image has no
+            position left, its result is 0.
 
     Returns:
-        (N, C).
+        The pooled values (N, C).
 
     Example:
         >>> x = torch.tensor([[[[3.0, 4.0]]]])
@@ -39,16 +41,16 @@ def pool_positions(x: Tensor, kind: Pool, mask: Tensor | None = None) -> Tensor:
     axes = tuple(range(2, x.ndim))
     if mask is None:
         return _pool(x, kind, axes)
-    left_out = ~mask.unsqueeze(1)
+    padding = ~mask.unsqueeze(1)
     if kind in ("max", "lse"):
-        nothing = ~mask.flatten(1).any(1).reshape(-1, *[1] * (x.ndim - 1))
-        pooled = _pool(x.masked_fill(left_out, -math.inf).masked_fill(nothing, 0), kind, axes)
-        return pooled.masked_fill(nothing.flatten(1), 0)
-    pooled = _pool(x.masked_fill(left_out, 0), kind, axes)
+        is_empty = ~mask.flatten(1).any(1).reshape(-1, *[1] * (x.ndim - 1))
+        pooled = _pool(x.masked_fill(padding, -math.inf).masked_fill(is_empty, 0), kind, axes)
+        return pooled.masked_fill(is_empty.flatten(1), 0)
+    pooled = _pool(x.masked_fill(padding, 0), kind, axes)
     if kind == "avg":
-        # The mean is over all positions; divided by the share of those that count, it is theirs.
-        share = mask.flatten(1).to(torch.promote_types(x.dtype, torch.float32)).mean(1, keepdim=True)
-        return (pooled / share.clamp(min=torch.finfo(torch.float32).tiny)).to(x.dtype)
+        # The mean over all positions, divided by the fraction of real positions, is the mean over real positions.
+        fraction = mask.flatten(1).to(torch.promote_types(x.dtype, torch.float32)).mean(1, keepdim=True)
+        return (pooled / fraction.clamp(min=torch.finfo(torch.float32).tiny)).to(x.dtype)
     return pooled
 
 
@@ -57,10 +59,10 @@ def pool_channels(x: Tensor, kind: Pool) -> Tensor:
 
     Args:
         x: Features (N, C, *positions).
-        kind: As in `pool_positions`.
+        kind: The pool, see `pool_positions`.
 
     Returns:
-        (N, 1, *positions).
+        The pooled plane (N, 1, *positions).
 
     Example:
         >>> x = torch.tensor([[[[3.0]], [[4.0]]]])
@@ -70,14 +72,14 @@ def pool_channels(x: Tensor, kind: Pool) -> Tensor:
     return _pool(x, kind, (1,)).unsqueeze(1)
 
 
-def pool_kinds(names: str | Sequence[str]) -> tuple[Pool, ...]:
-    """Return the pools meant by a name, by `both` (average and maximum) or by a sequence of names.
+def parse_pools(names: str | Sequence[str]) -> tuple[Pool, ...]:
+    """Return the pools for a name, for `both` (average and maximum), or for a sequence of names.
 
     Raises:
-        OptionError: If a name is no pool, or there is none.
+        OptionError: If a name is not a pool, or the sequence is empty.
 
     Example:
-        >>> pool_kinds("both"), pool_kinds("lse"), pool_kinds(["max", "avg"])
+        >>> parse_pools("both"), parse_pools("lse"), parse_pools(["max", "avg"])
         (('avg', 'max'), ('lse',), ('max', 'avg'))
     """
     if names == "both":
@@ -85,7 +87,7 @@ def pool_kinds(names: str | Sequence[str]) -> tuple[Pool, ...]:
     chosen = (names,) if isinstance(names, str) else tuple(names)
     known: dict[str, Pool] = {pool: pool for pool in POOLS}
     if not chosen or any(name not in known for name in chosen):
-        raise OptionError(f"{names!r} names no pooling", remedy=f"give both, or one or more of {', '.join(POOLS)}")
+        raise OptionError(f"pools must be 'both', or one or more of {', '.join(POOLS)}, got {names!r}")
     return tuple(known[name] for name in chosen)
 
 
@@ -96,7 +98,7 @@ def _pool(x: Tensor, kind: Pool, dims: tuple[int, ...]) -> Tensor:
         case "max":
             return x.amax(dims)
         case "lp":
-            # The norm's gradient at zero is zero, where a root of a sum of squares would give NaN.
+            # The gradient of `vector_norm` at zero is zero; a square root of a sum of squares would give NaN.
             return torch.linalg.vector_norm(x, ord=2, dim=dims)
         case "lse":
             return torch.logsumexp(x, dims)

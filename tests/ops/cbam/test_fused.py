@@ -13,17 +13,18 @@ from tests.helpers.random_cbam_nets import NEEDS_COMPILER, ORDERS, VARIANTS, Net
 
 pytestmark = NEEDS_COMPILER
 
-# Sums of float32 in another order than the reference's float64; the largest have 4e5 terms, and lose three digits.
+# The operators add in float32 and in another order than the float64 reference. The largest sums have 4e5 terms and lose
+# three digits.
 TOLERANCE = 3e-5
 
 SHAPES = [
     (1, 1, 1, 1),  # nothing to reduce
     (2, 16, 1, 1),
-    (2, 5, 1, 7),  # shorter than a vector, both ways
-    (3, 17, 5, 3),  # a vector and one
-    (1, 33, 31, 33),  # several vectors and one
-    (2, 129, 20, 20),  # several tiles of rows, and a row that is left
-    (1, 4, 67, 131),  # several tiles along a row, and a rest
+    (2, 5, 1, 7),  # shorter than a vector in both layouts
+    (3, 17, 5, 3),  # one more than a vector
+    (1, 33, 31, 33),  # one more than several vectors
+    (2, 129, 20, 20),  # several tiles of rows, and a remaining row
+    (1, 4, 67, 131),  # several tiles along a row, and remaining elements
     (2, 3, 200, 173),
     (1, 2100, 5, 9),  # channels-last: two tiles along a row
 ]
@@ -31,7 +32,7 @@ LAYOUTS = [torch.contiguous_format, torch.channels_last]
 
 
 @pytest.fixture(autouse=True)
-def memory_full_of_nan() -> Iterator[None]:
+def nan_in_new_memory() -> Iterator[None]:
     """Let torch fill new memory with NaN, which shows elements that were not written."""
     torch.use_deterministic_algorithms(mode=True)
     yield
@@ -49,19 +50,22 @@ def results(compute, x: Tensor, given: Nets, upstream: Tensor) -> dict[str, Tens
     """Return the output and all gradients by name."""
     x = x.detach().requires_grad_()
     y, statistics = compute(x, *given)
-    wanted = parameters(given)
-    gradients = torch.autograd.grad(y, [x, *wanted.values()], upstream)
-    found = {"y": y.detach(), **dict(zip(["x", *wanted], gradients, strict=True))}
+    learned = parameters(given)
+    gradients = torch.autograd.grad(y, [x, *learned.values()], upstream)
+    found = {"y": y.detach(), **dict(zip(["x", *learned], gradients, strict=True))}
     return found if statistics is None else {**found, "mean": statistics.mean, "var": statistics.var}
 
 
-def truth(x: Tensor, given: Nets, upstream: Tensor) -> dict[str, Tensor]:
+def expected_results(x: Tensor, given: Nets, upstream: Tensor) -> dict[str, Tensor]:
     """Return the result of the reference in float64."""
     return results(reference_cbam, x.double(), converted(given, torch.float64, learn=True), upstream.double())
 
 
 def compare(x: Tensor, given: Nets, upstream: Tensor, tolerance: float = TOLERANCE) -> dict[str, Tensor]:
-    actual, expected = results(fused_cbam, x, converted(given, learn=True), upstream), truth(x, given, upstream)
+    actual, expected = (
+        results(fused_cbam, x, converted(given, learn=True), upstream),
+        expected_results(x, given, upstream),
+    )
     assert actual.keys() == expected.keys()
     for name, value in expected.items():
         assert relative_difference(actual[name].double(), value) < tolerance, name
@@ -79,8 +83,8 @@ def test_shapes(shape: tuple[int, ...], layout: torch.memory_format, order: str)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_memory_that_has_no_pages_yet(layout: torch.memory_format) -> None:
-    # Filling it would have given it some.
+def test_output_memory_without_pages(layout: torch.memory_format) -> None:
+    # Filling new memory with NaN would map its pages.
     torch.use_deterministic_algorithms(mode=False)
     x = torch.randn(1, 20, 301, 203).to(memory_format=layout)
     compare(x, nets(20, "plain", "channel"), torch.randn_like(x))
@@ -112,7 +116,7 @@ def test_half_precision_rounds_once(layout: torch.memory_format, dtype: torch.dt
     assert {actual[name].dtype for name in ("y", "x", "fc1_weight", "conv_weight")} == {dtype}
 
 
-def test_parameters_may_be_of_another_dtype() -> None:
+def test_parameters_may_have_another_dtype() -> None:
     x = torch.randn(2, 24, 9, 13).bfloat16()
     given = converted(nets(24, "authors"), learn=True)
     actual = results(fused_cbam, x, given, torch.randn_like(x))
@@ -123,14 +127,14 @@ def test_parameters_may_be_of_another_dtype() -> None:
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("levels", [1, 2, 4])
 def test_shared_maxima(layout: torch.memory_format, levels: int) -> None:
-    # Few levels, and equal weights of all channels, so that maxima are shared over positions and over channels.
+    # With few levels and equal weights of all channels, maxima are shared by positions and by channels.
     x = torch.randint(0, levels, (2, 24, 9, 13)).float().to(memory_format=layout)
     channel, spatial = both(24)
     channel = ChannelNet(torch.ones(12, 24) / 24, None, torch.ones(24, 12) / 12, None, channel.range)
     compare(x, (channel, spatial), torch.randn(x.shape))
 
 
-def test_strides_of_any_kind() -> None:
+def test_other_strides() -> None:
     wide = torch.randn(2, 24, 9, 26)
     given, upstream = nets(24, "authors"), torch.randn(2, 24, 9, 13)
     expected = compare(wide[..., ::2].contiguous(), given, upstream)
@@ -154,7 +158,7 @@ def test_taps_in_channels_last() -> None:
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
 @pytest.mark.parametrize("place", [0, 40, 116])
-def test_what_is_no_number_spreads_as_in_the_reference(
+def test_nan_and_infinity_propagate_as_in_the_reference(
     layout: torch.memory_format, order: str, value: float, place: int
 ) -> None:
     x = torch.randn(2, 24, 9, 13)
@@ -166,15 +170,15 @@ def test_what_is_no_number_spreads_as_in_the_reference(
 
 def test_saturated_gates() -> None:
     channel, _ = both(8, "authors")
-    loud = replace(channel, fc2_bias=torch.tensor([-200.0, -60, -20, 0, 0, 20, 60, 200]))
+    saturated = replace(channel, fc2_bias=torch.tensor([-200.0, -60, -20, 0, 0, 20, 60, 200]))
     x = torch.randn(2, 8, 9, 13)
-    actual, expected = fused_cbam(x, loud, None)[0], reference_cbam(x, loud, None)[0]
-    # The last bit of a logit of 60 is a change of 4e-6 in its exponential; below 1e-38 float32 has no full precision.
+    actual, expected = fused_cbam(x, saturated, None)[0], reference_cbam(x, saturated, None)[0]
+    # The last bit of a logit of 60 changes its exponential by 4e-6. Below 1e-38 float32 does not have full precision.
     torch.testing.assert_close(actual, expected, rtol=1e-5, atol=1e-37)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
-def test_zero_logits_are_exactly_one_after_an_identity_start(dtype: torch.dtype) -> None:
+def test_zero_logits_give_weights_of_one_with_an_identity_start(dtype: torch.dtype) -> None:
     channel, spatial = both(24)
     channel = replace(channel, fc2_weight=torch.zeros(24, 12))
     spatial = replace(spatial, conv_weight=torch.zeros(1, 2, 7, 7))
@@ -183,18 +187,18 @@ def test_zero_logits_are_exactly_one_after_an_identity_start(dtype: torch.dtype)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_runs_and_numbers_of_threads_agree_bit_for_bit(layout: torch.memory_format) -> None:
+def test_results_do_not_depend_on_the_number_of_threads(layout: torch.memory_format) -> None:
     x = torch.randn(3, 40, 61, 67).to(memory_format=layout)
     given, upstream, threads = nets(40, "authors"), torch.randn_like(x), torch.get_num_threads()
-    found = []
+    runs = []
     try:
         for count in (1, 1, 2, 3):
             torch.set_num_threads(count)
-            found.append(results(fused_cbam, x, converted(given, learn=True), upstream))
+            runs.append(results(fused_cbam, x, converted(given, learn=True), upstream))
     finally:
         torch.set_num_threads(threads)
-    for other in found[1:]:
-        for name, value in found[0].items():
+    for other in runs[1:]:
+        for name, value in runs[0].items():
             assert torch.equal(other[name], value), name
 
 
@@ -207,5 +211,5 @@ def test_maps_larger_than_the_caches() -> None:
     assert relative_difference(y.double(), reference_cbam(x.double(), *given)[0]) < TOLERANCE
 
 
-def test_no_sample_at_all() -> None:
+def test_an_empty_batch() -> None:
     assert fused_cbam(torch.ones(0, 24, 9, 13), *nets(24))[0].shape == (0, 24, 9, 13)

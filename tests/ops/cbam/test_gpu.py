@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 import torch
 
-pytest.importorskip("triton", reason="there is no Triton")
+pytest.importorskip("triton", reason="needs Triton")
 
 ROOT = Path(__file__).parents[3]
 
 
 def test_interpreted_passes_equal_the_reference() -> None:
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-m", "tests.helpers.triton_interpreter"],
         capture_output=True,
         text=True,
@@ -23,17 +23,17 @@ def test_interpreted_passes_equal_the_reference() -> None:
         env={**os.environ, "TRITON_INTERPRET": "1"},
         check=False,
     )
-    assert done.returncode == 0, done.stderr[-3000:]
-    found = json.loads(done.stdout.splitlines()[-1])
-    assert len(found) == 2 * (4 + 5 + 1 + 2) + 3
-    for case, differences in found.items():
-        # The interpreter cuts off what bfloat16 cannot hold, where a GPU rounds; else sums of float32 differ.
+    assert result.returncode == 0, result.stderr[-3000:]
+    cases = json.loads(result.stdout.splitlines()[-1])
+    assert len(cases) == 2 * (4 + 5 + 1 + 2) + 3
+    for case, differences in cases.items():
+        # The interpreter truncates to bfloat16 where a GPU rounds. Other cases differ by the order of float32 sums.
         tolerance = 2**-7 if "bfloat16" in case else 2**-11 if "float16" in case else 3e-5
         for name, difference in differences.items():
             assert difference < tolerance, (case, name)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
 def test_on_a_gpu(layout: torch.memory_format, dtype: torch.dtype) -> None:

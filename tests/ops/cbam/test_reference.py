@@ -23,13 +23,13 @@ def test_equals_timms_module(training: bool) -> None:
     )
     x = torch.randn(3, 64, 9, 7)
     expected = theirs(x)
-    y, seen = reference_cbam(x, channel_net, spatial_net)
+    y, batch = reference_cbam(x, channel_net, spatial_net)
     torch.testing.assert_close(y, expected)
-    assert (seen is not None) == training
-    if seen is not None:
-        assert seen.count == 3 * 9 * 7
-        torch.testing.assert_close(0.9 * statistics[0] + 0.1 * seen.mean, norm.running_mean)
-        unbiased = seen.var * seen.count / (seen.count - 1)
+    assert (batch is not None) == training
+    if batch is not None:
+        assert batch.count == 3 * 9 * 7
+        torch.testing.assert_close(0.9 * statistics[0] + 0.1 * batch.mean, norm.running_mean)
+        unbiased = batch.var * batch.count / (batch.count - 1)
         torch.testing.assert_close(0.9 * statistics[1] + 0.1 * unbiased, norm.running_var)
 
 
@@ -43,14 +43,14 @@ def test_gradients_equal_finite_differences(variant: str, order: str, training: 
     assert torch.autograd.gradcheck(lambda x, *_: reference_cbam(x, *given)[0], inputs)
 
 
-def test_maxima_that_are_shared_split_their_gradient_evenly() -> None:
-    # fc1 and fc2 pass on one channel's maximum: the weight is σ(maximum + mean), and only their gradients reach x.
+def test_a_shared_maximum_splits_its_gradient_evenly() -> None:
+    # With all weights of the MLP equal to 1, the channel weight is σ(maximum + mean).
     channel = ChannelNet(torch.ones(1, 1), None, torch.ones(1, 1), None, torch.tensor([0.0, 1.0]))
     x = torch.tensor([[[[2.0, 2.0, 1.0, 2.0]]]], requires_grad=True)
     y, _ = reference_cbam(x, channel, None)
     y.sum().backward()
     weight = torch.sigmoid(torch.tensor(2.0 + 7 / 4))
-    of_logit = 7 * weight * (1 - weight)
-    expected = torch.tensor([weight + of_logit * (1 / 4 + share) for share in (1 / 3, 1 / 3, 0, 1 / 3)])
+    logit_gradient = 7 * weight * (1 - weight)
+    expected = torch.tensor([weight + logit_gradient * (1 / 4 + part) for part in (1 / 3, 1 / 3, 0, 1 / 3)])
     assert x.grad is not None
     torch.testing.assert_close(x.grad.flatten(), expected)

@@ -1,4 +1,4 @@
-"""When the fused operators may stand in for CBAM's gates, and how they do."""
+"""Choice between plain torch and the fused operators for a call of CBAM."""
 
 from __future__ import annotations
 
@@ -17,14 +17,15 @@ from attendet.ops.cbam import (
     BatchStatistics,
     ChannelNet,
     SpatialNet,
-    device_obstacle,
     fused_cbam,
-    obstacle,
+    unsupported_device_reason,
+    unsupported_reason,
     warn_of_fallback,
 )
 
 Implementation = Literal["auto", "reference", "fused"]
-ORDERS = ("channel-first", "channel-only", "spatial-only")
+_SUPPORTED_ORDERS = ("channel-first", "channel-only", "spatial-only")
+_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
 
 class GatedModule(Protocol):
@@ -51,76 +52,28 @@ class GatedModule(Protocol):
 
 
 def fused_forward(module: GatedModule, x: Tensor, mask: Tensor | None) -> Tensor | None:
-    """Return what CBAM makes of features by the fused operators, or None where plain torch has to compute it.
+    """Return the output of CBAM computed by the fused operators, or None if plain torch has to compute it.
 
     Raises:
-        OptionError: If the module asks for the fused operators and they do not apply; the error says why.
-        UnknownNameError: If it asks for an implementation that does not exist.
+        OptionError: If the module requires the fused operators and they do not support the call.
+        UnknownNameError: If the implementation of the module does not exist.
     """
     if module.implementation not in get_args(Implementation):
         raise unknown_name("implementation of CBAM", module.implementation, get_args(Implementation))
     if module.implementation == "reference" or is_observed(module):
         return None
     channel, spatial = channel_net(getattr(module, "channel", None)), spatial_net(getattr(module, "spatial", None))
-    reason = obstacle_in_module(module, channel, spatial, mask) or obstacle_in_features(x, channel, spatial)
-    reason = reason or (obstacle_to_auto(x) if module.implementation == "auto" else obstacle(x))
+    reason = _module_reason(module, channel, spatial, mask) or _features_reason(x, channel, spatial)
+    reason = reason or (_auto_reason(x) if module.implementation == "auto" else unsupported_reason(x))
     if reason is None:
-        return run(module, x, channel, spatial)
+        return _run(module, x, channel, spatial)
     if module.implementation == "fused":
-        raise OptionError(f"the fused CBAM cannot run: {reason}", remedy="give implementation='auto'")
+        raise OptionError(f"the fused CBAM cannot run: {reason}", remedy="use implementation='auto'")
     return None
-
-
-def obstacle_in_module(
-    module: GatedModule, channel: ChannelNet | None, spatial: SpatialNet | None, mask: Tensor | None
-) -> str | None:
-    """Return what the fused operators do not know in a module or its call, or None."""
-    if module.order not in ORDERS:
-        return f"it does not know the order {module.order}"
-    if (channel is None) != (module.order == "spatial-only") or (spatial is None) != (module.order == "channel-only"):
-        return "it knows 2 dims, average and maximum, and the layers that CBAM is made of"
-    return None if mask is None else "it knows no masks"
-
-
-def obstacle_in_features(x: Tensor, channel: ChannelNet | None, spatial: SpatialNet | None) -> str | None:
-    """Return why features do not fit the nets, or None."""
-    if x.ndim != 4:
-        return f"it knows features of 4 axes, not of {x.ndim}"
-    reason = obstacle_in_parameters(x, channel, spatial)
-    if reason is not None:
-        return reason
-    if channel is not None and not x.shape[1] == channel.fc1_weight.shape[1] == channel.fc2_weight.shape[0]:
-        return f"{x.shape[1]} channels are not {channel.fc1_weight.shape[1]}"
-    if spatial is not None and spatial.batch_statistics and x.shape[0] * x.shape[2] * x.shape[3] == 1:
-        return "a batch norm needs more than one value"
-    return None
-
-
-def obstacle_in_parameters(x: Tensor, channel: ChannelNet | None, spatial: SpatialNet | None) -> str | None:
-    """Return why the tensors of the nets cannot be read beside the features, or None."""
-    tensors = [value for net in (channel, spatial) if net for value in vars(net).values() if isinstance(value, Tensor)]
-    for tensor in tensors:
-        if type(tensor) not in (Tensor, nn.Parameter):
-            return f"it does not know parameters of type {type(tensor).__name__}"
-        if tensor.device != x.device:
-            return f"the features are on {x.device}, a parameter is on {tensor.device}"
-    if x.dtype != tensors[0].dtype and not torch.is_autocast_enabled(x.device.type):
-        return f"the features are {x.dtype}, the parameters {tensors[0].dtype}"
-    return None
-
-
-def obstacle_to_auto(x: Tensor) -> str | None:
-    """Return why `auto` takes plain torch, and warn once where a CPU lacks no more than a compiler."""
-    if x.device.type != "cpu":
-        return "it has not been measured on this device"
-    reason = obstacle(x)
-    if reason is not None and reason == device_obstacle("cpu"):
-        warn_of_fallback(reason)
-    return reason
 
 
 def channel_net(gate: object) -> ChannelNet | None:
-    """Return the gate as the operators take it, or None if it is none that they know."""
+    """Return the parameters of a channel gate for the operators, or None if they do not support the gate."""
     if not isinstance(gate, ChannelGate) or type(gate) is not ChannelGate:
         return None
     if gate.dims != 2 or sorted(gate.pool) != ["avg", "max"] or not type(gate.fc1) is type(gate.fc2) is nn.Linear:
@@ -129,11 +82,11 @@ def channel_net(gate: object) -> ChannelNet | None:
 
 
 def spatial_net(gate: object) -> SpatialNet | None:
-    """Return the gate as the operators take it, or None if it is none that they know."""
+    """Return the parameters of a spatial gate for the operators, or None if they do not support the gate."""
     if not isinstance(gate, SpatialGate) or type(gate) is not SpatialGate:
         return None
     norm, average_first = gate.norm, gate.planes[0] == "avg"
-    if not is_plain_convolution(gate.conv) or sorted(gate.planes) != ["avg", "max"]:
+    if not _is_plain_convolution(gate.conv) or sorted(gate.planes) != ["avg", "max"]:
         return None
     if type(norm) is nn.Identity:
         return SpatialNet(gate.conv.weight, None, None, None, None, gate.range, average_first)
@@ -147,45 +100,10 @@ def spatial_net(gate: object) -> SpatialNet | None:
     )
 
 
-def is_plain_convolution(conv: nn.Module) -> bool:
-    """Return whether a convolution is one of two planes to one and to the same size, without a bias.
-
-    Tools that fold a batch norm into it leave a bias.
-    """
-    if type(conv) is not nn.Conv2d or conv.bias is not None or conv.padding_mode != "zeros":
-        return False
-    size = conv.kernel_size[0]
-    same = (conv.padding, conv.stride, conv.dilation) == ((size // 2,) * 2, (1, 1), (1, 1))
-    return same and size % 2 == 1 and conv.weight.shape == (1, 2, size, size)
-
-
-def run(module: GatedModule, x: Tensor, channel: ChannelNet | None, spatial: SpatialNet | None) -> Tensor:
-    """Return the gated features, and let the batch norm follow the statistics of the batch."""
-    y, statistics = fused_cbam(x, channel, spatial)
-    if statistics is not None:
-        follow(module.spatial.norm, statistics)
-    return y
-
-
-@torch.no_grad()
-def follow(norm: object, statistics: BatchStatistics) -> None:
-    """Move the running statistics of a batch norm towards those of a batch, as the norm itself would."""
-    if isinstance(norm, nn.BatchNorm2d) and norm.momentum is not None:
-        unbiased = statistics.var * (statistics.count / (statistics.count - 1))
-        for running, value in ((norm.running_mean, statistics.mean), (norm.running_var, unbiased)):
-            if running is not None:
-                running.lerp_(value.to(running.dtype), norm.momentum)
-        if norm.num_batches_tracked is not None:
-            norm.num_batches_tracked.add_(1)
-
-
-HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
-
-
 def is_observed(module: nn.Module | GatedModule) -> bool:
-    """Return whether a part of a module has a hook, or the module is being exported or traced.
+    """Return whether a submodule has a hook, or the module is being exported, traced, or transformed by `torch.func`.
 
-    Hooks on the module itself do not count: it is called as a whole either way.
+    Hooks on the module itself do not count, because the module is called as a whole in any case.
 
     Example:
         >>> module = nn.Sequential(nn.ReLU())
@@ -202,4 +120,84 @@ def is_observed(module: nn.Module | GatedModule) -> bool:
         return True
     if torch_module._has_any_global_hook():  # noqa: SLF001
         return True
-    return any(getattr(part, hooks) for part in module.modules() if part is not module for hooks in HOOKS)
+    return any(getattr(part, hooks) for part in module.modules() if part is not module for hooks in _HOOKS)
+
+
+def _module_reason(
+    module: GatedModule, channel: ChannelNet | None, spatial: SpatialNet | None, mask: Tensor | None
+) -> str | None:
+    """Return why the fused operators do not support a module or its mask, or None."""
+    if module.order not in _SUPPORTED_ORDERS:
+        return f"order {module.order!r} is not supported"
+    if (channel is None) != (module.order == "spatial-only") or (spatial is None) != (module.order == "channel-only"):
+        return "only 2 dims, average and maximum pools, and the original layers of CBAM are supported"
+    return None if mask is None else "masks are not supported"
+
+
+def _features_reason(x: Tensor, channel: ChannelNet | None, spatial: SpatialNet | None) -> str | None:
+    """Return why the features do not fit the parameters, or None."""
+    if x.ndim != 4:
+        return f"features must have 4 axes, got {x.ndim}"
+    reason = _parameters_reason(x, channel, spatial)
+    if reason is not None:
+        return reason
+    if channel is not None and not x.shape[1] == channel.fc1_weight.shape[1] == channel.fc2_weight.shape[0]:
+        return f"features must have {channel.fc1_weight.shape[1]} channels, got {x.shape[1]}"
+    if spatial is not None and spatial.batch_statistics and x.shape[0] * x.shape[2] * x.shape[3] == 1:
+        return "a batch norm needs more than one value per channel in training mode"
+    return None
+
+
+def _parameters_reason(x: Tensor, channel: ChannelNet | None, spatial: SpatialNet | None) -> str | None:
+    """Return why the type, device, or dtype of the parameters does not fit the features, or None."""
+    tensors = [value for net in (channel, spatial) if net for value in vars(net).values() if isinstance(value, Tensor)]
+    for tensor in tensors:
+        if type(tensor) not in (Tensor, nn.Parameter):
+            return f"parameters of type {type(tensor).__name__} are not supported"
+        if tensor.device != x.device:
+            return f"the features are on {x.device}, but a parameter is on {tensor.device}"
+    if x.dtype != tensors[0].dtype and not torch.is_autocast_enabled(x.device.type):
+        return f"the features are {x.dtype}, but the parameters are {tensors[0].dtype}"
+    return None
+
+
+def _auto_reason(x: Tensor) -> str | None:
+    """Return why `auto` uses plain torch, or None. Warn once if only a compiler is missing on a CPU."""
+    if x.device.type != "cpu":
+        return "the fused operators have not been measured on this device"
+    reason = unsupported_reason(x)
+    if reason is not None and reason == unsupported_device_reason("cpu"):
+        warn_of_fallback(reason)
+    return reason
+
+
+def _is_plain_convolution(conv: nn.Module) -> bool:
+    """Return whether a layer is a convolution from two planes to one that keeps the size and has no bias.
+
+    Tools that fold a batch norm into the convolution add a bias.
+    """
+    if type(conv) is not nn.Conv2d or conv.bias is not None or conv.padding_mode != "zeros":
+        return False
+    size = conv.kernel_size[0]
+    same = (conv.padding, conv.stride, conv.dilation) == ((size // 2,) * 2, (1, 1), (1, 1))
+    return same and size % 2 == 1 and conv.weight.shape == (1, 2, size, size)
+
+
+def _run(module: GatedModule, x: Tensor, channel: ChannelNet | None, spatial: SpatialNet | None) -> Tensor:
+    """Return the output of the fused operators, and update the running statistics of the batch norm."""
+    y, statistics = fused_cbam(x, channel, spatial)
+    if statistics is not None:
+        _update_running_statistics(module.spatial.norm, statistics)
+    return y
+
+
+@torch.no_grad()
+def _update_running_statistics(norm: object, statistics: BatchStatistics) -> None:
+    """Update the running statistics of a batch norm with those of a batch, as the norm does in training mode."""
+    if isinstance(norm, nn.BatchNorm2d) and norm.momentum is not None:
+        unbiased = statistics.var * (statistics.count / (statistics.count - 1))
+        for running, value in ((norm.running_mean, statistics.mean), (norm.running_var, unbiased)):
+            if running is not None:
+                running.lerp_(value.to(running.dtype), norm.momentum)
+        if norm.num_batches_tracked is not None:
+            norm.num_batches_tracked.add_(1)

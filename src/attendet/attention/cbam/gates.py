@@ -1,4 +1,4 @@
-"""CBAM's two gates: weights of channels, and weights of positions (Woo et al., ECCV 2018)."""
+"""The two gates of CBAM: weights of channels and weights of positions (Woo et al., ECCV 2018)."""
 
 from __future__ import annotations
 
@@ -12,14 +12,21 @@ from torch import Tensor, nn
 from attendet.attention.base import Gate, Start, hidden_width, odd_kernel, zero_
 from attendet.attention.dims import CONVOLUTIONS, NORMS, Dims, check_dims, check_features, normalize, zero_padding
 from attendet.errors import unknown_name
-from attendet.ops.pooling import Pool, pool_channels, pool_kinds, pool_positions
+from attendet.ops.pooling import Pool, parse_pools, pool_channels, pool_positions
 
 Variant = Literal["plain", "authors", "timm"]
 
 
 @dataclass(frozen=True)
-class Form:
-    """What the modules published under the name CBAM differ in."""
+class VariantLayers:
+    """The differences between the modules that are published as CBAM.
+
+    Attributes:
+        mlp_bias: Whether the layers of the channel MLP have biases.
+        planes: Pools over channels that the spatial convolution receives, in order.
+        norm_momentum: Momentum of the batch norm after the spatial convolution; None for no norm.
+        rounded: Whether the hidden width is rounded to the nearest integer instead of down.
+    """
 
     mlp_bias: bool
     planes: tuple[Pool, ...]
@@ -27,17 +34,17 @@ class Form:
     rounded: bool
 
 
-FORMS: Mapping[Variant, Form] = {
-    "plain": Form(mlp_bias=False, planes=("max", "avg"), norm_momentum=None, rounded=False),
-    "authors": Form(mlp_bias=True, planes=("max", "avg"), norm_momentum=0.01, rounded=False),
-    "timm": Form(mlp_bias=False, planes=("avg", "max"), norm_momentum=0.1, rounded=True),
+_VARIANTS: Mapping[Variant, VariantLayers] = {
+    "plain": VariantLayers(mlp_bias=False, planes=("max", "avg"), norm_momentum=None, rounded=False),
+    "authors": VariantLayers(mlp_bias=True, planes=("max", "avg"), norm_momentum=0.01, rounded=False),
+    "timm": VariantLayers(mlp_bias=False, planes=("avg", "max"), norm_momentum=0.1, rounded=True),
 }
 
 
 class ChannelGate(Gate):
-    """Mc(F) = σ(MLP(AvgPool(F)) + MLP(MaxPool(F))), one weight per channel: (N, C, H, W) → (N, C, 1, 1).
+    """Channel gate Mc(F) = σ(MLP(AvgPool(F)) + MLP(MaxPool(F))), one weight per channel: (N, C, H, W) → (N, C, 1, 1).
 
-    Equation 2 of the paper. The MLP C → C/r → C with a ReLU between is shared by all pools.
+    Equation 2 of the paper. All pools share the MLP C → C/r → C with a ReLU in between.
     """
 
     def __init__(
@@ -45,30 +52,30 @@ class ChannelGate(Gate):
     ) -> None:
         super().__init__(start)
         self.dims: Dims = check_dims(dims)
-        form = _form(variant)
-        self.pool = pool_kinds(pool)
-        hidden = hidden_width(channels, reduction, rounded=form.rounded)
-        self.fc1 = nn.Linear(channels, hidden, bias=form.mlp_bias)
-        self.fc2 = nn.Linear(hidden, channels, bias=form.mlp_bias)
+        layers = _layers_of(variant)
+        self.pool = parse_pools(pool)
+        hidden = hidden_width(channels, reduction, rounded=layers.rounded)
+        self.fc1 = nn.Linear(channels, hidden, bias=layers.mlp_bias)
+        self.fc2 = nn.Linear(hidden, channels, bias=layers.mlp_bias)
         if start == "identity":
             zero_(self.fc2.weight, self.fc2.bias)
 
     def logits(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Return (N, C, 1, 1)."""
+        """Return the logits (N, C, 1, 1)."""
         check_features(x, self.dims, mask)
         pooled = torch.stack([pool_positions(x, kind, mask) for kind in self.pool])
         logits = self.fc2(torch.relu(self.fc1(pooled))).sum(0)
         return logits.reshape(*logits.shape, *[1] * self.dims)
 
     def extra_repr(self) -> str:
-        """Say how it pools."""
+        """Return the pools."""
         return f"pool={'+'.join(self.pool)}"
 
 
 class SpatialGate(Gate):
-    """Ms(F) = σ(f([MaxPool(F); AvgPool(F)])), one weight per position: (N, C, H, W) → (N, 1, H, W).
+    """Spatial gate Ms(F) = σ(f([MaxPool(F); AvgPool(F)])), one weight per position: (N, C, H, W) → (N, 1, H, W).
 
-    Equation 3 of the paper. The pools are over channels, f is one convolution.
+    Equation 3 of the paper. The pools reduce the channels, and f is a convolution.
     """
 
     def __init__(
@@ -76,29 +83,29 @@ class SpatialGate(Gate):
     ) -> None:
         super().__init__(start)
         self.dims: Dims = check_dims(dims)
-        form = _form(variant)
-        self.planes = form.planes if planes is None else pool_kinds(planes)
+        layers = _layers_of(variant)
+        self.planes = layers.planes if planes is None else parse_pools(planes)
         size = odd_kernel(kernel_size)
         self.conv = CONVOLUTIONS[dims](len(self.planes), 1, size, padding=size // 2, bias=False)
-        momentum = form.norm_momentum
+        momentum = layers.norm_momentum
         self.norm = nn.Identity() if momentum is None else NORMS[dims](1, momentum=momentum)
         if start == "identity":
-            # Of two layers in a row only the last may start at zero, or the gradient would reach neither.
+            # If both of two consecutive layers started at zero, neither would receive a gradient.
             last = self.conv if isinstance(self.norm, nn.Identity) else self.norm
             zero_(last.weight, last.bias)
 
     def logits(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Return (N, 1, H, W)."""
+        """Return the logits (N, 1, H, W)."""
         check_features(x, self.dims, mask)
         planes = torch.cat([pool_channels(x, kind) for kind in self.planes], dim=1)
         return normalize(self.norm, self.conv(zero_padding(planes, mask)), mask)
 
     def extra_repr(self) -> str:
-        """Say which planes the convolution sees, in order."""
+        """Return the planes that the convolution receives, in order."""
         return f"planes={'+'.join(self.planes)}"
 
 
-def _form(variant: Variant) -> Form:
-    if variant not in FORMS:
-        raise unknown_name("variant of CBAM", variant, FORMS)
-    return FORMS[variant]
+def _layers_of(variant: Variant) -> VariantLayers:
+    if variant not in _VARIANTS:
+        raise unknown_name("variant of CBAM", variant, _VARIANTS)
+    return _VARIANTS[variant]

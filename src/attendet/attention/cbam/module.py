@@ -15,12 +15,11 @@ from attendet.attention.dims import Dims, zero_padding
 from attendet.attention.foreign_keys import accept_foreign_keys
 from attendet.errors import unknown_name
 
-PAPER = "Woo, Park, Lee, Kweon: CBAM: Convolutional Block Attention Module. ECCV 2018, arXiv:1807.06521"
+_PAPER = "Woo, Park, Lee, Kweon: CBAM: Convolutional Block Attention Module. ECCV 2018, arXiv:1807.06521"
 
 Order = Literal["channel-first", "spatial-first", "parallel", "channel-only", "spatial-only"]
 
-
-ORDERS: Mapping[Order, tuple[str, ...]] = {
+_GATES: Mapping[Order, tuple[str, ...]] = {
     "channel-first": ("channel", "spatial"),
     "spatial-first": ("spatial", "channel"),
     "parallel": ("channel", "spatial"),
@@ -28,7 +27,7 @@ ORDERS: Mapping[Order, tuple[str, ...]] = {
     "spatial-only": ("spatial",),
 }
 
-# The authors' keys, then timm's. Both write the MLP's weights where ours are, timm as 1x1 convolutions.
+# The keys of the authors' code, then those of timm that differ from ours. timm has 1x1 convolutions for the MLP.
 FOREIGN_KEYS: Mapping[str, str] = {
     "ChannelGate.mlp.1.": "channel.fc1.",
     "ChannelGate.mlp.3.": "channel.fc2.",
@@ -40,20 +39,20 @@ FOREIGN_KEYS: Mapping[str, str] = {
 
 
 class ChannelAttention(Attention):
-    """CBAM's channel attention alone: F' = Mc(F) ⊗ F, equations 1 and 2 of the paper.
+    """Channel attention of CBAM alone: F' = Mc(F) ⊗ F, equations 1 and 2 of the paper.
 
-    Parameters: 2·C·h with h = C/reduction, and h + C more for the biases of variant `authors`.
+    Parameters: 2·C·h with h = C/reduction, plus h + C for the biases of the variant `authors`.
 
     Args:
-        channels: C, the channels of the features.
-        reduction: r, by how much the MLP's hidden layer is narrower than C.
-        variant: `plain`, `authors` or `timm`, see `CBAM`.
+        channels: Number of channels C of the features.
+        reduction: Ratio r of the channels to the hidden channels of the MLP.
+        variant: `plain`, `authors`, or `timm`, see `CBAM`.
         start: `paper` or `identity`, see `CBAM`.
-        pool: `avg`, `max`, `both`, the authors' `lp` and `lse`, or several of them.
-        dims: 1, 2 or 3 axes of positions, see `CBAM`.
+        pool: `avg`, `max`, `both`, the authors' `lp` and `lse`, or a list of these.
+        dims: Number of position axes, 1, 2, or 3, see `CBAM`.
 
     Raises:
-        OptionError: If an option has no such value, or no hidden channel would be left.
+        OptionError: If an option has an invalid value, or `reduction` leaves no hidden channel.
 
     Example:
         >>> import torch
@@ -63,7 +62,7 @@ class ChannelAttention(Attention):
         True
     """
 
-    paper = PAPER
+    paper = _PAPER
 
     def __init__(
         self,
@@ -79,27 +78,27 @@ class ChannelAttention(Attention):
         self.gate = ChannelGate(channels, reduction, variant, start, pool, dims)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Return x (N, C, H, W) times its channel weights (N, C, 1, 1); the mask is that of `CBAM`."""
+        """Return x (N, C, H, W) multiplied by its channel weights (N, C, 1, 1); for `mask` see `CBAM.forward`."""
         x = zero_padding(x, mask)
         return x * self.gate(x, mask)
 
 
 class SpatialAttention(Attention):
-    """CBAM's spatial attention alone: F'' = Ms(F') ⊗ F', equations 1 and 3 of the paper.
+    """Spatial attention of CBAM alone: F'' = Ms(F') ⊗ F', equations 1 and 3 of the paper.
 
-    Its weights are one plane whatever the channels are, so that it takes no count of them.
+    The weights are a single plane for any number of channels, so there is no argument `channels`.
 
-    Parameters: 2·k², and 2 more for the batch norm of variants `authors` and `timm`.
+    Parameters: 2·k², plus 2 for the batch norm of the variants `authors` and `timm`.
 
     Args:
-        kernel_size: k, odd. The paper finds 7 better than 3.
-        variant: `plain`, `authors` or `timm`, see `CBAM`.
+        kernel_size: Kernel size k, odd. The paper finds 7 better than 3.
+        variant: `plain`, `authors`, or `timm`, see `CBAM`.
         start: `paper` or `identity`, see `CBAM`.
-        planes: Pools over channels that the convolution sees, in order; by default the variant's own.
-        dims: 1, 2 or 3 axes of positions, see `CBAM`.
+        planes: Pools over channels that the convolution receives, in order (default: those of the variant).
+        dims: Number of position axes, 1, 2, or 3, see `CBAM`.
 
     Raises:
-        OptionError: If an option has no such value, or the kernel is even.
+        OptionError: If an option has an invalid value, such as an even kernel size.
 
     Example:
         >>> import torch
@@ -108,7 +107,7 @@ class SpatialAttention(Attention):
         torch.Size([2, 1, 20, 20])
     """
 
-    paper = PAPER
+    paper = _PAPER
 
     def __init__(
         self,
@@ -123,7 +122,7 @@ class SpatialAttention(Attention):
         self.gate = SpatialGate(kernel_size, variant, start, planes, dims)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Return x (N, C, H, W) times its spatial weights (N, 1, H, W); the mask is that of `CBAM`."""
+        """Return x (N, C, H, W) multiplied by its spatial weights (N, 1, H, W); for `mask` see `CBAM.forward`."""
         x = zero_padding(x, mask)
         return x * self.gate(x, mask)
 
@@ -132,7 +131,7 @@ class SpatialAttention(Attention):
 class CBAM(Attention):
     """Convolutional Block Attention Module: F' = Mc(F) ⊗ F, F'' = Ms(F') ⊗ F', equation 1 of the paper.
 
-    Three things go by this name, and `variant` says which one runs:
+    Three different modules are known as CBAM, and `variant` selects one of them:
 
     | variant | channel MLP | spatial convolution | planes | parameters |
     |---|---|---|---|---|
@@ -140,35 +139,36 @@ class CBAM(Attention):
     | `authors`, their code | biases | BatchNorm(momentum 0.01) | max, avg | 2·C·h + h + C + 2·k² + 2 |
     | `timm`, timm's module | no biases | BatchNorm(momentum 0.1) | avg, max | 2·C·h + 2·k² + 2 |
 
-    with h = C/reduction, rounded down (`timm`: to the nearest) and k = kernel_size.
+    with h = C/reduction, rounded down (`timm`: to the nearest integer) and k = kernel_size.
 
-    State dicts with the keys of the authors' code and of timm load into their variants.
+    State dicts with the keys of the authors' code and of timm load into the respective variants.
 
     Args:
-        channels: C, the channels of the features.
-        reduction: r, by how much the MLP's hidden layer is narrower than C.
-        kernel_size: k of the spatial convolution, odd. The paper finds 7 better than 3.
-        variant: As above.
-        start: `paper` starts as published: fresh gates multiply the features by about a quarter. `identity` is ours:
-            all gates are exactly 1 at the first step, so that the network computes what it did without the module,
-            and learn from there; they then range over (0, 2) instead of (0, 1).
-        order: `channel-first` as published, or one of the arrangements of the paper's ablation: `spatial-first`;
-            `parallel`, both gates computed from F, F'' = Mc(F) ⊗ Ms(F) ⊗ F; `channel-only`. `spatial-only` is ours.
-        pool: Pools of the channel gate: `avg`, `max`, `both`, the authors' `lp` and `lse`, or several of them.
-        planes: Pools over channels that the spatial convolution sees, in order; by default the variant's own.
-        dims: Axes of positions: 1 for sequences (N, C, L), 2 for images, 3 for volumes (N, C, D, H, W); the spatial
-            convolution then has k, k² or k³ taps per plane.
+        channels: Number of channels C of the features.
+        reduction: Ratio r of the channels to the hidden channels of the MLP.
+        kernel_size: Kernel size k of the spatial convolution, odd. The paper finds 7 better than 3.
+        variant: `plain`, `authors`, or `timm`, see above.
+        start: `paper` for the published initialization, which multiplies the features by about a quarter. `identity`
+            (our addition) for gates that are exactly 1 at the first step, so that inserting the module does not change
+            the output of a network. They have the range (0, 2) instead of (0, 1).
+        order: `channel-first` as published, or an arrangement of the paper's ablation: `spatial-first`; `parallel`,
+            with both gates computed from F, F'' = Mc(F) ⊗ Ms(F) ⊗ F; `channel-only`. `spatial-only` is our addition.
+        pool: Pools of the channel gate: `avg`, `max`, `both`, the authors' `lp` and `lse`, or a list of these.
+        planes: Pools over channels that the spatial convolution receives, in order (default: those of the variant).
+        dims: Number of position axes: 1 for sequences (N, C, L), 2 for images (N, C, H, W), 3 for volumes
+            (N, C, D, H, W). The spatial convolution has k, k², or k³ taps per plane.
 
     Attributes:
-        channel: The channel gate; there is none in order `spatial-only`.
-        spatial: The spatial gate; there is none in order `channel-only`.
-        implementation: `auto`, the default, takes fused operators where they apply and are known to be faster, on a
-            CPU, and compiles them the first time; `reference` is plain torch; `fused` takes the fused operators, on a
-            GPU too, or raises an OptionError. While the module is exported or a gate is watched, it is plain torch
-            whatever this says.
+        channel: The channel gate; missing with the order `spatial-only`.
+        spatial: The spatial gate; missing with the order `channel-only`.
+        implementation: `auto` (default) uses the fused operators if they support the call and are known to be faster,
+            which is the case on CPUs, and compiles them on first use. `reference` uses plain torch. `fused` uses the
+            fused operators, also on GPUs, or raises an OptionError. Regardless of this attribute, plain torch is used
+            while the module is exported or a gate has a hook.
 
     Raises:
-        OptionError: If an option has no such value, the kernel is even, or no hidden channel would be left.
+        OptionError: If an option has an invalid value, such as an even kernel size, or `reduction` leaves no hidden
+            channel.
 
     Example:
         >>> import torch
@@ -182,7 +182,7 @@ class CBAM(Attention):
         True
     """
 
-    paper = PAPER
+    paper = _PAPER
     channel: ChannelGate
     spatial: SpatialGate
     implementation: Implementation = "auto"
@@ -201,32 +201,32 @@ class CBAM(Attention):
         dims: Dims = 2,
     ) -> None:
         super().__init__()
-        if order not in ORDERS:
-            raise unknown_name("order", order, ORDERS)
+        if order not in _GATES:
+            raise unknown_name("order", order, _GATES)
         self.order: Order = order
-        if "channel" in ORDERS[order]:
+        if "channel" in _GATES[order]:
             self.channel = ChannelGate(channels, reduction, variant, start, pool, dims)
-        if "spatial" in ORDERS[order]:
+        if "spatial" in _GATES[order]:
             self.spatial = SpatialGate(kernel_size, variant, start, planes, dims)
         accept_foreign_keys(self, FOREIGN_KEYS)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Return the features times the weights of the channels and of the positions.
+        """Return the features multiplied by the weights of their channels and positions.
 
         Args:
-            x: Features (N, C, H, W), or as `dims` says.
-            mask: (N, H, W), or as `dims` says: True where a position is real, False where it is padding; None if
-                all are real. Padded positions never change the weights, and come out as zero.
+            x: Features (N, C, H, W), or the shape for `dims`.
+            mask: Bool mask (N, H, W), or the shape for `dims`: True at real positions, False at padding; None if all
+                positions are real. Padding does not change the weights, and the output is zero there.
         """
         x = zero_padding(x, mask)
         fused = fused_forward(self, x, mask)
         if fused is not None:
             return fused
         gated = x
-        for name in ORDERS[self.order]:
+        for name in _GATES[self.order]:
             gated = gated * getattr(self, name)(x if self.order == "parallel" else gated, mask)
         return gated
 
     def extra_repr(self) -> str:
-        """Say in which order the gates are applied."""
+        """Return the order of the gates."""
         return f"order={self.order}"

@@ -1,7 +1,7 @@
-"""Compiling the C++ on the machine that runs them, once, when they are first asked for.
+"""Compilation of the C++ operators on the user's machine, once, on first use.
 
-Installing needs no compiler. What is compiled is kept in $XDG_CACHE_HOME/attendet (or ~/.cache/attendet), under a name
-that says from which source, by which compiler and for which processor; so machines can share a home folder.
+Installing the package needs no compiler. The library is stored in $XDG_CACHE_HOME/attendet (or ~/.cache/attendet). Its
+file name is a hash of the source, the compiler, and the processor, so that several machines can share a home folder.
 """
 
 from __future__ import annotations
@@ -22,105 +22,104 @@ from attendet.errors import OptionError
 from attendet.utils.io import write_atomically
 
 SOURCES = Path(__file__).with_name("native")
-FLAGS = ("-std=c++20", "-O3", "-march=native", "-fopenmp", "-shared", "-fPIC")
-REMEDY = "install g++ 12 or newer, or name a compiler in the environment variable CXX"
-LONGEST_SECONDS = 600
+_FLAGS = ("-std=c++20", "-O3", "-march=native", "-fopenmp", "-shared", "-fPIC")
+_REMEDY = "install g++ 12 or newer, or set the environment variable CXX to a compiler"
+_MAX_SECONDS = 600
 
-logger = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 
 
 @cache
 def load() -> ctypes.CDLL:
-    """Return the passes as a library, compiled if this machine has not yet done so.
+    """Return the library of the fused operators, and compile it if this machine has not done so before.
 
     Raises:
-        OptionError: If there is no compiler, it cannot compile them, or there is nowhere to keep what it makes.
-        OutputError: If the folder of compiled code cannot be written.
+        OptionError: If no compiler is found, compilation fails, or the cache folder is not accessible.
+        OutputError: If the library cannot be written to the cache folder.
     """
     compiler = find_compiler()
     try:
-        compiled = cache_folder() / f"cbam-{fingerprint(compiler)}.so"
-        there = compiled.is_file()
+        library = cache_folder() / f"cbam-{fingerprint(compiler)}.so"
+        is_compiled = library.is_file()
     except (OSError, RuntimeError) as error:
-        # No home folder, or one that this user may not look into.
-        remedy = "set XDG_CACHE_HOME to a folder that can be written"
-        raise OptionError(f"compiled code cannot be kept: {error}", remedy=remedy) from error
-    if not there:
-        logger.info("compiling the fused CBAM for this machine, once; it takes some 15 seconds")
-        with write_atomically(compiled) as temporary:
+        # The user has no home folder, or no permission to read it.
+        remedy = "set XDG_CACHE_HOME to a writable folder"
+        raise OptionError(f"the folder for compiled code is not accessible: {error}", remedy=remedy) from error
+    if not is_compiled:
+        _logger.info("compiling the fused CBAM for this machine, once; it takes about 15 seconds")
+        with write_atomically(library) as temporary:
             compile_to(temporary, compiler)
     try:
-        return ctypes.CDLL(str(compiled))
+        return ctypes.CDLL(str(library))
     except OSError as error:
-        raise OptionError(
-            f"{compiled} does not load: {error}", remedy="remove it, so that it is compiled anew"
-        ) from error
+        remedy = "delete the file; it will be compiled again"
+        raise OptionError(f"{library} cannot be loaded: {error}", remedy=remedy) from error
 
 
 def find_compiler() -> str:
-    """Return the path of the C++ compiler: $CXX, else the first there is.
+    """Return the path of the C++ compiler: $CXX if it is set, otherwise the first of g++, c++, and clang++.
 
     Raises:
-        OptionError: If there is none.
+        OptionError: If no compiler is found.
     """
-    named = os.environ.get("CXX")
-    for candidate in (named,) if named else ("g++", "c++", "clang++"):
-        found = shutil.which(candidate)
-        if found:
-            return found
-    raise OptionError(f"there is no C++ compiler {named or ''}".rstrip(), remedy=REMEDY)
+    chosen = os.environ.get("CXX")
+    for candidate in (chosen,) if chosen else ("g++", "c++", "clang++"):
+        path = shutil.which(candidate)
+        if path:
+            return path
+    raise OptionError(f"C++ compiler {chosen or ''}".rstrip() + " not found", remedy=_REMEDY)
 
 
 def compile_to(path: Path, compiler: str) -> None:
-    """Compile the passes into a file.
+    """Compile the operators into a shared library at `path`.
 
     Raises:
-        OptionError: If the compiler fails; the error ends with what it has said last.
+        OptionError: If the compiler fails. The message contains the first error that it reports.
     """
-    command = [compiler, *FLAGS, str(SOURCES / "cbam.cpp"), "-o", str(path)]
+    command = [compiler, *_FLAGS, str(SOURCES / "cbam.cpp"), "-o", str(path)]
     try:
-        # The command is our own source and flags, and the compiler the user has chosen.
-        done = subprocess.run(  # noqa: S603
+        # The command consists of our own source and flags, and the compiler that the user has chosen.
+        result = subprocess.run(  # noqa: S603
             command,
             capture_output=True,
             text=True,
-            timeout=LONGEST_SECONDS,
+            timeout=_MAX_SECONDS,
             check=False,
-            # Errors are looked for by their English word.
+            # Error messages are recognized by the English word "error".
             env={**os.environ, "LC_ALL": "C"},
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise OptionError(f"{compiler} does not run: {error}", remedy=REMEDY) from error
-    if done.returncode:
-        lines = done.stderr.splitlines() or ["it says nothing"]
-        told = next((line for line in lines if "error" in line), lines[-1])
-        raise OptionError(f"{compiler} cannot compile the fused CBAM: {told}", remedy=REMEDY)
+        raise OptionError(f"{compiler} does not run: {error}", remedy=_REMEDY) from error
+    if result.returncode:
+        lines = result.stderr.splitlines() or ["no error message"]
+        message = next((line for line in lines if "error" in line), lines[-1])
+        raise OptionError(f"{compiler} cannot compile the fused CBAM: {message}", remedy=_REMEDY)
 
 
 def cache_folder() -> Path:
-    """Return where compiled code is kept."""
-    named = os.environ.get("XDG_CACHE_HOME")
-    return (Path(named) if named else Path.home() / ".cache") / "attendet"
+    """Return the folder for compiled libraries."""
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "attendet"
 
 
 def fingerprint(compiler: str) -> str:
-    """Return a name for all that decides what the compiler makes."""
+    """Return a hash of everything that determines the compiled library."""
     sources = [path.read_text(encoding="utf-8") for path in sorted(SOURCES.iterdir())]
-    parts = (*sources, *FLAGS, compiler_version(compiler), torch.__version__, processor())
+    parts = (*sources, *_FLAGS, compiler_version(compiler), torch.__version__, processor())
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
 
 
 def compiler_version(compiler: str) -> str:
-    """Return path, size and time of the compiler: it is asked for nothing when the code is there already."""
+    """Return the path, size, and modification time of a compiler, which identify it without running it."""
     status = Path(compiler).resolve().stat()
     return f"{compiler} {status.st_size} {status.st_mtime_ns}"
 
 
 def processor() -> str:
-    """Return what the processor can do, where the system tells, for -march=native compiles for it alone."""
+    """Return the model and features of the processor, because -march=native compiles for this processor only."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         return platform.processor()
-    told = {line for line in lines if line.startswith(("model name", "flags", "Features", "CPU part"))}
-    return "\n".join([platform.machine(), *sorted(told)])
+    features = {line for line in lines if line.startswith(("model name", "flags", "Features", "CPU part"))}
+    return "\n".join([platform.machine(), *sorted(features)])

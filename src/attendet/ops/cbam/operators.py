@@ -1,7 +1,7 @@
-"""The fused CBAM as operators of torch: autograd, `torch.compile` and autocast see them as any other.
+"""The fused CBAM as torch operators, which support autograd, `torch.compile`, and autocast.
 
-`attendet::cbam` gives the features, and the small tensors that `attendet::cbam_backward` starts from. The second has no
-derivative of its own, and says so. Tensors an operator has no use for are empty, since it cannot return None.
+`attendet::cbam` returns the features, and the small tensors that `attendet::cbam_backward` needs. The latter has no
+derivative and raises an error if one is requested. Unused tensors are empty, because an operator cannot return None.
 """
 
 from __future__ import annotations
@@ -17,39 +17,42 @@ from torch import Tensor
 
 from attendet.errors import OptionError
 from attendet.ops.cbam.reference import BatchStatistics, ChannelNet, SpatialNet
-from attendet.ops.cbam.saved_tensors import Kept
-from attendet.ops.cbam.shape_checks import require_fit
+from attendet.ops.cbam.saved_tensors import SavedTensors
+from attendet.ops.cbam.shape_checks import check_shapes
 
-CHANNEL_NET = "Tensor? fc1_weight, Tensor? fc1_bias, Tensor? fc2_weight, Tensor? fc2_bias, Tensor? channel_range"
-SPATIAL_NET = (
+_CHANNEL_SCHEMA = "Tensor? fc1_weight, Tensor? fc1_bias, Tensor? fc2_weight, Tensor? fc2_bias, Tensor? channel_range"
+_SPATIAL_SCHEMA = (
     "Tensor? conv_weight, Tensor? norm_weight, Tensor? norm_bias, Tensor? running_mean, Tensor? running_var, "
     "Tensor? spatial_range, bool average_first, bool batch_statistics, float eps"
 )
-KEPT = "Tensor pooled, Tensor channel_logits, Tensor planes, Tensor spatial_logits, Tensor mean, Tensor var"
-CHANNEL_FIELDS, SPATIAL_FIELDS, KEPT_FIELDS = 5, 9, 6
-NET_FIELDS = CHANNEL_FIELDS + SPATIAL_FIELDS
-# Where the gradients of ParameterGradients belong among the fields of both nets.
-PARAMETERS = (0, 1, 2, 3, 5, 6, 7)
-NO_CHANNEL: tuple[Any, ...] = (None,) * CHANNEL_FIELDS
+_SAVED_SCHEMA = "Tensor pooled, Tensor channel_logits, Tensor planes, Tensor spatial_logits, Tensor mean, Tensor var"
+_CHANNEL_FIELDS, _SPATIAL_FIELDS, _SAVED_FIELDS = 5, 9, 6
+_NET_FIELDS = _CHANNEL_FIELDS + _SPATIAL_FIELDS
+# Indices of the fields of ParameterGradients among the fields of both nets.
+_PARAMETERS = (0, 1, 2, 3, 5, 6, 7)
+NO_CHANNEL: tuple[Any, ...] = (None,) * _CHANNEL_FIELDS
 NO_SPATIAL: tuple[Any, ...] = (*(None,) * 6, False, False, 0.0)
 
 
 def fused_cbam(
     x: Tensor, channel: ChannelNet | None, spatial: SpatialNet | None
 ) -> tuple[Tensor, BatchStatistics | None]:
-    """Compute what `reference.cbam` computes, fused.
+    """Compute the same as `reference_cbam`, with the fused operators.
 
     Args:
-        x: Features (N, C, H, W) in float32, bfloat16 or float16; parameters may be of another of these.
-        channel: The channel gate; None for none.
-        spatial: The spatial gate; None for none.
+        x: Features (N, C, H, W) in float32, bfloat16, or float16; parameters may have another of these dtypes.
+        channel: Parameters of the channel gate; None for no channel gate.
+        spatial: Parameters of the spatial gate; None for no spatial gate.
 
     Returns:
-        Features of the same shape, dtype and layout, and the statistics of the batch where the norm has taken them.
+        Features of the same shape, dtype, and layout, and the batch statistics if the norm used them.
+
+    Raises:
+        OptionError: If the shapes of features and parameters do not fit, or the operators cannot be compiled.
     """
     channel_fields = NO_CHANNEL if channel is None else tuple(vars(channel).values())
     if spatial is not None and spatial.batch_statistics:
-        # They will have moved on before the backward pass, which has no use for them.
+        # The running statistics change before the backward pass, which does not need them.
         spatial = replace(spatial, running_mean=None, running_var=None)
     spatial_fields = NO_SPATIAL if spatial is None else tuple(vars(spatial).values())
     y, *_, mean, var = torch.ops.attendet.cbam(x, *channel_fields, *spatial_fields)
@@ -58,61 +61,61 @@ def fused_cbam(
     return y, BatchStatistics(mean, var, x.shape[0] * x.shape[2] * x.shape[3])
 
 
-def layout_of(x: Tensor) -> torch.memory_format:
-    """Return the layout that the operators compute in and answer in: that of x where it is one of the two."""
-    last = not x.is_contiguous() and x.is_contiguous(memory_format=torch.channels_last)
-    return torch.channels_last if last else torch.contiguous_format
+def import_backend(name: str) -> ModuleType:
+    """Return the module with `forward` and `backward`: `cpu`, or `gpu`, which needs Triton."""
+    return import_module(f"attendet.ops.cbam.{name}")
 
 
-def nets(arguments: tuple[Any, ...]) -> tuple[ChannelNet | None, SpatialNet | None]:
-    """Return the nets of an operator's arguments, in contiguous float32."""
+def _layout(x: Tensor) -> torch.memory_format:
+    """Return the layout of inputs and outputs: channels-last if x is, otherwise contiguous."""
+    is_channels_last = not x.is_contiguous() and x.is_contiguous(memory_format=torch.channels_last)
+    return torch.channels_last if is_channels_last else torch.contiguous_format
+
+
+def _nets(arguments: tuple[Any, ...]) -> tuple[ChannelNet | None, SpatialNet | None]:
+    """Return the parameters of both gates from the arguments of an operator, in contiguous float32."""
     in_float32: list[Any] = [value.float().contiguous() if isinstance(value, Tensor) else value for value in arguments]
-    channel, spatial = in_float32[:CHANNEL_FIELDS], in_float32[CHANNEL_FIELDS:]
+    channel, spatial = in_float32[:_CHANNEL_FIELDS], in_float32[_CHANNEL_FIELDS:]
     return (
         None if channel[0] is None else ChannelNet(*channel),
         None if spatial[0] is None else SpatialNet(*spatial),
     )
 
 
-def implementation(module: str) -> ModuleType:
-    """Return a module with `forward` and `backward`: `cpu`, or `gpu`, whose Triton comes with builds for CUDA only."""
-    return import_module(f"attendet.ops.cbam.{module}")
-
-
-def run_forward(module: str, x: Tensor, *arguments: Any) -> tuple[Tensor, ...]:
-    """Run `attendet::cbam` by the functions of a module."""
-    both = nets(arguments)
-    require_fit(x, *both)
+def _run_forward(backend: str, x: Tensor, *arguments: Any) -> tuple[Tensor, ...]:
+    """Run `attendet::cbam` on a backend."""
+    nets = _nets(arguments)
+    check_shapes(x, *nets)
     with torch.autocast(x.device.type, enabled=False):
-        y, kept = implementation(module).forward(x.contiguous(memory_format=layout_of(x)), *both)
-    return y, *vars(kept).values()
+        y, saved = import_backend(backend).forward(x.contiguous(memory_format=_layout(x)), *nets)
+    return y, *vars(saved).values()
 
 
-def run_backward(module: str, x: Tensor, upstream: Tensor, *arguments: Any) -> tuple[Tensor, ...]:
-    """Run `attendet::cbam_backward` likewise."""
-    layout, both = layout_of(x), nets(arguments[:NET_FIELDS])
-    require_fit(x, *both)
+def _run_backward(backend: str, x: Tensor, upstream: Tensor, *arguments: Any) -> tuple[Tensor, ...]:
+    """Run `attendet::cbam_backward` on a backend."""
+    layout, nets = _layout(x), _nets(arguments[:_NET_FIELDS])
+    check_shapes(x, *nets)
     x, upstream = x.contiguous(memory_format=layout), upstream.contiguous(memory_format=layout)
-    kept = Kept(*arguments[NET_FIELDS:])
+    saved = SavedTensors(*arguments[_NET_FIELDS:])
     with torch.autocast(x.device.type, enabled=False):
-        gradient, others = implementation(module).backward(x, upstream, *both, kept)
-    wanted = [arguments[place] for place in PARAMETERS]
+        gradient, gradients = import_backend(backend).backward(x, upstream, *nets, saved)
+    parameters = [arguments[index] for index in _PARAMETERS]
     return gradient, *(
         x.new_empty(0, dtype=torch.float32) if parameter is None else value.to(parameter.dtype)
-        for value, parameter in zip(vars(others).values(), wanted, strict=True)
+        for value, parameter in zip(vars(gradients).values(), parameters, strict=True)
     )
 
 
-def fake_forward(x: Tensor, *arguments: Any) -> tuple[Tensor, ...]:
-    """Return tensors like those of `attendet::cbam`."""
-    kept = Kept.for_features(x, *nets(arguments))
-    return torch.empty_like(x, memory_format=layout_of(x)), *vars(kept).values()
+def _fake_forward(x: Tensor, *arguments: Any) -> tuple[Tensor, ...]:
+    """Return tensors with the shapes, dtypes, and layouts of the outputs of `attendet::cbam`."""
+    saved = SavedTensors.allocate(x, *_nets(arguments))
+    return torch.empty_like(x, memory_format=_layout(x)), *vars(saved).values()
 
 
-def fake_backward(x: Tensor, upstream: Tensor, *arguments: Any) -> tuple[Tensor, ...]:  # noqa: ARG001
-    """Return tensors like those of `attendet::cbam_backward`."""
-    parameters = [arguments[place] for place in PARAMETERS]
-    return torch.empty_like(x, memory_format=layout_of(x)), *(
+def _fake_backward(x: Tensor, upstream: Tensor, *arguments: Any) -> tuple[Tensor, ...]:  # noqa: ARG001
+    """Return tensors with the shapes, dtypes, and layouts of the outputs of `attendet::cbam_backward`."""
+    parameters = [arguments[index] for index in _PARAMETERS]
+    return torch.empty_like(x, memory_format=_layout(x)), *(
         x.new_empty(0, dtype=torch.float32)
         if parameter is None
         else torch.empty_like(parameter, memory_format=torch.contiguous_format)
@@ -120,48 +123,47 @@ def fake_backward(x: Tensor, upstream: Tensor, *arguments: Any) -> tuple[Tensor,
     )
 
 
-def keep(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-    """Save the features, the parameters and the small tensors; none of the latter has a gradient."""
-    _, *kept = output
-    ctx.mark_non_differentiable(*kept)
+def _save_for_backward(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+    """Save the features, the parameters, and the small tensors, which have no gradients."""
+    _, *saved = output
+    ctx.mark_non_differentiable(*saved)
     ctx.set_materialize_grads(False)
     tensors = [value if isinstance(value, Tensor) else None for value in inputs]
     ctx.options = [None if isinstance(value, Tensor) else value for value in inputs]
-    ctx.save_for_backward(*tensors, *kept)
+    ctx.save_for_backward(*tensors, *saved)
 
 
-def differentiate(ctx: Any, upstream: Tensor | None, *_: Tensor | None) -> tuple[Tensor | None, ...]:
+def _differentiate(ctx: Any, upstream: Tensor | None, *_: Tensor | None) -> tuple[Tensor | None, ...]:
     """Return the gradients of the inputs of `attendet::cbam`."""
-    gradients: list[Tensor | None] = [None] * (1 + NET_FIELDS)
+    gradients: list[Tensor | None] = [None] * (1 + _NET_FIELDS)
     if upstream is not None:
-        tensors = ctx.saved_tensors  # asked for once only: what is checkpointed is computed anew each time
-        saved, kept = tensors[: 1 + NET_FIELDS], tensors[1 + NET_FIELDS :]
+        tensors = ctx.saved_tensors  # accessed once: with checkpointing, every access computes the tensors again
+        inputs, saved = tensors[: 1 + _NET_FIELDS], tensors[1 + _NET_FIELDS :]
         x, *arguments = (
-            option if tensor is None else tensor for tensor, option in zip(saved, ctx.options, strict=True)
+            option if tensor is None else tensor for tensor, option in zip(inputs, ctx.options, strict=True)
         )
-        gradients[0], *of_parameters = torch.ops.attendet.cbam_backward(x, upstream, *arguments, *kept)
-        for place, gradient in zip(PARAMETERS, of_parameters, strict=True):
-            gradients[1 + place] = None if arguments[place] is None else gradient
+        gradients[0], *parameter_gradients = torch.ops.attendet.cbam_backward(x, upstream, *arguments, *saved)
+        for index, gradient in zip(_PARAMETERS, parameter_gradients, strict=True):
+            gradients[1 + index] = None if arguments[index] is None else gradient
     return tuple(gradients)
 
 
-def refuse(*_: object) -> NoReturn:
-    """Say that there is no second derivative."""
-    raise OptionError("the fused CBAM has no second derivative", remedy="give CBAM implementation='reference'")
+def _refuse_second_derivative(*_: object) -> NoReturn:
+    raise OptionError("the fused CBAM has no second derivative", remedy="set implementation='reference' on the CBAM")
 
 
-DEFINITIONS = torch.library.Library("attendet", "FRAGMENT")
-DEFINITIONS.define(
-    f"cbam(Tensor x, {CHANNEL_NET}, {SPATIAL_NET}) -> (Tensor, {', '.join(['Tensor'] * KEPT_FIELDS)})",
+_LIBRARY = torch.library.Library("attendet", "FRAGMENT")
+_LIBRARY.define(
+    f"cbam(Tensor x, {_CHANNEL_SCHEMA}, {_SPATIAL_SCHEMA}) -> (Tensor, {', '.join(['Tensor'] * _SAVED_FIELDS)})",
 )
-DEFINITIONS.define(
-    f"cbam_backward(Tensor x, Tensor upstream, {CHANNEL_NET}, {SPATIAL_NET}, {KEPT}) -> "
-    f"(Tensor, {', '.join(['Tensor'] * len(PARAMETERS))})",
+_LIBRARY.define(
+    f"cbam_backward(Tensor x, Tensor upstream, {_CHANNEL_SCHEMA}, {_SPATIAL_SCHEMA}, {_SAVED_SCHEMA}) -> "
+    f"(Tensor, {', '.join(['Tensor'] * len(_PARAMETERS))})",
 )
-for KEY, MODULE in (("CPU", "cpu"), ("CUDA", "gpu")):
-    DEFINITIONS.impl("cbam", partial(run_forward, MODULE), KEY)
-    DEFINITIONS.impl("cbam_backward", partial(run_backward, MODULE), KEY)
-torch.library.register_fake("attendet::cbam", fake_forward, lib=DEFINITIONS)
-torch.library.register_fake("attendet::cbam_backward", fake_backward, lib=DEFINITIONS)
-torch.library.register_autograd("attendet::cbam", differentiate, setup_context=keep, lib=DEFINITIONS)
-torch.library.register_autograd("attendet::cbam_backward", refuse, lib=DEFINITIONS)
+for _dispatch_key, _backend in (("CPU", "cpu"), ("CUDA", "gpu")):
+    _LIBRARY.impl("cbam", partial(_run_forward, _backend), _dispatch_key)
+    _LIBRARY.impl("cbam_backward", partial(_run_backward, _backend), _dispatch_key)
+torch.library.register_fake("attendet::cbam", _fake_forward, lib=_LIBRARY)
+torch.library.register_fake("attendet::cbam_backward", _fake_backward, lib=_LIBRARY)
+torch.library.register_autograd("attendet::cbam", _differentiate, setup_context=_save_for_backward, lib=_LIBRARY)
+torch.library.register_autograd("attendet::cbam_backward", _refuse_second_derivative, lib=_LIBRARY)

@@ -1,4 +1,4 @@
-"""What the fused CBAM hands from its forward to its backward pass, and what it gives the parameters."""
+"""Tensors that the fused CBAM saves for its backward pass, and the gradients that it returns."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from attendet.ops.cbam.reference import BatchStatistics, ChannelNet, SpatialNet
 
 
 @dataclass(frozen=True)
-class Kept:
-    """The small float32 tensors that the backward pass starts from; empty where there is no such gate.
+class SavedTensors:
+    """Small float32 tensors that the backward pass needs in addition to the features; empty for missing gates.
 
     Attributes:
-        pooled: (N, 2, C), means and maxima of channels.
-        channel_logits: (N, C).
-        planes: (N, 2, H, W), as the convolution has seen them.
-        spatial_logits: (N, 1, H, W), before the norm.
-        mean: (1,), of the batch; empty where the norm takes none of it.
-        var: (1,), likewise.
+        pooled: Means and maxima of the channels, (N, 2, C).
+        channel_logits: Logits of the channel gate, (N, C).
+        planes: Input of the spatial convolution, (N, 2, H, W).
+        spatial_logits: Output of the spatial convolution before the norm, (N, 1, H, W).
+        mean: Mean (1,) of the batch; empty if the norm does not use batch statistics.
+        var: Biased variance (1,) of the batch; empty if the norm does not use batch statistics.
     """
 
     pooled: Tensor
@@ -31,31 +31,31 @@ class Kept:
     var: Tensor
 
     @staticmethod
-    def for_features(x: Tensor, channel: ChannelNet | None, spatial: SpatialNet | None) -> Kept:
-        """Return memory for what will be kept of features (N, C, H, W)."""
+    def allocate(x: Tensor, channel: ChannelNet | None, spatial: SpatialNet | None) -> SavedTensors:
+        """Return uninitialized tensors for features (N, C, H, W)."""
         samples, channels, height, width = x.shape
-        counted = spatial is not None and spatial.batch_statistics
+        uses_batch = spatial is not None and spatial.batch_statistics
 
-        def memory(*shape: int, there: bool) -> Tensor:
-            return x.new_empty(shape if there else (0,), dtype=torch.float32)
+        def memory(*shape: int, needed: bool) -> Tensor:
+            return x.new_empty(shape if needed else (0,), dtype=torch.float32)
 
-        return Kept(
-            memory(samples, 2, channels, there=channel is not None),
-            memory(samples, channels, there=channel is not None),
-            memory(samples, 2, height, width, there=spatial is not None),
-            memory(samples, 1, height, width, there=spatial is not None),
-            memory(1, there=counted),
-            memory(1, there=counted),
+        return SavedTensors(
+            memory(samples, 2, channels, needed=channel is not None),
+            memory(samples, channels, needed=channel is not None),
+            memory(samples, 2, height, width, needed=spatial is not None),
+            memory(samples, 1, height, width, needed=spatial is not None),
+            memory(1, needed=uses_batch),
+            memory(1, needed=uses_batch),
         )
 
     def statistics(self) -> BatchStatistics | None:
-        """Return the statistics of the batch, if the norm has taken them."""
+        """Return the batch statistics, or None if the norm does not use them."""
         return BatchStatistics(self.mean, self.var, self.spatial_logits.numel()) if self.mean.numel() else None
 
 
 @dataclass(frozen=True)
 class ParameterGradients:
-    """Gradients in the order of the operator's parameters; None where there is no such parameter."""
+    """Gradients of the parameters, in the order of the operator's arguments; None for missing parameters."""
 
     fc1_weight: Tensor | None = None
     fc1_bias: Tensor | None = None
@@ -66,9 +66,9 @@ class ParameterGradients:
     norm_bias: Tensor | None = None
 
     @staticmethod
-    def for_nets(channel: ChannelNet | None, spatial: SpatialNet | None) -> ParameterGradients:
-        """Return memory for the gradients of the nets' parameters."""
+    def allocate(channel: ChannelNet | None, spatial: SpatialNet | None) -> ParameterGradients:
+        """Return uninitialized gradients for the parameters of the gates."""
         parameters = {**(vars(channel) if channel else {}), **(vars(spatial) if spatial else {})}
         names = ParameterGradients.__dataclass_fields__
-        given = {name: parameters[name] for name in names if parameters.get(name) is not None}
-        return ParameterGradients(**{name: torch.empty_like(tensor) for name, tensor in given.items()})
+        existing = {name: parameters[name] for name in names if parameters.get(name) is not None}
+        return ParameterGradients(**{name: torch.empty_like(tensor) for name, tensor in existing.items()})

@@ -11,12 +11,12 @@ import torch
 import yaml
 
 from attendet.attention.catalog import create
-from attendet.attention.controls import NONE
+from attendet.attention.controls import NO_PAPER
 from attendet.models.attention_request import parse_request
 from attendet.study.searching.search_design import BASELINE
 from attendet.study.searching.search_records import Candidate, SearchRecord
 from attendet.study.searching.trials import Trials
-from attendet.study.statistics.power import least_seeds
+from attendet.study.statistics.power import min_seeds
 from attendet.utils.io import write_text
 
 SEEDS = 8
@@ -105,12 +105,12 @@ def control_of(candidate: Candidate) -> str | None:
     name, colon, given = what.partition(":")
     with torch.device("meta"):
         made = create(name, CHANNELS, **parse_request(candidate.attention or "").options)
-    if made.paper == NONE or next(made.parameters(), None) is None:
+    if made.paper == NO_PAPER or next(made.parameters(), None) is None:
         return None
     return f"control-conv1x1:like={name}{',' if colon else ''}{given}@{place}"
 
 
 def _seeds(comparisons: int, used: int) -> int | list[int]:
     """Return seeds that can decide, as short as it can be written, without the one that the search has used."""
-    count = max(SEEDS, least_seeds(comparisons))
+    count = max(SEEDS, min_seeds(comparisons))
     return count if used >= count else [seed for seed in range(count + 1) if seed != used]

@@ -1,18 +1,19 @@
-// CBAM forward and backward on a CPU; what Python calls, with the structures that it fills.
+// The functions that Python calls: CBAM forward and backward on a CPU. Python fills the structures, see cpu.py.
 
-#include "gates.hpp"
+#include "channel_gate.hpp"
+#include "spatial_gate.hpp"
 
 namespace {
 
 struct Call {
     Index samples, channels, height, width;
-    int32_t dtype, last, threads;
+    int32_t dtype, channels_last, threads;
 
     Shape shape() const { return {samples, channels, height * width}; }
 };
 
-// What the backward pass starts from besides the features; of a gate that is not there, pointers are null.
-struct Kept {
+// Tensors that the backward pass needs in addition to the features. Pointers of a missing gate are null.
+struct SavedTensors {
     float *pooled, *channel_logits, *planes, *spatial_logits, *mean, *var;
 };
 
@@ -21,17 +22,17 @@ struct ParameterGradients {
     SpatialGradients spatial;
 };
 
-// Calls work(passes, a value of the type that features are stored in).
+// Calls work(passes, value) with a value of the type of the features in memory.
 template <class Work>
 void with_passes(const Call& call, const Work& work) {
-    const auto with = [&](auto stored) {
+    const auto call_work = [&](auto stored) {
         using T = decltype(stored);
-        call.last ? work(Passes<T, true>(call.shape(), call.threads), T{})
-                  : work(Passes<T, false>(call.shape(), call.threads), T{});
+        call.channels_last ? work(Passes<T, true>(call.shape(), call.threads), T{})
+                           : work(Passes<T, false>(call.shape(), call.threads), T{});
     };
-    if (call.dtype == 0) with(float{});
-    else if (call.dtype == 1) with(BFloat16{});
-    else with(_Float16{});
+    if (call.dtype == 0) call_work(float{});
+    else if (call.dtype == 1) call_work(BFloat16{});
+    else call_work(_Float16{});
 }
 
 void divide(float* values, Index length, float divisor) {
@@ -40,28 +41,29 @@ void divide(float* values, Index length, float divisor) {
 
 void channel_weights(const ChannelNet& net, Shape shape, const float* logits, float* weights) {
     along(0, shape.samples * shape.channels, [&](auto zero, Index i) {
-        store(weights + i, gate(load<decltype(zero)>(logits + i), net.range));
+        store(weights + i, scaled_sigmoid(load<decltype(zero)>(logits + i), net.range));
     });
 }
 
-// Weights of 1 where there is no gate, and maxima of NaN, which no value equals.
-class AllGates {
+// Memory for the weights of both gates. Without a gate the weights are 1 and the maxima NaN, which no value equals.
+class GateBuffers {
     Buffer channel, position, channel_maxima, position_maxima;
 
   public:
-    AllGates(const Call& call)
+    GateBuffers(const Call& call)
         : channel(call.samples * call.channels, 1.0f), position(call.samples * call.height * call.width, 1.0f) {}
 
-    float* of_channels() { return channel.data(); }
-    float* of_positions() { return position.data(); }
+    float* channel_weights() { return channel.data(); }
+    float* position_weights() { return position.data(); }
 
-    Gates with_maxima(const Call& call, const ChannelNet* channel_net, const SpatialNet* spatial_net, const Kept& kept) {
+    GateValues with_maxima(const Call& call, const ChannelNet* channel_net, const SpatialNet* spatial_net,
+                           const SavedTensors& saved) {
         if (!channel_net) channel_maxima.assign(2 * channel.size(), NAN);
         if (!spatial_net) position_maxima.assign(2 * position.size(), NAN);
         const Index positions = call.height * call.width;
         return {channel.data(), position.data(),
-                channel_net ? kept.pooled + call.channels : channel_maxima.data(),
-                spatial_net ? kept.planes + (spatial_net->average_first ? positions : 0) : position_maxima.data()};
+                channel_net ? saved.pooled + call.channels : channel_maxima.data(),
+                spatial_net ? saved.planes + (spatial_net->average_first ? positions : 0) : position_maxima.data()};
     }
 };
 
@@ -69,87 +71,88 @@ class AllGates {
 
 extern "C" {
 
-void cbam_forward(const Call* call, const ChannelNet* channel, const SpatialNet* spatial, const Kept* kept,
+void cbam_forward(const Call* call, const ChannelNet* channel, const SpatialNet* spatial, const SavedTensors* saved,
                   const void* x, void* y) {
     const Shape shape = call->shape();
     const int threads = call->threads;
-    AllGates gates(*call);
+    GateBuffers gates(*call);
     with_passes(*call, [&](const auto& passes, auto stored) {
         using T = decltype(stored);
-        const T* from = static_cast<const T*>(x);
+        const T* input = static_cast<const T*>(x);
         if (channel) {
-            passes.pool_positions(from, kept->pooled, kept->pooled + shape.channels);
+            passes.pool_positions(input, saved->pooled, saved->pooled + shape.channels);
             for (Index sample = 0; sample < shape.samples; ++sample)
-                divide(kept->pooled + 2 * sample * shape.channels, shape.channels, shape.positions);
-            channel_logits(*channel, shape, threads, kept->pooled, kept->channel_logits);
-            channel_weights(*channel, shape, kept->channel_logits, gates.of_channels());
+                divide(saved->pooled + 2 * sample * shape.channels, shape.channels, shape.positions);
+            channel_logits(*channel, shape, threads, saved->pooled, saved->channel_logits);
+            channel_weights(*channel, shape, saved->channel_logits, gates.channel_weights());
         }
         if (spatial) {
-            float* means = kept->planes + (spatial->average_first ? 0 : shape.positions);
-            float* maxima = kept->planes + (spatial->average_first ? shape.positions : 0);
-            passes.pool_channels(from, gates.of_channels(), means, maxima);
+            float* means = saved->planes + (spatial->average_first ? 0 : shape.positions);
+            float* maxima = saved->planes + (spatial->average_first ? shape.positions : 0);
+            passes.pool_channels(input, gates.channel_weights(), means, maxima);
             for (Index sample = 0; sample < shape.samples; ++sample)
                 divide(means + 2 * sample * shape.positions, shape.positions, shape.channels);
-            const Padded padded(shape.samples, 2, call->height, call->width, spatial->size, threads, kept->planes);
-            correlate(padded, shape.samples, 1, threads, spatial->conv_weight, kept->spatial_logits);
-            if (spatial->batch_statistics) batch_statistics(shape, threads, kept->spatial_logits, kept->mean, kept->var);
-            const Norm norm(*spatial, kept->mean, kept->var);
-            spatial_weights(*spatial, norm, shape, threads, kept->spatial_logits, gates.of_positions());
+            const PaddedPlanes padded(shape.samples, 2, call->height, call->width, spatial->size, threads, saved->planes);
+            correlate(padded, shape.samples, 1, threads, spatial->conv_weight, saved->spatial_logits);
+            if (spatial->batch_statistics) batch_statistics(shape, threads, saved->spatial_logits, saved->mean, saved->var);
+            const BatchNorm norm(*spatial, saved->mean, saved->var);
+            spatial_weights(*spatial, norm, shape, threads, saved->spatial_logits, gates.position_weights());
         }
-        passes.scale(from, gates.of_channels(), gates.of_positions(), static_cast<T*>(y));
+        passes.scale(input, gates.channel_weights(), gates.position_weights(), static_cast<T*>(y));
     });
 }
 
-void cbam_backward(const Call* call, const ChannelNet* channel, const SpatialNet* spatial, const Kept* kept,
+void cbam_backward(const Call* call, const ChannelNet* channel, const SpatialNet* spatial, const SavedTensors* saved,
                    const void* x, const void* upstream, void* gradient, const ParameterGradients* out) {
     const Shape shape = call->shape();
     const Index in_channels = shape.samples * shape.channels, in_positions = shape.samples * shape.positions;
     const int threads = call->threads;
-    AllGates weights(*call);
-    if (channel) channel_weights(*channel, shape, kept->channel_logits, weights.of_channels());
+    GateBuffers buffers(*call);
+    if (channel) channel_weights(*channel, shape, saved->channel_logits, buffers.channel_weights());
     if (spatial) {
-        const Norm norm(*spatial, kept->mean, kept->var);
-        spatial_weights(*spatial, norm, shape, threads, kept->spatial_logits, weights.of_positions());
+        const BatchNorm norm(*spatial, saved->mean, saved->var);
+        spatial_weights(*spatial, norm, shape, threads, saved->spatial_logits, buffers.position_weights());
     }
-    const Gates gates = weights.with_maxima(*call, channel, spatial, *kept);
-    Buffer of_channels(in_channels), channel_ties(in_channels), of_positions(in_positions), position_ties(in_positions);
-    Buffer channel_every(in_channels), channel_maximal(in_channels), gathered(in_channels);
-    Buffer position_every(in_positions), position_maximal(in_positions), of_planes(2 * in_positions);
-    const PoolGradients pools{channel_every.data(), channel_maximal.data(), position_every.data(),
-                              position_maximal.data()};
+    const GateValues gates = buffers.with_maxima(*call, channel, spatial, *saved);
+    Buffer channel_gradients(in_channels), channel_ties(in_channels), channel_pool_gradients(in_channels);
+    Buffer position_gradients(in_positions), position_ties(in_positions), plane_gradients(2 * in_positions);
+    Buffer channel_mean(in_channels), channel_max(in_channels);
+    Buffer position_mean(in_positions), position_max(in_positions);
+    const PoolGradients pools{channel_mean.data(), channel_max.data(), position_mean.data(), position_max.data()};
     with_passes(*call, [&](const auto& passes, auto stored) {
         using T = decltype(stored);
-        const T *from = static_cast<const T*>(x), *above = static_cast<const T*>(upstream);
-        passes.weigh(from, above, gates,
-                     {of_channels.data(), channel_ties.data(), of_positions.data(), position_ties.data()});
+        const T *input = static_cast<const T*>(x), *upstream_map = static_cast<const T*>(upstream);
+        passes.weight_gradients(
+            input, upstream_map, gates,
+            {channel_gradients.data(), channel_ties.data(), position_gradients.data(), position_ties.data()});
         if (spatial) {
-            const Norm norm(*spatial, kept->mean, kept->var);
-            spatial_backward(*spatial, norm, shape, call->height, call->width, threads, kept->planes,
-                             kept->spatial_logits, of_positions.data(), out->spatial, of_planes.data());
-            everywhere(shape, threads, [&](auto zero, Index i) {
+            const BatchNorm norm(*spatial, saved->mean, saved->var);
+            spatial_backward(*spatial, norm, shape, call->height, call->width, threads, saved->planes,
+                             saved->spatial_logits, position_gradients.data(), out->spatial, plane_gradients.data());
+            for_each_position(shape, threads, [&](auto zero, Index i) {
                 using V = decltype(zero);
-                // Of the two planes of a sample, which lie one after the other.
-                const float* plane = &of_planes[i + i / shape.positions * shape.positions];
-                const float *of_mean = plane + (spatial->average_first ? 0 : shape.positions);
-                const float *of_maximum = plane + (spatial->average_first ? shape.positions : 0);
-                store(&position_every[i], load<V>(of_mean) / static_cast<float>(shape.channels));
-                store(&position_maximal[i], load<V>(of_maximum) / load<V>(&position_ties[i]));
+                // The two planes of a sample are stored one after the other.
+                const float* plane = &plane_gradients[i + i / shape.positions * shape.positions];
+                const float* mean_gradient = plane + (spatial->average_first ? 0 : shape.positions);
+                const float* max_gradient = plane + (spatial->average_first ? shape.positions : 0);
+                store(&position_mean[i], load<V>(mean_gradient) / static_cast<float>(shape.channels));
+                store(&position_max[i], load<V>(max_gradient) / load<V>(&position_ties[i]));
             });
             if (channel) {
-                passes.gather(from, gates, pools, gathered.data());
-                add_scaled(of_channels.data(), 1, gathered.data(), in_channels);
+                passes.channel_pool_gradients(input, gates, pools, channel_pool_gradients.data());
+                add_scaled(channel_gradients.data(), 1, channel_pool_gradients.data(), in_channels);
             }
         }
         if (channel) {
-            channel_backward(*channel, shape, threads, kept->pooled, kept->channel_logits, of_channels.data(),
-                             out->channel, channel_every.data(), channel_maximal.data());
-            divide(channel_every.data(), in_channels, shape.positions);
+            channel_backward(*channel, shape, threads, saved->pooled, saved->channel_logits, channel_gradients.data(),
+                             out->channel, channel_mean.data(), channel_max.data());
+            divide(channel_mean.data(), in_channels, shape.positions);
             along(0, in_channels, [&](auto zero, Index i) {
                 using V = decltype(zero);
-                store(&channel_maximal[i], load<V>(&channel_maximal[i]) / load<V>(&channel_ties[i]));
+                store(&channel_max[i], load<V>(&channel_max[i]) / load<V>(&channel_ties[i]));
             });
         }
-        passes.spread(from, above, gates, pools, static_cast<T*>(gradient));
+        passes.feature_gradients(input, upstream_map, gates, pools, static_cast<T*>(gradient));
     });
 }
 

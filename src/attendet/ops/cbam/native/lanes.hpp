@@ -1,4 +1,4 @@
-// Sixteen numbers at a time, read from and written to float32, bfloat16 and float16.
+// SIMD vectors of sixteen floats, loaded from and stored to float32, bfloat16, and float16.
 
 #pragma once
 
@@ -8,7 +8,7 @@
 namespace {
 
 using Index = int64_t;
-// As many floats as the widest registers hold; the compiler splits them where registers are narrower.
+// As many floats as the widest registers hold. The compiler splits the vector for narrower registers.
 using Lanes = float __attribute__((vector_size(64)));
 using Bits = uint32_t __attribute__((vector_size(64)));
 using HalfBits = uint16_t __attribute__((vector_size(32)));
@@ -34,7 +34,7 @@ Value read(const Stored* from) {
     return value;
 }
 
-// V is Lanes, or float for what is left at the end of a row.
+// V is Lanes, or float for the remaining elements at the end of a row.
 template <class V>
 V load(const float* from) {
     return read<V>(from);
@@ -68,7 +68,7 @@ void store(_Float16* to, V value) {
 
 template <class V>
 void store(BFloat16* to, V value) {
-    // To nearest, ties to even; a NaN stays one, which rounding its bits could make infinite.
+    // Rounds to nearest, ties to even. NaN is a special case, because rounding its bits could give infinity.
     if constexpr (sizeof(V) == sizeof(float)) {
         const uint32_t bits = reinterpret<uint32_t>(value);
         to->bits = value == value ? (bits + 0x7fff + ((bits >> 16) & 1)) >> 16 : 0x7fc0;
@@ -82,7 +82,7 @@ void store(BFloat16* to, V value) {
 
 template <class V>
 V larger(V a, V b) {
-    // As torch's maxima do, this keeps a NaN once it has met one.
+    // If b is NaN, the result is NaN, as in torch.
     return (b > a) | (b != b) ? b : a;
 }
 
@@ -91,7 +91,8 @@ float larger(float a, float b) {
     return b > a || b != b ? b : a;
 }
 
-// Calls step(zero, i) along a row, with a zero of the type it shall compute in: Lanes, and float for what is left.
+// Calls step(zero, i) for the elements of a row, where the type of zero is the type to compute in: Lanes, and float for
+// the remaining elements.
 template <class Step>
 inline __attribute__((always_inline)) void along(Index begin, Index end, const Step& step) {
     Index i = begin;

@@ -1,12 +1,12 @@
-// The passes over a feature map of which the fused CBAM is made.
+// The passes over a feature map that the fused CBAM consists of.
 //
-// A map (N, C, H, W) is seen as N matrices: contiguous, its rows are channels and a row runs over positions;
-// channels-last, its rows are positions and a row runs over channels. Numbers per channel and numbers per position are
-// then constant along a row, or another at each place of it (Operand), and are reduced along rows, or across them
-// (Reduction); so each pass is written once for both layouts.
+// A map (N, C, H, W) is interpreted as N matrices. In a contiguous map the rows are channels, and a row contains positions.
+// In a channels-last map the rows are positions, and a row contains channels. Numbers per channel and per position are
+// therefore either constant within a row or different at each of its elements (Operand), and are reduced along rows or
+// across rows (Reduction). Each pass is written once for both layouts.
 //
-// Work is cut into tiles that depend on the shape alone. Each tile reduces into memory of its own, and these parts are
-// joined in order: results do not depend on the number of threads.
+// The division into tiles depends on the shape alone. Each tile writes its own partial results, which are combined in order,
+// so that results do not depend on the number of threads.
 
 #pragma once
 
@@ -14,70 +14,72 @@
 
 namespace {
 
-// Weights of channels (N, C) and of positions (N, H, W), and the maxima that they were computed from, which lie beside
-// the means: as (N, 2, C) and (N, 2, H, W).
-struct Gates {
+// Weights and maxima of both gates. The weights are (N, C) and (N, H, W). The maxima are stored next to the means, in the
+// second half of (N, 2, C) and in one of the planes of (N, 2, H, W).
+struct GateValues {
     const float *channel, *position, *channel_maxima, *position_maxima;
 };
 
-// What reaches every value through the pools, and besides it those that are the maximum.
+// Gradients of the features through the pools: `mean` applies to every value, `max` to the values that are the maximum.
 struct PoolGradients {
-    const float *channel_every, *channel_maximal, *position_every, *position_maximal;
+    const float *channel_mean, *channel_max, *position_mean, *position_max;
 };
 
-// What both weights receive through the product with the features, and how many values share each maximum.
+// Gradients of both weights through the product with the features, and the number of values that share each maximum.
 struct WeightGradients {
     float *channel, *channel_ties, *position, *position_ties;
 };
 
-// T is how features are stored; last says that the map is channels-last.
-template <class T, bool last>
+// T is the type of the features in memory.
+template <class T, bool channels_last>
 struct Passes {
     Shape shape;
     int threads;
-    Index rows = last ? shape.positions : shape.channels, width = last ? shape.channels : shape.positions;
-    // As many rows are passed over at once: their sums do not wait for one another, what is another at each place of a
-    // row is read once for all, and memory is read in several places at a time. Rows of a channels-last map are short and
-    // lie next to one another, where memory is best read in fewer places.
-    static constexpr Index GROUP = last ? 2 : 4;
-    // What is reduced across rows stays in the nearest cache, and maps are cut between positions rather than channels, for
-    // there are fewer sums of channels to be joined; where nothing is reduced, memory is best written as it lies.
-    Tiling tiling{shape.samples, rows, width, Widths{last ? 2048 : 512, 2048}, GROUP};
-    Tiling whole_rows{shape.samples, rows, width, Widths{width, width}, GROUP};
+    Index rows = channels_last ? shape.positions : shape.channels;
+    Index width = channels_last ? shape.channels : shape.positions;
+    // Number of rows that are processed at the same time. Their sums are independent of each other, operands that differ
+    // within a row are loaded once for all rows, and several memory regions are read at the same time. Rows of a
+    // channels-last map are short and adjacent, where reading fewer regions is faster.
+    static constexpr Index GROUP = channels_last ? 2 : 4;
+    // Results of reductions across rows fit into the fastest cache. Maps are divided between positions rather than channels,
+    // because there are fewer sums of channels to combine. Passes without reductions use whole rows, because memory is
+    // written fastest in its order.
+    Tiling tiling{shape.samples, rows, width, WidthLimits{channels_last ? 2048 : 512, 2048}, GROUP};
+    Tiling whole_rows{shape.samples, rows, width, WidthLimits{width, width}, GROUP};
 
     Passes(Shape shape, int threads) : shape(shape), threads(threads) {}
 
     template <Index count>
-    using PerChannel = Operand<!last, count>;
+    using PerChannel = Operand<!channels_last, count>;
     template <Index count>
-    using PerPosition = Operand<last, count>;
-    template <class Join>
-    using OverPositions = Reduction<Join, !last, GROUP>;
-    template <class Join>
-    using OverChannels = Reduction<Join, last, GROUP>;
+    using PerPosition = Operand<channels_last, count>;
+    template <class Operation>
+    using OverPositions = Reduction<Operation, !channels_last, GROUP>;
+    template <class Operation>
+    using OverChannels = Reduction<Operation, channels_last, GROUP>;
 
-    Parts channel_parts(float* first, Index maps = 1) const {
+    PartialResults channel_results(float* first, Index maps = 1) const {
         const Results results{first, shape.channels, maps * shape.channels};
-        return {shape.samples, last ? tiling.row_tiles : tiling.width_tiles, results};
+        return {shape.samples, channels_last ? tiling.row_tiles : tiling.width_tiles, results};
     }
-    Parts position_parts(float* first, Index maps = 1) const {
+    PartialResults position_results(float* first, Index maps = 1) const {
         const Results results{first, shape.positions, maps * shape.positions};
-        return {shape.samples, last ? tiling.width_tiles : tiling.row_tiles, results};
+        return {shape.samples, channels_last ? tiling.width_tiles : tiling.row_tiles, results};
     }
-    float* of_channels(Parts& parts, const Tile& tile) const {
-        return parts.of(tile.sample, last ? tile.row_tile : tile.width_tile);
+    float* channel_memory(PartialResults& results, const Tile& tile) const {
+        return results.at(tile.sample, channels_last ? tile.row_tile : tile.width_tile);
     }
-    float* of_positions(Parts& parts, const Tile& tile) const {
-        return parts.of(tile.sample, last ? tile.width_tile : tile.row_tile);
+    float* position_memory(PartialResults& results, const Tile& tile) const {
+        return results.at(tile.sample, channels_last ? tile.width_tile : tile.row_tile);
     }
     template <class V, Index count>
-    Column<V, count> rows_at(const T* from) const {
+    Column<V, count> rows_at(const T* input) const {
         Column<V, count> column;
-        for (Index r = 0; r < count; ++r) column[r] = load<V>(from + r * width);
+        for (Index r = 0; r < count; ++r) column[r] = load<V>(input + r * width);
         return column;
     }
-    void write_pages(T* out, const Tile& tile) const {
-        have_pages(out + row_start(tile, tile.row_begin), (tile.row_end - tile.row_begin) * width * sizeof(T));
+    void prepare_output(T* out, const Tile& tile) const {
+        map_pages(out + row_start(tile, tile.row_begin), (tile.row_end - tile.row_begin) * width * sizeof(T));
     }
     Index row_start(const Tile& tile, Index row) const { return (tile.sample * tiling.rows + row) * tiling.width; }
     const float* channels_of(const float* values, const Tile& tile, Index maps = 1) const {
@@ -87,172 +89,177 @@ struct Passes {
         return values + tile.sample * maps * shape.positions;
     }
 
-    // Sums and maxima lie side by side, as in Gates.
+    // Sums and maxima of a sample are stored next to each other, see GateValues.
     void pool_positions(const T* x, float* sums, float* maxima) const {
-        Parts sum_parts = channel_parts(sums, 2), maximum_parts = channel_parts(maxima, 2);
+        PartialResults sum_results = channel_results(sums, 2), maximum_results = channel_results(maxima, 2);
         for_each_tile(shape, tiling, threads, [&](const Tile& tile) {
-            OverPositions<Add> sum(of_channels(sum_parts, tile), tile);
-            OverPositions<Max> maximum(of_channels(maximum_parts, tile), tile);
+            OverPositions<Add> sum(channel_memory(sum_results, tile), tile);
+            OverPositions<Max> maximum(channel_memory(maximum_results, tile), tile);
             for_each_group<GROUP>(tile.row_begin, tile.row_end, [&](auto size, Index row) {
                 constexpr Index count = size;
-                const T* from = x + row_start(tile, row);
+                const T* input = x + row_start(tile, row);
                 along(tile.begin, tile.end, [&](auto zero, Index i) {
-                    const auto values = rows_at<decltype(zero), count>(from + i);
-                    sum.take(i, values);
-                    maximum.take(i, values);
+                    const auto values = rows_at<decltype(zero), count>(input + i);
+                    sum.add(i, values);
+                    maximum.add(i, values);
                 });
-                sum.end_rows(row, count);
-                maximum.end_rows(row, count);
+                sum.finish_rows(row, count);
+                maximum.finish_rows(row, count);
             });
         });
-        sum_parts.template join<Add>();
-        maximum_parts.template join<Max>();
+        sum_results.template combine<Add>();
+        maximum_results.template combine<Max>();
     }
 
     void pool_channels(const T* x, const float* channel, float* sums, float* maxima) const {
-        Parts sum_parts = position_parts(sums, 2), maximum_parts = position_parts(maxima, 2);
+        PartialResults sum_results = position_results(sums, 2), maximum_results = position_results(maxima, 2);
         for_each_tile(shape, tiling, threads, [&](const Tile& tile) {
-            OverChannels<Add> sum(of_positions(sum_parts, tile), tile);
-            OverChannels<Max> maximum(of_positions(maximum_parts, tile), tile);
+            OverChannels<Add> sum(position_memory(sum_results, tile), tile);
+            OverChannels<Max> maximum(position_memory(maximum_results, tile), tile);
             for_each_group<GROUP>(tile.row_begin, tile.row_end, [&](auto size, Index row) {
                 constexpr Index count = size;
-                const T* from = x + row_start(tile, row);
+                const T* input = x + row_start(tile, row);
                 const PerChannel<count> weights(channels_of(channel, tile), row);
                 along(tile.begin, tile.end, [&](auto zero, Index i) {
-                    auto gated = rows_at<decltype(zero), count>(from + i);
+                    auto gated = rows_at<decltype(zero), count>(input + i);
                     const auto a = weights.at(zero, i);
                     for (Index r = 0; r < count; ++r) gated[r] *= a[r];
-                    sum.take(i, gated);
-                    maximum.take(i, gated);
+                    sum.add(i, gated);
+                    maximum.add(i, gated);
                 });
-                sum.end_rows(row, count);
-                maximum.end_rows(row, count);
+                sum.finish_rows(row, count);
+                maximum.finish_rows(row, count);
             });
         });
-        sum_parts.template join<Add>();
-        maximum_parts.template join<Max>();
+        sum_results.template combine<Add>();
+        maximum_results.template combine<Max>();
     }
 
     void scale(const T* x, const float* channel, const float* position, T* y) const {
         for_each_tile(shape, whole_rows, threads, [&](const Tile& tile) {
-            write_pages(y, tile);
+            prepare_output(y, tile);
             for_each_group<GROUP>(tile.row_begin, tile.row_end, [&](auto size, Index row) {
                 constexpr Index count = size;
-                const T* from = x + row_start(tile, row);
-                T* to = y + row_start(tile, row);
+                const T* input = x + row_start(tile, row);
+                T* output = y + row_start(tile, row);
                 const PerChannel<count> channel_weights(channels_of(channel, tile), row);
                 const PerPosition<count> position_weights(positions_of(position, tile), row);
                 along(tile.begin, tile.end, [&](auto zero, Index i) {
-                    const auto values = rows_at<decltype(zero), count>(from + i);
+                    const auto values = rows_at<decltype(zero), count>(input + i);
                     const auto a = channel_weights.at(zero, i), s = position_weights.at(zero, i);
-                    for (Index r = 0; r < count; ++r) store(to + r * width + i, values[r] * a[r] * s[r]);
+                    for (Index r = 0; r < count; ++r) store(output + r * width + i, values[r] * a[r] * s[r]);
                 });
             });
         });
     }
 
-    // Σ over channels of upstream·x·a, Σ over positions of upstream·x·s, and how many share each maximum.
-    void weigh(const T* x, const T* upstream, const Gates& gates, const WeightGradients& out) const {
-        Parts channel_sum_parts = channel_parts(out.channel), channel_tie_parts = channel_parts(out.channel_ties);
-        Parts position_sum_parts = position_parts(out.position), position_tie_parts = position_parts(out.position_ties);
+    // Computes Σ over channels of upstream·x·a, Σ over positions of upstream·x·s, and the number of values at each maximum.
+    void weight_gradients(const T* x, const T* upstream, const GateValues& gates, const WeightGradients& out) const {
+        PartialResults channel_sum_results = channel_results(out.channel);
+        PartialResults channel_tie_results = channel_results(out.channel_ties);
+        PartialResults position_sum_results = position_results(out.position);
+        PartialResults position_tie_results = position_results(out.position_ties);
         for_each_tile(shape, tiling, threads, [&](const Tile& tile) {
-            OverPositions<Add> channel_sum(of_channels(channel_sum_parts, tile), tile);
-            OverPositions<Add> channel_tie(of_channels(channel_tie_parts, tile), tile);
-            OverChannels<Add> position_sum(of_positions(position_sum_parts, tile), tile);
-            OverChannels<Add> position_tie(of_positions(position_tie_parts, tile), tile);
+            OverPositions<Add> channel_sum(channel_memory(channel_sum_results, tile), tile);
+            OverPositions<Add> channel_ties(channel_memory(channel_tie_results, tile), tile);
+            OverChannels<Add> position_sum(position_memory(position_sum_results, tile), tile);
+            OverChannels<Add> position_ties(position_memory(position_tie_results, tile), tile);
             for_each_group<GROUP>(tile.row_begin, tile.row_end, [&](auto size, Index row) {
                 constexpr Index count = size;
-                const T* from = x + row_start(tile, row);
-                const T* above = upstream + row_start(tile, row);
+                const T* input = x + row_start(tile, row);
+                const T* upstream_row = upstream + row_start(tile, row);
                 const PerChannel<count> channel_weights(channels_of(gates.channel, tile), row);
                 const PerPosition<count> position_weights(positions_of(gates.position, tile), row);
                 const PerChannel<count> channel_maxima(channels_of(gates.channel_maxima, tile, 2), row);
                 const PerPosition<count> position_maxima(positions_of(gates.position_maxima, tile, 2), row);
                 along(tile.begin, tile.end, [&](auto zero, Index i) {
                     using V = decltype(zero);
-                    const auto values = rows_at<V, count>(from + i), gradients = rows_at<V, count>(above + i);
+                    const auto values = rows_at<V, count>(input + i), gradients = rows_at<V, count>(upstream_row + i);
                     const auto a = channel_weights.at(zero, i), s = position_weights.at(zero, i);
                     const auto a_max = channel_maxima.at(zero, i), s_max = position_maxima.at(zero, i);
-                    Column<V, count> of_positions, of_channels, at_position_maxima, at_channel_maxima;
+                    Column<V, count> position_terms, channel_terms, is_position_maximum, is_channel_maximum;
                     for (Index r = 0; r < count; ++r) {
                         const V product = gradients[r] * values[r];
-                        of_positions[r] = product * a[r];
-                        of_channels[r] = product * s[r];
-                        at_channel_maxima[r] = values[r] == a_max[r] ? zero + 1 : zero;
-                        at_position_maxima[r] = values[r] * a[r] == s_max[r] ? zero + 1 : zero;
+                        position_terms[r] = product * a[r];
+                        channel_terms[r] = product * s[r];
+                        is_channel_maximum[r] = values[r] == a_max[r] ? zero + 1 : zero;
+                        is_position_maximum[r] = values[r] * a[r] == s_max[r] ? zero + 1 : zero;
                     }
-                    position_sum.take(i, of_positions);
-                    channel_sum.take(i, of_channels);
-                    channel_tie.take(i, at_channel_maxima);
-                    position_tie.take(i, at_position_maxima);
+                    position_sum.add(i, position_terms);
+                    channel_sum.add(i, channel_terms);
+                    channel_ties.add(i, is_channel_maximum);
+                    position_ties.add(i, is_position_maximum);
                 });
-                channel_sum.end_rows(row, count);
-                channel_tie.end_rows(row, count);
-                position_sum.end_rows(row, count);
-                position_tie.end_rows(row, count);
+                channel_sum.finish_rows(row, count);
+                channel_ties.finish_rows(row, count);
+                position_sum.finish_rows(row, count);
+                position_ties.finish_rows(row, count);
             });
         });
-        channel_sum_parts.template join<Add>();
-        channel_tie_parts.template join<Add>();
-        position_sum_parts.template join<Add>();
-        position_tie_parts.template join<Add>();
+        channel_sum_results.template combine<Add>();
+        channel_tie_results.template combine<Add>();
+        position_sum_results.template combine<Add>();
+        position_tie_results.template combine<Add>();
     }
 
-    // Σ over positions of x·(every + [x·a is the maximum]·maximal): what reaches a through the pools over channels.
-    void gather(const T* x, const Gates& gates, const PoolGradients& pools, float* sums) const {
-        Parts parts = channel_parts(sums);
+    // Computes the gradient of a through the pools over channels: Σ over positions of x·(mean + [x·a is the maximum]·max),
+    // where mean and max are the gradients of PoolGradients.
+    void channel_pool_gradients(const T* x, const GateValues& gates, const PoolGradients& pools, float* sums) const {
+        PartialResults results = channel_results(sums);
         for_each_tile(shape, tiling, threads, [&](const Tile& tile) {
-            OverPositions<Add> sum(of_channels(parts, tile), tile);
+            OverPositions<Add> sum(channel_memory(results, tile), tile);
             for_each_group<GROUP>(tile.row_begin, tile.row_end, [&](auto size, Index row) {
                 constexpr Index count = size;
-                const T* from = x + row_start(tile, row);
+                const T* input = x + row_start(tile, row);
                 const PerChannel<count> weights(channels_of(gates.channel, tile), row);
                 const PerPosition<count> maxima(positions_of(gates.position_maxima, tile, 2), row);
-                const PerPosition<count> to_every(positions_of(pools.position_every, tile), row);
-                const PerPosition<count> to_maximal(positions_of(pools.position_maximal, tile), row);
+                const PerPosition<count> mean_gradients(positions_of(pools.position_mean, tile), row);
+                const PerPosition<count> max_gradients(positions_of(pools.position_max, tile), row);
                 along(tile.begin, tile.end, [&](auto zero, Index i) {
-                    auto values = rows_at<decltype(zero), count>(from + i);
+                    auto values = rows_at<decltype(zero), count>(input + i);
                     const auto a = weights.at(zero, i), s_max = maxima.at(zero, i);
-                    const auto every = to_every.at(zero, i), maximal = to_maximal.at(zero, i);
+                    const auto mean_gradient = mean_gradients.at(zero, i), max_gradient = max_gradients.at(zero, i);
                     for (Index r = 0; r < count; ++r)
-                        values[r] *= every[r] + (values[r] * a[r] == s_max[r] ? maximal[r] : zero);
-                    sum.take(i, values);
+                        values[r] *= mean_gradient[r] + (values[r] * a[r] == s_max[r] ? max_gradient[r] : zero);
+                    sum.add(i, values);
                 });
-                sum.end_rows(row, count);
+                sum.finish_rows(row, count);
             });
         });
-        parts.template join<Add>();
+        results.template combine<Add>();
     }
 
-    // What reaches x: through the product, the pools over channels and the pools over positions.
-    void spread(const T* x, const T* upstream, const Gates& gates, const PoolGradients& pools, T* gradient) const {
+    // Computes the gradient of x through the product, the pools over channels, and the pools over positions.
+    void feature_gradients(const T* x, const T* upstream, const GateValues& gates, const PoolGradients& pools,
+                           T* gradient) const {
         for_each_tile(shape, whole_rows, threads, [&](const Tile& tile) {
-            write_pages(gradient, tile);
+            prepare_output(gradient, tile);
             for_each_group<GROUP>(tile.row_begin, tile.row_end, [&](auto size, Index row) {
                 constexpr Index count = size;
-                const T* from = x + row_start(tile, row);
-                const T* above = upstream + row_start(tile, row);
-                T* to = gradient + row_start(tile, row);
+                const T* input = x + row_start(tile, row);
+                const T* upstream_row = upstream + row_start(tile, row);
+                T* output = gradient + row_start(tile, row);
                 const PerChannel<count> channel_weights(channels_of(gates.channel, tile), row);
                 const PerPosition<count> position_weights(positions_of(gates.position, tile), row);
                 const PerChannel<count> channel_maxima(channels_of(gates.channel_maxima, tile, 2), row);
                 const PerPosition<count> position_maxima(positions_of(gates.position_maxima, tile, 2), row);
-                const PerChannel<count> channel_every(channels_of(pools.channel_every, tile), row);
-                const PerChannel<count> channel_maximal(channels_of(pools.channel_maximal, tile), row);
-                const PerPosition<count> position_every(positions_of(pools.position_every, tile), row);
-                const PerPosition<count> position_maximal(positions_of(pools.position_maximal, tile), row);
+                const PerChannel<count> channel_mean(channels_of(pools.channel_mean, tile), row);
+                const PerChannel<count> channel_max(channels_of(pools.channel_max, tile), row);
+                const PerPosition<count> position_mean(positions_of(pools.position_mean, tile), row);
+                const PerPosition<count> position_max(positions_of(pools.position_max, tile), row);
                 along(tile.begin, tile.end, [&](auto zero, Index i) {
                     using V = decltype(zero);
-                    const auto values = rows_at<V, count>(from + i), gradients = rows_at<V, count>(above + i);
+                    const auto values = rows_at<V, count>(input + i), gradients = rows_at<V, count>(upstream_row + i);
                     const auto a = channel_weights.at(zero, i), s = position_weights.at(zero, i);
                     const auto a_max = channel_maxima.at(zero, i), s_max = position_maxima.at(zero, i);
-                    const auto a_every = channel_every.at(zero, i), a_maximal = channel_maximal.at(zero, i);
-                    const auto s_every = position_every.at(zero, i), s_maximal = position_maximal.at(zero, i);
+                    const auto a_mean_gradient = channel_mean.at(zero, i), a_max_gradient = channel_max.at(zero, i);
+                    const auto s_mean_gradient = position_mean.at(zero, i), s_max_gradient = position_max.at(zero, i);
                     for (Index r = 0; r < count; ++r) {
-                        const V of_gated = gradients[r] * s[r] + s_every[r] +
-                                           (values[r] * a[r] == s_max[r] ? s_maximal[r] : zero);
-                        const V of_pools = a_every[r] + (values[r] == a_max[r] ? a_maximal[r] : zero);
-                        store(to + r * width + i, a[r] * of_gated + of_pools);
+                        const V gated_gradient = gradients[r] * s[r] + s_mean_gradient[r] +
+                                                 (values[r] * a[r] == s_max[r] ? s_max_gradient[r] : zero);
+                        const V pool_gradient =
+                            a_mean_gradient[r] + (values[r] == a_max[r] ? a_max_gradient[r] : zero);
+                        store(output + r * width + i, a[r] * gated_gradient + pool_gradient);
                     }
                 });
             });

@@ -1,4 +1,4 @@
-// What groups of rows are computed with: numbers per channel or position as rows see them, and what rows are reduced to.
+// Operands and reductions for groups of rows: numbers per channel or position, and sums and maxima of rows.
 
 #pragma once
 
@@ -10,7 +10,7 @@
 
 namespace {
 
-// A value of each row of a group.
+// One value for each row of a group.
 template <class V, Index count>
 struct Column {
     V values[count];
@@ -19,24 +19,25 @@ struct Column {
     const V& operator[](Index row) const { return values[row]; }
 };
 
-// A number per channel or position, as a group of rows sees it.
+// Numbers per channel or per position as operands of a group of rows: constant within each row, or different at each element
+// of a row but the same for all rows.
 template <bool constant, Index count>
 class Operand {
-    const float* places;
-    Column<float, count> each;
+    const float* elements;
+    Column<float, count> row_values;
 
   public:
-    Operand(const float* numbers, Index row) : places(numbers) {
+    Operand(const float* numbers, Index row) : elements(numbers) {
         if constexpr (constant)
-            for (Index r = 0; r < count; ++r) each[r] = numbers[row + r];
+            for (Index r = 0; r < count; ++r) row_values[r] = numbers[row + r];
     }
 
     template <class V>
     Column<V, count> at(V zero, Index i) const {
         Column<V, count> column;
-        if constexpr (!constant) zero = load<V>(places + i);
+        if constexpr (!constant) zero = load<V>(elements + i);
         for (Index r = 0; r < count; ++r)
-            if constexpr (constant) column[r] = each[r] - zero;  // a sum with zero would lose the sign of a negative zero
+            if constexpr (constant) column[r] = row_values[r] - zero;  // adding zero would lose the sign of a negative zero
             else column[r] = zero;
         return column;
     }
@@ -45,7 +46,7 @@ class Operand {
 struct Add {
     static constexpr float start = 0;
     template <class V>
-    static V join(V a, V b) {
+    static V combine(V a, V b) {
         return a + b;
     }
 };
@@ -53,96 +54,98 @@ struct Add {
 struct Max {
     static constexpr float start = -std::numeric_limits<float>::infinity();
     template <class V>
-    static V join(V a, V b) {
+    static V combine(V a, V b) {
         return larger(a, b);
     }
 };
 
-// By halves, so that few steps wait for the one before, and without a branch, which nobody could foretell for a maximum.
-template <class Join>
-float joined(Lanes lanes) {
-    const auto eight = Join::join(__builtin_shufflevector(lanes, lanes, 0, 1, 2, 3, 4, 5, 6, 7),
-                                  __builtin_shufflevector(lanes, lanes, 8, 9, 10, 11, 12, 13, 14, 15));
-    const auto four = Join::join(__builtin_shufflevector(eight, eight, 0, 1, 2, 3),
-                                 __builtin_shufflevector(eight, eight, 4, 5, 6, 7));
-    const auto two = Join::join(four, __builtin_shufflevector(four, four, 2, 3, 0, 1));
-    return Join::join(two, __builtin_shufflevector(two, two, 1, 0, 3, 2))[0];
+// Combines the lanes in halves: few steps depend on each other, and there are no branches, which would be unpredictable for
+// a maximum.
+template <class Operation>
+float combine_lanes(Lanes lanes) {
+    const auto eight = Operation::combine(__builtin_shufflevector(lanes, lanes, 0, 1, 2, 3, 4, 5, 6, 7),
+                                          __builtin_shufflevector(lanes, lanes, 8, 9, 10, 11, 12, 13, 14, 15));
+    const auto four = Operation::combine(__builtin_shufflevector(eight, eight, 0, 1, 2, 3),
+                                         __builtin_shufflevector(eight, eight, 4, 5, 6, 7));
+    const auto two = Operation::combine(four, __builtin_shufflevector(four, four, 2, 3, 0, 1));
+    return Operation::combine(two, __builtin_shufflevector(two, two, 1, 0, 3, 2))[0];
 }
 
-// One number for each row, reduced along it, or for each place of a row, reduced across rows.
-template <class Join, bool along_rows, Index group>
+// Reduction along rows to one number per row, or across rows to one number per element of a row.
+template <class Operation, bool along_rows, Index group>
 class Reduction {
     float* out;
     Column<Lanes, group> lanes;
-    Column<float, group> rest;
+    Column<float, group> remainder;
 
     void restart() {
         for (Index r = 0; r < group; ++r) {
-            lanes[r] = Join::start - Lanes{};
-            rest[r] = Join::start;
+            lanes[r] = Operation::start - Lanes{};
+            remainder[r] = Operation::start;
         }
     }
 
   public:
     Reduction(float* out, const Tile& tile) : out(out) {
         if constexpr (along_rows) restart();
-        else std::fill(out + tile.begin, out + tile.end, Join::start);
+        else std::fill(out + tile.begin, out + tile.end, Operation::start);
     }
 
     template <class V, Index count>
-    void take(Index i, const Column<V, count>& column) {
+    void add(Index i, const Column<V, count>& column) {
         if constexpr (!along_rows) {
             V all = load<V>(out + i);
-            for (Index r = 0; r < count; ++r) all = Join::join(all, column[r]);
+            for (Index r = 0; r < count; ++r) all = Operation::combine(all, column[r]);
             store(out + i, all);
         } else
             for (Index r = 0; r < count; ++r)
-                if constexpr (sizeof(V) == sizeof(float)) rest[r] = Join::join(rest[r], column[r]);
-                else lanes[r] = Join::join(lanes[r], column[r]);
+                if constexpr (sizeof(V) == sizeof(float)) remainder[r] = Operation::combine(remainder[r], column[r]);
+                else lanes[r] = Operation::combine(lanes[r], column[r]);
     }
 
-    void end_rows(Index row, Index count) {
+    void finish_rows(Index row, Index count) {
         if constexpr (along_rows) {
-            for (Index r = 0; r < count; ++r) out[row + r] = Join::join(rest[r], joined<Join>(lanes[r]));
+            for (Index r = 0; r < count; ++r)
+                out[row + r] = Operation::combine(remainder[r], combine_lanes<Operation>(lanes[r]));
             restart();
         }
     }
 };
 
-// Where results of samples lie: each has `length` numbers, `pitch` after those of the sample before.
+// Memory of the results of all samples: `length` numbers per sample, `pitch` numbers apart.
 struct Results {
     float* first;
     Index length, pitch;
 
-    float* of(Index sample) const { return first + sample * pitch; }
+    float* at(Index sample) const { return first + sample * pitch; }
 };
 
-// What tiles reduce into, and the joining of it in the order of the tiles.
-class Parts {
+// Partial results of tiles, which are combined in the order of the tiles.
+class PartialResults {
     Index samples, tiles;
     Results results;
     std::unique_ptr<float[]> parts;
 
   public:
-    Parts(Index samples, Index tiles, Results results)
+    PartialResults(Index samples, Index tiles, Results results)
         : samples(samples), tiles(tiles), results(results),
           parts(tiles == 1 ? nullptr : new float[samples * tiles * results.length]) {}
 
-    float* of(Index sample, Index tile) {
-        return tiles == 1 ? results.of(sample) : parts.get() + (sample * tiles + tile) * results.length;
+    float* at(Index sample, Index tile) {
+        return tiles == 1 ? results.at(sample) : parts.get() + (sample * tiles + tile) * results.length;
     }
 
-    template <class Join>
-    void join() {
+    template <class Operation>
+    void combine() {
         if (tiles == 1) return;
         for (Index sample = 0; sample < samples; ++sample) {
-            float* to = results.of(sample);
-            std::fill(to, to + results.length, Join::start);
+            float* to = results.at(sample);
+            std::fill(to, to + results.length, Operation::start);
             for (Index tile = 0; tile < tiles; ++tile) {
-                const float* part = of(sample, tile);
+                const float* part = at(sample, tile);
                 along(0, results.length, [&](auto zero, Index i) {
                     using V = decltype(zero);
-                    store(to + i, Join::join(load<V>(to + i), load<V>(part + i)));
+                    store(to + i, Operation::combine(load<V>(to + i), load<V>(part + i)));
                 });
             }
         }

@@ -1,4 +1,4 @@
-// How a feature map, seen as matrices (passes.hpp), is cut into tiles, and its tiles into groups of rows.
+// Division of a feature map, interpreted as matrices (see passes.hpp), into tiles and groups of rows.
 
 #pragma once
 
@@ -17,31 +17,31 @@ struct Shape {
     Index samples, channels, positions;
 };
 
-// Of a map with nothing in it there are no parts.
-Index parts_of(Index whole, Index part) { return part ? (whole + part - 1) / part : 0; }
+// Returns the quotient rounded up; 0 for an empty map, whose divisor is 0.
+Index ceil_divide(Index number, Index divisor) { return divisor ? (number + divisor - 1) / divisor : 0; }
 
-// The least multiple of a unit that is no smaller.
-Index filled_up(Index number, Index unit) { return parts_of(number, unit) * unit; }
+// Returns the number rounded up to a multiple of the unit.
+Index round_up(Index number, Index unit) { return ceil_divide(number, unit) * unit; }
 
-// How wide tiles may be.
-struct Widths {
-    Index least, most;
+// Limits of the width of tiles.
+struct WidthLimits {
+    Index min, max;
 };
 
-// How the map is cut: into some 32 tiles where there is enough of it, for each has parts to be joined, first along its rows
-// and then between them, into no fewer than 16k numbers each, for each is a task to be begun. A tile has whole groups of
-// rows, where there are enough.
+// Division of a map into about 32 tiles in total, if it is large enough: every tile has partial results that have to be
+// combined, first along its rows and then between tiles. A tile has at least 16k elements, because every tile is a task
+// that has to be started, and consists of whole groups of rows where possible.
 struct Tiling {
     Index rows, width, row_step, width_step, row_tiles, width_tiles;
 
-    Tiling(Index samples, Index rows, Index width, Widths widths, Index group) : rows(rows), width(width) {
-        // Of equal widths, so that no thread is left with a narrow one.
-        const Index fewest = parts_of(width, widths.most), most = parts_of(width, widths.least);
-        width_step = filled_up(parts_of(width, std::clamp(parts_of(32, samples), fewest, most)), WIDTH);
-        width_tiles = parts_of(width, width_step);
-        const Index wanted = parts_of(32, samples * width_tiles), smallest = parts_of(Index{1} << 14, width_step);
-        row_step = filled_up(std::max(parts_of(rows, wanted), smallest), group);
-        row_tiles = parts_of(rows, row_step);
+    Tiling(Index samples, Index rows, Index width, WidthLimits limits, Index group) : rows(rows), width(width) {
+        // All tiles have about the same width, so that no thread gets a narrow one.
+        const Index min_tiles = ceil_divide(width, limits.max), max_tiles = ceil_divide(width, limits.min);
+        width_step = round_up(ceil_divide(width, std::clamp(ceil_divide(32, samples), min_tiles, max_tiles)), WIDTH);
+        width_tiles = ceil_divide(width, width_step);
+        const Index wanted = ceil_divide(32, samples * width_tiles), min_rows = ceil_divide(Index{1} << 14, width_step);
+        row_step = round_up(std::max(ceil_divide(rows, wanted), min_rows), group);
+        row_tiles = ceil_divide(rows, row_step);
     }
 };
 
@@ -66,7 +66,7 @@ void for_each_tile(const Shape& shape, const Tiling& tiling, int threads, const 
     }
 }
 
-// Calls work(count, row) for groups of rows, with a count that the compiler knows.
+// Calls work(count, row) for groups of rows, where count is a compile-time constant.
 template <Index group, class Work>
 void for_each_group(Index begin, Index end, const Work& work) {
     Index row = begin;
@@ -74,16 +74,16 @@ void for_each_group(Index begin, Index end, const Work& work) {
     for (; row < end; ++row) work(std::integral_constant<Index, 1>{}, row);
 }
 
-// Has the system give pages to memory that is about to be written. What is fresh from the system has none, and each costs a
-// fault when it is first touched; all at once they take half as long.
-void have_pages(void* memory, Index bytes) {
+// Makes the system map the pages of memory that is about to be written. Newly allocated memory has no pages, and every page
+// causes a fault on first access; mapping all pages at once takes half the time.
+void map_pages(void* memory, Index bytes) {
 #ifdef MADV_POPULATE_WRITE
     const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE)), begin = reinterpret_cast<uintptr_t>(memory);
     const uintptr_t first = begin / page * page, end = begin + bytes, middle = (begin + bytes / 2) / page * page;
-    // Pages at the ends may be there because of what lies beside.
-    unsigned char there = 0;
-    if (mincore(reinterpret_cast<void*>(middle), page, &there) || there & 1) return;
-    // A system that cannot leaves it to the first touch.
+    // Only the middle page is checked, because neighboring memory may share the pages at the ends.
+    unsigned char is_resident = 0;
+    if (mincore(reinterpret_cast<void*>(middle), page, &is_resident) || is_resident & 1) return;
+    // If the system does not support this, pages are mapped on first access.
     madvise(reinterpret_cast<void*>(first), end - first, MADV_POPULATE_WRITE);
 #endif
 }
