@@ -75,11 +75,11 @@ def test_invalid_objects_are_problems_with_their_line(entry: str, detail: str) -
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "a.xml:1:1: it is not XML"),
-        (b"<annotation>\n<object></annotation>", r"a.xml:2:\d+: it is not XML"),
+        (b"", "a.xml:1:1: the file is not XML"),
+        (b"<annotation>\n<object></annotation>", r"a.xml:2:\d+: the file is not XML"),
         (b"<svg></svg>", "the root element must be 'annotation', got 'svg'"),
         (b"<annotation>" + b"<a>" * 1_000_000, "nested more than 16 levels deep"),
-        (b'<?xml version="1.0" encoding="klingon"?><annotation/>', "it is not XML"),
+        (b'<?xml version="1.0" encoding="klingon"?><annotation/>', "the XML cannot be read"),
         (
             b'<!DOCTYPE a [<!ENTITY x "xxxx"><!ENTITY y "&x;&x;">]><annotation>&y;</annotation>',
             "XML entities are refused; write them out",

@@ -57,7 +57,7 @@ def are_equal(first: list[Batch], second: list[Batch]) -> bool:
 
 def test_batches_do_not_depend_on_the_number_of_workers(records: ImageRecords) -> None:
     expected = list(epoch(make_data(records), 1))
-    # One image alone would leave batch norms without a deviation.
+    # The last batch has two images: batch normalization cannot compute a variance from one.
     assert [len(batch.images) for batch in expected] == [3, 3, 2]
     assert sum(len(batch.targets) for batch in expected) > 3
     for workers in (1, 2):
@@ -107,7 +107,7 @@ def test_rectangular_batches_have_images_of_similar_shapes(records: ImageRecords
     images = [sample.image for batch in data.batch_sampler() for sample in batch]
     assert (set(images), len(images)) == (set(range(7)), 8)
     assert all(side % 32 == 0 for batch in batches for side in batch.images.shape[2:])
-    # Canvases of (height, width): the two flat ones share a batch, which stays flat.
+    # Heights and widths of canvases. The two wide ones share a batch, whose canvas is wide as well.
     sizes = np.array([(48, 64), (32, 64), (64, 32), (32, 64)])
     wide = TrainingBatchSampler(4, 2, sizes, seed=0)
     assert sorted(batch[0].shape for batch in wide) == [(32, 64), (64, 64)]
@@ -131,10 +131,10 @@ def test_image_weights_worked_out_by_hand() -> None:
         return ImageRecord(Path("a.png"), 64, 64, np.ones((count, 4)), np.array(classes, int), np.zeros(count, bool))
 
     records = ImageRecords([image(0, 0), image(0, 1), image()])
-    # Class 0: three objects, half found: (1/3)·0.25; class 1: one, nothing found: 1.
+    # Class 0 has three objects and AP 0.5: (1 - 0.5)² / 3 each. Class 1 has one object and AP 0: 1.
     expected = np.array([2 / 12, 1 / 12 + 1, 0])
     np.testing.assert_allclose(image_weights(records, 2, np.array([0.5, 0.0])), expected / expected.sum())
-    # All found: no division by nothing.
+    # With AP 1 for all classes, the sum that weights are divided by is not 0.
     assert image_weights(records, 2, np.ones(2)).sum() == pytest.approx(1)
 
 
@@ -152,7 +152,7 @@ def test_mosaic_ends_after_its_epochs(records: ImageRecords) -> None:
     with_mosaic, _ = dataset.sample(SampleIndex(1, 0, 2, (64, 64)))
     without_mosaic, _ = dataset.sample(SampleIndex(2, 0, 2, (64, 64)))
     image = OnDemandImages(records, 64)[2].transpose(2, 0, 1)
-    # A change of colors by nothing still goes through the bytes of hue and back.
+    # Without a change of colors, the image is still converted to 8-bit HSV and back.
     assert np.abs(without_mosaic.numpy().astype(int) - image).max() <= 8
     assert np.abs(with_mosaic.numpy().astype(int) - image).max() > 100
 

@@ -74,12 +74,12 @@ def parse_voc_labels(content: bytes, file: str) -> ImageLabels:
         parseString(content, handler)
     except SAXParseException as error:
         where = Location(file, error.getLineNumber(), (error.getColumnNumber() or 0) + 1)
-        raise DataError(f"it is not XML: {error.getMessage()}", where=where) from error
+        raise DataError(f"the file is not XML: {error.getMessage()}", where=where) from error
     except DefusedXmlException as error:
         raise DataError("XML entities are refused", where=Location(file), remedy="write them out") from error
     except (SAXException, ValueError, LookupError) as error:
         # The encoding does not exist, or is not the one that the file states.
-        raise DataError("it is not XML that can be read", where=Location(file)) from error
+        raise DataError("the XML cannot be read", where=Location(file)) from error
     return handler.labels()
 
 

@@ -44,8 +44,8 @@ def detect_layout(data: Path, format: str | None) -> DataFile:  # noqa: A002 - t
     """
     if data.is_file():
         if data.suffix.lower() != ".json" or format not in (None, "coco"):
-            remedy = "name a data.yaml or a COCO file (.json)"
-            raise DataError("it is not a data.yaml", where=Location(str(data)), remedy=remedy)
+            remedy = "name a .yaml or .json file"
+            raise DataError("the file is not a data.yaml or a COCO file", where=Location(str(data)), remedy=remedy)
         return _data_file(data.parent, "coco", {"train": data})
     finders = {"voc": find_voc_lists, "yolo": _yolo_splits, "coco": _coco_splits}
     for name, find in finders.items():
