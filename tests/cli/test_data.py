@@ -72,7 +72,7 @@ def test_check_exits_with_1_on_errors_and_names_lines(
     assert done.returncode == 1
     assert "labels/train/a.txt:2" in done.stdout
     assert "labels/train/a.txt:3" in done.stdout
-    assert "images/val/copy.png (in train too, as images/train/b.png)" in done.stdout
+    assert "images/val/copy.png (also in train, as images/train/b.png)" in done.stdout
     assert "3 errors, 1 warning\n" in done.stdout
     assert not (tmp_path / "data-check.png").exists()
     report = json.loads(attendet("data", "check", str(good), "--no-picture", "--json").stdout)
