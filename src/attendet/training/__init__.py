@@ -1,1 +1,5 @@
-"""Training and validation."""
+"""Train a detector, validate it, and write everything about the run into a folder."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

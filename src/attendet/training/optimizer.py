@@ -1,4 +1,4 @@
-"""Parameter groups, and the learning rate and momentum of every step."""
+"""Parameter groups of the optimizer, and the learning rates and the momentum of every step."""
 
 from __future__ import annotations
 
@@ -12,18 +12,24 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from attendet.attention.base import Attention
-from attendet.training.config import OptimizerConfig
+from attendet.training.config_sections import OptimizerConfig
 from attendet.training.recipe import TrainingRecipe
 
 
 def build_optimizer(model: nn.Module, recipe: TrainingRecipe, config: OptimizerConfig) -> Optimizer:
-    """Return the optimizer of a network: of every part, one group of biases, one of norms and scalars, one of weights.
+    """Return the optimizer of a network.
 
-    There is one part. Where rates differ, attention is another, the last; where rows are released one by one, each row
-    is one, the last row first.
+    Every parameter group is split into biases, norms and scalars, and other weights. The whole network is a single
+    group, with two exceptions. If attention has a learning rate of its own, it is a separate group, the last one. If
+    rows are released one after another, every row is a group, the last row first.
+
+    Args:
+        model: The network; parameters without gradients are left out.
+        recipe: Optimizer, learning rate, momentum, and weight decay.
+        config: Learning rate factors of attention and of everything else, and the epochs of releasing rows.
 
     Example:
-        >>> from attendet.training.config import ScheduleConfig
+        >>> from attendet.training.config_sections import ScheduleConfig
         >>> from attendet.training.recipe import choose_recipe
         >>> config = OptimizerConfig(name="SGD")
         >>> recipe = choose_recipe(config, ScheduleConfig(), steps_per_epoch=100)
@@ -31,32 +37,33 @@ def build_optimizer(model: nn.Module, recipe: TrainingRecipe, config: OptimizerC
         [1, 0, 1]
     """
     by_row = config.release_epochs > 0
-    parts = parameter_groups(model, split=by_row or config.attention_rate != config.base_rate, by_row=by_row)
-    groups = [
+    split_attention = by_row or config.attention_rate != config.base_rate
+    groups = parameter_groups(model, split_attention=split_attention, by_row=by_row)
+    options = [
         {
             "params": parameters,
             "weight_decay": recipe.weight_decay if kind == "decayed" else 0.0,
             "is_bias": kind == "bias",
-            "is_attention": part.is_attention,
-            "rate": config.attention_rate if part.is_attention else config.base_rate,
-            "row": part.row,
+            "is_attention": group.is_attention,
+            "rate": config.attention_rate if group.is_attention else config.base_rate,
+            "row": group.row,
         }
-        for part, kinds in parts.items()
+        for group, kinds in groups.items()
         for kind, parameters in kinds.items()
     ]
     if recipe.name == "SGD":
-        return SGD(groups, lr=recipe.lr0, momentum=recipe.momentum, nesterov=True)
-    kind = Adam if recipe.name == "Adam" else AdamW
-    return kind(groups, lr=recipe.lr0, betas=(recipe.momentum, 0.999))
+        return SGD(options, lr=recipe.lr0, momentum=recipe.momentum, nesterov=True)
+    optimizer = Adam if recipe.name == "Adam" else AdamW
+    return optimizer(options, lr=recipe.lr0, betas=(recipe.momentum, 0.999))
 
 
 @dataclass(frozen=True)
 class ParameterGroup:
-    """What shares a learning rate.
+    """The identity of a group of parameters that share a learning rate.
 
     Attributes:
-        is_attention: Whether it is attention.
-        row: Number of the row it belongs to, where rows have rates of their own.
+        is_attention: Whether the parameters belong to attention.
+        row: Number of the row that the parameters belong to; None if rows share a learning rate.
     """
 
     is_attention: bool = False
@@ -64,9 +71,16 @@ class ParameterGroup:
 
 
 def parameter_groups(
-    model: nn.Module, *, split: bool = False, by_row: bool = False
+    model: nn.Module, *, split_attention: bool = False, by_row: bool = False
 ) -> dict[ParameterGroup, dict[str, list[Parameter]]]:
-    """Return a network's trained parameters by part and kind: biases; norms, scalars, other vectors; decayed weights.
+    """Return the trained parameters of a network by group, and in each group by kind.
+
+    The kinds are "bias", "plain" (norms, scalars, and other vectors), and "decayed" (all other weights).
+
+    Args:
+        model: The network.
+        split_attention: Whether attention is a group of its own.
+        by_row: Whether every row of the detector is a group of its own.
 
     Example:
         >>> groups = parameter_groups(nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8)))
@@ -76,12 +90,12 @@ def parameter_groups(
     attention = {child for module in model.modules() if isinstance(module, Attention) for child in module.modules()}
     groups: dict[ParameterGroup, dict[str, list[Parameter]]] = {}
     for path, module in model.named_modules():
-        apart = split and module in attention
-        # Attention is not held back with its row: what is new has most to learn.
-        part = ParameterGroup(apart, _row(path) if by_row and not apart else None)
+        is_attention = split_attention and module in attention
+        # Attention is not held back with its row, because new parameters have the most to learn.
+        group = ParameterGroup(is_attention, _row(path) if by_row and not is_attention else None)
         for name, parameter in module.named_parameters(recurse=False):
             if parameter.requires_grad:
-                kinds = groups.setdefault(part, {"bias": [], "plain": [], "decayed": []})
+                kinds = groups.setdefault(group, {"bias": [], "plain": [], "decayed": []})
                 kinds[_kind(module, name, parameter)].append(parameter)
     return dict(sorted(groups.items(), key=lambda item: (item[0].is_attention, -(item[0].row or 0))))
 
@@ -93,34 +107,36 @@ def _kind(module: nn.Module, name: str, parameter: Parameter) -> str:
 
 
 def _row(path: str) -> int | None:
-    """Return the row of a detector that a module belongs to (`model.9.cv1` → 9)."""
+    """Return the row of a detector that a module belongs to (`model.9.cv1` → 9), or None."""
     parts = path.split(".")
     return int(parts[1]) if len(parts) > 1 and parts[0] == "model" and parts[1].isdecimal() else None
 
 
-def set_rates(
+def set_learning_rates(
     optimizer: Optimizer,
     recipe: TrainingRecipe,
     step: int,
     *,
     final: float,
-    released: Callable[[int], bool] | None = None,
+    is_released: Callable[[int], bool] | None = None,
 ) -> None:
-    """Set learning rates and momentum for one step; a function of the step alone, so that resuming changes nothing.
+    """Set the learning rates and the momentum of one step, as a function of the step alone.
+
+    Because no other state is involved, a resumed run continues with the same values.
 
     Args:
-        optimizer: From `build_optimizer`.
-        recipe: The run's.
-        step: Batches so far.
-        final: Last learning rate as a share of the first.
-        released: Whether a row is trained yet; all are if None.
+        optimizer: The optimizer from `build_optimizer`; changed in place.
+        recipe: The recipe of the run.
+        step: Number of batches so far.
+        final: Final learning rate as a fraction of the initial one (0-1).
+        is_released: Returns whether a row is trained already; None if all rows are.
     """
     warm = min(1.0, (step + 1) / recipe.warmup_steps) if recipe.warmup_steps else 1.0
-    rate = recipe.lr0 * falling(step / recipe.total_steps, final, cosine=recipe.cosine)
+    rate = recipe.lr0 * decay_factor(step / recipe.total_steps, final, cosine=recipe.cosine)
     momentum = recipe.warmup_momentum + (recipe.momentum - recipe.warmup_momentum) * warm
     for group in optimizer.param_groups:
         start = recipe.warmup_bias_lr if group["is_bias"] else 0.0
-        held_back = released is not None and group["row"] is not None and not released(group["row"])
+        held_back = is_released is not None and group["row"] is not None and not is_released(group["row"])
         group["lr"] = 0.0 if held_back else (start + (rate - start) * warm) * group["rate"]
         if "betas" in group:
             group["betas"] = (momentum, group["betas"][1])
@@ -128,13 +144,18 @@ def set_rates(
             group["momentum"] = momentum
 
 
-def falling(share: float, final: float, *, cosine: bool) -> float:
-    """Return the factor of the learning rate after a share (0-1) of the run: from 1 to `final`.
+def decay_factor(progress: float, final: float, *, cosine: bool) -> float:
+    """Return the factor of the learning rate at a point of the run; it decreases from 1 to `final`.
+
+    Args:
+        progress: Fraction of the run that is completed; values above 1 count as 1.
+        final: Factor at the end of the run (0-1).
+        cosine: Whether the factor follows a cosine instead of a line.
 
     Example:
-        >>> falling(0.0, 0.01, cosine=False), falling(1.0, 0.01, cosine=True)
+        >>> decay_factor(0.0, 0.01, cosine=False), decay_factor(1.0, 0.01, cosine=True)
         (1.0, 0.01)
     """
-    share = min(share, 1.0)
-    height = (1 + math.cos(math.pi * share)) / 2 if cosine else 1 - share
+    progress = min(progress, 1.0)
+    height = (1 + math.cos(math.pi * progress)) / 2 if cosine else 1 - progress
     return final + (1 - final) * height

@@ -1,8 +1,8 @@
-"""Everything a run needs before its first step: images, network, recipe, loaders, and what drives them."""
+"""Prepare a run before its first step: read the data, build the model, choose the recipe, and create the trainer."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -12,121 +12,158 @@ from torch import nn
 
 from attendet.data.loading.data_module import DetectionData, LoaderConfig
 from attendet.data.loading.sampler import image_weights
-from attendet.data.reading.data_source import open_data, read_split
+from attendet.data.reading import data_source
 from attendet.data.reading.label_checks import drop_invalid
-from attendet.data.records import Split
+from attendet.data.records import ImageRecords, Split
 from attendet.errors import DataError, Location, OptionError
 from attendet.models.bundled import bundled_names
 from attendet.models.detector import Detector
 from attendet.training.attention_monitor import require_attention
 from attendet.training.config import TrainConfig
-from attendet.training.data_fraction import share_of
-from attendet.training.hardware import accelerator_of, precision_of, processes_of
-from attendet.training.network import Network, fit_to_data, open_network
+from attendet.training.hardware import count_processes, resolve_accelerator, resolve_precision
 from attendet.training.recipe import TrainingRecipe, choose_recipe
 from attendet.training.reporter import Reporter
-from attendet.training.resource_errors import quiet
+from attendet.training.resource_errors import quiet_lightning
 from attendet.training.run_folder import RunFolder
+from attendet.training.training_model import TrainingModel, build_training_model, fit_anchors_to_data
 from attendet.utils.text import plural
 
-SHOWN_PROBLEMS = 3
+_MAX_PROBLEMS = 3
+# A random stream of its own: the seed of the run is also used for the order of the images.
+_FRACTION_STREAM = 0x66726163
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """Everything a run needs before its first step.
+class PreparedRun:
+    """The parts of a run before its first step.
 
     Attributes:
-        config: With the image size that the network takes.
-        splits: `train` and `val`, as training takes them.
-        network: The network and what is known of it.
-        recipe: How its weights are moved.
-        notes: What a reader should know.
+        config: The configuration, with absolute paths and the image size rounded up to a multiple of the stride.
+        splits: The training and validation images, under "train" and "val".
+        model: The detector and its origin.
+        recipe: The optimizer settings.
+        notes: Sentences about the data, the weights, and the anchors.
     """
 
     config: TrainConfig
     splits: dict[str, Split]
-    network: Network
+    model: TrainingModel
     recipe: TrainingRecipe
     notes: tuple[str, ...]
 
 
-def prepare(config: TrainConfig, reporter: Reporter) -> Prepared:
-    """Read the data, build the network and choose the recipe; nothing is written.
+def prepare_run(config: TrainConfig, reporter: Reporter) -> PreparedRun:
+    """Read the data, build the model, and choose the recipe; no file is written.
+
+    Args:
+        config: The configuration of the run.
+        reporter: Receives the notes and the progress of reading the data.
 
     Raises:
-        AttendetError: If something is missing or does not fit.
+        AttendetError: If the data, the model file, or the weights cannot be used.
     """
     if config.output.tensorboard and not find_spec("tensorboard"):
         raise OptionError("TensorBoard is not installed", remedy="pip install 'attendet[tensorboard]'")
-    splits = {name: read_images(config, name, reporter) for name in ("train", "val")}
-    notes = [note for split in splits.values() for note in _problems(split)]
+    splits = {name: read_run_split(config, name, reporter) for name in ("train", "val")}
+    notes = [note for split in splits.values() for note in _split_notes(split)]
     if splits["train"].records.crowd.all():
         raise DataError("no training image has an object", where=Location(config.data.path), remedy="check the labels")
-    network = open_network(config, splits["train"].names)
+    model = build_training_model(config, splits["train"].names)
     if config.output.watch_attention:
-        require_attention(network.detector)
-    stride = int(max(network.detector.strides))
-    size = -(-config.schedule.imgsz // stride) * stride
-    if size != config.schedule.imgsz:
-        notes.append(f"images of {size} pixels: {config.schedule.imgsz} is no multiple of the largest stride, {stride}")
-    schedule = config.schedule.model_copy(update={"imgsz": size})
+        require_attention(model.detector)
+    stride = int(max(model.detector.strides))
+    imgsz = -(-config.schedule.imgsz // stride) * stride
+    if imgsz != config.schedule.imgsz:
+        notes.append(f"imgsz rounded up from {config.schedule.imgsz} to {imgsz}, a multiple of the stride {stride}")
+    schedule = config.schedule.model_copy(update={"imgsz": imgsz})
     config = with_absolute_paths(config.model_copy(update={"schedule": schedule}))
-    notes += [*network.notes, *fit_to_data(network, splits["train"].records, config)]
+    notes += [*model.notes, *fit_anchors_to_data(model, splits["train"].records, config)]
     steps = -(-len(splits["train"].records) // schedule.batch_size)
-    recipe = choose_recipe(config.optimizer, schedule, steps, trained=network.trained)
+    recipe = choose_recipe(config.optimizer, schedule, steps, pretrained=model.pretrained)
     for line in (*notes, *recipe.reasons):
-        reporter.say(line)
-    return Prepared(config, splits, network, recipe, tuple(notes))
+        reporter.log(line)
+    return PreparedRun(config, splits, model, recipe, tuple(notes))
 
 
 def with_absolute_paths(config: TrainConfig) -> TrainConfig:
-    """Return a configuration whose paths are absolute, so that its run can be measured and resumed from anywhere."""
+    """Return a configuration with absolute paths, so that its run can be validated and resumed from any folder."""
     data = config.data.model_copy(update={"path": str(Path(config.data.path).resolve())})
     paths = {"cfg": config.model.cfg, "weights": config.model.weights}
     if config.model.cfg in bundled_names():
         del paths["cfg"]
-    found = {name: str(Path(path).resolve()) for name, path in paths.items() if path}
-    return config.model_copy(update={"data": data, "model": config.model.model_copy(update=found)})
+    absolute = {name: str(Path(path).resolve()) for name, path in paths.items() if path}
+    return config.model_copy(update={"data": data, "model": config.model.model_copy(update=absolute)})
 
 
-def read_images(config: TrainConfig, name: str, reporter: Reporter) -> Split:
-    """Return a split as a run takes it, `train` with the share of its images that the run is given.
+def read_run_split(config: TrainConfig, name: str, reporter: Reporter) -> Split:
+    """Return a split as a run uses it: without invalid labels, and "train" reduced to its fraction of the images.
+
+    Args:
+        config: The configuration of the run.
+        name: "train", "val", or "test".
+        reporter: Receives the progress of reading.
 
     Raises:
-        DataError: If it cannot be read.
+        DataError: If the data set cannot be read.
     """
-    source = open_data(config.data.path, config.data.format)
-    split = read_split(source, name, progress=lambda done, total: reporter.scanned(f"reading {name}", done, total))
+    source = data_source.open(config.data.path, config.data.format)
+    split = source.read(name, progress=lambda done, total: reporter.on_data_progress(f"reading {name}", done, total))
     split = drop_invalid(split, single_class=config.data.single_cls)
-    return share_of(split, config.data.fraction, config.schedule.seed) if name == "train" else split
+    return select_fraction(split, config.data.fraction, config.schedule.seed) if name == "train" else split
 
 
-def make_trainer(prepared: Prepared) -> Trainer:
-    """Return what drives a run.
+def select_fraction(split: Split, fraction: float, seed: int) -> Split:
+    """Return a split with a fraction of its images, in their original order.
+
+    The images are the first ones of a random permutation that depends only on their number and the seed. Therefore the
+    images of a smaller fraction are a subset of the images of a larger fraction.
+
+    Args:
+        split: All images.
+        fraction: The fraction, above 0 and up to 1; at least one image is kept.
+        seed: Seed of the permutation.
+
+    Example:
+        >>> from attendet.data.records import ImageRecord
+        >>> split = Split("train", ("pear",), ImageRecords([ImageRecord(Path(f"{n}.jpg"), 9, 9) for n in range(8)]))
+        >>> half, quarter = select_fraction(split, 0.5, seed=0), select_fraction(split, 0.25, seed=0)
+        >>> len(half.records), {image.image for image in quarter.records} < {image.image for image in half.records}
+        (4, True)
+    """
+    images = len(split.records)
+    count = max(1, round(fraction * images))
+    if count == images:
+        return split
+    selected = sorted(np.random.default_rng([_FRACTION_STREAM, seed]).permutation(images)[:count].tolist())
+    digests = tuple(split.digests[number] for number in selected) if split.digests else ()
+    return replace(split, records=ImageRecords(split.records[number] for number in selected), digests=digests)
+
+
+def create_trainer(prepared: PreparedRun) -> Trainer:
+    """Return the Lightning trainer of a run.
 
     Raises:
-        OptionError: If the devices are not there, or do not suit the batches.
+        OptionError: If a device does not exist, or the batch size does not fit the number of processes.
     """
     config = prepared.config
-    accelerator, devices = accelerator_of(config.hardware)
-    precision = precision_of(config.hardware, accelerator)
-    processes = processes_of(devices, config.hardware.num_nodes)
+    accelerator, devices = resolve_accelerator(config.hardware)
+    precision = resolve_precision(config.hardware, accelerator)
+    processes = count_processes(devices, config.hardware.num_nodes)
     schedule = config.schedule
     if schedule.batch_size % processes:
         nearest = max(1, round(schedule.batch_size / processes)) * processes
         raise OptionError(
-            f"{schedule.batch_size} images a batch do not divide by {processes} processes",
+            f"`batch_size` must be divisible by the number of processes ({processes}), got {schedule.batch_size}",
             remedy=f"try --batch-size {nearest}",
         )
-    fewest = min(len(split.records) for split in prepared.splits.values())
-    if processes > fewest:
-        raise OptionError(f"{processes} processes would share {plural(fewest, 'image')}", remedy="use fewer devices")
+    images = min(len(split.records) for split in prepared.splits.values())
+    if processes > images:
+        raise OptionError(f"every process needs an image, got {processes} processes for {plural(images, 'image')}")
     if config.hardware.sync_bn and accelerator != "cuda":
-        raise OptionError("--sync-bn needs CUDA", remedy="leave it out")
+        raise OptionError("`sync_bn` needs CUDA", remedy="remove --sync-bn")
     if schedule.batch_size == processes and not (config.hardware.sync_bn and processes > 1):
-        _require_no_norm_over_images(prepared.network.detector, processes)
-    with quiet():
+        _require_no_norm_over_images(prepared.model.detector, processes)
+    with quiet_lightning():
         return Trainer(
             accelerator=accelerator,
             devices=devices,
@@ -148,21 +185,21 @@ def make_trainer(prepared: Prepared) -> Trainer:
         )
 
 
-def make_data(prepared: Prepared, folder: RunFolder, reporter: Reporter) -> DetectionData:
-    """Return the loaders of a run; nothing is decoded yet."""
+def create_data_module(prepared: PreparedRun, folder: RunFolder, reporter: Reporter) -> DetectionData:
+    """Return the data module of a run, which creates its data loaders; no image is decoded yet."""
     config = prepared.config
-    _, devices = accelerator_of(config.hardware)
+    _, devices = resolve_accelerator(config.hardware)
     loading = LoaderConfig(
-        size=config.schedule.imgsz,
-        stride=int(max(prepared.network.detector.strides)),
+        imgsz=config.schedule.imgsz,
+        stride=int(max(prepared.model.detector.strides)),
         batch_size=config.schedule.batch_size,
         seed=config.schedule.seed,
         cache=config.data.cache,
         workers=config.data.workers,
         rect=config.data.rect,
         mosaic_epochs=config.schedule.epochs - config.schedule.close_mosaic,
-        folder=folder.path.parent,
-        processes=processes_of(devices, nodes=1),
+        cache_folder=folder.path.parent,
+        local_processes=count_processes(devices, nodes=1),
     )
     splits = prepared.splits
     data = DetectionData(
@@ -170,33 +207,33 @@ def make_data(prepared: Prepared, folder: RunFolder, reporter: Reporter) -> Dete
         splits["val"],
         loading,
         config.augment,
-        progress=lambda done, total: reporter.scanned("decoding images", done, total),
+        progress=lambda done, total: reporter.on_data_progress("decoding images", done, total),
     )
     if config.data.image_weights:
-        classes = len(splits["train"].names)
-        data.weigh_images(image_weights(splits["train"].records, classes, np.zeros(classes)))
+        num_classes = len(splits["train"].names)
+        data.weigh_images(image_weights(splits["train"].records, num_classes, np.zeros(num_classes)))
     return data
 
 
 def _require_no_norm_over_images(detector: Detector, processes: int) -> None:
-    """Refuse batches of one image for a network that compares the images of a batch, unless that part is frozen."""
-    for row, held in enumerate(detector.model):
-        norms = (module for module in held.modules() if isinstance(module, nn.BatchNorm1d))
+    """Refuse batches of one image for a detector with a trainable norm over the images of a batch."""
+    for row, module in enumerate(detector.model):
+        norms = (child for child in module.modules() if isinstance(child, nn.BatchNorm1d))
         if any(parameter.requires_grad for norm in norms for parameter in norm.parameters()):
             raise OptionError(
-                f"row {row} normalizes over the images of a batch, and a process gets only one",
-                remedy=f"give --batch-size {2 * processes} or more, where memory is short with a smaller --imgsz",
+                f"row {row} normalizes over the images of a batch, but a process gets only one image",
+                remedy=f"use --batch-size {2 * processes} or more, with a smaller --imgsz if memory is short",
             )
 
 
-def _problems(split: Split) -> list[str]:
-    """Tell once what was left out, and where to look for more."""
+def _split_notes(split: Split) -> list[str]:
+    """Return sentences about the size of a split, its skipped images, and its invalid labels."""
     errors = [problem for problem in split.problems if problem.kind.is_error]
-    told = [f"{split.name}: {plural(len(split.records), 'image')}, {plural(len(split.records.classes), 'object')}"]
+    notes = [f"{split.name}: {plural(len(split.records), 'image')}, {plural(len(split.records.classes), 'object')}"]
     if split.skipped:
-        told.append(f"{split.name}: {plural(split.skipped, 'image')} left out that cannot be read")
+        notes.append(f"{split.name}: {plural(split.skipped, 'image')} skipped because they cannot be read")
     if errors:
-        first = "; ".join(str(problem) for problem in errors[:SHOWN_PROBLEMS])
-        count = sum(count for kind, count in split.counts().items() if kind.is_error)
-        told.append(f"{split.name}: {plural(count, 'error')}, see `attendet data check`: {first}")
-    return told
+        first = "; ".join(str(problem) for problem in errors[:_MAX_PROBLEMS])
+        count = sum(count for kind, count in split.count_problems().items() if kind.is_error)
+        notes.append(f"{split.name}: {plural(count, 'error')}, see `attendet data check`: {first}")
+    return notes

@@ -1,4 +1,4 @@
-"""What machines lack, told as what a user can do about it."""
+"""Turn resource errors (memory, disk, shared memory) into actionable messages, and silence Lightning's advice."""
 
 from __future__ import annotations
 
@@ -13,42 +13,47 @@ from attendet.utils.devices import is_out_of_memory
 
 
 @contextlib.contextmanager
-def explain_resource_errors(batch_size: int, size: int) -> Iterator[None]:
-    """Turn what machines lack into what a user can do about it.
+def explain_resource_errors(batch_size: int, imgsz: int) -> Iterator[None]:
+    """Turn resource errors inside the block into errors with a remedy.
 
     Args:
         batch_size: Images per batch.
-        size: Side of the images in pixels.
+        imgsz: Side of the images in pixels.
+
+    Raises:
+        TrainingError: If memory is exhausted, or a process that loads images was killed.
+        OutputError: If the disk is full.
+        DataError: If an image cannot be read, as the process that loads images reported it.
     """
     try:
         yield
     except DataError as error:
-        raise _from_worker(error) from error
+        raise _without_traceback(error) from error
     except (RuntimeError, MemoryError, OSError) as error:
         if "DataLoader worker" in str(error):
-            remedy = "there may be too little memory: try --workers 0, or give the container more shared memory"
-            raise TrainingError("a process that loads images has died", remedy=remedy) from error
+            remedy = "memory may be too small: try --workers 0, or give the container more shared memory"
+            raise TrainingError("a process that loads images was killed", remedy=remedy) from error
         if is_out_of_memory(error):
             smaller = f"try --batch-size {batch_size // 2}, or a smaller --imgsz"
             raise TrainingError(
-                f"there is too little memory for {batch_size} images of {size} pixels",
+                f"out of memory with {batch_size} images of {imgsz} pixels per batch",
                 remedy=smaller if batch_size > 1 else "try a smaller --imgsz, or a smaller model",
             ) from error
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-            remedy = "make room, then go on with --resume; what was written before is whole"
-            raise OutputError("there is no space left on the disk", remedy=remedy) from error
+            remedy = "free some space, then continue with --resume; the files written so far are complete"
+            raise OutputError("no space left on the disk", remedy=remedy) from error
         raise
 
 
-def _from_worker(error: DataError) -> DataError:
-    """Return an error as it was raised: torch wraps what a worker process raises into a text of many lines."""
+def _without_traceback(error: DataError) -> DataError:
+    """Return the original error: torch puts the traceback of a worker process in front of its message."""
     last = error.message.splitlines()[-1]
     return error if last == error.message else DataError(last.removeprefix(f"{DataError.__module__}.DataError: "))
 
 
 @contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Silence Lightning's advertisements and advice, which are about choices that were made on purpose."""
+def quiet_lightning() -> Iterator[None]:
+    """Silence Lightning's advertisements and its advice about settings that were chosen on purpose."""
     loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric", "lightning_utilities")]
     levels = [logger.level for logger in loggers]
     with warnings.catch_warnings():

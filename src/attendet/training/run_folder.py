@@ -1,4 +1,4 @@
-"""What a run was and gave, as files that every later verb reads."""
+"""The folder of a training run: the paths of its files, its record, and its results."""
 
 from __future__ import annotations
 
@@ -18,32 +18,32 @@ from attendet.utils.io import write_csv
 from attendet.utils.records import read_record
 from attendet.utils.settings import StrictModel
 
-# The metrics of each class take up most of a record; this is enough for a hundred thousand classes.
-MAX_RECORD_BYTES = 64 * 1024 * 1024
+# The metrics of each class take most of a record. This limit is enough for a hundred thousand classes.
+_MAX_RECORD_BYTES = 64 * 1024 * 1024
 
 
 class RunRecord(StrictModel):
-    """A training run, as `run.json` holds it.
+    """The record of a training run, which `run.json` stores.
 
     Attributes:
-        command: The command line, empty from Python.
-        configuration: Every setting.
-        recipe: What was chosen from the number of steps, with the reasons.
-        model: Name, parameters, GFLOPs at the training size, rows with attention and how they were read.
-        names: The classes' names, by number.
-        data: By split: images, objects, images left out, fingerprint.
-        versions: Of Python, attendet and the packages that numbers depend on.
-        git: Commit of the working folder, and whether it has changes; None outside a repository.
-        device: What computed.
-        computed_on: The same as torch names it.
-        notes: What a reader should know: problems in the data, anchors that were fitted, weights that did not fit.
-        seconds: Duration of the whole run, and by part.
-        epochs: Epochs done.
-        best_epoch: The epoch, from 1, whose weights are `best`.
-        metrics: Of the best weights, after the run.
-        finished: Whether the run came to its end.
-        initialization: Fingerprint of the first weights of each layer that is no part of attention, by its path.
-        order: Fingerprint of which images came in the first epoch, in which order; empty where it is not known.
+        command: The command line; empty if the run was started from Python.
+        configuration: All settings.
+        recipe: The optimizer settings that were chosen, with the reasons.
+        model: Name, parameters, GFLOPs at the training size, attention rows, and how they were read.
+        names: Class names in the order of their indices.
+        data: For each split, the numbers of images, objects, and skipped images, and a fingerprint.
+        versions: Versions of Python, attendet, and the packages that affect results.
+        git: Commit of the working folder, and whether it has uncommitted changes; None outside a repository.
+        device: Description of the device.
+        computed_on: Name of the device in torch.
+        notes: Sentences about problems in the data, fitted anchors, and weights that did not fit.
+        seconds: Duration of the whole run and of its parts.
+        epochs: Number of completed epochs.
+        best_epoch: The epoch, counted from 1, with the best weights.
+        metrics: Metrics of the best weights after the run.
+        finished: Whether the run was completed.
+        initialization: Digests of the initial weights of all layers outside attention, by path.
+        order: Digest of the images of the first epoch in their order; empty if it is unknown.
     """
 
     command: tuple[str, ...]
@@ -68,7 +68,10 @@ class RunRecord(StrictModel):
 
 @dataclass(frozen=True)
 class RunFolder:
-    """Where the files of a run are.
+    """The paths of a run's files.
+
+    Attributes:
+        path: The folder.
 
     Example:
         >>> RunFolder(Path("runs/train/exp")).best
@@ -79,36 +82,36 @@ class RunFolder:
 
     @property
     def record(self) -> Path:
-        """The run's record."""
+        """Path of the record of the run."""
         return self.path / "run.json"
 
     @property
     def results(self) -> Path:
-        """One row per epoch."""
+        """Path of the results, a CSV file with one row per epoch."""
         return self.path / "results.csv"
 
     @property
     def best(self) -> Path:
-        """The best weights."""
+        """Path of the best weights."""
         return self.path / "weights" / "best.safetensors"
 
     @property
     def last(self) -> Path:
-        """The weights of the last epoch."""
+        """Path of the weights of the last epoch."""
         return self.path / "weights" / "last.safetensors"
 
     @property
     def weights(self) -> Path:
-        """The best weights, or the last where no epoch was measured."""
+        """Path of the best weights, or of the last weights if no epoch was validated."""
         return self.best if self.best.is_file() else self.last
 
     @property
     def checkpoint(self) -> Path:
-        """What `--resume` goes on from."""
+        """Path of the checkpoint that `--resume` continues from."""
         return self.path / "checkpoint" / "last.ckpt"
 
     def picture(self, name: str) -> Path:
-        """Return where a picture is."""
+        """Return the path of a picture."""
         return self.path / "pictures" / f"{name}.png"
 
 
@@ -121,22 +124,30 @@ def read_run(folder: RunFolder) -> RunRecord:
     if not folder.record.is_file():
         remedy = "name the folder of a training run"
         raise DataError("run record not found", where=Location(str(folder.record)), remedy=remedy)
-    return read_record(folder.record, RunRecord, max_bytes=MAX_RECORD_BYTES)
+    return read_record(folder.record, RunRecord, max_bytes=_MAX_RECORD_BYTES)
 
 
 def write_results(folder: RunFolder, rows: Sequence[Mapping[str, float]]) -> None:
-    """Write `results.csv`, whole or not at all."""
-    write_csv(folder.results, [{key: _short(value) for key, value in row.items()} for row in rows])
+    """Write `results.csv` atomically.
+
+    Args:
+        folder: The folder of the run.
+        rows: One mapping from columns to numbers per epoch.
+
+    Raises:
+        OutputError: If the file cannot be written.
+    """
+    write_csv(folder.results, [{key: _rounded(value) for key, value in row.items()} for row in rows])
 
 
 def read_results(path: Path) -> list[dict[str, float]]:
-    """Return what `results.csv` holds: the numbers of each epoch by column, NaN where nothing was measured.
+    """Return the rows of `results.csv`: for each epoch a number per column, NaN if it was not measured.
 
     Args:
         path: The file, such as `RunFolder.results`.
 
     Raises:
-        DataError: If there is none, or a row of it is not a number for each column.
+        DataError: If the file cannot be read, or a row does not have a number for each column.
     """
     try:
         with path.open(newline="", encoding="utf-8") as file:
@@ -145,29 +156,31 @@ def read_results(path: Path) -> list[dict[str, float]]:
         reason = error.strerror or str(error)
         raise DataError(f"the results of a run cannot be read: {reason}", where=Location(str(path))) from error
     except (ValueError, TypeError, csv.Error) as error:
-        # TypeError: csv has None for a value that is missing, and a list of those that have no column.
-        raise DataError("it is no table of epochs", where=Location(str(path))) from error
+        # The csv module returns None for a missing value and a list for surplus values; float() rejects both.
+        raise DataError(
+            "every row of the results must have a number in each column", where=Location(str(path))
+        ) from error
 
 
 def git_state(folder: Path) -> dict[str, Any] | None:
-    """Return the commit of a folder and whether it has changes, or None where there is no git or repository."""
+    """Return the commit of a folder and whether it has uncommitted changes; None without git or a repository."""
 
-    def ask(*words: str) -> str:
-        command = ["git", "-C", str(folder), *words]
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(folder), *arguments]
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()  # noqa: S603
 
     try:
-        return {"commit": ask("rev-parse", "HEAD"), "changed": bool(ask("status", "--porcelain"))}
+        return {"commit": git("rev-parse", "HEAD"), "changed": bool(git("status", "--porcelain"))}
     except (OSError, subprocess.SubprocessError):
         return None
 
 
 def device_name(device: torch.device) -> str:
-    """Return a device for people."""
+    """Return a readable description of a device."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"{device.type.upper()} ({platform.machine()}, {torch.get_num_threads()} threads)"
 
 
-def _short(value: float) -> float | str:
+def _rounded(value: float) -> float | str:
     return value if isinstance(value, int) else f"{value:.6g}"

@@ -1,4 +1,4 @@
-"""A training run from its configuration to its folder."""
+"""Run a training from its configuration to its folder, or resume it."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from pydantic import ValidationError
 from attendet.data.loading.data_module import DetectionData
 from attendet.errors import DataError, Location, OptionError
 from attendet.evaluation.validation import validate
-from attendet.training.attention_monitor import FILMSTRIP, GateWatch
+from attendet.training.attention_monitor import FILMSTRIP, AttentionMonitor
 from attendet.training.config import TrainConfig
 from attendet.training.hardware import is_first_process
-from attendet.training.pairing import first_order, first_weights
+from attendet.training.pairing import image_order_digest, weight_digests
 from attendet.training.plots.run_plots import PICTURES, draw_data, draw_results
-from attendet.training.preparation import Prepared, make_data, make_trainer, prepare
-from attendet.training.recorder import Recorder, require_sound
+from attendet.training.preparation import PreparedRun, create_data_module, create_trainer, prepare_run
+from attendet.training.recorder import RunRecorder, require_valid_checkpoint
 from attendet.training.reporter import NullReporter, Reporter
-from attendet.training.resource_errors import explain_resource_errors, quiet
+from attendet.training.resource_errors import explain_resource_errors, quiet_lightning
 from attendet.training.run_folder import (
     RunFolder,
     RunRecord,
@@ -35,118 +35,126 @@ from attendet.training.task import DetectionTask
 from attendet.utils.io import new_run_folder
 from attendet.utils.provenance import PACKAGES, versions
 from attendet.utils.records import write_record
-from attendet.weights.io.opening import open_detector
+from attendet.weights.io import opening
 
-TENSORBOARD = "tensorboard"
+_TENSORBOARD = "tensorboard"
 
 
 def train(
     config: TrainConfig, reporter: Reporter, *, command: tuple[str, ...] = (), resume: RunFolder | None = None
 ) -> tuple[RunFolder, RunRecord]:
-    """Train a detector, measure it and draw what there is to see.
+    """Train a detector, validate it, and draw the plots of the run.
 
     Args:
-        config: The run.
-        reporter: Who watches.
+        config: The configuration of the run.
+        reporter: Receives log lines and progress.
         command: The command line, for the record.
-        resume: The folder of an interrupted run, which goes on to the same weights as if it had not been.
+        resume: The folder of an interrupted run to continue. On a CPU, it ends with the same weights as without the
+            interruption.
 
     Returns:
-        The run's folder and record.
+        The folder and the record of the run.
 
     Raises:
-        AttendetError: If something does not fit, before anything is written; or if the run cannot go on.
+        AttendetError: If the configuration, the data, or the weights cannot be used, before any file is written; or if
+            the training cannot continue.
     """
     start = time.perf_counter()
     if not is_first_process():
         reporter = NullReporter()
     seed_everything(config.schedule.seed, verbose=False)
-    prepared = prepare(config, reporter)
+    prepared = prepare_run(config, reporter)
     config = prepared.config
-    trainer = make_trainer(prepared)
-    folder = resume or RunFolder(_folder(config, trainer))
-    card = prepared.network.card(prepared.splits["train"].names, config.schedule.imgsz)
-    gates = _gates(prepared, folder)
-    recorder = Recorder(folder, card, reporter, gates, start)
-    trainer.callbacks += [*filter(None, [gates]), recorder]  # pyright: ignore[reportAttributeAccessIssue]
+    trainer = create_trainer(prepared)
+    folder = resume or RunFolder(_create_folder(config, trainer))
+    card = prepared.model.card(prepared.splits["train"].names, config.schedule.imgsz)
+    monitor = _attention_monitor(prepared, folder)
+    recorder = RunRecorder(folder, card, reporter, monitor, start)
+    trainer.callbacks += [*filter(None, [monitor]), recorder]  # pyright: ignore[reportAttributeAccessIssue]
     if config.output.tensorboard:
-        trainer.loggers = [TensorBoardLogger(folder.path, name="", version=TENSORBOARD)]
-    data = make_data(prepared, folder, reporter)
-    record = _record(prepared, trainer, command, data)
+        trainer.loggers = [TensorBoardLogger(folder.path, name="", version=_TENSORBOARD)]
+    data = create_data_module(prepared, folder, reporter)
+    record = _initial_record(prepared, trainer, command, data)
     if resume:
-        record = _continued(read_run(folder), record)
-    task = DetectionTask(prepared.network.detector, prepared.splits["train"].names, prepared.recipe, config)
-    with explain_resource_errors(config.schedule.batch_size, config.schedule.imgsz), quiet():
+        record = _resumed_record(read_run(folder), record)
+    task = DetectionTask(prepared.model.detector, prepared.splits["train"].names, prepared.recipe, config)
+    with explain_resource_errors(config.schedule.batch_size, config.schedule.imgsz), quiet_lightning():
         if trainer.is_global_zero:
             if not resume:
-                _clear(folder)
+                _remove_old_files(folder)
             write_record(folder.record, record)
             draw_data(folder, data, prepared.splits["train"])
-        fit(trainer, task, data, folder.checkpoint if resume else None)
+        run_trainer(trainer, task, data, folder.checkpoint if resume else None)
         record = record.model_copy(update={"epochs": trainer.current_epoch, "best_epoch": recorder.best_epoch})
         if trainer.is_global_zero:
             record = _finish(folder, record, recorder, prepared, reporter)
     return folder, record
 
 
-def fit(trainer: Trainer, task: DetectionTask, data: DetectionData, checkpoint: Path | None) -> None:
-    """Train, from a checkpoint where there is one.
+def run_trainer(trainer: Trainer, task: DetectionTask, data: DetectionData, checkpoint: Path | None) -> None:
+    """Run the training loop, from a checkpoint if there is one.
 
     Raises:
-        KeyboardInterrupt: On Ctrl-C, of which Lightning makes something else.
+        KeyboardInterrupt: On Ctrl-C (Lightning would raise SystemExit).
         WeightsError: If the checkpoint is damaged.
     """
     if checkpoint is not None:
-        require_sound(checkpoint)
+        require_valid_checkpoint(checkpoint)
     interrupt = signal.getsignal(signal.SIGINT)
     try:
         trainer.fit(task, data, ckpt_path=checkpoint, weights_only=True if checkpoint else None)
     except SystemExit as error:
-        # What Lightning makes of Ctrl-C; that it has also switched Ctrl-C off is not for us to keep.
+        # On Ctrl-C, Lightning raises SystemExit and leaves Ctrl-C disabled.
         if trainer.interrupted:
             signal.signal(signal.SIGINT, interrupt)
             raise KeyboardInterrupt from error
         raise
 
 
-def resumed(folder: RunFolder) -> TrainConfig:
+def config_to_resume(folder: RunFolder) -> TrainConfig:
     """Return the configuration of an interrupted run.
 
+    Args:
+        folder: The folder of the run.
+
     Raises:
-        DataError: If there is no run.
-        OptionError: If it has come to its end, or has not done an epoch.
+        DataError: If the folder contains no run, or its record is from another version of attendet.
+        OptionError: If the run is finished, or has not completed an epoch.
     """
     record = read_run(folder)
     if record.finished:
-        raise OptionError(f"the run in {folder.path} has come to its end", remedy="start another from its weights")
+        raise OptionError(f"the run in {folder.path} is finished", remedy="start a new run from its weights")
     if not folder.checkpoint.is_file():
-        raise OptionError(f"the run in {folder.path} has no whole epoch to go on from", remedy="start it again")
+        raise OptionError(f"the run in {folder.path} has not completed an epoch", remedy="start it again")
     try:
         return TrainConfig.model_validate(record.configuration)
     except ValidationError as error:
         first = ".".join(str(part) for part in error.errors()[0]["loc"])
         raise DataError(
-            f"its configuration is not of this version: {first}: {error.errors()[0]['msg']}",
+            f"the configuration is from another version of attendet: {first}: {error.errors()[0]['msg']}",
             where=Location(str(folder.record)),
             remedy="start a new run from its weights",
         ) from error
 
 
-def _folder(config: TrainConfig, trainer: Trainer) -> Path:
+def _create_folder(config: TrainConfig, trainer: Trainer) -> Path:
     output = config.output
     if trainer.is_global_zero:
         return new_run_folder(Path(output.project), output.name, exist_ok=output.exist_ok)
-    # The other processes cannot ask yet which folder the first has made, and write nothing.
+    # The other processes do not know the number of the folder that the first process created, and write no files.
     return Path(output.project, output.name)
 
 
-def _gates(prepared: Prepared, folder: RunFolder) -> GateWatch | None:
-    config, stride = prepared.config, int(max(prepared.network.detector.strides))
+def _attention_monitor(prepared: PreparedRun, folder: RunFolder) -> AttentionMonitor | None:
+    config, stride = prepared.config, int(max(prepared.model.detector.strides))
     every = config.output.watch_attention
-    return GateWatch(folder, prepared.splits["val"], config.schedule.imgsz, stride, every) if every else None
+    return AttentionMonitor(folder, prepared.splits["val"], config.schedule.imgsz, stride, every) if every else None
 
 
-def _record(prepared: Prepared, trainer: Trainer, command: tuple[str, ...], data: DetectionData) -> RunRecord:
+def _initial_record(
+    prepared: PreparedRun, trainer: Trainer, command: tuple[str, ...], data: DetectionData
+) -> RunRecord:
+    """Return the record of a run before its first step."""
     recipe = asdict(prepared.recipe)
     batches = data.batch_sampler()
     batches.weights = data.image_weights
@@ -154,7 +162,7 @@ def _record(prepared: Prepared, trainer: Trainer, command: tuple[str, ...], data
         command=command,
         configuration=prepared.config.model_dump(mode="json"),
         recipe=recipe,
-        model=prepared.network.facts(prepared.config.schedule.imgsz),
+        model=prepared.model.to_record(prepared.config.schedule.imgsz),
         names=prepared.splits["train"].names,
         data={
             name: {
@@ -170,57 +178,61 @@ def _record(prepared: Prepared, trainer: Trainer, command: tuple[str, ...], data
         device=device_name(trainer.strategy.root_device),
         computed_on=str(trainer.strategy.root_device),
         notes=prepared.notes,
-        initialization=first_weights(prepared.network.detector),
-        order=first_order(batches, prepared.splits["train"].digests),
+        initialization=weight_digests(prepared.model.detector),
+        order=image_order_digest(batches, prepared.splits["train"].digests),
     )
 
 
-def _continued(before: RunRecord, record: RunRecord) -> RunRecord:
-    """Return the record of a run that goes on.
+def _resumed_record(before: RunRecord, record: RunRecord) -> RunRecord:
+    """Return the record of a resumed run, with the entries that describe its start.
 
     Raises:
-        DataError: If the data has changed since it began.
+        DataError: If the data has changed since the run started.
     """
-    for name, facts in record.data.items():
-        if before.data.get(name, {}).get("fingerprint") != facts["fingerprint"]:
+    for name, entry in record.data.items():
+        if before.data.get(name, {}).get("fingerprint") != entry["fingerprint"]:
             path = Location(str(record.configuration["data"]["path"]))
-            raise DataError(f"{name} has changed since the run began", where=path, remedy="start a new run")
+            raise DataError(
+                f"the images or labels of {name} have changed since the run started",
+                where=path,
+                remedy="start a new run",
+            )
     first = {"command": before.command, "initialization": before.initialization, "order": before.order}
     return record.model_copy(update=first)
 
 
-def _clear(folder: RunFolder) -> None:
-    """Remove what an older run left (`--exist-ok`), by its names: nobody may take it for this one's."""
-    kept = folder.last.parent.glob("epoch[0-9]*.safetensors")
+def _remove_old_files(folder: RunFolder) -> None:
+    """Remove the files of an older run in the same folder (`--exist-ok`), so that only files of this run remain."""
+    saved = folder.last.parent.glob("epoch[0-9]*.safetensors")
     pictures = (folder.picture(name) for name in (*PICTURES, FILMSTRIP))
-    for path in (folder.checkpoint, folder.best, folder.last, folder.results, *kept, *pictures):
+    for path in (folder.checkpoint, folder.best, folder.last, folder.results, *saved, *pictures):
         path.unlink(missing_ok=True)
-    shutil.rmtree(folder.path / TENSORBOARD, ignore_errors=True)
+    shutil.rmtree(folder.path / _TENSORBOARD, ignore_errors=True)
 
 
 def _finish(
-    folder: RunFolder, record: RunRecord, recorder: Recorder, prepared: Prepared, reporter: Reporter
+    folder: RunFolder, record: RunRecord, recorder: RunRecorder, prepared: PreparedRun, reporter: Reporter
 ) -> RunRecord:
-    """Measure the best weights, draw the pictures and close the record."""
+    """Validate the best weights, draw the plots, and complete the record."""
     config = prepared.config
-    detector, _ = open_detector(folder.weights)
-    measured = validate(
+    detector = opening.open(folder.weights).detector
+    validation = validate(
         detector,
         prepared.splits["val"],
         config.schedule.imgsz,
         config.validation,
         batch_size=config.schedule.batch_size,
         device=record.computed_on,
-        progress=lambda done, total: reporter.scanned("measuring", done, total),
+        progress=lambda done, total: reporter.on_data_progress("validating", done, total),
     )
-    draw_results(folder, recorder.rows, measured, prepared.splits["val"].names)
+    draw_results(folder, recorder.rows, validation, prepared.splits["val"].names)
     seconds = {"total": recorder.elapsed, **recorder.seconds}
     result = {
         "seconds": {name: round(value, 1) for name, value in seconds.items()},
-        "metrics": measured.metrics.to_dict(),
+        "metrics": validation.metrics.to_dict(),
         "finished": True,
     }
     record = record.model_copy(update=result)
     write_record(folder.record, record)
-    reporter.say(f"everything about this run is in {folder.path}")
+    reporter.log(f"all files of this run are in {folder.path}")
     return record

@@ -103,7 +103,7 @@ class DetectionTask(LightningModule):
         if not torch.isfinite(loss.total):
             raise TrainingError(
                 f"the loss is {loss.total.item()} in epoch {self.current_epoch + 1}, batch {batch_idx + 1}",
-                remedy="the weights of the last complete epoch are kept; try a smaller optimizer.lr0, or hardware.precision 32-true",
+                remedy="the last complete epoch is kept; try a smaller optimizer.lr0, or hardware.precision 32-true",
             )
         self._log_parts("train", loss, len(images))
         # Lightning divides by the number of accumulated batches, and distributed training by the number of processes.

@@ -1,4 +1,4 @@
-"""Weights averaged over the steps of training."""
+"""An exponential moving average of the weights over the steps of training."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from torch import nn
 
 
 class AveragedWeights(nn.Module):
-    """An exponential moving average of a network's weights and statistics.
+    """An exponential moving average of a network's weights and batch statistics.
 
-    After step t the decay is decay·(1 − e^(−t/ramp)), so that the first steps are soon forgotten.
+    After step t, the decay is decay · (1 − e^(−t/ramp)), so that the first steps are soon forgotten.
 
     Args:
-        model: The network; it is copied.
-        decay: Largest decay.
-        ramp: Steps in which it is approached.
+        model: The network; the average starts as a copy of it.
+        decay: Largest decay (0-1).
+        ramp: Number of steps over which the decay approaches its largest value.
 
     Example:
         >>> model = nn.Linear(1, 1)
@@ -38,12 +38,12 @@ class AveragedWeights(nn.Module):
 
     @torch.no_grad()
     def update(self, model: nn.Module) -> None:
-        """Take one step of a network into the average."""
+        """Update the average with the weights of the network after a step."""
         self.steps += 1
         decay = self.decay * (1 - math.exp(-self.steps.item() / self.ramp))
-        fresh = model.state_dict()
+        current = model.state_dict()
         for key, average in self.model.state_dict().items():
             if average.is_floating_point():
-                average.lerp_(fresh[key].to(average.dtype), 1 - decay)
+                average.lerp_(current[key].to(average.dtype), 1 - decay)
             else:
-                average.copy_(fresh[key])
+                average.copy_(current[key])

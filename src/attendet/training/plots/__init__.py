@@ -1,1 +1,5 @@
-"""The pictures of a training run."""
+"""The plots of a training run."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

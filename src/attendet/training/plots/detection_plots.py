@@ -1,4 +1,4 @@
-"""How good detections are: precision over recall, F1 over confidence, and what is taken for what."""
+"""Draw the metrics of detections: precision over recall, F1 over confidence, and the confusion matrix."""
 
 from __future__ import annotations
 
@@ -23,15 +23,19 @@ from attendet.utils.plotting import (
     style_axes,
 )
 
-MOST_WITH_COUNTS = 15
-NOTE = "orange: detections of nothing, per object of the class"
+_MAX_CLASSES_WITH_COUNTS = 15
+_NOTE = "orange: false detections per object of the class"
 
 
-def precision_recall(metrics: Metrics, path: Path) -> None:
-    """Draw COCO's precision at IoU 0.5 over recall, by class and in the mean.
+def precision_recall_curve(metrics: Metrics, path: Path) -> None:
+    """Draw COCO's precision at IoU 0.5 over recall, for each class and their mean.
+
+    Args:
+        metrics: The metrics of a validation.
+        path: The file to write.
 
     Raises:
-        OutputError: If the picture cannot be written.
+        OutputError: If the file cannot be written.
     """
     figure = new_figure(7.4, 5)
     axes = figure.add_subplot()
@@ -43,14 +47,18 @@ def precision_recall(metrics: Metrics, path: Path) -> None:
 
 
 def f1_curve(metrics: Metrics, path: Path) -> None:
-    """Draw F1 at IoU 0.5 over the least confidence of detections, by class and in the mean, and mark the best.
+    """Draw F1 at IoU 0.5 over the confidence threshold, for each class and their mean, and mark the best threshold.
+
+    Args:
+        metrics: The metrics of a validation.
+        path: The file to write.
 
     Raises:
-        OutputError: If the picture cannot be written.
+        OutputError: If the file cannot be written.
     """
     figure = new_figure(7.4, 5)
     axes = figure.add_subplot()
-    style_axes(axes, "F1 over the least confidence, at IoU 0.5", "least confidence", "F1")
+    style_axes(axes, "F1 over the confidence threshold, at IoU 0.5", "confidence threshold", "F1")
     curves = metrics.curves
     at_best = "F1" if metrics.confidence is None else f"F1 at confidence {metrics.confidence:.3f}"
     values = [each.f1 for each in metrics.per_class]
@@ -62,30 +70,37 @@ def f1_curve(metrics: Metrics, path: Path) -> None:
 
 
 def confusion_matrix(metrics: Metrics, path: Path) -> None:
-    """Draw what the objects of each class are taken for: shares of that class's objects, and counts for few classes.
+    """Draw the confusion matrix: for each true class, the fractions of its objects that were detected as each class.
 
-    The orange row holds detections where there is nothing, per object of the class that was seen.
+    For up to 15 classes, the counts are written into the cells. The orange row contains false detections, relative to
+    the number of objects of the detected class.
+
+    Args:
+        metrics: The metrics of a validation.
+        path: The file to write.
 
     Raises:
-        OutputError: If the picture cannot be written.
+        OutputError: If the file cannot be written.
     """
     counts = metrics.confusion
     classes = len(counts) - 1
     side = min(max(4.4, 2 + 0.7 * classes), 15)
     figure = new_figure(side + 1.1, side)
     axes = figure.add_subplot()
-    style_axes(axes, f"confusions at confidence {CONFIDENCE} and IoU {IOU}", f"detected as\n{NOTE}", "true class")
+    style_axes(
+        axes, f"confusion matrix at confidence {CONFIDENCE} and IoU {IOU}", f"detected as\n{_NOTE}", "true class"
+    )
     axes.grid(visible=False)
 
     objects = np.maximum(counts[:classes].sum(axis=1), 1)
-    shares = np.full(counts.shape, np.nan)
-    shares[:classes] = counts[:classes] / objects[:, None]
+    fractions = np.full(counts.shape, np.nan)
+    fractions[:classes] = counts[:classes] / objects[:, None]
     false = np.full(counts.shape, np.nan)
     false[classes, :classes] = counts[classes, :classes] / objects
-    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    image = axes.imshow(fractions, cmap="Blues", vmin=0, vmax=1)
     axes.imshow(false, cmap="Oranges", vmin=0, vmax=1)
     bar = figure.colorbar(image, ax=axes, shrink=0.6, pad=0.02)
-    bar.set_label("share of the objects of the class", fontsize=9, color=INK)
+    bar.set_label("fraction of the objects of the class", fontsize=9, color=INK)
     bar.ax.tick_params(labelsize=8, length=0, colors=INK)
     bar.outline.set_visible(False)
 
@@ -95,17 +110,17 @@ def confusion_matrix(metrics: Metrics, path: Path) -> None:
     axes.set_yticks(range(classes + 1), [*names, "nothing"], fontsize=font)
     axes.axhline(classes - 0.5, color="white", linewidth=4)
     axes.axvline(classes - 0.5, color="white", linewidth=4)
-    if classes <= MOST_WITH_COUNTS:
-        _write_counts(axes, counts, np.where(np.isnan(shares), false, shares))
+    if classes <= _MAX_CLASSES_WITH_COUNTS:
+        _write_counts(axes, counts, np.where(np.isnan(fractions), false, fractions))
     save_figure(figure, path)
 
 
 def _write_counts(axes: Axes, counts: NDArray[np.int64], shades: NDArray[np.float64]) -> None:
     for (row, column), count in np.ndenumerate(counts):
         if count:
-            share = f"\n{shades[row, column]:.0%}" if row < len(counts) - 1 else ""
+            fraction = f"\n{shades[row, column]:.0%}" if row < len(counts) - 1 else ""
             color = "white" if shades[row, column] > 0.55 else INK
-            axes.text(column, row, f"{count}{share}", color=color, fontsize=9, ha="center", va="center")
+            axes.text(column, row, f"{count}{fraction}", color=color, fontsize=9, ha="center", va="center")
 
 
 def _draw(
@@ -117,9 +132,9 @@ def _draw(
     mean: float,
     title: str,
 ) -> None:
-    """Draw each class's curve and, where several have objects, their mean; the legend gives the values.
+    """Draw the curve of each class and, if several classes have objects, their mean; the legend contains the values.
 
-    Where there are more classes than colors only the worst three stand out.
+    If there are more classes than colors, only the three worst classes are colored.
     """
     colored = highlighted_classes(values)
     for number, value in enumerate(values):
@@ -127,8 +142,8 @@ def _draw(
             axes.plot(x, curves[number], color=FAINT, linewidth=0.6, alpha=0.6)
     labels = []
     lines = []
-    for place, number in enumerate(colored):
-        color = class_color(number if len(classes) <= len(COLORS) else place)
+    for index, number in enumerate(colored):
+        color = class_color(number if len(classes) <= len(COLORS) else index)
         lines += axes.plot(x, curves[number], color=color, linewidth=1.5)
         labels.append(f"{label_text(classes[number].name)}  {values[number]:.3f}")
     present = ~np.isnan(curves).any(axis=1)
@@ -137,9 +152,9 @@ def _draw(
         labels.append(f"all classes  {mean:.3f}")
     axes.set(xlim=(0, 1), ylim=(0, 1.02))
     if not lines:
-        axes.text(0.5, 0.5, "there are no objects", fontsize=11, color=INK, ha="center")
+        axes.text(0.5, 0.5, "no objects", fontsize=11, color=INK, ha="center")
         return
-    # Given line by line: left to itself matplotlib hides names that begin with an underscore.
+    # The lines are passed explicitly, because matplotlib hides labels that start with an underscore.
     legend = axes.figure.legend(lines, labels, loc="outside right upper", fontsize=9, title=title, frameon=False)
     legend.set_alignment("left")
     legend.get_title().set_fontsize(9)

@@ -1,4 +1,4 @@
-"""How the weights of positions change while a network is trained: one image, epoch by epoch."""
+"""Draw how the spatial attention on one image changes over the epochs of a training."""
 
 from __future__ import annotations
 
@@ -17,58 +17,58 @@ from attendet.errors import OptionError
 from attendet.utils.plotting import INK, label_text, new_figure, save_figure
 from attendet.utils.sampling import evenly_spaced
 
-# In inches.
-TILE, HEAD, BAR = 1.35, 0.3, 0.9
-MOST_SITES = 12
-# Weights that differ by less look alike: a scale of its own would make a picture of rounding errors.
-LEAST_SPAN = 0.02
+# In inches: width of an image, height of its title, and width of a color bar.
+_TILE, _TITLE, _BAR = 1.35, 0.3, 0.9
+_MAX_SITES = 12
+# Smallest range of a color scale; a smaller one would show rounding errors.
+_MIN_RANGE = 0.02
 
 
 @dataclass(frozen=True)
-class Shot:
-    """The weights of one image at one time.
+class AttentionSnapshot:
+    """The spatial attention weights on one image after an epoch.
 
     Attributes:
-        epoch: After which it was taken; 0 is before training.
-        maps: By path of the site: (H, W) weights on the image, without padding.
+        epoch: The epoch, counted from 1; 0 is before training.
+        maps: Weights (H, W) on the image without its padding, by path of the attention site.
     """
 
     epoch: int
     maps: Mapping[str, Tensor]
 
 
-def attention_filmstrip(image: NDArray[np.uint8], shots: Sequence[Shot], path: Path) -> None:
-    """Draw a row for each site with its weights after some epochs, from blue, the least of the row, to yellow.
+def attention_filmstrip(image: NDArray[np.uint8], snapshots: Sequence[AttentionSnapshot], path: Path) -> None:
+    """Draw one row per attention site with its weights over the epochs, from the lowest (blue) to the highest (yellow).
 
-    Of more than twelve sites twelve are drawn, spread evenly.
+    If there are more than twelve sites, twelve evenly spaced ones are drawn.
 
     Args:
-        image: (H, W, 3) the image, as the network saw it but without padding.
-        shots: In the order of time.
-        path: Where the picture goes.
+        image: The RGB image (H, W, 3) as the network saw it, without padding.
+        snapshots: The attention weights, by increasing epoch.
+        path: The file to write.
 
     Raises:
-        OptionError: If no shot has a map.
-        OutputError: If the picture cannot be written.
+        OptionError: If no snapshot has a map.
+        OutputError: If the file cannot be written.
     """
-    sites = list(dict.fromkeys(site for shot in shots for site in shot.maps))
+    sites = list(dict.fromkeys(site for snapshot in snapshots for site in snapshot.maps))
     if not sites:
-        raise OptionError("no site weighs positions", remedy="give shots with maps")
-    sites = [sites[number] for number in evenly_spaced(len(sites), MOST_SITES)]
-    tall = TILE * image.shape[0] / image.shape[1]
-    columns = len(shots) + 1
-    figure = new_figure(TILE * columns + BAR, (tall + HEAD) * len(sites) + HEAD)
+        raise OptionError("`snapshots` must contain at least one map, got none")
+    sites = [sites[number] for number in evenly_spaced(len(sites), _MAX_SITES)]
+    height = _TILE * image.shape[0] / image.shape[1]
+    columns = len(snapshots) + 1
+    figure = new_figure(_TILE * columns + _BAR, (height + _TITLE) * len(sites) + _TITLE)
     grid = figure.subplots(len(sites), columns, squeeze=False)
     for number, (row, site) in enumerate(zip(grid, sites, strict=True)):
-        low, high = _span([shot.maps[site].numpy() for shot in shots if site in shot.maps])
+        low, high = _color_range([snapshot.maps[site].numpy() for snapshot in snapshots if site in snapshot.maps])
         scale = Normalize(low, high)
         _tile(row[0], label_text(site, 22))
         row[0].imshow(image)
-        for axes, shot in zip(row[1:], shots, strict=True):
-            _tile(axes, "" if number else f"epoch {shot.epoch}" if shot.epoch else "start")
-            if site in shot.maps:
+        for axes, snapshot in zip(row[1:], snapshots, strict=True):
+            _tile(axes, "" if number else f"epoch {snapshot.epoch}" if snapshot.epoch else "start")
+            if site in snapshot.maps:
                 extent = (0, image.shape[1], image.shape[0], 0)
-                axes.imshow(shot.maps[site].numpy(), cmap="cividis", norm=scale, extent=extent)
+                axes.imshow(snapshot.maps[site].numpy(), cmap="cividis", norm=scale, extent=extent)
         bar = figure.colorbar(
             ScalarMappable(scale, "cividis"),
             ax=row.tolist(),
@@ -83,10 +83,10 @@ def attention_filmstrip(image: NDArray[np.uint8], shots: Sequence[Shot], path: P
     save_figure(figure, path)
 
 
-def _span(maps: Sequence[NDArray[np.float32]]) -> tuple[float, float]:
+def _color_range(maps: Sequence[NDArray[np.float32]]) -> tuple[float, float]:
     low, high = float(min(each.min() for each in maps)), float(max(each.max() for each in maps))
-    short = max(0.0, LEAST_SPAN - (high - low)) / 2
-    return low - short, high + short
+    missing = max(0.0, _MIN_RANGE - (high - low)) / 2
+    return low - missing, high + missing
 
 
 def _tile(axes: Axes, title: str) -> None:

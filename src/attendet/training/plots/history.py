@@ -1,4 +1,4 @@
-"""How a training went: losses, precision, recall, average precision and learning rates by epoch."""
+"""Draw losses, precision, recall, average precision, and learning rates over the epochs of a training."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from matplotlib.ticker import MaxNLocator
 from attendet.errors import OptionError
 from attendet.utils.plotting import COLORS, new_figure, save_figure, style_axes
 
-# By panel: what it is called, and the columns of results.csv with their names.
-PANELS: dict[str, dict[str, str]] = {
+# For each panel, its title, and the labels of its columns of results.csv.
+_PANELS: dict[str, dict[str, str]] = {
     "box loss": {"train/box_loss": "training", "val/box_loss": "validation"},
     "objectness loss": {"train/obj_loss": "training", "val/obj_loss": "validation"},
     "class loss": {"train/cls_loss": "training", "val/cls_loss": "validation"},
@@ -21,35 +21,37 @@ PANELS: dict[str, dict[str, str]] = {
     "at the best confidence": {"metrics/precision": "precision", "metrics/recall": "recall"},
     "learning rate": {"x/lr0": "group 0", "x/lr1": "group 1", "x/lr2": "group 2"},
 }
-# Colors and dashes: lines that coincide, as those of learning rates do, are all seen.
-LINES = tuple(zip(COLORS, ("-", (0, (4, 1.5)), (0, (1, 1.5))), strict=False))
+# Different dashes keep lines visible that coincide, such as learning rates.
+_LINE_STYLES = tuple(zip(COLORS, ("-", (0, (4, 1.5)), (0, (1, 1.5))), strict=False))
 
 
 def training_curves(rows: Sequence[Mapping[str, float]], path: Path) -> None:
-    """Draw the columns of `results.csv` by epoch; columns that are missing or hold no number are left out.
+    """Draw the columns of `results.csv` over the epochs; columns that are missing or empty are left out.
 
     Args:
-        rows: By epoch, under the names YOLOv5 gives them: `epoch`, `train/box_loss`, `metrics/mAP_0.5` and so on.
-        path: Where the picture goes.
+        rows: One row per epoch, with YOLOv5's names of the columns: `epoch`, `train/box_loss`, `metrics/mAP_0.5`, ….
+        path: The file to write.
 
     Raises:
-        OptionError: If there is nothing to draw.
-        OutputError: If the picture cannot be written.
+        OptionError: If no row has a column to draw.
+        OutputError: If the file cannot be written.
     """
     epochs = [row["epoch"] for row in rows]
     panels = {}
-    for title, columns in PANELS.items():
+    for title, columns in _PANELS.items():
         lines = {name: [row.get(column, np.nan) for row in rows] for column, name in columns.items()}
         drawn = {name: values for name, values in lines.items() if np.isfinite(values).any()}
         if drawn:
             panels[title] = drawn
     if not panels:
-        raise OptionError("there is no epoch to draw", remedy="give the rows of results.csv")
+        raise OptionError(
+            "`rows` must contain at least one epoch with losses or metrics", remedy="pass the rows of results.csv"
+        )
     columns = 2 if len(panels) in (2, 4) else min(3, len(panels))
     lines = -(-len(panels) // columns)
     figure = new_figure(4.4 * columns, 3.3 * lines)
-    for place, (title, drawn) in enumerate(panels.items(), start=1):
-        _panel(figure.add_subplot(lines, columns, place), title, epochs, drawn)
+    for number, (title, drawn) in enumerate(panels.items(), start=1):
+        _panel(figure.add_subplot(lines, columns, number), title, epochs, drawn)
     save_figure(figure, path)
 
 
@@ -57,7 +59,7 @@ def _panel(axes: Axes, title: str, epochs: Sequence[float], lines: Mapping[str, 
     style_axes(axes, title, "epoch")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins="auto"))
     marker = "o" if len(epochs) <= 30 else ""
-    for (color, dashes), (name, values) in zip(LINES, lines.items(), strict=False):
+    for (color, dashes), (name, values) in zip(_LINE_STYLES, lines.items(), strict=False):
         best = f", best {np.nanmax(values):.3f}" if name.startswith("mAP") else ""
         axes.plot(
             epochs,

@@ -1,10 +1,11 @@
-"""Images with boxes: what the network is shown, and what it makes of it."""
+"""Draw images with boxes: a training batch with its objects, and validation images with objects and detections."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -20,39 +21,39 @@ from attendet.evaluation.curves import IOU
 from attendet.evaluation.matching import UNMATCHED, GroundTruth, ImageResult, match_detections
 from attendet.utils.plotting import COLORS, INK, class_color, contrasting_color, label_text, new_figure, save_figure
 
-MOST_IMAGES = 16
-MOST_PAIRS = 8
-# In inches.
-TILE, GAP, LINE, ENTRY = 3.2, 0.06, 0.28, 2.4
-DASHES = (0, (2.5, 1.5))
+_MAX_IMAGES = 16
+_MAX_PAIRS = 8
+# In inches: width of an image, gap between images, height of a legend line, and width of a legend entry.
+_TILE, _GAP, _LINE, _ENTRY = 3.2, 0.06, 0.28, 2.4
+_DASHES = (0, (2.5, 1.5))
+_CONFIDENCE = 0.25
 
-Entry = tuple[Line2D, str]
-CONFIDENCE = 0.25
+LegendEntry: TypeAlias = tuple[Line2D, str]
 
 
 def training_batch_grid(
     images: Sequence[NDArray[np.uint8]], truths: Sequence[GroundTruth], names: Sequence[str], path: Path
 ) -> None:
-    """Draw up to 16 training images in a grid, with the boxes that the network is to find.
+    """Draw up to 16 training images in a grid, with the boxes of their objects.
 
     Args:
-        images: Each (height, width, 3) RGB.
-        truths: Their objects, in pixels of these images.
-        names: The classes' names, by number.
-        path: Where the picture goes.
+        images: RGB images (height, width, 3).
+        truths: Objects of each image, in pixels of the image.
+        names: Class names in the order of their indices.
+        path: The file to write.
 
     Raises:
-        OptionError: If there is no image.
-        OutputError: If the picture cannot be written.
+        OptionError: If there are no images.
+        OutputError: If the file cannot be written.
     """
-    _refuse_nothing(images)
-    images, truths = images[:MOST_IMAGES], truths[:MOST_IMAGES]
-    entries = _entries(names, [truth.classes.tolist() for truth in truths])
+    _require_images(images)
+    images, truths = images[:_MAX_IMAGES], truths[:_MAX_IMAGES]
+    entries = _legend_entries(names, [truth.classes.tolist() for truth in truths])
     figure, tiles = _grid(images, math.ceil(math.sqrt(len(images))), entries)
     for axes, image, truth in zip(tiles, images, truths, strict=True):
         _show(axes, image)
         for box, number in zip(truth.boxes.tolist(), truth.classes.tolist(), strict=True):
-            _outline(axes, box, number, _label(names, number), certain=True)
+            _draw_box(axes, box, number, _label(names, number), correct=True)
     save_figure(figure, path)
 
 
@@ -63,56 +64,56 @@ def prediction_grid(
     names: Sequence[str],
     path: Path,
 ) -> None:
-    """Draw up to 8 validation images twice: with their objects, and with what was detected, from confidence 0.25 on.
+    """Draw up to 8 validation images twice: with their objects, and with the detections above confidence 0.25.
 
-    Dashed are objects that nothing found, and detections of nothing (at IoU 0.5, of the same class).
+    Missed objects and false detections (at IoU 0.5, for the same class) have dashed boxes.
 
     Args:
-        images: Each (height, width, 3) RGB.
-        detections: By image (k, 6): x1, y1, x2, y2 in pixels of these images, confidence in 0-1, class.
-        truths: Their objects.
-        names: The classes' names, by number.
-        path: Where the picture goes.
+        images: RGB images (height, width, 3).
+        detections: Detections (k, 6) of each image: x1, y1, x2, y2 in pixels, confidence (0-1), class.
+        truths: Objects of each image, in pixels of the image.
+        names: Class names in the order of their indices.
+        path: The file to write.
 
     Raises:
-        OptionError: If there is no image.
-        OutputError: If the picture cannot be written.
+        OptionError: If there are no images.
+        OutputError: If the file cannot be written.
     """
-    _refuse_nothing(images)
-    images, detections, truths = images[:MOST_PAIRS], detections[:MOST_PAIRS], truths[:MOST_PAIRS]
-    samples = [
-        ImageResult.from_tensors(found[found[:, 4] >= CONFIDENCE], truth)
-        for found, truth in zip(detections, truths, strict=True)
+    _require_images(images)
+    images, detections, truths = images[:_MAX_PAIRS], detections[:_MAX_PAIRS], truths[:_MAX_PAIRS]
+    results = [
+        ImageResult.from_tensors(detected[detected[:, 4] >= _CONFIDENCE], truth)
+        for detected, truth in zip(detections, truths, strict=True)
     ]
-    classes = [numbers.tolist() for sample in samples for numbers in (sample.true_classes, sample.classes)]
-    entries = [*_entries(names, classes), (Line2D([], [], color=INK, linestyle=DASHES), "missed, or nothing there")]
+    classes = [numbers.tolist() for result in results for numbers in (result.true_classes, result.classes)]
+    entries = [*_legend_entries(names, classes), (Line2D([], [], color=INK, linestyle=_DASHES), "missed or false")]
     twice = [image for image in images for _ in range(2)]
     figure, tiles = _grid(twice, 2 if len(images) <= 3 else 4, entries, title=0.2)
-    for left, right, image, sample in zip(tiles[::2], tiles[1::2], images, samples, strict=True):
-        _show(left, image, "truth")
-        _show(right, image, "detected")
-        matched, in_crowd = match_detections(sample, IOU)
-        for place, (box, number) in enumerate(
-            zip(sample.true_boxes.tolist(), sample.true_classes.tolist(), strict=True)
+    for left, right, image, result in zip(tiles[::2], tiles[1::2], images, results, strict=True):
+        _show(left, image, "ground truth")
+        _show(right, image, "detections")
+        matched, in_crowd = match_detections(result, IOU)
+        for index, (box, number) in enumerate(
+            zip(result.true_boxes.tolist(), result.true_classes.tolist(), strict=True)
         ):
-            is_found = place in matched or bool(sample.crowd[place])
-            _outline(left, box, number, _label(names, number), certain=is_found)
-        # The most confident come last, and so on top.
-        for place in reversed(range(len(sample.boxes))):
-            number = int(sample.classes[place])
-            label = f"{_label(names, number)} {sample.confidences[place]:.2f}".replace(" 0.", " .").strip()
-            is_right = bool(matched[place] != UNMATCHED or in_crowd[place])
-            _outline(right, sample.boxes[place].tolist(), number, label, certain=is_right)
+            is_found = index in matched or bool(result.crowd[index])
+            _draw_box(left, box, number, _label(names, number), correct=is_found)
+        # The most confident detections are drawn last, on top of the others.
+        for index in reversed(range(len(result.boxes))):
+            number = int(result.classes[index])
+            label = f"{_label(names, number)} {result.confidences[index]:.2f}".replace(" 0.", " .").strip()
+            is_right = bool(matched[index] != UNMATCHED or in_crowd[index])
+            _draw_box(right, result.boxes[index].tolist(), number, label, correct=is_right)
     save_figure(figure, path)
 
 
-def _refuse_nothing(images: Sequence[NDArray[np.uint8]]) -> None:
+def _require_images(images: Sequence[NDArray[np.uint8]]) -> None:
     if not len(images):
-        raise OptionError("there is no image to draw", remedy="give at least one")
+        raise OptionError("`images` must contain at least one image, got none")
 
 
-def _entries(names: Sequence[str], classes: Sequence[Sequence[int]]) -> list[Entry]:
-    """Return a legend of the classes that occur, while each has a color of its own."""
+def _legend_entries(names: Sequence[str], classes: Sequence[Sequence[int]]) -> list[LegendEntry]:
+    """Return the legend entries of the classes that occur; empty if there are more classes than colors."""
     if len(names) > len(COLORS):
         return []
     present = sorted({number for numbers in classes for number in numbers})
@@ -120,22 +121,22 @@ def _entries(names: Sequence[str], classes: Sequence[Sequence[int]]) -> list[Ent
 
 
 def _grid(
-    images: Sequence[NDArray[np.uint8]], columns: int, entries: Sequence[Entry], title: float = 0.0
+    images: Sequence[NDArray[np.uint8]], columns: int, entries: Sequence[LegendEntry], title: float = 0.0
 ) -> tuple[Figure, list[Axes]]:
-    """Return a figure with a tile for each image, room for a title of each row, and the legend above all."""
+    """Return a figure with axes for each image, space for a title above each row, and the legend at the top."""
     rows = math.ceil(len(images) / columns)
-    width = TILE * columns + GAP * (columns + 1)
-    in_line = max(1, int(width / ENTRY))
-    head = LINE * math.ceil(len(entries) / in_line) + GAP
-    row = title + TILE * float(np.mean([image.shape[0] / image.shape[1] for image in images]))
-    height = head + (row + GAP) * rows
+    width = _TILE * columns + _GAP * (columns + 1)
+    in_line = max(1, int(width / _ENTRY))
+    head = _LINE * math.ceil(len(entries) / in_line) + _GAP
+    row = title + _TILE * float(np.mean([image.shape[0] / image.shape[1] for image in images]))
+    height = head + (row + _GAP) * rows
     figure = new_figure(width, height, dots_per_inch=110)
     figure.set_layout_engine("none")
     tiles = []
-    for place in range(len(images)):
-        left = GAP + (place % columns) * (TILE + GAP)
-        bottom = height - head - (place // columns + 1) * (row + GAP) + GAP
-        tiles.append(figure.add_axes((left / width, bottom / height, TILE / width, (row - title) / height)))
+    for index in range(len(images)):
+        left = _GAP + (index % columns) * (_TILE + _GAP)
+        bottom = height - head - (index // columns + 1) * (row + _GAP) + _GAP
+        tiles.append(figure.add_axes((left / width, bottom / height, _TILE / width, (row - title) / height)))
     if entries:
         handles, labels = zip(*entries, strict=True)
         figure.legend(handles, labels, loc="upper center", ncols=in_line, fontsize=10, frameon=False, borderaxespad=0.2)
@@ -150,20 +151,20 @@ def _show(axes: Axes, image: NDArray[np.uint8], title: str = "") -> None:
 
 
 def _label(names: Sequence[str], number: int) -> str:
-    """Return the name to write at a box: none while the color tells the class."""
+    """Return the class name to write at a box; empty if the color identifies the class."""
     return "" if len(names) <= len(COLORS) else label_text(names[number], length=16)
 
 
-def _outline(axes: Axes, box: Sequence[float], number: int, label: str, *, certain: bool) -> None:
+def _draw_box(axes: Axes, box: Sequence[float], number: int, label: str, *, correct: bool) -> None:
     x1, y1, x2, y2 = box
     color = class_color(number)
     patch = Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, edgecolor=color, linewidth=1.4)
-    patch.set_linestyle("-" if certain else DASHES)
+    patch.set_linestyle("-" if correct else _DASHES)
     patch.set_path_effects([withStroke(linewidth=2.6, foreground=contrasting_color(color), alpha=0.7)])
     axes.add_patch(patch)
     if label:
-        # Above the box, or in it where there is no room.
+        # Above the box, or inside it at the upper edge of the image.
         edge = "bottom" if y1 > 0.05 * axes.get_ylim()[0] else "top"
-        place = min(max(x1, 0), axes.get_xlim()[1]), max(y1, 0)
-        text = axes.text(*place, label, fontsize=6, color=contrasting_color(color), va=edge, clip_on=True)
+        position = min(max(x1, 0), axes.get_xlim()[1]), max(y1, 0)
+        text = axes.text(*position, label, fontsize=6, color=contrasting_color(color), va=edge, clip_on=True)
         text.set_bbox({"facecolor": color, "edgecolor": "none", "pad": 0.6})

@@ -1,4 +1,4 @@
-"""What a data set holds, as the network will see it."""
+"""Draw statistics of the labels of a data set, at the image size of the training."""
 
 from __future__ import annotations
 
@@ -17,71 +17,71 @@ from attendet.data.records import ImageRecords, scaled_box_sides
 from attendet.errors import OptionError
 from attendet.utils.plotting import COLORS, INK, label_text, new_figure, save_figure, style_axes
 
-# Without the palest, which cannot be told from white.
-SHADES = ListedColormap(colormaps["Blues"](np.linspace(0.2, 1, 256)))
-MOST_WITH_COUNTS = 15
+# Without the palest blues, which look white.
+_SHADES = ListedColormap(colormaps["Blues"](np.linspace(0.2, 1, 256)))
+_MAX_CLASSES_WITH_COUNTS = 15
 
 
 def label_statistics(records: ImageRecords, names: Sequence[str], imgsz: int, path: Path) -> None:
-    """Draw how many objects each class has, how large they are in training, and where they lie.
+    """Draw the number of objects of each class, the sizes of their boxes in training, and their positions.
 
-    The shortest 2 % of all sides are drawn as long as the next ones.
+    The shortest 2 % of all sides are raised to the next longer side.
 
     Args:
         records: The images and their objects.
-        names: The classes' names, by number.
-        imgsz: Length in pixels to which the longer side of an image is scaled in training.
-        path: Where the picture goes.
+        names: Class names in the order of their indices.
+        imgsz: Longer side of the images in training, in pixels.
+        path: The file to write.
 
     Raises:
-        OptionError: If there is no object.
-        OutputError: If the picture cannot be written.
+        OptionError: If there are no objects.
+        OutputError: If the file cannot be written.
     """
     if not len(records.boxes):
-        raise OptionError("there is no object to draw", remedy="give images with objects")
+        raise OptionError("`records` must contain at least one object, got none")
     centers = (records.boxes[:, :2] + records.boxes[:, 2:]) / 2 / records.sizes[records.image_indices()]
     scaled = scaled_box_sides(records, imgsz)
-    # Slivers, and boxes without area, would squeeze all others into a corner.
+    # Very thin boxes and boxes without area would compress all others into a corner.
     scaled = np.maximum(scaled, max(np.quantile(scaled, 0.02), 0.5))
     aspect = scaled[:, 0] / scaled[:, 1]
     side = np.sqrt(scaled.prod(axis=1))
 
     figure = new_figure(12.5, 7.6)
-    places = figure.add_gridspec(2, 3)
-    # Many names need all the height there is.
-    many = len(names) > MOST_WITH_COUNTS
-    axes = figure.add_subplot(places[:, 0] if many else places[0, 0])
+    grid = figure.add_gridspec(2, 3)
+    # Many names need the full height of the figure.
+    many = len(names) > _MAX_CLASSES_WITH_COUNTS
+    axes = figure.add_subplot(grid[:, 0] if many else grid[0, 0])
     style_axes(axes, f"{len(records.boxes):,} objects in {len(records):,} images", "objects")
     _class_counts(axes, np.bincount(records.classes, minlength=len(names)), names)
     if not many:
-        axes = figure.add_subplot(places[1, 0])
+        axes = figure.add_subplot(grid[1, 0])
         per_image = np.bincount(records.image_indices(), minlength=len(records))
-        style_axes(axes, f"objects in an image, median {np.median(per_image):.0f}", "objects", "images")
+        style_axes(axes, f"objects per image, median {np.median(per_image):.0f}", "objects", "images")
         axes.hist(per_image, bins=min(per_image.max() + 1, 40), range=(-0.5, per_image.max() + 0.5), color=COLORS[0])
 
-    axes = figure.add_subplot(places[0, 1])
+    axes = figure.add_subplot(grid[0, 1])
     style_axes(axes, f"box sizes at {imgsz} px", "width in pixels", "height in pixels")
     limits = scaled.min() / 1.2, scaled.max() * 1.2
     edges = np.geomspace(*limits, 50)
-    axes.hist2d(scaled[:, 0], scaled[:, 1], bins=[edges, edges], cmap=SHADES, cmin=1)
+    axes.hist2d(scaled[:, 0], scaled[:, 1], bins=[edges, edges], cmap=_SHADES, cmin=1)
     axes.set(xscale="log", yscale="log", xlim=limits, ylim=limits, aspect="equal")
     _plain_numbers(axes.xaxis, axes.yaxis)
 
-    axes = figure.add_subplot(places[0, 2])
+    axes = figure.add_subplot(grid[0, 2])
     style_axes(axes, "centers in the image", "x / width", "y / height")
-    axes.hist2d(centers[:, 0], centers[:, 1], bins=25, range=[[0, 1], [0, 1]], cmap=SHADES, cmin=1)
+    axes.hist2d(centers[:, 0], centers[:, 1], bins=25, range=[[0, 1], [0, 1]], cmap=_SHADES, cmin=1)
     axes.set(xlim=(0, 1), ylim=(1, 0), aspect="equal")
 
-    for place, values, title, x in (
+    for cell, values, title, x in (
         (
-            places[1, 1],
+            grid[1, 1],
             side,
             f"box sides at {imgsz} px, median {np.median(side):.0f}",
             "√(width · height) in pixels",
         ),
-        (places[1, 2], aspect, f"aspect, median {np.median(aspect):.2f}", "width / height"),
+        (grid[1, 2], aspect, f"aspect, median {np.median(aspect):.2f}", "width / height"),
     ):
-        axes = figure.add_subplot(place)
+        axes = figure.add_subplot(cell)
         style_axes(axes, title, x, "objects")
         axes.hist(values, bins=np.geomspace(values.min() / 1.05, values.max() * 1.05, 40), color=COLORS[0])
         axes.set_xscale("log")
@@ -91,7 +91,7 @@ def label_statistics(records: ImageRecords, names: Sequence[str], imgsz: int, pa
 
 def _class_counts(axes: Axes, counts: NDArray[np.int64], names: Sequence[str]) -> None:
     bars = axes.barh(range(len(counts)), counts, color=COLORS[0], height=0.7)
-    if len(counts) <= MOST_WITH_COUNTS:
+    if len(counts) <= _MAX_CLASSES_WITH_COUNTS:
         axes.bar_label(bars, fmt="{:,.0f}", fontsize=9, color=INK, padding=3)
         axes.margins(x=0.15)
     axes.set_yticks(range(len(counts)), [label_text(name) for name in names], fontsize=min(9.0, 440 / len(counts)))
@@ -100,7 +100,7 @@ def _class_counts(axes: Axes, counts: NDArray[np.int64], names: Sequence[str]) -
 
 
 def _plain_numbers(*axes: Axis) -> None:
-    """Label logarithmic axes 1, 2, 5, 10 and so on, or only with powers of ten."""
+    """Label logarithmic axes with 1, 2, 5, 10, …, or only with powers of ten if the range is large."""
     for axis in axes:
         low, high = axis.get_view_interval()
         axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high / low < 500 else (1,)))
