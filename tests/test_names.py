@@ -20,11 +20,14 @@ SAME_FILE_NAMES = {
     "catalog": "the registry of the modules that a package offers",
     "cbam": "CBAM as a module (attention) and as operators (ops)",
     "config": "the settings of the package",
+    "costs": "the cost of networks: counted (models), and measured (study)",
     "data": "the package, and the command for it",
+    "findings": "the findings of an examination: of a model file, and of attention sites",
     "formats": "the file formats that the package reads",
-    "html": "the HTML page of the package",
+    "html": "HTML pages: their parts (utils), and the page of the package",
     "io": "reading and writing files: any (utils), and weights",
     "prediction": "the package, and the public function over it",
+    "records": "the records of the package, and their files (utils)",
     "study": "the package, and the command for it",
     "summary": "the summary of a model, and the command that prints it",
     "training": "the package, and the public function over it",
@@ -35,9 +38,6 @@ SAME_FILE_NAMES = {
 
 SAME_CLASS_NAMES: dict[str, str] = {}
 """Names of classes that occur more than once, and the meaning that they share."""
-
-PUBLIC_PACKAGES = {"attendet": {"attention", "data", "study"}}
-"""Packages that are public names of another package."""
 
 PACKAGES = ["attendet", *(module.name for module in pkgutil.walk_packages([str(SOURCE)], "attendet.") if module.ispkg)]
 
@@ -70,7 +70,7 @@ def test_no_public_name_is_hidden_by_a_module(name: str) -> None:
     package = importlib.import_module(name)
     public = {public: getattr(package, public) for public in getattr(package, "__all__", ())}
     modules = {public for public, value in public.items() if isinstance(value, ModuleType)}
-    assert modules == PUBLIC_PACKAGES.get(name, set())
+    assert modules == exported_modules(Path(str(package.__file__)).parent)
 
 
 def test_repeated_names_are_found(tmp_path: Path) -> None:
@@ -104,6 +104,18 @@ def import_all_modules() -> None:
     for module in pkgutil.walk_packages([str(SOURCE)], "attendet."):
         if module.name != "attendet.__main__":
             importlib.import_module(module.name)
+
+
+def exported_modules(package: Path) -> set[str]:
+    """Return the modules that a package imports on purpose: `from . import NAME`."""
+    stub = package / "__init__.pyi"
+    source = stub if stub.is_file() else package / "__init__.py"
+    return {
+        alias.name
+        for node in ast.parse(source.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.ImportFrom) and node.level == 1 and node.module is None
+        for alias in node.names
+    }
 
 
 def repeated(places: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
