@@ -9,7 +9,7 @@ from PIL import Image
 
 from tests.helpers.data_sets import digits
 
-EXAMPLES = Path(__file__).parents[1] / "examples"
+EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 def test_classify_starts_both_alike_and_learns(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typer.main import get_command
 from attendet.cli.main import app
 from attendet.training.config import setting_names
 
-PAGE = (Path(__file__).parents[1] / "docs" / "training.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "training.md").read_text(encoding="utf-8")
 
 
 def told() -> set[str]:
