@@ -44,10 +44,10 @@ class TrainingProgress:
         """Print a line."""
         self._console.print(escape(text), soft_wrap=True)
 
-    def on_data_progress(self, what: str, done: int, total: int) -> None:
+    def on_data_progress(self, task: str, done: int, total: int) -> None:
         """Show the progress of reading the data."""
         self._bars.start()
-        self._bars.update(self._reading, description=what, completed=done, total=total, visible=done < total)
+        self._bars.update(self._reading, description=task, completed=done, total=total, visible=done < total)
 
     def on_epoch_start(self, epoch: int, epochs: int, batches: int) -> None:
         """Start the bar of an epoch."""
