@@ -88,7 +88,7 @@ def read_study(folder: StudyFolder) -> StudyRecords:
     return StudyRecords(study, cells, costs, tuple(problems))
 
 
-def of_arm(records: StudyRecords, name: str, fraction: float = 1.0) -> list[CellRecord]:
+def runs_of_arm(records: StudyRecords, name: str, fraction: float = 1.0) -> list[CellRecord]:
     """Return the finished runs of an arm with a share of the images."""
     return [
         record

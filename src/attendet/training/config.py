@@ -22,7 +22,7 @@ from attendet.training.config_sections import (
     OutputConfig,
     ScheduleConfig,
 )
-from attendet.utils.settings import StrictModel
+from attendet.utils.settings import StrictModel, describe_invalid
 
 # The largest values of the settings of augmentation and loss; settings that are not listed have no upper limit.
 _MAX_VALUES = {
@@ -148,6 +148,4 @@ def _invalid_setting(error: ValidationError) -> OptionError:
     if len(first["loc"]) < 2:
         return OptionError(message)
     key = ".".join(str(part) for part in first["loc"][:2])
-    # "Input should be a valid integer, unable to parse string as an integer" names its rule in the first part.
-    rule = message.replace("Input should", "must", 1).partition(", unable")[0].partition(", got")[0]
-    return OptionError(f"`{key}` {rule}, got {first['input']!r}")
+    return OptionError(describe_invalid(key, message, first["input"]))

@@ -27,3 +27,20 @@ class StrictModel(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def describe_invalid(name: str, message: str, value: object) -> str:
+    """Turn a message of pydantic into "`name` must be <rule>, got <value>".
+
+    Args:
+        name: Name of the setting, such as `schedule.epochs`.
+        message: Message of pydantic, or of a validator of ours.
+        value: The value that was rejected.
+
+    Example:
+        >>> describe_invalid("seed", "Input should be greater than or equal to 0", -1)
+        '`seed` must be greater than or equal to 0, got -1'
+    """
+    # "Input should be a valid integer, unable to parse string as an integer" states its rule in the first part.
+    rule = message.replace("Input should", "must", 1).partition(", unable")[0].partition(", got")[0]
+    return f"`{name}` {rule}, got {value!r}"

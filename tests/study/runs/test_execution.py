@@ -245,7 +245,7 @@ def test_too_little_memory_for_costs_is_told(ran, tmp_path, monkeypatch):
     monkeypatch.setattr("attendet.study.runs.costs.peak_bytes", too_little)
     study, watcher = open_study(copied(ran[0], tmp_path)), RecordingObserver()
     run_study(study, FailingExecutor(), watcher)
-    told = "what the arms cost was not measured: there is too little memory for 16 images of 64 pixels"
+    told = "what the arms cost was not measured: out of memory with 16 images of 64 pixels per batch"
     assert watcher.messages[-1] == told
 
 

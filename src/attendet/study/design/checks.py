@@ -1,4 +1,4 @@
-"""What no single value of a `study.yaml` can be wrong about alone, held at its place."""
+"""Checks of a study's design that involve several values, with row and column in every error."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Any
 from attendet.errors import AttendetError, OptionError, nearest_name
 from attendet.models.attention_request import parse_request
 from attendet.models.bundled import bundled_names
-from attendet.study.design.schema import DECIDED, MOST_CELLS, StudyDesign
-from attendet.study.statistics.power import least_seeds
+from attendet.study.design.schema import DECIDED_BY_STUDY, MAX_RUNS, StudyDesign
+from attendet.study.statistics.power import min_seeds
 from attendet.training.config import TrainConfig, build_config
 from attendet.utils.text import plural
 from attendet.utils.yaml_nodes import Node
 
 
 def node_at(root: Node, place: Sequence[int | str]) -> Node:
-    """Return the deepest node on the way; steps that short forms leave out are passed over."""
+    """Return the deepest existing node on a path. Steps that a short form omits are skipped."""
     node = root
     for step in place:
         match node.value:
@@ -29,11 +29,11 @@ def node_at(root: Node, place: Sequence[int | str]) -> Node:
     return node
 
 
-def check(design: StudyDesign, root: Node) -> None:
-    """Hold what no single value can be wrong about alone.
+def check_design(design: StudyDesign, root: Node) -> None:
+    """Check arms, models, settings, seeds, and fractions of a design against each other.
 
     Raises:
-        OptionError: With the place of what is wrong.
+        OptionError: If the design is invalid, with row and column.
     """
     _known_arm(design.baseline, design, node_at(root, ["baseline"]))
     _known_model(design.model, node_at(root, ["model"]))
@@ -47,7 +47,8 @@ def check(design: StudyDesign, root: Node) -> None:
             _known_arm(arm.control, design, node)
             if arm.control in (name, design.baseline):
                 raise node.error(
-                    f"{arm.control} is no control of {name}", "name another arm than itself and the baseline"
+                    f"the control of {name} must be an arm other than itself and the baseline, got {arm.control}",
+                    "name another arm",
                 )
         for number, request in enumerate(arm.attention):
             _known_request(request, node_at(root, [*place, "attention", number]))
@@ -55,19 +56,19 @@ def check(design: StudyDesign, root: Node) -> None:
     _different(design, root)
     for key, values in (("seeds", design.seeds), ("fractions", design.fractions)):
         if len(set(values)) < len(values):
-            raise node_at(root, [key]).error(f"{key} has one twice", "runs that are equal tell nothing new")
+            raise node_at(root, [key]).error(f"{key} must not contain a value twice", "remove the duplicate")
     _enough_epochs(design, root)
     if 1 not in design.fractions:
-        raise node_at(root, ["fractions"]).error("fractions lacks 1", "all images decide: add 1")
+        raise node_at(root, ["fractions"]).error("fractions must contain 1, all images, which decides", "add 1")
     cells = len(design.arms) * len(design.seeds) * len(design.fractions)
-    if cells > MOST_CELLS:
-        raise root.error(f"there are {cells:,} runs", f"up to {MOST_CELLS:,} can be told apart in a report")
+    if cells > MAX_RUNS:
+        raise root.error(f"a study must have at most {MAX_RUNS:,} runs, got {cells:,}", "use fewer arms or seeds")
 
 
 def _known_arm(name: str, design: StudyDesign, node: Node) -> None:
     if name not in design.arms:
         nearest = nearest_name(name, design.arms)
-        raise node.error(f"unknown arm {name!r}", f"did you mean {nearest!r}?" if nearest else listing(design.arms))
+        raise node.error(f"unknown arm {name!r}", f"did you mean {nearest!r}?" if nearest else known_names(design.arms))
 
 
 def _known_model(model: str, node: Node) -> None:
@@ -80,8 +81,8 @@ def _known_model(model: str, node: Node) -> None:
 def _known_settings(recipe: Mapping[str, object], place: Sequence[str], root: Node) -> None:
     for key, value in recipe.items():
         node = node_at(root, [*place, key])
-        if key in DECIDED:
-            raise node.error(f"the study decides {key}", f"see {DECIDED[key]}")
+        if key in DECIDED_BY_STUDY:
+            raise node.error(f"the study itself sets {key}", f"use {DECIDED_BY_STUDY[key]}")
         try:
             build_config({"data.path": "data.yaml", key: value})
         except OptionError as error:
@@ -95,51 +96,52 @@ def _known_request(request: str, node: Node) -> None:
         raise node.error(error.message, error.remedy) from error
 
 
-def decidable(comparisons: int, node: Node) -> None:
-    """Hold that there is a number of seeds that can decide so many comparisons.
+def require_decidable(comparisons: int, node: Node) -> None:
+    """Require that some number of seeds can decide this number of comparisons.
 
     Raises:
-        OptionError: If there is none, with the place of what asks for so many.
+        OptionError: If no number of seeds can, with the location of the arms.
     """
     try:
-        least_seeds(comparisons)
+        min_seeds(comparisons)
     except OptionError as error:
         raise node.error(error.message, error.remedy) from error
 
 
 def _enough_epochs(design: StudyDesign, root: Node) -> None:
-    """Hold that each run measures the epochs that are averaged; a mean over fewer would be called what it is not."""
+    """Require that each run validates at least the epochs that are averaged."""
     for name in design.arms:
         measured = _measured(build_config(design.settings(name, 0)))
         if design.last_epochs > measured:
-            # Unless given it has no place of its own.
             raise node_at(root, ["last_epochs"]).error(
-                f"last_epochs is {design.last_epochs}, and {name} is sure to measure {plural(measured, 'epoch')} only",
-                f"write last_epochs: {measured} or less, or look at schedule.epochs, schedule.patience and"
-                " validation.every_epoch",
+                f"last_epochs must be at most {measured}, got {design.last_epochs}: {name} is certain to validate only"
+                f" {plural(measured, 'epoch')}",
+                "lower last_epochs, or change schedule.epochs, schedule.patience, or validation.every_epoch",
             )
 
 
 def _measured(config: TrainConfig) -> int:
-    """Return how many epochs a run measures at least."""
+    """Return the number of epochs that a run validates at least."""
     schedule = config.schedule
     if not config.validation.every_epoch:
         return 1
-    # The first epoch may stay the best one.
+    # The first epoch may remain the best one.
     return min(schedule.epochs, schedule.patience + 1) if schedule.patience else schedule.epochs
 
 
 def _different(design: StudyDesign, root: Node) -> None:
     seen: dict[str, str] = {}
     for name in design.arms:
-        # By their settings, since an arm that names the base model does nothing else than one that names none.
+        # Compare settings, because an arm that names the base model is the same as an arm without a model.
         settings: dict[str, Any] = design.settings(name, 0)
-        told = repr(sorted(settings.items()))
-        if told in seen:
-            raise node_at(root, ["arms", name]).error(f"it is the same as {seen[told]}", "leave one of them out")
-        seen[told] = name
+        identity = repr(sorted(settings.items()))
+        if identity in seen:
+            raise node_at(root, ["arms", name]).error(
+                f"arms must differ, got {name} equal to {seen[identity]}", "remove one of them"
+            )
+        seen[identity] = name
 
 
-def listing(names: Mapping[str, object]) -> str:
+def known_names(names: Mapping[str, object]) -> str:
     """Return a remedy that lists the known names."""
     return f"known are {', '.join(names)}"

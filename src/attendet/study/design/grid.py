@@ -1,4 +1,4 @@
-"""The runs of a study: which there are, and the key by which a finished one is known again."""
+"""The runs of a study, each with a key that identifies a finished run."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from attendet.study.design.schema import StudyDesign
 from attendet.training.config import TrainConfig, build_config
 from attendet.training.run_folder import RunFolder
 
-# They change how long a run takes, or where it lies, and not what it gives.
+# These settings change the duration or the location of a run, or are hashed by content instead.
 WITHOUT_EFFECT = ("data.path", "data.cache", "data.workers", "model.cfg", "model.weights", "model.attention")
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One run.
+    """One run of a study's grid.
 
     Attributes:
         arm: Name of its arm.
-        seed: Of everything random.
-        fraction: Share of the training images, in 0-1.
-        key: Hash of what matters (see `run_grid`), 16 hexadecimal digits.
+        seed: Seed for all random number generators.
+        fraction: Fraction of the training images, 0-1.
+        key: Hash of everything that affects the result (see `run_grid`), 16 hexadecimal digits.
     """
 
     arm: str
@@ -39,7 +39,7 @@ class Cell:
 
     @property
     def name(self) -> str:
-        """Name for folders and tables.
+        """Name in folders and tables.
 
         Example:
             >>> Cell("cbam", 3, 0.25, "0").name, Cell("cbam", 3, 1.0, "0").name
@@ -50,20 +50,20 @@ class Cell:
 
 
 def run_grid(design: StudyDesign, data: str, folder: Path) -> list[Cell]:
-    """Return the runs of a study, seed by seed, so that whatever is finished first is paired.
+    """Return the runs of a study in the order of seeds, so that the runs that finish first form pairs.
 
-    A key is the SHA-256 of model, weights, attention, settings, data, seed and fraction, as canonical JSON; of
-    settings, those that differ from what they are unless set. Names, order, metric and whatever changes only the time
-    are left out. So an arm may be renamed, and others added, and no finished run is repeated; while another content of
-    a model file makes another run.
+    A key is the SHA-256 of model, weights, attention, settings, data, seed, and fraction as canonical JSON. Only
+    settings that differ from their defaults are included. Names, order, metric, and settings that affect only the time
+    are excluded. So no finished run is repeated if an arm is renamed or another one is added, while a changed model
+    file makes a new run.
 
     Args:
-        design: The study.
+        design: The design of the study.
         data: Fingerprint of the training and validation images.
-        folder: The folder of `study.yaml`, where relative paths of model files and weights begin.
+        folder: The folder of study.yaml, which relative paths of model files and weights start from.
 
     Raises:
-        OptionError: If a model file or file of weights is not there, or two arms are the same run.
+        OptionError: If a model file or weights file is missing, or two arms are the same run.
     """
     arms = {name: _identity(design, name, folder) for name in design.arms}
     cells = [
@@ -76,17 +76,17 @@ def run_grid(design: StudyDesign, data: str, folder: Path) -> list[Cell]:
     for cell in cells:
         if cell.key in seen:
             raise OptionError(
-                f"the arms {seen[cell.key].arm} and {cell.arm} are the same", remedy="leave one of them out"
+                f"arms must differ, got {cell.arm} equal to {seen[cell.key].arm}", remedy="remove one of them"
             )
         seen[cell.key] = cell
     return cells
 
 
-def located(word: str, folder: Path) -> str:
-    """Return a path as it is to be opened: beside `study.yaml` where it is there, otherwise as written.
+def resolve_path(word: str, folder: Path) -> str:
+    """Return the path relative to the folder of study.yaml if such a file exists, otherwise as written.
 
     Example:
-        >>> located("yolov5n", Path("studies"))
+        >>> resolve_path("yolov5n", Path("studies"))
         'yolov5n'
     """
     path = folder / word
@@ -100,33 +100,33 @@ def _identity(design: StudyDesign, arm: str, folder: Path) -> dict[str, Any]:
         "model": _content(str(settings["model.cfg"]), folder),
         "weights": _content(str(weights), folder) if weights else None,
         "attention": [_request(text) for text in design.arms[arm].attention],
-        "settings": dict(_told(build_config(settings))),
+        "settings": dict(_changed_settings(build_config(settings))),
     }
 
 
 def _request(text: str) -> dict[str, Any]:
     request = parse_request(text)
-    # A name and its alias, or another spelling, are one attention.
+    # A name, its aliases, and other spellings are the same attention.
     entry = attentions.get(request.attention)
     name = next(name for name in attentions.names() if attentions.get(name) is entry)
     return {"attention": name, "at": request.at, "options": request.options}
 
 
-def _told(config: TrainConfig) -> Iterator[tuple[str, object]]:
-    """Yield the settings that are not as they are unless set."""
+def _changed_settings(config: TrainConfig) -> Iterator[tuple[str, object]]:
+    """Yield the settings that differ from their defaults."""
     plain = config.model_dump(mode="json")
-    usual = build_config({"data.path": ""}).model_dump(mode="json")
-    for room, settings in plain.items():
+    defaults = build_config({"data.path": ""}).model_dump(mode="json")
+    for section, settings in plain.items():
         for name, value in settings.items():
-            key = f"{room}.{name}"
-            if value != usual[room][name] and key not in WITHOUT_EFFECT and room != "output":
+            key = f"{section}.{name}"
+            if value != defaults[section][name] and key not in WITHOUT_EFFECT and section != "output":
                 yield key, value
 
 
 def _content(word: str, folder: Path) -> str:
     if word in bundled_names():
         return hashlib.sha256(bundled_text(word).encode()).hexdigest()
-    path = Path(located(word, folder))
+    path = Path(resolve_path(word, folder))
     path = RunFolder(path).best if path.is_dir() else path
     try:
         with path.open("rb") as file:

@@ -1,4 +1,4 @@
-"""What a study is: which arms are compared, on what, how often, and by which number."""
+"""The schema of study.yaml: arms, data, seeds, and the metric that decides."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ METRIC_NAMES: Mapping[Metric, str] = {
     "recall": "recall",
 }
 
-MOST_SEEDS = 1000
-MOST_CELLS = 10_000
-# What the study itself decides, and under which key a user decides it.
-DECIDED: Mapping[str, str] = {
+MAX_SEEDS = 1000
+MAX_RUNS = 10_000
+# Settings that the study decides, and the key of study.yaml or the command that a user sets them with.
+DECIDED_BY_STUDY: Mapping[str, str] = {
     "data.path": "data",
     "data.fraction": "fractions",
     "model.cfg": "model",
@@ -38,67 +38,69 @@ Word = Annotated[str, StringConstraints(min_length=1)]
 Setting = int | float | bool | str | None | list[int | float | str]
 
 
-def listed(value: object) -> object:
-    """Return one word as a list of it, and everything else as it is."""
+def as_list(value: object) -> object:
+    """Return a single string as a list, and any other value unchanged."""
     return [value] if isinstance(value, str) else value
 
 
 def _whole_arm(value: object) -> object:
-    """An arm may be nothing, one request, a list of them, or written out."""
+    """Expand the short forms of an arm: nothing, one attention request, or a list of requests."""
     if value is None:
         return {}
     return {"attention": value} if isinstance(value, str | list) else value
 
 
 def _counted(value: object) -> object:
-    """`seeds: 6` is 0 to 5."""
+    """Expand a number of seeds: `seeds: 6` means 0 to 5."""
     if isinstance(value, list | tuple):
         return value
-    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= MOST_SEEDS:
-        raise PydanticCustomError("seeds", "write how many, 1 to {most}, or which, as [0, 1, 2]", {"most": MOST_SEEDS})
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= MAX_SEEDS:
+        raise PydanticCustomError(
+            "seeds", "must be a number of seeds, 1 to {maximum}, or a list such as [0, 1, 2]", {"maximum": MAX_SEEDS}
+        )
     return list(range(value))
 
 
 class Arm(StrictModel):
-    """One way to build or train the detector.
+    """One arm of a study: one way to build or train the detector.
 
     Attributes:
-        attention: What is attached, as `attendet train --attention` takes it.
-        model: Another base model than the study's.
-        weights: Other weights to start from than the study's.
-        recipe: Settings that this arm alone has.
-        control: The arm that shows what its parameters, or its time, bring without attention.
+        attention: Attention requests, as in `attendet train --attention`.
+        model: Base model of this arm (default: the study's).
+        weights: Weights that this arm starts from (default: the study's).
+        recipe: Settings of this arm only.
+        control: Name of the arm that adds the same parameters or time without attention.
     """
 
-    attention: Annotated[tuple[Word, ...], BeforeValidator(listed)] = ()
+    attention: Annotated[tuple[Word, ...], BeforeValidator(as_list)] = ()
     model: Word | None = None
     weights: Word | None = None
     recipe: dict[str, Setting] = Field(default_factory=dict)
     control: Word | None = None
 
     def describe(self) -> str:
-        """Return what makes this arm what it is, in a few words.
+        """Return a short description of what distinguishes the arm.
 
         Example:
             >>> Arm(attention=("cbam@neck",), recipe={"optimizer.lr0": 0.002}).describe(), Arm().describe()
-            ('cbam@neck, optimizer.lr0=0.002', 'as it is')
+            ('cbam@neck, optimizer.lr0=0.002', 'base model')
         """
         parts = [part for part in (self.model, self.weights, *self.attention) if part]
         parts += [f"{key}={value}" for key, value in self.recipe.items()]
-        return ", ".join(parts) or "as it is"
+        return ", ".join(parts) or "base model"
 
 
 class Design(StrictModel):
-    """What a study and a search have in common.
+    """The part of the schema that studies and searches share.
 
     Attributes:
-        name: Of the study or search, and of its folder.
+        name: Name of the study or search, and of its folder.
         model: Base model: a bundled name or a model file.
         weights: Weights that all runs start from.
-        data: A data.yaml, a folder, or a COCO json.
-        recipe: Settings of all runs, by dotted key, as `attendet train --set` takes them.
-        metric: The one number that decides.
-        last_epochs: It is averaged over so many last epochs; no epoch is picked.
+        data: A data.yaml, a folder, or a COCO JSON.
+        recipe: Settings of all runs by dotted key, as in `attendet train --set`.
+        metric: The metric that decides.
+        last_epochs: Number of last epochs that the metric is averaged over. No epoch is selected.
     """
 
     name: Name
@@ -111,15 +113,15 @@ class Design(StrictModel):
 
 
 class StudyDesign(Design):
-    """A study; what is not told here, `Design` tells.
+    """The design of a study, with the fields of `Design`.
 
     Attributes:
-        arms: By name.
+        arms: The arms by name.
         baseline: The arm that the others are compared with.
-        seeds: Each arm is trained once with each.
-        fractions: Shares of the training images; 1 is among them, and decides.
-        budget_hours: What it may take; `attendet study plan` compares.
-        spread: Standard deviation of paired differences to plan with, in units of the metric; None where unknown.
+        seeds: Seeds; each arm is trained once with each of them.
+        fractions: Fractions of the training images, 0-1. They include 1, which decides.
+        budget_hours: Time that the study may take, in hours; `attendet study plan` warns if it takes longer.
+        spread: Expected standard deviation of paired differences, in units of the metric; None if unknown.
 
     Example:
         >>> from attendet.study.design.design_file import parse_design
@@ -133,14 +135,14 @@ class StudyDesign(Design):
     seeds: Annotated[
         tuple[Annotated[StrictInt, Field(ge=0, le=2**32 - 1)], ...],
         BeforeValidator(_counted),
-        Field(min_length=1, max_length=MOST_SEEDS),
+        Field(min_length=1, max_length=MAX_SEEDS),
     ]
     fractions: Annotated[tuple[Annotated[float, Field(gt=0, le=1)], ...], Field(min_length=1)] = (1.0,)
     budget_hours: Positive | None = None
     spread: Positive | None = None
 
     def settings(self, arm: str, seed: int) -> dict[str, object]:
-        """Return what a run of an arm is told, by dotted key; places of files are as written.
+        """Return the training settings of an arm by dotted key, with paths as written in study.yaml.
 
         Example:
             >>> from attendet.study.design.design_file import parse_design
@@ -161,5 +163,5 @@ class StudyDesign(Design):
 
     @property
     def comparisons(self) -> int:
-        """How many arms are compared with the baseline; Holm's correction is over them."""
+        """Number of arms that are compared with the baseline; Holm's correction covers them."""
         return len(self.arms) - 1

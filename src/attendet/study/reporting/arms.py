@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from statistics import fmean
 
-from attendet.study.folder import StudyRecords, of_arm
+from attendet.study.folder import StudyRecords, runs_of_arm
 from attendet.study.records import ArmCosts, CellRecord
 from attendet.study.reporting.run_scores import best_epoch, by_seed, gap, loss_gap
 from attendet.study.statistics.paired import SeedSummary, paired_difference, summarize_seeds
@@ -100,7 +100,7 @@ class ArmReport:
 def arm_report(name: str, records: StudyRecords) -> ArmReport:
     """Return the report of one arm from the records of its runs."""
     design = records.study.design
-    runs, baseline = of_arm(records, name), of_arm(records, design.baseline)
+    runs, baseline = runs_of_arm(records, name), runs_of_arm(records, design.baseline)
     scores = by_seed(runs, design.metric, design.last_epochs)
     planned = [cell for cell in records.study.cells if cell.arm == name]
     ended = [records.cells[cell.key].status for cell in planned if cell.key in records.cells]
@@ -178,9 +178,9 @@ def _paired(
 
 def _at(fraction: float, name: str, records: StudyRecords) -> AtFraction:
     design = records.study.design
-    runs = of_arm(records, name, fraction)
+    runs = runs_of_arm(records, name, fraction)
     scores = by_seed(runs, design.metric, design.last_epochs)
-    others = by_seed(of_arm(records, design.baseline, fraction), design.metric, design.last_epochs)
+    others = by_seed(runs_of_arm(records, design.baseline, fraction), design.metric, design.last_epochs)
     found = paired_difference(scores, others) if name != design.baseline else None
     return AtFraction(
         fraction=fraction,

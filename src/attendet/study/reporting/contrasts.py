@@ -8,7 +8,7 @@ from statistics import fmean
 from typing import Literal
 
 from attendet.study.design.schema import METRIC_NAMES
-from attendet.study.folder import StudyRecords, of_arm
+from attendet.study.folder import StudyRecords, runs_of_arm
 from attendet.study.reporting.run_scores import best_epoch, by_seed
 from attendet.study.statistics.paired import PairedDifference, holm, paired_difference
 from attendet.study.statistics.power import min_p_holm, smallest_detectable
@@ -67,7 +67,7 @@ def family_of_contrasts(
 ) -> list[Contrast]:
     """Compare pairs of arms. A pair without a common seed counts as p = 1, so leaving runs out cannot lower p_holm."""
     design = records.study.design
-    scores = {name: by_seed(of_arm(records, name), design.metric, design.last_epochs) for name in design.arms}
+    scores = {name: by_seed(runs_of_arm(records, name), design.metric, design.last_epochs) for name in design.arms}
     found = [paired_difference(scores[arm], scores[against]) for arm, against in pairs]
     adjusted = holm([each.p if each else 1.0 for each in found])
     return [
@@ -90,7 +90,7 @@ def _contrast(
     needed = seeds_needed(found, comparisons) if verdict == "not distinguishable" else None
     multiple = smallest_detectable(found.n, comparisons) if found and found.spread else None
     best = [
-        {run.seed: value for run in of_arm(records, name) if (value := best_epoch(run, design.metric)) is not None}
+        {run.seed: value for run in runs_of_arm(records, name) if (value := best_epoch(run, design.metric)) is not None}
         for name in pair
     ]
     best_difference = [best[0][seed] - best[1][seed] for seed in best[0].keys() & best[1].keys()]

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from attendet.study.folder import StudyRecords, of_arm
+from attendet.study.folder import StudyRecords, runs_of_arm
 from attendet.study.reporting.arms import ArmReport
 from attendet.study.reporting.contrasts import Contrast
 from attendet.study.reporting.outcome import StudyReport
@@ -81,7 +81,7 @@ def _difference(axes: Axes, row: int, contrast: Contrast) -> None:
 def _learning_curves(report: StudyReport, records: StudyRecords) -> Figure | None:
     """Each arm above the baseline: means, and bands of one standard deviation."""
     metric = records.study.design.metric
-    by_arm = {arm.name: curves(of_arm(records, arm.name), metric) for arm in report.arms}
+    by_arm = {arm.name: curves(runs_of_arm(records, arm.name), metric) for arm in report.arms}
     shown_arms = [arm.name for arm in report.arms if by_arm[arm.name] and arm.name != report.baseline]
     if not shown_arms:
         return None

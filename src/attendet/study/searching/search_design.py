@@ -1,4 +1,4 @@
-"""What a search is: which candidates there are, and how many of them are tried."""
+"""The schema of search.yaml: candidates, trials, and early stopping."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field, StrictInt
 
-from attendet.study.design.schema import Arm, Design, StudyDesign, Word, listed
+from attendet.study.design.schema import Arm, Design, StudyDesign, Word, as_list
 from attendet.utils.settings import StrictModel
 
 BASELINE = "baseline"
-# Nobody trains the 900 of them, and a report of more would not be read.
-MOST_OF_EACH = 30
-# Leaves room for what is put before or after it in a study.
-LONGEST_NAME = 32
-# Far from the 0, 1, 2, … of a study, which must not compare with the seed that has chosen its arms.
+# 30 attentions in 30 places are 900 candidates, more than anyone can train.
+MAX_OF_EACH = 30
+# Shorter than the limit of a study, which adds prefixes and suffixes to the name.
+MAX_NAME_LENGTH = 32
+# Far from the seeds 0, 1, 2, … of a study, which must not reuse the seed that selected its arms.
 SEED = 1000
 
-Words = Annotated[tuple[Word, ...], BeforeValidator(listed), Field(min_length=1, max_length=MOST_OF_EACH)]
+Words = Annotated[tuple[Word, ...], BeforeValidator(as_list), Field(min_length=1, max_length=MAX_OF_EACH)]
 
 
 class Space(StrictModel):
-    """Each attention in each place is a candidate.
+    """The candidates of a search: each attention in each place.
 
     Attributes:
-        attention: What stands before the @ of a request: `cbam`, `se:reduction=8`.
-        at: What stands after it: `neck`, `before:SPPF`.
+        attention: Attention modules with options, the part of a request before the @: `cbam`, `se:reduction=8`.
+        at: Places, the part of a request after the @: `neck`, `before:SPPF`.
     """
 
     attention: Words
@@ -36,14 +36,14 @@ class Space(StrictModel):
 
 
 class SearchDesign(Design):
-    """A search; what is not told here, `Design` tells. No number of it decides; a study does.
+    """The design of a search, with the fields of `Design`. Its scores decide nothing; only a study does.
 
     Attributes:
         search: The candidates.
-        trials: How many of them are tried.
-        seed: Each is trained once, with this one; what is tried next depends on it too.
-        halving: Of those that have come so far, the best one in so many goes on; None lets all come to their end.
-        keep: How many of the best the draft of a study has.
+        trials: Number of candidates to try.
+        seed: Seed of every run, and of the sampler that chooses the candidates.
+        halving: Successive halving continues one in `halving` of the candidates at each rung; None runs all to the end.
+        keep: Number of best candidates in the draft of the study.
 
     Example:
         >>> from attendet.study.searching.search_file import parse_search
@@ -62,7 +62,7 @@ class SearchDesign(Design):
 
     @property
     def candidates(self) -> Mapping[str, tuple[str, str]]:
-        """Attention and place of each candidate, by a name for folders and tables."""
+        """Attention and place of each candidate, by its name in folders and tables."""
         found: dict[str, tuple[str, str]] = {}
         for attention in self.search.attention:
             for place in self.search.at:
@@ -70,15 +70,15 @@ class SearchDesign(Design):
         return found
 
     def study(self) -> StudyDesign:
-        """Return all that could be run as a study with one seed: the baseline, and an arm for each candidate."""
+        """Return the search as a study with one seed: the baseline and one arm for each candidate."""
         arms = {BASELINE: Arm()}
         arms |= {name: Arm(attention=("@".join(pair),)) for name, pair in self.candidates.items()}
         shared = {key: getattr(self, key) for key in Design.model_fields}
         return StudyDesign(**shared, arms=arms, baseline=BASELINE, seeds=(self.seed,))
 
 
-def _new_name(words: str, taken: Mapping[str, object]) -> str:
-    name = re.sub(r"[^A-Za-z0-9]+", "-", words).strip("-")[:LONGEST_NAME]
-    stem = name[: LONGEST_NAME - 4].rstrip("-")
+def _new_name(text: str, taken: Mapping[str, object]) -> str:
+    name = re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-")[:MAX_NAME_LENGTH]
+    stem = name[: MAX_NAME_LENGTH - 4].rstrip("-")
     names = chain([name], (f"{stem}-{number}" for number in count(2)))
     return next(name for name in names if name not in taken and name != BASELINE)
