@@ -92,7 +92,8 @@ def test_more_processes_than_gpus_is_an_error(monkeypatch: pytest.MonkeyPatch) -
     set_gpus(monkeypatch, 1)
     with pytest.raises(OptionError, match="`devices` must be at most the number of GPUs, got 4 for 1 GPU"):
         resolve_accelerator(HardwareConfig(device="cuda", devices=4))
-    with pytest.raises(OptionError, match=r"`devices` must be the number of GPUs in `device` \(0\), got 4; set only one of them"):
+    message = r"`devices` must be the number of GPUs in `device` \(0\), got 4; set only one of them"
+    with pytest.raises(OptionError, match=message):
         resolve_accelerator(HardwareConfig(device="0", devices=4))
 
 
