@@ -91,7 +91,7 @@ def image(content: bytes, alt: str, kind: Literal["png", "jpeg"] = "png", attrib
 
     Args:
         content: The bytes of the file.
-        alt: The same in words, for readers who cannot see it.
+        alt: A description of the image, for readers who cannot see it.
         kind: Format of the file.
         attributes: Further attributes of the element, as HTML.
 

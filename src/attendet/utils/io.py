@@ -249,7 +249,7 @@ def refuse_existing(path: Path) -> None:
     """Raise an error if a file, a folder, or a broken link is at this path.
 
     Args:
-        path: Where a new file or folder will be written.
+        path: The path of a new file or folder.
 
     Raises:
         OutputError: If the path exists.

@@ -34,7 +34,7 @@ def describe_invalid(name: str, message: str, value: object) -> str:
 
     Args:
         name: Name of the setting, such as `schedule.epochs`.
-        message: Message of pydantic, or of a validator of ours.
+        message: Message of pydantic, or of one of our validators.
         value: The value that was rejected.
 
     Example:
