@@ -40,6 +40,7 @@ def test_the_limit_is_at_least_one_image(attendet: Callable[..., CommandResult])
 
 
 def test_nothing_is_overwritten(attendet: Callable[..., CommandResult], tmp_path: Path) -> None:
+    (tmp_path / "best.safetensors").touch()
     done = attendet("explain", "best.safetensors", "--data", "a.yaml", "--out", tmp_path)
     assert done.returncode == 2
     assert done.stderr == f"attendet: {tmp_path}: already exists; choose another name\n"

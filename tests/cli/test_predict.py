@@ -165,7 +165,7 @@ def test_classes_and_thresholds(predict: Callable[..., CommandResult]) -> None:
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (["--half"], "half precision on cpu"),
+        (["--half"], "`half` needs a GPU, got the device 'cpu'; leave it out"),
         (["--save-conf"], "--save-conf has no effect without --save-txt; give both"),
         (["--classes", "dgo"], "unknown class 'dgo'"),
         (["--conf-thres", "25"], "invalid value for '--conf' / '--conf-thres'"),
@@ -222,7 +222,7 @@ def test_an_image_that_its_format_cannot_hold_is_named(predict: Callable[..., Co
     assert code == 1
     assert "3 images: " in out
     assert "1 input or output skipped or incomplete, named above" in out
-    assert "broad.webp: the format cannot hold 16384×8 pixels" in err
+    assert "broad.webp: the file format cannot hold 16384x8 pixels" in err
     run = tmp_path / "runs" / "predict" / "exp"
     assert {path.name for path in run.iterdir()} == {"temple.png", "flower.jpg", "labels"}
     assert len(list((run / "labels").iterdir())) == 3

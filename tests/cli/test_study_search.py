@@ -19,7 +19,7 @@ def test_a_search_lists_its_candidates_and_drafts_a_study(
     assert re.search(r"eca@after:Conv +1/1 +0\.\d{3} +finished", out)
     assert re.search(r"eca@nowhere +0/1 +· +failed", out)
     assert "the search space is exhausted: 2 candidates" in out
-    assert "These numbers are no evidence" in out
+    assert "These scores are not evidence" in out
     assert "then run attendet study plan runs/search/tiny/study.yaml" in out
     code, out, _ = studied("plan runs/search/tiny/study.yaml --no-measure")
     assert code == 0
@@ -32,4 +32,4 @@ def test_a_search_lists_its_candidates_and_drafts_a_study(
     code, _, error = studied("search search.yaml --out other/tiny")
     assert code == 2
     assert error.count("\n") == 3
-    assert "attendet: none of 1 candidates came to its end; eca-nowhere: nowhere matches nothing" in error
+    assert "attendet: none of 1 candidates finished; eca-nowhere: nowhere matches nothing" in error

@@ -1,4 +1,4 @@
-"""`attendet val`: its metrics are those of the run's record, and those of COCO's tool on the files it writes."""
+"""`attendet val`: its metrics equal the record of the run, and COCO's tool on the written files."""
 
 import contextlib
 import io
@@ -87,7 +87,7 @@ def test_mistakes_are_reported_in_one_line(
         ([], "no weights are given; name the folder of a run or a weights file"),
         ([run.best], "no data set is given, and a weights file does not name one; give --data data.yaml"),
         ([without_data.path], "without_data does not name its data set"),
-        ([run.path, "--data", other], "class 1 of the weights is blue, and of"),
+        ([run.path, "--data", other], "other.yaml must be 'blue', as in the weights, got 'green'; name the classes"),
         ([tmp_path / "none"], "none: weights file not found"),
         ([run.path, run.best], "weights must be one file, got"),
         ([run.path, "--weights", run.best], "weights must be one file, got"),

@@ -3,13 +3,11 @@
 from collections.abc import Callable
 
 import pytest
-from typer.main import get_command
 
-from attendet.cli.main import app
 from attendet.cli.train_settings import NEGATIONS, SETTINGS
 from attendet.cli.yolov5_flags import REPLACED_FLAGS, SETTING_FLAGS, UNSUPPORTED_FLAGS
 from attendet.training.config import setting_names
-from tests.helpers.command import CommandResult
+from tests.helpers.command import CommandResult, declared_flags
 
 # The options of train.py, val.py, and detect.py, as their --help lists them, and names from older versions.
 YOLOV5 = {
@@ -43,8 +41,9 @@ YOLO_COMMAND = {
 
 
 def known_flags(verb: str) -> set[str]:
-    declared = {name for parameter in get_command(app).commands[verb].params for name in parameter.opts}
-    return declared.union(*(table.get(verb, {}) for table in (REPLACED_FLAGS, SETTING_FLAGS, UNSUPPORTED_FLAGS)))
+    return declared_flags(verb).union(
+        *(table.get(verb, {}) for table in (REPLACED_FLAGS, SETTING_FLAGS, UNSUPPORTED_FLAGS))
+    )
 
 
 @pytest.mark.parametrize("verb", YOLOV5)
@@ -55,9 +54,8 @@ def test_every_flag_of_yolov5_has_an_answer(verb: str) -> None:
 
 @pytest.mark.parametrize("verb", UNSUPPORTED_FLAGS)
 def test_what_is_not_supported_is_answered_in_one_line(verb: str, attendet: Callable[..., CommandResult]) -> None:
-    declared = {name for parameter in get_command(app).commands[verb].params for name in parameter.opts}
     for flag, remedy in UNSUPPORTED_FLAGS[verb].items():
-        assert flag not in declared
+        assert flag not in declared_flags(verb)
         message = f"attendet: attendet {verb} does not support {flag}; {remedy}\n"
         assert attendet(verb, flag) == CommandResult(2, "", message)
         name = flag.removeprefix("--").replace("-", "_")

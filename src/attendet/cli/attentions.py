@@ -36,4 +36,4 @@ def attentions_command(
         rows.add_row(cost["name"], *cells, escape(cost["paper"]))
     out = console()
     out.print(rows)
-    out.print("\nA multiply-add counts as two FLOPs; memory is what training saves for the backward pass.")
+    out.print("\nA multiply-add counts as two FLOPs; memory is saved in training for the backward pass.")

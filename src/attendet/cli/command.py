@@ -93,7 +93,7 @@ def describe_usage_error(error: Exception) -> str:
 
 
 def _without_flag_types(parameters: list[Any]) -> list[Any]:
-    """Return parameters whose flags do not say <bool> on help pages."""
+    """Return parameters whose flags have no type <bool> on help pages."""
     for parameter in parameters:
         if getattr(parameter, "is_flag", False) and parameter.metavar is None:
             parameter.metavar = ""

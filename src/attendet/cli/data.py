@@ -79,7 +79,7 @@ def check_command(
 ) -> None:
     """Report the content of a data set and its problems: a table and plots.
 
-    Exits with code 1 if there are errors, which are problems that change what is trained or measured.
+    Exits with code 1 if there are errors, which are problems that affect training or validation.
     """
     require_data(data)
     from attendet.data.reading import data_source

@@ -1,8 +1,8 @@
-"""How a command ends, as the shell sees it."""
+"""The exit codes of the command."""
 
 DEFECTS = 1
-"""The work was done, and not all of it is well."""
+"""The command finished, but skipped inputs or found faults."""
 REFUSED = 2
-"""The user can put it right; one line said how."""
+"""The user made a mistake, which one line on standard error explains."""
 INTERRUPTED = 130
-"""Ctrl-C, as shells count it."""
+"""The command was interrupted with Ctrl-C (128 + SIGINT, as in shells)."""

@@ -1,4 +1,4 @@
-"""`attendet explain`: show where the attention of a detector looks, and what it changes."""
+"""`attendet explain`: show where the attention of a detector looks, and how it changes the detections."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def explain_command(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show where the attention of a detector looks in images, and what it changes.
+    """Show where the attention of a detector looks in images, and how it changes the detections.
 
     Images that cannot be read are named and skipped: the exit code is then 1, and 2 if no image could be read.
 

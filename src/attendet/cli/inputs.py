@@ -84,7 +84,7 @@ def count_sources(sources: Sequence[str], skip: Callable[[AttendetError], None])
 
 
 def nothing_to_read() -> DataError:
-    """Return the error for sources of which none can be read."""
+    """Return the error for sources that cannot be read at all."""
     return DataError("no input could be read", remedy="name images, videos, folders, or a camera's number")
 
 

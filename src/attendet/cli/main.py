@@ -75,7 +75,7 @@ def run() -> None:
     except UnicodeError:
         _refuse("attendet: the name of a file is not valid text; rename the file")
     except OSError as error:
-        # A closed pipe is not an error of ours: Typer exits with 1 itself.
+        # Typer itself handles a closed pipe, and exits with 1.
         place = f"{error.filename}: " if error.filename else ""
         _refuse(printable(f"attendet: {place}{error.strerror or error}"))
     else:

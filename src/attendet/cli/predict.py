@@ -264,7 +264,7 @@ def _run(
 
 
 def _require_same_names(names: Sequence[str], data: str) -> None:
-    """Raise an error if the classes of a data set are not those of the weights.
+    """Raise an error if the classes of a data set differ from the classes of the weights.
 
     Raises:
         OptionError: If they differ, with the first difference.

@@ -109,8 +109,8 @@ def locate_run(
     Args:
         settings: By dotted key.
         out: The folder.
-        exist_ok: Whether it may exist.
-        is_first_process: Whether this process creates it; for the others it exists already.
+        exist_ok: Accept an existing folder.
+        is_first_process: Check the folder: only the first process creates it, and the others find it.
 
     Raises:
         OptionError: If the settings name a project or a run, too.
@@ -129,7 +129,7 @@ def locate_run(
 def refuse_with_resume(parameters: Mapping[str, object]) -> None:
     """Raise an error if `--resume` is combined with a setting.
 
-    Only `--project` is allowed, and only to say where the latest run is searched.
+    Only `--project` is allowed, and only without the name of a run: the latest run is searched there.
 
     Raises:
         OptionError: If another parameter is given.

@@ -41,7 +41,7 @@ _NO_TEST_TIME_AUGMENTATION = "test-time augmentation is not implemented; try ano
 _ALWAYS_PLOTS = "leave it out: plots are always drawn, into the folder pictures of the run"
 _NO_WINDOW = "no window is opened; look at the annotated images in the run's folder"
 _NO_LABEL_FILES = "--save-json writes all detections; attendet predict --save-txt writes label files"
-_ONLY_DETECTION = "leave it out: the verb says what to do, and all models are detectors"
+_ONLY_DETECTION = "leave it out: the command is the mode, and all models are detectors"
 
 # Flags that attendet does not have, by verb, and what to do instead.
 UNSUPPORTED_FLAGS: Mapping[str, Mapping[str, str]] = {

@@ -38,7 +38,7 @@ class _FirstLines(Generic[T]):
 
 
 class ExplanationTally:
-    """Collects the rows of the table while explanations are written: those of the first images, and totals of all."""
+    """Collects table rows of the first explanations, and totals of all, while explanations are written."""
 
     def __init__(self) -> None:
         self._rows = _FirstLines[tuple[str, ...]]()

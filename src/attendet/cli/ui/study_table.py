@@ -33,7 +33,7 @@ class StudyTable(LiveTable):
         self._ended: dict[str, CellRecord] = {}
 
     def on_plan(self, cells: Sequence[Cell], finished: Sequence[CellRecord]) -> None:
-        """Show all runs, and those that are finished."""
+        """Show all runs, and mark the finished ones."""
         self._cells = tuple(cells)
         self._ended = {record.key: record for record in finished}
         self.log(plural(len(cells), "run") + (f", {len(finished)} of them finished" if finished else ""))
