@@ -11,7 +11,8 @@ import torch
 from faster_coco_eval import COCO, COCOeval_faster
 from supervision.metrics import MeanAveragePrecision
 
-from attendet.evaluation.metrics import GroundTruth, Metrics
+from attendet.evaluation.matching import GroundTruth
+from attendet.evaluation.metrics import Metrics
 from tests.helpers.detection_samples import Sample, bccd_samples, measure, random_boxes, random_samples
 
 

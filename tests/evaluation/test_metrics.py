@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from attendet.errors import OptionError
-from attendet.evaluation.metrics import Evaluation, GroundTruth
+from attendet.evaluation.matching import GroundTruth
+from attendet.evaluation.metrics import Evaluation
 from tests.helpers.detection_samples import Sample, detections, measure, random_samples, truth
 
 

@@ -5,8 +5,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
+
+from typer.core import TyperGroup
+from typer.main import get_command
 
 COMMAND = Path(sys.executable).with_name("attendet")
 TIMEOUT_S = 120  # enough for a busy machine
@@ -16,6 +20,13 @@ class CommandResult(NamedTuple):
     returncode: int
     stdout: str
     stderr: str
+
+
+def declared_flags(verb: str) -> set[str]:
+    """Return the flags that a verb of the command declares, such as `--data`."""
+    group = get_command(import_module("attendet.cli.main").app)
+    assert isinstance(group, TyperGroup)
+    return {flag for parameter in group.commands[verb].params for flag in parameter.opts}
 
 
 def run_and_interrupt(arguments: Sequence[str], folder: Path, when: Callable[[], bool]) -> CommandResult:

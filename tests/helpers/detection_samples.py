@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from attendet.evaluation.metrics import Evaluation, GroundTruth, Metrics
+from attendet.evaluation.matching import GroundTruth
+from attendet.evaluation.metrics import Evaluation, Metrics
 from tests.helpers.oracles import SHARED
 
 Sample = tuple[Tensor, GroundTruth]

@@ -53,8 +53,8 @@ class RecordingReporter:
     def log(self, text: str) -> None:
         self.messages.append(text)
 
-    def on_data_progress(self, what: str, done: int, total: int) -> None:
-        self.scans.append((what, done, total))
+    def on_data_progress(self, task: str, done: int, total: int) -> None:
+        self.scans.append((task, done, total))
 
     def on_epoch_start(self, epoch: int, epochs: int, batches: int) -> None:
         pass

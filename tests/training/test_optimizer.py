@@ -1,6 +1,7 @@
 """Parameter groups of a network with attention; learning rates and momentum against numbers computed by hand."""
 
 import math
+from typing import Literal
 
 import pytest
 import torch
@@ -12,13 +13,13 @@ from attendet.training.optimizer import build_optimizer, set_learning_rates
 from attendet.training.recipe import TrainingRecipe, choose_recipe
 
 
-def recipe_of(cosine: bool = False, name: str = "SGD") -> TrainingRecipe:
-    """300 epochs of 1000 batches: warm-up is 3000 of 300,000."""
+def recipe_of(cosine: bool = False, name: Literal["SGD", "Adam", "AdamW"] = "SGD") -> TrainingRecipe:
+    """Return the recipe of 300 epochs with 1000 batches; warm-up takes 3000 of the 300,000 batches."""
     optimizer = OptimizerConfig(name=name, lr0=0.01, cos_lr=cosine)
     return choose_recipe(optimizer, ScheduleConfig(epochs=300), steps_per_epoch=1000)
 
 
-def test_groups_hold_every_parameter_once_and_only_weights_decay() -> None:
+def test_every_parameter_is_in_one_group_and_only_weights_decay() -> None:
     model = attendet.build("yolov5n_CBAM", num_classes=3)
     optimizer = build_optimizer(model, recipe_of(), OptimizerConfig())
     names = {id(parameter): name for name, parameter in model.named_parameters()}
@@ -51,16 +52,16 @@ def test_frozen_parameters_are_in_no_group() -> None:
 @pytest.mark.parametrize(
     ("step", "rate", "bias_rate", "momentum"),
     [
-        # At the end of warm-up's first batch a 3000th of the way is gone.
+        # The first batch completes one 3000th of the warm-up.
         (0, 0.01 / 3000, 0.1 - (0.1 - 0.01) / 3000, 0.8 + 0.137 / 3000),
-        # Half way: the line has fallen by 0.99 · 1499 / 300,000.
+        # At half of the warm-up, the line has decreased by 0.99 · 1499 / 300,000.
         (1499, 0.01 * (1 - 0.99 * 1499 / 3e5) / 2, (0.1 + 0.01 * (1 - 0.99 * 1499 / 3e5)) / 2, 0.8685),
         (2999, 0.01 * (1 - 0.99 * 2999 / 3e5), 0.01 * (1 - 0.99 * 2999 / 3e5), 0.937),
         (150_000, 0.00505, 0.00505, 0.937),
         (300_000, 0.0001, 0.0001, 0.937),
     ],
 )
-def test_the_line(step: int, rate: float, bias_rate: float, momentum: float) -> None:
+def test_linear_schedule(step: int, rate: float, bias_rate: float, momentum: float) -> None:
     optimizer = build_optimizer(nn.Linear(2, 2), recipe_of(), OptimizerConfig())
     set_learning_rates(optimizer, recipe_of(), step, final=0.01)
     bias, plain, weight = optimizer.param_groups
@@ -74,7 +75,7 @@ def test_the_line(step: int, rate: float, bias_rate: float, momentum: float) -> 
     ("step", "rate"),
     [(75_000, 0.0001 + 0.0099 * (1 + math.sqrt(0.5)) / 2), (150_000, 0.00505), (300_000, 0.0001), (400_000, 0.0001)],
 )
-def test_the_cosine(step: int, rate: float) -> None:
+def test_cosine_schedule(step: int, rate: float) -> None:
     recipe = recipe_of(cosine=True)
     optimizer = build_optimizer(nn.Linear(2, 2), recipe, OptimizerConfig())
     set_learning_rates(optimizer, recipe, step, final=0.01)
@@ -82,14 +83,14 @@ def test_the_cosine(step: int, rate: float) -> None:
 
 
 @pytest.mark.parametrize(("name", "kind"), [("SGD", torch.optim.SGD), ("Adam", torch.optim.Adam)])
-def test_the_optimizer_asked_for(name: str, kind: type) -> None:
+def test_the_optimizer_is_selected_by_name(name: Literal["SGD", "Adam"], kind: type) -> None:
     optimizer = build_optimizer(nn.Linear(2, 2), recipe_of(name=name), OptimizerConfig())
     assert type(optimizer) is kind
     if name == "SGD":
         assert all(group["nesterov"] for group in optimizer.param_groups)
 
 
-def test_momentum_of_adam_is_its_first_beta() -> None:
+def test_adam_uses_momentum_as_first_beta() -> None:
     recipe = recipe_of(name="AdamW")
     optimizer = build_optimizer(nn.Linear(2, 2), recipe, OptimizerConfig())
     assert type(optimizer) is torch.optim.AdamW
@@ -98,7 +99,7 @@ def test_momentum_of_adam_is_its_first_beta() -> None:
     assert optimizer.param_groups[0]["betas"] == (pytest.approx(start), 0.999)
 
 
-def test_without_warm_up_the_first_step_is_at_the_full_rate() -> None:
+def test_without_warm_up_the_first_step_has_the_full_rate() -> None:
     recipe = choose_recipe(OptimizerConfig(name="SGD", warmup_epochs=0), ScheduleConfig(), steps_per_epoch=1000)
     optimizer = build_optimizer(nn.Linear(2, 2), recipe, OptimizerConfig())
     set_learning_rates(optimizer, recipe, 0, final=0.01)

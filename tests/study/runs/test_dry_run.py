@@ -7,6 +7,7 @@ import pytest
 from attendet.errors import OptionError
 from attendet.study.runs import dry_run
 from attendet.study.runs.dry_run import dry_run_arms
+from attendet.training.training_model import build_training_model
 from tests.helpers.small_studies import open_study, write_small
 
 
@@ -57,9 +58,9 @@ def test_data_are_taken_as_training_takes_them(tmp_path: Path, monkeypatch: pyte
     with pytest.raises(OptionError, match="two classes have one name"):
         dry_run_arms(open_study(file), file)
     file.write_text(file.read_text().replace("recipe: {schedule", "recipe: {data.format: yolo, schedule"))
-    build, seen = dry_run.build_training_model, []
+    seen: list[tuple[str, ...]] = []
     monkeypatch.setattr(
-        dry_run, "build_training_model", lambda config, names: seen.append(names) or build(config, names)
+        dry_run, "build_training_model", lambda config, names: seen.append(names) or build_training_model(config, names)
     )
     dry_run_arms(open_study(file), file)
     assert seen == [("red", "red"), ("object",)]

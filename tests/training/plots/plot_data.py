@@ -9,7 +9,8 @@ from matplotlib.text import Text
 from numpy.typing import NDArray
 
 from attendet.data.records import ImageRecord, ImageRecords
-from attendet.evaluation.metrics import Evaluation, GroundTruth, Metrics
+from attendet.evaluation.matching import GroundTruth
+from attendet.evaluation.metrics import Evaluation, Metrics
 
 # Names that matplotlib would take for a formula, hide from legends, or have no letters for.
 HOSTILE = ["$x_", "_hidden", "细胞", "two\nlines", "a$b$c", "a very long name of a rare class of things"]
