@@ -47,9 +47,9 @@ def test_the_draft_holds_the_best_with_controls_and_other_seeds(tmp_path: Path, 
     _, cells = Study(read_design(copy), copy.parent, StudyFolder(tmp_path / "study")).cells()
     assert len(cells) == 48
     text = search.folder.draft.read_text()
-    assert "no evidence" in text
+    assert "not evidence" in text
     assert "one run with seed\n# 5" in text
-    assert "There is no control for simam-neck: no parameters to match" in text
+    assert "simam-neck: without a control, because it has no parameters" in text
 
 
 def test_a_draft_that_somebody_has_changed_stays(tmp_path: Path, pretend: Pretend) -> None:
@@ -58,13 +58,13 @@ def test_a_draft_that_somebody_has_changed_stays(tmp_path: Path, pretend: Preten
     first = search.folder.draft.read_text()
     run_search(open_search(write_search(tmp_path, SPACE, trials=6, more="keep: 1\n")), RecordingSearchObserver())
     second = search.folder.draft.read_text()
-    assert "has trained 1 " in first
+    assert "trained 1 " in first
     assert "has trained 6 " in second
     search.folder.draft.write_text(second + "# mine\n")
     watcher = RecordingSearchObserver()
     run_search(open_search(write_search(tmp_path, SPACE, trials=7)), watcher)
     assert search.folder.draft.read_text() == second + "# mine\n"
-    assert "was changed, and stays as it is" in watcher.messages[0]
+    assert "was edited and is kept" in watcher.messages[0]
 
 
 def test_a_report_knows_nothing_of_a_search(tmp_path: Path, pretend: Pretend) -> None:
@@ -97,4 +97,4 @@ def test_a_search_says_nothing_that_sounds_like_evidence(tmp_path: Path, pretend
     assert set(written["candidates"][1]) == {
         "arm", "attention", "state", "epochs", "values", "value", "error", "run",
     }  # fmt: skip
-    assert written["note"].startswith("These numbers are no evidence.")
+    assert written["note"].startswith("These scores are not evidence.")

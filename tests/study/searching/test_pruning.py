@@ -62,13 +62,13 @@ def test_the_baseline_is_never_stopped_however_weak(tmp_path: Path, pretend: Pre
 def test_real_runs_are_stopped_interrupted_and_taken_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Training is real, except that the scores of one candidate are lowered."""
     skip_plots(monkeypatch)
-    really = pruning.measured
+    really = pruning.validated_epochs
     scores = {"baseline": 0.5, "se-reduction-2-after-Conv": 0.5, "eca-after-Conv": 0.5}
 
     def scored(run, metric):
         return dict.fromkeys(really(run, metric), next(scores[arm] for arm in scores if run.path.name.startswith(arm)))
 
-    monkeypatch.setattr(pruning, "measured", scored)
+    monkeypatch.setattr(pruning, "validated_epochs", scored)
     file = write_search(
         tmp_path, "{attention: ['se:reduction=2', eca], at: [after:Conv]}", epochs=2, more="halving: 2\n"
     )

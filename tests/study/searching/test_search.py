@@ -151,7 +151,7 @@ def test_a_search_of_which_nothing_is_left_is_an_error(tmp_path: Path, pretend: 
 
     pretend(failing)
     search = open_search(write_search(tmp_path, SPACE))
-    with pytest.raises(OptionError, match=r"none of 3 candidates came to its end; .*: it does not fit"):
+    with pytest.raises(OptionError, match=r"none of 3 candidates finished; .*: it does not fit"):
         run_search(search, RecordingSearchObserver())
     assert not search.folder.draft.exists()
     assert [state for _, state, _ in told(SearchRecord.model_validate_json(search.folder.record.read_text()))] == [
@@ -200,5 +200,5 @@ def test_a_damaged_journal_is_named(tmp_path: Path, pretend: Pretend) -> None:
     search = open_search(write_search(tmp_path, SPACE))
     search.folder.path.mkdir(parents=True)
     search.folder.journal.write_text("{}\n{}\n")
-    with pytest.raises(DataError, match=r"optuna\.journal: it is damaged"):
+    with pytest.raises(DataError, match=r"optuna\.journal: the journal is damaged"):
         run_search(search, RecordingSearchObserver())

@@ -1,4 +1,4 @@
-"""The best of a search → a study that asks whether they are any good."""
+"""The draft of a study that tests the best candidates of a search."""
 
 from __future__ import annotations
 
@@ -19,29 +19,30 @@ from attendet.study.searching.trials import Trials
 from attendet.study.statistics.power import min_seeds
 from attendet.utils.io import write_text
 
-SEEDS = 8
-# Of features for which every attention can be made, whatever the groups it makes of them.
+MIN_SEEDS = 8
+# A number of channels that every attention module accepts, with any number of groups.
 CHANNELS = 1024
 
-HEAD = """\
+DRAFT_HEADER = """\
 # A draft, written by attendet study search. Read it, change it, then: attendet study plan, attendet study run.
 #
-# The search has trained {tried} candidates and kept {kept}. Its numbers are no evidence: each is of one run with seed
-# {seed}, and the best of many is the best by luck too. So they are not repeated here, and the seeds below are others.
-# They were picked by the validation images of this data, and fit these better than others, whatever the seed. If you
-# have images that the search has not seen, let them be the validation images of the data that you name here.
+# The search trained {tried} candidates and kept {kept}. Its scores are not evidence: each comes from one run with seed
+# {seed}, and the best of many candidates is partly the luckiest. So the scores are not repeated here, and the seeds
+# below are different. The candidates were selected on the validation images of this data set, and fit these images
+# better than others with any seed. If you have images that the search did not use, validate on them.
 """
 
 
 def draft_study(record: SearchRecord, places: Mapping[str, Any]) -> str:
-    """Return the text of a `study.yaml`: the baseline, the best that came to their end, and a control for each.
+    """Return the text of a study.yaml with the baseline, the best finished candidates, and a control for each.
 
-    The control is `control-conv1x1:like=…` in the same place: as many parameters, and no attention. There is none
-    beside an attention without parameters.
+    The control is `control-conv1x1:like=…` in the same place: as many parameters, without attention. Attention without
+    parameters has no control.
 
     Args:
         record: The search.
-        places: Model, data and weights by the settings of a run, so that the draft works from any folder.
+        places: Settings of a run that name model, data, and weights by absolute paths, so that the draft works from any
+            folder.
     """
     design = record.design
     kept = record.ranked()[: design.keep]
@@ -59,17 +60,26 @@ def draft_study(record: SearchRecord, places: Mapping[str, Any]) -> str:
         "last_epochs": design.last_epochs,
     }
     tried = sum(each.arm != BASELINE and each.state != "failed" for each in record.candidates)
-    head = HEAD.format(tried=tried, kept=len(kept), seed=design.seed)
-    alone = " and ".join(each.arm for each in kept if control_of(each) is None)
-    note = f"# There is no control for {alone}: no parameters to match, or a control itself.\n" if alone else ""
+    head = DRAFT_HEADER.format(tried=tried, kept=len(kept), seed=design.seed)
+    uncontrolled = " and ".join(each.arm for each in kept if control_of(each) is None)
+    note = (
+        f"# {uncontrolled}: without a control, because it has no parameters or is itself a control.\n"
+        if uncontrolled
+        else ""
+    )
     return head + note + "\n" + yaml.safe_dump(study, sort_keys=False, allow_unicode=True, width=120)
 
 
 def write_draft(text: str, file: Path, trials: Trials) -> bool:
-    """Write a draft, unless somebody has changed the one that is there; return whether it was written.
+    """Write a draft unless the user has changed the existing one, and return whether it was written.
+
+    Args:
+        text: Text of the draft.
+        file: Path of the draft.
+        trials: Trials of the search, which remember the digest of the last draft.
 
     Raises:
-        OutputError: If it cannot be written.
+        OutputError: If the draft cannot be written.
     """
     if file.exists() and _digest(file.read_bytes()) != trials.recall("draft"):
         return False
@@ -93,7 +103,7 @@ def _arms(candidate: Candidate) -> Iterator[tuple[str, dict[str, str] | str | No
 
 
 def control_of(candidate: Candidate) -> str | None:
-    """Return what has as many parameters in the same place, or None beside a control, and where there are none.
+    """Return the request of a control with as many parameters in the same place, or None if there is no control.
 
     Example:
         >>> facts = dict(arm="a", state="finished", epochs=1, values={}, value=0.1, error=None, run="a")
@@ -101,16 +111,16 @@ def control_of(candidate: Candidate) -> str | None:
         'control-conv1x1:like=cbam,reduction=8@before:SPPF'
         >>> control_of(Candidate(attention="simam@neck", **facts))
     """
-    what, _, place = (candidate.attention or "").partition("@")
-    name, colon, given = what.partition(":")
+    attention, _, place = (candidate.attention or "").partition("@")
+    name, colon, options = attention.partition(":")
     with torch.device("meta"):
-        made = create(name, CHANNELS, **parse_request(candidate.attention or "").options)
-    if made.paper == NO_PAPER or next(made.parameters(), None) is None:
+        module = create(name, CHANNELS, **parse_request(candidate.attention or "").options)
+    if module.paper == NO_PAPER or next(module.parameters(), None) is None:
         return None
-    return f"control-conv1x1:like={name}{',' if colon else ''}{given}@{place}"
+    return f"control-conv1x1:like={name}{',' if colon else ''}{options}@{place}"
 
 
 def _seeds(comparisons: int, used: int) -> int | list[int]:
-    """Return seeds that can decide, as short as it can be written, without the one that the search has used."""
-    count = max(SEEDS, min_seeds(comparisons))
+    """Return enough seeds for a verdict, without the seed of the search: a number if possible, otherwise a list."""
+    count = max(MIN_SEEDS, min_seeds(comparisons))
     return count if used >= count else [seed for seed in range(count + 1) if seed != used]

@@ -1,4 +1,4 @@
-"""Who hears a candidate's run, epoch by epoch, and ends it where the candidate is among the weak."""
+"""Reporting a candidate's epochs to Optuna, and stopping weak candidates early."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 
 class PruningListener(NullReporter):
-    """Reports what each epoch has measured to a trial.
+    """Reports the score of each epoch to an Optuna trial.
 
     Args:
-        trial: Which.
-        run: Its run.
-        metric: What is looked at.
-        epochs: Of a run that comes to its end.
+        trial: The trial.
+        run: Folder of the trial's run.
+        metric: Metric that is reported.
+        epochs: Number of epochs of a complete run.
         moved: Called after each epoch.
     """
 
@@ -36,47 +36,50 @@ class PruningListener(NullReporter):
         known = trial.study.get_trials(deepcopy=False)[trial.number]
         self.values: dict[int, float] = dict(known.intermediate_values)
 
-    def ended(self, row: Mapping[str, float], *, is_best: bool) -> None:  # noqa: ARG002
-        """Take the row of an epoch, which the run has written."""
+    def on_epoch_end(self, row: Mapping[str, float], *, is_best: bool) -> None:  # noqa: ARG002
+        """Report the epoch, whose row the run has already written."""
         self.poll()
 
     def poll(self) -> None:
-        """Report the epochs that are new, also those of a process that was killed before it could.
+        """Report all new epochs, including epochs of a process that was killed before it could report them.
 
         Raises:
-            optuna.TrialPruned: If the candidate is among the weak. The baseline never is: without it, there is nothing
-                to look at the others beside.
+            optuna.TrialPruned: If the candidate is weak. The baseline is never stopped, because the candidates are
+                compared with it.
         """
-        # A process that was killed may have reported an epoch and not judged it.
-        self._judge()
-        for epoch, value in measured(self.run, self.metric).items():
+        # A killed process may have reported an epoch without deciding on it.
+        self._stop_if_weak()
+        for epoch, value in validated_epochs(self.run, self.metric).items():
             if epoch not in self.values:
                 self.values[epoch] = value
                 self.trial.report(value, epoch)
-                self._judge()
+                self._stop_if_weak()
                 self.moved()
 
     def score(self, last_epochs: int) -> float:
-        """Return the mean over the last epochs that were measured.
+        """Return the mean score over the last validated epochs.
+
+        Args:
+            last_epochs: Number of epochs to average.
 
         Raises:
-            DataError: If none was.
+            DataError: If no epoch was validated.
         """
         if not self.values:
-            raise DataError("no epoch was measured", where=Location(str(self.run.results)), remedy="remove the folder")
+            raise DataError("no epoch was validated", where=Location(str(self.run.results)), remedy="remove the folder")
         return fmean([value for _, value in sorted(self.values.items())][-last_epochs:])
 
-    def _judge(self) -> None:
-        """End the run if it is among the weak where it is now; at its end it is too late to save anything."""
-        import optuna  # noqa: PLC0415 - an extra
+    def _stop_if_weak(self) -> None:
+        """Stop the run if it is weak at its current epoch. A complete run is not stopped: nothing would be saved."""
+        import optuna  # noqa: PLC0415 - optional dependency
 
-        is_judged = self.trial.user_attrs["arm"] != BASELINE and max(self.values, default=0) < self.epochs
-        if is_judged and self.trial.should_prune():
+        can_stop = self.trial.user_attrs["arm"] != BASELINE and max(self.values, default=0) < self.epochs
+        if can_stop and self.trial.should_prune():
             raise optuna.TrialPruned
 
 
-def measured(run: RunFolder, metric: Metric) -> dict[int, float]:
-    """Return what a run has measured so far, by epoch from 1; nothing where nothing is whole yet."""
+def validated_epochs(run: RunFolder, metric: Metric) -> dict[int, float]:
+    """Return the scores of a run by epoch, from 1; empty if its results are not readable yet."""
     try:
         values = {int(row["epoch"]): row[COLUMNS[metric]] for row in read_results(run.results)}
     except (DataError, KeyError, ValueError, OverflowError):

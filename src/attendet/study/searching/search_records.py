@@ -1,4 +1,4 @@
-"""What a search leaves on disk for people and programs: its candidates, and how far each came."""
+"""The record of a search: its candidates and their scores."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 NO_EVIDENCE = (
-    "These numbers are no evidence. Each is of one run, with one seed, and the best of many is the best by luck too, on"
-    " the very images that it was picked by. The study decides, with seeds that the search has not seen."
+    "These scores are not evidence. Each comes from one run with one seed, and the best of many candidates is partly"
+    " the luckiest, on the same images that selected it. The study decides, with seeds that the search did not use."
 )
 
 State = Literal["running", "finished", "stopped", "failed"]
@@ -23,17 +23,17 @@ STATES: Mapping[str, State] = {"RUNNING": "running", "COMPLETE": "finished", "PR
 
 
 class Candidate(StrictModel):
-    """Something that was tried, or the baseline.
+    """A candidate that was tried, or the baseline.
 
     Attributes:
-        arm: Its name.
-        attention: As `attendet train --attention` takes it; None for the baseline.
-        state: `finished` is trained to the end, `stopped` was among the weak, `failed` could not be trained.
-        epochs: Trained and measured.
-        values: The metric, by epoch from 1.
-        value: Its mean over the last epochs; None unless finished.
-        error: What went wrong, where something did.
-        run: Name of its run's folder.
+        arm: Name of the candidate.
+        attention: Attention request, as in `attendet train --attention`; None for the baseline.
+        state: `running`, `finished` (trained completely), `stopped` (weak, stopped early), or `failed`.
+        epochs: Number of validated epochs.
+        values: Metric by epoch, from 1.
+        value: Mean of the metric over the last epochs; None unless finished.
+        error: Error message of a failed run.
+        run: Name of the run's folder.
     """
 
     arm: str
@@ -47,16 +47,16 @@ class Candidate(StrictModel):
 
 
 class SearchRecord(StrictModel):
-    """A search, as `search.json` holds it.
+    """A search, the content of search.json.
 
     Attributes:
-        note: What its numbers are not.
-        design: `search.yaml`, read.
+        note: Why the scores are not evidence.
+        design: The content of search.yaml.
         data: Fingerprint of the images.
-        epochs: Of a run that comes to its end.
-        rungs: After which epochs the weak are stopped.
-        candidates: In the order in which they were tried; the baseline is one of them.
-        exhausted: Whether nothing is left to try.
+        epochs: Number of epochs of a complete run.
+        rungs: Epochs after which weak candidates are stopped.
+        candidates: Candidates in the order in which they were tried, including the baseline.
+        exhausted: Whether all candidates were tried.
     """
 
     note: str
@@ -68,14 +68,14 @@ class SearchRecord(StrictModel):
     exhausted: bool
 
     def ranked(self) -> list[Candidate]:
-        """Return what came to its end, the best first, without the baseline."""
+        """Return the finished candidates, the best first, without the baseline."""
         finished = [each for each in self.candidates if each.state == "finished" and each.arm != BASELINE]
         return sorted(finished, key=lambda each: -(each.value or 0.0))
 
 
 @dataclass(frozen=True)
 class SearchFolder:
-    """Where the files of a search are.
+    """Paths of the files of a search.
 
     Example:
         >>> SearchFolder(Path("runs/search/where")).record.as_posix()
@@ -86,31 +86,31 @@ class SearchFolder:
 
     @property
     def record(self) -> Path:
-        """What was tried."""
+        """Record of the search."""
         return self.path / "search.json"
 
     @property
     def journal(self) -> Path:
-        """What Optuna remembers."""
+        """Journal of Optuna."""
         return self.path / "optuna.journal"
 
     @property
     def runs(self) -> Path:
-        """The folders of the runs."""
+        """Folder of the runs."""
         return self.path / "trials"
 
     @property
     def draft(self) -> Path:
-        """A study to begin with."""
+        """Draft of a study."""
         return self.path / "study.yaml"
 
 
-def candidate(trial: FrozenTrial, run: str) -> Candidate:
-    """Return what is known of a trial.
+def make_candidate(trial: FrozenTrial, run: str) -> Candidate:
+    """Return the candidate of an Optuna trial.
 
     Args:
-        trial: As Optuna keeps it.
-        run: Name of its run's folder.
+        trial: The trial.
+        run: Name of the run's folder.
     """
     state = STATES[trial.state.name]
     return Candidate(

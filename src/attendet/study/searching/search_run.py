@@ -1,4 +1,4 @@
-"""A search from its design to the draft of a study: one candidate after the other, the weak ones not to the end."""
+"""Carry out a search: one candidate after the other, weak ones stopped early, then the draft of a study."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from attendet.study.runs.job import Job, explain, make_job, perform
 from attendet.study.searching.drafting import draft_study, write_draft
 from attendet.study.searching.pruning import PruningListener
 from attendet.study.searching.search_design import BASELINE, SearchDesign
-from attendet.study.searching.search_records import NO_EVIDENCE, Candidate, SearchFolder, SearchRecord, candidate
-from attendet.study.searching.trials import Trials, require_optuna, rungs
+from attendet.study.searching.search_records import NO_EVIDENCE, Candidate, SearchFolder, SearchRecord, make_candidate
+from attendet.study.searching.trials import Trials, pruning_rungs, require_optuna
 from attendet.training.config import build_config
 from attendet.utils.records import write_record
 
@@ -28,29 +28,29 @@ if TYPE_CHECKING:
 
 
 class SearchObserver(Protocol):
-    """Who watches a search."""
+    """Receives the progress of a search."""
 
     def log(self, text: str) -> None:
-        """Take one line."""
+        """Receive a log line."""
         ...
 
     def on_progress(self, record: SearchRecord) -> None:
-        """Take how far the search is: when a run begins, after each of its epochs, and when it has ended."""
+        """Receive the record when a run starts, after each of its epochs, and when it has ended."""
         ...
 
     def on_run_end(self, candidate: Candidate, record: SearchRecord) -> None:
-        """Take a run that has ended, well or not."""
+        """Receive a candidate whose run has finished, stopped, or failed."""
         ...
 
 
 @dataclass(frozen=True)
 class Search:
-    """A design, and where it lies.
+    """An opened search.
 
     Attributes:
-        design: What is tried.
-        base: The folder of `search.yaml`, where relative paths begin.
-        folder: Where everything goes.
+        design: The design.
+        base: The folder of search.yaml, which relative paths start from.
+        folder: Folder of the search's files.
     """
 
     design: SearchDesign
@@ -59,20 +59,21 @@ class Search:
 
 
 def run_search(search: Search, observer: SearchObserver) -> SearchRecord:
-    """Try what a search has not tried yet, until it has tried as many candidates as it should, and draft a study.
+    """Train candidates until the search has its number of trials, and draft a study of the best.
 
-    It can be stopped at any time: what has ended is not run again, and what was interrupted goes on from its last whole
-    epoch, to the same trials as if it had not been. What has failed is tried again by the next call. All runs have the
-    same seed, so that they begin alike and see the same images in the same order.
+    A search can be interrupted at any time: finished runs are not repeated, interrupted runs continue from their last
+    complete epoch, and the later trials are the same as without the interruption. Failed candidates are tried again by
+    the next call. All runs have the same seed, so they start from the same weights and see the same images in the same
+    order.
 
     Args:
-        search: What, and where.
-        observer: Who watches.
+        search: The search.
+        observer: Receives progress and log lines.
 
     Raises:
-        OptionError: If Optuna is not installed, the folder is of another search, or no candidate comes to its end.
-        AttendetError: If data or models are not there, the baseline cannot be trained, or another process works on
-            this search.
+        OptionError: If Optuna is not installed, the folder belongs to another search, or no candidate finishes.
+        AttendetError: If data or models are missing, the baseline cannot be trained, or another process is working on
+            the search.
     """
     require_optuna()
     searching = SearchRun(search, observer)
@@ -85,21 +86,21 @@ def run_search(search: Search, observer: SearchObserver) -> SearchRecord:
             raise _nothing_found(record)
         text = draft_study(record, searching.job(BASELINE).settings)
         if not write_draft(text, search.folder.draft, searching.trials):
-            observer.log(f"{search.folder.draft} was changed, and stays as it is; without it, it is written anew")
+            observer.log(f"{search.folder.draft} was edited and is kept; remove it to get a new draft")
         return record
 
 
 class SearchRun:
-    """A search while it is carried out.
+    """The state of a search that is being carried out.
 
     Args:
-        search: What, and where.
-        observer: Who watches.
+        search: The search.
+        observer: Receives progress and log lines.
     """
 
     def __init__(self, search: Search, observer: SearchObserver) -> None:
         self.search, self.observer, self.design = search, observer, search.design
-        # All that could be tried is a study of one seed, of which only a part is run.
+        # All candidates together form a study with one seed; the search runs only a part of it.
         self.study = Study(self.design.study(), search.base, StudyFolder(search.folder.path))
         self.data, cells = self.study.cells()
         self.cells = {cell.arm: cell for cell in cells}
@@ -107,28 +108,28 @@ class SearchRun:
 
     @cached_property
     def trials(self) -> Trials:
-        """What was tried; opened when it is needed, for only who holds the folder may."""
-        return Trials(self.search.folder.journal, self.design, self.epochs, _facts(self.design, self.cells))
+        """The trials so far. They are opened late, because that needs the lock on the folder."""
+        return Trials(self.search.folder.journal, self.design, self.epochs, _identity(self.design, self.cells))
 
     def order(self) -> Iterator[Trial]:
-        """Yield the trials that are to be carried out, each begun when the one before has ended."""
-        yield from self.trials.cut_short()
+        """Yield the trials to carry out; each one is created after the previous one has ended."""
+        yield from self.trials.interrupted()
         for arm in self.trials.failed():
             yield self.trials.begin(arm)
         if BASELINE not in self.trials.latest():
             yield self.trials.begin(BASELINE)
-        # The baseline is among the latest, and none of the trials that were asked for.
+        # The baseline is one of the latest trials, but does not count as one of the requested trials.
         while len(self.trials.latest()) <= self.design.trials and (arm := self.trials.suggest()) is not None:
             yield self.trials.begin(arm)
 
     def carry_out(self, trial: Trial) -> None:
-        """Train a candidate, or what is left of it, as far as it is worth it."""
-        import optuna  # noqa: PLC0415 - an extra
+        """Train a candidate, or its remaining epochs, until it finishes or is stopped."""
+        import optuna  # noqa: PLC0415 - optional dependency
 
         arm = trial.user_attrs["arm"]
         job = self.job(arm)
-        listener = PruningListener(trial, job.run, self.design.metric, self.epochs, self._tell)
-        self._tell()
+        listener = PruningListener(trial, job.run, self.design.metric, self.epochs, self._update)
+        self._update()
         try:
             listener.poll()
             perform(job, listener)
@@ -139,38 +140,38 @@ class SearchRun:
         except Exception as error:
             self.trials.fail(trial, explain(error))
             if arm == BASELINE:
-                # Nothing could be looked at beside it.
-                self._tell()
+                # Without the baseline there is nothing to compare candidates with.
+                self._update()
                 raise
-        record = self._tell()
+        record = self._update()
         self.observer.on_run_end(next(each for each in record.candidates if each.arm == arm), record)
 
     def job(self, arm: str) -> Job:
-        """Return what carries out a run."""
+        """Return the job that trains an arm."""
         return make_job(self.cells[arm], self.study.design, self.search.base, self.search.folder.runs)
 
     def record(self) -> SearchRecord:
-        """Return what is known now."""
+        """Return the current record of the search."""
         latest = self.trials.latest()
         return SearchRecord(
             note=NO_EVIDENCE,
             design=self.design,
             data=self.data,
             epochs=self.epochs,
-            rungs=tuple(rungs(self.epochs, self.design.halving)) if self.design.halving else (),
-            candidates=tuple(candidate(trial, self.job(arm).folder.name) for arm, trial in latest.items()),
+            rungs=tuple(pruning_rungs(self.epochs, self.design.halving)) if self.design.halving else (),
+            candidates=tuple(make_candidate(trial, self.job(arm).folder.name) for arm, trial in latest.items()),
             exhausted=len(latest) == len(self.cells),
         )
 
-    def _tell(self) -> SearchRecord:
+    def _update(self) -> SearchRecord:
         record = self.record()
         write_record(self.search.folder.record, record)
         self.observer.on_progress(record)
         return record
 
 
-def _facts(design: SearchDesign, cells: Mapping[str, Cell]) -> dict[str, object]:
-    """Return what a search is, by a word for it; names, the number of trials and what is kept may change."""
+def _identity(design: SearchDesign, cells: Mapping[str, Cell]) -> dict[str, object]:
+    """Return everything that identifies a search, by name. Its own name, `trials`, and `keep` may change."""
     runs = " ".join(sorted(f"{cell.arm} {cell.key}" for cell in cells.values()))
     return {
         "space, model, weights, data, recipe or seed": hashlib.sha256(runs.encode()).hexdigest(),
@@ -182,5 +183,7 @@ def _facts(design: SearchDesign, cells: Mapping[str, Cell]) -> dict[str, object]
 
 def _nothing_found(record: SearchRecord) -> AttendetError:
     failed = [each for each in record.candidates if each.state == "failed"]
-    told = f"; {failed[0].arm}: {failed[0].error}" if failed else ""
-    return OptionError(f"none of {len(record.candidates) - 1} candidates came to its end{told}", remedy="try others")
+    reason = f"; {failed[0].arm}: {failed[0].error}" if failed else ""
+    return OptionError(
+        f"none of {len(record.candidates) - 1} candidates finished{reason}", remedy="try other candidates"
+    )

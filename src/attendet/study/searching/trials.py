@@ -1,4 +1,4 @@
-"""What has been tried, and what to try next: Optuna chooses, judges and remembers."""
+"""The trials of a search, with Optuna's sampler, pruner, and journal."""
 
 from __future__ import annotations
 
@@ -20,30 +20,30 @@ NAME = "search"
 
 
 class Trials:
-    """The trials of a search, in a file that outlives this process.
+    """The trials of a search, stored in a journal file.
 
-    What is suggested depends on the seed, on what was tried before and on nothing else, and a trial that was cut short
-    goes on as the same trial. So a search that is stopped and taken up again is the same search.
+    Suggestions depend only on the seed and on earlier trials, and an interrupted trial continues as the same trial. So
+    an interrupted and resumed search is the same search.
 
     Args:
-        file: Optuna's journal; made where it is missing.
-        design: The search.
-        epochs: Of a run that comes to its end.
-        facts: What the search is, by a word for it. It must be as it was when the file was made.
+        file: Journal of Optuna; created if missing.
+        design: The design of the search.
+        epochs: Number of epochs of a complete run.
+        facts: Everything that identifies the search, by name. It must equal the identity stored in the journal.
 
     Raises:
-        OptionError: If the file is of another search.
-        DataError: If the file is damaged.
-        OutputError: If it cannot be written.
+        OptionError: If the journal belongs to another search.
+        DataError: If the journal is damaged.
+        OutputError: If the journal cannot be written.
     """
 
     def __init__(self, file: Path, design: SearchDesign, epochs: int, facts: Mapping[str, object]) -> None:
-        import optuna  # noqa: PLC0415 - an extra
+        import optuna  # noqa: PLC0415 - optional dependency
         from optuna.storages.journal import JournalFileBackend  # noqa: PLC0415
 
         self._optuna = optuna
         self._design, self._candidates = design, design.candidates
-        # It would tell of each trial on standard error, beside our table.
+        # Optuna would log each trial to standard error, in the middle of our table.
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         try:
             self._storage = optuna.storages.JournalStorage(JournalFileBackend(str(file)))
@@ -51,7 +51,7 @@ class Trials:
                 storage=self._storage,
                 study_name=NAME,
                 direction="maximize",
-                # It chooses nothing: see `suggest`.
+                # Unused: see `suggest`.
                 sampler=optuna.samplers.RandomSampler(seed=design.seed),
                 pruner=self._pruner(epochs),
                 load_if_exists=True,
@@ -59,8 +59,8 @@ class Trials:
         except OSError as error:
             raise cannot_write(file, error) from error
         except (ValueError, KeyError, TypeError) as error:
-            remedy = "remove it: finished runs are taken up again"
-            raise DataError(f"it is damaged: {error}", where=Location(str(file)), remedy=remedy) from error
+            remedy = "remove it: finished runs are found again"
+            raise DataError(f"the journal is damaged: {error}", where=Location(str(file)), remedy=remedy) from error
         self._require_same(facts, file.parent)
         self._choices: dict[str, BaseDistribution] = {
             key: optuna.distributions.CategoricalDistribution(sorted(getattr(design.search, key)))
@@ -68,20 +68,20 @@ class Trials:
         }
 
     def latest(self) -> dict[str, FrozenTrial]:
-        """Return the last trial of each candidate, and of the baseline, by name, in the order of their first ones."""
+        """Return the last trial of each candidate and of the baseline by name, in the order of their first trials."""
         return {trial.user_attrs["arm"]: trial for trial in self._study.get_trials(deepcopy=False)}
 
-    def cut_short(self) -> list[Trial]:
-        """Return the trials that have not ended: those of a process that was stopped or killed."""
+    def interrupted(self) -> list[Trial]:
+        """Return the trials that have not ended, because their process was stopped or killed."""
         running = self._study.get_trials(deepcopy=False, states=(self._optuna.trial.TrialState.RUNNING,))
         return [self._alive(trial.number) for trial in running]
 
     def failed(self) -> list[str]:
-        """Return the names of what has failed."""
+        """Return the names of the failed candidates."""
         return [name for name, trial in self.latest().items() if trial.state.name == "FAIL"]
 
     def begin(self, arm: str) -> Trial:
-        """Return a new trial of a candidate, or of the baseline."""
+        """Create a trial of a candidate or of the baseline."""
         parameters = dict(zip(self._choices, self._candidates[arm], strict=True)) if arm != BASELINE else {}
         self._study.add_trial(
             self._optuna.trial.create_trial(
@@ -91,14 +91,14 @@ class Trials:
                 user_attrs={"arm": arm},
             )
         )
-        return self.cut_short()[-1]
+        return self.interrupted()[-1]
 
     def suggest(self) -> str | None:
-        """Return the name of a candidate that was not tried, or None where all were.
+        """Return the name of a candidate that was not tried yet, or None if all were tried.
 
-        Optuna's tree-structured Parzen estimator (Bergstra et al., 2011) chooses attention and place by how others with
-        the same fared. It may choose what was tried before, and is asked again then; where it insists, the first that
-        is left is taken.
+        Optuna's tree-structured Parzen estimator (Bergstra et al., 2011) chooses attention and place by the scores of
+        earlier candidates. If it chooses a candidate that was tried already, it is asked again; if that happens too
+        often, the first remaining candidate is returned.
         """
         tried = self.latest()
         left = {pair: name for name, pair in self._candidates.items() if name not in tried}
@@ -117,24 +117,24 @@ class Trials:
         return next(iter(left.values()))
 
     def finish(self, trial: Trial, value: float) -> None:
-        """Remember that a trial came to its end."""
+        """Store the score of a finished trial."""
         self._study.tell(trial.number, value)
 
     def stop(self, trial: Trial) -> None:
-        """Remember that a trial was among the weak."""
+        """Store that a trial was stopped early."""
         self._study.tell(trial.number, state=self._optuna.trial.TrialState.PRUNED)
 
     def fail(self, trial: Trial, error: str) -> None:
-        """Remember why a trial has failed."""
+        """Store the error of a failed trial."""
         trial.set_user_attr("error", error)
         self._study.tell(trial.number, state=self._optuna.trial.TrialState.FAIL)
 
     def recall(self, key: str) -> object:
-        """Return what was kept under a word, or None."""
+        """Return the value stored under a key, or None."""
         return self._study.user_attrs.get(key)
 
     def keep(self, key: str, value: object) -> None:
-        """Keep something that JSON can hold."""
+        """Store a JSON value under a key."""
         self._study.set_user_attr(key, value)
 
     def _alive(self, number: int) -> Trial:
@@ -144,7 +144,7 @@ class Trials:
         )
 
     def _pruner(self, epochs: int) -> BasePruner:
-        """Return who judges: asynchronous successive halving (Li et al., 2020), or nobody."""
+        """Return the pruner: asynchronous successive halving (Li et al., 2020), or no pruning."""
         factor = self._design.halving
         if factor is None:
             return self._optuna.pruners.NopPruner()
@@ -159,25 +159,25 @@ class Trials:
         elif before != dict(facts):
             other = ", ".join(key for key in facts if not isinstance(before, dict) or before.get(key) != facts[key])
             raise OptionError(
-                f"the search in {folder} was begun with another {other}", remedy="give this one another name"
+                f"the search in {folder} was started with another {other}", remedy="give this search another name"
             )
 
 
 def require_optuna() -> None:
-    """Raise an error where Optuna is not installed.
+    """Require that Optuna is installed.
 
     Raises:
-        OptionError: If it is not.
+        OptionError: If Optuna is not installed.
     """
     if not find_spec("optuna"):
         raise OptionError("Optuna is not installed", remedy="pip install 'attendet[search]'")
 
 
-def rungs(epochs: int, factor: int) -> Sequence[int]:
-    """Return after which epochs the weak are stopped: the first after a factor² of all, then a factor apart.
+def pruning_rungs(epochs: int, factor: int) -> Sequence[int]:
+    """Return the epochs after which weak candidates are stopped: epochs / factor², then each `factor` times later.
 
     Example:
-        >>> rungs(20, 3), rungs(100, 2), rungs(1, 3)
+        >>> pruning_rungs(20, 3), pruning_rungs(100, 2), pruning_rungs(1, 3)
         ([2, 6, 18], [25, 50], [])
     """
     found, epoch = [], _first_rung(epochs, factor)
