@@ -117,7 +117,7 @@ def test_a_folder_holds_one_search(tmp_path: Path, pretend: Pretend, change: tup
     file = write_search(tmp_path, SPACE, trials=1, more="halving: 2\n")
     run_search(open_search(file), RecordingSearchObserver())
     file.write_text(file.read_text().replace(*change))
-    with pytest.raises(OptionError, match=f"begun with another .*{named}.*; give this one another name"):
+    with pytest.raises(OptionError, match=f"started with another .*{named}.*; give this search another name"):
         run_search(open_search(file), RecordingSearchObserver())
 
 
