@@ -1,4 +1,4 @@
-"""Which cells and anchors answer for which objects."""
+"""Assignment of objects to the anchors and cells that predict them."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
-class Matches:
-    """The M matches of one level, in the order offset, anchor, target.
+class AnchorMatches:
+    """Matches between objects and the anchors and cells of one level, ordered by offset, anchor, and object.
 
     Attributes:
-        image: (M,) image in the batch.
-        anchor: (M,) anchor of the level.
-        y: (M,) row of the cell.
-        x: (M,) column of the cell.
-        boxes: (M, 4) center relative to the cell, width and height, in cells.
-        classes: (M,) class.
+        image: Index of the image in the batch, (M,).
+        anchor: Index of the anchor in the level, (M,).
+        y: Row of the cell, (M,).
+        x: Column of the cell, (M,).
+        boxes: Center relative to the cell, width, and height in units of cells, (M, 4).
+        classes: Class index of the object, (M,).
     """
 
     image: Int[Tensor, " m"]
@@ -32,18 +32,22 @@ class Matches:
 
 def assign(
     targets: Float[Tensor, "t 6"], anchors: Float[Tensor, "a 2"], height: int, width: int, anchor_t: float = 4.0
-) -> Matches:
+) -> AnchorMatches:
     """Match the objects of a batch with the anchors and cells of one level.
 
-    An anchor matches an object when neither side is `anchor_t` times as long as the other's or more. Each match is
-    also given to the up to two neighboring cells nearest to the object's center.
+    An anchor matches an object if the ratios of their widths and of their heights are both less than `anchor_t`, in
+    either direction. Each match is assigned to the cell of the object's center, and to the neighboring cells, at most
+    two, that are nearest to the center.
 
     Args:
-        targets: Image, class, x, y of the center, width and height in 0-1.
-        anchors: Width and height in cells.
-        height: Rows of the level.
-        width: Columns of the level.
-        anchor_t: Largest ratio of sides, either way.
+        targets: Image index, class index, and x, y of the center, width, and height in 0-1, (T, 6).
+        anchors: Widths and heights of the anchors in units of cells, (A, 2).
+        height: Number of rows of the level.
+        width: Number of columns of the level.
+        anchor_t: Largest ratio of the sides of an object and a matching anchor, in either direction.
+
+    Returns:
+        All matches of the level.
 
     Example:
         >>> matches = assign(torch.tensor([[0.0, 2.0, 0.3, 0.3, 0.5, 0.5]]), torch.tensor([[4.0, 4.0]]), 8, 8)
@@ -56,18 +60,18 @@ def assign(
     anchor, target = (torch.maximum(ratio, 1 / ratio).amax(2) < anchor_t).nonzero(as_tuple=True)
     center = centers[target]
 
-    # The cell itself, then the neighbors left, above, right and below.
+    # The cell of the center, then the neighbors to the left, above, to the right, and below.
     offsets = targets.new_tensor([[0, 0], [1, 0], [0, 1], [-1, 0], [0, -1]]) * 0.5
     near_start = (center % 1 < 0.5) & (center > 1)
     near_end = ((cells - center) % 1 < 0.5) & (cells - center > 1)
-    itself = torch.ones_like(near_start[:, :1])
-    offset, match = torch.cat([itself, near_start, near_end], dim=1).T.nonzero(as_tuple=True)
+    own_cell = torch.ones_like(near_start[:, :1])
+    offset, match = torch.cat([own_cell, near_start, near_end], dim=1).T.nonzero(as_tuple=True)
 
     anchor, target, center = anchor[match], target[match], center[match]
     cell = (center - offsets[offset]).long()
     x, y = cell[:, 0].clamp(0, width - 1), cell[:, 1].clamp(0, height - 1)
     relative = center - torch.stack([x, y], dim=1)
-    return Matches(
+    return AnchorMatches(
         image=targets[target, 0].long(),
         anchor=anchor,
         y=y,

@@ -1,4 +1,4 @@
-"""From a head's raw maps to boxes in pixels."""
+"""Decoding of a head's raw maps to boxes in pixels."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ def decode(
     anchors: Float[Tensor, "levels a 2"],
     strides: Sequence[float],
 ) -> Float[Tensor, "n rows outputs"]:
-    """Decode the logits of every level, anchor and cell.
+    """Decode the logits of all levels, anchors, and cells.
 
-    With σ the sigmoid, in cell (gx, gy) of a level of stride s and for an anchor (aw, ah):
-    x = (2σ − 0.5 + gx)·s, y likewise; w = (2σ)²·aw, h likewise; objectness and class scores are σ.
+    With σ the sigmoid, for cell (gx, gy) of a level with stride s and an anchor (aw, ah):
+    x = (2σ − 0.5 + gx)·s, and y likewise; w = (2σ)²·aw, and h likewise; objectness and class scores are σ.
 
     Args:
-        raw: One map per level of x, y, w, h, objectness and class logits.
-        anchors: Sides (width, height) of the anchors in pixels.
+        raw: One map (N, A, H, W, num_classes + 5) per level with logits of x, y, w, h, objectness, and classes.
+        anchors: Widths and heights of the anchors in pixels, (levels, A, 2).
         strides: Stride of each level in pixels.
 
     Returns:
-        In float32: x, y of the center, width and height in pixels, objectness and class scores in 0-1. Rows are
-        ordered by level, anchor, y, x.
+        Predictions (N, rows, num_classes + 5) in float32: x, y of the center, width, and height in pixels, objectness
+        and class scores in 0-1. Rows are ordered by level, anchor, y, and x.
 
     Example:
         >>> raw = torch.zeros(1, 1, 2, 2, 6)
@@ -39,7 +39,7 @@ def decode(
 
 def _decode_level(raw: Tensor, anchors: Tensor, stride: float) -> Tensor:
     n, _, height, width, outputs = raw.shape
-    # Eight bits of mantissa tell pixels apart up to 256 only.
+    # bfloat16 has eight bits of mantissa and represents integers exactly only up to 256.
     raw = raw.float()
     y, x = torch.meshgrid(
         torch.arange(height, device=raw.device, dtype=raw.dtype),

@@ -3,35 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
-from torchvision.ops import box_convert, complete_box_iou_loss
 
-from attendet.detection.assignment import Matches, assign
+from attendet.detection.assignment import AnchorMatches, assign
 
-# Small strides have many more cells, so that their mean is small and easily learned.
-LEVEL_WEIGHTS = {3: (4.0, 1.0, 0.4)}
-MANY_LEVEL_WEIGHTS = (4.0, 1.0, 0.25, 0.06, 0.02)
-LEAST_SIDE = 1e-12
+# Levels with small strides have many more cells, so their mean loss is small and easy to learn.
+_LEVEL_WEIGHTS = {3: (4.0, 1.0, 0.4)}
+_MANY_LEVEL_WEIGHTS = (4.0, 1.0, 0.25, 0.06, 0.02)
+_MIN_SIDE = 1e-12
 
 
 @dataclass(frozen=True)
 class LossWeights:
-    """What the loss is made of, in the names of YOLOv5's hyperparameter files.
+    """Weights and options of the loss, named as in YOLOv5's hyperparameter files.
 
     Attributes:
-        box: Weight of the box part.
-        cls: Weight of the class part.
-        obj: Weight of the objectness part.
-        cls_pw: Weight of positive classes.
-        obj_pw: Weight of positive objectness.
-        anchor_t: Largest ratio of an object's side to an anchor's, either way.
-        fl_gamma: γ of the focal loss; 0 is cross-entropy.
-        label_smoothing: ε; targets are 1 − ε/2 and ε/2.
+        box: Weight of the box loss.
+        cls: Weight of the class loss.
+        obj: Weight of the objectness loss.
+        cls_pw: Weight of positive classes in the binary cross-entropy.
+        obj_pw: Weight of positive objectness in the binary cross-entropy.
+        anchor_t: Largest ratio of the sides of an object and a matching anchor, in either direction.
+        fl_gamma: γ of the focal loss; 0 for cross-entropy.
+        label_smoothing: ε of label smoothing; class targets are 1 − ε/2 and ε/2.
     """
 
     box: float = 0.05
@@ -44,33 +43,34 @@ class LossWeights:
     label_smoothing: float = 0.0
 
     def scaled(self, *, num_classes: int, levels: int, imgsz: int) -> LossWeights:
-        """Return the weights for another task than COCO's: 80 classes, 3 levels, 640 pixels.
+        """Return the weights for another task than COCO's 80 classes, 3 levels, and 640 pixels.
+
+        Args:
+            num_classes: Number of classes.
+            levels: Number of levels of the head.
+            imgsz: Side of the images in pixels.
 
         Example:
             >>> LossWeights().scaled(num_classes=80, levels=3, imgsz=320).obj
             0.25
         """
-        return LossWeights(
+        return replace(
+            self,
             box=self.box * 3 / levels,
             cls=self.cls * num_classes / 80 * 3 / levels,
             obj=self.obj * (imgsz / 640) ** 2 * 3 / levels,
-            cls_pw=self.cls_pw,
-            obj_pw=self.obj_pw,
-            anchor_t=self.anchor_t,
-            fl_gamma=self.fl_gamma,
-            label_smoothing=self.label_smoothing,
         )
 
 
 @dataclass(frozen=True)
 class DetectionLoss:
-    """The loss of a batch.
+    """The loss of a batch, and its weighted parts.
 
     Attributes:
-        total: What to descend: the sum of the parts times the batch size.
-        box: 1 − CIoU, mean over matches, weighted.
-        objectness: Binary cross-entropy over all cells, weighted.
-        classes: Binary cross-entropy over the classes of matches, weighted.
+        total: Value to minimize: the sum of the parts times the batch size.
+        box: Mean over matches of 1 − CIoU, weighted.
+        objectness: Mean over all cells of the binary cross-entropy of objectness, weighted.
+        classes: Mean over matches of the binary cross-entropy of classes, weighted.
     """
 
     total: Float[Tensor, ""]
@@ -89,17 +89,17 @@ def detection_loss(
 ) -> DetectionLoss:
     """Return the loss of raw maps.
 
-    The box part is 1 − CIoU ("Distance-IoU Loss", AAAI 2020, equation 10). The objectness of a matched cell is to be
-    its box's IoU; where two matches share cell and anchor, the later one's.
+    The box loss is 1 − CIoU ("Distance-IoU Loss", AAAI 2020, equation 10). The objectness target of a matched cell is
+    the IoU of its box, and 0 elsewhere. If two matches share a cell and an anchor, the later one sets the target.
 
     Args:
-        raw: One map of logits per level.
-        targets: Image, class, x, y of the center, width and height in 0-1.
-        anchors: Sides (width, height) in pixels.
+        raw: One map (N, A, H, W, num_classes + 5) of logits per level.
+        targets: Image index, class index, and x, y of the center, width, and height in 0-1, (T, 6).
+        anchors: Widths and heights of the anchors in pixels, (levels, A, 2).
         strides: Stride of each level in pixels.
-        weights: What the loss is made of, as it stands (see `LossWeights.scaled`).
-        mean_count: From the number of matches here to its mean over all processes, where several share a batch: the
-            mean of their gradients is then that of one process with the whole batch.
+        weights: Weights of the loss, not scaled any further, see `LossWeights.scaled` (default: `LossWeights()`).
+        mean_count: Maps the number of matches in this process to its mean over all processes that share a batch. The
+            mean of their gradients then equals the gradient of a single process with the whole batch.
 
     Example:
         >>> raw = [torch.zeros(1, 1, 4, 4, 6)]
@@ -113,7 +113,7 @@ def detection_loss(
         for level, sides, stride in zip(raw, anchors.to(raw[0].dtype), strides, strict=True)
     ]
     box, objectness, classes = (torch.stack(part) for part in zip(*levels, strict=True))
-    balance = objectness.new_tensor(LEVEL_WEIGHTS.get(len(raw), MANY_LEVEL_WEIGHTS)[: len(raw)])
+    balance = objectness.new_tensor(_LEVEL_WEIGHTS.get(len(raw), _MANY_LEVEL_WEIGHTS)[: len(raw)])
     parts = (weights.box * box.sum(), weights.obj * (objectness * balance).sum(), weights.cls * classes.sum())
     return DetectionLoss(sum(parts, start=box.new_zeros(())) * raw[0].shape[0], *parts)
 
@@ -125,39 +125,41 @@ def _level_loss(
     weights: LossWeights,
     mean_count: Callable[[Tensor], Tensor] | None,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the unweighted box, objectness and class losses of one level."""
+    """Return the unweighted box, objectness, and class losses of one level."""
     height, width = raw.shape[2:4]
     matches = assign(targets, anchors, height, width, weights.anchor_t)
-    chosen = raw[matches.image, matches.anchor, matches.y, matches.x]
-    scores = chosen[:, :4].sigmoid()
+    matched = raw[matches.image, matches.anchor, matches.y, matches.x]
+    scores = matched[:, :4].sigmoid()
     centers, sides = 2 * scores[:, :2] - 0.5, (2 * scores[:, 2:]) ** 2 * anchors[matches.anchor]
     distance = _complete_iou_loss(centers, sides, matches.boxes)
-    wanted = raw.new_zeros(raw.shape[:-1])
-    _set_last(wanted, matches, (1 - distance.detach()).clamp(min=0))
-    objectness = _cross_entropy(raw[..., 4], wanted, weights.obj_pw, weights.fl_gamma).mean()
+    objectness_targets = raw.new_zeros(raw.shape[:-1])
+    _set_last(objectness_targets, matches, (1 - distance.detach()).clamp(min=0))
+    objectness = _cross_entropy(raw[..., 4], objectness_targets, weights.obj_pw, weights.fl_gamma).mean()
     count = raw.new_tensor(float(len(matches.image)))
     count = (mean_count(count) if mean_count else count).clamp(min=1e-6)
-    return distance.sum() / count, objectness, _class_loss(chosen[:, 5:], matches.classes, weights) / count
+    return distance.sum() / count, objectness, _class_loss(matched[:, 5:], matches.classes, weights) / count
 
 
-def _complete_iou_loss(centers: Tensor, sides: Tensor, wanted: Tensor) -> Tensor:
-    """Return (m,) 1 − CIoU of boxes (m, 2), (m, 2) with boxes (m, 4), all as center and sides."""
-    # Seen from the predicted center: elsewhere the corners of a tiny box round to one point, whose aspect is 0 / 0.
-    predicted = torch.cat([torch.zeros_like(centers), sides.clamp(min=LEAST_SIDE)], dim=1)
-    seen = torch.cat([wanted[:, :2] - centers, wanted[:, 2:]], dim=1)
+def _complete_iou_loss(centers: Tensor, sides: Tensor, targets: Tensor) -> Tensor:
+    """Return 1 − CIoU (M,) of predicted centers (M, 2) and sides (M, 2) with target boxes (M, 4), center and sides."""
+    from torchvision.ops import box_convert, complete_box_iou_loss  # noqa: PLC0415 (takes a second to import)
+
+    # Relative to the predicted center. Otherwise the corners of a tiny box could round to one point, with aspect 0 / 0.
+    predicted = torch.cat([torch.zeros_like(centers), sides.clamp(min=_MIN_SIDE)], dim=1)
+    relative = torch.cat([targets[:, :2] - centers, targets[:, 2:]], dim=1)
     return complete_box_iou_loss(
-        box_convert(predicted, "cxcywh", "xyxy"), box_convert(seen, "cxcywh", "xyxy"), eps=1e-7
+        box_convert(predicted, "cxcywh", "xyxy"), box_convert(relative, "cxcywh", "xyxy"), eps=1e-7
     )
 
 
-def _set_last(wanted: Tensor, matches: Matches, values: Tensor) -> None:
-    """Set the cells of matches; of matches that share one, the last sets it, on every device."""
-    shape = wanted.shape
+def _set_last(targets: Tensor, matches: AnchorMatches, values: Tensor) -> None:
+    """Set the cells of matches in place. If matches share a cell, the last one sets it, on every device."""
+    shape = targets.shape
     cell = ((matches.image * shape[1] + matches.anchor) * shape[2] + matches.y) * shape[3] + matches.x
     order = torch.arange(len(cell), device=cell.device)
-    last = torch.full((wanted.numel(),), -1, device=cell.device).scatter_reduce(0, cell, order, "amax")
+    last = torch.full((targets.numel(),), -1, device=cell.device).scatter_reduce(0, cell, order, "amax")
     is_last = last[cell] == order
-    wanted.view(-1)[cell[is_last]] = values[is_last].to(wanted.dtype)
+    targets.view(-1)[cell[is_last]] = values[is_last].to(targets.dtype)
 
 
 def _class_loss(logits: Tensor, classes: Tensor, weights: LossWeights) -> Tensor:
@@ -165,17 +167,17 @@ def _class_loss(logits: Tensor, classes: Tensor, weights: LossWeights) -> Tensor
     if logits.shape[1] == 1:
         return logits.sum() * 0
     low, high = weights.label_smoothing / 2, 1 - weights.label_smoothing / 2
-    wanted = functional.one_hot(classes, logits.shape[1]).to(logits.dtype) * (high - low) + low
-    return _cross_entropy(logits, wanted, weights.cls_pw, weights.fl_gamma).sum() / logits.shape[1]
+    targets = functional.one_hot(classes, logits.shape[1]).to(logits.dtype) * (high - low) + low
+    return _cross_entropy(logits, targets, weights.cls_pw, weights.fl_gamma).sum() / logits.shape[1]
 
 
-def _cross_entropy(logits: Tensor, wanted: Tensor, positive_weight: float, gamma: float) -> Tensor:
-    """Return the binary cross-entropy of each logit, focal where γ is above 0 ("Focal Loss", ICCV 2017, equation 5)."""
+def _cross_entropy(logits: Tensor, targets: Tensor, positive_weight: float, gamma: float) -> Tensor:
+    """Return the binary cross-entropy of each logit, or the focal loss for γ > 0 ("Focal Loss", ICCV 2017, eq. 5)."""
     entropy = functional.binary_cross_entropy_with_logits(
-        logits, wanted, pos_weight=logits.new_tensor(positive_weight), reduction="none"
+        logits, targets, pos_weight=logits.new_tensor(positive_weight), reduction="none"
     )
     if gamma > 0:
         scores = logits.sigmoid()
-        agreement = wanted * scores + (1 - wanted) * (1 - scores)
-        entropy = entropy * (wanted * 0.25 + (1 - wanted) * 0.75) * (1 - agreement) ** gamma
+        agreement = targets * scores + (1 - targets) * (1 - scores)
+        entropy = entropy * (targets * 0.25 + (1 - targets) * 0.75) * (1 - agreement) ** gamma
     return entropy

@@ -1,4 +1,4 @@
-"""From decoded predictions to detections in pixels of the original images: NMS, scaling back, clipping."""
+"""Conversion of decoded predictions to detections in pixels of the original images: NMS, scaling, and clipping."""
 
 from __future__ import annotations
 
@@ -73,8 +73,8 @@ def detect_on_canvas(
     Args:
         predictions: Decoded predictions (N, rows, num_classes + 5): x, y, w, h in pixels, objectness, class scores.
         thresholds: Options of non-maximum suppression.
-        classes: Filter of classes (num_classes,), True for a class that is kept. A box whose best class is not kept
-            is no candidate, so that it cannot suppress a box of a class that is (default: all classes).
+        classes: Filter of classes (num_classes,), True for a class that is kept (default: all classes). A box whose
+            best class is not kept does not suppress other boxes.
 
     Returns:
         One tensor (detections, 6) per image: x1, y1, x2, y2, confidence, class; the most confident first.
@@ -96,7 +96,7 @@ def to_image_pixels(
         tensor([[ 0.0000,  4.0000, 40.0000, 32.0000,  0.9000,  1.0000]])
     """
     rows = detections.cpu()
-    # Boxes are exact to a fraction of a pixel also in images of many thousand pixels a side.
+    # float64 keeps boxes exact to a fraction of a pixel in images with sides of many thousand pixels.
     offset = torch.tensor([placement.left, placement.top] * 2, dtype=torch.float64)
     scale = torch.tensor(placement.scale * 2, dtype=torch.float64)
     limit = torch.tensor([placement.width, placement.height] * 2, dtype=torch.float64)
@@ -105,9 +105,9 @@ def to_image_pixels(
 
 
 def has_area(detections: Float[Tensor, "detections 6"]) -> Bool[Tensor, " detections"]:
-    """Return (n,) bool: which boxes of detections (n, 6) have an area.
+    """Return whether the boxes of detections (n, 6) have an area, (n,) bool.
 
-    A box that lies in the padding of the canvas only has none after it is clipped to the image.
+    A box in the padding of the canvas has no area after it is clipped to the image.
     """
     return (detections[:, 2] > detections[:, 0]) & (detections[:, 3] > detections[:, 1])
 
@@ -127,7 +127,7 @@ def detections_in_images(
         placements: Size and position of each of the N images on the canvas.
         thresholds: Options of non-maximum suppression.
         classes: Filter of classes (num_classes,), True for a class that is kept (default: all classes).
-        drop_empty: Whether detections that lie in the padding only are dropped; otherwise their boxes have no area.
+        drop_empty: Whether detections in the padding are dropped; otherwise their boxes have no area.
 
     Returns:
         One tensor (detections, 6) per image: x1, y1, x2, y2 in pixels of the image, confidence, class; the most

@@ -1,15 +1,14 @@
-"""From decoded predictions to detections: thresholds and non-maximum suppression."""
+"""Selection of detections from decoded predictions: thresholds and non-maximum suppression."""
 
 from __future__ import annotations
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torchvision.ops import batched_nms, box_convert
 
 from attendet.errors import OptionError
 
-MAX_CANDIDATES = 30_000
+_MAX_CANDIDATES = 30_000
 
 
 def nms(
@@ -21,30 +20,34 @@ def nms(
     multi_label: bool = False,
     agnostic: bool = False,
 ) -> list[Float[Tensor, "detections 6"]]:
-    """Keep the best of boxes that overlap.
+    """Select the final detections of each image by non-maximum suppression.
 
-    Nothing here depends on the machine's speed: there is no time limit. Of more than 30,000 candidates of an image
-    the most confident are taken.
+    The result does not depend on the speed of the machine, because there is no time limit. If an image has more than
+    30,000 candidates, only the most confident ones are considered.
 
     Args:
-        predictions: As `decode` gives them: x, y, w, h in pixels, objectness and class scores in 0-1.
-        confidence: Least objectness · class score, in 0-1.
-        iou: Boxes of one class that overlap a better one by more are dropped, in 0-1.
-        max_detections: Most detections of an image.
-        multi_label: Take every class of a box that is confident enough, instead of the best one.
-        agnostic: Let boxes of different classes suppress each other.
+        predictions: Decoded predictions (N, rows, num_classes + 5), see `decode`: x, y of the center, width, and height
+            in pixels, objectness and class scores in 0-1.
+        confidence: Detections with a smaller score (objectness · class score) are dropped, 0-1.
+        iou: A box that overlaps a more confident box of its class by more than this IoU is dropped, 0-1.
+        max_detections: Largest number of detections per image.
+        multi_label: Whether a box is a detection of every class whose score is high enough, instead of the best only.
+        agnostic: Whether boxes of different classes suppress each other.
 
     Returns:
-        One tensor per image: x1, y1, x2, y2 in pixels, confidence in 0-1, class; the most confident first.
+        One tensor (detections, 6) per image: x1, y1, x2, y2 in pixels, confidence in 0-1, class index; the most
+        confident first.
 
     Raises:
-        OptionError: If a threshold is outside 0-1, or max_detections below 1.
+        OptionError: If `confidence` or `iou` is outside 0-1, or `max_detections` is below 1.
 
     Example:
         >>> box = torch.tensor([[[8.0, 8.0, 4.0, 4.0, 0.9, 0.5, 1.0], [8.5, 8.0, 4.0, 4.0, 0.8, 0.1, 1.0]]])
         >>> nms(box)
         [tensor([[ 6.0000,  6.0000, 10.0000, 10.0000,  0.9000,  1.0000]])]
     """
+    from torchvision.ops import batched_nms  # noqa: PLC0415 (takes a second to import)
+
     check_thresholds(confidence, iou, max_detections)
     detections = []
     for image in predictions.float():
@@ -69,7 +72,9 @@ def check_thresholds(confidence: float, iou: float, max_detections: int) -> None
 
 
 def _candidates(rows: Tensor, confidence: float, *, multi_label: bool) -> Tensor:
-    """Return (candidates, 6): corners, confidence and class, the most confident first."""
+    """Return candidates (n, 6): x1, y1, x2, y2, confidence, and class, the most confident first."""
+    from torchvision.ops import box_convert  # noqa: PLC0415 (takes a second to import)
+
     boxes = box_convert(rows[:, :4], "cxcywh", "xyxy")
     scores = rows[:, 5:] * rows[:, 4:5]
     if multi_label:
@@ -80,4 +85,4 @@ def _candidates(rows: Tensor, confidence: float, *, multi_label: bool) -> Tensor
         row = (best > confidence).nonzero(as_tuple=True)[0]
         classes, chosen = classes[row], best[row]
     candidates = torch.cat([boxes[row], chosen[:, None], classes[:, None].to(boxes.dtype)], dim=1)
-    return candidates[chosen.argsort(descending=True, stable=True)[:MAX_CANDIDATES]]
+    return candidates[chosen.argsort(descending=True, stable=True)[:_MAX_CANDIDATES]]
