@@ -50,7 +50,7 @@ def read_bytes(
 
 
 def read_text(path: Path, max_bytes: int, raises: type[AttendetError] = DataError, *, remedy: str | None = None) -> str:
-    """Return the text of a UTF-8 file of at most `max_bytes` bytes; lines end in a line feed alone.
+    """Return the text of a UTF-8 file of at most `max_bytes` bytes, with line feeds as line ends.
 
     Args:
         path: The file; a byte order mark at its start is dropped.

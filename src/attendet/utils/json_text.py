@@ -8,15 +8,15 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-# Names of files that are not UTF-8 have lone surrogates in Python, and no encoding of text has these.
+# In Python, the names of files that are not UTF-8 contain lone surrogates.
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def to_json(value: object, *, indent: int | None = 2) -> str:
-    r"""Return a value as JSON text that every JSON reader accepts and every encoding of Unicode can hold.
+    r"""Return a value as JSON text that every JSON reader accepts.
 
-    Numbers that are not finite become null: JSON has no NaN. A lone surrogate, as in the name of a file that is not
-    UTF-8, is escaped.
+    Numbers that are not finite become null, because JSON has no NaN. A lone surrogate, as in the name of a file that is
+    not UTF-8, is escaped, because UTF-8 cannot encode it.
 
     Args:
         value: Mappings, lists, tuples, and scalars, nested.

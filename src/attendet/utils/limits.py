@@ -1,7 +1,7 @@
 """Limits on input that several packages share.
 
-Files and images come from strangers. A limit stops one that is hostile or broken before it costs memory or time, and is
-far above what real data need. A limit with a single user is a constant in the module of that user.
+Files and images come from strangers. A limit refuses hostile or broken input before it costs memory or time, and is far
+above the needs of real data. A limit that only one module uses is a constant of that module.
 """
 
 from __future__ import annotations

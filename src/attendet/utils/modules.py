@@ -38,10 +38,10 @@ def unwrap(model: nn.Module) -> nn.Module:
 
 @contextmanager
 def unwrapped(model: nn.Module) -> Iterator[nn.Module]:
-    """Yield the network inside all wrappers, with the wrappers of its submodules removed, too, until the block ends.
+    """Yield the network inside all wrappers, without the wrappers of its submodules.
 
-    A compiled network runs code that was generated before: it ignores new hooks and changes of its modules. The network
-    that is yielded has the same weights and runs its modules. Afterwards everything is wrapped and compiled as before.
+    A compiled network runs generated code, which ignores new hooks and changed modules. The yielded network has the
+    same weights and runs its modules. When the block ends, everything is wrapped and compiled as before.
 
     Args:
         model: A network; compiled as a whole, in parts, in place, or not at all.
@@ -100,9 +100,9 @@ def strip_wrapper_prefixes(tensors: Mapping[str, Value]) -> dict[str, Value]:
 
 @contextmanager
 def evaluation_mode(model: nn.Module) -> Iterator[None]:
-    """Put a network into evaluation mode; when the block ends, each module has its own mode again.
+    """Put a network into evaluation mode, and restore the mode of each module when the block ends.
 
-    The flags are set directly: a network's own `train` method may do more than that, and could not be undone.
+    The flags are set directly, because a network may override `train` with side effects that cannot be undone.
 
     Example:
         >>> model = nn.Sequential(nn.BatchNorm2d(3), nn.BatchNorm2d(3).train(False))

@@ -1,4 +1,4 @@
-"""Text for people: counts, lists, and text from files that is safe to print."""
+"""Text for people: counts, quantities, lists, tables, and text from files that is safe to print."""
 
 from __future__ import annotations
 
