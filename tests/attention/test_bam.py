@@ -58,8 +58,8 @@ def test_identity_start_is_the_identity_and_learns(variant: Variant) -> None:
             assert not torch.equal(parameter, before[name]), name
 
 
-def test_a_dilation_that_is_none() -> None:
-    with pytest.raises(OptionError, match="give 1 or more"):
+def test_dilations_below_one_are_errors() -> None:
+    with pytest.raises(OptionError, match="`dilation` must be a positive integer, got 0"):
         BAM(64, dilation=0)
 
 

@@ -1,6 +1,6 @@
 """Shapes, dtypes, gradients, copies, and compilation of every registered attention module.
 
-A comment at each set of exempt modules states the reason.
+The fixtures in conftest.py run each test for every registered module, and CBAM also in plain torch.
 """
 
 import copy
@@ -85,7 +85,7 @@ def test_constant_features_give_no_nan(name: str, value: float) -> None:
 
 @torch.no_grad()
 def test_large_values_of_half_precision_give_no_nan(name: str) -> None:
-    # Their squares are beyond what half precision holds.
+    # The squares of these values overflow in half precision.
     module = create(name, CHANNELS).half().train(False)
     assert not module((1000 * features(6, 5)).half()).isnan().any()
 
@@ -94,7 +94,7 @@ def test_large_values_of_half_precision_give_no_nan(name: str) -> None:
 def test_copies_pickles_and_state_dicts_compute_the_same(name: str, before: str, after: str) -> None:
     module = randomize(started(name, before))
     x = features(6, 5)
-    # One step, so that running means are not what they start at.
+    # One training step changes the running means from their initial values.
     module(x)
     module.train(False)
     expected = module(x)
@@ -103,7 +103,7 @@ def test_copies_pickles_and_state_dicts_compute_the_same(name: str, before: str,
     saved.seek(0)
     loaded = started(name, after).train(False)
     loaded.load_state_dict(torch.load(saved, weights_only=True))
-    # What a test has just pickled itself may be unpickled.
+    # The test unpickles its own pickle.
     unpickled = pickle.loads(pickle.dumps(module))  # noqa: S301
     for twin in (copy.deepcopy(module), unpickled, loaded):
         assert torch.equal(twin(x), expected)

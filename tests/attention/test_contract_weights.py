@@ -8,16 +8,16 @@ from attendet.attention import AdditiveTerm, AttentionWeights, Gate, SoftmaxWeig
 from tests.attention.contract_cases import CHANNELS, features, randomize, started
 from tests.helpers.typed_access import tensor
 
-# gc adds a term and sk mixes branches, by softmax weights; these two controls are there because they do not gate.
+# `gc` adds a term, and `sk` mixes branches by softmax weights. These two controls have no gates by definition.
 WITHOUT_GATES = {"gc", "sk", "control-conv1x1", "control-identity"}
 
 
-# The sum of two gated maps, and a shuffle of channels behind the gates.
+# `scse` adds two gated maps, and `shuffle` permutes the channels after the gates.
 MORE_THAN_A_PRODUCT = {"scse", "shuffle"}
 
 
 def outermost(module: nn.Module) -> list[AttentionWeights]:
-    """Return the weights that are not part of others."""
+    """Return the weights that are not inside of other weights."""
     found = []
     for child in module.children():
         found += [child] if isinstance(child, AttentionWeights) else outermost(child)
@@ -29,64 +29,64 @@ def test_gates_stay_in_their_range(name: str, start: str) -> None:
     module = randomize(started(name, start))
     gates = [child for child in module.modules() if isinstance(child, Gate)]
     assert bool(gates) == (name not in WITHOUT_GATES)
-    seen: list[tuple[Tensor, Tensor]] = []
+    recorded: list[tuple[Tensor, Tensor]] = []
 
-    def keep(gate: nn.Module, _: object, weights: Tensor) -> None:
-        seen.append((tensor(gate, "range"), weights))
+    def record(gate: nn.Module, _: object, weights: Tensor) -> None:
+        recorded.append((tensor(gate, "range"), weights))
 
     for gate in gates:
-        gate.register_forward_hook(keep)
+        gate.register_forward_hook(record)
     module(features(6, 5))
-    assert len(seen) == len(gates)
-    for span, weights in seen:
-        assert span[0] <= weights.min()
-        assert weights.max() <= span[1]
+    assert len(recorded) == len(gates)
+    for range_, weights in recorded:
+        assert range_[0] <= weights.min()
+        assert weights.max() <= range_[1]
         assert weights.max() > weights.min()
 
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
-def test_the_outermost_weights_are_what_features_are_multiplied_by(name: str, layout: torch.memory_format) -> None:
+def test_the_outermost_weights_multiply_the_features(name: str, layout: torch.memory_format) -> None:
     module = randomize(create(name, CHANNELS))
     weights = outermost(module)
     assert bool(weights) == (name not in WITHOUT_GATES)
-    seen: list[tuple[Tensor, Tensor]] = []
+    recorded: list[tuple[Tensor, Tensor]] = []
 
-    def keep(_: nn.Module, inputs: tuple[Tensor, ...], weights: Tensor) -> None:
-        seen.append((inputs[0], weights))
+    def record(_: nn.Module, inputs: tuple[Tensor, ...], weights: Tensor) -> None:
+        recorded.append((inputs[0], weights))
 
     for part in weights:
-        part.register_forward_hook(keep)
+        part.register_forward_hook(record)
     x = features(6, 5).contiguous(memory_format=layout)
     y = module(x)
-    assert len(seen) == len(weights)
+    assert len(recorded) == len(weights)
     product = x
-    for inputs, weights_seen in seen:
+    for inputs, weight in recorded:
         assert inputs.shape == x.shape
-        assert torch.broadcast_shapes(weights_seen.shape, x.shape) == x.shape
-        product = product * weights_seen
+        assert torch.broadcast_shapes(weight.shape, x.shape) == x.shape
+        product = product * weight
     if name not in MORE_THAN_A_PRODUCT | WITHOUT_GATES:
         torch.testing.assert_close(y, product)
 
 
-def test_addends_are_what_is_added(name: str) -> None:
+def test_additive_terms_are_added(name: str) -> None:
     module = randomize(create(name, CHANNELS))
-    addends = [child for child in module.modules() if isinstance(child, AdditiveTerm)]
-    assert bool(addends) == (name == "gc")
+    terms = [child for child in module.modules() if isinstance(child, AdditiveTerm)]
+    assert bool(terms) == (name == "gc")
     x = features(6, 5)
-    for addend in addends:
-        assert torch.equal(module(x), x + addend(x))
+    for term in terms:
+        assert torch.equal(module(x), x + term(x))
 
 
-def test_shares_are_positive_and_of_sum_one(name: str) -> None:
+def test_softmax_weights_are_positive_and_sum_to_one(name: str) -> None:
     module = randomize(create(name, CHANNELS))
-    shares = [child for child in module.modules() if isinstance(child, SoftmaxWeights)]
-    assert bool(shares) == (name in ("gc", "sk"))
-    for share in shares:
-        given = share(features(6, 5))
-        chosen_among = (1, 2, 3) if given.ndim == 4 else (1,)
-        assert given.min() > 0
-        assert given.max() < 1
-        torch.testing.assert_close(given.sum(chosen_among), torch.ones(()).expand(given.sum(chosen_among).shape))
+    modules = [child for child in module.modules() if isinstance(child, SoftmaxWeights)]
+    assert bool(modules) == (name in ("gc", "sk"))
+    for softmax in modules:
+        weights = softmax(features(6, 5))
+        axes = (1, 2, 3) if weights.ndim == 4 else (1,)
+        assert weights.min() > 0
+        assert weights.max() < 1
+        torch.testing.assert_close(weights.sum(axes), torch.ones(()).expand(weights.sum(axes).shape))
 
 
 @pytest.mark.parametrize("training", [True, False])
@@ -97,9 +97,9 @@ def test_identity_start_is_exact(name: str, training: bool, device: torch.device
         assert torch.equal(module.to(dtype)(x), x)
 
 
-def test_identity_start_learns_with_its_first_step(name: str) -> None:
+def test_an_identity_start_receives_a_gradient(name: str) -> None:
     module = started(name, "identity")
     if not list(module.parameters()):
-        pytest.skip("there is nothing to learn")
+        pytest.skip("the module has no parameters")
     module(features(6, 5)).square().sum().backward()
     assert any(parameter.grad is not None and parameter.grad.any() for parameter in module.parameters())

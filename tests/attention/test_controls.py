@@ -15,17 +15,17 @@ def parameters(module: nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters())
 
 
-def test_identity_gives_what_it_is_given() -> None:
+def test_the_identity_returns_its_input() -> None:
     x = torch.rand(2, 8, 3, 3)
     assert ControlIdentity(8)(x) is x
-    with pytest.raises(OptionError, match="0 channels are none"):
+    with pytest.raises(OptionError, match="`channels` must be a positive integer, got 0"):
         ControlIdentity(0)
 
 
 @pytest.mark.parametrize("like", [name for name in names() if not name.startswith("control-")])
 @pytest.mark.parametrize("channels", [64, 160, 512])
-@pytest.mark.filterwarnings("ignore:.*hidden of")
-def test_a_convolution_has_as_many_parameters_as_can_be(like: str, channels: int) -> None:
+@pytest.mark.filterwarnings("ignore:.*in the hidden layer")
+def test_a_convolution_has_the_nearest_possible_number_of_parameters(like: str, channels: int) -> None:
     with torch.device("meta"):
         control, attention = ControlConv1x1(channels, like=like), create(like, channels)
     wanted = parameters(attention)
@@ -34,7 +34,7 @@ def test_a_convolution_has_as_many_parameters_as_can_be(like: str, channels: int
     assert not [module for module in control.modules() if isinstance(module, Gate)]
 
 
-def test_a_convolution_is_linear_and_acts_on_every_position_alone() -> None:
+def test_a_convolution_is_linear_and_acts_on_every_position_separately() -> None:
     control = ControlConv1x1(8, parameters=48)
     assert control.reduce.out_channels == 3
     x, y = torch.randn(2, 2, 8, 4, 5).double()
@@ -46,8 +46,8 @@ def test_a_convolution_is_linear_and_acts_on_every_position_alone() -> None:
 
 
 @pytest.mark.parametrize(("dims", "size"), [(1, (7,)), (3, (3, 4, 5))])
-def test_a_convolution_matches_what_attention_has_in_its_dims(dims: int, size: tuple[int, ...]) -> None:
-    """CBAM's spatial kernel has 7 taps a plane in sequences and 343 in volumes; its MLP is the same."""
+def test_a_convolution_matches_the_attention_with_the_same_dims(dims: int, size: tuple[int, ...]) -> None:
+    """CBAM has the same MLP for all dims, and a spatial kernel of 7 taps per plane for sequences, 343 for volumes."""
     control = create("control-conv1x1", 8, like="cbam", reduction=2, dims=dims)
     wanted = 2 * 8 * 4 + 2 * 7**dims
     assert parameters(control) == 16 * round(wanted / 16)
@@ -60,12 +60,12 @@ def test_a_convolution_matches_what_attention_has_in_its_dims(dims: int, size: t
 
 @pytest.mark.parametrize(("dims", "size"), [(1, (7,)), (3, (3, 4, 5))])
 @pytest.mark.parametrize("name", ["control-identity", "control-conv1x1", "control-noise-gate"])
-def test_controls_stand_where_attention_of_these_dims_does(name: str, dims: int, size: tuple[int, ...]) -> None:
+def test_controls_support_sequences_and_volumes(name: str, dims: int, size: tuple[int, ...]) -> None:
     options = {} if name == "control-identity" else {"like": "bam", "reduction": 2, "start": "identity"}
     control = create(name, 8, dims=dims, **options)
     x = torch.randn(3, 8, *size)
     assert torch.equal(control(x), x)
-    with pytest.raises(OptionError, match=r"features of 4 axes are not .*; give dims=2"):
+    with pytest.raises(OptionError, match=r"features must have the shape .*, got 4 axes; use dims=2"):
         control(torch.randn(2, 8, 5, 5))
 
 
@@ -80,7 +80,7 @@ def weights_of(like: str, x: Tensor, control: ControlNoiseGate) -> Tensor:
 
 
 @torch.no_grad()
-def test_in_training_no_image_has_its_own_weights_and_each_is_used_once() -> None:
+def test_in_training_every_image_receives_the_weights_of_another() -> None:
     control = ControlNoiseGate(8, like="se", reduction=2)
     x = torch.rand(5, 8, 3, 3) + 0.5
     own = weights_of("se", x, control).flatten(1)
@@ -98,7 +98,7 @@ def test_in_training_no_image_has_its_own_weights_and_each_is_used_once() -> Non
 
 
 @torch.no_grad()
-def test_in_evaluation_weights_are_the_running_mean_and_images_do_not_meet() -> None:
+def test_in_evaluation_weights_are_the_running_mean_for_every_image() -> None:
     control = ControlNoiseGate(8, like="cbam", reduction=2)
     x = torch.rand(3, 8, 4, 4)
     assert torch.equal(control.train(False)(x), x)
@@ -118,13 +118,13 @@ def test_in_evaluation_weights_are_the_running_mean_and_images_do_not_meet() -> 
     torch.testing.assert_close(control(x)[:1], control(x[:1]))
 
 
-def test_a_start_that_an_attention_does_not_have_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_attention_without_the_option_start(monkeypatch: pytest.MonkeyPatch) -> None:
     for table in ("_entries", "_names"):
         monkeypatch.setattr(attentions, table, copy.copy(getattr(attentions, table)))
 
     @attentions.register("startless")
     class Startless(Attention):
-        paper = "none: a test"
+        paper = "a test"
 
         def __init__(self, channels: int) -> None:
             super().__init__()
@@ -135,11 +135,11 @@ def test_a_start_that_an_attention_does_not_have_is_refused(monkeypatch: pytest.
 
     x = torch.rand(2, 8, 3, 3)
     assert ControlNoiseGate(8, like="startless")(x).shape == x.shape
-    with pytest.raises(OptionError, match="startless has no other start than its paper's; leave start out"):
+    with pytest.raises(OptionError, match="startless has no option 'start'; omit `start`"):
         ControlNoiseGate(8, like="startless", start="identity")
 
 
-def test_an_image_alone_keeps_its_own_weights() -> None:
+def test_a_single_image_keeps_its_own_weights() -> None:
     control = ControlNoiseGate(8, like="se", reduction=2)
     x = torch.rand(1, 8, 3, 3)
     torch.testing.assert_close(control(x), x * weights_of("se", x, control))
@@ -148,24 +148,40 @@ def test_an_image_alone_keeps_its_own_weights() -> None:
 @pytest.mark.parametrize(
     ("make", "error", "message"),
     [
-        (lambda: ControlNoiseGate(64, like="gc"), OptionError, "gc has no weights to exchange"),
-        (lambda: ControlNoiseGate(64, like="sk"), OptionError, "name one that multiplies"),
-        (lambda: ControlNoiseGate(64, like="control-identity"), OptionError, "is a control itself"),
+        (
+            lambda: ControlNoiseGate(64, like="gc"),
+            OptionError,
+            "`like` must be an attention that multiplies features by weights, got 'gc'",
+        ),
+        (
+            lambda: ControlNoiseGate(64, like="sk"),
+            OptionError,
+            "multiplies features by weights, got 'sk'; use for example cbam",
+        ),
+        (lambda: ControlNoiseGate(64, like="control-identity"), OptionError, "`like` must not be a control"),
         (lambda: ControlNoiseGate(64, reductoin=8), OptionError, "did you mean 'reduction'"),
         (lambda: ControlConv1x1(64, like="cbamm"), UnknownNameError, "did you mean 'cbam'"),
-        (lambda: ControlConv1x1(64, like="control-conv1x1"), OptionError, "is a control itself"),
+        (lambda: ControlConv1x1(64, like="control-conv1x1"), OptionError, "`like` must not be a control"),
         (lambda: ControlConv1x1(64, like="cbam", reducton=8), OptionError, "did you mean 'reduction'"),
-        (lambda: ControlConv1x1(64, parameters=100, reduction=8), OptionError, "reduction beside parameters"),
+        (
+            lambda: ControlConv1x1(64, parameters=100, reduction=8),
+            OptionError,
+            "`parameters` cannot be combined with options of `like`, got reduction",
+        ),
         (lambda: create("control-conv1x1", 64, likes="cbam"), OptionError, "cbam has no option 'likes'"),
-        (lambda: ControlConv1x1(64, parameters=-1), OptionError, "cannot be matched"),
-        (lambda: ControlConv1x1(64, dims=4), OptionError, "give 1, 2 or 3"),  # pyright: ignore[reportArgumentType]
-        (lambda: ControlIdentity(64, dims=0), OptionError, "give 1, 2 or 3"),  # pyright: ignore[reportArgumentType]
-        (lambda: ControlNoiseGate(64, dims=0), OptionError, "give 1, 2 or 3"),  # pyright: ignore[reportArgumentType]
-        (lambda: ControlNoiseGate(64, like="eca", dims=4), OptionError, "1, 2 or 3"),  # pyright: ignore[reportArgumentType]
+        (
+            lambda: ControlConv1x1(64, parameters=-1),
+            OptionError,
+            "`parameters` must be an integer of at least 0, got -1",
+        ),
+        (lambda: ControlConv1x1(64, dims=4), OptionError, "must be 1, 2, or 3, got 4"),  # pyright: ignore[reportArgumentType]
+        (lambda: ControlIdentity(64, dims=0), OptionError, "must be 1, 2, or 3, got 0"),  # pyright: ignore[reportArgumentType]
+        (lambda: ControlNoiseGate(64, dims=0), OptionError, "must be 1, 2, or 3, got 0"),  # pyright: ignore[reportArgumentType]
+        (lambda: ControlNoiseGate(64, like="eca", dims=4), OptionError, "must be 1, 2, or 3, got 4"),  # pyright: ignore[reportArgumentType]
         (lambda: ControlConv1x1(64, like="triplet", dims=1), OptionError, "triplet has no option 'dims'"),
     ],
 )
-def test_what_cannot_be_controlled(make: object, error: type[Exception], message: str) -> None:
+def test_invalid_options(make: object, error: type[Exception], message: str) -> None:
     assert callable(make)
     with pytest.raises(error, match=message):
         make()

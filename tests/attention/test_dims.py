@@ -30,7 +30,7 @@ modules = pytest.mark.parametrize(("name", "options"), MODULES)
 
 
 def make(name: str, dims: int, options: dict[str, Any], **others: Any) -> Attention:
-    """Make a module whose parameters are all random and whose norms have seen something."""
+    """Return a module with random parameters and updated running statistics."""
     module = create(name, 64, dims=dims, **options, **others)
     for parameter in module.parameters():
         nn.init.normal_(parameter, std=0.3)
@@ -38,9 +38,9 @@ def make(name: str, dims: int, options: dict[str, Any], **others: Any) -> Attent
     return module
 
 
-def test_these_modules_have_dims() -> None:
-    have = {name for name in names() if "dims" in options_of(attentions.get(name))}
-    assert have == {name for name, _ in MODULES} | {name for name in names() if name.startswith("control-")}
+def test_the_modules_with_dims() -> None:
+    with_dims = {name for name in names() if "dims" in options_of(attentions.get(name))}
+    assert with_dims == {name for name, _ in MODULES} | {name for name in names() if name.startswith("control-")}
 
 
 @modules
@@ -72,7 +72,7 @@ def test_sequences_compile_and_export_with_any_length(name: str, options: dict[s
 @modules
 @pytest.mark.parametrize("dims", [1, 2, 3])
 @pytest.mark.parametrize("training", [True, False])
-def test_a_mask_that_is_all_true_is_none(name: str, options: dict[str, Any], dims: int, training: bool) -> None:
+def test_a_mask_of_true_has_no_effect(name: str, options: dict[str, Any], dims: int, training: bool) -> None:
     module = make(name, dims, options).train(training)
     x = torch.randn(2, 64, *SIZES[dims])
     mask = torch.ones(2, *SIZES[dims], dtype=torch.bool)
@@ -80,7 +80,7 @@ def test_a_mask_that_is_all_true_is_none(name: str, options: dict[str, Any], dim
 
 
 @modules
-def test_an_image_without_any_real_position_is_no_nan(name: str, options: dict[str, Any]) -> None:
+def test_an_image_without_real_positions_gives_no_nan(name: str, options: dict[str, Any]) -> None:
     module = make(name, 1, options)
     mask = torch.tensor([[True] * 9, [False] * 9])
     x = torch.randn(2, 64, 9, requires_grad=True)
@@ -94,7 +94,7 @@ def test_an_image_without_any_real_position_is_no_nan(name: str, options: dict[s
         assert torch.isfinite(parameter.grad).all()
 
 
-def in_words(values: list[float], kind: Pool) -> float:
+def literal_pool(values: list[float], kind: Pool) -> float:
     tensor = torch.tensor(values, dtype=torch.float64)
     by_kind = {
         "avg": tensor.sum() / len(values),
@@ -107,7 +107,7 @@ def in_words(values: list[float], kind: Pool) -> float:
 
 @pytest.mark.parametrize("kind", POOLS)
 @pytest.mark.parametrize("dims", [1, 2, 3])
-def test_pools_leave_padding_out(kind: Pool, dims: int) -> None:
+def test_pools_skip_padding(kind: Pool, dims: int) -> None:
     x = torch.randn(3, 2, *SIZES[dims], dtype=torch.float64)
     mask = torch.rand(3, *SIZES[dims]) < 0.5
     mask[2] = False
@@ -115,7 +115,7 @@ def test_pools_leave_padding_out(kind: Pool, dims: int) -> None:
     pooled = pool_positions(x, kind, mask)
     for image in range(2):
         for channel in range(2):
-            expected = in_words(x[image, channel][mask[image]].tolist(), kind)
+            expected = literal_pool(x[image, channel][mask[image]].tolist(), kind)
             assert pooled[image, channel].item() == pytest.approx(expected, rel=1e-9)
     assert pooled[2].tolist() == [0, 0]
     pooled.sum().backward()
@@ -123,7 +123,7 @@ def test_pools_leave_padding_out(kind: Pool, dims: int) -> None:
     assert torch.isfinite(x.grad).all()
 
 
-def test_the_parts_of_cbam_take_sequences_too() -> None:
+def test_the_parts_of_cbam_accept_sequences() -> None:
     x, mask = torch.randn(2, 64, 9), torch.rand(2, 9) < 0.7
     channel, spatial = ChannelAttention(64, dims=1), SpatialAttention(dims=1)
     real = torch.where(mask[:, None], x, 0)
@@ -153,23 +153,27 @@ def test_cbam_with_a_mask_compiles_as_one_graph_in_training() -> None:
 
 
 @modules
-def test_what_does_not_fit_says_what_would(name: str, options: dict[str, Any]) -> None:
+def test_wrong_shapes_are_errors_with_a_remedy(name: str, options: dict[str, Any]) -> None:
     sequences, images = create(name, 64, dims=1, **options), create(name, 64, **options)
     x = torch.randn(2, 64, 5, 5)
-    with pytest.raises(OptionError, match=r"features of 4 axes are not \(N, C, L\); give dims=2"):
+    with pytest.raises(OptionError, match=r"features must have the shape \(N, C, L\), got 4 axes; use dims=2"):
         sequences(x)
-    with pytest.raises(OptionError, match=r"features of 3 axes are not \(N, C, H, W\); give dims=1"):
+    with pytest.raises(OptionError, match=r"features must have the shape \(N, C, H, W\), got 3 axes; use dims=1"):
         images(x[0])
-    with pytest.raises(OptionError, match=r"features of 6 axes are not \(N, C, H, W\); give 3 to 5 axes"):
+    with pytest.raises(OptionError, match=r"features must have the shape \(N, C, H, W\), got 6 axes$"):
         images(x[..., None, None])
-    with pytest.raises(OptionError, match=r"a mask of torch.bool and \(2, 5\) .* give torch.bool and \(2, 5, 5\)"):
+    with pytest.raises(
+        OptionError, match=r"`mask` must be torch.bool of shape \(2, 5, 5\), got torch.bool of shape \(2, 5\)"
+    ):
         images(x, torch.ones(2, 5, dtype=torch.bool))
-    with pytest.raises(OptionError, match=r"a mask of torch.int64 and \(2, 5, 5\) does not fit"):
+    with pytest.raises(
+        OptionError, match=r"`mask` must be torch.bool of shape \(2, 5, 5\), got torch.int64 of shape \(2, 5, 5\)"
+    ):
         images(x, torch.ones(2, 5, 5, dtype=torch.int64))
 
 
 @modules
 @pytest.mark.parametrize("dims", [0, 4, "2", True, 2.0])
-def test_dims_that_do_not_exist(name: str, options: dict[str, Any], dims: Any) -> None:
-    with pytest.raises(OptionError, match="give 1, 2 or 3"):
+def test_invalid_dims(name: str, options: dict[str, Any], dims: Any) -> None:
+    with pytest.raises(OptionError, match="`dims` must be 1, 2, or 3, got "):
         create(name, 64, dims=dims, **options)

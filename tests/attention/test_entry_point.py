@@ -135,7 +135,7 @@ try:
 except AttendetError as error:
     print(error)
 """
-    assert run(package, code).splitlines() == ["2", "mean has no option 'reduction'; it has none"]
+    assert run(package, code).splitlines() == ["2", "mean has no option 'reduction'; it has no options"]
     listed = {entry["name"]: entry for entry in json.loads(run(package, f"{COMMAND_LINE}run()"))}
     assert listed["mean"]["paper"] == ""
     assert listed["mean"]["parameters"] == 0

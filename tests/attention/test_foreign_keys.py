@@ -94,7 +94,7 @@ KEYS: dict[str, Mapping[str, str]] = {
         for kind in ("weight", "bias")
     },
 }
-# Other names under which the same authors published the same module.
+# Other keys that the same authors published for the same module.
 OTHER_KEYS: dict[str, Mapping[str, str]] = {
     "coordinate": {
         key.replace("conv_h.", "conv2.").replace("conv_w.", "conv3."): ours for key, ours in KEYS["coordinate"].items()
@@ -112,10 +112,10 @@ OTHER_KEYS: dict[str, Mapping[str, str]] = {
 }
 FORMS = [*KEYS.items(), *OTHER_KEYS.items()]
 OPTIONS: dict[str, dict[str, Any]] = {"scse": {"bias": True}}
-OURS_ALONE = ("range", "strength", "in_order")
+OUR_OWN_KEYS = ("range", "strength", "in_order")
 
 
-def trained(name: str) -> nn.Module:
+def random_module(name: str) -> nn.Module:
     module = create(name, 64, **OPTIONS.get(name, {}))
     for tensor in (*module.parameters(), *module.buffers()):
         if tensor.ndim and tensor.is_floating_point() and tensor.shape != (2,):
@@ -126,13 +126,13 @@ def trained(name: str) -> nn.Module:
 @torch.no_grad()
 @pytest.mark.parametrize("start", ["paper", "identity"])
 @pytest.mark.parametrize(("name", "keys"), FORMS, ids=[*KEYS, *(f"{name}, other keys" for name in OTHER_KEYS)])
-def test_weights_under_the_authors_keys_are_those_under_ours(name: str, keys: Mapping[str, str], start: str) -> None:
-    module = trained(name)
+def test_weights_with_the_authors_keys_load(name: str, keys: Mapping[str, str], start: str) -> None:
+    module = random_module(name)
     ours = module.state_dict()
     theirs = {foreign: ours[key] for foreign, key in keys.items()}
-    left = {key.rpartition(".")[2] for key in set(ours) - set(keys.values())}
-    assert left <= {*OURS_ALONE, "num_batches_tracked"}
-    if "num_batches_tracked" in left:
+    missing = {key.rpartition(".")[2] for key in set(ours) - set(keys.values())}
+    assert missing <= {*OUR_OWN_KEYS, "num_batches_tracked"}
+    if "num_batches_tracked" in missing:
         # Older state dicts have no such entry.
         theirs |= {key: value for key, value in ours.items() if key.endswith("num_batches_tracked")}
     loaded = create(name, 64, start=start, **OPTIONS.get(name, {})).train(False)
@@ -142,8 +142,8 @@ def test_weights_under_the_authors_keys_are_those_under_ours(name: str, keys: Ma
 
 
 @torch.no_grad()
-def test_matrices_that_were_saved_as_convolutions_load() -> None:
-    module = trained("gc")
+def test_matrices_saved_as_convolutions_load() -> None:
+    module = random_module("gc")
     theirs: dict[str, Tensor] = {}
     for foreign, key in KEYS["gc"].items():
         value = module.state_dict()[key]
@@ -167,7 +167,7 @@ def test_matrices_that_were_saved_as_convolutions_load() -> None:
     ],
     ids=["timm's SE", "torchvision's SE", "timm's ECA"],
 )
-def test_peers_load_as_they_are(peer: nn.Module, name: str, options: dict[str, Any]) -> None:
+def test_state_dicts_of_other_packages_load(peer: nn.Module, name: str, options: dict[str, Any]) -> None:
     x = torch.randn(2, 256 if name == "eca" else 64, 6, 5)
     loaded = create(name, x.shape[1], start="identity", **options)
     loaded.load_state_dict(peer.state_dict())
@@ -175,9 +175,9 @@ def test_peers_load_as_they_are(peer: nn.Module, name: str, options: dict[str, A
 
 
 @torch.no_grad()
-def test_the_gates_of_the_triplet_are_not_mixed_up() -> None:
-    """Their module as it turns the features: what `ChannelGateH` sees are the planes over H, at every (C, W)."""
-    module = trained("triplet")
+def test_the_gates_of_triplet_attention_have_the_right_axes() -> None:
+    """Compare with the authors' module, where `ChannelGateH` gates the plane (C, W) after pooling over H."""
+    module = random_module("triplet")
     theirs = {foreign: module.state_dict()[key] for foreign, key in OTHER_KEYS["triplet"].items()}
     x, summed = torch.randn(2, 5, 6, 7), torch.zeros(2, 5, 6, 7)
     for gate, turn in (("ChannelGateH", (0, 2, 1, 3)), ("ChannelGateW", (0, 3, 2, 1)), ("SpatialGate", (0, 1, 2, 3))):
@@ -194,8 +194,8 @@ def test_the_gates_of_the_triplet_are_not_mixed_up() -> None:
 
 
 @torch.no_grad()
-def test_nam_with_the_norm_of_the_pixel_part_loads_what_there_is() -> None:
-    module = trained("nam")
+def test_nam_loads_without_the_norm_of_the_pixel_part() -> None:
+    module = random_module("nam")
     theirs = {foreign: module.state_dict()[key] for foreign, key in KEYS["nam"].items()}
     loaded = create("nam", 64).train(False)
     loaded.load_state_dict(theirs | {"Spatial_Att.bn.weight": torch.ones(30)}, strict=False)

@@ -16,51 +16,51 @@ from attendet.errors import AttendetError, AttendetWarning, OptionError
 @pytest.mark.parametrize(
     ("name", "channels", "options", "message"),
     [
-        ("se", 8, {}, "leaves no hidden channel of 8; use a reduction of 2 or less"),
-        ("scse", 1, {}, "leaves no hidden channel of 1"),
+        ("se", 8, {}, "`reduction` must leave at least 1 of 8 channels, got 16; use a reduction of 2 or less"),
+        ("scse", 1, {}, "`reduction` must leave at least 1 of 1 channels, got 2"),
         ("gc", 8, {}, "use a reduction of 2 or less"),
-        ("gam", 3, {}, "leaves no hidden channel of 3; use a reduction of 1 or less"),
-        ("eca", 64, {"kernel_size": 4}, "use an odd one: 3, 5 or 7"),
-        ("eca", 64, {"gamma": 0}, "give no kernel; give 2 and 1"),
-        ("eca", 0, {}, "0 channels are none; give 1 or more"),
-        ("coordinate", 64, {"reduction": 0}, "have to be positive"),
-        ("coordinate", 64, {"least": 0}, "a least width of 0 is none; give 1 or more"),
-        ("simam", 64, {"regularizer": 0}, "give 1e-4, the default"),
-        ("simam", 64, {"regularizer": float("nan")}, "give 1e-4, the default"),
+        ("gam", 3, {}, "must leave at least 1 of 3 channels, got 4; use a reduction of 1 or less"),
+        ("eca", 64, {"kernel_size": 4}, "`kernel_size` must be odd and positive, got 4; use 3, 5, or 7"),
+        ("eca", 64, {"gamma": 0}, "`gamma` must be a positive number, got 0; the published value is 2"),
+        ("eca", 0, {}, "`channels` must be a positive integer, got 0"),
+        ("coordinate", 64, {"reduction": 0}, "`reduction` must be a positive number, got 0"),
+        ("coordinate", 64, {"min_width": 0}, "`min_width` must be a positive integer, got 0"),
+        ("simam", 64, {"regularizer": 0}, "`regularizer` must be positive, got 0; the default is 1e-4"),
+        ("simam", 64, {"regularizer": float("nan")}, "`regularizer` must be positive, got nan"),
         ("simam", 64, {"variant": "author"}, "did you mean 'authors'"),
         ("scse", 64, {"combine": "sum"}, "known are add, max"),
-        ("sk", 64, {"branches": 1}, "there is nothing to select; give 2 or more"),
-        ("sk", 64, {"groups": 24}, "64 channels do not fall into 24 groups of equal size; use 16 or 32 groups"),
-        ("triplet", 64, {"kernel_size": 6}, "use an odd one"),
-        ("shuffle", 64, {"groups": 64}, "do not fall into 64 groups of a multiple of 2; use 32 groups"),
-        ("shuffle", 63, {}, "63 channels do not fall into groups of a multiple of 2; use features whose channels are"),
-        ("ema", 64, {"groups": 0}, "0 groups of equal size; use 1 groups"),
+        ("sk", 64, {"branches": 1}, "`branches` must be an integer of at least 2, got 1"),
+        ("sk", 64, {"groups": 24}, "`groups` must divide 64 channels evenly, got 24; use 16 or 32 groups"),
+        ("triplet", 64, {"kernel_size": 6}, "`kernel_size` must be odd and positive, got 6"),
+        ("shuffle", 64, {"groups": 64}, "into groups of a multiple of 2, got 64; use 32 groups"),
+        ("shuffle", 63, {}, "`channels` must be a multiple of 2, got 63"),
+        ("ema", 64, {"groups": 0}, "must divide 64 channels evenly, got 0; use 1 groups"),
         ("ema", 64, {"groups": 128}, "use 64 groups"),
-        ("ema", 64, {"groups": "8"}, "do not fall into '8' groups"),
+        ("ema", 64, {"groups": "8"}, "`groups` must divide 64 channels evenly, got '8'"),
         ("nam", 64, {"variant": "code"}, "known are absolute, paper"),
-        ("nam", -1, {}, "-1 channels are none"),
-        ("lsk", 63, {}, "63 channels have no half; use features of an even number of channels"),
+        ("nam", -1, {}, "`channels` must be a positive integer, got -1"),
+        ("lsk", 63, {}, "`channels` must be even, got 63"),
     ],
 )
-def test_options_that_cannot_be(name: str, channels: int, options: dict[str, Any], message: str) -> None:
+def test_invalid_options(name: str, channels: int, options: dict[str, Any], message: str) -> None:
     with pytest.raises(AttendetError, match=message):
         create(name, channels, **options)
 
 
 @pytest.mark.parametrize("name", [name for name in names() if "start" in options_of(attentions.get(name))])
-def test_a_start_that_does_not_exist(name: str) -> None:
-    with pytest.raises(OptionError, match="give paper or identity"):
+def test_an_invalid_start(name: str) -> None:
+    with pytest.raises(OptionError, match="`start` must be 'paper' or 'identity', got 'zero'"):
         create(name, 64, start="zero")
 
 
 @pytest.mark.parametrize("name", names())
 @pytest.mark.parametrize("channels", [0, -8, 6.5])
-def test_channels_that_do_not_exist(name: str, channels: int) -> None:
+def test_invalid_channels(name: str, channels: int) -> None:
     with pytest.raises(OptionError):
         create(name, channels)
 
 
-@pytest.mark.filterwarnings("ignore:.*hidden of")
+@pytest.mark.filterwarnings("ignore:.*in the hidden layer")
 @pytest.mark.parametrize("name", names())
 @pytest.mark.parametrize("channels", [16, 24, 40, 48, 80, 96, 160, 320, 1280])
 def test_defaults_fit_the_widths_of_detectors(name: str, channels: int) -> None:
@@ -69,7 +69,7 @@ def test_defaults_fit_the_widths_of_detectors(name: str, channels: int) -> None:
 
 
 def nearest_odd(number: float) -> int:
-    """Look at the odd numbers one by one; of two equally near the greater."""
+    """Compare all odd numbers; of two equally near ones, return the greater."""
     return min(range(1, 99, 2), key=lambda odd: (abs(odd - number), -odd))
 
 
@@ -79,22 +79,22 @@ def test_the_kernel_of_eca(log2: int, gamma: int, beta: int) -> None:
     assert adaptive_kernel(2**log2, gamma, beta) == nearest_odd(abs(log2 / gamma + beta / gamma))
 
 
-def test_the_kernel_of_eca_is_that_of_timm_from_eight_channels_on() -> None:
+def test_the_kernel_of_eca_equals_that_of_timm_from_eight_channels() -> None:
     widths = [*range(1, 300), 512, 768, 1024, 2048]
-    differ = [channels for channels in widths if kernel_of_ours(channels) != kernel_of_timm(channels)]
+    differ = [channels for channels in widths if our_kernel(channels) != timm_kernel(channels)]
     assert differ == list(range(1, 8))
 
 
-def kernel_of_ours(channels: int) -> int:
+def our_kernel(channels: int) -> int:
     return create("eca", channels).state_dict()["gate.conv.weight"].shape[-1]
 
 
-def kernel_of_timm(channels: int) -> int:
+def timm_kernel(channels: int) -> int:
     return EcaModule(channels).conv.kernel_size[0]
 
 
-def test_gam_warns_once_of_the_width_that_both_its_parts_have() -> None:
-    with pytest.warns(AttendetWarning, match="leaves 2 hidden of 8 channels") as warned:
+def test_gam_warns_once_about_the_width_of_both_parts() -> None:
+    with pytest.warns(AttendetWarning, match="leaves 2 of 8 channels in the hidden layer") as warned:
         create("gam", 8)
     assert len(warned) == 1
 
@@ -108,5 +108,5 @@ def test_gam_warns_once_of_the_width_that_both_its_parts_have() -> None:
         (lambda: create("shuffle", 512).get_submodule("gate"), 64),
     ],
 )
-def test_groups_are_the_published_ones_or_the_most_there_can_be(make: Callable[[], Any], groups: int) -> None:
+def test_groups_are_the_published_number_or_the_largest_possible(make: Callable[[], Any], groups: int) -> None:
     assert make().groups == groups

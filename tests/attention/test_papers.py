@@ -4,38 +4,38 @@ import pytest
 import torch
 
 from attendet.attention import create
-from tests.attention.papers import zoo
-from tests.attention.papers.comparing import Paper, assert_equal_to_paper
+from tests.attention.papers import adapters
+from tests.attention.papers.comparison import Paper, assert_equal_to_paper
 
 C = 32
 SIZES = [(5, 7), (6, 4), (1, 3), (8, 1)]
 
 CASES: list[tuple[str, dict[str, object], Paper]] = [
-    ("se", {"reduction": 8}, zoo.se),
-    ("se", {"reduction": 4, "bias": True}, zoo.se),
-    ("eca", {}, zoo.eca),
-    ("eca", {"kernel_size": 7}, zoo.eca),
-    ("coordinate", {}, zoo.coordinate),
-    ("coordinate", {"reduction": 3, "least": 4}, zoo.coordinate),
-    ("simam", {}, zoo.simam(1e-4, unbiased=False)),
-    ("simam", {"regularizer": 0.1}, zoo.simam(0.1, unbiased=False)),
-    ("simam", {"variant": "authors"}, zoo.simam(1e-4, unbiased=True)),
-    ("scse", {}, zoo.scse("add")),
-    ("scse", {"reduction": 8, "bias": True}, zoo.scse("add")),
-    ("scse", {"combine": "max"}, zoo.scse("max")),
-    ("gc", {"reduction": 4}, zoo.gc),
-    ("sk", {}, zoo.sk(2, 32)),
-    ("sk", {"branches": 3, "groups": 4, "reduction": 4, "least": 4}, zoo.sk(3, 4)),
-    ("triplet", {}, zoo.triplet),
-    ("triplet", {"kernel_size": 3}, zoo.triplet),
-    ("shuffle", {}, zoo.shuffle(16)),
-    ("shuffle", {"groups": 4}, zoo.shuffle(4)),
-    ("gam", {}, zoo.gam),
-    ("ema", {}, zoo.ema(16)),
-    ("ema", {"groups": 4}, zoo.ema(4)),
-    ("nam", {}, zoo.nam(absolute=True)),
-    ("nam", {"variant": "paper"}, zoo.nam(absolute=False)),
-    ("lsk", {}, zoo.lsk),
+    ("se", {"reduction": 8}, adapters.se),
+    ("se", {"reduction": 4, "bias": True}, adapters.se),
+    ("eca", {}, adapters.eca),
+    ("eca", {"kernel_size": 7}, adapters.eca),
+    ("coordinate", {}, adapters.coordinate),
+    ("coordinate", {"reduction": 3, "min_width": 4}, adapters.coordinate),
+    ("simam", {}, adapters.simam(1e-4, unbiased=False)),
+    ("simam", {"regularizer": 0.1}, adapters.simam(0.1, unbiased=False)),
+    ("simam", {"variant": "authors"}, adapters.simam(1e-4, unbiased=True)),
+    ("scse", {}, adapters.scse("add")),
+    ("scse", {"reduction": 8, "bias": True}, adapters.scse("add")),
+    ("scse", {"combine": "max"}, adapters.scse("max")),
+    ("gc", {"reduction": 4}, adapters.gc),
+    ("sk", {}, adapters.sk(2, 32)),
+    ("sk", {"branches": 3, "groups": 4, "reduction": 4, "min_width": 4}, adapters.sk(3, 4)),
+    ("triplet", {}, adapters.triplet),
+    ("triplet", {"kernel_size": 3}, adapters.triplet),
+    ("shuffle", {}, adapters.shuffle(16)),
+    ("shuffle", {"groups": 4}, adapters.shuffle(4)),
+    ("gam", {}, adapters.gam),
+    ("ema", {}, adapters.ema(16)),
+    ("ema", {"groups": 4}, adapters.ema(4)),
+    ("nam", {}, adapters.nam(absolute=True)),
+    ("nam", {"variant": "paper"}, adapters.nam(absolute=False)),
+    ("lsk", {}, adapters.lsk),
 ]
 
 
@@ -52,4 +52,4 @@ def test_equal_to_the_paper(
 def test_the_width_of_selective_kernels(count: int, width: int) -> None:
     # Equation 4 of the paper: d = max(C/r, L), r = 16 and L = 32.
     with torch.device("meta"):
-        assert create("sk", count).state_dict()["shares.fc.weight"].shape[0] == width
+        assert create("sk", count).state_dict()["branch_weights.fc.weight"].shape[0] == width

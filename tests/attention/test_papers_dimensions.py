@@ -7,7 +7,7 @@ import torch
 
 from attendet.attention import create
 from tests.attention.papers.cases import CASES, IDS, C
-from tests.attention.papers.comparing import Paper, assert_close, assert_equal_to_paper, randomize
+from tests.attention.papers.comparison import Paper, assert_close, assert_equal_to_paper, randomize
 
 
 @pytest.mark.parametrize("training", [True, False])
@@ -17,7 +17,7 @@ def test_equal_to_the_paper_in_all_dimensions(
     name: str, options: dict[str, object], paper: Paper, size: Sequence[int], training: bool
 ) -> None:
     if (name, options, size) == ("simam", {"variant": "authors"}, (1,)):
-        pytest.skip("the authors' form divides by the positions less one")
+        pytest.skip("the authors' form divides by zero for a single position")
     module = create(name, C, dims=len(size), **options)
     assert_equal_to_paper(module, paper, (3, C, *size), training=training)
 

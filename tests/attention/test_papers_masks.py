@@ -10,7 +10,7 @@ from attendet.attention import create
 from tests.attention.papers import positions
 from tests.attention.papers.basics import Norm, convolve, max_and_mean
 from tests.attention.papers.cases import CASES, IDS, C
-from tests.attention.papers.comparing import Paper, assert_close, layer, leaves, randomize
+from tests.attention.papers.comparison import Paper, assert_close, layer, leaf_copies, randomize
 
 PADDED = [
     ((11,), [(11,), (6,), (1,)]),
@@ -35,7 +35,7 @@ def corner(size: Sequence[int]) -> tuple[slice, ...]:
 @pytest.mark.parametrize("value", [0.0, 100.0, -100.0, math.inf, math.nan])
 @pytest.mark.parametrize(("whole", "real"), PADDED, ids=["sequence", "image", "volume"])
 @pytest.mark.parametrize(("name", "options", "paper"), CASES, ids=IDS)
-def test_every_item_is_weighed_as_if_alone_and_unpadded(
+def test_every_item_equals_the_paper_without_its_padding(
     name: str,
     options: dict[str, object],
     paper: Paper,
@@ -48,17 +48,17 @@ def test_every_item_is_weighed_as_if_alone_and_unpadded(
     y = module(x, mask)
     for n, size in enumerate(real):
         if options.get("variant") == "authors" and name == "simam" and math.prod(size) == 1:
-            # The authors' form divides by no positions here.
+            # The authors' form divides by zero for a single position.
             continue
         inside = (slice(n, n + 1), slice(None), *corner(size))
-        assert_close(y[inside], paper(x[inside], leaves(module), False), f"item {n}")
+        assert_close(y[inside], paper(x[inside], leaf_copies(module), False), f"item {n}")
 
 
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("value", [100.0, math.inf, math.nan])
 @pytest.mark.parametrize(("whole", "size"), [((11,), (6,)), ((5, 7), (4, 3)), ((4, 3, 5), (3, 2, 4))])
 @pytest.mark.parametrize(("name", "options", "paper"), CASES, ids=IDS)
-def test_a_batch_trains_as_if_unpadded(
+def test_a_training_step_equals_the_paper_without_padding(
     name: str,
     options: dict[str, object],
     paper: Paper,
@@ -68,7 +68,7 @@ def test_a_batch_trains_as_if_unpadded(
     training: bool,
 ) -> None:
     module = randomize(create(name, C, dims=len(whole), **options)).train(training)
-    weights = leaves(module)
+    weights = leaf_copies(module)
     x, mask = padding(whole, [size] * 3, value)
     x.requires_grad_()
     inside = (slice(None), slice(None), *corner(size))
@@ -90,7 +90,7 @@ def test_a_batch_trains_as_if_unpadded(
 
 @pytest.mark.parametrize(("whole", "size"), [((11,), (6,)), ((5, 7), (4, 3)), ((4, 3, 5), (3, 2, 4))])
 @pytest.mark.parametrize(("name", "options"), [case[:2] for case in CASES], ids=IDS)
-def test_norms_remember_what_is_not_padded(
+def test_running_statistics_ignore_padding(
     name: str, options: dict[str, object], whole: Sequence[int], size: Sequence[int]
 ) -> None:
     masked = randomize(create(name, C, dims=len(whole), **options))
@@ -105,7 +105,7 @@ def test_norms_remember_what_is_not_padded(
 
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize(("name", "options"), [case[:2] for case in CASES], ids=IDS)
-def test_lengths_that_differ_may_be_padded_by_anything(name: str, options: dict[str, object], training: bool) -> None:
+def test_the_values_and_length_of_padding_have_no_effect(name: str, options: dict[str, object], training: bool) -> None:
     module = randomize(create(name, C, dims=1, **options)).train(training)
     x, mask = padding((9,), [(9,), (4,), (7,)], 0.0)
     longer = torch.full((3, C, 14), 100.0, dtype=torch.float64)
@@ -119,9 +119,9 @@ def test_lengths_that_differ_may_be_padded_by_anything(name: str, options: dict[
     assert_close(torch.where(mask[:, None], y, 0), torch.where(mask[:, None], y_longer, 0), "output")
 
 
-def test_lengths_that_differ_share_the_statistics_of_all_real_positions() -> None:
+def test_batch_statistics_are_those_of_all_real_positions() -> None:
     module = randomize(create("cbam", C, dims=1, reduction=4, variant="authors"))
-    weights = leaves(module)
+    weights = leaf_copies(module)
     mlp, kernel = (layer(weights, "channel.fc1"), layer(weights, "channel.fc2")), weights["spatial.conv.weight"]
     x, mask = padding((9,), [(9,), (4,), (7,)], 100.0)
     items = [x[n : n + 1, :, real] for n, real in enumerate(mask)]

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torchvision.ops import SqueezeExcitation
 
 from attendet.attention import create
-from tests.attention.papers.comparing import assert_close, randomize
+from tests.attention.papers.comparison import assert_close, randomize
 from tests.helpers.typed_access import submodule
 
 C = 32
@@ -31,7 +31,11 @@ def gcnet() -> nn.Module:
     return module
 
 
-SHARES = {"shares.norm": "attn.bn", "shares.fc": "attn.fc_reduce", "shares.select": "attn.fc_select"}
+BRANCH_WEIGHTS = {
+    "branch_weights.norm": "attn.bn",
+    "branch_weights.fc": "attn.fc_reduce",
+    "branch_weights.select": "attn.fc_select",
+}
 BRANCHES = {"branches.0.norm": "paths.0.bn", "branches.1.norm": "paths.1.bn", "branches.": "paths."}
 COORDINATE = {"gate.encode": "conv1", "gate.norm": "bn1", "gate.height.conv": "conv_h", "gate.width.conv": "conv_w"}
 CONTEXT = {"context.positions.conv": "conv_attn", "context.": "mlp_add."}
@@ -47,9 +51,9 @@ PEERS: dict[str, Peer] = {
     "timm GlobalContext": ("gc", {"reduction": 4}, gcnet, CONTEXT),
     "timm SelectiveKernel": (
         "sk",
-        {"reduction": 4, "groups": 4, "least": 8},
+        {"reduction": 4, "groups": 4, "min_width": 8},
         lambda: SelectiveKernel(C, groups=4, rd_channels=8, split_input=False),
-        SHARES | BRANCHES,
+        BRANCH_WEIGHTS | BRANCHES,
     ),
 }
 
@@ -74,7 +78,7 @@ def test_equal_to_the_peer(peer: str, size: tuple[int, int], training: bool) -> 
 
 
 def rename(weights: Mapping[str, Tensor], keys: Mapping[str, str], theirs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Give our weights the peer's names and shapes; those it does not know are left out, those it lacks it refuses."""
+    """Return our weights with the peer's names and shapes, without weights that the peer does not have."""
     renamed = {}
     for name, value in weights.items():
         start = next((start for start in keys if name.startswith(start)), None)

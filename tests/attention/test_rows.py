@@ -51,23 +51,23 @@ def model_file(tmp_path: Path, row: str) -> Path:
 
 
 @pytest.mark.parametrize(("name", "alias"), [(name, alias) for name, aliases in COMMUNITY.items() for alias in aliases])
-def test_community_names_are_found(name: str, alias: str) -> None:
+def test_community_names_are_registered(name: str, alias: str) -> None:
     assert attentions.get(alias) is attentions.get(name)
 
 
 @pytest.mark.parametrize("name", names())
-def test_classes_are_found_by_their_own_names(name: str) -> None:
+def test_class_names_are_registered(name: str) -> None:
     assert attentions.get(attentions.get(name).__name__) is attentions.get(name)
 
 
-def test_every_module_has_its_community_names() -> None:
+def test_every_module_has_community_names() -> None:
     assert {name for name in names() if not name.startswith("control-")} == set(COMMUNITY)
 
 
-@pytest.mark.filterwarnings("ignore:.*hidden of 64 channels")
+@pytest.mark.filterwarnings("ignore:.*of 64 channels in the hidden layer")
 @pytest.mark.parametrize("start", ["paper", "identity"])
 @pytest.mark.parametrize("name", names())
-def test_every_module_is_a_row(name: str, start: Start, tmp_path: Path) -> None:
+def test_every_module_works_as_a_row(name: str, start: Start, tmp_path: Path) -> None:
     row = f"[-1, 1, {COMMUNITY.get(name, [name])[0]}, [256]]"
     file = model_file(tmp_path, row)
     assert check_model_file(file) == []
@@ -93,9 +93,9 @@ def test_every_module_is_a_row(name: str, start: Start, tmp_path: Path) -> None:
 )
 @pytest.mark.filterwarnings("ignore:.*forks disagree about 3 repeats")
 def test_arguments_reach_the_module(row: str, twin: torch.nn.Module, tmp_path: Path) -> None:
-    made = attendet.build(model_file(tmp_path, row)).model[2]
-    assert repr(made) == repr(twin)
-    assert {key: value.shape for key, value in made.state_dict().items()} == {
+    module = attendet.build(model_file(tmp_path, row)).model[2]
+    assert repr(module) == repr(twin)
+    assert {key: value.shape for key, value in module.state_dict().items()} == {
         key: value.shape for key, value in twin.state_dict().items()
     }
 
@@ -103,13 +103,16 @@ def test_arguments_reach_the_module(row: str, twin: torch.nn.Module, tmp_path: P
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ("[-1, 1, EMA, [256, {groups: 7}]]", "64 channels do not fall into 7 groups of equal size; use 4 or 8 groups"),
+        ("[-1, 1, EMA, [256, {groups: 7}]]", "`groups` must divide 64 channels evenly, got 7; use 4 or 8 groups"),
         ("[-1, 1, EMA, [256, 16]]", "has no option 'reduction'"),
-        ("[-1, 1, SE, [256, {reduction: 128}]]", "leaves no hidden channel of 64; use a reduction of 16 or less"),
+        (
+            "[-1, 1, SE, [256, {reduction: 128}]]",
+            "`reduction` must leave at least 1 of 64 channels, got 128; use a reduction of 16 or less",
+        ),
         ("[-1, 1, ECA, [256, 4]]", "has no option 'reduction'"),
         ("[-1, 1, TripletAtention, []]", "did you mean 'triplet"),
     ],
 )
-def test_rows_that_cannot_be_say_why(row: str, message: str, tmp_path: Path) -> None:
+def test_invalid_rows(row: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(ModelFileError, match=message):
         attendet.build(model_file(tmp_path, row))

@@ -18,7 +18,7 @@ from attendet.models.readings import attention_readings
 X = torch.rand(2, 64, 8, 8, generator=torch.Generator().manual_seed(0)) + 0.5
 
 
-def test_1_features_leave_the_module_not_squared_weights() -> None:
+def test_1_the_output_are_features_instead_of_squared_weights() -> None:
     attention = ChannelAttention(64)
     weights = attention.gate(X)
     assert not torch.allclose(attention(X), (weights * weights).expand_as(X))
@@ -26,7 +26,7 @@ def test_1_features_leave_the_module_not_squared_weights() -> None:
 
 
 @pytest.mark.parametrize("attention", [ChannelAttention(64), SpatialAttention(), CBAM(64)])
-def test_2_features_enter_once(attention: torch.nn.Module) -> None:
+def test_2_features_are_multiplied_once(attention: torch.nn.Module) -> None:
     gates: list[torch.Tensor] = []
 
     def keep(_: torch.nn.Module, __: object, weights: torch.Tensor) -> None:
@@ -39,7 +39,7 @@ def test_2_features_enter_once(attention: torch.nn.Module) -> None:
     product = torch.ones_like(X)
     for weights in gates:
         product = product * weights
-    # Divided by all gates, exactly the features are left, to the first power.
+    # The quotient of the output and all gates equals the features, to the first power.
     torch.testing.assert_close(y / product, X)
 
 
@@ -53,13 +53,13 @@ def test_4_weights_multiply_and_are_not_added() -> None:
     assert torch.count_nonzero(attention(torch.zeros_like(X))) == 0
 
 
-def test_5_the_reduction_is_told() -> None:
+def test_5_the_reduction_is_reported() -> None:
     assert "reduction 16, kernel_size 7" in attention_readings(plan_model("yolov5s_CBAM"))[0]
     assert all("reduction 16" in reading for reading in attention_readings(plan_model("yolov5s_CBAM-C3")))
 
 
 @pytest.mark.parametrize("name", ["yolov5n_CBAM", "yolov5n_CBAM-C3"])
-def test_6_nothing_is_dead_after_the_insertion(name: str) -> None:
+def test_6_every_parameter_has_a_gradient_after_the_insertion(name: str) -> None:
     assert check_model_file(name) == []
     torch.manual_seed(0)
     detector = attendet.build(name, num_classes=2)
@@ -69,7 +69,7 @@ def test_6_nothing_is_dead_after_the_insertion(name: str) -> None:
         assert torch.count_nonzero(parameter.grad) > 0, key
 
 
-def test_6_the_inserted_row_shifts_keys_and_nothing_else() -> None:
+def test_6_an_inserted_row_only_shifts_keys() -> None:
     torch.manual_seed(0)
     base = attendet.build("yolov5n", num_classes=2).train(False)
     attentive = attendet.build("yolov5n_CBAM", num_classes=2, start="identity").train(False)
@@ -88,7 +88,7 @@ def test_6_the_inserted_row_shifts_keys_and_nothing_else() -> None:
 @pytest.mark.parametrize(
     ("row", "dialect"), [("[1024, 16, 7]", "auto"), ("[1024]", "width-list"), ("[512, 7]", "unscaled")]
 )
-def test_7_the_module_is_as_wide_as_what_comes_in(row: str, dialect: str, tmp_path: Path) -> None:
+def test_7_the_module_has_the_channels_of_its_input(row: str, dialect: str, tmp_path: Path) -> None:
     file = tmp_path / "model.yaml"
     file.write_text(bundled_text("yolov5s_CBAM").replace("[1024, 16, 7]", row))
     detector = attendet.build(file, dialect=dialect)

@@ -26,14 +26,14 @@ from attendet.blocks import (
 )
 from attendet.blocks.conv_bn_fusion import fuse_conv_bn
 from attendet.blocks.transformer import TransformerLayer
-from attendet.blocks.wiring import BlockRequest, concat, detect, keep, per_channel, widen, widen_and_repeat
+from attendet.blocks.wiring import BlockRequest, concat, detect, per_channel, same_channels, widen, widen_and_repeat
 from attendet.errors import OptionError
 from tests.helpers.typed_access import not_none, submodule
 
 X = torch.randn(2, 16, 8, 12, generator=torch.Generator().manual_seed(0))
 
 
-def settled(module: nn.Module) -> nn.Module:
+def with_random_norms(module: nn.Module) -> nn.Module:
     """Give every batch norm random statistics and weights, as after training."""
     for child in module.modules():
         if isinstance(child, nn.BatchNorm2d):
@@ -64,7 +64,7 @@ def literal_ghost(ghost: GhostConv, x: torch.Tensor) -> torch.Tensor:
 @pytest.mark.parametrize(("k", "s", "p"), [(1, 1, None), (3, 1, None), (3, 2, None), (6, 2, 2)])
 def test_conv(k: int, s: int, p: int | None) -> None:
     conv = Conv(16, 24, k, s, p)
-    settled(conv)
+    with_random_norms(conv)
     torch.testing.assert_close(conv(X), literal_conv(conv, X), rtol=1e-4, atol=1e-4)
     assert conv(X).shape[2:] == (8 // s, 12 // s)
     assert conv.bn.momentum == 0.03
@@ -73,19 +73,19 @@ def test_conv(k: int, s: int, p: int | None) -> None:
 @torch.no_grad()
 def test_focus_takes_rows_then_columns_in_the_given_order() -> None:
     focus = Focus(3, 8, 1)
-    settled(focus)
+    with_random_norms(focus)
     image = torch.randn(1, 3, 6, 4)
     parts = [image[:, :, row::2, column::2] for row, column in ((0, 0), (1, 0), (0, 1), (1, 1))]
     torch.testing.assert_close(focus(image), literal_conv(focus.conv, torch.cat(parts, 1)), rtol=1e-4, atol=1e-4)
 
 
 @torch.no_grad()
-def test_sppf_sees_what_spp_sees_which_is_its_formula() -> None:
+def test_sppf_and_spp_equal_their_formula() -> None:
     spp, sppf = SPP(16, 8, (5, 9, 13)), SPPF(16, 8, 5)
-    settled(spp)
+    with_random_norms(spp)
     sppf.load_state_dict(spp.state_dict())
     narrow = literal_conv(spp.cv1, X)
-    # A maximum over a window is a maximum over what shifting the map brings into it.
+    # A maximum over a window equals the maximum over shifted copies of the map.
     levels = [narrow]
     for reach in (2, 4, 6):
         padded = functional.pad(narrow, [reach] * 4, value=-math.inf)
@@ -98,19 +98,19 @@ def test_sppf_sees_what_spp_sees_which_is_its_formula() -> None:
 
 @torch.no_grad()
 @pytest.mark.parametrize("shortcut", [True, False])
-def test_bottleneck_adds_its_input_only_where_it_may(shortcut: bool) -> None:
+def test_bottleneck_adds_its_input_if_the_channels_are_equal(shortcut: bool) -> None:
     same, wider = Bottleneck(16, 16, shortcut), Bottleneck(16, 24, shortcut)
-    settled(same)
-    settled(wider)
+    with_random_norms(same)
+    with_random_norms(wider)
     branch = literal_conv(same.cv2, literal_conv(same.cv1, X))
     torch.testing.assert_close(same(X), X + branch if shortcut else branch, rtol=1e-4, atol=1e-3)
     torch.testing.assert_close(wider(X), literal_conv(wider.cv2, literal_conv(wider.cv1, X)), rtol=1e-4, atol=1e-3)
 
 
 @torch.no_grad()
-def test_bottleneck_csp_is_its_formula() -> None:
+def test_bottleneck_csp_equals_its_formula() -> None:
     block = BottleneckCSP(16, 24, n=2)
-    settled(block)
+    with_random_norms(block)
     middle = literal_conv(block.cv1, X)
     for bottleneck in block.m.children():
         assert isinstance(bottleneck, Bottleneck)
@@ -125,9 +125,9 @@ def test_bottleneck_csp_is_its_formula() -> None:
 
 
 @torch.no_grad()
-def test_ghost_conv_makes_half_of_its_maps_from_the_other_half() -> None:
+def test_ghost_conv_computes_half_of_its_maps_from_the_other_half() -> None:
     ghost = GhostConv(16, 24, 3, 2)
-    settled(ghost)
+    with_random_norms(ghost)
     torch.testing.assert_close(ghost(X), literal_ghost(ghost, X), rtol=1e-4, atol=1e-4)
     assert ghost.cv2.conv.groups == 12
     assert ghost.cv2.conv.kernel_size == (5, 5)
@@ -137,7 +137,7 @@ def test_ghost_conv_makes_half_of_its_maps_from_the_other_half() -> None:
 @pytest.mark.parametrize(("c2", "s"), [(16, 1), (32, 2)])
 def test_ghost_bottleneck_sums_branch_and_shortcut(c2: int, s: int) -> None:
     block = GhostBottleneck(16, c2, 3, s)
-    settled(block)
+    with_random_norms(block)
     first, last = submodule(block, "conv.0", GhostConv), submodule(block, "conv.2", GhostConv)
     branch = literal_ghost(first, X)
     shortcut = X
@@ -154,7 +154,7 @@ def test_ghost_bottleneck_sums_branch_and_shortcut(c2: int, s: int) -> None:
 
 
 @torch.no_grad()
-def test_transformer_is_its_formula_pixel_by_pixel() -> None:
+def test_transformer_equals_its_formula_for_every_pixel() -> None:
     block = TransformerBlock(16, 16, heads=4, n=1).train(False)
     layer = submodule(block, "tr.0", TransformerLayer)
     for image in range(2):
@@ -174,10 +174,10 @@ def test_transformer_is_its_formula_pixel_by_pixel() -> None:
         torch.testing.assert_close(block(X)[image], pixels.T.reshape(16, 8, 12), rtol=1e-4, atol=1e-4)
 
 
-def test_transformers_that_cannot_be() -> None:
-    with pytest.raises(OptionError, match="cannot be divided"):
+def test_invalid_transformers() -> None:
+    with pytest.raises(OptionError, match="`heads` must divide the 18 channels, got 4"):
         TransformerBlock(16, 18, 4)
-    with pytest.raises(OptionError, match="give 1 to 12"):
+    with pytest.raises(OptionError, match="`n` must be 1 to 12 transformer layers, got 5000"):
         TransformerBlock(16, 16, 4, 5000)
 
 
@@ -188,7 +188,7 @@ def test_variants_of_c3_differ_in_their_middle() -> None:
     assert DWConv(16, 24).conv.groups == 8
 
 
-def test_detect_starts_where_few_objects_are_expected() -> None:
+def test_initial_biases_of_detect() -> None:
     torch.manual_seed(0)
     head = Detect(80, [[(10, 13)] * 3, [(30, 61)] * 3], channels=[8, 8], strides=[8, 16])
     torch.manual_seed(0)
@@ -201,9 +201,9 @@ def test_detect_starts_where_few_objects_are_expected() -> None:
 
 
 def test_detect_needs_anchors_for_every_level() -> None:
-    with pytest.raises(OptionError, match="one row of anchors per level"):
+    with pytest.raises(OptionError, match="`anchors` must have one row for each of 2 levels, got 1 rows"):
         Detect(1, [[(1, 1)]], channels=[8, 8], strides=[8, 16])
-    with pytest.raises(OptionError, match="different numbers"):
+    with pytest.raises(OptionError, match="`anchors` must have the same number of anchors for each level, got 1, 2"):
         Detect(1, [[(1, 1)], [(1, 1), (2, 2)]], channels=[8, 8], strides=[8, 16])
 
 
@@ -214,7 +214,7 @@ def test_detect_needs_anchors_for_every_level() -> None:
 )
 def test_fusing_keeps_outputs_and_leaves_the_original(kind: type[nn.Module], arguments: tuple[int, ...]) -> None:
     block = kind(*arguments)
-    settled(block)
+    with_random_norms(block)
     expected = block(X)
     fused = fuse_conv_bn(block)
     torch.testing.assert_close(fused(X), expected, rtol=1e-4, atol=1e-4)
@@ -225,51 +225,51 @@ def test_fusing_keeps_outputs_and_leaves_the_original(kind: type[nn.Module], arg
 def test_wiring_rules() -> None:
     request = BlockRequest(channels=(16,), repeats=3, args=(64, 3), width_multiple=0.3)
     # 64 · 0.3 = 19.2, rounded up to a multiple of 8.
-    assert widen.recipe(Conv, request).arguments == (16, 24, 3)
-    repeated = widen.recipe(Conv, request).make()
+    assert widen.specify(Conv, request).arguments == (16, 24, 3)
+    repeated = widen.specify(Conv, request).make()
     assert isinstance(repeated, nn.Sequential)
     assert [conv.conv.in_channels for conv in repeated if isinstance(conv, Conv)] == [16, 24, 24]
-    assert widen_and_repeat.recipe(C3, BlockRequest((16,), repeats=3, args=(64,))).arguments == (16, 64, 3)
-    assert isinstance(keep.recipe(nn.MaxPool2d, BlockRequest((16,), args=(2,))).make(), nn.MaxPool2d)
-    with pytest.raises(OptionError, match="takes one"):
-        widen.recipe(Conv, BlockRequest((16, 16), args=(64,)))
-    with pytest.raises(OptionError, match="output width"):
-        widen.recipe(Conv, BlockRequest((16,), args=("64",)))
+    assert widen_and_repeat.specify(C3, BlockRequest((16,), repeats=3, args=(64,))).arguments == (16, 64, 3)
+    assert isinstance(same_channels.specify(nn.MaxPool2d, BlockRequest((16,), args=(2,))).make(), nn.MaxPool2d)
+    with pytest.raises(OptionError, match="the row must have one input, got 2; insert a Concat before it"):
+        widen.specify(Conv, BlockRequest((16, 16), args=(64,)))
+    with pytest.raises(OptionError, match="the first argument must be the output width, a positive integer, got '64'"):
+        widen.specify(Conv, BlockRequest((16,), args=("64",)))
 
 
-def test_repeats_stand_in_a_row_or_are_refused() -> None:
+def test_repeats_are_a_sequence_or_an_error() -> None:
     request = BlockRequest((16,), repeats=3)
-    row = per_channel.recipe(nn.BatchNorm2d, request).make()
+    row = per_channel.specify(nn.BatchNorm2d, request).make()
     assert [norm.num_features for norm in row.children() if isinstance(norm, nn.BatchNorm2d)] == [16] * 3
-    assert len(list(keep.recipe(nn.Identity, request).make().children())) == 3
+    assert len(list(same_channels.specify(nn.Identity, request).make().children())) == 3
     for rule in (concat, detect):
-        with pytest.raises(OptionError, match="it stands 3 times in a row, and takes several maps; write 1"):
-            rule.recipe(nn.Identity, BlockRequest((16, 16), repeats=3))
+        with pytest.raises(OptionError, match="the repeats of a block with several inputs must be 1, got 3"):
+            rule.specify(nn.Identity, BlockRequest((16, 16), repeats=3))
 
 
-def test_what_other_releases_mean_by_an_argument_is_not_read_as_another() -> None:
-    with pytest.raises(OptionError, match="the activation is 2"):
+def test_arguments_with_another_meaning_in_other_releases_are_errors() -> None:
+    with pytest.raises(OptionError, match=r"`act` must be True or False, got 2; use nn\.Conv2d for a dilation"):
         Conv(16, 16, 3, 1, 1, 1, 2)  # pyright: ignore[reportArgumentType]
     for block in (Bottleneck, C3, C2f, C3TR, C3Ghost, BottleneckCSP):
-        with pytest.raises(OptionError, match="is 1 of the outgoing one; write a fraction"):
+        with pytest.raises(OptionError, match=r"`e` must be a fraction such as 0\.5 or 1\.0, got 1"):
             block(16, 16, e=1)
-        with pytest.raises(OptionError, match="the shortcut is 16"):
+        with pytest.raises(OptionError, match="`shortcut` must be True or False, got 16"):
             block(16, 16, shortcut=16)  # pyright: ignore[reportArgumentType] (the error is tested)
 
 
 @torch.no_grad()
-def test_hooks_are_called_after_fusing_as_before() -> None:
+def test_fusing_keeps_hooks() -> None:
     conv = Conv(16, 16, 3)
-    settled(conv)
-    seen: list[str] = []
-    conv.bn.register_forward_hook(lambda _module, _args, _kwargs, _output: seen.append("kwargs"), with_kwargs=True)
-    conv.bn.register_forward_hook(lambda *_: seen.append("always"), always_call=True)
+    with_random_norms(conv)
+    called: list[str] = []
+    conv.bn.register_forward_hook(lambda _module, _args, _kwargs, _output: called.append("kwargs"), with_kwargs=True)
+    conv.bn.register_forward_hook(lambda *_: called.append("always"), always_call=True)
     conv.bn.register_forward_hook(fail)
     for model in (conv, fuse_conv_bn(conv)):
-        seen.clear()
+        called.clear()
         with pytest.raises(ArithmeticError):
             model(X)
-        assert seen == ["kwargs", "always"]
+        assert called == ["kwargs", "always"]
 
 
 def fail(*_: object) -> None:

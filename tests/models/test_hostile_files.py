@@ -106,7 +106,7 @@ HOSTILE = {
         "row 2 must read earlier rows, got -4",
     ),
     "a row that reads nothing": (changed("[[-1, 6], 1", "[[], 1"), 26, 6, "row 12 must read 1 to 32 rows, got 0"),
-    "two rows for one": (changed("[-1, 3, C3, [128]]", "[[-1, 0], 3, C3, [128]]"), 14, 5, "takes one"),
+    "two rows for one": (changed("[-1, 3, C3, [128]]", "[[-1, 0], 3, C3, [128]]"), 14, 5, "must have one input, got 2"),
     "a typo in a block": (changed("SPPF", "SPFF"), 21, 5, "did you mean 'SPPF'"),
     "a typo in a key": (
         changed("depth_multiple", "depth_multple"),

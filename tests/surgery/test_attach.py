@@ -36,11 +36,11 @@ def test_a_site_says_where_it_is() -> None:
 @pytest.mark.parametrize(
     ("attention", "options", "error"),
     [
-        ("cbam", {"reduction": 16}, "at blocks.0.norm: a reduction of 16 leaves no hidden channel of 8"),
+        ("cbam", {"reduction": 16}, "at blocks.0.norm: `reduction` must leave at least 1 of 8 channels, got 16"),
         ("cbam", {"redution": 2}, "has no option 'redution'; did you mean 'reduction'"),
         ("cbam", {"variant": "mine"}, "unknown variant of CBAM 'mine'"),
         ("cbam", {"variant": []}, "cannot be made with"),
-        ("cbam", {"start": "soft", "reduction": 2}, "no start 'soft'"),
+        ("cbam", {"start": "soft", "reduction": 2}, "`start` must be 'paper' or 'identity', got 'soft'"),
         ("nothing", {}, "unknown attention 'nothing'"),
     ],
 )
@@ -56,10 +56,10 @@ def test_a_failing_attach_changes_nothing(attention: str, options: dict[str, Any
 def test_too_few_channels_at_the_last_site_alone() -> None:
     model = nn.Sequential(nn.Conv2d(3, 64, 1), nn.Conv2d(64, 64, 1), nn.Conv2d(64, 4, 1))
     facts = ModuleSnapshot(model)
-    with pytest.raises(OptionError, match="at 2: a reduction of 16 leaves no hidden channel of 4"):
+    with pytest.raises(OptionError, match="at 2: `reduction` must leave at least 1 of 4 channels, got 16"):
         attach(model, "cbam", nn.Conv2d)
     assert facts.matches(model)
-    with pytest.warns(AttendetWarning, match="leaves 1 hidden of 4"):
+    with pytest.warns(AttendetWarning, match="leaves 1 of 4 channels in the hidden layer"):
         assert len(attach(model, "cbam", ["0", "1", "2"], reduction=4).sites) == 3
 
 

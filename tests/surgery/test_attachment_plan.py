@@ -123,9 +123,9 @@ MISFITS = {
     "unhashable option": (good() | {"options": {"variant": {}}}, "cannot be made"),
     "nested option": (good() | {"options": {"pool": [["avg"]]}}, "at blocks.0.norm: "),
     "text for a number": (good() | {"options": {"reduction": "2"}}, "at blocks.0.norm: "),
-    "no start": (good() | {"start": "soft"}, "no start 'soft'"),
+    "no start": (good() | {"start": "soft"}, "`start` must be 'paper' or 'identity', got 'soft'"),
     "endless layer": (good() | {"options": {"reduction": 1e-9}}, "more than 1,073,741,824 values"),
-    "endless map": (with_site(channels=2**20 - 1) | {"options": {"reduction": 1e-30}}, "cannot be made|no hidden|more"),
+    "endless map": (with_site(channels=2**20 - 1) | {"options": {"reduction": 1e-30}}, "cannot be made|must leave at least|more"),
     "endless kernel": (good() | {"options": {"reduction": 2, "kernel_size": 2**16 - 1}}, "more than|cannot be made"),
     "endless sum": (
         good()

@@ -157,8 +157,8 @@ def hidden_width(channels: int, reduction: float, *, rounded: bool = False) -> i
         raise OptionError(f"`reduction` must leave at least 1 of {channels} channels, got {reduction}", remedy=remedy)
     if hidden < 4:
         warnings.warn(
-            f"a reduction of {reduction} leaves {hidden} hidden channels of {channels}, too few to distinguish the "
-            f"channels; {remedy}",
+            f"a reduction of {reduction} leaves {hidden} of {channels} channels in the hidden layer, too few to "
+            f"distinguish the channels; {remedy}",
             AttendetWarning,
             stacklevel=4,
         )

@@ -1,4 +1,7 @@
-"""The blocks of YOLOv5: each one's arithmetic, and how a row of a model file becomes it."""
+"""The blocks of YOLOv5, and the rules that turn rows of a model file into blocks.
+
+Importing this package registers the blocks under the names that model files use.
+"""
 
 from attendet.blocks.conv import Conv, DWConv, Focus
 from attendet.blocks.csp import C3, C3SPP, C3TR, Bottleneck, BottleneckCSP, C2f, C3Ghost

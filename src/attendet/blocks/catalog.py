@@ -1,4 +1,4 @@
-"""The blocks that rows of model files name, each with its wiring rule."""
+"""Registry of the blocks that model files name, with their wiring rules."""
 
 from __future__ import annotations
 
@@ -8,28 +8,33 @@ from typing import TypeVar
 
 from torch import nn
 
-from attendet.blocks.wiring import Maker, WiringRule
+from attendet.blocks.wiring import ModuleFactory, WiringRule
 from attendet.registry import Registry
 
 B = TypeVar("B", bound=Callable[..., nn.Module])
 
 
 @dataclass(frozen=True)
-class Block:
-    """What makes a module, usually a class, and the rule by which a row becomes one."""
+class RegisteredBlock:
+    """A block of the registry.
 
-    make: Maker
+    Attributes:
+        make: Class of the block, or a function that returns a module.
+        rule: Rule that turns a row of a model file into the module.
+    """
+
+    make: ModuleFactory
     rule: WiringRule
 
 
-blocks = Registry[Block]("block", entry_point_group="attendet.blocks")
+blocks = Registry[RegisteredBlock]("block", entry_point_group="attendet.blocks")
 
 
 def block(rule: WiringRule, *names: str) -> Callable[[B], B]:
-    """Return a decorator that registers what makes a block under these names, or its own."""
+    """Return a decorator that registers a class or function under the given names (default: its own name)."""
 
     def add(make: B) -> B:
-        blocks.register(*(names or (make.__name__,)))(Block(make, rule))
+        blocks.register(*(names or (make.__name__,)))(RegisteredBlock(make, rule))
         return make
 
     return add

@@ -1,4 +1,4 @@
-"""Convolution, batch norm, activation: what everything else is made of."""
+"""Convolution, batch norm, and activation, the basic block of YOLOv5."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ class Conv(nn.Module):
     """Conv2d without bias → BatchNorm2d → SiLU: (N, c1, H, W) → (N, c2, H/s, W/s).
 
     Args:
-        c1: Incoming channels.
-        c2: Outgoing channels.
-        k: Kernel side in pixels.
+        c1: Number of input channels.
+        c2: Number of output channels.
+        k: Kernel size in pixels.
         s: Stride in pixels.
-        p: Padding in pixels; by default half the kernel, which keeps the size at stride 1.
-        g: Groups.
-        act: Whether there is an activation.
+        p: Padding in pixels (default: half the kernel, which keeps the size for stride 1).
+        g: Number of groups.
+        act: Whether the block has an activation.
 
     Raises:
-        OptionError: If act is no boolean: other releases have a dilation in its place.
+        OptionError: If `act` is not a boolean; other releases have a dilation at this position.
 
     Example:
         >>> Conv(3, 16, 6, 2, 2)(torch.rand(1, 3, 64, 64)).shape
@@ -38,19 +38,21 @@ class Conv(nn.Module):
     ) -> None:
         super().__init__()
         if not isinstance(act, bool):
-            raise OptionError(f"the activation is {act!r}", remedy="write True or False; nn.Conv2d takes a dilation")
+            raise OptionError(f"`act` must be True or False, got {act!r}", remedy="use nn.Conv2d for a dilation")
         self.conv = nn.Conv2d(c1, c2, k, s, k // 2 if p is None else p, groups=g, bias=False)
         self.bn: nn.Module = norm(c2)
         self.act = nn.SiLU() if act else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return (N, c2, H/s, W/s)."""
+        """Return the features (N, c2, H/s, W/s)."""
         return self.act(self.bn(self.conv(x)))
 
 
 @block(widen)
 class DWConv(Conv):
-    """`Conv` with as many groups as both widths allow: gcd(c1, c2).
+    """`Conv` with the largest possible number of groups, gcd(c1, c2): (N, c1, H, W) → (N, c2, H/s, W/s).
+
+    The arguments are those of `Conv`.
 
     Example:
         >>> DWConv(16, 32, 3).conv.groups
@@ -63,7 +65,9 @@ class DWConv(Conv):
 
 @block(widen)
 class Focus(nn.Module):
-    """Every second pixel of every second row onto channels, then `conv`: (N, c1, H, W) → (N, c2, H/2, W/2).
+    """Move each 2x2 square of pixels to the channels, then apply a `Conv`: (N, c1, H, W) → (N, c2, H/2, W/2).
+
+    The arguments are those of `Conv`.
 
     Example:
         >>> Focus(3, 16, 3)(torch.rand(1, 3, 64, 64)).shape
@@ -77,11 +81,11 @@ class Focus(nn.Module):
         self.conv = Conv(4 * c1, c2, k, s, p, g, act)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return (N, c2, H/2, W/2)."""
+        """Return the features (N, c2, H/2, W/2)."""
         rows = x[..., ::2, :], x[..., 1::2, :]
         return self.conv(torch.cat([*(row[..., ::2] for row in rows), *(row[..., 1::2] for row in rows)], dim=1))
 
 
 def norm(channels: int) -> nn.BatchNorm2d:
-    """Return YOLOv5's batch norm, whose epsilon and momentum are not torch's."""
+    """Return a batch norm with the epsilon and momentum of YOLOv5, which differ from torch's defaults."""
     return nn.BatchNorm2d(channels, eps=1e-3, momentum=0.03)

@@ -1,4 +1,4 @@
-"""Folding batch norms into the convolutions before them, for inference."""
+"""Fusion of batch norms into the preceding convolutions, for inference."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from attendet.blocks.conv import Conv
 
 M = TypeVar("M", bound=nn.Module)
 
-# Hooks, and under their numbers how they are called.
-HOOKS = (
+# The hooks of a module, and the dictionaries that store how each hook is called.
+_HOOKS = (
     "_forward_hooks",
     "_forward_hooks_with_kwargs",
     "_forward_hooks_always_called",
@@ -23,12 +23,13 @@ HOOKS = (
 
 
 def fuse_conv_bn(model: M) -> M:
-    """Return a copy in which every `Conv` has its batch norm folded in; outputs in evaluation stay the same.
+    """Return a copy of a model in which every `Conv` has its batch norm folded into the convolution.
 
-    Where attention is attached between the two, they stay two.
+    The outputs in evaluation mode do not change. A convolution and its norm are not fused if attention is attached
+    between them.
 
     Args:
-        model: Any module with `Conv`s in it; it is left as it is.
+        model: Any module that contains `Conv` blocks; it is not modified.
 
     Example:
         >>> import torch
@@ -41,21 +42,21 @@ def fuse_conv_bn(model: M) -> M:
     for module in fused.modules():
         if not isinstance(module, Conv) or not isinstance(module.bn, nn.BatchNorm2d):
             continue
-        # What hangs between them, as attention may, weighs features that are not normalized yet.
-        between = [*vars(module.conv)["_forward_hooks"], *vars(module.bn)["_forward_pre_hooks"]]
-        if not between:
+        # Hooks between the two, such as attached attention, receive features that are not normalized yet.
+        hooks_between = [*vars(module.conv)["_forward_hooks"], *vars(module.bn)["_forward_pre_hooks"]]
+        if not hooks_between:
             module.conv = fuse_conv_bn_eval(module.conv, module.bn)
-            module.bn = emptied(module.bn)
+            module.bn = identity_with_attachments(module.bn)
     return fused
 
 
-def emptied(module: nn.Module) -> nn.Identity:
-    """Return an identity that has what hangs on a module: children and hooks of attention that is attached to it.
+def identity_with_attachments(module: nn.Module) -> nn.Identity:
+    """Return an identity with the children and hooks of a module, which include attached attention.
 
     Example:
         >>> norm = nn.BatchNorm2d(8)
         >>> norm.add_module("attention", nn.ReLU())
-        >>> emptied(norm)
+        >>> identity_with_attachments(norm)
         Identity(
           (attention): ReLU()
         )
@@ -63,6 +64,6 @@ def emptied(module: nn.Module) -> nn.Identity:
     identity = nn.Identity().train(module.training)
     for name, child in module.named_children():
         identity.add_module(name, child)
-    for hooks in HOOKS:
+    for hooks in _HOOKS:
         getattr(identity, hooks).update(getattr(module, hooks))
     return identity

@@ -1,4 +1,4 @@
-"""Cross-stage partial blocks: one half through a chain of bottlenecks, the other past it."""
+"""Cross-stage partial (CSP) blocks: one half of the channels passes a chain of bottlenecks, the other skips it."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from attendet.errors import OptionError
 
 @block(widen)
 class Bottleneck(nn.Module):
-    """1x1 to the hidden width, 3x3 to c2, plus its input where shapes allow: (N, c1, H, W) → (N, c2, H, W).
+    """1x1 convolution to the hidden channels and 3x3 to c2, plus the input: (N, c1, H, W) → (N, c2, H, W).
 
     Args:
-        c1: Incoming channels.
-        c2: Outgoing channels.
-        shortcut: Whether the input is added, where c1 equals c2.
-        e: Hidden width, as a fraction of c2.
+        c1: Number of input channels.
+        c2: Number of output channels.
+        shortcut: Whether the input is added if c1 equals c2.
+        e: Hidden channels as a fraction of c2.
 
     Raises:
-        OptionError: If shortcut is no boolean or e no fraction, see `hidden_width`.
+        OptionError: If `shortcut` is not a boolean, or `e` is not a float.
 
     Example:
         >>> Bottleneck(16, 16)(torch.rand(1, 16, 8, 8)).shape
@@ -42,28 +42,28 @@ class Bottleneck(nn.Module):
         self.add = shortcut and c1 == c2
 
     def branch(self, x: Tensor) -> Tensor:
-        """Return what is added to the input."""
+        """Return the features (N, c2, H, W) that are added to the input."""
         return self.cv2(self.cv1(x))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return (N, c2, H, W)."""
+        """Return the features (N, c2, H, W)."""
         return x + self.branch(x) if self.add else self.branch(x)
 
 
 @block(widen_and_repeat)
 class C3(nn.Module):
-    """CSP block with three convolutions: cv3(cat(m(cv1(x)), cv2(x))): (N, c1, H, W) → (N, c2, H, W).
+    """CSP block with three convolutions, cv3(cat(m(cv1(x)), cv2(x))): (N, c1, H, W) → (N, c2, H, W).
 
     Args:
-        c1: Incoming channels.
-        c2: Outgoing channels.
-        n: Bottlenecks in the chain.
-        shortcut: Whether they add their input.
-        e: Hidden width h, as a fraction of c2.
-        middle: Makes another middle m than the chain, given h: a module h → h channels.
+        c1: Number of input channels.
+        c2: Number of output channels.
+        n: Number of bottlenecks in the chain m.
+        shortcut: Whether the bottlenecks add their input.
+        e: Hidden channels h as a fraction of c2.
+        middle: Returns a module h → h channels that replaces the chain, given h.
 
     Raises:
-        OptionError: If shortcut is no boolean or e no fraction, see `hidden_width`.
+        OptionError: If `shortcut` is not a boolean, or `e` is not a float.
 
     Example:
         >>> C3(16, 32, n=2)(torch.rand(1, 16, 8, 8)).shape
@@ -88,13 +88,13 @@ class C3(nn.Module):
         self.m = middle(hidden) if middle else chain(n, lambda: Bottleneck(hidden, hidden, shortcut, e=1.0))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return (N, c2, H, W)."""
+        """Return the features (N, c2, H, W)."""
         return self.cv3(torch.cat([self.m(self.cv1(x)), self.cv2(x)], dim=1))
 
 
 @block(widen_and_repeat)
 class C3SPP(C3):
-    """`C3` whose middle is one `SPP` with pools of sides k; repeats and shortcut mean nothing to it.
+    """`C3` with one `SPP` of pool sizes k in the middle; `n` and `shortcut` have no effect.
 
     Example:
         >>> C3SPP(16, 32, 1, (5, 9))(torch.rand(1, 16, 8, 8)).shape
@@ -109,7 +109,7 @@ class C3SPP(C3):
 
 @block(widen_and_repeat)
 class C3TR(C3):
-    """`C3` whose middle is one `TransformerBlock` of four heads and n layers; it has no shortcut to switch.
+    """`C3` with one `TransformerBlock` of four heads and n layers in the middle; `shortcut` has no effect.
 
     Example:
         >>> C3TR(16, 32, n=2)(torch.rand(1, 16, 8, 8)).shape
@@ -122,7 +122,7 @@ class C3TR(C3):
 
 @block(widen_and_repeat)
 class C3Ghost(C3):
-    """`C3` whose middle is a chain of n `GhostBottleneck`s; they always add their input.
+    """`C3` with a chain of n `GhostBottleneck`s in the middle, which always add their input.
 
     Example:
         >>> C3Ghost(16, 32, n=2)(torch.rand(1, 16, 8, 8)).shape
@@ -137,9 +137,10 @@ class C3Ghost(C3):
 
 @block(widen_and_repeat)
 class BottleneckCSP(nn.Module):
-    """The CSP block of YOLOv5's first releases, normalized after the join: (N, c1, H, W) → (N, c2, H, W).
+    """CSP block of YOLOv5's first releases, with a norm after the concatenation: (N, c1, H, W) → (N, c2, H, W).
 
-    cv4(act(bn(cat(cv3(m(cv1(x))), cv2(x))))), where cv2 and cv3 are bare convolutions. Arguments as in `C3`.
+    cv4(act(bn(cat(cv3(m(cv1(x))), cv2(x))))), where cv2 and cv3 are convolutions without norm and activation. The
+    arguments are those of `C3`.
 
     Example:
         >>> BottleneckCSP(16, 32, n=2)(torch.rand(1, 16, 8, 8)).shape
@@ -158,16 +159,17 @@ class BottleneckCSP(nn.Module):
         self.m = chain(n, lambda: Bottleneck(hidden, hidden, shortcut, e=1.0))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return (N, c2, H, W)."""
+        """Return the features (N, c2, H, W)."""
         joined = torch.cat([self.cv3(self.m(self.cv1(x))), self.cv2(x)], dim=1)
         return self.cv4(self.act(self.bn(joined)))
 
 
 @block(widen_and_repeat)
 class C2f(nn.Module):
-    """CSP block that joins both halves and what every bottleneck gives: (N, c1, H, W) → (N, c2, H, W).
+    """CSP block that concatenates both halves and the output of every bottleneck: (N, c1, H, W) → (N, c2, H, W).
 
-    Named by model files that borrow from later detectors. Arguments as in `C3`, without shortcut by default.
+    It is used by model files that combine YOLOv5 with later detectors. The arguments are those of `C3`; `shortcut` is
+    False by default, and `bottleneck` returns a module h → h channels that replaces each bottleneck, given h.
 
     Example:
         >>> C2f(16, 32, n=2)(torch.rand(1, 16, 8, 8)).shape
@@ -192,7 +194,7 @@ class C2f(nn.Module):
         self.m = nn.ModuleList(make(hidden) for _ in range(n))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return (N, c2, H, W)."""
+        """Return the features (N, c2, H, W)."""
         maps = list(self.cv1(x).chunk(2, dim=1))
         for bottleneck in self.m:
             maps.append(bottleneck(maps[-1]))
@@ -200,18 +202,18 @@ class C2f(nn.Module):
 
 
 def hidden_width(c2: int, shortcut: bool, e: float) -> int:
-    """Return the hidden width, e · c2.
+    """Return the number of hidden channels, e · c2.
 
-    Other releases have groups where these have the fraction: `[512, True, 1, 0.5]`. What would be read as something
-    else is refused.
+    Other releases have the number of groups at the position of e: `[512, True, 1, 0.5]`. An argument with another
+    meaning is an error.
 
     Raises:
-        OptionError: If the shortcut is no boolean, or the fraction a whole number.
+        OptionError: If `shortcut` is not a boolean, or `e` is not a float.
     """
     if not isinstance(shortcut, bool):
-        raise OptionError(f"the shortcut is {shortcut!r}", remedy="write True or False")
+        raise OptionError(f"`shortcut` must be True or False, got {shortcut!r}")
     if not isinstance(e, float):
         raise OptionError(
-            f"the hidden width is {e!r} of the outgoing one", remedy="write a fraction, 0.5 or 1.0; there are no groups"
+            f"`e` must be a fraction such as 0.5 or 1.0, got {e!r}", remedy="groups are not supported at this position"
         )
     return int(c2 * e)

@@ -1,4 +1,4 @@
-"""Ghost modules: half of the maps by convolution, the rest from those by cheap depthwise ones (GhostNet, 2020)."""
+"""Ghost modules: a convolution computes half of the maps, a cheap depthwise one the other half (GhostNet, 2020)."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from attendet.blocks.wiring import widen
 
 @block(widen)
 class GhostConv(nn.Module):
-    """`cv1` makes c2/2 maps, a depthwise 5x5 the rest from them: (N, c1, H, W) → (N, c2, H/s, W/s).
+    """c2/2 maps of a convolution, and c2/2 maps of a depthwise 5x5 of these: (N, c1, H, W) → (N, c2, H/s, W/s).
 
     Args:
-        c1: Incoming channels.
-        c2: Outgoing channels.
-        k: Kernel side of cv1 in pixels.
+        c1: Number of input channels.
+        c2: Number of output channels.
+        k: Kernel size of the convolution in pixels.
         s: Stride in pixels.
-        g: Groups of cv1.
-        act: Whether there are activations.
+        g: Number of groups of the convolution.
+        act: Whether both convolutions have an activation.
 
     Example:
         >>> GhostConv(16, 32, 3, 2)(torch.rand(1, 16, 8, 8)).shape
@@ -34,7 +34,7 @@ class GhostConv(nn.Module):
         self.cv2 = Conv(half, half, 5, 1, g=half, act=act)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return (N, c2, H/s, W/s)."""
+        """Return the features (N, c2, H/s, W/s)."""
         half = self.cv1(x)
         return torch.cat([half, self.cv2(half)], dim=1)
 
@@ -44,9 +44,9 @@ class GhostBottleneck(nn.Module):
     """Two ghost convolutions and a shortcut: (N, c1, H, W) → (N, c2, H/s, W/s).
 
     Args:
-        c1: Incoming channels; at stride 1 they have to equal c2.
-        c2: Outgoing channels.
-        k: Kernel side of the depthwise convolution of stride 2, in pixels.
+        c1: Number of input channels; must equal c2 for stride 1.
+        c2: Number of output channels.
+        k: Kernel size of the depthwise convolutions for stride 2, in pixels.
         s: Stride in pixels, 1 or 2.
 
     Example:
@@ -67,5 +67,5 @@ class GhostBottleneck(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return (N, c2, H/s, W/s)."""
+        """Return the features (N, c2, H/s, W/s)."""
         return self.conv(x) + self.shortcut(x)

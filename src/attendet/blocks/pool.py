@@ -1,4 +1,4 @@
-"""Spatial pyramid pooling: the same map at several receptive fields."""
+"""Spatial pyramid pooling: one map pooled with several receptive fields."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from attendet.blocks.wiring import widen
 
 @block(widen)
 class SPP(nn.Module):
-    """Max-pools of several sizes side by side: (N, c1, H, W) → (N, c2, H, W).
+    """Spatial pyramid pooling with parallel max pools of several sizes: (N, c1, H, W) → (N, c2, H, W).
 
     Args:
-        c1: Incoming channels.
-        c2: Outgoing channels.
-        k: Sides of the pools in pixels, odd.
+        c1: Number of input channels.
+        c2: Number of output channels.
+        k: Sizes of the pools in pixels, odd.
 
     Example:
         >>> SPP(16, 32)(torch.rand(1, 16, 8, 8)).shape
@@ -34,19 +34,19 @@ class SPP(nn.Module):
         self.m = nn.ModuleList(nn.MaxPool2d(side, stride=1, padding=side // 2) for side in k)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return (N, c2, H, W)."""
+        """Return the features (N, c2, H, W)."""
         x = self.cv1(x)
         return self.cv2(torch.cat([x, *(pool(x) for pool in self.m)], dim=1))
 
 
 @block(widen)
 class SPPF(nn.Module):
-    """`SPP` with one pool thrice in a row, which sees the same fields in less time: (N, c1, H, W) → (N, c2, H, W).
+    """Faster `SPP` that applies one pool three times, with the same receptive fields: (N, c1, H, W) → (N, c2, H, W).
 
     Args:
-        c1: Incoming channels.
-        c2: Outgoing channels.
-        k: Side of the pool in pixels, odd; 5 sees what SPP's 5, 9, 13 see.
+        c1: Number of input channels.
+        c2: Number of output channels.
+        k: Size of the pool in pixels, odd. 5 is equivalent to the sizes 5, 9, and 13 of `SPP`.
 
     Example:
         >>> SPPF(16, 32)(torch.rand(1, 16, 8, 8)).shape
@@ -61,7 +61,7 @@ class SPPF(nn.Module):
         self.m = nn.MaxPool2d(k, stride=1, padding=k // 2)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return (N, c2, H, W)."""
+        """Return the features (N, c2, H, W)."""
         levels = [self.cv1(x)]
         for _ in range(3):
             levels.append(self.m(levels[-1]))

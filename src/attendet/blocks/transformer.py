@@ -1,4 +1,4 @@
-"""Self-attention among the pixels of a map, without norms."""
+"""Transformer layers over the pixels of a map, without layer norms."""
 
 from __future__ import annotations
 
@@ -9,11 +9,15 @@ from attendet.blocks.conv import Conv
 from attendet.blocks.wiring import widen
 from attendet.errors import OptionError
 
-MAX_LAYERS = 12
+_MAX_LAYERS = 12
 
 
 class TransformerLayer(nn.Module):
-    """Attention and two linear layers, each plus its input: (H·W, N, C) → the same shape.
+    """Self-attention and two linear layers, both with a residual connection: (H·W, N, C) → the same shape.
+
+    Args:
+        channels: Number of channels C, a multiple of `heads`.
+        heads: Number of attention heads.
 
     Example:
         >>> import torch
@@ -31,25 +35,25 @@ class TransformerLayer(nn.Module):
         self.fc2 = nn.Linear(channels, channels, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return (H·W, N, C)."""
+        """Return the features (H·W, N, C)."""
         x = x + self.ma(self.q(x), self.k(x), self.v(x), need_weights=False)[0]
         return x + self.fc2(self.fc1(x))
 
 
 @block(widen)
 class TransformerBlock(nn.Module):
-    """Pixels as a sequence through n layers: (N, c1, H, W) → (N, c2, H, W).
+    """Sequence of n transformer layers over the pixels of a map: (N, c1, H, W) → (N, c2, H, W).
 
-    Positions are told by adding a linear layer of the pixels themselves.
+    Instead of a position embedding, a linear layer of the pixels is added.
 
     Args:
-        c1: Incoming channels; other than c2 they are convolved to c2 first.
-        c2: Outgoing channels, a multiple of heads.
-        heads: Attention heads.
-        n: Layers, at most 12.
+        c1: Number of input channels; if it differs from c2, a convolution is applied first.
+        c2: Number of output channels, a multiple of `heads`.
+        heads: Number of attention heads.
+        n: Number of layers, 1 to 12.
 
     Raises:
-        OptionError: If there are more, or c2 cannot be divided among the heads.
+        OptionError: If `n` is out of range, or c2 is not a multiple of `heads`.
 
     Example:
         >>> import torch
@@ -59,16 +63,16 @@ class TransformerBlock(nn.Module):
 
     def __init__(self, c1: int, c2: int, heads: int = 4, n: int = 1) -> None:
         super().__init__()
-        if not 1 <= n <= MAX_LAYERS:
-            raise OptionError(f"{n} transformer layers", remedy=f"give 1 to {MAX_LAYERS}")
+        if not 1 <= n <= _MAX_LAYERS:
+            raise OptionError(f"`n` must be 1 to {_MAX_LAYERS} transformer layers, got {n!r}")
         if heads < 1 or c2 % heads:
-            raise OptionError(f"{c2} channels cannot be divided among {heads} heads", remedy="give a divisor")
+            raise OptionError(f"`heads` must divide the {c2} channels, got {heads!r}")
         self.conv = Conv(c1, c2) if c1 != c2 else nn.Identity()
         self.linear = nn.Linear(c2, c2)
         self.tr = nn.Sequential(*(TransformerLayer(c2, heads) for _ in range(n)))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return (N, c2, H, W)."""
+        """Return the features (N, c2, H, W)."""
         x = self.conv(x)
         pixels = x.flatten(2).permute(2, 0, 1)
         return self.tr(pixels + self.linear(pixels)).permute(1, 2, 0).reshape(x.shape)

@@ -1,7 +1,7 @@
-"""How a row of a model file becomes a block: one rule per kind of block.
+"""Rules that turn rows of a model file into modules, one rule per kind of block.
 
-A rule makes of a block, usually a class, and of what the row asks for a recipe: how to make the module, and with which
-arguments. What the module gives out, channels and size, is not the rule's to say: it is measured.
+A rule combines a block, usually a class, and the request of a row to a `ModuleSpec`: how to make the module, and with
+which arguments. The shape of the module's output is not part of the rule; it is measured.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ from torch import nn
 
 from attendet.errors import OptionError
 
-Maker: TypeAlias = Callable[..., nn.Module]
+ModuleFactory: TypeAlias = Callable[..., nn.Module]
 Value: TypeAlias = "int | float | bool | str | list[Value] | dict[str, Value] | None"
 
 
 @dataclass(frozen=True)
 class BlockRequest:
-    """What a row asks for, and what it is given.
+    """The arguments of a row, and the context that its block needs.
 
     Attributes:
-        channels: Channels of each source.
-        strides: Stride of each source against the image, in pixels.
-        repeats: How often the block stands in a row, depth multiple applied.
-        args: The row's arguments.
-        width_multiple: What declared widths are scaled by.
+        channels: Number of channels of each input.
+        strides: Stride of each input relative to the image, in pixels.
+        repeats: Number of repetitions of the block, after applying the depth multiple.
+        args: Arguments of the row.
+        width_multiple: Factor for declared widths.
         num_classes: Number of classes.
-        anchors: Anchor sides in pixels, (width, height) pairs per level.
-        start: How attention inside the block starts.
+        anchors: Width and height of the anchors in pixels, for each level.
+        start: Start of attention inside of the block, `paper` or `identity`.
     """
 
     channels: tuple[int, ...]
@@ -45,7 +45,7 @@ class BlockRequest:
     start: str = "paper"
 
     def scale(self, width: int) -> int:
-        """Return a declared width scaled, rounded up to a multiple of 8.
+        """Return a declared width times the width multiple, rounded up to a multiple of 8.
 
         Example:
             >>> BlockRequest(channels=(3,), width_multiple=0.25).scale(65)
@@ -56,13 +56,13 @@ class BlockRequest:
 
 @dataclass(frozen=True)
 class ModuleSpec:
-    """How to make a row's module.
+    """How to make the module of a row.
 
     Attributes:
-        make: Makes the module, on whatever device is current.
-        arguments: What it is made with, for the table that people read.
-        joins: Whether the module takes the list of all sources, instead of the one.
-        options: What it is made with by name.
+        make: Returns the module, on the current default device.
+        arguments: Positional arguments of the module, for display.
+        joins: Whether the module takes a list of all inputs instead of a single one.
+        options: Keyword arguments of the module, for display.
     """
 
     make: Callable[[], nn.Module]
@@ -71,60 +71,60 @@ class ModuleSpec:
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
-RuleKind = Literal["widen", "widen+repeat", "concat", "keep", "detect", "gate"]
+RuleKind = Literal["widen", "widen+repeat", "concat", "same-channels", "detect", "gate"]
 
 
 @dataclass(frozen=True)
 class WiringRule:
-    """A wiring rule.
+    """A rule that turns rows of a model file into modules.
 
     Attributes:
-        kind: Its name.
-        recipe: Makes the recipe of a row from the block and the request.
+        kind: Name of the rule.
+        specify: Returns the specification of a row's module, given the block and the request.
     """
 
     kind: RuleKind
-    recipe: Callable[[Maker, BlockRequest], ModuleSpec]
+    specify: Callable[[ModuleFactory, BlockRequest], ModuleSpec]
 
 
-def _widen(block: Maker, request: BlockRequest) -> ModuleSpec:
-    """Make `block(in, out, *rest)`; the first argument is the output width, to be scaled. Repeats stand in a row."""
+def _widen(block: ModuleFactory, request: BlockRequest) -> ModuleSpec:
+    """Specify `block(in, out, *rest)`, where the first argument is the output width to scale, repeated in sequence."""
     width, *rest = _declared_width(request)
-    arguments = (only_source(request), width, *rest)
+    arguments = (only_input(request), width, *rest)
     first, later = partial(block, *arguments), partial(block, width, width, *rest)
     return ModuleSpec(_repeated(request, first, later), arguments)
 
 
-def _widen_and_repeat(block: Maker, request: BlockRequest) -> ModuleSpec:
-    """Make `block(in, out, repeats, *rest)`: like `_widen`, for blocks that take their repeats inside."""
+def _widen_and_repeat(block: ModuleFactory, request: BlockRequest) -> ModuleSpec:
+    """Specify `block(in, out, repeats, *rest)`, as `_widen`, for blocks that repeat an inner block."""
     width, *rest = _declared_width(request)
-    arguments = (only_source(request), width, request.repeats, *rest)
+    arguments = (only_input(request), width, request.repeats, *rest)
     return ModuleSpec(partial(block, *arguments), arguments)
 
 
-def _concat(block: Maker, request: BlockRequest) -> ModuleSpec:
-    """Make `block(*args)`, which takes the list of its sources."""
-    _require_once(request)
+def _concat(block: ModuleFactory, request: BlockRequest) -> ModuleSpec:
+    """Specify `block(*args)`, which takes the list of its inputs."""
+    _require_no_repeats(request)
     return ModuleSpec(partial(block, *request.args), request.args, joins=True)
 
 
-def _keep(block: Maker, request: BlockRequest) -> ModuleSpec:
-    """Make `block(*args)`, which leaves the channels as they are."""
-    only_source(request)
+def _same_channels(block: ModuleFactory, request: BlockRequest) -> ModuleSpec:
+    """Specify `block(*args)`, which does not change the number of channels."""
+    only_input(request)
     make = partial(block, *request.args)
     return ModuleSpec(_repeated(request, make, make), request.args)
 
 
-def _per_channel(block: Maker, request: BlockRequest) -> ModuleSpec:
-    """Make `block(in)`: as wide as what comes in, whatever width the row declares."""
-    arguments = (only_source(request),)
+def _per_channel(block: ModuleFactory, request: BlockRequest) -> ModuleSpec:
+    """Specify `block(in)`, which has the width of its input, regardless of the declared width."""
+    arguments = (only_input(request),)
     make = partial(block, *arguments)
     return ModuleSpec(_repeated(request, make, make), arguments)
 
 
-def _detect(block: Maker, request: BlockRequest) -> ModuleSpec:
-    """Make `block(classes, anchors, channels, strides)`, which takes the list of its levels."""
-    _require_once(request)
+def _detect(block: ModuleFactory, request: BlockRequest) -> ModuleSpec:
+    """Specify `block(num_classes, anchors, channels, strides)`, which takes the list of its levels."""
+    _require_no_repeats(request)
     sides = [[side for pair in level for side in pair] for level in request.anchors]
     return ModuleSpec(
         partial(block, request.num_classes, request.anchors, request.channels, request.strides),
@@ -136,42 +136,48 @@ def _detect(block: Maker, request: BlockRequest) -> ModuleSpec:
 widen = WiringRule("widen", _widen)
 widen_and_repeat = WiringRule("widen+repeat", _widen_and_repeat)
 concat = WiringRule("concat", _concat)
-keep = WiringRule("keep", _keep)
-per_channel = WiringRule("keep", _per_channel)
+same_channels = WiringRule("same-channels", _same_channels)
+per_channel = WiringRule("same-channels", _per_channel)
 detect = WiringRule("detect", _detect)
 
 
-def chain(n: int, make: Maker) -> nn.Sequential:
-    """Return n new modules in a row."""
+def chain(n: int, make: ModuleFactory) -> nn.Sequential:
+    """Return a sequence of n new modules."""
     return nn.Sequential(*(make() for _ in range(n)))
 
 
-def only_source(request: BlockRequest) -> int:
-    """Return the channels of the one map that a row reads.
+def only_input(request: BlockRequest) -> int:
+    """Return the number of channels of the only input of a row.
 
     Raises:
-        OptionError: If it reads several.
+        OptionError: If the row has several inputs.
     """
     if len(request.channels) != 1:
-        raise OptionError(f"it reads {len(request.channels)} rows and takes one", remedy="put a Concat before it")
+        raise OptionError(
+            f"the row must have one input, got {len(request.channels)}", remedy="insert a Concat before it"
+        )
     return request.channels[0]
 
 
-def _repeated(request: BlockRequest, first: Maker, later: Maker) -> Maker:
-    """Return what makes a row's modules; the first may have other incoming channels than those after it."""
-    return partial(_led, first, later, request.repeats) if request.repeats > 1 else first
+def _repeated(request: BlockRequest, first: ModuleFactory, later: ModuleFactory) -> ModuleFactory:
+    """Return a function that makes the modules of a row; the first one may have other input channels."""
+    return partial(_sequence, first, later, request.repeats) if request.repeats > 1 else first
 
 
-def _led(first: Maker, later: Maker, repeats: int) -> nn.Module:
+def _sequence(first: ModuleFactory, later: ModuleFactory, repeats: int) -> nn.Module:
     return nn.Sequential(first(), *chain(repeats - 1, later))
 
 
-def _require_once(request: BlockRequest) -> None:
+def _require_no_repeats(request: BlockRequest) -> None:
     if request.repeats > 1:
-        raise OptionError(f"it stands {request.repeats} times in a row, and takes several maps", remedy="write 1")
+        raise OptionError(f"the repeats of a block with several inputs must be 1, got {request.repeats}")
 
 
 def _declared_width(request: BlockRequest) -> tuple[Any, ...]:
     if not request.args or type(request.args[0]) is not int or request.args[0] < 1:
-        raise OptionError("the first argument has to be the output width", remedy="write [64, ...] for 64 channels")
+        found = repr(request.args[0]) if request.args else "no arguments"
+        raise OptionError(
+            f"the first argument must be the output width, a positive integer, got {found}",
+            remedy="write [64, ...] for 64 channels",
+        )
     return (request.scale(request.args[0]), *request.args[1:])

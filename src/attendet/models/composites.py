@@ -19,14 +19,14 @@ from attendet.attention.catalog import options_of
 from attendet.blocks.catalog import block
 from attendet.blocks.conv import Conv
 from attendet.blocks.csp import C3, Bottleneck, C2f
-from attendet.blocks.wiring import BlockRequest, Maker, ModuleSpec, WiringRule, chain, widen, widen_and_repeat
+from attendet.blocks.wiring import BlockRequest, ModuleFactory, ModuleSpec, WiringRule, chain, widen, widen_and_repeat
 from attendet.errors import OptionError, unknown_name
 
 
 def _with_cbam_options(rule: WiringRule) -> WiringRule:
     """Return a wiring rule that takes a mapping, as the last argument of a row, as options of CBAM."""
 
-    def spec(make: Maker, request: BlockRequest) -> ModuleSpec:
+    def spec(make: ModuleFactory, request: BlockRequest) -> ModuleSpec:
         last = request.args[-1] if request.args else None
         named = last if isinstance(last, dict) else {}
         args = request.args[: len(request.args) - isinstance(last, dict)]
@@ -38,9 +38,9 @@ def _with_cbam_options(rule: WiringRule) -> WiringRule:
                 f"`shortcut` must be a boolean, got {args[1]}", remedy="write options of CBAM by name: {reduction: 8}"
             )
         options = {"reduction": 16, "kernel_size": 7, "variant": "plain", "start": request.start, **named}
-        return replace(rule.recipe(partial(make, **options), replace(request, args=args)), options=options)
+        return replace(rule.specify(partial(make, **options), replace(request, args=args)), options=options)
 
-    return replace(rule, recipe=spec)
+    return replace(rule, specify=spec)
 
 
 @block(_with_cbam_options(widen), "ResBlock_CBAM", "BottleneckCBAM")

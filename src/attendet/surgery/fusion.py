@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from attendet.blocks.conv_bn_fusion import emptied
+from attendet.blocks.conv_bn_fusion import identity_with_attachments
 from attendet.surgery.example_inputs import probe
 from attendet.surgery.hooks import is_bare, parent_of
 from attendet.surgery.regions import CONVOLUTIONS
@@ -50,7 +50,7 @@ def fuse(model: M, example: Any = None) -> M:
         convolution = modules[source] if source else None
         if source and convolution and _is_plain_convolution(convolution):
             _put(fused, source, fuse_conv_bn_eval(convolution, norm))  # pyright: ignore[reportArgumentType]
-            _put(fused, path, emptied(norm))
+            _put(fused, path, identity_with_attachments(norm))
     return fused
 
 

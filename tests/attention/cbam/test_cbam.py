@@ -83,7 +83,7 @@ def test_spatial_weights_are_equation_3(kernel_size: int, planes: str | None) ->
 
 
 @torch.no_grad()
-def test_the_lp_pool_is_the_one_of_the_authors_code() -> None:
+def test_the_lp_pool_equals_the_one_in_the_authors_code() -> None:
     attention = ChannelAttention(8, reduction=2, pool="lp")
     x = features(2, 8, 4, 4)
     pooled = functional.lp_pool2d(x, 2, (4, 4)).flatten(1)
@@ -123,7 +123,7 @@ def test_parameters_of_the_table(variant: Variant, parameters: int) -> None:
 
 
 @pytest.mark.parametrize("variant", ["plain", "authors", "timm"])
-def test_variants_differ_in_what_the_table_says(variant: Variant) -> None:
+def test_variants_differ_as_in_the_table(variant: Variant) -> None:
     module = CBAM(64, variant=variant)
     assert (module.channel.fc1.bias is not None) == (variant == "authors")
     momentum = {"plain": None, "authors": 0.01, "timm": 0.1}[variant]
@@ -153,7 +153,7 @@ def test_identity_start_is_the_identity_and_learns(variant: Variant, training: b
         assert not torch.equal(parameter, before[name]), name
 
 
-def test_the_start_travels_with_the_weights() -> None:
+def test_the_state_dict_contains_the_start() -> None:
     trained = CBAM(64, start="identity")
     torch.nn.init.normal_(trained.channel.fc2.weight)
     fresh = CBAM(64, start="paper")
@@ -162,7 +162,7 @@ def test_the_start_travels_with_the_weights() -> None:
     assert torch.equal(fresh(x), trained(x))
 
 
-def test_loading_weights_without_attention_leaves_its_start() -> None:
+def test_loading_weights_without_attention_keeps_its_start() -> None:
     model = torch.nn.Sequential(torch.nn.Conv2d(3, 64, 1), CBAM(64, start="identity"))
     convolution = {key: value for key, value in model.state_dict().items() if key.startswith("0.")}
     model.load_state_dict(convolution, strict=False)
@@ -170,7 +170,7 @@ def test_loading_weights_without_attention_leaves_its_start() -> None:
     assert torch.equal(model[1](x), x)
 
 
-def test_loading_a_part_of_a_gate_leaves_its_start() -> None:
+def test_loading_a_part_of_a_gate_keeps_its_start() -> None:
     module = CBAM(64, start="identity")
     module.load_state_dict({"channel.fc1.weight": torch.randn(4, 64)}, strict=False)
     x = features(1, 64, 4, 4)
@@ -179,23 +179,27 @@ def test_loading_a_part_of_a_gate_leaves_its_start() -> None:
 
 def test_gates_are_modules_whose_outputs_multiply_the_features() -> None:
     module = CBAM(64)
-    seen: list[Tensor] = []
+    recorded: list[Tensor] = []
 
     def keep(_: torch.nn.Module, __: object, weights: Tensor) -> None:
-        seen.append(weights)
+        recorded.append(weights)
 
     for gate in (module.channel, module.spatial):
         gate.register_forward_hook(keep)
     x = features(2, 64, 6, 4)
     y = module(x)
-    assert [tuple(weights.shape) for weights in seen] == [(2, 64, 1, 1), (2, 1, 6, 4)]
-    assert torch.equal(y, x * seen[0] * seen[1])
+    assert [tuple(weights.shape) for weights in recorded] == [(2, 64, 1, 1), (2, 1, 6, 4)]
+    assert torch.equal(y, x * recorded[0] * recorded[1])
 
 
-def test_hidden_widths_that_cannot_work() -> None:
-    with pytest.raises(OptionError, match="leaves no hidden channel of 8; use a reduction of 2 or less"):
+def test_invalid_hidden_widths() -> None:
+    with pytest.raises(
+        OptionError, match="`reduction` must leave at least 1 of 8 channels, got 16; use a reduction of 2 or less"
+    ):
         CBAM(8, 16)
-    with pytest.warns(AttendetWarning, match="leaves 2 hidden of 32 channels.*use a reduction of 8 or less"):
+    with pytest.warns(
+        AttendetWarning, match="leaves 2 of 32 channels in the hidden layer, too few.*; use a reduction of 8 or less"
+    ):
         CBAM(32, 16)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -205,20 +209,20 @@ def test_hidden_widths_that_cannot_work() -> None:
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"kernel_size": 4}, OptionError, "use an odd one"),
-        ({"kernel_size": -3}, OptionError, "use an odd one"),
+        ({"kernel_size": 4}, OptionError, "`kernel_size` must be odd and positive, got 4; use 3, 5, or 7"),
+        ({"kernel_size": -3}, OptionError, "must be odd and positive, got -3"),
         ({"variant": "author"}, UnknownNameError, "did you mean 'authors'"),
         ({"order": "channel_first"}, UnknownNameError, "did you mean 'channel-first'"),
-        ({"start": "zero"}, OptionError, "give paper or identity"),
-        ({"pool": "mean"}, OptionError, "give both, or one or more of avg, max, lp, lse"),
-        ({"pool": []}, OptionError, "names no pooling"),
-        ({"reduction": 0}, OptionError, "have to be positive"),
-        ({"reduction": "16"}, OptionError, "positive numbers"),
-        ({"reduction": float("nan")}, OptionError, "positive numbers"),
-        ({"kernel_size": (7, 7)}, OptionError, "use an odd one"),
+        ({"start": "zero"}, OptionError, "`start` must be 'paper' or 'identity', got 'zero'"),
+        ({"pool": "mean"}, OptionError, "pools must be 'both', or one or more of avg, max, lp, lse, got 'mean'"),
+        ({"pool": []}, OptionError, r"pools must be .*, got \[\]"),
+        ({"reduction": 0}, OptionError, "`reduction` must be a positive number, got 0"),
+        ({"reduction": "16"}, OptionError, "`reduction` must be a positive number, got '16'"),
+        ({"reduction": float("nan")}, OptionError, "`reduction` must be a positive number, got nan"),
+        ({"kernel_size": (7, 7)}, OptionError, r"must be odd and positive, got \(7, 7\)"),
         ({"variant": None}, UnknownNameError, "known are authors, plain, timm"),
     ],
 )
-def test_options_that_do_not_exist(options: dict[str, object], error: type[AttendetError], message: str) -> None:
+def test_invalid_options(options: dict[str, object], error: type[AttendetError], message: str) -> None:
     with pytest.raises(error, match=message):
         CBAM(64, **options)  # pyright: ignore[reportArgumentType]

@@ -24,32 +24,32 @@ pytestmark = NEEDS_COMPILER
 
 def module(implementation: Implementation, *, channels: int = 24, variant: Variant = "authors", **options: Any) -> CBAM:
     torch.manual_seed(1)
-    made = CBAM(channels, 4, 7, variant, **options)
-    for parameter in made.parameters():
+    cbam = CBAM(channels, 4, 7, variant, **options)
+    for parameter in cbam.parameters():
         nn.init.normal_(parameter, std=0.5)
-    made.implementation = implementation
-    return made
+    cbam.implementation = implementation
+    return cbam
 
 
-def runs_fused(made: CBAM, x: torch.Tensor) -> bool:
-    return fused_forward(made, x, None) is not None
+def runs_fused(cbam: CBAM, x: torch.Tensor) -> bool:
+    return fused_forward(cbam, x, None) is not None
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_forward_and_every_gradient_equal_the_authors(oracle: Callable[[str], Oracle], name: str) -> None:
     expected = oracle(name)
-    made = cbam_of_the_authors(expected, torch.device("cpu"))
-    made.implementation = "fused"
-    assert_equal_to_the_authors(made, expected)
+    cbam = cbam_of_the_authors(expected, torch.device("cpu"))
+    cbam.implementation = "fused"
+    assert_equal_to_the_authors(cbam, expected)
 
 
 @pytest.mark.parametrize("variant", ["plain", "authors", "timm"])
 @pytest.mark.parametrize("order", ["channel-first", "channel-only", "spatial-only"])
-def test_training_moves_the_same_numbers_as_plain_torch(variant: Variant, order: str) -> None:
+def test_training_equals_plain_torch(variant: Variant, order: str) -> None:
     fused, plain = module("fused", variant=variant, order=order), module("reference", variant=variant, order=order)
     for _ in range(3):
         x = torch.randn(4, 24, 9, 7)
-        outputs = [made(x) for made in (fused, plain)]
+        outputs = [cbam(x) for cbam in (fused, plain)]
         assert relative_difference(*outputs) < 1e-5
         for y in outputs:
             y.square().sum().backward()
@@ -59,7 +59,7 @@ def test_training_moves_the_same_numbers_as_plain_torch(variant: Variant, order:
         torch.testing.assert_close(one, other, msg=name)
 
 
-def test_auto_takes_the_fused_operators_where_they_apply() -> None:
+def test_auto_uses_the_fused_operators_if_they_support_the_module() -> None:
     x = torch.randn(2, 24, 9, 7)
     assert runs_fused(module("auto"), x)
     assert not runs_fused(module("reference"), x)
@@ -71,71 +71,73 @@ def test_auto_takes_the_fused_operators_where_they_apply() -> None:
         module("auto").double(),
         nn.SyncBatchNorm.convert_sync_batchnorm(module("auto")),
     ]
-    for made in others:
-        assert not runs_fused(made, x.to(next(made.parameters()).dtype))
+    for cbam in others:
+        assert not runs_fused(cbam, x.to(next(cbam.parameters()).dtype))
     assert not runs_fused(module("auto").to("meta"), x.to("meta"))
 
 
 @pytest.mark.parametrize(
     ("options", "shape", "reason"),
     [
-        ({"order": "parallel"}, (2, 24, 9, 7), "the order parallel"),
-        ({"pool": "lse"}, (2, 24, 9, 7), "average and maximum"),
-        ({"dims": 1}, (2, 24, 9), "2 dims"),
-        ({}, (1, 24, 1, 1), "more than one value"),
-        ({}, (2, 25, 9, 7), "25 channels are not 24"),
-        ({}, (2, 24, 9, 0), "no features"),
+        ({"order": "parallel"}, (2, 24, 9, 7), "order 'parallel' is not supported"),
+        ({"pool": "lse"}, (2, 24, 9, 7), "only 2 dims, average and maximum pools, and the original layers"),
+        ({"dims": 1}, (2, 24, 9), "only 2 dims"),
+        ({}, (1, 24, 1, 1), "a batch norm needs more than one value"),
+        ({}, (2, 25, 9, 7), "features must have 24 channels, got 25"),
+        ({}, (2, 24, 9, 0), "the features are empty"),
     ],
 )
-def test_fused_works_or_says_why_not(options: dict[str, Any], shape: tuple[int, ...], reason: str) -> None:
-    with pytest.raises(OptionError, match=f"{reason}.*give implementation='auto'"):
+def test_fused_is_an_error_with_a_reason_if_unsupported(
+    options: dict[str, Any], shape: tuple[int, ...], reason: str
+) -> None:
+    with pytest.raises(OptionError, match=f"{reason}.*use implementation='auto'"):
         module("fused", **options)(torch.randn(shape))
 
 
-def test_fused_refuses_masks_dtypes_and_names_that_do_not_exist() -> None:
+def test_fused_rejects_masks_dtypes_and_unknown_names() -> None:
     x = torch.randn(2, 24, 9, 7)
-    with pytest.raises(OptionError, match="knows no masks"):
+    with pytest.raises(OptionError, match="masks are not supported"):
         module("fused")(x, torch.ones(2, 9, 7, dtype=torch.bool))
-    with pytest.raises(OptionError, match="not float64"):
+    with pytest.raises(OptionError, match="features must be float32, bfloat16, or float16, got float64"):
         module("fused").double()(x.double())
-    with pytest.raises(OptionError, match=r"features are torch\.bfloat16, the parameters torch\.float32"):
+    with pytest.raises(OptionError, match=r"the features are torch\.bfloat16, but the parameters are torch\.float32"):
         module("fused")(x.bfloat16())
     with pytest.raises(UnknownNameError, match="did you mean 'fused'"):
         module("fusd")(x)  # pyright: ignore[reportArgumentType]
 
 
-def test_hooks_see_the_weights_that_multiply() -> None:
-    made, x = module("fused"), torch.randn(2, 24, 9, 7)
+def test_hooks_receive_the_weights_that_multiply() -> None:
+    cbam, x = module("fused"), torch.randn(2, 24, 9, 7)
     seen = []
-    hooks = [gate.register_forward_hook(lambda *given: seen.append(given[-1])) for gate in (made.channel, made.spatial)]
-    y = made(x)
+    hooks = [gate.register_forward_hook(lambda *given: seen.append(given[-1])) for gate in (cbam.channel, cbam.spatial)]
+    y = cbam(x)
     assert torch.equal(y, x * seen[0] * seen[1])
     for hook in hooks:
         hook.remove()
-    assert runs_fused(made, x)
-    made.spatial.conv.register_forward_pre_hook(lambda *_: None)
-    assert not runs_fused(made, x)
+    assert runs_fused(cbam, x)
+    cbam.spatial.conv.register_forward_pre_hook(lambda *_: None)
+    assert not runs_fused(cbam, x)
 
 
-def test_exports_are_plain_torch() -> None:
-    made, x = module("fused").train(False), torch.randn(2, 24, 9, 7)
-    exported = torch.export.export(made, (x,))
+def test_exports_use_plain_torch() -> None:
+    cbam, x = module("fused").train(False), torch.randn(2, 24, 9, 7)
+    exported = torch.export.export(cbam, (x,))
     assert "attendet.cbam" not in str(exported.graph)
-    assert relative_difference(exported.module()(x), made(x)) < 1e-5
+    assert relative_difference(exported.module()(x), cbam(x)) < 1e-5
     with pytest.warns((DeprecationWarning, FutureWarning)):
-        traced = torch.jit.trace(made, x)
+        traced = torch.jit.trace(cbam, x)
     assert isinstance(traced, torch.jit.ScriptModule)
     assert "attendet::" not in str(traced.inlined_graph)
 
 
-# torch.func imports what torch itself deprecates.
+# torch.func imports deprecated functions of torch.
 @pytest.mark.filterwarnings("ignore:.*torch.jit.script:FutureWarning")
-def test_derivatives_forwards_and_function_transforms_are_plain_torch() -> None:
+def test_forward_derivatives_and_function_transforms_use_plain_torch() -> None:
     fused, plain = (module(which).train(False) for which in ("fused", "reference"))
     x, direction = torch.randn(2, 24, 9, 7), torch.randn(2, 24, 9, 7)
     for compute in (
-        lambda made: torch.func.jvp(made, (x,), (direction,))[1],
-        lambda made: torch.func.vmap(torch.func.grad(lambda one: made(one[None]).sum()))(x),
+        lambda cbam: torch.func.jvp(cbam, (x,), (direction,))[1],
+        lambda cbam: torch.func.vmap(torch.func.grad(lambda one: cbam(one[None]).sum()))(x),
     ):
         assert torch.equal(compute(fused), compute(plain))
     with torch.autograd.forward_ad.dual_level():
@@ -143,29 +145,29 @@ def test_derivatives_forwards_and_function_transforms_are_plain_torch() -> None:
         assert torch.autograd.forward_ad.unpack_dual(fused(dual)).tangent is not None
 
 
-def test_a_second_derivative_is_refused() -> None:
+def test_a_second_derivative_is_an_error() -> None:
     x = torch.randn(2, 24, 9, 7, requires_grad=True)
     (gradient,) = torch.autograd.grad(module("fused")(x).sum(), x, create_graph=True)
-    with pytest.raises(OptionError, match="no second derivative; give CBAM implementation='reference'"):
+    with pytest.raises(OptionError, match="no second derivative; set implementation='reference' on the CBAM"):
         gradient.sum().backward()
 
 
 @pytest.mark.parametrize("training", [False, True])
-def test_compiles_without_a_break(training: bool) -> None:
-    made = module("fused").train(training)
-    other = copy.deepcopy(made)
+def test_compiles_as_one_graph(training: bool) -> None:
+    cbam = module("fused").train(training)
+    other = copy.deepcopy(cbam)
     compiled = torch.compile(other, fullgraph=True, backend="aot_eager", dynamic=True)
     for shape in ((2, 24, 9, 7), (3, 24, 5, 8)):
         x = torch.randn(shape, requires_grad=True)
         twin = x.detach().clone().requires_grad_()
         compiled(x).square().sum().backward()
-        made(twin).square().sum().backward()
+        cbam(twin).square().sum().backward()
         assert torch.equal(gradient(x), gradient(twin))
-    for (name, one), two in zip(made.named_buffers(), other.buffers(), strict=True):
+    for (name, one), two in zip(cbam.named_buffers(), other.buffers(), strict=True):
         assert torch.equal(one, two), name
 
 
-def test_the_compiled_graph_holds_the_operator() -> None:
+def test_the_compiled_graph_contains_the_operator() -> None:
     graphs = []
 
     def backend(graph: torch.fx.GraphModule, _: object) -> torch.fx.GraphModule:
@@ -179,48 +181,48 @@ def test_the_compiled_graph_holds_the_operator() -> None:
 
 @pytest.mark.parametrize("reentrant", [False, True])
 def test_checkpointing_gives_the_same_gradients(reentrant: bool) -> None:
-    made = module("fused").train(False)
+    cbam = module("fused").train(False)
     x = torch.randn(2, 24, 9, 7, requires_grad=True)
     twin = x.detach().clone().requires_grad_()
-    made(x).square().sum().backward()
-    checkpoint(made, twin, use_reentrant=reentrant).square().sum().backward()
+    cbam(x).square().sum().backward()
+    checkpoint(cbam, twin, use_reentrant=reentrant).square().sum().backward()
     assert torch.equal(gradient(x), gradient(twin))
 
 
-def test_autocast_computes_in_float32_and_answers_in_the_dtype_of_the_features() -> None:
-    made, x = module("fused").train(False), torch.randn(2, 24, 9, 7)
-    expected = made(x)
+def test_autocast_computes_in_float32_and_returns_the_dtype_of_the_features() -> None:
+    cbam, x = module("fused").train(False), torch.randn(2, 24, 9, 7)
+    expected = cbam(x)
     with torch.autocast("cpu", torch.bfloat16):
-        assert torch.equal(made(x), expected)
-        assert made(x.bfloat16()).dtype == torch.bfloat16
+        assert torch.equal(cbam(x), expected)
+        assert cbam(x.bfloat16()).dtype == torch.bfloat16
 
 
 @pytest.mark.parametrize(
     "convolution",
     [
-        nn.Conv2d(2, 1, 7, padding=3),  # as folding a batch norm leaves it
+        nn.Conv2d(2, 1, 7, padding=3),  # as after folding a batch norm
         nn.Conv2d(2, 1, 7, padding=3, padding_mode="reflect", bias=False),
         nn.Conv2d(2, 1, 3, padding=2, dilation=2, bias=False),
         nn.Conv2d(2, 1, (3, 5), padding=(1, 2), bias=False),
     ],
 )
-def test_convolutions_that_others_have_put_in_are_computed_as_they_are(convolution: nn.Conv2d) -> None:
-    made, x = module("auto").train(False), torch.randn(2, 24, 9, 7)
-    made.spatial.conv, made.spatial.norm = convolution, nn.Identity()
-    assert not runs_fused(made, x)
-    gated = x * made.channel(x)
+def test_replaced_convolutions_are_computed_by_plain_torch(convolution: nn.Conv2d) -> None:
+    cbam, x = module("auto").train(False), torch.randn(2, 24, 9, 7)
+    cbam.spatial.conv, cbam.spatial.norm = convolution, nn.Identity()
+    assert not runs_fused(cbam, x)
+    gated = x * cbam.channel(x)
     planes = torch.cat([gated.amax(1, keepdim=True), gated.mean(1, keepdim=True)], 1)
-    torch.testing.assert_close(made(x), gated * convolution(planes).sigmoid())
+    torch.testing.assert_close(cbam(x), gated * convolution(planes).sigmoid())
 
 
-def test_parameters_elsewhere_are_left_to_torch() -> None:
-    made, x = module("auto"), torch.randn(2, 24, 9, 7)
-    made.channel.fc2.to("meta")
-    assert not runs_fused(made, x)
+def test_parameters_on_another_device_are_not_supported() -> None:
+    cbam, x = module("auto"), torch.randn(2, 24, 9, 7)
+    cbam.channel.fc2.to("meta")
+    assert not runs_fused(cbam, x)
 
 
-def test_copies_and_pickles_keep_the_choice() -> None:
-    made = module("reference")
-    # What a test has just pickled itself may be unpickled.
-    for twin in (copy.deepcopy(made), pickle.loads(pickle.dumps(made))):  # noqa: S301
+def test_copies_and_pickles_keep_the_implementation() -> None:
+    cbam = module("reference")
+    # The test unpickles its own pickle.
+    for twin in (copy.deepcopy(cbam), pickle.loads(pickle.dumps(cbam))):  # noqa: S301
         assert twin.implementation == "reference"

@@ -1,5 +1,5 @@
-"""The zoo's papers, equation by equation, in plain sums: what the modules are held equal to.
+"""Literal transcriptions of the papers of the attention modules, which the modules are compared with.
 
-Written from the papers, without looking at the modules. Weights are plain tensors; nothing here is fast, and nothing
-uses a layer, so that a mistake in how a layer is called cannot be made twice.
+They were written from the papers, without looking at the modules. They take weights as plain tensors and use no layers,
+so that a mistake in the use of a layer cannot occur in both. They are slow.
 """

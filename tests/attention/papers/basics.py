@@ -38,33 +38,33 @@ def softmax(x: Tensor, dim: int) -> Tensor:
 
 
 def average(x: Tensor) -> Tensor:
-    """1/M Σ_p x_p, (N, C): the global average pool over all M positions."""
+    """Return the global average pool over all M positions, 1/M Σ_p x_p, (N, C)."""
     positions = x.flatten(2)
     return positions.sum(2) / positions.shape[2]
 
 
 def per_channel(values: Tensor, like: Tensor) -> Tensor:
-    """(N, C) or (C,) → a tensor that multiplies every position of its channel."""
+    """Reshape values (N, C) or (C,) so that they broadcast over the positions of `like`."""
     return values.reshape(-1, like.shape[1], *[1] * (like.ndim - 2))
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """Σ_i w_oi x_ni + b_o for every item n; w may be written as a 1x1 convolution's."""
+    """Return Σ_i w_oi x_ni + b_o for every item n; the weight may have the shape of a 1x1 convolution."""
     out = (weight.flatten(1)[None] * x[:, None]).sum(2)
     return out if bias is None else out + bias
 
 
 def pointwise(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """The 1x1 convolution: `linear` at every position."""
+    """Return the 1x1 convolution, `linear` at every position."""
     out = torch.einsum("oi,ni...->no...", weight.flatten(1), x)
     return out if bias is None else out + per_channel(bias, out)
 
 
 def convolve(x: Tensor, weight: Tensor, bias: Tensor | None = None, *, dilation: int = 1, groups: int = 1) -> Tensor:
-    """y[o, p] = b[o] + Σ_i Σ_t w[o, i, t] x[i, p + d(t − (k − 1)/2)], with x zero outside of the map."""
+    """Return y[o, p] = b[o] + Σ_i Σ_t w[o, i, t] x[i, p + d(t − (k − 1)/2)], where x is zero outside of the map."""
     sizes, kernel = x.shape[2:], weight.shape[2:]
-    reach = [dilation * (size - 1) // 2 for size in kernel]
-    padded = functional.pad(x, [side for r in reversed(reach) for side in (r, r)]).unflatten(1, (groups, -1))
+    padding = [dilation * (size - 1) // 2 for size in kernel]
+    padded = functional.pad(x, [side for p in reversed(padding) for side in (p, p)]).unflatten(1, (groups, -1))
     kernels = weight.unflatten(0, (groups, -1))
     out = x.new_zeros(x.shape[0], weight.shape[0], *sizes)
     for tap in itertools.product(*map(range, kernel)):
@@ -74,7 +74,7 @@ def convolve(x: Tensor, weight: Tensor, bias: Tensor | None = None, *, dilation:
 
 
 def batch_norm(x: Tensor, norm: Norm, *, training: bool) -> Tensor:
-    """γ (x − μ)/√(σ² + ε) + β; μ and σ² (divided by the count) of the batch in training, the remembered ones later."""
+    """Return γ (x − μ)/√(σ² + ε) + β with the batch statistics in training, otherwise the running statistics."""
     mean, variance = norm.running_mean, norm.running_var
     if training:
         values = x.transpose(0, 1).flatten(1)
@@ -85,11 +85,11 @@ def batch_norm(x: Tensor, norm: Norm, *, training: bool) -> Tensor:
 
 
 def standardized(values: Tensor, eps: float = 1e-5) -> Tensor:
-    """(v − μ)/√(σ² + ε), with μ and σ² (divided by the count) over all of v."""
+    """Return (v − μ)/√(σ² + ε) with the mean μ and the biased variance σ² of all values."""
     mean = values.sum() / values.numel()
     return (values - mean) / torch.sqrt(((values - mean) ** 2).sum() / values.numel() + eps)
 
 
 def max_and_mean(x: Tensor, dim: int) -> Tensor:
-    """[max; mean] over one dimension, as two planes (N, 2, ...) of the other dimensions."""
+    """Return [max; mean] over one dimension as two planes (N, 2, ...) of the other dimensions."""
     return torch.stack([x.amax(dim), x.sum(dim) / x.shape[dim]], 1)

@@ -1,19 +1,19 @@
 """Modules whose papers define their output for features of any number of dimensions."""
 
-from tests.attention.papers import zoo
-from tests.attention.papers.comparing import Paper
+from tests.attention.papers import adapters
+from tests.attention.papers.comparison import Paper
 
 C = 16
 
 CASES: list[tuple[str, dict[str, object], Paper]] = [
-    ("se", {"reduction": 4}, zoo.se),
-    ("eca", {}, zoo.eca),
-    ("simam", {}, zoo.simam(1e-4, unbiased=False)),
-    ("simam", {"variant": "authors"}, zoo.simam(1e-4, unbiased=True)),
-    ("cbam", {"reduction": 4, "kernel_size": 3}, zoo.cbam()),
-    ("cbam", {"reduction": 4, "kernel_size": 5, "variant": "authors"}, zoo.cbam()),
-    ("cbam", {"reduction": 4, "kernel_size": 3, "variant": "timm"}, zoo.cbam(mean_first=True)),
-    ("bam", {"reduction": 4, "dilation": 2}, zoo.bam(2, product=False)),
-    ("bam", {"reduction": 4, "variant": "authors"}, zoo.bam(4, product=True)),
+    ("se", {"reduction": 4}, adapters.se),
+    ("eca", {}, adapters.eca),
+    ("simam", {}, adapters.simam(1e-4, unbiased=False)),
+    ("simam", {"variant": "authors"}, adapters.simam(1e-4, unbiased=True)),
+    ("cbam", {"reduction": 4, "kernel_size": 3}, adapters.cbam()),
+    ("cbam", {"reduction": 4, "kernel_size": 5, "variant": "authors"}, adapters.cbam()),
+    ("cbam", {"reduction": 4, "kernel_size": 3, "variant": "timm"}, adapters.cbam(mean_first=True)),
+    ("bam", {"reduction": 4, "dilation": 2}, adapters.bam(2, product=False)),
+    ("bam", {"reduction": 4, "variant": "authors"}, adapters.bam(4, product=True)),
 ]
 IDS = [f"{name}-{options}" for name, options, _ in CASES]

@@ -34,14 +34,14 @@ def efficient_channel_attention(x: Tensor, kernel: Tensor) -> Tensor:
     """Wang et al.: ECA-Net. CVPR 2020, arXiv:1910.03151.
 
     Section 3.2.2: ω_c = σ(Σ_j w^j y_c^j), the k neighbors of channel c in y = GAP(x), one kernel for all channels.
-    At the ends the neighbors that do not exist are zero, as in the authors' code.
+    Neighbors beyond the first and last channel are zero, as in the authors' code.
     """
     y = average(x)
-    reach = (kernel.numel() - 1) // 2
+    offset = (kernel.numel() - 1) // 2
     omega = torch.zeros_like(y)
     for c in range(y.shape[1]):
         for j, weight in enumerate(kernel.flatten()):
-            neighbor = c + j - reach
+            neighbor = c + j - offset
             if 0 <= neighbor < y.shape[1]:
                 omega[:, c] = omega[:, c] + weight * y[:, neighbor]
     return per_channel(sigmoid(omega), x) * x
@@ -54,7 +54,7 @@ def global_context(
 
     z_i = x_i + W_v2 ReLU(LN(W_v1 Σ_j α_j x_j)), α_j = exp(W_k x_j) / Σ_m exp(W_k x_m).
 
-    LN normalizes the numbers of one item. The biases are the authors' code's; that of W_k cancels in α.
+    LN normalizes the values of one image. The biases follow the authors' code; the bias of W_k cancels in α.
     """
     n, c = x.shape[:2]
     alpha = softmax(pointwise(x, *attention).reshape(n, -1), 1)
@@ -69,8 +69,8 @@ def nam_channel(x: Tensor, norm: Norm, *, absolute: bool, training: bool) -> Ten
 
     Eq. 1: BN. Eq. 2: Mc = σ(W_γ(BN(F))), W_γ = γ_i / Σ_j γ_j. Output F ⊗ Mc, one weight for every value.
 
-    The paper's γ has no sign; the authors' code takes |γ|, without which a negative sum would turn the weights around.
+    The paper's γ has no sign. The authors' code uses |γ|, because a negative sum would invert the order of the weights.
     """
     gamma = norm.weight.abs() if absolute else norm.weight
-    share = gamma / gamma.sum()
-    return x * sigmoid(per_channel(share, x) * batch_norm(x, norm, training=training))
+    scale = gamma / gamma.sum()
+    return x * sigmoid(per_channel(scale, x) * batch_norm(x, norm, training=training))

@@ -28,7 +28,7 @@ def shuffle_attention(
 
     X = [X_1 .. X_G], X_k = [X_k1, X_k2], each C/2G channels. Eq. 1, 2: X'_k1 = σ(W1 s + b1) X_k1, s = GAP(X_k1).
     Eq. 3: X'_k2 = σ(W2 GN(X_k2) + b2) X_k2. W and b are one number for every one of the C/2G channels, shared by all
-    groups. All are put behind each other, and a channel shuffle with two groups makes neighbors of the two halves.
+    groups. The parts are concatenated, and a channel shuffle with two groups interleaves the two halves.
 
     The paper does not state how many channels GN normalizes together; in the authors' code it is one.
     """
@@ -49,10 +49,11 @@ def shuffle_attention(
 def efficient_multi_scale(x: Tensor, groups: int, shared: Layer, norm: tuple[Tensor, Tensor], local: Layer) -> Tensor:
     """Ouyang et al.: Efficient Multi-Scale Attention Module with Cross-Spatial Learning. ICASSP 2023, arXiv:2305.13563.
 
-    Every group of C/G channels is treated alike, with the same weights. The 1x1 branch: the means of the rows and of
-    the columns, one 1x1 convolution for both, σ of each, the group times both gates, normalized (group norm). The 3x3
-    branch: a 3x3 convolution of the group. Cross-spatial learning: the softmax over channels of each branch's global
-    mean weighs the other branch's maps; σ of the sum of the two resulting planes weighs the group's positions.
+    Every group of C/G channels is processed with the same weights. The 1x1 branch applies one 1x1 convolution and σ to
+    the means of the rows and of the columns, multiplies the group by both gates, and normalizes the result (group
+    norm). The 3x3 branch is a 3x3 convolution of the group. Cross-spatial learning: the softmax over channels of each
+    branch's global mean weighs the other branch's maps, and σ of the sum of the two resulting planes weighs the group's
+    positions.
 
     The paper does not state how many channels the group norm normalizes together; in the authors' code it is one.
     """
@@ -67,10 +68,10 @@ def efficient_multi_scale(x: Tensor, groups: int, shared: Layer, norm: tuple[Ten
         one = normal * per_channel(norm[0], normal) + per_channel(norm[1], normal)
         three = convolve(group, *local)
         weights = torch.zeros_like(group[:, 0])
-        for judge, judged in ((one, three), (three, one)):
-            share = softmax(average(judge), 1)
+        for selecting, selected in ((one, three), (three, one)):
+            selection = softmax(average(selecting), 1)
             for c in range(width):
-                weights = weights + share[:, c, None, None] * judged[:, c]
+                weights = weights + selection[:, c, None, None] * selected[:, c]
         outputs.append(group * sigmoid(weights)[:, None])
     return torch.cat(outputs, 1)
 
@@ -108,8 +109,8 @@ def selective_kernel(
     z = relu(batch_norm(linear(s, fuse), fuse_norm, training=training))
     exponentials = [torch.exp(linear(z, matrix)) for matrix in select]
     total = sum(exponentials[1:], exponentials[0])
-    chosen = [per_channel(e / total, x) * u for e, u in zip(exponentials, maps, strict=True)]
-    return sum(chosen[1:], chosen[0])
+    weighted = [per_channel(e / total, x) * u for e, u in zip(exponentials, maps, strict=True)]
+    return sum(weighted[1:], weighted[0])
 
 
 def large_selective_kernel(
@@ -121,7 +122,7 @@ def large_selective_kernel(
 ) -> Tensor:
     """Li et al.: Large Selective Kernel Network for Remote Sensing Object Detection. ICCV 2023, arXiv:2303.09030.
 
-    Eq. 2: U_0 = X, U_{i+1} = F^dw_i(U_i), depthwise, each after the other. Eq. 3: Ũ_i = F^1x1_i(U_i). Eq. 4, 5: the
+    Eq. 2: U_0 = X, U_{i+1} = F^dw_i(U_i), depthwise, one after the other. Eq. 3: Ũ_i = F^1x1_i(U_i). Eq. 4, 5: the
     mean and the maximum over the channels of all Ũ. Eq. 6: a convolution from the two planes to one for each kernel.
     Eq. 7: its σ. Eq. 8: S = F(Σ SA_i · Ũ_i). Eq. 9: Y = X · S.
 
@@ -132,8 +133,8 @@ def large_selective_kernel(
     for (weight, bias, dilation), mix in zip(depthwise, mixing, strict=True):
         u = convolve(u, weight, bias, dilation=dilation, groups=x.shape[1])
         mixed.append(pointwise(u, *mix))
-    everything = torch.cat(mixed, 1)
-    planes = torch.stack([everything.sum(1) / everything.shape[1], everything.amax(1)], 1)
-    chosen = sigmoid(convolve(planes, *squeeze))
-    weighed = [chosen[:, i : i + 1] * mixed[i] for i in range(len(mixed))]
-    return x * pointwise(sum(weighed[1:], weighed[0]), *restore)
+    stacked = torch.cat(mixed, 1)
+    planes = torch.stack([stacked.sum(1) / stacked.shape[1], stacked.amax(1)], 1)
+    gates = sigmoid(convolve(planes, *squeeze))
+    weighted = [gates[:, i : i + 1] * mixed[i] for i in range(len(mixed))]
+    return x * pointwise(sum(weighted[1:], weighted[0]), *restore)

@@ -25,7 +25,7 @@ def simam(x: Tensor, regularization: float, *, unbiased: bool) -> Tensor:
 
     Eq. 5: e*_t = 4(σ̂² + λ) / ((t − μ̂)² + 2σ̂² + 2λ) for every value t of a channel. Eq. 6: X̃ = σ(1/E) ⊙ X.
 
-    The text divides σ̂² by M, the count of values; the paper's listing and the authors' code divide by M − 1.
+    The text divides σ̂² by the number of values M; the paper's listing and the authors' code divide by M − 1.
     """
     values = x.flatten(2)
     count = values.shape[2]
@@ -38,7 +38,7 @@ def simam(x: Tensor, regularization: float, *, unbiased: bool) -> Tensor:
 def spatial_squeeze(u: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """Roy, Navab, Wachinger: Concurrent Spatial and Channel Squeeze & Excitation. MICCAI 2018, arXiv:1803.02579.
 
-    sSE: q = W_sq ⋆ U, one plane; every position of U times σ(q). The paper has no bias, the authors' code one.
+    sSE: q = W_sq ⋆ U is one plane, and every position of U is multiplied by σ(q). Only the authors' code has a bias.
     """
     return u * sigmoid(pointwise(u, weight, bias))
 
@@ -46,8 +46,8 @@ def spatial_squeeze(u: Tensor, weight: Tensor, bias: Tensor | None = None) -> Te
 def scse(u: Tensor, cse: tuple[Layer, Layer], sse: Layer, join: str) -> Tensor:
     """scSE: cSE, an SE of reduction 2, and sSE, joined.
 
-    MICCAI 2018 adds them. The journal version (TMI 2018, arXiv:1808.08127) tries max-out, addition, multiplication
-    and concatenation, and the authors' code takes the maximum.
+    MICCAI 2018 adds them. The journal version (TMI 2018, arXiv:1808.08127) compares maximum, addition, multiplication,
+    and concatenation. The authors' code uses the maximum.
     """
     channel, spatial = squeeze_excitation(u, *cse), spatial_squeeze(u, *sse)
     return {"add": channel + spatial, "max": torch.where(channel > spatial, channel, spatial)}[join]
@@ -59,8 +59,8 @@ def coordinate(x: Tensor, f1: Layer, norm: Norm, fh: Layer, fw: Layer, *, traini
     Eq. 4: z^h_c(h) = 1/W Σ_i x_c(h, i). Eq. 5: z^w_c(w) = 1/H Σ_j x_c(j, w). Eq. 6: f = δ(F1([z^h, z^w])).
     Eq. 7, 8: g^h = σ(F_h(f^h)), g^w = σ(F_w(f^w)). Eq. 9: y_c(i, j) = x_c(i, j) g^h_c(i) g^w_c(j).
 
-    δ is "a non-linear activation", in figure 2 after a batch norm; in the authors' code it is hard-swish. The batch
-    norm sees rows and columns as one map.
+    δ is "a non-linear activation" after a batch norm (figure 2), and the hard swish in the authors' code. The batch
+    norm normalizes rows and columns together.
     """
     height, width = x.shape[2:]
     rows = x.sum(3) / width
@@ -84,9 +84,9 @@ def triplet(
     Eq. 4: Z-pool = [MaxPool_0d, AvgPool_0d]. Eq. 5, 6: y = 1/3 (rotated back x̂1 σ(ψ1(x̂1*)) + the same of x̂2, and
     x σ(ψ3(x*))), ψ a k x k convolution and a batch norm; 1/3 the plain average of the branches.
 
-    A branch pools its 0th dimension, and convolves over the other two. Rotation only selects the
-    dimensions and their order, so nothing is rotated here: pooled over H the plane is (C, W), over W it is (H, C), over C it
-    is (H, W), in the order of the paper's rotated tensors H x C x W and W x H x C.
+    A branch pools its 0th dimension, and convolves over the other two. Rotation only selects the dimensions and their
+    order, so nothing is rotated here: pooled over H the plane is (C, W), over W it is (H, C), over C it is (H, W), in
+    the order of the paper's rotated tensors H x C x W and W x H x C.
 
     Args:
         x: Features (N, C, H, W).
@@ -115,9 +115,9 @@ def gam(
 
     Eq. 1: F2 = Mc(F1) ⊗ F1. Eq. 2: F3 = Ms(F2) ⊗ F2.
 
-    Mc: figure 2, the channels brought to the end ("3D permutation"), an MLP C → C/r → C at every position, the order
-    restored, σ. Ms: figure 3, two 7x7 convolutions C → C/r → C, no pooling, σ. The equations leave the rest open; in
-    the published code layers have biases, a batch norm follows each convolution, and a ReLU is between the layers.
+    Mc (figure 2): an MLP C → C/r → C at every position ("3D permutation"), then σ. Ms (figure 3): two 7x7 convolutions
+    C → C/r → C without pooling, then σ. The equations do not specify the rest. In the published code, the layers have
+    biases, a batch norm follows each convolution, and a ReLU is between the layers.
     """
     hidden = relu(pointwise(f1, *mlp[0]))
     f2 = f1 * sigmoid(pointwise(hidden, *mlp[1]))
@@ -138,8 +138,8 @@ def cbam(
     """Woo et al.: CBAM. ECCV 2018, arXiv:1807.06521, over any number of dimensions.
 
     Eq. 1: F' = Mc(F) ⊗ F, F'' = Ms(F') ⊗ F'. Eq. 2: Mc = σ(W1(W0(AvgPool)) + W1(W0(MaxPool))), a ReLU after W0.
-    Eq. 3: Ms = σ(f([AvgPool; MaxPool])), pools over channels. The order of the two planes is the weights' affair:
-    the equation has the mean first, the authors' code the maximum, and a batch norm after f.
+    Eq. 3: Ms = σ(f([AvgPool; MaxPool])), pools over channels. The order of the two planes depends on
+    the weights: the equation has the mean first. The authors' code has the maximum first, and a batch norm after f.
     """
     mean, maximum = (linear(relu(linear(pool, *w0)), *w1) for pool in (average(f), f.flatten(2).amax(2)))
     mc = sigmoid(mean + maximum)
@@ -164,7 +164,7 @@ def bam(
     Eq. 1: F' = F + F ⊗ M(F). Eq. 2: M = σ(Mc + Ms). Eq. 3: Mc = BN(W1(W0 AvgPool + b0) + b1).
     Eq. 4: Ms = BN(f3(f2(f1(f0)))), 1x1, two dilated 3x3, 1x1.
 
-    The authors' code multiplies Mc · Ms, and has the norm, and a ReLU, after every layer but the last of a branch.
+    The authors' code multiplies Mc · Ms, and has the norm and a ReLU after every layer of a branch except the last.
     """
     first, norm, last = channel
     mc = linear(relu(batch_norm(linear(average(f), *first), norm, training=training)), *last)

@@ -262,16 +262,19 @@ def test_a_head_without_its_last_block_needs_one(tmp_path: Path) -> None:
     [
         (("[nc, anchors]]", "[3, anchors]]"), "`nc` of the row must be that of the file, got 3; write nc"),
         (("[nc, anchors]]", "[nc, [[1, 2], [3, 4], [5, 6]]]]"), "`anchors` of the row must be that of the file"),
-        (("[-1, 6], 1, Concat, [1]", "[-1, 6], 1, Concat, [0]"), "write 1, for channels"),
-        (("[-1, 6], 1, Concat", "[-1, 6], 9, Concat"), "it stands 3 times in a row, and takes several maps; write 1"),
-        (("1, Detect,", "9, Detect,"), "it stands 3 times in a row"),
+        (
+            ("[-1, 6], 1, Concat, [1]", "[-1, 6], 1, Concat, [0]"),
+            r"`dimension` of Concat must be 1 \(channels\), got 0",
+        ),
+        (("[-1, 6], 1, Concat", "[-1, 6], 9, Concat"), "the repeats of a block with several inputs must be 1, got 3"),
+        (("1, Detect,", "9, Detect,"), "the repeats of a block with several inputs must be 1, got 3"),
         # Other releases expect groups, a dilation, or the ratio of CBAM at these positions.
-        (("[-1, 9, C3, [512]]", "[-1, 9, C3, [512, True, 1]]"), "is 1 of the outgoing one; write a fraction"),
-        (("[-1, 9, C3, [512]]", "[-1, 9, C3, [512, 2]]"), "the shortcut is 2; write True or False"),
-        (("[-1, 9, C3, [512]]", "[-1, 9, C2f, [512, True, 2]]"), "is 2 of the outgoing one"),
-        (("[-1, 9, C3, [512]]", "[-1, 9, BottleneckCSP, [512, 1]]"), "the shortcut is 1"),
-        (("[-1, 9, C3, [512]]", "[-1, 1, Conv, [512, 3, 1, 2, 1, 2]]"), "the activation is 2; write True or False"),
-        (("[-1, 9, C3, [512]]", "[-1, 1, DWConv, [512, 3, 1, 2]]"), "the activation is 2"),
+        (("[-1, 9, C3, [512]]", "[-1, 9, C3, [512, True, 1]]"), "`e` must be a fraction such as 0.5 or 1.0, got 1"),
+        (("[-1, 9, C3, [512]]", "[-1, 9, C3, [512, 2]]"), "`shortcut` must be True or False, got 2"),
+        (("[-1, 9, C3, [512]]", "[-1, 9, C2f, [512, True, 2]]"), "`e` must be a fraction such as 0.5 or 1.0, got 2"),
+        (("[-1, 9, C3, [512]]", "[-1, 9, BottleneckCSP, [512, 1]]"), "`shortcut` must be True or False, got 1"),
+        (("[-1, 9, C3, [512]]", "[-1, 1, Conv, [512, 3, 1, 2, 1, 2]]"), "`act` must be True or False, got 2"),
+        (("[-1, 9, C3, [512]]", "[-1, 1, DWConv, [512, 3, 1, 2]]"), "`act` must be True or False, got 2"),
         (
             ("[-1, 9, C3, [512]]", "[-1, 1, ResBlock_CBAM, [512, 16]]"),
             "`shortcut` must be a boolean, got 16; write options of CBAM",

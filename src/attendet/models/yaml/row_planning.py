@@ -19,7 +19,7 @@ from attendet.attention import create
 from attendet.attention.base import Start
 from attendet.attention.catalog import attentions, options_of
 from attendet.blocks.catalog import blocks
-from attendet.blocks.wiring import BlockRequest, Maker, ModuleSpec, RuleKind, chain, only_source
+from attendet.blocks.wiring import BlockRequest, ModuleFactory, ModuleSpec, RuleKind, chain, only_input
 from attendet.errors import AttendetError, AttendetWarning, OptionError, unknown_name
 from attendet.models.findings import Finding
 from attendet.models.yaml.activations import replace_activations
@@ -118,7 +118,12 @@ def plan_row(row: LayerRow, sources: Sequence[Tensor], options: PlanOptions) -> 
     request = _request(row, sources, options)
     try:
         kind, spec, reading = _module_spec(row, request, options)
-        with torch.device("meta"), torch.no_grad(), warnings.catch_warnings(record=True) as caught:
+        with (
+            torch.device("meta"),
+            ShapePropagation(),
+            torch.no_grad(),
+            warnings.catch_warnings(record=True) as caught,
+        ):
             warnings.simplefilter("always")
             module = spec.make().train(False)
             parameters = sum(parameter.numel() for parameter in module.parameters())
@@ -128,8 +133,7 @@ def plan_row(row: LayerRow, sources: Sequence[Tensor], options: PlanOptions) -> 
                 raise OptionError(message, remedy="use fewer repeats")
             if kind == "concat":
                 _require_equal_sizes(row, request, sources)
-            with ShapePropagation():
-                output = module(list(sources) if spec.joins else sources[0])
+            output = module(list(sources) if spec.joins else sources[0])
     except AttendetError as error:
         raise _unbuildable(row, f"{row.module}: {error.message}", error.remedy) from error
     except _BUILD_ERRORS as error:
@@ -172,7 +176,7 @@ def _module_spec(
         block = blocks.get(row.module)
         if block.rule.kind == "detect":
             _require_values_of_file(row, options.file)
-        spec, kind, reading = block.rule.recipe(block.make, request), block.rule.kind, None
+        spec, kind, reading = block.rule.specify(block.make, request), block.rule.kind, None
     elif row.module in attentions:
         spec, reading = _attention_spec(row, request, options)
         kind: RuleKind = "gate"
@@ -191,21 +195,21 @@ def _require_values_of_file(row: LayerRow, file: ModelFile) -> None:
 
 
 def _attention_spec(row: LayerRow, request: BlockRequest, options: PlanOptions) -> tuple[ModuleSpec, Reading]:
-    channels = only_source(request)
+    channels = only_input(request)
     reading = read_attention_args(row.args, options.dialect, request.scale)
     arguments = dict(reading.options)
     if "start" in options_of(attentions.get(row.module)):
         arguments = {"start": options.start, **arguments}
     if attentions.get(row.module) is attentions.get("cbam"):
         arguments |= infer_cbam_options(options.checkpoint, row.index, channels)
-    make: Maker = partial(create, row.module, channels, **arguments)
+    make: ModuleFactory = partial(create, row.module, channels, **arguments)
     repeats = request.repeats if options.dialect and options.dialect.repeats else 1
     if repeats > 1:
         make = partial(chain, repeats, make)
     return ModuleSpec(make, (channels,), options=arguments), replace(reading, options=arguments)
 
 
-def _with_activation(make: Maker, activation: Callable[[], nn.Module]) -> nn.Module:
+def _with_activation(make: ModuleFactory, activation: Callable[[], nn.Module]) -> nn.Module:
     return replace_activations(make(), activation)
 
 

@@ -3,18 +3,18 @@
 from torch import Tensor
 
 from tests.attention.papers import channels, groups, positions
-from tests.attention.papers.comparing import Paper, Weights, affine, layer, norm
+from tests.attention.papers.comparison import NamedWeights, Paper, affine, layer, norm
 
 
-def se(u: Tensor, weights: Weights, _: bool) -> Tensor:
+def se(u: Tensor, weights: NamedWeights, _: bool) -> Tensor:
     return channels.squeeze_excitation(u, layer(weights, "gate.fc1"), layer(weights, "gate.fc2"))
 
 
-def eca(x: Tensor, weights: Weights, _: bool) -> Tensor:
+def eca(x: Tensor, weights: NamedWeights, _: bool) -> Tensor:
     return channels.efficient_channel_attention(x, weights["gate.conv.weight"])
 
 
-def coordinate(x: Tensor, weights: Weights, training: bool) -> Tensor:
+def coordinate(x: Tensor, weights: NamedWeights, training: bool) -> Tensor:
     layers = (layer(weights, "gate.encode"), norm(weights, "gate.norm"))
     gates = (layer(weights, "gate.height.conv"), layer(weights, "gate.width.conv"))
     return positions.coordinate(x, *layers, *gates, training=training)
@@ -25,20 +25,20 @@ def simam(regularizer: float, *, unbiased: bool) -> Paper:
 
 
 def scse(combine: str) -> Paper:
-    def paper(u: Tensor, weights: Weights, _: bool) -> Tensor:
+    def paper(u: Tensor, weights: NamedWeights, _: bool) -> Tensor:
         channel = (layer(weights, "channel.fc1"), layer(weights, "channel.fc2"))
         return positions.scse(u, channel, layer(weights, "spatial.conv"), combine)
 
     return paper
 
 
-def gc(x: Tensor, weights: Weights, _: bool) -> Tensor:
+def gc(x: Tensor, weights: NamedWeights, _: bool) -> Tensor:
     attention, v1, v2 = (layer(weights, f"context.{name}") for name in ("positions.conv", "fc1", "fc2"))
     return channels.global_context(x, attention, v1, affine(weights, "context.norm"), v2)
 
 
 def sk(branches: int, branch_groups: int) -> Paper:
-    def paper(x: Tensor, weights: Weights, training: bool) -> Tensor:
+    def paper(x: Tensor, weights: NamedWeights, training: bool) -> Tensor:
         return groups.selective_kernel(
             x,
             [
@@ -46,16 +46,16 @@ def sk(branches: int, branch_groups: int) -> Paper:
                 for i in range(branches)
             ],
             branch_groups,
-            weights["shares.fc.weight"],
-            norm(weights, "shares.norm"),
-            weights["shares.select.weight"].chunk(branches),
+            weights["branch_weights.fc.weight"],
+            norm(weights, "branch_weights.norm"),
+            weights["branch_weights.select.weight"].chunk(branches),
             training=training,
         )
 
     return paper
 
 
-def triplet(x: Tensor, weights: Weights, training: bool) -> Tensor:
+def triplet(x: Tensor, weights: NamedWeights, training: bool) -> Tensor:
     branches = [
         (weights[f"gate.{name}.conv.weight"], norm(weights, f"gate.{name}.norm")) for name in ("cw", "hc", "hw")
     ]
@@ -63,7 +63,7 @@ def triplet(x: Tensor, weights: Weights, training: bool) -> Tensor:
 
 
 def shuffle(count: int) -> Paper:
-    def paper(x: Tensor, weights: Weights, _: bool) -> Tensor:
+    def paper(x: Tensor, weights: NamedWeights, _: bool) -> Tensor:
         channel = (weights["gate.channel_weight"], weights["gate.channel_bias"])
         spatial = (weights["gate.spatial_weight"], weights["gate.spatial_bias"])
         return groups.shuffle_attention(x, count, channel, affine(weights, "gate.norm"), spatial)
@@ -71,7 +71,7 @@ def shuffle(count: int) -> Paper:
     return paper
 
 
-def gam(x: Tensor, weights: Weights, training: bool) -> Tensor:
+def gam(x: Tensor, weights: NamedWeights, training: bool) -> Tensor:
     mlp = (layer(weights, "channel.fc1"), layer(weights, "channel.fc2"))
     convolutions = (layer(weights, "spatial.conv1"), layer(weights, "spatial.conv2"))
     norms = (norm(weights, "spatial.norm1"), norm(weights, "spatial.norm2"))
@@ -79,7 +79,7 @@ def gam(x: Tensor, weights: Weights, training: bool) -> Tensor:
 
 
 def ema(count: int) -> Paper:
-    def paper(x: Tensor, weights: Weights, _: bool) -> Tensor:
+    def paper(x: Tensor, weights: NamedWeights, _: bool) -> Tensor:
         shared, local = layer(weights, "gate.conv1x1"), layer(weights, "gate.conv3x3")
         return groups.efficient_multi_scale(x, count, shared, affine(weights, "gate.norm"), local)
 
@@ -87,13 +87,13 @@ def ema(count: int) -> Paper:
 
 
 def nam(*, absolute: bool) -> Paper:
-    def paper(x: Tensor, weights: Weights, training: bool) -> Tensor:
+    def paper(x: Tensor, weights: NamedWeights, training: bool) -> Tensor:
         return channels.nam_channel(x, norm(weights, "gate.norm"), absolute=absolute, training=training)
 
     return paper
 
 
-def lsk(x: Tensor, weights: Weights, _: bool) -> Tensor:
+def lsk(x: Tensor, weights: NamedWeights, _: bool) -> Tensor:
     near, far, mix_near, mix_far, selection, join = (
         layer(weights, f"gate.{name}") for name in ("near", "far", "mix_near", "mix_far", "selection.conv", "join")
     )
@@ -102,7 +102,7 @@ def lsk(x: Tensor, weights: Weights, _: bool) -> Tensor:
 
 
 def cbam(*, mean_first: bool = False) -> Paper:
-    def paper(x: Tensor, weights: Weights, training: bool) -> Tensor:
+    def paper(x: Tensor, weights: NamedWeights, training: bool) -> Tensor:
         mlp = (layer(weights, "channel.fc1"), layer(weights, "channel.fc2"))
         after = norm(weights, "spatial.norm") if "spatial.norm.weight" in weights else None
         kernel = weights["spatial.conv.weight"]
@@ -112,7 +112,7 @@ def cbam(*, mean_first: bool = False) -> Paper:
 
 
 def bam(dilation: int, *, product: bool) -> Paper:
-    def paper(x: Tensor, weights: Weights, training: bool) -> Tensor:
+    def paper(x: Tensor, weights: NamedWeights, training: bool) -> Tensor:
         first, last = layer(weights, "gate.channel.fc1"), layer(weights, "gate.channel.fc2")
         reduce, dilated1, dilated2 = (
             (layer(weights, f"gate.spatial.{name}.conv"), norm(weights, f"gate.spatial.{name}.norm"))

@@ -7,13 +7,13 @@ from torch import Tensor, nn
 
 from tests.attention.papers.basics import Layer, Norm
 
-Weights = Mapping[str, Tensor]
-Paper = Callable[[Tensor, Weights, bool], Tensor]
-"""A transcription of (features, the module's weights by name, whether it trains)."""
+NamedWeights = Mapping[str, Tensor]
+Paper = Callable[[Tensor, NamedWeights, bool], Tensor]
+"""A transcription: takes the features, the module's weights by name, and whether it is in training mode."""
 
 
 def randomize(module: nn.Module) -> nn.Module:
-    """Give every weight and every remembered statistic a value of its own, in float64."""
+    """Set all weights and running statistics of a module to random values, in float64."""
     module.double()
     with torch.no_grad():
         for weight in module.parameters():
@@ -27,26 +27,26 @@ def randomize(module: nn.Module) -> nn.Module:
     return module
 
 
-def leaves(module: nn.Module) -> Weights:
-    """Copies of the weights and statistics, by name, which have gradients of their own."""
+def leaf_copies(module: nn.Module) -> NamedWeights:
+    """Return copies of the weights and statistics by name, as leaf tensors that receive gradients."""
     return {
         name: value.detach().clone().requires_grad_(value.is_floating_point())
         for name, value in module.state_dict().items()
     }
 
 
-def layer(weights: Weights, name: str) -> Layer:
-    """The weight and the bias of a layer; None if it has no bias."""
+def layer(weights: NamedWeights, name: str) -> Layer:
+    """Return the weight and the bias of a layer; the bias is None if it has none."""
     return weights[f"{name}.weight"], weights.get(f"{name}.bias")
 
 
-def affine(weights: Weights, name: str) -> tuple[Tensor, Tensor]:
-    """The scale and the shift of a layer norm or a group norm."""
+def affine(weights: NamedWeights, name: str) -> tuple[Tensor, Tensor]:
+    """Return the scale and the shift of a layer norm or a group norm."""
     return weights[f"{name}.weight"], weights[f"{name}.bias"]
 
 
-def norm(weights: Weights, name: str) -> Norm:
-    """The tensors of a batch norm."""
+def norm(weights: NamedWeights, name: str) -> Norm:
+    """Return the tensors of a batch norm."""
     weight, bias, mean, variance = (
         weights[f"{name}.{kind}"] for kind in ("weight", "bias", "running_mean", "running_var")
     )
@@ -54,9 +54,9 @@ def norm(weights: Weights, name: str) -> Norm:
 
 
 def assert_equal_to_paper(module: nn.Module, paper: Paper, size: Sequence[int], *, training: bool) -> None:
-    """Hold outputs, and the gradients of the features and of every parameter, to nine digits."""
+    """Compare outputs, and the gradients of the features and of every parameter, to nine digits."""
     randomize(module).train(training)
-    weights = leaves(module)
+    weights = leaf_copies(module)
     x = torch.randn(*size, dtype=torch.float64, requires_grad=True)
     x_paper = x.detach().clone().requires_grad_()
     upstream = torch.randn(*size, dtype=torch.float64)
@@ -71,7 +71,7 @@ def assert_equal_to_paper(module: nn.Module, paper: Paper, size: Sequence[int], 
 
 
 def assert_close(ours: Tensor | None, papers: Tensor | None, what: str) -> None:
-    """Hold two tensors to nine digits; there has to be something to hold."""
+    """Compare two tensors to nine digits; neither may be None."""
     assert ours is not None, what
     assert papers is not None, what
     torch.testing.assert_close(ours, papers, rtol=1e-9, atol=1e-11, msg=lambda text: f"{what}: {text}")
