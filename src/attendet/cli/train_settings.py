@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from attendet.cli.inputs import require_data, require_weights, run_location
+from attendet.cli.inputs import require_data, require_model, require_weights, run_location
 from attendet.cli.yolov5_flags import DEFAULT_VALUES
 from attendet.errors import DataError, Location, OptionError
 
@@ -68,6 +68,8 @@ def require_inputs(parameters: Mapping[str, object]) -> None:
         require_data(str(parameters["data"]))
     if parameters["weights"]:
         require_weights(str(parameters["weights"]))
+    if parameters["cfg"]:
+        require_model(str(parameters["cfg"]))
     hyp = parameters["hyp"]
     if isinstance(hyp, Path) and not hyp.exists():
         raise DataError("hyperparameter file not found", where=Location(str(hyp)))

@@ -48,7 +48,7 @@ def count_rows(plan: ModelPlan) -> list[Cost]:
         >>> count_rows(plan_model("yolov5n", imgsz=640))[0]
         Cost(flops=353894400, activation_bytes=18022528)
     """
-    with torch.device("meta"):
+    with torch.device("meta"), ShapePropagation():
         modules = plan.create_modules()
         images = torch.empty(_BATCH_SIZE, 3, plan.imgsz, plan.imgsz, requires_grad=True)
     maps: dict[int, Tensor] = {-1: images}
@@ -150,7 +150,7 @@ def attention_costs(channels: int, size: int) -> list[dict[str, Any]]:
 
 
 def _attention_cost(name: str, channels: int, size: int) -> dict[str, int]:
-    with torch.device("meta"), warnings.catch_warnings():
+    with torch.device("meta"), ShapePropagation(), warnings.catch_warnings():
         warnings.simplefilter("ignore", AttendetWarning)
         module = create(name, channels)
         features = torch.empty(_BATCH_SIZE, channels, size, size, requires_grad=True)

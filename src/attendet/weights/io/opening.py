@@ -18,6 +18,7 @@ from attendet.models.bundled import bundled_names, bundled_text
 from attendet.models.detector import Detector
 from attendet.models.yaml.model_file import read_model_file
 from attendet.surgery.attachment import Attachment, attached
+from attendet.utils.shape_propagation import ShapePropagation
 from attendet.weights.formats.reader import Checkpoint, read_checkpoint
 from attendet.weights.io.model_card import (
     ModelCard,
@@ -193,6 +194,6 @@ def resolve_weights_path(path: str | os.PathLike[str]) -> Path:
 
 def _has_tensors(model: str, num_classes: int, tensors: Mapping[str, Tensor]) -> bool:
     """Return whether a bundled model has exactly these tensors."""
-    with torch.device("meta"):
+    with torch.device("meta"), ShapePropagation():
         state = build_model(model, num_classes).detector.state_dict()
     return state.keys() == tensors.keys() and all(state[key].shape == value.shape for key, value in tensors.items())
