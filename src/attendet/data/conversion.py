@@ -77,10 +77,10 @@ class ConversionResult:
 
 
 def convert(
-    data: str | Path | DataSource,
+    data: str | os.PathLike[str] | DataSource,
     *,
     to: str,
-    out: str | Path,
+    out: str | os.PathLike[str],
     format: str = "auto",  # noqa: A002 - the name of the option
     files: FileTransfer = "auto",
     crowd: CrowdPolicy = "refuse",

@@ -71,7 +71,7 @@ def is_image(name: str) -> bool:
     return Path(name).suffix.lower() in _SUFFIXES
 
 
-def read_image(path: str | Path) -> NDArray[np.uint8]:
+def read_image(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
     """Read the pixels of an image as it is displayed, that is, after its EXIF rotation.
 
     Gray images get three equal channels, transparency is dropped, 16-bit values are reduced to their upper 8 bits, and
@@ -100,7 +100,7 @@ def read_image(path: str | Path) -> NDArray[np.uint8]:
         return np.array(_as_rgb(image if transpose is None else image.transpose(transpose)))
 
 
-def read_image_info(path: str | Path) -> ImageInfo:
+def read_image_info(path: str | os.PathLike[str]) -> ImageInfo:
     """Read the properties of an image; decode it to make sure that it can be decoded.
 
     Args:
@@ -134,7 +134,7 @@ def read_image_info(path: str | Path) -> ImageInfo:
 
 
 @contextmanager
-def _open_image(path: str | Path) -> Iterator[tuple[BufferedReader, Image.Image]]:
+def _open_image(path: str | os.PathLike[str]) -> Iterator[tuple[BufferedReader, Image.Image]]:
     """Open an image; turn every exception inside the `with` block into a `DataError`."""
     where = Location(str(path))
     if not is_file(path):

@@ -133,8 +133,8 @@ class ImageRecords(Sequence[ImageRecord]):
         ...     Path("a.jpg"), 640, 480, np.array([[0.0, 0, 10, 10]]), np.array([2]), np.array([False])
         ... )
         >>> records = ImageRecords([record])
-        >>> len(records), records[0].width, records[0].classes.tolist()
-        (1, 640, [2])
+        >>> records, records[0].width, records[0].classes.tolist()
+        (ImageRecords(images=1, objects=1), 640, [2])
     """
 
     def __init__(self, records: Iterable[ImageRecord] = ()) -> None:
@@ -163,7 +163,7 @@ class ImageRecords(Sequence[ImageRecord]):
         return len(self.sizes)
 
     def __repr__(self) -> str:
-        return f"ImageRecords({len(self):,} images, {len(self.classes):,} objects)"
+        return f"ImageRecords(images={len(self)}, objects={len(self.classes)})"
 
     @overload
     def __getitem__(self, index: int) -> ImageRecord: ...
@@ -244,6 +244,10 @@ class Split:
         skipped: Number of images left out because they or their labels cannot be read.
         digests: One digest per image file, in the order of `records`; equal files have equal digests.
         unlisted: Number of further problems that `problems` does not list, by kind.
+
+    Example:
+        >>> Split("train", ("cat", "dog"), ImageRecords([ImageRecord(Path("a.jpg"), 640, 480)]))
+        Split('train', images=1, objects=0, problems=0)
     """
 
     name: str
@@ -256,8 +260,8 @@ class Split:
 
     def __repr__(self) -> str:
         return (
-            f"Split({self.name!r}: {len(self.records):,} images, {len(self.records.classes):,} objects, "
-            f"{self.count_problems().total():,} problems)"
+            f"Split({self.name!r}, images={len(self.records)}, objects={len(self.records.classes)}, "
+            f"problems={self.count_problems().total()})"
         )
 
     def count_problems(self) -> Counter[ProblemKind]:

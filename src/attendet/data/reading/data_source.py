@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,7 +91,7 @@ class DataSource:
             ...     _ = Path(folder, "a.txt").write_text("0 0.5 0.5 0.25 0.5")
             ...     _ = Path(folder, "data.yaml").write_text("train: .\nnames: [pear]")
             ...     data.open(folder).read("train", cache=False)
-            Split('train': 1 images, 1 objects, 0 problems)
+            Split('train', images=1, objects=1, problems=0)
         """
         entries = self._entries(split)
         cache_file = cache_path(self.root) if cache else None
@@ -159,7 +160,7 @@ class DataSource:
         return {index if self.format == "yolo" else name: index for index, name in enumerate(self.names)}
 
 
-def open(data: str | Path, format: str = "auto") -> DataSource:  # noqa: A001, A002 - called as attendet.data.open
+def open(data: str | os.PathLike[str], format: str = "auto") -> DataSource:  # noqa: A001, A002 - called as attendet.data.open
     r"""Open a data set, without reading its images.
 
     Args:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -113,7 +113,7 @@ class DataReport:
 
 
 def check(
-    data: str | Path | DataSource,
+    data: str | os.PathLike[str] | DataSource,
     *,
     imgsz: int = 640,
     format: str = "auto",  # noqa: A002 - the name of the option
@@ -137,6 +137,7 @@ def check(
 
     Example:
         >>> import tempfile
+        >>> from pathlib import Path
         >>> from PIL import Image
         >>> from attendet import data
         >>> with tempfile.TemporaryDirectory() as folder:
@@ -162,6 +163,7 @@ def make_data_report(splits: Sequence[Split], imgsz: int = 640, source: DataSour
         source: The data set, for the title and for shorter paths in tables.
 
     Example:
+        >>> from pathlib import Path
         >>> from attendet.data.records import ImageRecord, ImageRecords
         >>> boxes = np.array([[0.0, 0, 20, 40]])
         >>> record = ImageRecord(Path("a.jpg"), 1280, 960, boxes, np.array([0]), np.array([False]))
