@@ -1,4 +1,4 @@
-"""How well anchors fit, against brute force; fitting improves them."""
+"""Recall of anchors against brute force, and the quality of fitted anchors."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ def literal_recall(sides: NDArray[np.float64], anchors: NDArray[np.float64], anc
 
 
 def mean_fit(sides: NDArray[np.float64], anchors: NDArray[np.float64]) -> float:
-    """Mean over objects of the best anchor's smaller ratio of sides."""
+    """Return the mean over objects of the smaller ratio of sides to the best anchor."""
     best = [max(min(w / a, a / w, h / b, b / h) for a, b in anchors.tolist()) for w, h in sides.tolist()]
     return sum(best) / len(best)
 
@@ -38,12 +38,12 @@ def test_recall_against_brute_force(seed: int, anchor_t: float) -> None:
     assert best_possible_recall(sides, anchors, anchor_t) == literal_recall(sides, anchors, anchor_t)
 
 
-def test_without_objects_nothing_is_missed() -> None:
+def test_the_recall_of_no_objects_is_one() -> None:
     assert best_possible_recall(np.zeros((0, 2)), PUBLISHED) == 1.0
 
 
 @pytest.mark.parametrize("seed", [0, 1])
-def test_fitted_ones_beat_the_published_ones_where_sizes_are_skewed(seed: int) -> None:
+def test_fitted_anchors_are_better_than_the_published_ones_for_skewed_sizes(seed: int) -> None:
     generator = np.random.default_rng(seed)
     sides = np.stack([generator.uniform(4, 8, 300), generator.uniform(120, 300, 300)], axis=1)
     fitted = fit_anchors(sides, 3, 3, seed=seed)
@@ -66,7 +66,7 @@ def test_the_same_seed_gives_the_same_anchors() -> None:
         np.array([[20.0, 30.0]]),
         np.array([[20.0, 30.0]] * 5),
         np.array([[0.5, 0.7], [1.0, 1.5]]),
-        # Of 50 sizes most are one: some clusters stay empty.
+        # Most objects have the same size, so some clusters stay empty.
         np.concatenate([np.full((200, 2), 16.0), np.random.default_rng(0).uniform(4, 300, (10, 2))]),
     ],
 )

@@ -11,6 +11,6 @@ def test_low_precision_maps_are_decoded_in_float32() -> None:
     boxes = decode([raw], anchors, [8.0])
     assert boxes.dtype == torch.float32
     torch.testing.assert_close(boxes, decode([raw.float()], anchors, [8.0]))
-    # Of the last cell of the first anchor: (2σ − 0.5 + 79) · 8, in plain numbers.
+    # The last cell of the first anchor: (2σ − 0.5 + 79) · 8.
     x, y = (8 * (2 * torch.sigmoid(raw[0, 0, 79, 79, :2].double()) - 0.5 + 79)).tolist()
     torch.testing.assert_close(boxes[0, 6399, :2], torch.tensor([x, y]))

@@ -46,7 +46,7 @@ def random_maps(batch: int, seed: int = 0) -> tuple[list[torch.Tensor], torch.Te
     return raw, torch.stack(rows)
 
 
-def test_two_processes_mean_gradient_is_that_of_the_whole_batch() -> None:
+def test_the_mean_gradient_of_two_processes_equals_that_of_the_whole_batch() -> None:
     raw, targets = random_maps(4)
     whole = [level.clone().requires_grad_() for level in raw]
     detection_loss(whole, targets, ANCHORS, STRIDES).total.backward()
@@ -56,16 +56,21 @@ def test_two_processes_mean_gradient_is_that_of_the_whole_batch() -> None:
         own = targets[(targets[:, 0] >= first) & (targets[:, 0] < first + 2)].clone()
         own[:, 0] -= first
         halves.append(([level[first : first + 2].clone().requires_grad_() for level in raw], own))
-    # Each process sums its number of matches with the other's, level by level.
+    # The processes exchange their numbers of matches for each level.
     counts: list[list[torch.Tensor]] = []
     for maps, own in halves:
-        heard: list[torch.Tensor] = []
-        detection_loss(maps, own, ANCHORS, STRIDES, mean_count=lambda count, heard=heard: heard.append(count) or count)
-        counts.append(heard)
+        own_counts: list[torch.Tensor] = []
+
+        def record(count: torch.Tensor, into: list[torch.Tensor] = own_counts) -> torch.Tensor:
+            into.append(count)
+            return count
+
+        detection_loss(maps, own, ANCHORS, STRIDES, mean_count=record)
+        counts.append(own_counts)
     assert [float(count) for count in counts[0]] != [float(count) for count in counts[1]]
     for maps, own in halves:
         means = iter([(a + b) / 2 for a, b in zip(*counts, strict=True)])
-        # Scaled as training does: by the number of processes, whose gradients are then averaged.
+        # Training multiplies the loss by the number of processes and then averages their gradients.
         loss = detection_loss(maps, own, ANCHORS, STRIDES, mean_count=lambda _, means=means: next(means))
         (loss.total * 2 / 2).backward()
     for level, expected in enumerate(whole):
@@ -73,7 +78,7 @@ def test_two_processes_mean_gradient_is_that_of_the_whole_batch() -> None:
         assert relative_difference(together, gradient(expected)) < 1e-5
 
 
-def test_the_memory_s_order_does_not_matter() -> None:
+def test_the_memory_layout_has_no_effect() -> None:
     raw, targets = random_maps(4)
     # A head returns such maps if its features are channels last.
     strided = [level.permute(0, 2, 3, 1, 4).contiguous().permute(0, 3, 1, 2, 4) for level in raw]

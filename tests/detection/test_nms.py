@@ -30,18 +30,18 @@ def test_equal_to_the_original(oracle: Callable[[str], Oracle], name: str, devic
 
 
 def literal_nms(rows: Tensor, confidence: float, iou: float) -> list[list[float]]:
-    """Best class only: sort, take the best, drop what overlaps it, repeat."""
+    """Suppress greedily with the best class of each box: take the best box, drop the boxes that overlap it, repeat."""
     boxes = []
     for x, y, w, h, objectness, *scores in rows.tolist():
         best = max(range(len(scores)), key=scores.__getitem__)
         if objectness * scores[best] > confidence:
             boxes.append([x - w / 2, y - h / 2, x + w / 2, y + h / 2, objectness * scores[best], best])
     boxes.sort(key=lambda box: -box[4])
-    kept: list[list[float]] = []
+    selected: list[list[float]] = []
     for box in boxes:
-        if all(other[5] != box[5] or overlap(other, box) <= iou for other in kept):
-            kept.append(box)
-    return kept
+        if all(other[5] != box[5] or overlap(other, box) <= iou for other in selected):
+            selected.append(box)
+    return selected
 
 
 def overlap(a: list[float], b: list[float]) -> float:
@@ -52,7 +52,7 @@ def overlap(a: list[float], b: list[float]) -> float:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_equal_to_a_literal_one(seed: int) -> None:
+def test_equal_to_a_literal_implementation(seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     centers = torch.rand(60, 2, generator=generator) * 60
     sides = torch.rand(60, 2, generator=generator) * 30 + 5
@@ -61,13 +61,13 @@ def test_equal_to_a_literal_one(seed: int) -> None:
     torch.testing.assert_close(nms(predictions[None], confidence=0.1, iou=0.4)[0], expected)
 
 
-def test_nothing_gives_nothing() -> None:
+def test_no_candidates_give_no_detections() -> None:
     empty = nms(torch.zeros(2, 10, 8))
     assert [tuple(found.shape) for found in empty] == [(0, 6), (0, 6)]
     assert nms(torch.zeros(1, 0, 8))[0].shape == (0, 6)
 
 
-def test_half_precision_is_decided_in_float32() -> None:
+def test_half_precision_is_converted_to_float32() -> None:
     predictions = torch.rand(1, 50, 7, generator=torch.Generator().manual_seed(0))
     assert nms(predictions.bfloat16())[0].dtype == torch.float32
 

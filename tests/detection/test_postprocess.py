@@ -22,9 +22,9 @@ def test_scaling_back_is_the_inverse_of_the_letterbox_bit_for_bit() -> None:
         boxes = rng.uniform(-50, 700, (500, 4)).astype(np.float32)
         expected = letterbox.to_image(boxes.astype(np.float64)).clip(0, [width, height] * 2).astype(np.float32)
         rows = torch.cat([torch.from_numpy(boxes), torch.rand(500, 2)], dim=1)
-        found = to_image_pixels(rows, CanvasPlacement(width, height, scale, letterbox.left, letterbox.top))
-        np.testing.assert_array_equal(found[:, :4].numpy(), expected)
-        assert torch.equal(found[:, 4:], rows[:, 4:])
+        converted = to_image_pixels(rows, CanvasPlacement(width, height, scale, letterbox.left, letterbox.top))
+        np.testing.assert_array_equal(converted[:, :4].numpy(), expected)
+        assert torch.equal(converted[:, 4:], rows[:, 4:])
 
 
 def test_detections_in_the_padding_have_no_area() -> None:
@@ -35,14 +35,14 @@ def test_detections_in_the_padding_have_no_area() -> None:
     assert has_area(to_image_pixels(rows, placement)).tolist() == [False, True, False]
 
 
-def test_empty_detections_are_dropped_only_on_request() -> None:
+def test_empty_detections_are_kept_only_on_request() -> None:
     placement = CanvasPlacement(width=20, height=10, scale=(1.0, 1.0), left=0, top=5)
     predictions = torch.tensor([[[5.0, 2.0, 4.0, 4.0, 0.9, 1.0], [5.0, 9.0, 4.0, 4.0, 0.8, 1.0]]])
-    (kept,) = detections_in_images(predictions, [placement], DetectionThresholds())
-    (every,) = detections_in_images(predictions, [placement], DetectionThresholds(), drop_empty=False)
-    assert kept[:, :5].tolist() == [[3.0, 2.0, 7.0, 6.0, torch.tensor(0.8).item()]]
-    assert every[0, :4].tolist() == [3.0, 0.0, 7.0, 0.0]
-    assert torch.equal(every[1:], kept)
+    (dropped,) = detections_in_images(predictions, [placement], DetectionThresholds())
+    (kept,) = detections_in_images(predictions, [placement], DetectionThresholds(), drop_empty=False)
+    assert dropped[:, :5].tolist() == [[3.0, 2.0, 7.0, 6.0, torch.tensor(0.8).item()]]
+    assert kept[0, :4].tolist() == [3.0, 0.0, 7.0, 0.0]
+    assert torch.equal(kept[1:], dropped)
 
 
 def test_classes_that_are_not_kept_suppress_nothing() -> None:
