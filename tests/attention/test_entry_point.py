@@ -76,7 +76,7 @@ def run(package: Path, code: str) -> str:
     return done.stdout
 
 
-def test_a_module_of_another_package_is_one_of_ours(package: Path) -> None:
+def test_a_module_of_another_package_works_like_a_built_in_one(package: Path) -> None:
     code = """
 import attendet, torch
 from attendet.attention import create, names
@@ -173,12 +173,12 @@ print(warning.category is AttendetWarning, warning.message)
     assert lines[2].startswith(left_out + why)
 
 
-def test_the_command_line_runs_beside_a_package_that_is_broken(package: Path) -> None:
+def test_the_command_line_works_if_another_package_is_broken(package: Path) -> None:
     (package / "mean_attention.py").write_text("1 / 0")
     assert {entry["name"] for entry in json.loads(run(package, f"{COMMAND_LINE}run()"))} == set(names())
 
 
-def test_a_name_that_is_taken_stays_ours(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_built_in_name_cannot_be_replaced(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     points = package / "mean_attention-1.0.dist-info" / "entry_points.txt"
     points.write_text("[attendet.attention]\nCBAM = mean_attention:MeanAttention\n")
     monkeypatch.syspath_prepend(package)

@@ -119,7 +119,7 @@ def test_the_values_and_length_of_padding_have_no_effect(name: str, options: dic
     assert_close(torch.where(mask[:, None], y, 0), torch.where(mask[:, None], y_longer, 0), "output")
 
 
-def test_batch_statistics_are_those_of_all_real_positions() -> None:
+def test_batch_statistics_include_all_unmasked_positions() -> None:
     module = randomize(create("cbam", C, dims=1, reduction=4, variant="authors"))
     weights = leaf_copies(module)
     mlp, kernel = (layer(weights, "channel.fc1"), layer(weights, "channel.fc2")), weights["spatial.conv.weight"]

@@ -126,7 +126,7 @@ NUMBERS = st.integers(0, 99).map(str)
 
 
 @given(st.lists(NUMBERS, min_size=1), st.lists(st.sampled_from(["a.jpg", "photos", "dog"])), st.lists(NUMBERS))
-def test_lists_of_numbers_are_those_of_argparse(classes: list[str], images: list[str], more: list[str]) -> None:
+def test_lists_of_numbers_are_split_as_by_argparse(classes: list[str], images: list[str], more: list[str]) -> None:
     flags = ["--classes", *classes, "--half", *(["--classes", *more] if more else [])]
     parser = argparse.ArgumentParser()
     parser.add_argument("--classes", nargs="+", action="extend")

@@ -109,7 +109,7 @@ def test_mistakes_are_reported_and_nothing_is_written(
     assert written == []
 
 
-def test_sources_are_those_of_predict_without_videos_and_cameras(
+def test_sources_equal_the_sources_of_predict_except_videos_and_cameras(
     explain: Callable[..., CommandResult], place: Path
 ) -> None:
     (place / "list.txt").write_text("photos/b.jpg\n")

@@ -242,7 +242,7 @@ def test_an_interruption_before_the_first_frame(
 
 
 @pytest.mark.parametrize("stride", [1, 3, 20])
-def test_the_progress_of_a_video_ends_at_its_end(stride: int) -> None:
+def test_the_progress_of_a_video_reaches_its_last_frame(stride: int) -> None:
     progress = PredictionProgress(expected=1, stride=stride)
     source = MediaSource(MediaKind.VIDEO, "film.mp4")
     for number in range(1, 11, stride):

@@ -33,7 +33,7 @@ def data(folder: Path, run: RunFolder) -> Path:  # noqa: ARG001
     return folder / "wide" / "data.yaml"
 
 
-def test_the_metrics_of_a_run_are_those_of_its_record(run: RunFolder, attendet: Callable[..., CommandResult]) -> None:
+def test_the_metrics_of_a_run_equal_its_record(run: RunFolder, attendet: Callable[..., CommandResult]) -> None:
     code, out, _ = attendet("val", run.path, "--json", "--device", "cpu", "--batch-size", 4)
     assert code == 0
     measured = json.loads(out)

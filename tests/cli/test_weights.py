@@ -32,7 +32,7 @@ def test_inspect(attendet: Callable[..., CommandResult], checkpoint: Path) -> No
     assert "float16" in table
 
 
-def test_a_state_dict_says_which_bundled_model_it_fits(attendet: Callable[..., CommandResult], tmp_path: Path) -> None:
+def test_the_bundled_model_of_a_state_dict_is_found(attendet: Callable[..., CommandResult], tmp_path: Path) -> None:
     torch.save(package.build("yolov5s_CBAM", num_classes=5).state_dict(), tmp_path / "a.pth")
     content = json.loads(attendet("weights", "inspect", str(tmp_path / "a.pth"), "--json").stdout)
     assert (content["model"], content["num_classes"]) == ("yolov5s_CBAM", 5)

@@ -53,7 +53,7 @@ def test_every_flag_of_yolov5_has_an_answer(verb: str) -> None:
 
 
 @pytest.mark.parametrize("verb", UNSUPPORTED_FLAGS)
-def test_what_is_not_supported_is_answered_in_one_line(verb: str, attendet: Callable[..., CommandResult]) -> None:
+def test_unsupported_flags_are_answered_in_one_line(verb: str, attendet: Callable[..., CommandResult]) -> None:
     for flag, remedy in UNSUPPORTED_FLAGS[verb].items():
         assert flag not in declared_flags(verb)
         message = f"attendet: attendet {verb} does not support {flag}; {remedy}\n"

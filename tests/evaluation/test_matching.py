@@ -38,7 +38,7 @@ def brute_force_scores(samples: Sequence[Sample], category: int, threshold: floa
 
 
 @pytest.mark.parametrize("crowds", [0.0, 0.3])
-def test_precision_recall_and_f1_are_those_of_a_brute_force_matcher(crowds: float) -> None:
+def test_precision_recall_and_f1_equal_a_brute_force_matcher(crowds: float) -> None:
     samples = random_samples(1, classes=3, images=6, crowds=crowds)
     metrics = measure(samples, ["a", "b", "nowhere"])
     assert metrics.confidence is not None

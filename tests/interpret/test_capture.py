@@ -70,7 +70,7 @@ def test_weights_that_all_images_share_have_an_axis_of_images_too() -> None:
     assert torch.equal(part.value, means.reshape(1, 64, 1, 1))
 
 
-def test_a_gate_that_is_not_what_was_multiplied_is_no_product() -> None:
+def test_a_gate_that_does_not_multiply_the_features_is_not_a_product() -> None:
     visit = visit_of(randomized(create("cbam", 64)), torch.randn(2, 64, 6, 5))
     first, *rest = visit.parts
     tampered = (GateOutput(first.name, first.role, first.value * 1.01, first.outermost, first.range), *rest)
@@ -127,7 +127,7 @@ def seen_paths(model: nn.Module) -> list[str]:
     return seen
 
 
-def test_what_a_failed_call_left_is_no_part_of_the_next() -> None:
+def test_a_failed_call_leaves_nothing_for_the_next_call() -> None:
     module = create("cbam", 64)
     visits: list[AttentionPass] = []
     with capture_attention(module, visits.append):
@@ -141,7 +141,7 @@ def test_what_a_failed_call_left_is_no_part_of_the_next() -> None:
     assert [[part.name for part in visit.parts] for visit in visits] == [["channel", "spatial"]]
 
 
-def test_a_shared_module_is_counted_anew_in_every_pass() -> None:
+def test_the_calls_of_a_shared_module_are_counted_per_pass() -> None:
     shared = create("se", 16, reduction=4)
     model = nn.Sequential(shared, nn.ReLU(), shared)
     calls: list[int] = []

@@ -24,7 +24,7 @@ def test_a_gate_that_is_the_mask_of_the_boxes() -> None:
     assert site.looking.concentration == pytest.approx(site.looking.energy * 64 / 7)
 
 
-def test_looking_is_what_its_definition_says() -> None:
+def test_overlap_equals_its_definition() -> None:
     for _ in range(20):
         weights, coverage = torch.rand(5, 7), torch.rand(5, 7)
         w, c = weights.double().numpy(), coverage.double().numpy()
@@ -57,5 +57,5 @@ def test_of_negative_weights_there_are_no_shares() -> None:
 
 
 @pytest.mark.parametrize("coverage", [torch.zeros(3, 3), torch.ones(3, 3)])
-def test_images_without_objects_or_full_of_one_say_nothing(coverage: Tensor) -> None:
+def test_images_without_objects_or_covered_by_one_are_ignored(coverage: Tensor) -> None:
     assert overlap_with_objects(torch.rand(3, 3), coverage) is None

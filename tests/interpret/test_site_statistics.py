@@ -16,7 +16,7 @@ from tests.interpret.gated_modules import Gated, seen
 
 
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=6), st.sampled_from([0.0, 1e4]))
-def test_moments_are_numpys_whatever_the_batches(sizes: list[int], offset: float) -> None:
+def test_moments_equal_numpy_for_any_batches(sizes: list[int], offset: float) -> None:
     generator = np.random.default_rng(sum(sizes))
     batches = [generator.normal(offset, 1, (size, 3, 2)).astype(np.float32) for size in sizes]
     moments = RunningMoments()
@@ -39,7 +39,7 @@ def test_one_value_for_all_positions_counts_at_each_of_them() -> None:
     np.testing.assert_allclose(moments.variance[0], whole.var(0))
 
 
-def test_numbers_are_those_of_all_gates_kept() -> None:
+def test_statistics_equal_those_over_all_recorded_gates() -> None:
     model = create("cbam", 16, reduction=2).train(False)
     kept: dict[str, list[np.ndarray]] = {"channel": [], "spatial": []}
     for name, gates in kept.items():
@@ -73,7 +73,7 @@ def test_a_gate_that_is_one_number_of_each_image() -> None:
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 6, 9), (1, 8, 1, 1), (8, 1, 1), (6, 9)])
-def test_weights_that_all_images_share_are_those_of_each(shape: tuple[int, ...]) -> None:
+def test_weights_shared_by_all_images_count_for_each_image(shape: tuple[int, ...]) -> None:
     weights, images = torch.rand(shape) / 2 + 0.2, torch.rand(3, 8, 6, 9)
     frames = [[ImageRegion.of(6, 9, torch.tensor([[0.0, 0.0, 4.0, 4.0]]))] * 3]
     shared = seen(Gated(lambda _: weights), [images], frames)

@@ -8,7 +8,7 @@ from attendet.ops.pooling import pool_channels, pool_positions
 X = torch.randn(2, 5, 6, 4, generator=torch.Generator().manual_seed(0))
 
 
-def test_pools_over_positions_equal_those_of_torch() -> None:
+def test_pools_over_positions_equal_torch() -> None:
     assert torch.equal(pool_positions(X, "max"), functional.adaptive_max_pool2d(X, 1).flatten(1))
     torch.testing.assert_close(pool_positions(X, "avg"), functional.adaptive_avg_pool2d(X, 1).flatten(1))
     torch.testing.assert_close(pool_positions(X, "lp"), functional.lp_pool2d(X, 2, (6, 4)).flatten(1))

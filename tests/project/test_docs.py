@@ -12,17 +12,17 @@ def test_the_summaries_are_up_to_date() -> None:
     assert summaries.TARGET.read_text(encoding="utf-8") == summaries.page(), "run make docs"
 
 
-def test_the_first_study_is_told_as_its_records_have_it() -> None:
+def test_the_page_of_the_first_study_matches_its_records() -> None:
     study = load_tool("first_study")
     assert study.PAGE.read_text(encoding="utf-8") == study.page(), "run make docs"
 
 
-def test_the_table_of_what_insertion_keeps_is_up_to_date() -> None:
+def test_the_insertion_table_is_up_to_date() -> None:
     table = load_tool("insertion_table")
     assert table.TARGET.read_text(encoding="utf-8") == table.page(), "run make docs"
 
 
-def test_only_what_stands_between_the_marks_is_written(tmp_path: Path) -> None:
+def test_only_text_between_the_marks_is_replaced(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("mine\n<!-- a -->\nold\n<!-- b -->\nmine too\n", encoding="utf-8")
     between_marks = load_tool("marks").between_marks

@@ -18,7 +18,7 @@ from tests.helpers.small_networks import Block, Plain, Restless, images
 from tests.helpers.third_party_networks import equal, randomize, run, vary_norms
 
 
-def test_a_site_says_where_it_is() -> None:
+def test_a_site_states_its_position() -> None:
     model = Plain()
     attachment = attach(model, "cbam", "residual-branch", reduction=2)
     first, second = attachment.sites
@@ -175,7 +175,7 @@ def test_detaching_twice() -> None:
         attachment.modules()
 
 
-def test_what_somebody_else_has_cut_out_is_told() -> None:
+def test_attention_removed_by_other_code_is_reported() -> None:
     """A fusion that ignores attachments would drop a norm together with its attention."""
     model = torchvision.models.ResNet(torchvision.models.resnet.BasicBlock, [1, 1, 1, 1])
     attachment = attach(model, "cbam", "residual-branch")

@@ -80,7 +80,7 @@ def test_a_shared_module_is_shared_in_the_copy() -> None:
     assert set(twin.state_dict()) == set(Twice().state_dict())
 
 
-def test_a_copy_does_not_know_what_was_replaced() -> None:
+def test_a_copy_cannot_restore_replaced_modules() -> None:
     model = Plain().train(False)
     attachment = attach(model, "cbam", "replace:Block", reduction=2)
     twin = copy.deepcopy(model)

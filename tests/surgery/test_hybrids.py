@@ -20,7 +20,7 @@ def test_an_inner_addition_does_not_hide_the_branch_around_it() -> None:
     ]
 
 
-def test_scores_and_windows_are_no_maps() -> None:
+def test_scores_and_windows_are_not_feature_maps() -> None:
     model = timm.create_model("mobilevit_xxs")
     attachment = attach(model, "se", "stage", reduction=4, example=torch.zeros(1, 3, 128, 128))
     assert [(site.path, site.stride) for site in attachment.sites] == [
@@ -36,7 +36,7 @@ def test_scores_and_windows_are_no_maps() -> None:
     ("at", "message"),
     [("stage", "the stages of EdgeNeXt cannot be told"), ("residual-branch", "does not end in a module of its own")],
 )
-def test_what_cannot_be_told_is_refused(at: str, message: str) -> None:
+def test_ambiguous_places_are_refused(at: str, message: str) -> None:
     model = timm.create_model("edgenext_xx_small")
     keys = set(model.state_dict())
     with pytest.raises(OptionError, match=message):

@@ -196,7 +196,7 @@ def test_attention_is_whole() -> None:
     ],
     ids=str,
 )
-def test_what_matches_nothing_says_what_there_is(at: At, message: str) -> None:
+def test_an_unmatched_place_lists_the_existing_ones(at: At, message: str) -> None:
     model = detector()
     facts = ModuleSnapshot(model)
     with pytest.raises(OptionError, match=message):
@@ -215,7 +215,7 @@ def test_where_maps_are_joined_the_joined_map_is_weighed() -> None:
     assert facts.matches(model)
 
 
-def test_networks_without_a_part_say_so() -> None:
+def test_a_missing_part_of_a_network_is_reported() -> None:
     model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 8, 3))
     with pytest.raises(OptionError, match=r"Sequential shows no neck; looked for neck, backbone.fpn, fpn"):
         attach(model, "eca", "neck")

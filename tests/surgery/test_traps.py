@@ -54,7 +54,7 @@ def test_a_sequential_runs_it_once_as_its_last() -> None:
 @pytest.mark.parametrize(
     "container", [OwnSequential, Children, lambda *parts: Parts(dict(zip("ab", parts, strict=True)))]
 )
-def test_containers_that_run_whatever_they_hold(container: type[nn.Module]) -> None:
+def test_containers_that_run_all_their_children(container: type[nn.Module]) -> None:
     """Attention goes to the last part inside, which gives the same map."""
     body = container(nn.Conv2d(8, 8, 3), nn.Conv2d(8, 16, 3))
     model = nn.Sequential(nn.Conv2d(3, 8, 3), body, nn.ReLU()).train(False)
@@ -126,7 +126,7 @@ def test_what_has_no_one_map(at: str, message: str) -> None:
     assert facts.matches(model)
 
 
-def test_a_vector_is_no_map() -> None:
+def test_a_vector_is_not_a_feature_map() -> None:
     model = Plain()
     with pytest.raises(OptionError, match="fc gives something else than one feature map"):
         attach(model, "cbam", "fc", **OPTIONS)
@@ -181,7 +181,7 @@ def test_networks_for_volumes(attention: str) -> None:
     assert facts.matches(model)
 
 
-def test_attention_for_images_alone_says_so_in_volumes() -> None:
+def test_attention_for_images_only_is_refused_in_volumes() -> None:
     model = nn.Sequential(nn.Conv3d(3, 8, 3), nn.Conv3d(8, 8, 3))
     facts = ModuleSnapshot(model)
     message = "gam is for images, and maps at 0 have 3 axes of positions; use bam, cbam, eca, se or simam"

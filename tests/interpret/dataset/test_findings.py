@@ -56,13 +56,13 @@ def test_verdicts(without: float, constant: float | None, between: float, kind: 
     assert words in said.words
 
 
-def test_what_is_constant_is_told_by_the_range() -> None:
+def test_constant_attention_is_recognized_by_its_range() -> None:
     assert site_findings(survey_of(0, 0, 0.015, (0.0, 2.0)))["model.9"].kind == "dead"
     assert site_findings(survey_of(0, 0, 0.015, (0.0, 1.0)))["model.9"].kind == "idle"
     assert site_findings(survey_of(0, 0, 0.004, None))["model.9"].kind == "dead"
 
 
-def test_a_network_that_finds_nothing_says_nothing() -> None:
+def test_a_network_without_detections_has_no_findings() -> None:
     found = survey_of(0, 0, 0)
     told = caution(replace(found, metrics=metrics_of(0.1)))
     assert told is not None

@@ -158,7 +158,7 @@ def test_the_network_is_left_as_it_is(detector: Detector, split: Split) -> None:
     assert facts.matches(detector)
 
 
-def test_weights_that_are_no_numbers_are_refused(detector: Detector, split: Split) -> None:
+def test_weights_with_nan_are_refused(detector: Detector, split: Split) -> None:
     diverged = copy.deepcopy(detector)
     tensor(diverged, "model.0.conv.weight").data.fill_(torch.nan)
     with pytest.raises(WeightsError, match=r"at model\.2\.attention gets is not finite"):
@@ -208,7 +208,7 @@ def test_the_verb_prints_a_table_and_words(run: Path, data: Path, capsys: pytest
     assert "model.2" not in out
 
 
-def test_the_verb_says_what_numbers_mean(
+def test_the_verb_explains_its_numbers(
     run: Path, data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "survey_sites", lambda *_, **__: survey_of(without=-0.3, constant=0.0, between=0.001))

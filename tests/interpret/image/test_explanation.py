@@ -36,7 +36,7 @@ def test_an_image_costs_three_passes_of_yolov5s_cbam_at_640(photographs: Photogr
     assert passes == [(1, 3, 448, 640)] * 3
 
 
-def test_gates_are_those_of_the_network(detector: Detector, photographs: Photographs) -> None:
+def test_gates_equal_the_gates_of_the_network(detector: Detector, photographs: Photographs) -> None:
     (explanation,) = attendet.explain(detector, photographs[0], imgsz=192)
     (site,) = explanation.sites
     cbam = submodule(detector, "model.9", attendet.CBAM)

@@ -19,7 +19,7 @@ from tests.helpers.calibrated_detector import Photographs
 from tests.helpers.third_party_networks import attended_resnet
 
 
-def test_tensors_in_a_list_are_what_they_are_alone() -> None:
+def test_tensors_in_a_list_are_explained_as_if_alone() -> None:
     model, images = attended_resnet(), torch.rand(3, 3, 64, 64)
     found = attendet.explain(model, [images[0], images[1:]])
     assert [each.picture.name for each in found] == ["image 1", "image 2", "image 3"]
@@ -49,7 +49,7 @@ def test_images_stream_one_at_a_time(photographs: Photographs) -> None:
     assert alive[0]() is None
 
 
-def test_what_cannot_be_read_raises_or_is_told(tmp_path: Path, photographs: Photographs) -> None:
+def test_unreadable_images_raise_or_are_reported(tmp_path: Path, photographs: Photographs) -> None:
     model = attended_resnet()
     broken = tmp_path / "broken.png"
     broken.write_bytes(b"no image")

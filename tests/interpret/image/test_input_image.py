@@ -41,7 +41,7 @@ def test_letterboxes_are_undone(shape: tuple[int, int]) -> None:
     np.testing.assert_allclose(found, np.broadcast_to(expected, shape), atol=0.01)
 
 
-def test_a_single_cell_lies_where_the_network_saw_it() -> None:
+def test_a_single_cell_is_located_where_the_network_saw_it() -> None:
     # A white square on black, in the image; the same square on the canvas, measured there, as a map.
     pixels = np.zeros((300, 500, 3), np.uint8)
     pixels[60:120, 350:410] = 255

@@ -25,7 +25,7 @@ def drawn(now: Answer, then: Answer) -> tuple[list[str], list[list[float]]]:
     return names, [[bar.get_width() for bar in container] for container in bars]
 
 
-def test_the_best_without_attention_is_drawn_though_it_is_none_of_the_best_with_it() -> None:
+def test_the_best_without_attention_is_drawn_even_if_it_is_not_among_the_best_with_attention() -> None:
     names = [f"class {number}" for number in range(10)]
     now = answer({0: 0.5, 1: 0.2, 2: 0.1, 3: 0.05, 4: 0.04}, names)
     then = answer({9: 0.6, 0: 0.2, 8: 0.1, 7: 0.03, 6: 0.02}, names)

@@ -12,7 +12,7 @@ from tests.helpers.typed_access import not_none
 from tests.study.reporting.synthetic_reports import ARMS, contrasts, report_of
 
 
-def test_what_helps_helps_and_what_hurts_hurts(tmp_path):
+def test_positive_and_negative_effects_are_recognized(tmp_path):
     report = report_of(tmp_path, effects={"cbam": 0.03, "control": -0.03})
     found = contrasts(report)
     assert found["cbam", "baseline"].verdict == "helps"
@@ -27,7 +27,7 @@ def test_what_helps_helps_and_what_hurts_hurts(tmp_path):
     assert report.remarks == ()
 
 
-def test_what_does_nothing_is_not_distinguishable_and_says_what_would_settle_it(tmp_path):
+def test_no_effect_is_not_distinguishable_and_the_required_seeds_are_stated(tmp_path):
     found = contrasts(report_of(tmp_path))["cbam", "baseline"]
     assert found.verdict == "not distinguishable"
     low, high = not_none(found.interval)
@@ -38,7 +38,7 @@ def test_what_does_nothing_is_not_distinguishable_and_says_what_would_settle_it(
     assert f"deciding it takes about {found.seeds_to_settle} seeds." in found.explanation
 
 
-def test_differences_are_those_of_last_epochs_seed_by_seed(tmp_path):
+def test_differences_are_of_the_last_epochs_seed_by_seed(tmp_path):
     study = write_study(tmp_path, design(ARMS), {"cbam": 0.01})
     records = read_study(study)
     found = contrasts(make_study_report(records))["cbam", "baseline"]
@@ -60,7 +60,7 @@ def test_large_differences_do_not_help_where_seeds_are_too_few(tmp_path):
     assert report.contrasts[0].seeds_to_settle == 8
 
 
-def test_missing_and_failed_runs_are_told_and_leave_the_others_standing(tmp_path):
+def test_missing_and_failed_runs_are_reported_and_the_others_count(tmp_path):
     report = report_of(tmp_path, effects={"cbam": 0.05}, missing=("cbam-seed3",), failed=("control-seed0",))
     found = contrasts(report)
     assert found["cbam", "baseline"].seeds == (0, 1, 2, 4, 5, 6, 7)
@@ -80,14 +80,14 @@ def test_an_arm_without_pairs_counts_among_the_comparisons(tmp_path):
     assert found["cbam", "baseline"].p_holm == 4 / 2**8
 
 
-def test_one_seed_says_nothing_about_chance(tmp_path):
+def test_one_seed_has_no_interval(tmp_path):
     found = contrasts(report_of(tmp_path, effects={"cbam": 0.3}, seeds="1"))["cbam", "baseline"]
     assert (found.n, found.interval, found.spread, found.p) == (1, None, None, 1.0)
     assert found.verdict == "not distinguishable"
     assert "one seed does not show the variation between seeds" in found.explanation
 
 
-def test_equal_runs_are_said_to_be_the_same(tmp_path):
+def test_equal_runs_are_reported_as_equal(tmp_path):
     study = write_study(tmp_path, design("{a: , b: control-identity@neck}", "6"), {})
     records = read_study(study)
     twins = {run.seed: run.model_copy(update={"arm": "b"}) for run in records.cells.values() if run.arm == "a"}

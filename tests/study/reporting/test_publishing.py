@@ -18,7 +18,7 @@ from tests.helpers.typed_access import not_none
 from tests.study.reporting.synthetic_reports import ARMS
 
 
-def test_runs_that_are_no_pairs_are_told(tmp_path):
+def test_runs_that_do_not_pair_are_reported(tmp_path):
     study = write_study(tmp_path, design(ARMS), {})
     cell = next(cell for cell in read_study(study).study.cells if cell.name == "cbam-seed2")
     run = not_none(read_cell(study, cell.key))
@@ -85,7 +85,7 @@ def test_report_json_has_what_it_promises(tmp_path):
     assert arm["costs"]["latency"][1]["batch"] == 16
 
 
-def test_tables_say_what_their_numbers_are_of(tmp_path):
+def test_tables_state_the_basis_of_their_numbers(tmp_path):
     planned = design(ARMS, "6", "[0.5, 1]")
     study = write_study(tmp_path, planned, {}, missing=("cbam-seed3", "cbam-0.5-seed1"))
     text = markdown_report(make_study_report(read_study(study)), {})
@@ -108,7 +108,7 @@ def test_names_of_classes_are_text_on_the_page_and_in_markdown(tmp_path):
     assert r"\<script\>x\|y" in text
 
 
-def test_a_study_of_which_nothing_is_finished_can_be_reported(tmp_path):
+def test_a_study_without_finished_runs_can_be_reported(tmp_path):
     planned = design("{a: , b: se@neck}", "2")
     names = ("a-seed0", "a-seed1", "b-seed0", "b-seed1")
     published = publish_report(write_study(tmp_path, planned, {}, missing=names))

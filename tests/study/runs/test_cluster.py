@@ -64,7 +64,7 @@ def test_a_study_on_a_cluster_outlives_a_worker(tmp_path: Path) -> None:
     assert before
 
 
-def test_without_ray_it_is_said_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_ray_the_error_explains_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster, "find_spec", lambda _: None)
     with pytest.raises(OptionError, match=r"Ray is not installed; pip install 'attendet\[ray\]'"):
         RayExecutor()

@@ -44,7 +44,7 @@ def test_an_arm_that_cannot_be_built_is_refused_at_its_place(tmp_path: Path, arm
     assert message in str(error.value)
 
 
-def test_data_that_are_not_there_are_told_at_their_place(tmp_path: Path) -> None:
+def test_missing_data_are_reported_at_their_position(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match=r"study\.yaml:3:7: data: elsewhere/set/data\.yaml: there is no such file"):
         rehearsed(tmp_path, "{a: , b: se:reduction=2@after:Conv}", data="elsewhere/")
 

@@ -52,7 +52,7 @@ def test_the_draft_holds_the_best_with_controls_and_other_seeds(tmp_path: Path, 
     assert "simam-neck: without a control, because it has no parameters" in text
 
 
-def test_a_draft_that_somebody_has_changed_stays(tmp_path: Path, pretend: Pretend) -> None:
+def test_an_edited_draft_is_not_overwritten(tmp_path: Path, pretend: Pretend) -> None:
     pretend()
     run_search(search := open_search(write_search(tmp_path, SPACE, trials=1)), RecordingSearchObserver())
     first = search.folder.draft.read_text()
@@ -89,7 +89,7 @@ def test_a_report_knows_nothing_of_a_search(tmp_path: Path, pretend: Pretend) ->
     assert [arm.score for arm in report.arms] == [None] * len(study.design.arms)
 
 
-def test_a_search_says_nothing_that_sounds_like_evidence(tmp_path: Path, pretend: Pretend) -> None:
+def test_the_record_of_a_search_contains_no_verdict(tmp_path: Path, pretend: Pretend) -> None:
     pretend()
     run_search(search := open_search(write_search(tmp_path, SPACE)), RecordingSearchObserver())
     written = json.loads(search.folder.record.read_text())

@@ -28,7 +28,7 @@ def test_nothing_is_tried_twice_and_a_space_can_be_exhausted(tmp_path: Path, pre
     assert len(runs.done) == len(set(runs.done)) == 13
 
 
-def test_what_is_tried_next_follows_what_was_found(tmp_path: Path, pretend: Pretend) -> None:
+def test_later_candidates_depend_on_earlier_scores(tmp_path: Path, pretend: Pretend) -> None:
     """Of 72 candidates 12 are good; among ten drawn by chance there would be about two."""
     pretend(lambda arm, _: 0.9 if arm.startswith("se-") else 0.1 + 0.01 * chance(arm, 0), epochs=1)
     space = f"{{attention: [cbam, se, eca, bam, simam, gc], at: [{', '.join(f'model.{row}' for row in range(12))}]}}"
@@ -64,7 +64,7 @@ def test_a_search_that_is_interrupted_is_the_same_search(tmp_path: Path, pretend
     assert sorted(runs.done) == expected
 
 
-def test_a_killed_process_leaves_a_search_that_goes_on(tmp_path: Path, pretend: Pretend) -> None:
+def test_a_search_resumes_after_its_process_was_killed(tmp_path: Path, pretend: Pretend) -> None:
     file = write_search(tmp_path, SPACE, trials=2, more="halving: null\n")
     program = (
         "import os, signal, sys; from pathlib import Path; from attendet.study.searching import search_run; "
@@ -85,7 +85,7 @@ def test_a_killed_process_leaves_a_search_that_goes_on(tmp_path: Path, pretend: 
     assert [each.values for each in record.candidates] == [{1: 0.1, 2: 0.2, 3: 0.3, 4: 0.4}] * 3
 
 
-def test_more_trials_go_on_where_fewer_ended(tmp_path: Path, pretend: Pretend) -> None:
+def test_more_trials_continue_a_finished_search(tmp_path: Path, pretend: Pretend) -> None:
     runs = pretend()
     run_search(open_search(write_search(tmp_path, SPACE, trials=2)), RecordingSearchObserver())
     before, runs.done = sorted({arm for arm, _ in runs.done}), []
@@ -121,7 +121,7 @@ def test_a_folder_holds_one_search(tmp_path: Path, pretend: Pretend, change: tup
         run_search(open_search(file), RecordingSearchObserver())
 
 
-def test_what_fails_is_told_by_name_and_tried_again_by_the_next_call(tmp_path: Path, pretend: Pretend) -> None:
+def test_failures_are_reported_by_name_and_repeated_by_the_next_call(tmp_path: Path, pretend: Pretend) -> None:
     def failing(arm: str, epoch: int) -> float:
         if arm == "se-neck":
             raise TrainingError("weights are no longer finite")
@@ -143,7 +143,7 @@ def test_what_fails_is_told_by_name_and_tried_again_by_the_next_call(tmp_path: P
     assert {each.state for each in record.candidates} == {"finished"}
 
 
-def test_a_search_of_which_nothing_is_left_is_an_error(tmp_path: Path, pretend: Pretend) -> None:
+def test_a_search_without_finished_candidates_is_an_error(tmp_path: Path, pretend: Pretend) -> None:
     def failing(arm: str, epoch: int) -> float:
         if arm != "baseline":
             raise OptionError("it does not fit")

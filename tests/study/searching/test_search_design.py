@@ -76,7 +76,7 @@ def test_the_search_of_the_guide_is_one() -> None:
 
 
 @pytest.mark.parametrize("name", names())
-def test_whatever_has_parameters_has_a_control_with_about_as_many(name: str) -> None:
+def test_every_module_with_parameters_has_a_control_of_similar_size(name: str) -> None:
     facts = {"arm": "a", "state": "finished", "epochs": 1, "values": {}, "value": 0.1, "error": None, "run": "a"}
     found = control_of(Candidate(attention=f"{name}@neck", **facts))
     mine = sum(each.numel() for each in create(name, 256).parameters())
@@ -97,7 +97,7 @@ def test_without_halving_it_does_not_matter_which_epochs_are_measured() -> None:
 
 @pytest.mark.parametrize("epochs", [1, 2, 3, 5, 9, 20, 50])
 @pytest.mark.parametrize("factor", [2, 3, 4])
-def test_rungs_are_those_of_the_pruner(epochs: int, factor: int) -> None:
+def test_rungs_equal_the_rungs_of_the_pruner(epochs: int, factor: int) -> None:
     """A candidate weaker than one before it is stopped at the first rung, and nowhere before."""
     optuna = pytest.importorskip("optuna")
     optuna.logging.set_verbosity(optuna.logging.ERROR)

@@ -77,14 +77,14 @@ def test_intervals_move_and_scale_with_the_differences():
 
 
 @pytest.mark.parametrize("values", [[0.1, 0.3], [0.1, 0.25, 0.3], [0.1, 0.1, 0.1, 0.3]])
-def test_where_the_bootstrap_has_no_end_it_is_students_t_and_says_so(values):
+def test_if_the_bootstrap_is_unbounded_students_t_is_used_and_named(values):
     found = not_none(mean_interval(values))
     expected = stats.ttest_1samp(values, 0).confidence_interval(0.95)
     assert found.method == "Student's t"
     assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
 
 
-def test_equal_differences_have_an_interval_without_width_and_one_has_none():
+def test_equal_differences_have_an_interval_of_zero_width_and_one_difference_has_no_interval():
     found = not_none(mean_interval([0.02] * 6))
     assert (found.low, found.high) == (0.02, 0.02)
     assert mean_interval([0.02]) is None
@@ -175,7 +175,7 @@ def test_power_of_six_seeds_is_that_of_six_equal_signs(effect):
 
 
 @pytest.mark.parametrize(("count", "effect", "comparisons"), [(13, 0.6, 1), (13, 0.9, 3), (14, 1.0, 5)])
-def test_power_beyond_what_is_simulated_is_what_simulation_gives(count, effect, comparisons):
+def test_approximated_power_equals_simulation(count, effect, comparisons):
     noise = np.random.default_rng(9).standard_normal((600, count))
     simulated = np.mean(sign_flip_p(noise + effect) <= 0.05 / comparisons)
     assert sign_flip_power(count, effect, comparisons) == pytest.approx(simulated, abs=0.06)

@@ -12,7 +12,7 @@ from attendet.training.plots.detection_plots import confusion_matrix, f1_curve, 
 from tests.training.plots.plot_data import legend_of, metrics_of, truth
 
 
-def test_each_class_has_its_curve_and_the_mean_is_theirs(tmp_path: Path, figures: list[Figure]) -> None:
+def test_each_class_has_its_curve_and_the_mean_is_their_mean(tmp_path: Path, figures: list[Figure]) -> None:
     metrics = metrics_of(6)
     curves = metrics.curves
     precisions = [each.ap50 for each in metrics.per_class]

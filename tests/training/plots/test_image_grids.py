@@ -27,7 +27,7 @@ def extent(mask: NDArray[np.bool_]) -> list[float]:
     return [columns.min(), rows.min(), columns.max(), rows.max()]
 
 
-def test_boxes_lie_where_the_objects_are(tmp_path: Path, figures: list[Figure]) -> None:
+def test_boxes_are_drawn_around_the_objects(tmp_path: Path, figures: list[Figure]) -> None:
     box = (32.0, 24.0, 96.0, 72.0)
     training_batch_grid(gray(1), [truth((*box, 2))], ["a", "b", "c"], tmp_path / "a.png")
     with Image.open(tmp_path / "a.png") as file:
@@ -43,7 +43,7 @@ def test_boxes_lie_where_the_objects_are(tmp_path: Path, figures: list[Figure]) 
     assert legend_of(figures[-1]) == ["c"]
 
 
-def test_what_was_missed_and_what_is_wrong_is_dashed(tmp_path: Path, figures: list[Figure]) -> None:
+def test_missed_objects_and_wrong_detections_are_dashed(tmp_path: Path, figures: list[Figure]) -> None:
     what = truth((0, 0, 40, 40, 0), (60, 0, 100, 40, 0), (0, 50, 40, 90, 1))
     found = torch.tensor(
         [

@@ -59,7 +59,7 @@ def test_every_picture_is_whole_and_all_its_words_are_in_it(
     assert len(list(tmp_path.iterdir())) == 7
 
 
-def test_class_counts_are_those_of_the_records(tmp_path: Path, figures: list[Figure]) -> None:
+def test_class_counts_equal_the_records(tmp_path: Path, figures: list[Figure]) -> None:
     label_statistics(records(3), ["a", "b", "c"], 320, tmp_path / "a.png")
     (bars,) = figures[-1].axes[0].containers
     assert [bar.get_width() for bar in bars] == [20, 20, 20]
@@ -71,7 +71,7 @@ def test_the_same_input_gives_the_same_picture(tmp_path: Path) -> None:
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
 
-def test_without_objects_or_detections_pictures_say_so(tmp_path: Path, figures: list[Figure]) -> None:
+def test_plots_without_objects_or_detections_state_it(tmp_path: Path, figures: list[Figure]) -> None:
     empty = Evaluation(["a", "b"]).compute()
     precision_recall_curve(empty, tmp_path / "a.png")
     assert "there are no objects" in [text.get_text() for text in texts(figures[-1])]
