@@ -1,4 +1,4 @@
-"""Studies: arms that differ in one thing, paired by seed, and what their differences can show."""
+"""Studies: arms that differ in one thing, compared in pairs of the same seed."""
 
 import lazy_loader
 

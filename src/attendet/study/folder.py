@@ -1,4 +1,4 @@
-"""The files of a study, and all that a report needs read from them."""
+"""Paths of a study's files, and reading its records."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from attendet.utils.records import read_record
 
 @dataclass(frozen=True)
 class StudyFolder:
-    """Where the files of a study are.
+    """Paths of the files of a study.
 
     Example:
         >>> StudyFolder(Path("runs/study/first")).cell("0a1b").as_posix()
@@ -24,16 +24,16 @@ class StudyFolder:
 
     @property
     def study(self) -> Path:
-        """What was planned."""
+        """Record of the plan."""
         return self.path / "study.json"
 
     @property
     def costs(self) -> Path:
-        """What arms cost to use."""
+        """Record of the costs."""
         return self.path / "costs.json"
 
     def cell(self, key: str) -> Path:
-        """Return where the record of a run is."""
+        """Return the path of the record of a run."""
         return self.path / "cells" / f"{key}.json"
 
 
@@ -42,10 +42,10 @@ class StudyRecords:
     """All records of a study.
 
     Attributes:
-        study: What was planned.
-        cells: By key, those that are planned and there; under the names that their arms have now.
-        costs: What arms cost; None where it was not measured.
-        problems: What could not be read, a sentence each.
+        study: The plan.
+        cells: Records of planned runs by key, with the current names of their arms.
+        costs: Costs of the arms; None if they were not measured.
+        problems: Records that could not be read, one sentence each.
     """
 
     study: StudyRecord
@@ -55,14 +55,14 @@ class StudyRecords:
 
 
 def read_study(folder: StudyFolder) -> StudyRecords:
-    """Return all records of a study; what is damaged is named and left out.
+    """Return all records of a study. Damaged records are listed in `problems` and left out.
 
     Raises:
-        DataError: If there is no study, or its plan is damaged.
+        DataError: If the folder holds no study, or the record of its plan is damaged.
     """
     if not folder.study.exists():
-        remedy = "name the folder of a study, or begin one: attendet study run study.yaml"
-        raise DataError("there is no study here", where=Location(str(folder.path)), remedy=remedy)
+        remedy = "name the folder of a study, or start one: attendet study run study.yaml"
+        raise DataError("no study found", where=Location(str(folder.path)), remedy=remedy)
     study = read_record(folder.study, StudyRecord)
     cells: dict[str, CellRecord] = {}
     problems: list[str] = []
@@ -76,7 +76,7 @@ def read_study(folder: StudyFolder) -> StudyRecords:
             problems.append(f"{cell.name}: {error}")
             continue
         if (record.key, record.seed, record.fraction) != (cell.key, cell.seed, cell.fraction):
-            problems.append(f"{cell.name}: {path}: it is the record of another run")
+            problems.append(f"{cell.name}: {path}: this is the record of another run")
             continue
         cells[cell.key] = record.model_copy(update={"arm": cell.arm})
     costs = None
@@ -89,7 +89,7 @@ def read_study(folder: StudyFolder) -> StudyRecords:
 
 
 def runs_of_arm(records: StudyRecords, name: str, fraction: float = 1.0) -> list[CellRecord]:
-    """Return the finished runs of an arm with a share of the images."""
+    """Return the finished runs of an arm for one fraction of the images."""
     return [
         record
         for record in records.cells.values()
@@ -98,7 +98,7 @@ def runs_of_arm(records: StudyRecords, name: str, fraction: float = 1.0) -> list
 
 
 def read_cell(folder: StudyFolder, key: str) -> CellRecord | None:
-    """Return the record of a run, or None where it has to be run: there is none, another one's, or a damaged one."""
+    """Return the record of a run, or None if it is missing, damaged, or the record of another run."""
     try:
         record = read_record(folder.cell(key), CellRecord)
     except DataError:

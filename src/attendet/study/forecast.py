@@ -1,4 +1,4 @@
-"""What a study takes and what it can find, before anything is spent."""
+"""Forecast of a study: number of runs, hours, and the smallest difference that it can detect."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from attendet.utils.text import plural
 
 @dataclass(frozen=True)
 class StudyForecast:
-    """What a study takes and can find.
+    """Costs of a study, and the differences that it can detect.
 
     Attributes:
-        runs: How many there are.
-        finished: How many of them are done already.
-        hours: What the rest takes, one after the other; None where no step was measured.
+        runs: Number of runs.
+        finished: Number of runs that are finished already.
+        hours: Time of the remaining runs, one after the other; None if no step was measured.
         hours_by_arm: The same by arm.
-        budget_hours: What it may take.
-        comparisons: Arms that are compared with the baseline.
-        p_holm_floor: The least p_holm that so many seeds can give, alone among the comparisons.
-        detectable: The smallest true difference that is found in four of five studies, as a multiple of the standard
-            deviation of paired differences; None where none can be found.
-        detectable_in_metric: The same in units of the metric, where the design tells the spread.
-        warnings: What is wrong with the plan, a sentence each.
+        budget_hours: Time that the study may take.
+        comparisons: Number of arms that are compared with the baseline.
+        p_holm_floor: Smallest p_holm that this number of seeds can reach, as the only significant comparison.
+        detectable: Smallest true difference that 80 % of studies detect, in standard deviations of paired differences;
+            None if no difference can be detected.
+        detectable_in_metric: The same in units of the metric, if the design gives the spread.
+        warnings: Problems of the plan, one sentence each.
     """
 
     runs: int
@@ -53,13 +53,13 @@ def forecast_study(
     seconds: Mapping[tuple[str, float], float] | None = None,
     finished: Collection[str] = (),
 ) -> StudyForecast:
-    """Return what a study takes and can find.
+    """Return the forecast of a study.
 
     Args:
-        design: The study.
-        cells: Its runs.
-        seconds: What a run takes, by arm and share of the images (see `estimate`); None where nothing was measured.
-        finished: Keys of the runs that are done.
+        design: The design of the study.
+        cells: All planned runs.
+        seconds: Duration of a run by arm and fraction of the images (see `estimate_duration`); None if not measured.
+        finished: Keys of the finished runs.
 
     Example:
         >>> from attendet.study.design.design_file import parse_design
@@ -90,21 +90,22 @@ def forecast_study(
 
 
 def describe_forecast(plan: StudyForecast, design: StudyDesign) -> list[str]:
-    """Return a plan in words, a line each."""
+    """Return the forecast as lines of text."""
     shape = f"{plural(len(design.arms), 'arm')} × {plural(len(design.seeds), 'seed')}"
     if len(design.fractions) > 1:
-        shape += f" × {len(design.fractions)} shares of the images"
-    done = f", {plan.finished} of them done" if plan.finished else ""
+        shape += f" × {len(design.fractions)} fractions of the images"
+    done = f", {plan.finished} of them finished" if plan.finished else ""
     lines = [f"{shape}: {plural(plan.runs, 'run')}{done}"]
     if plan.hours is not None:
-        budget = f", of {plan.budget_hours:g} in the budget" if plan.budget_hours else ""
+        budget = f" (budget: {plan.budget_hours:g} hours)" if plan.budget_hours else ""
         lines.append(f"about {plan.hours:.1f} hours one after the other{budget}")
     if plan.detectable is not None:
-        power = "found in four of five studies"
-        lines.append(f"a difference of {plan.detectable:.1f} standard deviations of paired differences is {power}")
+        lines.append(
+            f"80 % of studies detect a difference of {plan.detectable:.1f} standard deviations of paired differences"
+        )
     if plan.detectable_in_metric is not None:
         metric = METRIC_NAMES[design.metric]
-        lines.append(f"at a spread of {design.spread:g} that is {plan.detectable_in_metric:.3f} {metric}")
+        lines.append(f"with a spread of {design.spread:g} this is {plan.detectable_in_metric:.3f} {metric}")
     return [*lines, *plan.warnings]
 
 
@@ -113,14 +114,17 @@ def _warnings(design: StudyDesign, hours: float | None) -> Iterator[str]:
     if too_few:
         yield too_few
     if hours is not None and design.budget_hours is not None and hours > design.budget_hours:
-        yield f"it takes {hours:.1f} hours, more than the {design.budget_hours:g} of the budget"
+        yield f"the study takes {hours:.1f} hours, more than the budget of {design.budget_hours:g}"
 
 
 def estimate_duration(study: Study) -> dict[tuple[str, float], float]:
-    """Return the seconds of a run, by arm and share of the images; nothing is written.
+    """Estimate the seconds of a run by arm and fraction of the images, from a few training steps of each arm.
+
+    Args:
+        study: The study. Nothing is written.
 
     Raises:
-        AttendetError: If an arm cannot be trained, before anything is spent on the others.
+        AttendetError: If an arm cannot be trained.
     """
     found = {}
     for arm in study.design.arms:
@@ -134,7 +138,7 @@ def estimate_duration(study: Study) -> dict[tuple[str, float], float]:
         validation = measurements * _batches(pace.validation_images, schedule.batch_size)
         for fraction in study.design.fractions:
             training = _batches(max(1, round(fraction * pace.training_images)), schedule.batch_size)
-            # At the end the best weights are measured on the training images too.
+            # At the end, the best weights are validated on the training images as well.
             measured = (validation + training) * pace.validation_seconds
             found[arm, fraction] = pace.start_seconds + schedule.epochs * training * pace.step_seconds + measured
     return found

@@ -1,4 +1,4 @@
-"""What a study keeps: what was planned, one record a run, and costs."""
+"""The records of a study: its plan, one record for each run, and costs."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from attendet.study.design.grid import Cell
 from attendet.study.design.schema import Metric, StudyDesign
 from attendet.utils.settings import NonNegative, StrictModel
 
-# Characters of an error that are kept: a traceback of a library is no record.
-LONGEST_ERROR = 2000
-# The columns of results.csv that hold what decides.
+# Longest error message in a record, in characters; a traceback of a library can be much longer.
+MAX_ERROR_LENGTH = 2000
+# The columns of results.csv that hold the deciding metrics.
 COLUMNS: Mapping[Metric, str] = {
     "map50_95": "metrics/mAP_0.5:0.95",
     "map50": "metrics/mAP_0.5",
@@ -24,7 +24,7 @@ LOSSES = ("box_loss", "obj_loss", "cls_loss")
 
 
 class ClassScores(StrictModel):
-    """How well one class is detected; fields as in `attendet.evaluation.metrics.ClassMetrics`."""
+    """Scores of one class; fields as in `attendet.evaluation.metrics.ClassMetrics`."""
 
     name: str
     images: int
@@ -37,7 +37,7 @@ class ClassScores(StrictModel):
 
 
 class DetectionScores(StrictModel):
-    """How good detections are; fields as in `attendet.evaluation.metrics.Metrics`."""
+    """Scores of all classes; fields as in `attendet.evaluation.metrics.Metrics`."""
 
     map50_95: FiniteFloat
     map50: FiniteFloat
@@ -53,27 +53,27 @@ class DetectionScores(StrictModel):
 
 
 class CellRecord(StrictModel):
-    """A run that ended, well or not.
+    """The record of a run that finished or failed.
 
     Attributes:
-        key: Of its cell; the record's file is called so.
-        arm: Name of its arm when it was run.
-        seed: Its seed.
-        fraction: Share of the training images, in 0-1.
-        status: Whether it came to its end.
-        error: Why not.
-        history: By column of results.csv, a value an epoch; None where nothing was measured.
-        best_epoch: The epoch, from 1, whose weights were kept as the best.
-        best: What those are worth on the validation images.
-        train: The same weights on the training images, not augmented; None where this was not measured.
-        parameters: Learned values.
-        gflops: Billions of floating-point operations an image, at the training size.
-        images: By split.
-        seconds: Of the whole run, and by part.
-        device: What computed.
-        versions: Of all that numbers depend on.
-        initialization: Fingerprint of the first weights of each layer that is no part of attention, by its path.
-        order: Fingerprint of which images came when.
+        key: Key of the run, which is also the name of the record's file.
+        arm: Name of the arm at the time of the run.
+        seed: Seed of the run.
+        fraction: Fraction of the training images, 0-1.
+        status: `finished` or `failed`.
+        error: Error message of a failed run.
+        history: One value per epoch for each column of results.csv; None for epochs that were not validated.
+        best_epoch: The epoch, from 1, with the best weights.
+        best: Scores of the best weights on the validation images.
+        train: Scores of the best weights on the unaugmented training images; None if they were not measured.
+        parameters: Number of learned parameters.
+        gflops: Billions of floating-point operations per image, at the training size.
+        images: Number of images by split.
+        seconds: Duration of the whole run and of its parts.
+        device: Name of the device.
+        versions: Versions of all packages that affect the numbers.
+        initialization: Fingerprint of the initial weights of each layer outside attention, by its path.
+        order: Fingerprint of the order of the images.
     """
 
     key: str
@@ -100,22 +100,22 @@ class CellRecord(StrictModel):
         if len({len(column) for column in self.history.values()}) > 1:
             raise ValueError("columns of the history differ in length")
         if self.status == "finished" and (self.best is None or self.parameters is None or self.gflops is None):
-            raise ValueError("a finished run has best, parameters and gflops")
+            raise ValueError("a finished run must have best, parameters, and gflops")
         measured = {column for column, values in self.history.items() if any(value is not None for value in values)}
         if self.status == "finished" and not measured.issuperset(COLUMNS.values()):
-            raise ValueError("a finished run has measured epochs")
+            raise ValueError("a finished run must have validated epochs")
         return self
 
 
 class Latency(StrictModel):
-    """How long one pass takes: images of the training size to detections.
+    """Time of one pass from images of the training size to detections.
 
     Attributes:
-        batch: Images at once.
-        median_ms: Milliseconds a batch.
-        low_ms: The lower quartile.
-        high_ms: The upper quartile.
-        rounds: Passes measured.
+        batch: Batch size.
+        median_ms: Median in milliseconds per batch.
+        low_ms: Lower quartile in milliseconds.
+        high_ms: Upper quartile in milliseconds.
+        rounds: Number of timed passes.
     """
 
     batch: PositiveInt
@@ -126,14 +126,14 @@ class Latency(StrictModel):
 
 
 class ArmCosts(StrictModel):
-    """What an arm costs to use.
+    """Costs of one arm.
 
     Attributes:
-        parameters: Learned values.
-        gflops: Billions of floating-point operations an image.
-        activation_bytes: What training keeps of one image for the backward pass, weights left out.
-        peak_bytes: Most memory in use at once, at the largest batch measured; None where it cannot be known.
-        latency: By batch.
+        parameters: Number of learned parameters.
+        gflops: Billions of floating-point operations per image.
+        activation_bytes: Memory that training stores of one image for the backward pass, without weights.
+        peak_bytes: Peak memory of inference at the largest measured batch; None if unknown.
+        latency: Latency by batch size.
     """
 
     parameters: NonNegativeInt
@@ -144,12 +144,12 @@ class ArmCosts(StrictModel):
 
 
 class CostRecord(StrictModel):
-    """Costs of all arms, measured in turns on one device so that a machine that slows down slows all.
+    """Costs of all arms, measured in turns on one device, so that a machine that slows down affects all arms.
 
     Attributes:
-        device: What computed.
-        imgsz: Side of the images in pixels.
-        arms: By name.
+        device: Name of the device.
+        imgsz: Side of the baseline's images in pixels.
+        arms: Costs by name of the arm.
     """
 
     device: str
@@ -158,12 +158,12 @@ class CostRecord(StrictModel):
 
 
 class StudyRecord(StrictModel):
-    """What was planned.
+    """The plan of a study.
 
     Attributes:
-        design: `study.yaml`, read.
+        design: The content of study.yaml.
         data: Fingerprint of the images.
-        cells: Its runs.
+        cells: All planned runs.
     """
 
     design: StudyDesign

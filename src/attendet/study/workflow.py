@@ -1,4 +1,4 @@
-"""The steps of a study as functions: plan it, run what is missing, report it."""
+"""The steps of a study as functions: plan, run, report."""
 
 from __future__ import annotations
 

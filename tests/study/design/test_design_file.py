@@ -49,19 +49,19 @@ def test_what_init_writes_is_a_study(tmp_path):
         ("[1]", "study.yaml:1:1: a study must be a mapping of keys to values; write a line such as name: first"),
         (TWO + "arms: {a: , b: {atention: se@neck}}", "5:27: unknown key 'atention'; did you mean 'attention'?"),
         (TWO + "arms: {a: , b: sse@neck}", "5:16: unknown attention 'sse'; did you mean"),
-        (TWO + "arms: {a: , b: [se@neck, cbam]}", "5:26: `attention` must be NAME@PLACE or NAME:OPTION=VALUE,...@PLACE, got 'cbam'"),
+        (TWO + "arms: {a: , b: [se@neck, cbam]}", "5:26: `attention` must be NAME@PLACE or"),
         (TWO + "arms: {a: , b: 'cbam:reducton=8@neck'}", "cbam has no option 'reducton'; did you mean 'reduction'?"),
         (TWO + "arms: {a: }", "5:7: `arms`"),
         (TWO + "arms: {a: , b: {model: yolov5q}}", "unknown model 'yolov5q'; did you mean"),
         (TWO + "arms: {a: , b: {model: yolov5n}}", "5:16: arms must differ, got b equal to a; remove one of them"),
         (TWO + "arms: {a: , b: {attention: se@neck, control: c}}", "5:46: unknown arm 'c'; known are a, b"),
-        (TWO + "arms: {a: , b: {attention: se@neck, control: b}}", "5:46: the control of b must be an arm other than itself and the baseline, got b"),
+        (TWO + "arms: {a: , b: {attention: se@neck, control: b}}", "5:46: the control of b must be an arm other than"),
         (TWO + "baseline: bas\narms: {base: , b: se@neck}", "5:11: unknown arm 'bas'; did you mean 'base'?"),
         (HEAD + "seeds: [0, 1, 0]\n" + ARMS, "4:8: seeds must not contain a value twice"),
         (HEAD + "seeds: 99999999999\n" + ARMS, "4:8: `seeds` must be a number of seeds"),
         (HEAD + "seeds: [0.5]\n" + ARMS, "4:9: `seeds.0` must be a valid integer, got 0.5"),
-        (HEAD + "seeds: 0\n" + ARMS, "4:8: `seeds` must be a number of seeds, 1 to 1000, or a list such as [0, 1, 2], got 0"),
-        (HEAD + "seeds: two\n" + ARMS, "4:8: `seeds` must be a number of seeds, 1 to 1000, or a list such as [0, 1, 2], got 'two'"),
+        (HEAD + "seeds: 0\n" + ARMS, "4:8: `seeds` must be a number of seeds, 1 to 1000, or a list such"),
+        (HEAD + "seeds: two\n" + ARMS, "4:8: `seeds` must be a number of seeds"),
         (TWO + "last_epochs: 4\nrecipe: {schedule.epochs: 3}\n" + ARMS, "5:14: last_epochs must be at most 3, got 4"),
         (TWO + "last_epochs: 4\nrecipe: {schedule.patience: 2}\n" + ARMS, "5:14: last_epochs must be at most 3, got 4"),
         (TWO + "recipe: {validation.every_epoch: false}\n" + ARMS, "a is certain to validate only 1 epoch"),
@@ -75,7 +75,7 @@ def test_what_init_writes_is_a_study(tmp_path):
         (TWO + "recipe: {loss.box: -1}\n" + ARMS, "5:20: `loss.box` must be finite and at least 0, got -1"),
         (TWO + "recipe: {schedule.seed: 1}\n" + ARMS, "5:25: the study itself sets schedule.seed; use seeds"),
         (HEAD + "seeds: 1000\n" + MANY, "1:1: a study must have at most 10,000 runs, got 11,000"),
-        ("name: ../a\nmodel: yolov5n\ndata: d\nseeds: 2\n" + ARMS, "1:7: `name` must consist of letters, digits, dots, hyphens, and underscores, got '../a'"),
+        ("name: ../a\nmodel: yolov5n\ndata: d\nseeds: 2\n" + ARMS, "1:7: `name` must consist of letters, digits, dots"),
         (TWO + "arms: {a: , b: &x se@neck}", "5:16: the anchor &x is not allowed"),
     ],
 )  # fmt: skip
@@ -99,7 +99,7 @@ def test_every_arm_has_every_seed_and_share_and_pairs_come_together(tmp_path):
     assert len({cell.key for cell in cells}) == 8
 
 
-def test_a_key_is_a_hash_of_what_matters_and_the_same_everywhere(tmp_path):
+def test_a_key_is_a_hash_of_the_relevant_settings_and_the_same_everywhere(tmp_path):
     """By hand: SHA-256 of canonical JSON; and in another process, where words hash differently."""
     text = HEAD + "seeds: [7]\nrecipe: {schedule.epochs: '5'}\narms: {a: , b: 'CBAM:reduction=8@neck'}"
     identity = {
@@ -122,7 +122,7 @@ def test_a_key_is_a_hash_of_what_matters_and_the_same_everywhere(tmp_path):
     assert told.stdout.strip() == expected
 
 
-def test_names_order_and_what_changes_nothing_leave_keys_as_they_are(tmp_path):
+def test_names_order_and_irrelevant_settings_do_not_change_keys(tmp_path):
     before = keys(HEAD + "seeds: [0, 1]\nrecipe: {loss.box: 0.1}\narms: {a: , b: se@neck}", tmp_path)
     after = keys(
         "name: other\nmodel: yolov5n\ndata: elsewhere.yaml\nseeds: [1, 0]\nmetric: map50\nlast_epochs: 1\n"
@@ -146,7 +146,7 @@ def test_names_order_and_what_changes_nothing_leave_keys_as_they_are(tmp_path):
         ("loss.box: 0.1", "loss.box: 0.2"),
     ],
 )
-def test_whatever_matters_changes_the_key(tmp_path, change):
+def test_every_relevant_setting_changes_the_key(tmp_path, change):
     tmp_path.joinpath("w.pt").write_bytes(b"weights")
     text = HEAD + "seeds: [0]\nrecipe: {loss.box: 0.1}\narms: {a: , b: se@neck}"
     before, after = keys(text, tmp_path), keys(text.replace(*change), tmp_path)
@@ -174,7 +174,7 @@ def test_two_arms_that_are_one_run_are_refused(tmp_path):
         keys(text, tmp_path)
 
 
-def test_settings_of_an_arm_are_what_training_takes():
+def test_settings_of_an_arm_are_settings_of_training():
     design = parse_design(STUDY)
     config = build_config(design.settings("cbam-sppf", seed=4))
     assert (config.model.cfg, config.model.attention) == ("yolov5n", ("cbam@before:SPPF",))
@@ -182,7 +182,7 @@ def test_settings_of_an_arm_are_what_training_takes():
     assert build_config(design.settings("larger", seed=4)).model.cfg == "yolov5s"
 
 
-def test_a_plan_tells_runs_hours_and_what_can_be_found(tmp_path):
+def test_a_forecast_contains_runs_hours_and_the_detectable_difference(tmp_path):
     arms = "{base: , b: se@neck, c: eca@neck, d: cbam@neck, e: bam@neck, f: simam@neck}"
     design = parse_design(HEAD + f"seeds: 6\nfractions: [0.5, 1]\nbudget_hours: 10\nspread: 0.01\narms: {arms}")
     cells = run_grid(design, "f", tmp_path)
@@ -195,12 +195,12 @@ def test_a_plan_tells_runs_hours_and_what_can_be_found(tmp_path):
     assert plan.hours_by_arm["base"] == pytest.approx(6 * 250 / 3600)
     assert plan.detectable is None
     told = "\n".join(describe_forecast(plan, design))
-    assert "6 arms × 6 seeds × 2 shares of the images: 72 runs, 6 of them done" in told
+    assert "6 arms × 6 seeds × 2 fractions of the images: 72 runs, 6 of them finished" in told
     assert "6 seeds cannot decide 5 comparisons: p_holm is at least 0.16" in told
     enough = design.model_copy(update={"seeds": tuple(range(8)), "budget_hours": 1.0})
     plan = forecast_study(enough, cells, seconds)
     assert plan.detectable_in_metric == pytest.approx(0.01 * not_none(plan.detectable))
-    assert plan.warnings == ("it takes 7.5 hours, more than the 1 of the budget",)
+    assert plan.warnings == ("the study takes 7.5 hours, more than the budget of 1",)
 
 
 def test_epochs_that_are_sure_to_be_measured_can_be_averaged():

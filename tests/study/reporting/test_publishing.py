@@ -25,8 +25,8 @@ def test_runs_that_do_not_pair_are_reported(tmp_path):
     other = {"order": "another", "initialization": {"model.0.conv": "another"}, "device": "GPU"}
     write_record(study.cell(cell.key), run.model_copy(update=other))
     told = "\n".join(make_study_report(read_study(study)).remarks)
-    assert "cbam, seed 2: it saw other images than baseline with seed 2, or in another order" in told
-    assert "1 of 1 layers began with other weights than those of baseline with seed 2, such as model.0.conv" in told
+    assert "cbam, seed 2: not a pair: it saw other images than baseline with seed 2, or in another order" in told
+    assert "1 of 1 layers had other initial weights than in baseline with seed 2, such as model.0.conv" in told
     assert "runs were made on 2 different devices" in told
 
 

@@ -47,7 +47,7 @@ def test_a_run_becomes_a_record(tmp_path):
     assert (found.order, found.initialization) == ("o", {"model.0.conv": "w"})
     assert CellRecord.model_validate_json(found.model_dump_json()) == found
     write_record(folder.record, run.model_copy(update={"finished": False}))
-    with pytest.raises(DataError, match="did not come to its end"):
+    with pytest.raises(DataError, match="the run is not finished"):
         cell_record(cell, folder)
     write_record(folder.record, run.model_copy(update={"metrics": {"map50": 1}}))
     with pytest.raises(DataError, match="the record is not that of a training run: 'map75'"):

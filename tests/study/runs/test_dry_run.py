@@ -32,7 +32,7 @@ def test_arms_that_can_be_built_pass_and_leave_nothing(tmp_path: Path) -> None:
         ("se@after:Cnv", "4:16: the arm b cannot be built: no module of class 'Cnv' runs; did you mean 'Conv'?"),
         ("[se:reduction=x@after:Conv]", "`reduction` must be a positive number, got 'x'"),
         ("control-conv1x1:like=sse@after:Conv", "4:16: the arm b cannot be built: unknown attention 'sse'; did"),
-        ("{model: other.yaml}", "4:16: the arm b cannot be built: other.yaml: there is no such file"),
+        ("{model: other.yaml}", "4:16: the arm b cannot be built: other.yaml: no such model file or bundled model"),
         ("{weights: w.pt}", "4:16: the arm b cannot be built: w.pt: weights file not found"),
         ("se@replace:Conv", "4:16: the arm b cannot be built: model.0 makes (1, 3, 64, 64) into (1, 8, 32, 32)"),
     ],

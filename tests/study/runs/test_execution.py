@@ -15,7 +15,7 @@ from attendet.study.reporting.publishing import publish_report
 from attendet.study.runs import execution
 from attendet.study.runs.execution import Study, run_study
 from attendet.study.runs.executors import LocalExecutor
-from attendet.study.runs.job import explain
+from attendet.study.runs.job import describe_error
 from attendet.training.run_folder import read_run
 from attendet.utils.records import write_record
 from tests.helpers.small_studies import FailingExecutor, RecordingObserver, open_study, write_small
@@ -61,11 +61,11 @@ def test_arms_of_a_seed_begin_alike_and_see_the_same_images(ran):
     assert not_none(plain.parameters) < not_none(gated.parameters)
 
 
-def test_arms_that_are_no_pairs_are_refused_with_words(ran):
+def test_arms_that_do_not_pair_are_refused_with_a_reason(ran):
     found = records(ran[0])
     assert found["weighed"].status == found["one-class"].status == "failed"
     assert "it saw other images than plain with seed 0, or in another order" in not_none(found["weighed"].error)
-    assert "began with other weights than those of plain with seed 0, such as model." in not_none(
+    assert "had other initial weights than in plain with seed 0, such as model." in not_none(
         found["one-class"].error
     )
 
@@ -94,7 +94,7 @@ def test_every_run_has_a_folder_of_its_own_and_is_measured_on_its_training_image
     assert not_none(record.train).map50_95 == told["map50_95"]
 
 
-def test_what_is_finished_is_not_run_again(ran, tmp_path):
+def test_finished_runs_are_not_repeated(ran, tmp_path):
     study = open_study(copied(ran[0], tmp_path))
     again = FailingExecutor()
     outcome = run_study(study, again, RecordingObserver())
@@ -155,14 +155,14 @@ def test_two_at_once_on_one_study_are_refused(tmp_path):
 
     class Nosy(FailingExecutor):
         def run(self, jobs, observer):
-            with pytest.raises(OptionError, match="another process runs the study"):
+            with pytest.raises(OptionError, match="another process is running the study"):
                 run_study(study, FailingExecutor(), RecordingObserver())
             yield from super().run(jobs, observer)
 
     assert len(run_study(study, Nosy(), RecordingObserver()).failed) == 2
 
 
-def test_a_baseline_that_comes_last_does_not_pay_for_the_arm_that_is_no_pair(tmp_path):
+def test_a_baseline_that_runs_last_is_not_refused_because_of_an_unpaired_arm(tmp_path):
     arms = "{weighed: {recipe: {data.image_weights: true}}, plain: }"
     study = open_study(write_small(tmp_path, arms, more="baseline: plain\n"))
     first = run_study(study, LocalExecutor(), RecordingObserver(), limit=1)
@@ -177,7 +177,7 @@ def test_a_baseline_that_comes_last_does_not_pay_for_the_arm_that_is_no_pair(tmp
     }
 
 
-def test_an_interrupted_run_goes_on_and_ends_with_the_same_weights(tmp_path):
+def test_an_interrupted_run_resumes_and_has_the_same_weights(tmp_path):
     arms = "{a: , b: se:reduction=2@after:Conv}"
     whole = open_study(write_small(tmp_path / "whole", arms, epochs=3))
     run_study(whole, LocalExecutor(), RecordingObserver(), limit=1)
@@ -226,32 +226,32 @@ def on(device: str, study: Study, arm: str) -> None:
         (("cpu", "cuda:0", "cpu"), "the arms were trained on different devices, cpu and cuda"),
     ],
 )
-def test_costs_that_cannot_be_measured_here_are_told_and_the_study_ends_well(ran, tmp_path, devices, told):
+def test_costs_that_cannot_be_measured_are_reported_and_the_study_succeeds(ran, tmp_path, devices, told):
     study = open_study(copied(ran[0], tmp_path))
     study.folder.costs.unlink()
     for device, arm in zip(devices, ("plain", "gated", "instead"), strict=True):
         on(device, study, arm)
     watcher = RecordingObserver()
     assert run_study(study, FailingExecutor(), watcher).finished == 3
-    assert watcher.messages[-1] == f"what the arms cost was not measured: {told}"
+    assert watcher.messages[-1] == f"the costs of the arms were not measured: {told}"
     assert not study.folder.costs.exists()
     assert publish_report(study.folder).report.measured_on is None
 
 
-def test_too_little_memory_for_costs_is_told(ran, tmp_path, monkeypatch):
+def test_too_little_memory_for_costs_is_reported(ran, tmp_path, monkeypatch):
     def too_little(*_: object) -> None:
         raise torch.OutOfMemoryError
 
     monkeypatch.setattr("attendet.study.runs.costs.peak_bytes", too_little)
     study, watcher = open_study(copied(ran[0], tmp_path)), RecordingObserver()
     run_study(study, FailingExecutor(), watcher)
-    told = "what the arms cost was not measured: out of memory with 16 images of 64 pixels per batch"
+    told = "the costs of the arms were not measured: out of memory with 16 images of 64 pixels per batch"
     assert watcher.messages[-1] == told
 
 
-def test_an_error_however_long_fits_into_a_pipe_that_nobody_reads():
+def test_a_long_error_fits_into_an_unread_pipe():
     for error in (RuntimeError("€" * 10**6), WeightsError("€" * 10**6)):
-        told = explain(error)
+        told = describe_error(error)
         reader, writer = os.pipe()
         os.set_blocking(writer, False)
         assert os.write(writer, told.encode()) == len(told.encode()) > 1000

@@ -12,7 +12,7 @@ import pytest
 from attendet.study.design.grid import Cell
 from attendet.study.folder import read_study
 from attendet.study.runs.execution import run_study
-from attendet.study.runs.executors import RETRIES
+from attendet.study.runs.executors import MAX_RETRIES
 from attendet.study.runs.processes import ProcessExecutor
 from tests.helpers.small_studies import RecordingObserver, children, open_study, write_small
 
@@ -21,7 +21,7 @@ WORKER = "attendet.study.runs.worker"
 
 
 @pytest.mark.slow
-def test_two_processes_of_which_one_is_killed_do_the_whole_study(tmp_path: Path) -> None:
+def test_a_study_is_completed_if_one_of_two_processes_is_killed(tmp_path: Path) -> None:
     study, watcher = open_study(write_small(tmp_path, ARMS, epochs=6)), RecordingObserver()
     first: dict[str, str] = {}
 
@@ -46,7 +46,7 @@ def test_two_processes_of_which_one_is_killed_do_the_whole_study(tmp_path: Path)
 
 
 @pytest.mark.slow
-def test_a_run_that_is_killed_every_time_fails_and_the_other_goes_on(tmp_path: Path) -> None:
+def test_a_run_that_is_always_killed_fails_and_the_other_continues(tmp_path: Path) -> None:
     study, watcher = open_study(write_small(tmp_path, ARMS)), RecordingObserver()
     started: set[int] = set()
 
@@ -58,13 +58,13 @@ def test_a_run_that_is_killed_every_time_fails_and_the_other_goes_on(tmp_path: P
 
     watcher.then = kill
     outcome = run_study(study, ProcessExecutor(1), watcher, limit=1)
-    assert len(started) == RETRIES + 1
+    assert len(started) == MAX_RETRIES + 1
     assert outcome.left == 1
     assert [name for name, _ in outcome.failed] == ["a-seed0"]
-    assert f"its process was killed {RETRIES + 1} times (SIGKILL)" in outcome.failed[0][1]
+    assert f"its process was killed {MAX_RETRIES + 1} times (SIGKILL)" in outcome.failed[0][1]
 
 
-def test_what_goes_wrong_in_a_process_is_told(tmp_path: Path) -> None:
+def test_errors_in_a_process_are_reported(tmp_path: Path) -> None:
     study = open_study(write_small(tmp_path, "{a: se:reduction=2@replace:Conv, b: }"))
     (failed,) = run_study(study, ProcessExecutor(2), RecordingObserver(), limit=1).failed
     assert failed == (
@@ -74,7 +74,7 @@ def test_what_goes_wrong_in_a_process_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_study_that_is_killed_leaves_no_process_and_goes_on(tmp_path: Path) -> None:
+def test_a_killed_study_leaves_no_process_and_can_be_resumed(tmp_path: Path) -> None:
     file = write_small(tmp_path, ARMS, epochs=14)
     command = [sys.executable, "-m", "attendet", "study", "run", str(file), "--executor", "processes", "--workers", "1"]
     killed = subprocess.Popen([*command, "--project", str(tmp_path / "runs")], stderr=subprocess.PIPE)  # noqa: S603

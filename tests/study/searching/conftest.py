@@ -13,7 +13,7 @@ from tests.study.searching.pretended_runs import Pretend, chance
 def pretend(monkeypatch: pytest.MonkeyPatch) -> Pretend:
     def start(score: Callable[[str, int], float] = chance, epochs: int = 4) -> FakeTrainer:
         runs = FakeTrainer(score, epochs)
-        monkeypatch.setattr(search_run, "perform", runs.perform)
+        monkeypatch.setattr(search_run, "run_job", runs.perform)
         return runs
 
     return start

@@ -15,7 +15,7 @@ from tests.study.searching.pretended_runs import SPACE, Pretend, chance, told
 
 
 @pytest.mark.parametrize(("factor", "epochs", "rungs"), [(2, 8, (2, 4)), (3, 20, (2, 6, 18))])
-def test_of_all_that_came_so_far_the_best_one_in_so_many_goes_on(
+def test_runs_continue_if_they_are_among_the_best_fraction_so_far(
     tmp_path: Path, pretend: Pretend, factor: int, epochs: int, rungs: tuple[int, ...]
 ) -> None:
     """The rule of Li et al. (2020): a run among the best 1/factor at a rung continues, and the best always does."""
@@ -38,9 +38,7 @@ def test_of_all_that_came_so_far_the_best_one_in_so_many_goes_on(
     assert {state for _, state, _ in expected} == {"finished", "stopped"}
 
 
-def test_without_halving_all_come_to_their_end_and_are_worth_their_last_epochs(
-    tmp_path: Path, pretend: Pretend
-) -> None:
+def test_without_halving_all_runs_finish_and_are_scored_by_their_last_epochs(tmp_path: Path, pretend: Pretend) -> None:
     pretend()
     record = run_search(
         open_search(write_search(tmp_path, SPACE, trials=3, more="halving: null\n")), RecordingSearchObserver()

@@ -79,7 +79,7 @@ class Arm(StrictModel):
     control: Word | None = None
 
     def describe(self) -> str:
-        """Return a short description of what distinguishes the arm.
+        """Return a short description of the arm.
 
         Example:
             >>> Arm(attention=("cbam@neck",), recipe={"optimizer.lr0": 0.002}).describe(), Arm().describe()

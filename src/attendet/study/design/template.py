@@ -12,7 +12,7 @@ recipe:                     # settings of all arms, as in attendet train --set
   schedule.epochs: 20
   schedule.imgsz: 320
 
-arms:                       # what is compared; every additional arm needs more seeds
+arms:                       # the arms to compare; every additional arm needs more seeds
   baseline:                 # the base model without changes
   cbam-sppf:
     attention: cbam@before:SPPF

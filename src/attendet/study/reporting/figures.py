@@ -1,4 +1,4 @@
-"""A study in figures: what was learned when, how pairs differ, and what accuracy costs."""
+"""The figures of a report: learning curves, paired differences, accuracy against cost."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from attendet.study.reporting.run_scores import curves
 from attendet.study.statistics.paired import SeedSummary
 from attendet.utils.plotting import COLORS, FAINT, INK, label_text, new_figure, save_figure, style_axes
 
-# Squares are the baseline's.
+# The baseline has squares.
 MARKERS = "oD^vP*X"
 COLUMNS = 3
-# Units of the metric, which is in 0-1.
-LEAST_SHOWN = 0.02
+# Smallest span of an axis, in units of the metric (0-1).
+MIN_SPAN = 0.02
 
 
 def draw_figures(report: StudyReport, records: StudyRecords, folder: Path) -> dict[str, Path]:
-    """Draw all figures that there is something for, and return their files by name.
+    """Draw the figures that the records have data for, and return their paths by name.
 
     Args:
-        report: What the records say.
-        records: The same, for the curves.
-        folder: Where the figures go, as `<name>.png`.
+        report: The report.
+        records: Records of the study, for the learning curves.
+        folder: Folder for the figures, `<name>.png`.
 
     Raises:
-        OutputError: If one cannot be written.
+        OutputError: If a figure cannot be written.
     """
     figures = {
         "differences": _differences(report),
@@ -50,7 +50,7 @@ def draw_figures(report: StudyReport, records: StudyRecords, folder: Path) -> di
 
 
 def _differences(report: StudyReport) -> Figure | None:
-    """Every pair as a dot, their mean and interval beside the verdict."""
+    """Draw every paired difference as a dot, with mean, interval, and verdict."""
     found = [contrast for contrast in report.contrasts if contrast.n]
     if not found:
         return None
@@ -79,7 +79,7 @@ def _difference(axes: Axes, row: int, contrast: Contrast) -> None:
 
 
 def _learning_curves(report: StudyReport, records: StudyRecords) -> Figure | None:
-    """Each arm above the baseline: means, and bands of one standard deviation."""
+    """Draw the learning curve of each arm over that of the baseline: means, with bands of one standard deviation."""
     metric = records.study.design.metric
     by_arm = {arm.name: curves(runs_of_arm(records, arm.name), metric) for arm in report.arms}
     shown_arms = [arm.name for arm in report.arms if by_arm[arm.name] and arm.name != report.baseline]
@@ -113,7 +113,7 @@ def _band(axes: Axes, curve: Mapping[int, list[float]], color: str, label: str) 
 
 
 def _costs(report: StudyReport) -> Figure | None:
-    """Accuracy against all that it costs; what nothing beats in both is connected."""
+    """Draw accuracy against each cost, and connect the arms on the Pareto front."""
     kinds: dict[str, Callable[[ArmReport], float | None]] = {
         "parameters in millions": lambda arm: arm.parameters / 1e6 if arm.parameters is not None else None,
         "GFLOPs an image": lambda arm: arm.gflops,
@@ -145,9 +145,9 @@ def _costs(report: StudyReport) -> Figure | None:
 
 
 def _widen(get: Callable[[], tuple[float, float]], let: Callable[[float, float], object]) -> None:
-    """Let an axis show no less than LEAST_SHOWN: drawn across a whole figure, any difference looks like one."""
+    """Widen an axis to at least MIN_SPAN, because a tiny difference across a whole figure looks large."""
     low, high = get()
-    missing = max(0.0, LEAST_SHOWN - (high - low)) / 2
+    missing = max(0.0, MIN_SPAN - (high - low)) / 2
     let(low - missing, high + missing)
 
 
@@ -186,7 +186,7 @@ def _point(axes: Axes, x: float, score: SeedSummary | None, look: tuple[str, str
 
 
 def _data_efficiency(report: StudyReport) -> Figure | None:
-    """Accuracy over the share of the training images, and the difference to the baseline beside it."""
+    """Draw the score against the fraction of the training images, and the difference to the baseline."""
     if len(report.arms[0].fractions) < 2:
         return None
     figure = new_figure(11, 4)
@@ -198,7 +198,7 @@ def _data_efficiency(report: StudyReport) -> Figure | None:
     looks = _looks(report)
     for number, arm in enumerate(report.arms):
         color, marker = looks[arm.name]
-        # Beside each other: bars at one share would hide each other.
+        # Shift the arms, because bars at the same fraction would hide each other.
         shift = 0.008 * (number - (len(report.arms) - 1) / 2)
         found = [each for each in arm.fractions if each.score]
         x = [each.fraction + shift for each in found]
@@ -221,7 +221,7 @@ def _data_efficiency(report: StudyReport) -> Figure | None:
 
 
 def _gaps(report: StudyReport) -> Figure | None:
-    """How much better training images are done than validation images, by arm."""
+    """Draw the gap between training and validation scores of each arm."""
     found = [arm for arm in report.arms if arm.gap]
     if not found:
         return None
@@ -238,14 +238,14 @@ def _gaps(report: StudyReport) -> Figure | None:
 
 
 def _name_rows(axes: Axes, names: Sequence[str]) -> None:
-    """Name rows, the first one on top."""
+    """Label the rows, the first one on top."""
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.grid(axis="y", visible=False)
 
 
 def _looks(report: StudyReport) -> dict[str, tuple[str, str]]:
-    """Return color and marker of each arm, the same in all figures; the baseline is ink."""
+    """Return color and marker of each arm, the same in all figures. The baseline has the color of text."""
     others = [arm.name for arm in report.arms if arm.name != report.baseline]
     looks = {
         name: (COLORS[number % len(COLORS)], MARKERS[(number + number // len(COLORS)) % len(MARKERS)])

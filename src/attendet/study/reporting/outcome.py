@@ -1,4 +1,4 @@
-"""Records → report: everything that tables, figures and `report.json` show, and nothing that they do not."""
+"""The content of a study's report: everything that tables, figures, and report.json show."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class Failure:
     """A run that failed.
 
     Attributes:
-        cell: Its name.
-        error: Why.
+        cell: Name of the run.
+        error: Error message.
     """
 
     cell: str
@@ -30,23 +30,23 @@ class Failure:
 
 @dataclass(frozen=True)
 class StudyReport:
-    """A study's outcome.
+    """The outcome of a study.
 
     Attributes:
-        name: The study's.
-        metric: What decides, for people.
-        last_epochs: Over how many last epochs it is averaged.
+        name: Name of the study.
+        metric: Display name of the deciding metric.
+        last_epochs: Number of last epochs that the metric is averaged over.
         baseline: The arm that the others are compared with.
-        alpha: The false-positive rate, over all comparisons of a family.
-        planned: Runs.
-        finished: Those that came to their end.
-        complete: Whether all did.
-        arms: In the order of the design.
-        contrasts: Each arm against the baseline, then each against its control.
-        failures: Runs that failed.
-        measured_on: The device that latency and memory were measured on; None where they were not.
-        measured_size: Side in pixels of the images that the baseline took there.
-        remarks: What a reader should know before believing it.
+        alpha: False-positive rate over all comparisons of a family.
+        planned: Number of planned runs.
+        finished: Number of finished runs.
+        complete: Whether all runs are finished.
+        arms: Reports of the arms, in the order of the design.
+        contrasts: Comparisons of each arm with the baseline, then of each arm with its control.
+        failures: Failed runs.
+        measured_on: Device of the latency and memory measurements; None if they were not measured.
+        measured_size: Side of the baseline's images in these measurements, in pixels.
+        remarks: Remarks on the validity of the report.
     """
 
     name: str
@@ -66,7 +66,7 @@ class StudyReport:
 
     @property
     def batches(self) -> list[int]:
-        """Numbers of images at once that latency was measured of, in order."""
+        """Batch sizes of the latency measurements, in ascending order."""
         return sorted({found.batch for arm in self.arms if arm.costs for found in arm.costs.latency})
 
     def to_dict(self) -> dict[str, Any]:
@@ -75,7 +75,7 @@ class StudyReport:
 
 
 def make_study_report(records: StudyRecords) -> StudyReport:
-    """Return what the records of a study say, those that are there."""
+    """Return the report of a study from the records that exist."""
     design = records.study.design
     finished = [record for record in records.cells.values() if record.status == "finished"]
     arms = tuple(arm_report(name, records) for name in design.arms)

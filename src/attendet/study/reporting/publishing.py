@@ -1,4 +1,4 @@
-"""Records → `report.json`, `report.md`, `report.html` and figures; again at any time, from the records alone."""
+"""Write report.json, report.md, report.html, and figures from the records of a study."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class Published:
     """A report and its files.
 
     Attributes:
-        report: What was found.
-        json: `report.json`.
-        markdown: `report.md`.
-        html: `report.html`.
-        figures: By name.
+        report: The report.
+        json: Path of report.json.
+        markdown: Path of report.md.
+        html: Path of report.html.
+        figures: Paths of the figures by name.
     """
 
     report: StudyReport
@@ -37,12 +37,12 @@ def publish_report(study: StudyFolder, out: Path | None = None) -> Published:
     """Write the report of a study.
 
     Args:
-        study: Its records.
-        out: Where the report goes; into the study's folder unless given.
+        study: Files of the study.
+        out: Folder for the report (default: the folder of the study).
 
     Raises:
-        DataError: If there is no study.
-        OutputError: If something cannot be written.
+        DataError: If the folder holds no study.
+        OutputError: If the report cannot be written.
     """
     folder = study.path if out is None else out
     records = read_study(study)

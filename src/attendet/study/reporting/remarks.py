@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 from attendet.study.folder import StudyRecords
 from attendet.study.records import CellRecord
-from attendet.study.runs.pairing_checks import mispaired
+from attendet.study.runs.pairing_checks import find_unpaired
 from attendet.study.statistics.verdict import cannot_decide
 from attendet.utils.text import plural
 
@@ -34,7 +34,7 @@ def report_remarks(records: StudyRecords) -> Iterator[str]:
 
 
 def _unpaired(runs: list[CellRecord], records: StudyRecords) -> Iterator[str]:
-    wrong = mispaired(runs, records.study.design)
+    wrong = find_unpaired(runs, records.study.design)
     yield from (f"{run.arm}, seed {run.seed}: {wrong[run.key]}" for run in runs if run.key in wrong)
     unknown = sum(run.order is None or not run.initialization for run in runs)
     if unknown:

@@ -1,4 +1,4 @@
-"""One run → the numbers that are compared."""
+"""The scores of one run that are compared between arms."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from attendet.study.records import COLUMNS, LOSSES, CellRecord
 
 
 def last_epochs(record: CellRecord, metric: Metric, count: int) -> float:
-    """Return the mean of the metric over the last epochs that were measured.
+    """Return the mean of the metric over the last validated epochs.
 
-    No epoch is picked by what it gave, so chance has nothing to pick from. The best epoch is picked by the validation
-    images themselves, and is too good by what luck adds.
+    No epoch is selected by its score, so the mean is unbiased. The score of the best epoch is biased upward, because
+    the validation images select the epoch.
 
     Args:
         record: A finished run.
-        metric: Which.
-        count: How many last epochs.
+        metric: The metric.
+        count: Number of last epochs.
     """
     measured = [value for value in record.history[COLUMNS[metric]] if value is not None]
     return fmean(measured[-count:])
@@ -30,21 +30,20 @@ def best_epoch(record: CellRecord, metric: Metric) -> float | None:
 
 
 def gap(record: CellRecord, metric: Metric) -> float | None:
-    """Return the metric on training images minus on validation images, of the best weights; None where not measured."""
+    """Return the metric of the best weights on training images minus validation images, or None if not measured."""
     if record.train is None or record.best is None:
         return None
     return getattr(record.train, metric) - getattr(record.best, metric)
 
 
 def loss_gap(record: CellRecord, count: int) -> float | None:
-    """Return validation loss minus training loss over the last epochs; None where one of them is missing.
+    """Return validation loss minus training loss over the last epochs, or None if one of them is missing.
 
-    Training loss is that of augmented images, which are harder; so it is often below 0, and only differences between
-    arms mean something.
+    The training loss is measured on augmented images, which are harder. So the gap is often negative, and only
+    differences between arms are meaningful.
     """
     gaps = [
         validation - train
-        # Without a column of losses there are none of that split.
         for train, validation in zip(*(_losses(record, split) for split in ("train", "val")), strict=False)
         if train is not None and validation is not None
     ]
@@ -57,7 +56,7 @@ def by_seed(records: Iterable[CellRecord], metric: Metric, count: int) -> dict[i
 
 
 def curves(records: Sequence[CellRecord], metric: Metric) -> Mapping[int, list[float]]:
-    """Return by epoch, from 1, what all finished runs that got so far measured."""
+    """Return the scores of all runs that reached an epoch, by epoch from 1."""
     found: dict[int, list[float]] = {}
     for record in records:
         for epoch, value in enumerate(record.history.get(COLUMNS[metric], []), start=1):

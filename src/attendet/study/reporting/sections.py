@@ -219,8 +219,8 @@ def _cost_description(report: StudyReport) -> Iterator[str]:
         yield (
             f"Latency is the time from images to detections on {report.measured_on}, with each arm at its training size"
             f" ({report.measured_size} pixels for {report.baseline}) and folded batch norms, measured in turns:"
-            " median and quartiles. Peak memory is that of the largest batch. MB stored per image is what training"
-            " stores of one image for the backward pass."
+            " median and quartiles. Peak memory is that of the largest batch. MB stored per image is the memory"
+            " that training needs for the backward pass of one image."
         )
     if any(arm.score for arm in report.arms):
         yield "The dashed line is the Pareto front: the arms that no other arm beats in both accuracy and cost."

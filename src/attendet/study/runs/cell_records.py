@@ -1,4 +1,4 @@
-"""A run's folder → its record in a study."""
+"""The record of a run in a study, from the run's folder."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from attendet.errors import DataError, Location
 from attendet.study.design.grid import Cell
-from attendet.study.records import LONGEST_ERROR, CellRecord, ClassScores, DetectionScores
+from attendet.study.records import MAX_ERROR_LENGTH, CellRecord, ClassScores, DetectionScores
 from attendet.training.run_folder import RunFolder, RunRecord, read_results, read_run
 from attendet.utils.records import describe_mismatch
 from attendet.utils.text import shorten
@@ -26,17 +26,17 @@ def cell_record(
     """Return the record of a finished run.
 
     Args:
-        cell: Which it is.
-        run: Its folder.
-        train: Metrics of its best weights on the training images, as `Metrics.to_dict` gives them.
+        cell: The run in the study's grid.
+        run: Folder of the run.
+        train: Metrics of the best weights on the training images, from `Metrics.to_dict`.
 
     Raises:
-        DataError: If the run did not come to its end, or its files are damaged.
+        DataError: If the run is not finished, or its files are damaged.
     """
     record = read_run(run)
     where = Location(str(run.record))
     if not record.finished or record.metrics is None:
-        raise DataError("the run did not come to its end", where=where, remedy="resume it")
+        raise DataError("the run is not finished", where=where, remedy="resume it")
     try:
         return CellRecord(
             key=cell.key,
@@ -59,14 +59,14 @@ def cell_record(
         )
     except (ValidationError, KeyError, TypeError) as error:
         reason = describe_mismatch(error) if isinstance(error, ValidationError) else str(error)
-        raise DataError(f"the record is not that of a training run: {reason}", where=where) from error
+        raise DataError(f"not the record of a training run: {reason}", where=where) from error
 
 
 def failed_record(cell: Cell, error: str) -> CellRecord:
     """Return the record of a run that failed.
 
     Example:
-        >>> failed_record(Cell("cbam", 0, 1.0, "0a"), "there is too little memory").status
+        >>> failed_record(Cell("cbam", 0, 1.0, "0a"), "out of memory").status
         'failed'
     """
     return CellRecord(
@@ -75,7 +75,7 @@ def failed_record(cell: Cell, error: str) -> CellRecord:
         seed=cell.seed,
         fraction=cell.fraction,
         status="failed",
-        error=shorten(error, LONGEST_ERROR),
+        error=shorten(error, MAX_ERROR_LENGTH),
     )
 
 

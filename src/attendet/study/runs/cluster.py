@@ -7,19 +7,19 @@ from importlib.util import find_spec
 from typing import Any
 
 from attendet.errors import OptionError
-from attendet.study.runs.executors import POLL_SECONDS, RETRIES, ProgressFollower, StudyObserver, killed
-from attendet.study.runs.job import Job, attempt
+from attendet.study.runs.executors import MAX_RETRIES, POLL_SECONDS, ProgressFollower, StudyObserver, describe_kill
+from attendet.study.runs.job import Job, try_job
 from attendet.training.reporter import NullReporter
 
 
 class RayExecutor:
-    """Carries out runs as tasks of a Ray cluster that exists; if a worker is killed, its run goes on in another one.
+    """Carries out runs as tasks of an existing Ray cluster. If a worker is killed, another one continues its run.
 
-    The data set and the folder of the study have to be there under the same paths on all machines.
+    The data set and the folder of the study must have the same paths on all machines.
 
     Args:
-        address: Of the cluster, such as `ray://head:10001`; None is the one that this machine belongs to.
-        workers: Most runs at once; None is as many as the cluster takes.
+        address: Address of the cluster, such as `ray://head:10001` (default: the cluster of this machine).
+        workers: Number of simultaneous runs (default: one per CPU of the cluster).
 
     Raises:
         OptionError: If Ray is not installed.
@@ -31,27 +31,27 @@ class RayExecutor:
         self.address, self.workers = address, workers
 
     def run(self, jobs: Sequence[Job], observer: StudyObserver) -> Iterator[tuple[Job, str | None]]:
-        """Yield each job when it has ended, with what went wrong, or None.
+        """Yield each job when it has ended, with its error message or None.
 
         Raises:
-            OptionError: If there is no cluster.
+            OptionError: If the cluster cannot be reached.
         """
-        import ray  # noqa: PLC0415 - an extra, and slow to import
+        import ray  # noqa: PLC0415 - optional and slow to import
 
         self._connect(ray)
         resources = ray.cluster_resources()
-        at_once = self.workers or max(1, int(resources.get("CPU", 1)))
+        workers = self.workers or max(1, int(resources.get("CPU", 1)))
         task = ray.remote(
-            num_cpus=max(1, int(resources.get("CPU", 1)) // at_once),
+            num_cpus=max(1, int(resources.get("CPU", 1)) // workers),
             num_gpus=1 if resources.get("GPU") else 0,
-            max_retries=RETRIES,
-        )(answer)
+            max_retries=MAX_RETRIES,
+        )(run_remotely)
         waiting = list(reversed(jobs))
         working: dict[Any, Job] = {}
         follower = ProgressFollower(observer)
         try:
             while waiting or working:
-                while waiting and len(working) < at_once:
+                while waiting and len(working) < workers:
                     job = waiting.pop()
                     working[task.remote(job.to_json())] = job
                     follower.follow(job)
@@ -71,27 +71,27 @@ class RayExecutor:
         try:
             ray.init(address=self.address or "auto", log_to_driver=False, logging_level="ERROR")
         except (ConnectionError, ValueError, RuntimeError) as error:
-            where = f"at {self.address}" if self.address else "that this machine belongs to"
+            where = f"at {self.address}" if self.address else "on this machine"
             raise OptionError(
-                f"there is no Ray cluster {where}", remedy="start one: ray start --head, or give --address"
+                f"no Ray cluster found {where}", remedy="start one with `ray start --head`, or give its address"
             ) from error
 
 
-def answer(job: str) -> str | None:
-    """Carry out a job on a worker; return what went wrong, or None.
+def run_remotely(job: str) -> str | None:
+    """Carry out a job on a worker of the cluster, and return its error message or None.
 
-    Errors are returned and not raised: Ray would wrap them in its own.
+    Errors are returned, because Ray would wrap a raised exception in its own.
     """
-    return attempt(Job.from_json(job), NullReporter())
+    return try_job(Job.from_json(job), NullReporter())
 
 
 def _outcome(ray: Any, reference: Any, job: Job) -> str | None:
     try:
         error = ray.get(reference)
     except (ray.exceptions.WorkerCrashedError, ray.exceptions.OutOfMemoryError) as crash:
-        return killed(RETRIES + 1, type(crash).__name__)
+        return describe_kill(MAX_RETRIES + 1, type(crash).__name__)
     except ray.exceptions.RayError as lost:
-        return f"Ray lost it: {str(lost).strip().splitlines()[0]}"
+        return f"Ray lost the run: {str(lost).strip().splitlines()[0]}"
     if error is None and not job.run.record.is_file():
-        return f"{job.folder} is not shared with the machine that it ran on; give --project on a shared file system"
+        return f"{job.folder} is not on a file system that all machines share; give --out on a shared file system"
     return error

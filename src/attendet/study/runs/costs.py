@@ -1,4 +1,4 @@
-"""What arms cost to use, measured in turns: a machine that slows down slows all of them."""
+"""Latency and memory of the arms, measured in turns, so that a machine that slows down affects all arms."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from attendet.training.run_folder import RunFolder, RunRecord, device_name, read
 from attendet.utils.devices import resolve_device
 from attendet.weights.io import opening
 
-# Images at once, and how often each arm's pass is timed.
+# Batch size, and number of timed passes of each arm.
 ROUNDS: Mapping[int, int] = {1: 40, 16: 10}
 WARM_UP = 2
 # The defaults of `attendet predict`.
@@ -36,101 +36,102 @@ THRESHOLDS = DetectionThresholds()
 
 @dataclass(frozen=True)
 class TimedArm:
-    """An arm that is timed.
+    """An arm whose latency and memory are measured.
 
     Attributes:
-        detector: Its network, batch norms folded, where it computes.
-        record: Its run.
-        kept_bytes: What training keeps of one image for the backward pass, weights left out.
+        detector: The detector, with folded batch norms, on its device.
+        record: Record of the run.
+        activation_bytes: Memory that training stores of one image for the backward pass, without weights.
     """
 
     detector: Detector
     record: RunRecord
-    kept_bytes: int
+    activation_bytes: int
 
     @property
     def size(self) -> int:
-        """Side of its images in pixels."""
+        """Side of the images in pixels."""
         return _size(self.record)
 
     @torch.inference_mode()
     def detect(self, images: Tensor) -> None:
-        """Make detections of images (N, 3, size, size) in 0-1, to the end."""
+        """Run the network and post-processing on images (N, 3, size, size), 0-1."""
         detect_on_canvas(self.detector.decode(self.detector(images)), THRESHOLDS)
         if images.is_cuda:
             torch.cuda.synchronize(images.device)
 
 
 def measure_costs(runs: Mapping[str, RunFolder], baseline: str, rounds: Mapping[int, int] | None = None) -> CostRecord:
-    """Return what arms cost: trained weights, batch norms folded, on validation images, where they were trained.
+    """Measure latency and memory of trained arms on validation images, on the device where they were trained.
 
-    Each arm takes the images at its own training size; in every round each arm makes one pass, in an order that moves
-    on by one from round to round.
+    Each arm uses its own training size and folded batch norms. In every round each arm makes one pass, and the order of
+    the arms rotates by one from round to round.
 
     Args:
         runs: A finished run of each arm.
-        baseline: The arm whose size stands for all in the record, where it is among them.
-        rounds: How often each arm is timed, by number of images at once.
+        baseline: The arm whose image size is recorded, if it is one of the arms.
+        rounds: Number of timed passes of each arm, by batch size.
 
     Raises:
-        AttendetError: If the weights or images of a run are not there any more, the arms were trained on different
-            kinds of devices or on one that is not here, or there is too little memory.
+        AttendetError: If weights or images of a run are missing, the arms were trained on different kinds of devices or
+            on a device that this machine lacks, or memory is too small.
     """
     rounds = rounds or ROUNDS
     records = {name: read_run(run) for name, run in runs.items()}
     device = _device(list(records.values()))
     first = records.get(baseline, next(iter(records.values())))
     with explain_resource_errors(max(rounds), max(map(_size, records.values()))):
-        contestants = {name: _contestant(run, records[name], device) for name, run in runs.items()}
-        latencies, peaks = _measured(contestants, _pictures(first), rounds, device)
+        arms_by_name = {name: _arm(run, records[name], device) for name, run in runs.items()}
+        latencies, peaks = _measured(arms_by_name, _validation_split(first), rounds, device)
     arms = {
         name: ArmCosts(
             parameters=each.record.model["parameters"],
             gflops=each.record.model["gflops"],
-            activation_bytes=each.kept_bytes,
+            activation_bytes=each.activation_bytes,
             peak_bytes=peaks[name],
             latency=tuple(latencies[name]),
         )
-        for name, each in contestants.items()
+        for name, each in arms_by_name.items()
     }
     return CostRecord(device=device_name(device), imgsz=_size(first), arms=arms)
 
 
 def _measured(
-    contestants: Mapping[str, TimedArm], pictures: Split, rounds: Mapping[int, int], device: torch.device
+    arms_by_name: Mapping[str, TimedArm], split: Split, rounds: Mapping[int, int], device: torch.device
 ) -> tuple[Mapping[str, list[Latency]], Mapping[str, int]]:
-    """Return latencies of every arm, and the most memory that it has in use with the most images at once."""
-    latencies: dict[str, list[Latency]] = {name: [] for name in contestants}
+    """Return the latencies of every arm, and its peak memory at the largest batch size."""
+    latencies: dict[str, list[Latency]] = {name: [] for name in arms_by_name}
     peaks: dict[str, int] = {}
     for batch, times in sorted(rounds.items()):
-        images = {size: _images(pictures, batch, size, device) for size in {each.size for each in contestants.values()}}
-        for name, milliseconds in _timed(contestants, images, times).items():
+        images = {size: _images(split, batch, size, device) for size in {each.size for each in arms_by_name.values()}}
+        for name, milliseconds in _timed(arms_by_name, images, times).items():
             low, middle, high = np.percentile(milliseconds, [25, 50, 75]).tolist()
             latencies[name].append(Latency(batch=batch, median_ms=middle, low_ms=low, high_ms=high, rounds=times))
         if batch == max(rounds):
-            peaks = {name: _peak(each, images[each.size]) for name, each in contestants.items()}
+            peaks = {name: _peak(each, images[each.size]) for name, each in arms_by_name.items()}
     return latencies, peaks
 
 
-def _timed(contestants: Mapping[str, TimedArm], images: Mapping[int, Tensor], times: int) -> dict[str, list[float]]:
-    """Return milliseconds of every pass, by arm."""
-    names = list(contestants)
+def _timed(arms_by_name: Mapping[str, TimedArm], images: Mapping[int, Tensor], times: int) -> dict[str, list[float]]:
+    """Return the milliseconds of every pass, by arm."""
+    names = list(arms_by_name)
     spent: dict[str, list[float]] = {name: [] for name in names}
     for number in range(-WARM_UP, times):
         for name in names[number % len(names) :] + names[: number % len(names)]:
-            contestant = contestants[name]
+            arm = arms_by_name[name]
             start = time.perf_counter()
-            contestant.detect(images[contestant.size])
+            arm.detect(images[arm.size])
             if number >= 0:
                 spent[name].append(1000 * (time.perf_counter() - start))
     return spent
 
 
 def _device(records: Sequence[RunRecord]) -> torch.device:
-    """Return what all runs were trained on.
+    """Return the device that all runs were trained on.
 
     Raises:
-        OptionError: If that is more than one kind of device, whose times tell nothing about arms, or is not here.
+        OptionError: If the runs used several kinds of devices, whose times cannot be compared, or a device that this
+            machine lacks.
     """
     names = [record.computed_on for record in records]
     kinds = sorted({name.partition(":")[0] for name in names})
@@ -143,18 +144,18 @@ def _size(record: RunRecord) -> int:
     return int(record.configuration["schedule"]["imgsz"])
 
 
-def _contestant(run: RunFolder, record: RunRecord, device: torch.device) -> TimedArm:
+def _arm(run: RunFolder, record: RunRecord, device: torch.device) -> TimedArm:
     detector = opening.open(run.weights).detector
-    return TimedArm(prepare_for_inference(detector, device), record, _kept_bytes(detector, _size(record)))
+    return TimedArm(prepare_for_inference(detector, device), record, _activation_bytes(detector, _size(record)))
 
 
-def _pictures(record: RunRecord) -> Split:
+def _validation_split(record: RunRecord) -> Split:
     settings = record.configuration["data"]
     return drop_invalid(data_source.open(settings["path"], settings["format"]).read("val"))
 
 
 def _images(split: Split, batch: int, size: int, device: torch.device) -> Tensor:
-    """Return validation images (batch, 3, size, size) in 0-1; from the first again where there are too few."""
+    """Return validation images (batch, 3, size, size), 0-1; images are repeated if the split has too few."""
     store = OnDemandImages(split.records, size)
     chosen: Sequence[int] = list(islice(cycle(range(len(split.records))), batch))
     canvases = np.stack([letterbox(store[number], size, (size, size))[0] for number in chosen])
@@ -162,10 +163,10 @@ def _images(split: Split, batch: int, size: int, device: torch.device) -> Tensor
     return images.contiguous(memory_format=torch.channels_last)
 
 
-def _peak(contestant: TimedArm, images: Tensor) -> int:
-    return peak_bytes(contestant.detector, lambda: contestant.detect(images), images.device)
+def _peak(arm: TimedArm, images: Tensor) -> int:
+    return peak_bytes(arm.detector, lambda: arm.detect(images), images.device)
 
 
-def _kept_bytes(detector: Detector, size: int) -> int:
-    """Return what training keeps of one image for the backward pass, weights left out."""
+def _activation_bytes(detector: Detector, size: int) -> int:
+    """Return the memory that training stores of one image for the backward pass, without weights."""
     return count_network(detector, size).activation_bytes

@@ -1,4 +1,4 @@
-"""A study from its design to its records: what is not there yet is run, and nothing twice."""
+"""Run a study: every run without a record is carried out once, and its record is written."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from attendet.study.runs.costs import measure_costs
 from attendet.study.runs.executors import Executor, StudyObserver
 from attendet.study.runs.folder_lock import exclusive_lock
 from attendet.study.runs.job import Job, make_job
-from attendet.study.runs.pairing_checks import mispaired
+from attendet.study.runs.pairing_checks import find_unpaired
 from attendet.training.config import build_config
 from attendet.training.preparation import read_run_split
 from attendet.training.reporter import NullReporter
@@ -28,13 +28,13 @@ from attendet.utils.records import write_record
 
 @dataclass(frozen=True)
 class StudyRunResult:
-    """What a call of `run_study` has done.
+    """The result of a call of `run_study`.
 
     Attributes:
-        folder: The study's files.
-        finished: Runs that are finished, those of earlier calls among them.
-        failed: Names and errors of those that failed now.
-        left: How many were not begun.
+        folder: Files of the study.
+        finished: Number of finished runs, including runs of earlier calls.
+        failed: Names and error messages of the runs that failed in this call.
+        left: Number of runs that were not started.
     """
 
     folder: StudyFolder
@@ -45,12 +45,12 @@ class StudyRunResult:
 
 @dataclass(frozen=True)
 class Study:
-    """A design, and where it lies.
+    """An opened study.
 
     Attributes:
-        design: What is compared.
-        base: The folder of `study.yaml`, where relative paths begin.
-        folder: Where records and runs go.
+        design: The design.
+        base: The folder of study.yaml, which relative paths start from.
+        folder: Files of the study's records and runs.
     """
 
     design: StudyDesign
@@ -58,16 +58,16 @@ class Study:
     folder: StudyFolder
 
     def cells(self) -> tuple[str, list[Cell]]:
-        """Return the fingerprint of the images, and all runs.
+        """Return the fingerprint of the images, and the grid of all runs.
 
         Raises:
-            AttendetError: If data or models are not there.
+            AttendetError: If data or models are missing.
         """
         data = self._fingerprint()
         return data, run_grid(self.design, data, self.base)
 
     def job(self, cell: Cell) -> Job:
-        """Return what carries out a run."""
+        """Return the job that carries out a run."""
         return make_job(cell, self.design, self.base, self.folder.path / "cells")
 
     def _fingerprint(self) -> str:
@@ -76,7 +76,7 @@ class Study:
         return "-".join(read_run_split(config, name, NullReporter()).fingerprint() for name in ("train", "val"))
 
     def finished(self, cells: Sequence[Cell]) -> dict[str, CellRecord]:
-        """Return the records of the runs that are finished, by key, under the names that their arms have now."""
+        """Return the records of the finished runs by key, with the current names of their arms."""
         found = {cell.key: (cell, read_cell(self.folder, cell.key)) for cell in cells}
         return {
             key: record.model_copy(update={"arm": cell.arm})
@@ -86,19 +86,19 @@ class Study:
 
 
 def run_study(study: Study, executor: Executor, observer: StudyObserver, limit: int | None = None) -> StudyRunResult:
-    """Run what a study lacks, and measure what its arms cost.
+    """Carry out the runs that have no record yet, and measure the costs of the arms.
 
-    It can be stopped at any time: what is finished is not run again, and what was interrupted goes on from its last
-    whole epoch. A run that fails is recorded, stops no other, and is tried again by the next call.
+    A study can be interrupted at any time: finished runs are not repeated, and interrupted runs continue from their
+    last complete epoch. A failed run is recorded, does not stop the others, and is tried again by the next call.
 
     Args:
-        study: What, and where.
-        executor: Who carries out the runs.
-        observer: Who watches.
-        limit: Most runs of this call.
+        study: The study.
+        executor: Carries out the runs.
+        observer: Receives progress and log lines.
+        limit: Largest number of runs of this call.
 
     Raises:
-        AttendetError: If data or models are not there, or another process works on this study.
+        AttendetError: If data or models are missing, or another process is working on the study.
     """
     data, cells = study.cells()
     with exclusive_lock(study.folder.path, "study"):
@@ -107,14 +107,14 @@ def run_study(study: Study, executor: Executor, observer: StudyObserver, limit: 
         observer.on_plan(cells, list(before.values()))
         todo = [cell for cell in cells if cell.key not in before]
         chosen = todo if limit is None else todo[:limit]
-        # Closed also by Ctrl-C, so that nothing goes on unseen.
+        # Closed by Ctrl-C too, so that no process continues in the background.
         with closing(_ended(executor, [study.job(cell) for cell in chosen], observer)) as ended:
             for job, error in ended:
                 _record(study, cells, job, error, observer)
         finished = study.finished(cells)
         if len(chosen) == len(todo) and (chosen or not study.folder.costs.exists()):
             _measure(study, cells, finished, observer)
-        # One that was finished before this call may turn out to be no pair of what has ended in it.
+        # A run that finished before this call may turn out not to be a pair of a run that ended in it.
         lost = ({cell.key for cell in chosen} | before.keys()) - finished.keys()
         failed = [(cell.name, _error(study, cell)) for cell in cells if cell.key in lost]
         return StudyRunResult(study.folder, len(finished), tuple(failed), len(todo) - len(chosen))
@@ -127,7 +127,7 @@ def _ended(
 
 
 def _record(study: Study, cells: Sequence[Cell], job: Job, error: str | None, observer: StudyObserver) -> None:
-    """Write the record of a run that has ended, if it is the pair that it has to be."""
+    """Write the record of a run that has ended, and mark runs of its seed that are not pairs as failed."""
     try:
         found = (
             failed_record(job.cell, error) if error is not None else cell_record(job.cell, job.run, train=_train(job))
@@ -136,9 +136,9 @@ def _record(study: Study, cells: Sequence[Cell], job: Job, error: str | None, ob
         found = failed_record(job.cell, str(damaged))
     write_record(study.folder.cell(job.cell.key), found)
     observer.on_run_end(job.cell, found)
-    # The run that has ended may be the one that the others of its seed are held against.
+    # The run may be the reference that the other runs of its seed are compared with.
     mates = [cell for cell in cells if (cell.seed, cell.fraction) == (job.cell.seed, job.cell.fraction)]
-    wrong = mispaired(study.finished(mates).values(), study.design)
+    wrong = find_unpaired(study.finished(mates).values(), study.design)
     for cell in mates:
         if cell.key in wrong:
             unpaired = failed_record(cell, wrong[cell.key])
@@ -156,7 +156,7 @@ def _error(study: Study, cell: Cell) -> str:
 
 
 def _measure(study: Study, cells: Sequence[Cell], finished: dict[str, CellRecord], observer: StudyObserver) -> None:
-    """Measure what the arms cost, with the first run that each has finished."""
+    """Measure the costs of the arms, with the first finished run of each."""
     runs = {}
     for cell in cells:
         job = study.job(cell)
@@ -164,10 +164,10 @@ def _measure(study: Study, cells: Sequence[Cell], finished: dict[str, CellRecord
             runs.setdefault(cell.arm, job.run)
     if not runs:
         return
-    observer.log("measuring latency and memory, the arms in turns")
+    observer.log("measuring latency and memory of the arms in turns")
     try:
         write_record(study.folder.costs, measure_costs(runs, study.design.baseline))
     except AttendetError as error:
-        # Remedies are for training, which is done.
+        # The remedy is about training, which is finished, so it is left out.
         place = f"{error.where}: " if error.where else ""
-        observer.log(f"what the arms cost was not measured: {place}{error.message}")
+        observer.log(f"the costs of the arms were not measured: {place}{error.message}")

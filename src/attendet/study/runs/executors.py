@@ -1,4 +1,4 @@
-"""Who carries out the runs of a study, and who watches."""
+"""Interfaces for executors and observers of a study, and the executor that runs in this process."""
 
 from __future__ import annotations
 
@@ -9,33 +9,33 @@ from typing import Protocol
 from attendet.errors import DataError
 from attendet.study.design.grid import Cell
 from attendet.study.records import COLUMNS, CellRecord
-from attendet.study.runs.job import Job, attempt
+from attendet.study.runs.job import Job, try_job
 from attendet.training.reporter import NullReporter
 from attendet.training.run_folder import read_results
 
-# How often a run is begun again whose process was killed.
-RETRIES = 2
-# Seconds between two looks at runs that other processes carry out.
+# Number of times that a run is restarted after its process was killed.
+MAX_RETRIES = 2
+# Seconds between checks of runs in other processes.
 POLL_SECONDS = 0.5
 
 
 class StudyObserver(Protocol):
-    """Who watches a study."""
+    """Receives the progress of a study."""
 
     def log(self, text: str) -> None:
-        """Take one line."""
+        """Receive a log line."""
         ...
 
     def on_plan(self, cells: Sequence[Cell], finished: Sequence[CellRecord]) -> None:
-        """Take all runs, and the records of those that are done."""
+        """Receive all runs, and the records of the finished ones."""
         ...
 
     def on_progress(self, cell: Cell, epoch: int, score: float | None) -> None:
-        """Take the epochs that a run has done, 0 when it begins, and the mAP50-95 of the last one."""
+        """Receive the number of completed epochs of a run (0 at its start), and the mAP50-95 of the last one."""
         ...
 
     def on_run_end(self, cell: Cell, record: CellRecord) -> None:
-        """Take the record of a run that has ended, well or not."""
+        """Receive the record of a run that has finished or failed."""
         ...
 
 
@@ -56,38 +56,38 @@ class SilentObserver:
 
 
 class Executor(Protocol):
-    """Who carries out the runs of a study."""
+    """Carries out the runs of a study."""
 
     def run(self, jobs: Sequence[Job], observer: StudyObserver) -> Iterator[tuple[Job, str | None]]:
-        """Yield each job when it has ended, with what went wrong, or None.
+        """Yield each job when it has ended, with its error message or None.
 
-        Closing the iterator stops what is under way.
+        Closing the iterator stops the running jobs.
         """
         ...
 
 
 class ProgressFollower:
-    """Tells a observer about the epochs of runs, from their results, whichever process writes them."""
+    """Reports the epochs of runs to an observer by reading their results, which any process may write."""
 
     def __init__(self, observer: StudyObserver) -> None:
         self._observer = observer
-        self._told: dict[str, int] = {}
+        self._reported: dict[str, int] = {}
 
     def follow(self, job: Job) -> None:
-        """Tell how far a run is that has been begun, or taken up again."""
-        self._told.pop(job.cell.key, None)
+        """Report the current epoch of a run that was started or resumed."""
+        self._reported.pop(job.cell.key, None)
         self.poll(job)
 
     def poll(self, job: Job) -> None:
-        """Tell what is new."""
+        """Report new epochs."""
         epoch, score = epochs_done(job)
-        if self._told.get(job.cell.key) != epoch:
-            self._told[job.cell.key] = epoch
+        if self._reported.get(job.cell.key) != epoch:
+            self._reported[job.cell.key] = epoch
             self._observer.on_progress(job.cell, epoch, score)
 
 
 def epochs_done(job: Job) -> tuple[int, float | None]:
-    """Return how many epochs a run has written, and the mAP50-95 of the last one."""
+    """Return the number of epochs that a run has written, and the mAP50-95 of the last one."""
     try:
         rows = read_results(job.run.results)
         score = rows[-1][COLUMNS["map50_95"]] if rows else math.nan
@@ -96,28 +96,28 @@ def epochs_done(job: Job) -> tuple[int, float | None]:
     return len(rows), None if math.isnan(score) else score
 
 
-def killed(times: int, why: str) -> str:
-    """Return what is told of a run whose process was killed time and again."""
-    return f"its process was killed {times} times ({why}); there may be too little memory: use fewer workers"
+def describe_kill(times: int, why: str) -> str:
+    """Return the error message of a run whose process was killed repeatedly."""
+    return f"the process was killed {times} times ({why}); memory may be too small: use fewer workers"
 
 
 class LocalExecutor:
     """Carries out runs one after the other, in this process."""
 
     def run(self, jobs: Sequence[Job], observer: StudyObserver) -> Iterator[tuple[Job, str | None]]:
-        """Yield each job when it has ended, with what went wrong, or None."""
+        """Yield each job when it has ended, with its error message or None."""
         follower = ProgressFollower(observer)
         for job in jobs:
             follower.follow(job)
-            yield job, attempt(job, EpochListener(job, follower))
+            yield job, try_job(job, EpochListener(job, follower))
 
 
 class EpochListener(NullReporter):
-    """Hears when an epoch of a run has been written, and lets a follower look."""
+    """Lets a follower report each epoch of a run in this process."""
 
     def __init__(self, job: Job, follower: ProgressFollower) -> None:
         self._job, self._follower = job, follower
 
-    def ended(self, row: Mapping[str, float], *, is_best: bool) -> None:  # noqa: ARG002
-        """Take the row of an epoch, which the run has written."""
+    def on_epoch_end(self, row: Mapping[str, float], *, is_best: bool) -> None:  # noqa: ARG002
+        """Report the epoch, whose row the run has already written."""
         self._follower.poll(self._job)

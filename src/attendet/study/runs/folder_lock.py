@@ -1,4 +1,4 @@
-"""One process at a time in a folder."""
+"""A lock that lets one process at a time work in a folder."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from attendet.utils.io import cannot_write
 
 @contextmanager
 def exclusive_lock(folder: Path, what: str) -> Iterator[None]:
-    """Hold a folder while the block runs; the system lets go of it when this process ends, however it ends.
+    """Lock a folder while the block runs. The operating system releases the lock if the process dies.
 
     Args:
-        folder: Which; made where it is missing.
-        what: What is going on there, for the error, such as `study`.
+        folder: The folder; created if missing.
+        what: Name of the work for the error message, such as `study`.
 
     Raises:
-        OptionError: If another process holds it.
-        OutputError: If it cannot be made.
+        OptionError: If another process holds the lock.
+        OutputError: If the folder cannot be created.
 
     Example:
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder, exclusive_lock(Path(folder), "study"):
-        ...     print("alone")
-        alone
+        ...     print("locked")
+        locked
     """
     with _file(folder) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise OptionError(
-                f"another process runs the {what} in {folder}", remedy="wait for it, or stop it"
+                f"another process is running the {what} in {folder}", remedy="wait for it, or stop it"
             ) from error
         yield
 

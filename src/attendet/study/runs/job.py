@@ -1,4 +1,4 @@
-"""One run of a study, as any process can carry it out: begun, taken up again, or only measured."""
+"""One run of a study as a job that any process can start, resume, or finish."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from pydantic import ValidationError
 
 from attendet.errors import AttendetError, DataError, Location, WeightsError
 from attendet.evaluation.validation import validate
-from attendet.study.design.grid import Cell, located
+from attendet.study.design.grid import Cell, resolve_path
 from attendet.study.design.schema import StudyDesign
-from attendet.study.records import LONGEST_ERROR
+from attendet.study.records import MAX_ERROR_LENGTH
 from attendet.training.config import TrainConfig, build_config
-from attendet.training.preparation import read_images
+from attendet.training.preparation import read_run_split
 from attendet.training.reporter import Reporter
 from attendet.training.run_folder import RunFolder, RunRecord, read_run
-from attendet.training.runner import resumed, train
+from attendet.training.runner import config_to_resume, train
 from attendet.utils.io import write_json
 from attendet.utils.text import shorten
 from attendet.weights.io import opening
@@ -28,12 +28,12 @@ from attendet.weights.io import opening
 
 @dataclass(frozen=True)
 class Job:
-    """A run that is to be carried out.
+    """A run to carry out.
 
     Attributes:
-        cell: Which it is.
-        settings: What training is told, by dotted key.
-        folder: The run's folder; a run that has begun there is the same run.
+        cell: The run in the study's grid.
+        settings: Training settings by dotted key.
+        folder: Folder of the run. A run that was started there is resumed.
     """
 
     cell: Cell
@@ -42,21 +42,21 @@ class Job:
 
     @property
     def run(self) -> RunFolder:
-        """The run's files."""
+        """Files of the run."""
         return RunFolder(self.folder)
 
     @property
     def training_images(self) -> Path:
-        """Metrics of the best weights on the training images."""
+        """Path of the metrics of the best weights on the training images."""
         return self.folder / "training_images.json"
 
     def to_json(self) -> str:
-        """Return it as one line, for another process."""
+        """Return the job as one line of JSON for another process."""
         return json.dumps({"cell": asdict(self.cell), "settings": dict(self.settings), "folder": str(self.folder)})
 
     @classmethod
     def from_json(cls, text: str) -> Job:
-        """Return what `to_json` has written.
+        """Return the job that `to_json` has written.
 
         Example:
             >>> job = Job(Cell("cbam", 0, 1.0, "0a"), {"data.path": "a.yaml"}, Path("runs/a"))
@@ -68,34 +68,38 @@ class Job:
 
 
 def make_job(cell: Cell, design: StudyDesign, base: Path, cells: Path) -> Job:
-    """Return a cell's job.
+    """Return the job of a run.
 
     Args:
-        cell: The run.
-        design: Its study.
-        base: The folder of `study.yaml`, where relative paths begin.
+        cell: The run in the study's grid.
+        design: The design of the study.
+        base: The folder of study.yaml, which relative paths start from.
         cells: The folder of all runs.
     """
     settings = design.settings(cell.arm, cell.seed)
     for key in ("data.path", "model.cfg", "model.weights"):
         if settings[key]:
-            place = located(str(settings[key]), base)
-            # Absolute, for processes that work elsewhere; a bundled name is no file.
+            place = resolve_path(str(settings[key]), base)
+            # Absolute, because other processes may have another working directory. Bundled names stay as they are.
             settings[key] = str(Path(place).resolve()) if Path(place).exists() else place
-    # The name is for people; the key is what a run is known by when its arm is changed and keeps its name.
+    # The name is for readers; the key distinguishes runs if an arm is changed and keeps its name.
     folder = (cells / f"{cell.name}-{cell.key}").resolve()
     output = {"output.project": str(folder.parent), "output.name": folder.name, "output.exist_ok": True}
     attention = list(design.arms[cell.arm].attention)
     return Job(cell, {**settings, "model.attention": attention, "data.fraction": cell.fraction, **output}, folder)
 
 
-def perform(job: Job, reporter: Reporter) -> None:
-    """Carry out a run, or what is left of it: training, then the measurement on its training images.
+def run_job(job: Job, reporter: Reporter) -> None:
+    """Carry out the remaining part of a run: training, then validation on its training images.
+
+    Args:
+        job: The job.
+        reporter: Receives progress and log lines.
 
     Raises:
-        AttendetError: If it cannot be carried out.
+        AttendetError: If the run fails.
     """
-    record = _begun(job.run)
+    record = _existing_record(job.run)
     if record is None or not record.finished:
         job.training_images.unlink(missing_ok=True)
         _train(job, record, reporter)
@@ -103,35 +107,38 @@ def perform(job: Job, reporter: Reporter) -> None:
         _measure(job, reporter)
 
 
-def attempt(job: Job, reporter: Reporter) -> str | None:
-    """Carry out a run as `perform` does, and return what went wrong, or None: one run that fails stops no other."""
+def try_job(job: Job, reporter: Reporter) -> str | None:
+    """Carry out a run like `run_job`, and return its error message or None, so that other runs can continue."""
     try:
-        perform(job, reporter)
-    except Exception as error:  # noqa: BLE001 - whatever one run has, the others go on
-        return explain(error)
+        run_job(job, reporter)
+    except Exception as error:  # noqa: BLE001 - no error of one run may stop the others
+        return describe_error(error)
     return None
 
 
-def explain(error: BaseException) -> str:
-    """Return an error for a record; one that is not ours with its kind and place, for it is a fault of ours.
+def describe_error(error: BaseException) -> str:
+    """Return an error message for a record, shortened to its limit.
 
-    What is too long for a record is cut.
+    An unexpected exception is a defect of attendet, so its type, file, and line are included.
+
+    Args:
+        error: The exception.
 
     Example:
-        >>> explain(WeightsError("they do not fit")), explain(KeyError("a"))
+        >>> describe_error(WeightsError("they do not fit")), describe_error(KeyError("a"))
         ('they do not fit', "KeyError: 'a'")
     """
     if isinstance(error, AttendetError):
-        return shorten(str(error), LONGEST_ERROR)
+        return shorten(str(error), MAX_ERROR_LENGTH)
     trace, place = error.__traceback__, ""
     while trace is not None:
         place = f" ({Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno})"
         trace = trace.tb_next
     place = place if "<doctest" not in place else ""
-    return shorten(f"{type(error).__name__}: {error}", LONGEST_ERROR - len(place)) + place
+    return shorten(f"{type(error).__name__}: {error}", MAX_ERROR_LENGTH - len(place)) + place
 
 
-def _begun(run: RunFolder) -> RunRecord | None:
+def _existing_record(run: RunFolder) -> RunRecord | None:
     with contextlib.suppress(DataError):
         return read_run(run)
     return None
@@ -140,9 +147,9 @@ def _begun(run: RunFolder) -> RunRecord | None:
 def _train(job: Job, record: RunRecord | None, reporter: Reporter) -> None:
     if record is not None and job.run.checkpoint.is_file():
         try:
-            train(resumed(job.run), reporter, resume=job.run)
+            train(config_to_resume(job.run), reporter, resume=job.run)
         except WeightsError as error:
-            reporter.say(f"{error}; the run begins anew")
+            reporter.log(f"{error}; the run starts again")
         else:
             return
     train(build_config(job.settings), reporter)
@@ -154,16 +161,18 @@ def _measure(job: Job, reporter: Reporter) -> None:
         config = TrainConfig.model_validate(record.configuration)
     except ValidationError as error:
         raise DataError(
-            "its configuration is not of this version", where=Location(str(run.record)), remedy="remove the folder"
+            "the configuration was written by another version",
+            where=Location(str(run.record)),
+            remedy="remove the folder",
         ) from error
     detector = opening.open(run.weights).detector
     measured = validate(
         detector,
-        read_images(config, "train", reporter),
+        read_run_split(config, "train", reporter),
         config.schedule.imgsz,
         config.validation,
         batch_size=config.schedule.batch_size,
         device=record.computed_on,
-        progress=lambda done, total: reporter.scanned("measuring training images", done, total),
+        progress=lambda done, total: reporter.on_data_progress("validating on training images", done, total),
     )
     write_json(job.training_images, measured.metrics.to_dict(), indent=None)

@@ -1,4 +1,4 @@
-"""Whether runs of one seed are pairs: they saw the same images in the same order, and began with the same weights."""
+"""Check that runs of one seed are pairs: same images in the same order, same initial weights."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from attendet.study.records import CellRecord
 SHOWN_LAYERS = 3
 
 
-def mispaired(runs: Iterable[CellRecord], design: StudyDesign) -> dict[str, str]:
-    """Return what is wrong with runs that are no pairs, a sentence each without the full stop, by the run's key.
+def find_unpaired(runs: Iterable[CellRecord], design: StudyDesign) -> dict[str, str]:
+    """Return why runs are not pairs, by the run's key, one sentence without the final period for each run.
 
-    Of one seed and share of the images, the baseline says in which order images come, and what the weights of its
-    layers were before the first step. Arms with another base model are compared among themselves, and all only in
-    layers that both have: attention may stand beside them or in place of others.
+    For each seed and fraction of the images, the baseline's run is the reference for the order of the images and for
+    the initial weights of its layers. Arms with another base model are compared with each other, and only layers that
+    both runs have are compared, because attention may be added or may replace layers.
 
     Args:
-        runs: Finished runs; where the baseline's is not among them, that of the first arm stands for it.
-        design: Their study.
+        runs: Finished runs. If the baseline's run is missing, the first arm is the reference.
+        design: The design of the study.
     """
     names = [design.baseline, *(name for name in design.arms if name != design.baseline)]
     ordered = sorted(runs, key=lambda run: names.index(run.arm))
@@ -31,17 +31,17 @@ def mispaired(runs: Iterable[CellRecord], design: StudyDesign) -> dict[str, str]
         first = orders.setdefault((run.seed, run.fraction), run)
         origin = (run.seed, run.fraction, arm.model or design.model, arm.weights or design.weights)
         alike = weights.setdefault(origin, run)
-        told = [*_order(run, first), *_weights(run, alike)]
-        if told:
-            wrong[run.key] = "; ".join(told)
+        problems = [*_order(run, first), *_weights(run, alike)]
+        if problems:
+            wrong[run.key] = "; ".join(problems)
     return wrong
 
 
 def _order(run: CellRecord, first: CellRecord) -> Iterator[str]:
     if run.order is not None and first.order is not None and run.order != first.order:
         yield (
-            f"it saw other images than {first.arm} with seed {run.seed}, or in another order: they are no pair; look in"
-            " its recipe for what chooses images, such as data.image_weights or data.rect"
+            f"not a pair: it saw other images than {first.arm} with seed {run.seed}, or in another order; check the"
+            " settings of its recipe that choose images, such as data.image_weights or data.rect"
         )
 
 
@@ -51,8 +51,8 @@ def _weights(run: CellRecord, alike: CellRecord) -> Iterator[str]:
     if other:
         shown = ", ".join(other[:SHOWN_LAYERS])
         yield (
-            f"{len(other)} of {len(shared)} layers began with other weights than those of {alike.arm} with seed"
-            f" {run.seed}, such as {shown}: they are no pair"
+            f"not a pair: {len(other)} of {len(shared)} layers had other initial weights than in {alike.arm} with seed"
+            f" {run.seed}, such as {shown}"
         )
     elif run.initialization and alike.initialization and not shared:
-        yield f"it has no layer in common with {alike.arm}: they are no pair"
+        yield f"not a pair: it has no layer in common with {alike.arm}"

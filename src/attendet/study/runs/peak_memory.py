@@ -1,4 +1,4 @@
-"""The most memory that a computation has in use at once."""
+"""Peak memory of a computation."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from torch.utils._pytree import tree_leaves
 
 
 def peak_bytes(model: torch.nn.Module, call: Callable[[], object], device: torch.device) -> int:
-    """Return the most bytes of tensors in use at once while `call` runs, the model's weights among them.
+    """Return the peak number of bytes in tensors while a function runs, including the model's weights.
 
-    On CUDA the allocator counts, with what its kernels borrow; elsewhere the tensors that operations give are counted
-    while they live, and what an operation borrows inside itself is not.
+    On CUDA the allocator's statistics are used, which include temporary memory of kernels. Elsewhere the outputs of all
+    operations are counted while they exist; temporary memory inside an operation is not.
 
     Args:
-        model: Whose weights count.
-        call: What is measured; what it makes and lets go of counts.
-        device: Where it computes.
+        model: The model whose weights are included.
+        call: The function to measure.
+        device: The device that it runs on.
     """
     if device.type == "cuda":
         torch.cuda.synchronize(device)
@@ -39,10 +39,10 @@ def _weights(model: torch.nn.Module) -> int:
 
 
 class LivingTensors(TorchDispatchMode):
-    """Counts the bytes of tensors that operations give, while they live.
+    """Counts the bytes of the outputs of all operations while they exist.
 
     Attributes:
-        peak: The most so far.
+        peak: Largest number of bytes so far.
 
     Example:
         >>> with LivingTensors() as living:
@@ -60,12 +60,12 @@ class LivingTensors(TorchDispatchMode):
         self._alive: dict[int, tuple[StorageWeakRef, int]] = {}
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Run an operation, and count."""
+        """Run an operation and count its outputs."""
         given = {_storage(value) for value in tree_leaves((args, kwargs)) if isinstance(value, torch.Tensor)}
         output = func(*args, **(kwargs or {}))
         self._alive = {key: entry for key, entry in self._alive.items() if not entry[0].expired()}
         for value in tree_leaves(output):
-            # A view, or what was changed in place, takes nothing new.
+            # Views and in-place results need no new memory.
             if isinstance(value, torch.Tensor) and _storage(value) not in given:
                 storage = value.untyped_storage()
                 self._alive[_storage(value)] = (StorageWeakRef(storage), storage.nbytes())
@@ -74,4 +74,4 @@ class LivingTensors(TorchDispatchMode):
 
 
 def _storage(value: torch.Tensor) -> int:
-    return value.untyped_storage()._cdata  # noqa: SLF001 - as torch's own weak references know it
+    return value.untyped_storage()._cdata  # noqa: SLF001 - the identity that torch's weak references use

@@ -1,4 +1,4 @@
-"""Runs side by side, in processes of this machine."""
+"""The executor that carries out runs side by side in processes of this machine."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import IO
 
-from attendet.study.records import LONGEST_ERROR
-from attendet.study.runs.executors import POLL_SECONDS, RETRIES, ProgressFollower, StudyObserver, killed
+from attendet.study.records import MAX_ERROR_LENGTH
+from attendet.study.runs.executors import MAX_RETRIES, POLL_SECONDS, ProgressFollower, StudyObserver, describe_kill
 from attendet.study.runs.job import Job
 
 
 class ProcessExecutor:
-    """Carries out runs in several processes, each with its share of the processors.
+    """Carries out runs in several processes, which divide the CPU cores among them.
 
-    A run whose process is killed goes on in another one, a few times.
+    If a process is killed, another one continues its run, up to `MAX_RETRIES` times.
 
     Args:
-        workers: How many processes there are at once.
+        workers: Number of simultaneous processes.
     """
 
     def __init__(self, workers: int) -> None:
         self.workers = workers
 
     def run(self, jobs: Sequence[Job], observer: StudyObserver) -> Iterator[tuple[Job, str | None]]:
-        """Yield each job when it has ended, with what went wrong, or None."""
+        """Yield each job when it has ended, with its error message or None."""
         waiting = deque((job, 1) for job in jobs)
         working: list[Worker] = []
         follower = ProgressFollower(observer)
@@ -48,8 +48,8 @@ class ProcessExecutor:
                         continue
                     working.remove(worker)
                     error = worker.error(code)
-                    if code < 0 and worker.attempt <= RETRIES:
-                        observer.log(f"{worker.job.cell.name}: its process was killed, and it goes on in another one")
+                    if code < 0 and worker.attempt <= MAX_RETRIES:
+                        observer.log(f"{worker.job.cell.name}: the process was killed; another one continues the run")
                         waiting.appendleft((worker.job, worker.attempt + 1))
                     else:
                         yield worker.job, error
@@ -62,12 +62,12 @@ class ProcessExecutor:
 
 
 class Worker:
-    """A process at work.
+    """A process that carries out one job.
 
     Args:
-        job: What it does.
-        attempt: How often this job has been begun.
-        threads: On how many processors it computes.
+        job: The job.
+        attempt: Number of times that the job was started, from 1.
+        threads: Number of CPU threads that the process uses.
     """
 
     def __init__(self, job: Job, attempt: int, threads: int) -> None:
@@ -79,31 +79,31 @@ class Worker:
             stdout=subprocess.PIPE,
             stderr=self._errors,
             env={**os.environ, "OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)},
-            # Ctrl-C is for this process, which ends the others in its own way.
+            # Ctrl-C goes only to this process, which stops the others itself.
             start_new_session=True,
         )
         if self.process.stdin is not None:
-            # One that has ended already tells so by its exit code.
+            # A process that has ended already reports it by its exit code.
             with contextlib.suppress(BrokenPipeError):
                 self.process.stdin.write(f"{job.to_json()}\n".encode())
                 self.process.stdin.flush()
 
     def error(self, code: int) -> str | None:
-        """Return what went wrong, after the end."""
-        told = self.process.stdout.read().decode(errors="replace") if self.process.stdout else ""
+        """Return the error message of a process that has ended, or None."""
+        message = self.process.stdout.read().decode(errors="replace") if self.process.stdout else ""
         self._errors.seek(0)
         printed = self._errors.read().decode(errors="replace").strip()
         self._end()
         if code == 0:
             return None
         if code < 0:
-            return killed(self.attempt, signal.Signals(-code).name)
-        return (told or printed or f"its process ended with {code}")[-LONGEST_ERROR:]
+            return describe_kill(self.attempt, signal.Signals(-code).name)
+        return (message or printed or f"the process ended with exit code {code}")[-MAX_ERROR_LENGTH:]
 
     def stop(self) -> None:
-        """End the process; its run goes on from the last whole epoch another time."""
+        """Stop the process. Its run can be resumed from the last complete epoch."""
         with contextlib.suppress(ProcessLookupError):
-            # With the processes that load its images.
+            # The whole group, including the processes that load images.
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
         self._end()

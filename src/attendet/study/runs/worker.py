@@ -6,27 +6,27 @@ import os
 import sys
 import threading
 
-from attendet.study.runs.job import Job, attempt
+from attendet.study.runs.job import Job, try_job
 from attendet.training.reporter import NullReporter
 
 FAILED = 2
 
 
 def main() -> int:
-    """Carry out the job of the first line of standard input; on failure, tell why on standard output.
+    """Carry out the job in the first line of standard input; on failure, write the error message to standard output.
 
-    Standard input stays open as long as whoever began this process lives, and its end is the end of this process: no
-    run goes on unseen that the next `attendet study run` would take up as well.
+    Standard input stays open as long as the parent process lives. When it closes, this process exits, so that no run
+    continues in the background while the next `attendet study run` resumes it.
     """
-    # What libraries print must not be taken for the answer.
+    # Output of libraries must not be mixed with the error message.
     answer = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     job = Job.from_json(sys.stdin.readline())
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    error = attempt(job, NullReporter())
+    error = try_job(job, NullReporter())
     if error is None:
         return 0
-    # It is read after the end of this process, so it has to fit into the pipe: an error for a record does.
+    # The parent reads after this process has ended, so the message must fit into the pipe; MAX_ERROR_LENGTH does.
     answer.write(error)
     answer.flush()
     return FAILED

@@ -14,7 +14,7 @@ from attendet.study.design.grid import Cell
 from attendet.study.folder import StudyFolder
 from attendet.study.runs.execution import Study
 from attendet.study.runs.folder_lock import exclusive_lock
-from attendet.study.runs.job import Job, explain, make_job, perform
+from attendet.study.runs.job import Job, describe_error, make_job, run_job
 from attendet.study.searching.drafting import draft_study, write_draft
 from attendet.study.searching.pruning import PruningListener
 from attendet.study.searching.search_design import BASELINE, SearchDesign
@@ -132,13 +132,13 @@ class SearchRun:
         self._update()
         try:
             listener.poll()
-            perform(job, listener)
+            run_job(job, listener)
             listener.poll()
             self.trials.finish(trial, listener.score(self.design.last_epochs))
         except optuna.TrialPruned:
             self.trials.stop(trial)
         except Exception as error:
-            self.trials.fail(trial, explain(error))
+            self.trials.fail(trial, describe_error(error))
             if arm == BASELINE:
                 # Without the baseline there is nothing to compare candidates with.
                 self._update()
