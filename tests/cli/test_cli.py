@@ -125,7 +125,7 @@ def test_attentions_lists_modules_that_cannot_be_built(attendet: Callable[..., C
         (["summary", "yolov5s", "--num-classes", "3", "4"], "`--num-classes` takes one value, got 3 4"),
         (["summarize", "yolov5s"], "attendet has no command 'summarize'; did you mean attendet summary?"),
         (["detect", "yolov5s"], "attendet has no command 'detect'; did you mean attendet predict?"),
-        (["data", "chek"], "attendet data has no command 'chek'; did you mean attendet data check?"),
+        (["data", "checks"], "attendet data has no command 'checks'; did you mean attendet data check?"),
         (["study", "xyzzy"], "attendet study has no command 'xyzzy'; use one of init, plan, run, report, search"),
         (["check"], "missing argument 'MODEL'; see attendet check --help"),
         (["--verbose"], "no such option: --verbose"),
@@ -158,35 +158,3 @@ def test_help_pages_fit_the_terminal(monkeypatch: pytest.MonkeyPatch, verb: str,
     # A name of an option that does not fit is cut, and cannot be typed.
     assert "…" not in page
     assert "<bool>" not in page
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        "train --data nowhere.yaml",
-        "train --data . --weights nowhere.pt",
-        "val nowhere.pt --data .",
-        "val . --data nowhere.yaml",
-        "predict nowhere.pt .",
-        "predict . nowhere.jpg",
-        "explain nowhere.pt .",
-        "data check nowhere.yaml",
-        "data convert nowhere.yaml --to voc --out new",
-        "weights inspect nowhere.pt",
-        "weights convert nowhere.pt",
-    ],
-)
-def test_a_missing_file_is_reported_before_torch_is_imported(line: str, tmp_path: Path) -> None:
-    program = (
-        "import sys\n"
-        "from attendet.cli.main import run\n"
-        f"sys.argv = ['attendet', *{line.split()!r}]\n"
-        "try:\n    run()\n"
-        "finally:\n    assert 'torch' not in sys.modules\n"
-    )
-    done = subprocess.run(  # noqa: S603 (our own program)
-        [sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd=tmp_path
-    )
-    assert done.returncode == 2, done.stderr
-    assert "attendet: nowhere." in done.stderr
-    assert "Traceback" not in done.stderr

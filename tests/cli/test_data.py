@@ -120,7 +120,9 @@ def test_check_of_real_sets(
     assert done.returncode == (1 if report["errors"] else 0)
 
 
-def test_convert_and_check_what_was_written(attendet: Callable[..., CommandResult], good: Path, tmp_path: Path) -> None:
+def test_a_converted_data_set_passes_the_check(
+    attendet: Callable[..., CommandResult], good: Path, tmp_path: Path
+) -> None:
     for to in ("coco", "voc", "yolo"):
         done = attendet("data", "convert", str(good), "--to", to, "--out", to)
         assert done.returncode == 0, done.stderr

@@ -35,7 +35,7 @@ from attendet.utils.io import refuse_existing
 from attendet.utils.json_text import to_json
 
 if TYPE_CHECKING:
-    from attendet.interpret.image.question import Question
+    from attendet.interpret.image.request import ExplanationRequest
 
 _CONFIDENCE, _IOU = 0.25, 0.45
 
@@ -149,17 +149,17 @@ def explain_command(
             as_json=as_json,
         )
         return
-    from attendet.interpret.image.answer import Thresholds
-    from attendet.interpret.image.question import Question
+    from attendet.detection.postprocess import DetectionThresholds
+    from attendet.interpret.image.request import ExplanationRequest
 
-    question = Question(
+    request = ExplanationRequest(
         site=site,
         class_name=class_name,
         detection=detection,
-        thresholds=Thresholds(confidence, iou),
+        thresholds=DetectionThresholds(confidence, iou),
         imgsz=imgsz,
     )
-    _explain_images(path, sources, question, device=device, out=out, as_json=as_json)
+    _explain_images(path, sources, request, device=device, out=out, as_json=as_json)
 
 
 def _check_options(
@@ -188,25 +188,25 @@ def _check_options(
 
 
 def _explain_images(
-    weights: str, sources: Sequence[str], question: Question, *, device: str, out: Path | None, as_json: bool
+    weights: str, sources: Sequence[str], request: ExplanationRequest, *, device: str, out: Path | None, as_json: bool
 ) -> None:
     """Explain images, write the explanations into a folder, and print a table or the manifest."""
-    from attendet.interpret.image.explanation import explanations, opened
+    from attendet.interpret.image.explainer import explanations, open_network
     from attendet.interpret.image.writer import MANIFEST, PAGE, write_explanations, write_run
     from attendet.utils.devices import resolve_device
 
     target = resolve_device(device)
-    network, question = opened(weights, question)
+    network, request = open_network(weights, request)
     skipped = _SkippedImages()
     tally = ExplanationTally()
     paths = list(_image_paths(sources, skipped))
     with progress_bar("explaining") as progress:
-        found = tally.collect(explanations(network.to(target), _count(paths, progress), question, skipped))
+        found = tally.collect(explanations(network.to(target), _count(paths, progress), request, skipped))
         if out is None:
-            folder, _ = write_run(found, Path("runs/explain"), "exp", network, question, weights)
+            folder, _ = write_run(found, Path("runs/explain"), "exp", network, request, weights)
         else:
             folder = out
-            write_explanations(found, out, network, question, weights)
+            write_explanations(found, out, network, request, weights)
     if as_json:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         typer.echo(to_json({"folder": str(folder), **manifest}))

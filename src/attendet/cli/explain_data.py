@@ -52,8 +52,8 @@ def survey_data_set(
     from attendet.data.reading import data_source
     from attendet.evaluation.validation import read_split_for_classes
     from attendet.interpret.capture import attention_sites
-    from attendet.interpret.dataset.survey import survey_sites
-    from attendet.interpret.dataset.survey_files import plain, write_survey
+    from attendet.interpret.dataset.survey_files import survey_record, write_survey
+    from attendet.interpret.dataset.surveying import survey_sites
     from attendet.training.resource_errors import explain_resource_errors
     from attendet.utils.devices import resolve_device
     from attendet.weights.io import opening
@@ -66,13 +66,13 @@ def survey_data_set(
         images = _first_images(read_split_for_classes(opened.names, data_source.open(data), split, progress), limit)
     with progress_bar("measuring") as progress, explain_resource_errors(batch_size, size):
         survey = survey_sites(
-            opened.detector, images, size, sites_like=site, batch_size=batch_size, device=target, progress=progress
+            opened.detector, images, size, site=site, batch_size=batch_size, device=target, progress=progress
         )
     about = {"weights": weights, "data": data, "split": split, "imgsz": size}
     if out is not None:
         write_survey(out, survey, about)
     if as_json:
-        typer.echo(to_json({**about, **plain(survey)}))
+        typer.echo(to_json(survey_record(survey, about)))
     else:
         _print(survey, weights, out)
 
@@ -89,11 +89,9 @@ def _first_images(split: Split, limit: int | None) -> Split:
 
 
 def _print(survey: Survey, weights: str, folder: Path | None) -> None:
-    from attendet.interpret.dataset.findings import caution, site_findings
-
     metrics = survey.metrics
     texts = ("site", "attention", "part")
-    weight_columns = ("mean", "std", "between", "share between", "saturated")
+    weight_columns = ("mean", "std", "between", "fraction between", "saturated")
     object_columns = ("pointing", "by chance", "concentration", "correlation")
     numbers = (*weight_columns, *object_columns, "without", "constant")
     rows = table(escape(weights), [(name, False) for name in texts] + [(name, True) for name in numbers])
@@ -109,18 +107,17 @@ def _print(survey: Survey, weights: str, folder: Path | None) -> None:
         f"{survey.noise:.3f} (one object more or less) are noise",
         soft_wrap=True,
     )
-    for verdict in site_findings(survey).values():
-        out.print(escape(verdict.words), soft_wrap=True)
-    warning = caution(survey)
-    if warning:
-        out.print(warning, soft_wrap=True)
+    for finding in survey.findings.values():
+        out.print(escape(finding.text), soft_wrap=True)
+    if survey.caution:
+        out.print(survey.caution, soft_wrap=True)
     if folder is not None:
         out.print(f"results: {escape(str(folder))}", soft_wrap=True)
 
 
 def _rows(report: SiteReport, map50_95: float) -> list[list[str]]:
     """Return one row for each part of a site, or one for a site without parts; the first has the values of the site."""
-    site, overlap = report.statistics, report.statistics.looking
+    site, overlap = report.statistics, report.statistics.object_overlap
     on_objects = (
         (overlap.pointing, overlap.area, overlap.concentration, overlap.correlation) if overlap else (None,) * 4
     )
@@ -129,7 +126,7 @@ def _rows(report: SiteReport, map50_95: float) -> list[list[str]]:
     of_site = [*map(score, on_objects), change(without), change(constant)]
     rows = []
     for number, part in enumerate(site.parts or (None,)):
-        values = (part.mean, part.std, part.between, part.share_between, part.saturated) if part else (None,) * 5
+        values = (part.mean, part.std, part.between, part.fraction_between, part.saturated) if part else (None,) * 5
         name = (escape(site.path), site.attention) if number == 0 else ("", "")
         rows.append([*name, part.name if part else "-", *map(score, values), *(of_site if number == 0 else [])])
     return rows

@@ -14,7 +14,7 @@ from attendet.utils.text import plural, printable
 
 if TYPE_CHECKING:
     from attendet.interpret.image.explanation import Explanation
-    from attendet.interpret.image.site_view import SiteView
+    from attendet.interpret.image.site_explanation import SiteExplanation
 
 _MAX_LINES = 40
 
@@ -50,9 +50,10 @@ class ExplanationTally:
         """Yield explanations after collecting their rows."""
         for explanation in explanations:
             self._images += 1
-            for gates, answer in (("with", explanation.answer), ("without", explanation.without)):
-                self._detections[gates] += 0 if answer.detections is None else len(answer.detections)
-            name = Path(explanation.picture.name).name
+            outputs = {"with": explanation.with_attention, "without": explanation.without_attention}
+            for gates, output in outputs.items():
+                self._detections[gates] += 0 if output.detections is None else len(output.detections)
+            name = Path(explanation.image.name).name
             self._notes.extend(f"{name}: {note}" for note in explanation.notes)
             self._rows.extend(_row(name, site) for site in explanation.sites)
             yield explanation
@@ -78,10 +79,10 @@ class ExplanationTally:
         )
 
 
-def _row(name: str, site: SiteView) -> tuple[str, ...]:
+def _row(name: str, site: SiteExplanation) -> tuple[str, ...]:
     positions = "" if site.spatial is None else f"{site.spatial.min():.2f} to {site.spatial.max():.2f}"
     before = float(site.before.mean())
     numbers = ((site.entropy, ".2f"), (site.spread, ".2f"), (site.saturated, ".0%"))
     cells = ["" if value is None else f"{value:{form}}" for value, form in numbers]
     features = f"× {float(site.after.mean()) / before:.2f}" if before else ""
-    return (name, site.path, site.kind, positions, *cells, features)
+    return (name, site.path, site.module, positions, *cells, features)
