@@ -1,4 +1,7 @@
-"""Write the report of docs/studies/first.md, and its figures, from the records beside it."""
+"""Write the report in docs/studies/first.md, and its figures, from the records of the study.
+
+python tools/first_study.py
+"""
 
 from __future__ import annotations
 
@@ -18,9 +21,9 @@ MARKS = ("<!-- report: begin -->", "<!-- report: end -->")
 
 
 def page() -> str:
-    """Return the page with the report as the records have it now."""
+    """Return the page with the current report of the records."""
     figures = {path.stem: path.relative_to(PAGE.parent).as_posix() for path in FIGURES.glob("*.png")}
-    # The page has a title of its own.
+    # The page has its own title.
     _, _, text = markdown_report(make_study_report(read_study(StudyFolder(RECORDS))), figures).partition("\n\n")
     return between_marks(PAGE, MARKS, text)
 
