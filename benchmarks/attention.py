@@ -1,12 +1,13 @@
-"""What attention costs: CBAM beside its peers, and every module of the zoo beside SE, each side by side in one run.
+"""Measure the cost of attention modules: CBAM against other implementations, and all modules against SE.
 
-    python benchmarks/attention.py [--device cuda] [--rounds 15] [--only cbam|zoo]
+    python benchmarks/attention.py [--device cuda] [--rounds 15] [--only cbam|modules]
         [--out benchmarks/results/attention-cpu.md] [--docs docs/attention.md]
 
-Peers of CBAM are the authors' formula written naively and timm's module, all eager and in float32. Ours and the naive
-one have the same weights and have to agree before anything is timed. In every round each contender runs once, in an
-order drawn anew, so that a drifting machine slows all alike; a ratio is taken within its round. Reported are median and
-quartiles over the rounds. `--docs` writes the zoo's tables, medians only, between their marks in that page.
+CBAM is compared with a naive implementation of the authors' formulas and with timm's module, all in eager mode and
+float32. Ours and the naive one have the same weights, and their outputs must agree before anything is timed. In every
+round each contender runs once, in random order, so that changes in the machine's speed affect all contenders. Ratios
+are taken within a round. The tables contain the median and quartiles over the rounds. `--docs` writes the tables of all
+modules, with medians only, between the marks in that page.
 """
 
 from __future__ import annotations
@@ -20,36 +21,36 @@ from pathlib import Path
 import torch
 from counting import counted_table
 from peers import LAYOUTS, SHAPES, in_plain_torch, naive_like
-from timing import machine, measure, spread, work_on
+from timing import measure, median_and_quartiles, setup, timed_pass
 from timm.layers.cbam import CbamModule
 from torch import nn
 
 from attendet.attention import CBAM, create, names
 
-MARKS = ("<!-- costs: written by benchmarks/attention.py -->", "<!-- end of costs -->")
+_MARKS = ("<!-- costs: written by benchmarks/attention.py -->", "<!-- end of costs -->")
 
-METHOD = (
-    "Interleaved in one run; median (quartiles). Ratios are the contender's time over that of ours with variant "
-    "`authors`, which computes what the naive one computes; above 1, ours is faster."
+_CBAM_METHOD = (
+    "Interleaved in one run; median (quartiles). Ratios are the contender's time divided by the time of ours with the "
+    "variant `authors`, which computes the same as the naive one. Above 1, ours is faster."
 )
-ZOO_METHOD = (
-    "Interleaved in one run; contiguous features; {shown} of the module's time over that of SE in the same "
-    "round, default options. All in plain torch; what fused operators make of CBAM is in docs/performance.md."
+_MODULES_METHOD = (
+    "Interleaved in one run; contiguous features; default options; {statistic} of the module's time divided by the "
+    "time of SE in the same round. All modules run in plain torch; docs/performance.md has times of the fused CBAM."
 )
 
 
 def contenders(channels: int) -> dict[str, nn.Module]:
-    """Return ours first, then the peers."""
+    """Return the modules to time: ours first, then other implementations."""
     ours = CBAM(channels, variant="authors")
     naive = naive_like(ours, channels)
     x = torch.randn(2, channels, 16, 16)
     torch.testing.assert_close(ours(x), naive(x))
-    made = {"ours, authors": ours, "ours, plain": CBAM(channels), "naive": naive, "timm": CbamModule(channels)}
-    return {name: in_plain_torch(module) for name, module in made.items()}
+    modules = {"ours, authors": ours, "ours, plain": CBAM(channels), "naive": naive, "timm": CbamModule(channels)}
+    return {name: in_plain_torch(module) for name, module in modules.items()}
 
 
 def rows(device: torch.device, rounds: int) -> list[str]:
-    """Return the lines of the table."""
+    """Return the lines of the table of CBAM."""
     lines = []
     for shape in SHAPES:
         for layout, memory_format in LAYOUTS.items():
@@ -61,22 +62,30 @@ def rows(device: torch.device, rounds: int) -> list[str]:
                 for name, module in contenders(shape[1]).items()
             }
             for backward in (False, True):
-                works = {name: work_on(module, x, upstream, backward=backward) for name, module in modules.items()}
-                times = measure(works, rounds, device)
+                functions = {
+                    name: timed_pass(module, x, upstream, backward=backward) for name, module in modules.items()
+                }
+                times = measure(functions, rounds, device)
                 ours = times["ours, authors"]
                 ratios = {
                     name: [peer / own for peer, own in zip(times[name], ours, strict=True)]
                     for name in ("ours, plain", "naive", "timm")
                 }
                 what = "forward+backward" if backward else "forward"
-                cells = [str(shape), layout, what, spread(ours, 1e3), *(spread(ratio) for ratio in ratios.values())]
+                cells = [
+                    str(shape),
+                    layout,
+                    what,
+                    median_and_quartiles(ours, 1e3),
+                    *(median_and_quartiles(ratio) for ratio in ratios.values()),
+                ]
                 lines.append("| " + " | ".join(cells) + " |")
                 print(lines[-1], flush=True)
     return lines
 
 
-def zoo_ratios(device: torch.device, rounds: int) -> dict[str, list[list[float]]]:
-    """Return for every module its times over those of SE: for forward, then forward and backward, at each shape."""
+def module_ratios(device: torch.device, rounds: int) -> dict[str, list[list[float]]]:
+    """Return the ratios of every module's times to those of SE: forward, then forward and backward, for each shape."""
     ratios: dict[str, list[list[float]]] = {name: [] for name in names()}
     for backward in (False, True):
         for shape in SHAPES:
@@ -84,41 +93,43 @@ def zoo_ratios(device: torch.device, rounds: int) -> dict[str, list[list[float]]
             x = torch.randn(shape, device=device)
             upstream = torch.randn_like(x)
             modules = {name: in_plain_torch(create(name, shape[1])).to(device).train() for name in names()}
-            works = {name: work_on(module, x, upstream, backward=backward) for name, module in modules.items()}
-            times = measure(works, rounds, device)
-            for name, spent in times.items():
-                ratios[name].append([own / se for own, se in zip(spent, times["se"], strict=True)])
-            print(f"{shape}, backward {backward}: SE {spread(times['se'], 1e3)} ms", flush=True)
+            functions = {name: timed_pass(module, x, upstream, backward=backward) for name, module in modules.items()}
+            times = measure(functions, rounds, device)
+            for name, durations in times.items():
+                ratios[name].append([own / se for own, se in zip(durations, times["se"], strict=True)])
+            print(f"{shape}, backward {backward}: SE {median_and_quartiles(times['se'], 1e3)} ms", flush=True)
     return ratios
 
 
 def measured_table(ratios: Mapping[str, list[list[float]]], *, quartiles: bool) -> list[str]:
-    """Return the measured ratios as Markdown, with quartiles or without."""
-    what = [f"{word} {shape[1]}×{shape[2]}²" for word in ("forward", "both") for shape in SHAPES]
-    lines = [f"| module | {' | '.join(what)} |", "|---" * (len(what) + 1) + "|"]
+    """Return a Markdown table of the measured ratios, with or without quartiles."""
+    headings = [f"{passes} {shape[1]}×{shape[2]}²" for passes in ("forward", "both") for shape in SHAPES]
+    lines = [f"| module | {' | '.join(headings)} |", "|---" * (len(headings) + 1) + "|"]
     for name, columns in ratios.items():
-        cells = [spread(column) if quartiles else f"{statistics.median(column):.2f}" for column in columns]
+        cells = [
+            median_and_quartiles(column) if quartiles else f"{statistics.median(column):.2f}" for column in columns
+        ]
         lines.append(f"| `{name}` | {' | '.join(cells)} |")
     return lines
 
 
 def write_between_marks(page: Path, lines: list[str]) -> None:
-    """Replace what a page has between the marks."""
-    before, _, rest = page.read_text(encoding="utf-8").partition(MARKS[0])
-    _, end, after = rest.partition(MARKS[1])
+    """Replace the lines between the marks of a page."""
+    before, _, rest = page.read_text(encoding="utf-8").partition(_MARKS[0])
+    _, end, after = rest.partition(_MARKS[1])
     if not end:
-        raise SystemExit(f"{page} has no place for the tables; write {MARKS[0]} and {MARKS[1]} into it")
-    page.write_text("\n".join([before + MARKS[0], "", *lines, "", end + after]), encoding="utf-8")
+        raise SystemExit(f"{page} must contain the marks {_MARKS[0]} and {_MARKS[1]}")
+    page.write_text("\n".join([before + _MARKS[0], "", *lines, "", end + after]), encoding="utf-8")
 
 
 def cbam_report(device: torch.device, rounds: int) -> str:
-    """Return CBAM's table as Markdown, with what it was measured on."""
+    """Return the Markdown report of CBAM, with the setup of the measurement."""
     header = [
-        "# CBAM, side by side",
+        "# CBAM and other implementations",
         "",
-        machine(device, rounds),
+        setup(device, rounds),
         "",
-        METHOD,
+        _CBAM_METHOD,
         "",
         "| shape | layout | what | ours, ms | ours, plain | naive | timm |",
         "|---|---|---|---|---|---|---|",
@@ -128,11 +139,11 @@ def cbam_report(device: torch.device, rounds: int) -> str:
 
 
 def main() -> None:
-    """Measure, print and write the tables."""
+    """Measure, print, and write the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--only", choices=("cbam", "zoo"))
+    parser.add_argument("--only", choices=("cbam", "modules"))
     parser.add_argument("--out", type=Path)
     parser.add_argument("--docs", type=Path)
     options = parser.parse_args()
@@ -140,17 +151,21 @@ def main() -> None:
     reports = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        if options.only != "zoo":
+        if options.only != "modules":
             reports.append(cbam_report(device, options.rounds))
         if options.only != "cbam":
-            counted, ratios = counted_table(), zoo_ratios(device, options.rounds)
-            about = [machine(device, options.rounds), "", ZOO_METHOD, ""]
-            table = [line.format(shown="median (quartiles)") for line in about]
+            counted, ratios = counted_table(), module_ratios(device, options.rounds)
+            description = [setup(device, options.rounds), "", _MODULES_METHOD, ""]
+            table = [line.format(statistic="median (quartiles)") for line in description]
             table += measured_table(ratios, quartiles=True)
             print("\n".join(table))
-            reports.append("\n".join(["# The zoo beside SE", "", *table, "", "## Counted", "", *counted]) + "\n")
+            reports.append(
+                "\n".join(["# All modules compared with SE", "", *table, "", "## Counted", "", *counted]) + "\n"
+            )
             if options.docs:
-                medians = [line.format(shown="median") for line in about] + measured_table(ratios, quartiles=False)
+                medians = [line.format(statistic="median") for line in description] + measured_table(
+                    ratios, quartiles=False
+                )
                 write_between_marks(options.docs, [*counted, "", *medians])
     if options.out:
         options.out.parent.mkdir(parents=True, exist_ok=True)

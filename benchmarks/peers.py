@@ -1,4 +1,4 @@
-"""CBAM as others have it, on features of the sizes and layouts that all are measured on."""
+"""Other implementations of CBAM, and the shapes and layouts of the benchmarks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LAYOUTS = {"contiguous": torch.contiguous_format, "channels-last": torch.channel
 
 
 class NaiveCBAM(nn.Module):
-    """The authors' formula as one writes it down: window pools, an MLP per pool, maxima with indices."""
+    """The authors' formulas in the most direct way: window pools, one MLP pass per pool, maxima with indices."""
 
     def __init__(self, channels: int, reduction: int = 16, kernel_size: int = 7) -> None:
         super().__init__()
@@ -24,7 +24,7 @@ class NaiveCBAM(nn.Module):
         self.norm = nn.BatchNorm2d(1, momentum=0.01)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the features weighed by channel, then by position."""
+        """Return the features gated by channel, then by position."""
         window = x.shape[2:]
         logits = self.mlp(F.avg_pool2d(x, window, window)) + self.mlp(F.max_pool2d(x, window, window))
         x = x * torch.sigmoid(logits)[:, :, None, None].expand_as(x)
@@ -33,7 +33,7 @@ class NaiveCBAM(nn.Module):
 
 
 def naive_like(ours: CBAM, channels: int) -> NaiveCBAM:
-    """Return a naive one with the weights of ours, which has the variant `authors` and else what it has unless told."""
+    """Return a naive CBAM with the weights of ours, which must have the variant `authors` and default options."""
     naive = NaiveCBAM(channels)
     names = {"mlp.1": "channel.fc1", "mlp.3": "channel.fc2", "conv": "spatial.conv", "norm": "spatial.norm"}
     for theirs, name in names.items():
@@ -41,8 +41,8 @@ def naive_like(ours: CBAM, channels: int) -> NaiveCBAM:
     return naive
 
 
-def computed_by(module: nn.Module, implementation: Implementation) -> nn.Module:
-    """Return the module with every CBAM in it computed so from now on."""
+def use_implementation(module: nn.Module, implementation: Implementation) -> nn.Module:
+    """Set the implementation of every CBAM in a module, and return the module."""
     for part in module.modules():
         if isinstance(part, CBAM):
             part.implementation = implementation
@@ -50,5 +50,5 @@ def computed_by(module: nn.Module, implementation: Implementation) -> nn.Module:
 
 
 def in_plain_torch(module: nn.Module) -> nn.Module:
-    """Return the module with every CBAM in it computed operation by operation, as the others are."""
-    return computed_by(module, "reference")
+    """Make every CBAM in a module run in plain torch, like the other modules, and return the module."""
+    return use_implementation(module, "reference")

@@ -1,4 +1,4 @@
-"""The loss of a training step, as the engine has it."""
+"""The loss of a training step, computed as in `attendet train`."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from attendet.detection.loss import LossWeights, detection_loss
 from attendet.models.detector import Detector
 
 
-def loss_of(detector: Detector, raw: Sequence[Tensor], targets: Tensor, size: int) -> Tensor:
+def step_loss(detector: Detector, raw: Sequence[Tensor], targets: Tensor, imgsz: int) -> Tensor:
     """Return the loss of raw maps.
 
     Args:
-        detector: What made them.
-        raw: By level.
-        targets: (n, 6): image, class, and center and sides in 0-1.
-        size: Side of the images in pixels.
+        detector: Detector that returned the maps.
+        raw: One map of logits per level.
+        targets: Image index, class index, and x, y of the center, width, and height in 0-1, (T, 6).
+        imgsz: Side of the images in pixels.
     """
-    weights = LossWeights().scaled(num_classes=raw[0].shape[-1] - 5, levels=len(raw), imgsz=size)
+    weights = LossWeights().scaled(num_classes=raw[0].shape[-1] - 5, levels=len(raw), imgsz=imgsz)
     return detection_loss(raw, targets, detector.head.anchors_in_pixels(), detector.strides, weights).total

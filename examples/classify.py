@@ -1,9 +1,9 @@
-"""Does CBAM help a classifier? The same ResNet from the same start, with and without, on a folder of images.
+"""Compare a ResNet classifier with and without attention, from the same initial weights, on a folder of images.
 
     python examples/classify.py FOLDER [--epochs 5] [--weights resnet18.pth] [--attention cbam] [--at residual-branch]
 
-FOLDER has `train/CLASS/*.jpg` and `val/CLASS/*.jpg`. Without weights both start from the same random ones. One run each
-is shown, and one run each proves nothing: run several seeds and look at their spread.
+FOLDER contains `train/CLASS/*.jpg` and `val/CLASS/*.jpg`. Without `--weights`, both networks start from the same random
+weights. A single run of each is not evidence: run several seeds and compare the differences with their spread.
 """
 
 from __future__ import annotations
@@ -25,43 +25,43 @@ import attendet
 
 
 class Classifier(LightningModule):
-    """Training and validation of any classifier: images (N, 3, H, W) → logits (N, classes)."""
+    """Training and validation of a classifier: images (N, 3, H, W) → logits (N, classes)."""
 
     def __init__(self, network: nn.Module, learning_rate: float) -> None:
         super().__init__()
         self.network, self.learning_rate = network, learning_rate
 
     def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
-        """Return the loss of a batch."""
+        """Return the cross-entropy of a batch."""
         images, classes = batch
         return cross_entropy(self.network(images), classes)
 
     def validation_step(self, batch: tuple[Tensor, Tensor], _: int) -> None:
-        """Log the loss and the share of right answers."""
+        """Log the loss and the accuracy."""
         images, classes = batch
         logits = self.network(images)
-        measured = {"loss": cross_entropy(logits, classes), "accuracy": (logits.argmax(1) == classes).float().mean()}
-        self.log_dict(measured, on_step=False, on_epoch=True, batch_size=len(images))
+        metrics = {"loss": cross_entropy(logits, classes), "accuracy": (logits.argmax(1) == classes).float().mean()}
+        self.log_dict(metrics, on_step=False, on_epoch=True, batch_size=len(images))
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Return AdamW."""
+        """Return the AdamW optimizer."""
         return torch.optim.AdamW(self.parameters(), self.learning_rate)
 
 
 def loader(folder: Path, size: int, batch_size: int, *, training: bool) -> DataLoader:
-    """Return batches of the images of one split."""
-    cropped = (
+    """Return a data loader for one split."""
+    resize = (
         [v2.RandomResizedCrop(size, scale=(0.5, 1.0)), v2.RandomHorizontalFlip()]
         if training
         else [v2.Resize((size, size))]
     )
-    normal = v2.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
-    transform = v2.Compose([v2.ToImage(), *cropped, v2.ToDtype(torch.float32, scale=True), normal])
+    normalize = v2.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
+    transform = v2.Compose([v2.ToImage(), *resize, v2.ToDtype(torch.float32, scale=True), normalize])
     return DataLoader(ImageFolder(folder, transform), batch_size, shuffle=training)
 
 
-def measured(network: nn.Module, options: argparse.Namespace) -> tuple[dict[str, float], dict[str, float]]:
-    """Return loss and accuracy on the validation images before training and after it."""
+def train_and_validate(network: nn.Module, options: argparse.Namespace) -> tuple[dict[str, float], dict[str, float]]:
+    """Train a network, and return the validation loss and accuracy before and after training."""
     seed_everything(options.seed, verbose=False)
     train = loader(options.folder / "train", options.size, options.batch_size, training=True)
     val = loader(options.folder / "val", options.size, options.batch_size, training=False)
@@ -80,10 +80,10 @@ def measured(network: nn.Module, options: argparse.Namespace) -> tuple[dict[str,
 
 
 def main() -> None:
-    """Train the baseline, then the same with attention."""
+    """Train the baseline, then the same network with attention."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--weights", type=Path, help="a state dict of torchvision's resnet18, of any number of classes")
+    parser.add_argument("--weights", type=Path, help="state dict of torchvision's resnet18, with any number of classes")
     parser.add_argument("--attention", default="cbam")
     parser.add_argument("--at", default="residual-branch")
     parser.add_argument("--epochs", type=int, default=5)
@@ -93,7 +93,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="auto")
     options = parser.parse_args()
-    # Small sets are loaded in this process, which Lightning would rather not.
+    # Small data sets load fast enough in the main process, but Lightning warns about it.
     warnings.filterwarnings("ignore", ".*does not have many workers.*")
     warnings.filterwarnings("ignore", ".*smaller than the logging interval.*")
 
@@ -108,10 +108,9 @@ def main() -> None:
                 network, options.attention, options.at, example=torch.zeros(1, 3, options.size, options.size)
             )
             attendet.describe(network)
-        for when, found in zip(
-            ("before training", f"after {options.epochs} epochs"), measured(network, options), strict=True
-        ):
-            print(f"{name} {when}: accuracy {found['accuracy']:.3f}, loss {found['loss']:.6f}")
+        before, after = train_and_validate(network, options)
+        for time, metrics in (("before training", before), (f"after {options.epochs} epochs", after)):
+            print(f"{name} {time}: accuracy {metrics['accuracy']:.3f}, loss {metrics['loss']:.6f}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Pieces from files to batches, beside torchvision."""
+"""Stages from files to batches, compared with torchvision."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from piece import BATCH, CLASSES, SIZE, Piece
+from stage import BATCH, CLASSES, SIZE, PipelineStage
 from torch import Tensor
 from torchvision import tv_tensors
 from torchvision.io import ImageReadMode, decode_image
@@ -22,8 +22,8 @@ from attendet.data.loading.sampler import SampleIndex
 from attendet.data.records import ImageRecords
 
 
-def write_pictures(folder: Path, count: int = 64) -> Path:
-    """Write pictures of 640x480 pixels with rectangles on soft noise, as YOLO has them; return their data.yaml."""
+def write_data_set(folder: Path, count: int = 64) -> Path:
+    """Write a YOLO data set of 640x480 images with rectangles on smooth noise, and return its data.yaml."""
     generator = np.random.default_rng(0)
     for kind in ("images", "labels"):
         (folder / kind / "train").mkdir(parents=True)
@@ -44,8 +44,8 @@ def write_pictures(folder: Path, count: int = 64) -> Path:
     return folder / "data.yaml"
 
 
-def decoding(records: ImageRecords) -> Piece:
-    """Files → arrays whose longer side has the training size."""
+def decoding_stage(records: ImageRecords) -> PipelineStage:
+    """Return the stage that decodes files to arrays whose longer side has the training size."""
     shrink = v2.Resize(size=None, max_size=SIZE, antialias=True)
 
     def theirs(index: int) -> Tensor:
@@ -53,40 +53,40 @@ def decoding(records: ImageRecords) -> Piece:
 
     ours, indices = OnDemandImages(records, SIZE), range(min(BATCH, len(records)))
     for index in indices:
-        mine, peer = ours[index].astype(float), theirs(index).numpy().transpose(1, 2, 0)
-        # One means areas, the other weighs by a triangle; edges differ, pictures do not.
-        np.testing.assert_array_less(np.abs(mine - peer).mean(), 4)
-    works = {
+        our_image, their_image = ours[index].astype(float), theirs(index).numpy().transpose(1, 2, 0)
+        # The two use different resampling filters, which mainly differ at edges.
+        np.testing.assert_array_less(np.abs(our_image - their_image).mean(), 4)
+    contenders = {
         "ours": lambda: [ours[index] for index in indices],
         "torchvision decode_image, v2.Resize": lambda: [theirs(index) for index in indices],
     }
-    return Piece("decode and shrink a file", len(indices), works)
+    return PipelineStage("decode and shrink a file", len(indices), contenders)
 
 
-def augmenting(records: ImageRecords, images: CachedImages) -> Piece:
-    """Images in memory → augmented samples, without mosaic, which the peer has not."""
-    draws = [SampleIndex(0, position, position, (SIZE, SIZE)) for position in range(min(BATCH, len(records)))]
-    loaded = [tv_images(records, images, draw.image) for draw in draws]
-    still = dict.fromkeys(vars(Augmentation()), 0.0)
+def augmentation_stage(records: ImageRecords, images: CachedImages) -> PipelineStage:
+    """Return the stage that augments images in memory, without mosaic, which torchvision does not have."""
+    samples = [SampleIndex(0, position, position, (SIZE, SIZE)) for position in range(min(BATCH, len(records)))]
+    loaded = [tv_images(records, images, sample.image) for sample in samples]
+    no_augmentation = dict.fromkeys(vars(Augmentation()), 0.0)
     for flip in (0.0, 1.0):
-        ours = training_set(records, images, Augmentation(**{**still, "fliplr": flip}))
+        ours = training_set(records, images, Augmentation(**{**no_augmentation, "fliplr": flip}))
         theirs = peer_augmentation(translate=0.0, scale=0.0, brightness=0.0, saturation=0.0, hue=0.0, flip=flip)
-        for draw, sample in zip(draws, loaded, strict=True):
-            image, objects = ours.sample(draw)
-            changed = theirs(sample)
-            # Ours goes through bytes of hue and saturation, which do not hold every color.
+        for sample, image_and_boxes in zip(samples, loaded, strict=True):
+            image, objects = ours.sample(sample)
+            changed = theirs(image_and_boxes)
+            # Ours converts to hue and saturation in bytes, which cannot represent every color.
             torch.testing.assert_close(image.int(), torch.as_tensor(changed["image"]).int(), atol=6, rtol=0)
             boxes = box_convert(objects[:, 1:] * SIZE, "cxcywh", "xyxy")
             torch.testing.assert_close(boxes, torch.as_tensor(changed["boxes"]), atol=1e-3, rtol=0)
     ours = training_set(records, images, Augmentation(mosaic=0.0))
     theirs = peer_augmentation()
     mosaics = training_set(records, images, Augmentation())
-    works = {
-        "ours": lambda: [ours.sample(draw) for draw in draws],
-        "torchvision v2": lambda: [theirs(sample) for sample in loaded],
-        "ours with mosaic, four images in one": lambda: [mosaics.sample(draw) for draw in draws],
+    contenders = {
+        "ours": lambda: [ours.sample(sample) for sample in samples],
+        "torchvision v2": lambda: [theirs(image_and_boxes) for image_and_boxes in loaded],
+        "ours with mosaic, four images in one": lambda: [mosaics.sample(sample) for sample in samples],
     }
-    return Piece("augment an image in memory", len(draws), works)
+    return PipelineStage("augment an image in memory", len(samples), contenders)
 
 
 def training_set(records: ImageRecords, images: CachedImages, options: Augmentation) -> TrainingDataset:
@@ -94,7 +94,7 @@ def training_set(records: ImageRecords, images: CachedImages, options: Augmentat
 
 
 def tv_images(records: ImageRecords, images: CachedImages, index: int) -> dict[str, object]:
-    """Return an image in memory as torchvision takes it."""
+    """Return an image in memory with its boxes as torchvision's tensors."""
     image, record = images[index], records[index]
     shape = (image.shape[0], image.shape[1])
     boxes = record.boxes * np.tile([shape[1] / record.width, shape[0] / record.height], 2)
@@ -115,7 +115,7 @@ def peer_augmentation(
     hue: float = 0.015,
     flip: float = 0.5,
 ) -> Callable[[dict[str, object]], dict[str, object]]:
-    """Return the same pad, shift, scale, color jitter and flip from torchvision."""
+    """Return the same padding, shift, scale, color jitter, and flip in torchvision."""
     varied = v2.Compose(
         [
             v2.RandomAffine(
