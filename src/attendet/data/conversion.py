@@ -47,7 +47,7 @@ _LOSSES = (
 
 @dataclass(frozen=True)
 class ConversionResult:
-    """A data set that was written, and the losses against the original.
+    """The result of a conversion: the new data set, and the numbers of changed and lost objects.
 
     Attributes:
         data_yaml: Path of the new data.yaml.

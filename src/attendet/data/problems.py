@@ -17,7 +17,7 @@ _MAX_EXAMPLES = 3
 
 
 class ProblemList:
-    """A list of the first problems of each kind that also counts all problems.
+    """A list of the first problems of each kind, with the number of all problems.
 
     Attributes:
         listed: The first `MAX_LISTED_PER_KIND` problems of each kind, in the order in which they were added.

@@ -21,7 +21,7 @@ _FIRST_SERVER_ERROR = 500
 
 
 class _InterruptedDownloadError(Exception):
-    """The connection was lost, or the server could not answer at the moment: another attempt may succeed."""
+    """A lost connection, or a server that cannot answer at the moment; another attempt may succeed."""
 
 
 def fetch(
@@ -148,7 +148,7 @@ def _refuse_larger(url: str, partial: Path, size: int, max_bytes: int) -> None:
 
 
 class _SafeRedirectHandler(urllib.request.HTTPRedirectHandler):
-    """Follows redirections, except from https to an address whose content anyone on the network could change."""
+    """A handler of redirections that refuses those from https to an unencrypted address."""
 
     def redirect_request(
         self,

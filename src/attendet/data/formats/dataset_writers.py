@@ -20,7 +20,7 @@ FileNames: TypeAlias = list[list[str]]
 
 
 class ImageTransfer:
-    """Links or copies images to a new data set, and counts them.
+    """A transfer of images to a new data set, by links or copies, which counts them.
 
     Args:
         files: `link` creates hard links, `copy` copies, and `auto` links if the file system can.

@@ -60,7 +60,7 @@ class ImageLabels:
 
 
 class LabelBuilder:
-    """Collects the objects and the problems of one label file, in order.
+    """A collector of the objects and the problems of one label file, in order.
 
     Args:
         file: Path of the label file.

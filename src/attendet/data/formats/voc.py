@@ -84,7 +84,7 @@ def parse_voc_labels(content: bytes, file: str) -> ImageLabels:
 
 
 class _AnnotationHandler(ContentHandler):
-    """A SAX handler that adds an object when its element ends: it builds no tree, and knows the line."""
+    """A SAX handler that adds each object at the end of its element, with the line, and keeps no tree of the file."""
 
     def __init__(self, file: str) -> None:
         super().__init__()

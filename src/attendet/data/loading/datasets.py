@@ -148,7 +148,7 @@ class ValidationDataset(Dataset[ValidationBatch]):
 
 
 def collate(samples: Sequence[tuple[Tensor, Tensor]]) -> Batch:
-    """Combine samples to a batch.
+    """Combine samples into a batch.
 
     Args:
         samples: Images (3, H, W) of equal shape, each with its objects (objects, 5), as in `normalize_targets`.

@@ -33,7 +33,7 @@ class SampleIndex:
 
 
 class TrainingBatchSampler(Sampler[list[SampleIndex]]):
-    """Draws the batches of each epoch, and yields the part of each batch that belongs to this process.
+    """A sampler of training batches, which yields the part of each batch that belongs to this process.
 
     The order depends on the seed and the epoch only, not on the number of workers or processes, nor on earlier epochs.
     In each batch, all processes have the same number of images, and at least two if the batch size allows it: batch

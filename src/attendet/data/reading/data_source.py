@@ -216,7 +216,7 @@ def _with_progress(items: Iterator[_Item], total: int, progress: Progress | None
 
 
 class _SplitReading:
-    """Makes records from the files of a split, and collects problems and digests.
+    """The reading of a split, which makes records and collects problems and digests.
 
     Args:
         class_indices: Class index by the index or name that label files use.

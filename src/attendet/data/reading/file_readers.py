@@ -54,7 +54,7 @@ class FileReader:
             return False, json.dumps([error.message, error.where and astuple(error.where), error.remedy])
 
     def restore(self, path: str, result: SerializedResult) -> ReadResult:
-        """Return the content or the error that `read_serialized` returned for a path."""
+        """Return the content, or the error, that `read_serialized` serialized for a path."""
         is_readable, text = result
         if is_readable:
             return self.load(path, text)

@@ -24,7 +24,7 @@ _MAX_SLIVER_SIDE = 1.0
 def make_record(
     image: str, info: ImageInfo, labels: ImageLabels, class_indices: Mapping[int | str, int]
 ) -> tuple[ImageRecord, Iterator[Problem]]:
-    """Combine an image and its labels to a record, and check the labels against the image.
+    """Combine an image and its labels into a record, and check the labels against the image.
 
     Args:
         image: Path of the image.
