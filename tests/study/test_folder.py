@@ -42,7 +42,7 @@ def test_arms_keep_their_runs_under_a_new_name(tmp_path):
 
 
 def test_no_study_and_a_damaged_plan_are_errors(tmp_path):
-    with pytest.raises(DataError, match="there is no study here"):
+    with pytest.raises(DataError, match="no study found"):
         read_study(StudyFolder(tmp_path))
     study = write_study(tmp_path / "b", design(ARMS), {})
     study.study.write_text("{}", encoding="utf-8")
