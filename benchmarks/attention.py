@@ -4,10 +4,10 @@
         [--out benchmarks/results/attention-cpu.md] [--docs docs/attention.md]
 
 CBAM is compared with a naive implementation of the authors' formulas and with timm's module, all in eager mode and
-float32. Ours and the naive one have the same weights, and their outputs must agree before anything is timed. In every
-round each contender runs once, in random order, so that changes in the machine's speed affect all contenders. Ratios
-are taken within a round. The tables contain the median and quartiles over the rounds. `--docs` writes the tables of all
-modules, with medians only, between the marks in that page.
+float32. Our CBAM and the naive one have the same weights, and their outputs must agree before anything is timed. In
+every round each contender runs once, in random order, so that changes in the machine's speed affect all contenders.
+Ratios are taken within a round. The tables contain the median and quartiles over the rounds. `--docs` writes the tables
+of all modules, with medians only, between the marks in that page.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from attendet.attention import CBAM, create, names
 _MARKS = ("<!-- costs: written by benchmarks/attention.py -->", "<!-- end of costs -->")
 
 _CBAM_METHOD = (
-    "Interleaved in one run; median (quartiles). Ratios are the contender's time divided by the time of ours with the "
-    "variant `authors`, which computes the same as the naive one. Above 1, ours is faster."
+    "Interleaved in one run; median (quartiles). Ratios are the contender's time divided by the time of attendet's "
+    "CBAM with the variant `authors`, which computes the same as the naive one. Above 1, attendet is faster."
 )
 _MODULES_METHOD = (
     "Interleaved in one run; contiguous features; default options; {statistic} of the module's time divided by the "
@@ -40,12 +40,17 @@ _MODULES_METHOD = (
 
 
 def contenders(channels: int) -> dict[str, nn.Module]:
-    """Return the modules to time: ours first, then other implementations."""
+    """Return the modules to time: our CBAM first, then other implementations."""
     ours = CBAM(channels, variant="authors")
     naive = naive_like(ours, channels)
     x = torch.randn(2, channels, 16, 16)
     torch.testing.assert_close(ours(x), naive(x))
-    modules = {"ours, authors": ours, "ours, plain": CBAM(channels), "naive": naive, "timm": CbamModule(channels)}
+    modules = {
+        "attendet, authors": ours,
+        "attendet, plain": CBAM(channels),
+        "naive": naive,
+        "timm": CbamModule(channels),
+    }
     return {name: in_plain_torch(module) for name, module in modules.items()}
 
 
@@ -66,10 +71,10 @@ def rows(device: torch.device, rounds: int) -> list[str]:
                     name: timed_pass(module, x, upstream, backward=backward) for name, module in modules.items()
                 }
                 times = measure(functions, rounds, device)
-                ours = times["ours, authors"]
+                ours = times["attendet, authors"]
                 ratios = {
                     name: [peer / own for peer, own in zip(times[name], ours, strict=True)]
-                    for name in ("ours, plain", "naive", "timm")
+                    for name in ("attendet, plain", "naive", "timm")
                 }
                 what = "forward+backward" if backward else "forward"
                 cells = [
@@ -85,7 +90,7 @@ def rows(device: torch.device, rounds: int) -> list[str]:
 
 
 def module_ratios(device: torch.device, rounds: int) -> dict[str, list[list[float]]]:
-    """Return the ratios of every module's times to those of SE: forward, then forward and backward, for each shape."""
+    """Return the ratios of every module's times to SE's times: forward, then forward and backward, for each shape."""
     ratios: dict[str, list[list[float]]] = {name: [] for name in names()}
     for backward in (False, True):
         for shape in SHAPES:
@@ -131,7 +136,7 @@ def cbam_report(device: torch.device, rounds: int) -> str:
         "",
         _CBAM_METHOD,
         "",
-        "| shape | layout | what | ours, ms | ours, plain | naive | timm |",
+        "| shape | layout | what | attendet, ms | attendet, plain | naive | timm |",
         "|---|---|---|---|---|---|---|",
     ]
     print("\n".join(header), flush=True)

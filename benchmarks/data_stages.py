@@ -57,7 +57,7 @@ def decoding_stage(records: ImageRecords) -> PipelineStage:
         # The two use different resampling filters, which mainly differ at edges.
         np.testing.assert_array_less(np.abs(our_image - their_image).mean(), 4)
     contenders = {
-        "ours": lambda: [ours[index] for index in indices],
+        "attendet": lambda: [ours[index] for index in indices],
         "torchvision decode_image, v2.Resize": lambda: [theirs(index) for index in indices],
     }
     return PipelineStage("decode and shrink a file", len(indices), contenders)
@@ -74,7 +74,7 @@ def augmentation_stage(records: ImageRecords, images: CachedImages) -> PipelineS
         for sample, image_and_boxes in zip(samples, loaded, strict=True):
             image, objects = ours.sample(sample)
             changed = theirs(image_and_boxes)
-            # Ours converts to hue and saturation in bytes, which cannot represent every color.
+            # attendet converts to hue and saturation in bytes, which cannot represent every color.
             torch.testing.assert_close(image.int(), torch.as_tensor(changed["image"]).int(), atol=6, rtol=0)
             boxes = box_convert(objects[:, 1:] * SIZE, "cxcywh", "xyxy")
             torch.testing.assert_close(boxes, torch.as_tensor(changed["boxes"]), atol=1e-3, rtol=0)
@@ -82,9 +82,9 @@ def augmentation_stage(records: ImageRecords, images: CachedImages) -> PipelineS
     theirs = peer_augmentation()
     mosaics = training_set(records, images, Augmentation())
     contenders = {
-        "ours": lambda: [ours.sample(sample) for sample in samples],
+        "attendet": lambda: [ours.sample(sample) for sample in samples],
         "torchvision v2": lambda: [theirs(image_and_boxes) for image_and_boxes in loaded],
-        "ours with mosaic, four images in one": lambda: [mosaics.sample(sample) for sample in samples],
+        "attendet with mosaic, four images in one": lambda: [mosaics.sample(sample) for sample in samples],
     }
     return PipelineStage("augment an image in memory", len(samples), contenders)
 

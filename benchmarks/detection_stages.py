@@ -32,8 +32,8 @@ def step_stage(batch: Batch, detectors: Mapping[str, Detector]) -> PipelineStage
     losses = {name: step(detector, batch) for name, detector in detectors.items()}
     torch.testing.assert_close(losses["contiguous"], losses["channels last"], rtol=1e-3, atol=0)
     contenders = {
-        "ours, channels last": partial(step, detectors["channels last"], batch),
-        "ours, contiguous": partial(step, detectors["contiguous"], batch),
+        "attendet, channels last": partial(step, detectors["channels last"], batch),
+        "attendet, contiguous": partial(step, detectors["contiguous"], batch),
     }
     return PipelineStage("a step: forward, loss, backward", len(batch.images), contenders)
 
@@ -66,7 +66,7 @@ def load_and_step_stage(records: ImageRecords, images: CachedImages, detector: D
     indices = list(TrainingBatchSampler(len(records), BATCH, (SIZE, SIZE), seed=0))[:2]
     batches = [dataset[samples] for samples in indices]
     contenders = {
-        "ours": lambda: [step(detector, dataset[samples]) for samples in indices],
+        "attendet": lambda: [step(detector, dataset[samples]) for samples in indices],
         "*part:* loading": lambda: [dataset[samples] for samples in indices],
         "*part:* step": lambda: [step(detector, batch) for batch in batches],
     }
@@ -92,7 +92,7 @@ def decoding_of_maps_stage(detector: Detector, images: int = 4) -> tuple[Pipelin
                     torch.testing.assert_close(predictions[0, row], expected)
                 row += 1
     contenders = {
-        "ours": lambda: detector.decode(raw),
+        "attendet": lambda: detector.decode(raw),
         "*floor:* sigmoid of the maps alone": lambda: [level.sigmoid() for level in raw],
     }
     return PipelineStage("decode raw maps", images, contenders), predictions
@@ -108,7 +108,7 @@ def suppression_stage(predictions: Tensor) -> PipelineStage:
         torch.testing.assert_close(our_detections, lower_bound)
         torch.testing.assert_close(our_detections, loop)
     contenders = {
-        "ours, including the selection of candidates": lambda: nms(predictions, multi_label=True, **NMS_OPTIONS),
+        "attendet, including the selection of candidates": lambda: nms(predictions, multi_label=True, **NMS_OPTIONS),
         "*floor:* torchvision.ops.batched_nms alone": lambda: [torchvision_nms(image) for image in candidates],
         "a Python loop over boxes": lambda: [loop_nms(image) for image in candidates],
     }
@@ -164,7 +164,7 @@ def metrics_stage(images: int = 200) -> PipelineStage:
     for name, value in our_metrics.items():
         np.testing.assert_allclose(value, their_metrics[name], atol=1e-5)
     return PipelineStage(
-        "compute metrics, including F1 and confusions", images, {"ours": ours, "torchmetrics, mAP only": theirs}
+        "compute metrics, including F1 and confusions", images, {"attendet": ours, "torchmetrics, mAP only": theirs}
     )
 
 

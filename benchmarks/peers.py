@@ -33,7 +33,7 @@ class NaiveCBAM(nn.Module):
 
 
 def naive_like(ours: CBAM, channels: int) -> NaiveCBAM:
-    """Return a naive CBAM with the weights of ours, which must have the variant `authors` and default options."""
+    """Return a naive CBAM with the weights of our CBAM, which must have the variant `authors` and default options."""
     naive = NaiveCBAM(channels)
     names = {"mlp.1": "channel.fc1", "mlp.3": "channel.fc2", "conv": "spatial.conv", "norm": "spatial.norm"}
     for theirs, name in names.items():

@@ -40,8 +40,8 @@ _PACKAGES = ("torch", "torchvision", "opencv-python-headless", "torchmetrics", "
 
 _METHOD = (
     "Interleaved in one run; median (quartiles) over the rounds. A ratio is the contender's time divided by the time "
-    "of ours: above 1, ours is faster. *part* marks a part of ours, and *floor* a lower bound of the time. Images have "
-    "320 pixels, batches have 16 images, and the network is yolov5n with 3 classes."
+    "of attendet: above 1, attendet is faster. *part* marks a part of attendet's work, and *floor* a lower bound of "
+    "the time. Images have 320 pixels, batches have 16 images, and the network is yolov5n with 3 classes."
 )
 
 
@@ -62,7 +62,7 @@ def stages(split: Split) -> Iterator[PipelineStage]:
 
 
 def rows(stage: PipelineStage, rounds: int) -> Iterator[str]:
-    """Yield the lines of a stage: the images per second of ours, then the ratio of each contender."""
+    """Yield the lines of a stage: attendet's images per second, then the ratio of each contender."""
     times = measure(stage.contenders, rounds, torch.device("cpu"))
     name, *others = times
     ours = times[name]
@@ -84,7 +84,7 @@ def report(split: Split, images: str, rounds: int) -> str:
         "",
         _METHOD,
         "",
-        "| stage | contender | images per second | time / ours |",
+        "| stage | contender | images per second | time / attendet |",
         "|---|---|---|---|",
     ]
     print("\n".join(lines), flush=True)

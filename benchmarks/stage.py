@@ -15,7 +15,7 @@ class PipelineStage:
     Attributes:
         name: Description of the stage.
         images: Number of images that each contender processes.
-        contenders: Functions to time by name, ours first.
+        contenders: Functions to time by name, attendet first.
     """
 
     name: str

@@ -107,7 +107,7 @@ def main() -> None:
             attendet.attach(
                 network, options.attention, options.at, example=torch.zeros(1, 3, options.size, options.size)
             )
-            attendet.describe(network)
+            print(attendet.describe(network))
         before, after = train_and_validate(network, options)
         for time, metrics in (("before training", before), (f"after {options.epochs} epochs", after)):
             print(f"{name} {time}: accuracy {metrics['accuracy']:.3f}, loss {metrics['loss']:.6f}")

@@ -31,7 +31,7 @@ class Attention(nn.Module, ABC):
     A subclass takes `channels` as its first argument. All other arguments are keywords with defaults.
 
     Attributes:
-        paper: Authors, title, venue, and identifier of the paper that the module implements; empty if there is none.
+        paper: Authors, title, venue, and identifier of the paper that the module implements; empty without a paper.
     """
 
     paper: ClassVar[str] = ""
@@ -72,7 +72,7 @@ class Gate(AttentionWeights):
     def logits(self, *inputs: Any, **options: Any) -> Tensor:
         """Return the logits of the sigmoid; they broadcast over the features.
 
-        The arguments are those of `forward`: the features, or tensors computed from them.
+        It takes the arguments of `forward`: the features, or tensors computed from them.
         """
 
     def forward(self, x: Tensor, *others: Any) -> Tensor:

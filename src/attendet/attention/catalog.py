@@ -65,7 +65,7 @@ def require_options(name: str, options: Iterable[str]) -> None:
 
 
 def names() -> tuple[str, ...]:
-    """Return the names of all attention modules, including those of other packages, sorted.
+    """Return the names of all attention modules, including modules of other packages, sorted.
 
     Example:
         >>> {"bam", "cbam", "eca", "se", "simam"} <= set(names())

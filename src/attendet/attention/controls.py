@@ -164,7 +164,8 @@ class ControlNoiseGate(Attention):
     the weights are the running mean of each channel over images and positions, updated as in a batch norm, so that the
     output of an image only depends on that image. Before training that mean is 1.
 
-    All outermost `AttentionWeights` of the attention are exchanged independently. Parameters: those of the attention.
+    All outermost `AttentionWeights` of the attention are exchanged independently. The number of parameters equals that
+    of the attention.
 
     Args:
         channels: Number of channels C of the features.

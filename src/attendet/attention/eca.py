@@ -69,7 +69,8 @@ class ECA(Attention):
     Parameters: k.
 
     Other versions: most copies for YOLO use k = 3 for any number of channels. timm uses at least 3, which differs for
-    C < 8. The paper does not say how to round between two odd numbers; we take the greater, as the authors' code does.
+    C < 8. The paper does not specify the rounding between two odd numbers; this is the greater, as in the authors'
+    code.
 
     State dicts of the authors' and of timm's module load.
 

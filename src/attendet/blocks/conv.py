@@ -52,7 +52,7 @@ class Conv(nn.Module):
 class DWConv(Conv):
     """`Conv` with the largest possible number of groups, gcd(c1, c2): (N, c1, H, W) → (N, c2, H/s, W/s).
 
-    The arguments are those of `Conv`.
+    It takes the arguments of `Conv` except `p` and `g`.
 
     Example:
         >>> DWConv(16, 32, 3).conv.groups
@@ -67,7 +67,7 @@ class DWConv(Conv):
 class Focus(nn.Module):
     """Move each 2x2 square of pixels to the channels, then apply a `Conv`: (N, c1, H, W) → (N, c2, H/2, W/2).
 
-    The arguments are those of `Conv`.
+    It takes the arguments of `Conv`, which has 4·c1 input channels.
 
     Example:
         >>> Focus(3, 16, 3)(torch.rand(1, 3, 64, 64)).shape

@@ -139,8 +139,8 @@ class C3Ghost(C3):
 class BottleneckCSP(nn.Module):
     """CSP block of YOLOv5's first releases, with a norm after the concatenation: (N, c1, H, W) → (N, c2, H, W).
 
-    cv4(act(bn(cat(cv3(m(cv1(x))), cv2(x))))), where cv2 and cv3 are convolutions without norm and activation. The
-    arguments are those of `C3`.
+    cv4(act(bn(cat(cv3(m(cv1(x))), cv2(x))))), where cv2 and cv3 are convolutions without norm and activation. It takes
+    the arguments of `C3`.
 
     Example:
         >>> BottleneckCSP(16, 32, n=2)(torch.rand(1, 16, 8, 8)).shape
@@ -168,8 +168,8 @@ class BottleneckCSP(nn.Module):
 class C2f(nn.Module):
     """CSP block that concatenates both halves and the output of every bottleneck: (N, c1, H, W) → (N, c2, H, W).
 
-    It is used by model files that combine YOLOv5 with later detectors. The arguments are those of `C3`; `shortcut` is
-    False by default, and `bottleneck` returns a module h → h channels that replaces each bottleneck, given h.
+    It is used by model files that combine YOLOv5 with later detectors. It takes the arguments of `C3`, with
+    `shortcut` False by default; `bottleneck` returns a module h → h channels that replaces each bottleneck, given h.
 
     Example:
         >>> C2f(16, 32, n=2)(torch.rand(1, 16, 8, 8)).shape

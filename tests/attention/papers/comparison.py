@@ -36,7 +36,7 @@ def leaf_copies(module: nn.Module) -> NamedWeights:
 
 
 def layer(weights: NamedWeights, name: str) -> Layer:
-    """Return the weight and the bias of a layer; the bias is None if it has none."""
+    """Return the weight and the bias of a layer; the bias is None for a layer without one."""
     return weights[f"{name}.weight"], weights.get(f"{name}.bias")
 
 

@@ -193,7 +193,7 @@ def _run(module: GatedModule, x: Tensor, channel: ChannelNet | None, spatial: Sp
 
 @torch.no_grad()
 def _update_running_statistics(norm: object, statistics: BatchStatistics) -> None:
-    """Update the running statistics of a batch norm with those of a batch, as the norm does in training mode."""
+    """Update the running statistics of a batch norm as the norm does in training mode."""
     if isinstance(norm, nn.BatchNorm2d) and norm.momentum is not None:
         unbiased = statistics.var * (statistics.count / (statistics.count - 1))
         for running, value in ((norm.running_mean, statistics.mean), (norm.running_var, unbiased)):

@@ -27,7 +27,7 @@ _GATES: Mapping[Order, tuple[str, ...]] = {
     "spatial-only": ("spatial",),
 }
 
-# The keys of the authors' code, then those of timm that differ from ours. timm has 1x1 convolutions for the MLP.
+# The keys of the authors' code, then the keys of timm that differ. timm has 1x1 convolutions for the MLP.
 FOREIGN_KEYS: Mapping[str, str] = {
     "ChannelGate.mlp.1.": "channel.fc1.",
     "ChannelGate.mlp.3.": "channel.fc2.",
@@ -94,7 +94,7 @@ class SpatialAttention(Attention):
         kernel_size: Kernel size k, odd. The paper finds 7 better than 3.
         variant: `plain`, `authors`, or `timm`, see `CBAM`.
         start: `paper` or `identity`, see `CBAM`.
-        planes: Pools over channels that the convolution receives, in order (default: those of the variant).
+        planes: Pools over channels that the convolution receives, in order (default: the planes of the variant).
         dims: Number of position axes, 1, 2, or 3, see `CBAM`.
 
     Raises:
@@ -154,7 +154,7 @@ class CBAM(Attention):
         order: `channel-first` as published, or an arrangement of the paper's ablation: `spatial-first`; `parallel`,
             with both gates computed from F, F'' = Mc(F) ⊗ Ms(F) ⊗ F; `channel-only`. `spatial-only` is our addition.
         pool: Pools of the channel gate: `avg`, `max`, `both`, the authors' `lp` and `lse`, or a list of these.
-        planes: Pools over channels that the spatial convolution receives, in order (default: those of the variant).
+        planes: Pools over channels that the spatial convolution receives, in order (default: planes of the variant).
         dims: Number of position axes: 1 for sequences (N, C, L), 2 for images (N, C, H, W), 3 for volumes
             (N, C, D, H, W). The spatial convolution has k, k², or k³ taps per plane.
 

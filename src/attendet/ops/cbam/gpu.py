@@ -114,7 +114,7 @@ def _gate_values(saved: SavedTensors, x: Tensor, channel: ChannelNet | None, spa
 def _channel_backward(
     upstream: Tensor, net: ChannelNet, saved: SavedTensors, gradients: ParameterGradients
 ) -> tuple[Tensor, ParameterGradients]:
-    """Return the gradient of the pooled channels (N, 2, C), and `gradients` with those of the MLP added."""
+    """Return the gradient of the pooled channels (N, 2, C), and `gradients` with the gradients of the MLP added."""
     logits = upstream * _scaled_sigmoid_derivative(saved.channel_logits, net.range)
     hidden = functional.linear(saved.pooled, net.fc1_weight, net.fc1_bias)
     # The outputs of the second layer for both pools are added, so both pools receive the same gradient.
@@ -131,7 +131,7 @@ def _channel_backward(
 
 
 def _spatial_backward(upstream: Tensor, net: SpatialNet, saved: SavedTensors) -> tuple[Tensor, ParameterGradients]:
-    """Return the gradient of the planes (N, 2, H, W), and those of the convolution and the norm."""
+    """Return the gradients of the planes (N, 2, H, W), the convolution, and the norm."""
     statistics = saved.statistics()
     normalized = normalize_logits(saved.spatial_logits, net, statistics)
     logits = upstream.unsqueeze(1) * _scaled_sigmoid_derivative(normalized, net.range)
