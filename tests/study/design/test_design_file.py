@@ -164,7 +164,7 @@ def test_other_data_and_another_content_of_a_model_file_are_other_runs(tmp_path)
     file.write_text(bundled_text("yolov5s"), encoding="utf-8")
     assert set(first.values()).isdisjoint(keys(text, tmp_path).values())
     file.unlink()
-    with pytest.raises(OptionError, match=r"m\.yaml: cannot be read"):
+    with pytest.raises(OptionError, match=r"m\.yaml: the file cannot be read"):
         keys(text, tmp_path)
 
 
