@@ -24,7 +24,6 @@ SAME_FILE_NAMES = {
     "data": "the package, and the command for it",
     "findings": "the findings of an examination: of a model file, and of attention sites",
     "formats": "the file formats that the package reads",
-    "html": "HTML pages: their parts (utils), and the page of the package",
     "io": "reading and writing files: any (utils), and weights",
     "prediction": "the package, and the public function over it",
     "records": "the records of the package, and their files (utils)",

@@ -30,8 +30,8 @@ from .attention import TripletAttention as TripletAttention
 from .attention import create as create
 from .errors import AttendetError as AttendetError
 from .errors import AttendetWarning as AttendetWarning
-from .interpret.image.explanation import Explanation as Explanation
-from .interpret.image.explanation import explain as explain
+from .interpret.image import Explanation as Explanation
+from .interpret.image import explain as explain
 from .models import Detector as Detector
 from .models import build as build
 from .prediction.predictor import Predictor as Predictor

@@ -1,4 +1,4 @@
-"""Weights that are the same for every image, in place of those that attention computes."""
+"""Replace the weights that attention computes by constants."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from torch import Tensor, nn
 
 @contextmanager
 def hold_constant(model: nn.Module, means: Mapping[str, Tensor]) -> Iterator[None]:
-    """Let modules of weights give one number for each channel, whatever they see.
+    """Make parts of attention modules return constants, one per channel, as long as the block runs.
 
-    What is left is a scale of channels: no attention, for nothing depends on the image or the position any more.
+    The features are then scaled by constants that depend neither on the image nor on the position.
 
     Args:
         model: The network.
-        means: By path of the module of weights: (K,) its numbers, K being its channels, or its branches times channels.
+        means: The constants (K,) by the path of the part; K is its number of channels, or of branches times channels.
 
     Example:
         >>> import torch, attendet
@@ -29,13 +29,13 @@ def hold_constant(model: nn.Module, means: Mapping[str, Tensor]) -> Iterator[Non
         True
     """
     with ExitStack() as stack:
-        for path, numbers in means.items():
-            handle = model.get_submodule(path).register_forward_hook(partial(_constant, numbers))
+        for path, constants in means.items():
+            handle = model.get_submodule(path).register_forward_hook(partial(_constant, constants))
             stack.callback(handle.remove)
         yield
 
 
-def _constant(numbers: Tensor, module: nn.Module, inputs: Any, weights: Tensor) -> Tensor:  # noqa: ARG001
-    # Between images and positions: C of (N, C, H, W), M and C of (N, M, C, 1, 1); (C, 1, 1) has no images.
+def _constant(constants: Tensor, module: nn.Module, inputs: Any, weights: Tensor) -> Tensor:  # noqa: ARG001
+    # The axes between images and positions: C of (N, C, H, W), and M and C of (N, M, C, 1, 1). (C, 1, 1) has no images.
     channels = weights.shape[weights.ndim > 3 : -2]
-    return numbers.to(weights.dtype).to(weights.device).reshape(*channels, 1, 1).expand_as(weights)
+    return constants.to(weights.dtype).to(weights.device).reshape(*channels, 1, 1).expand_as(weights)

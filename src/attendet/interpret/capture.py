@@ -1,4 +1,4 @@
-"""The weights that attention multiplies by, taken where they are made, in a pass of any network."""
+"""Capture the weights and terms that attention modules apply to features, in a forward pass of any network."""
 
 from __future__ import annotations
 
@@ -13,23 +13,24 @@ from torch import Tensor, nn
 from attendet.attention.base import AdditiveTerm, Attention, AttentionWeights, Gate, SoftmaxWeights
 from attendet.errors import OptionError, unknown_name
 
-OutputRole = Literal["gate", "weights", "shares", "addend"]
+OutputRole = Literal["gate", "weights", "softmax", "term"]
 
-PARTS = (AttentionWeights, SoftmaxWeights, AdditiveTerm)
+PART_CLASSES = (AttentionWeights, SoftmaxWeights, AdditiveTerm)
+"""Base classes of the modules inside of an attention module whose outputs are captured."""
 
 
 @dataclass(frozen=True)
 class GateOutput:
-    """What one of the modules that an attention consists of gave.
+    """The output of a part of an attention module, such as a gate.
 
     Attributes:
-        name: Path of the module in the attention module, such as `channel` or `gate.hw`.
-        role: A `gate` is weights that are a sigmoid of a known range; `weights` multiply features without one, `shares`
-            choose among branches or positions, an `addend` is added.
-        value: The very tensor that the module returned, without its history. Weights that all images share may come
-            without the axis of images: they have one here, of length 1.
-        outermost: Whether it joins the features itself; what is inside of another is part of that one's computation.
-        range: Of a gate, the least and the greatest weight that it can give.
+        name: Path of the part in the attention module, such as `channel` or `gate.hw`.
+        role: What the output does: a `gate` is a sigmoid of a known range that multiplies features; `weights` multiply
+            features and have no range; a `softmax` weighs branches or positions; a `term` is added to features.
+        value: The tensor that the part returned, detached. Weights that all images share may lack the image axis in the
+            module; here, it has length 1.
+        outermost: Whether the output is applied to features itself, instead of being an input of another part.
+        range: Smallest and largest weight of a gate; None for other roles.
     """
 
     name: str
@@ -41,15 +42,15 @@ class GateOutput:
 
 @dataclass(frozen=True)
 class AttentionPass:
-    """What an attention module did in one pass.
+    """One call of an attention module in a forward pass.
 
     Attributes:
-        path: Its path in the network.
+        path: Path of the module in the network.
         module: The module.
-        call: 0, or how often it had run before in the same pass.
-        before: The features (N, C, H, W) that it took.
-        after: What it made of them.
-        parts: What its parts gave, in the order in which they ran.
+        call: How often the module was called before in the same forward pass; usually 0.
+        before: Input features (N, C, H, W).
+        after: Output features (N, C, H, W).
+        parts: Outputs of the module's parts, in the order in which they ran.
     """
 
     path: str
@@ -60,39 +61,38 @@ class AttentionPass:
     parts: tuple[GateOutput, ...]
 
     @property
-    def joining(self) -> tuple[GateOutput, ...]:
-        """The parts that join the features themselves."""
+    def applied_parts(self) -> tuple[GateOutput, ...]:
+        """Outputs of the parts that are applied to features themselves."""
         return tuple(part for part in self.parts if part.outermost)
 
 
 def attention_sites(model: nn.Module, pattern: str = "*") -> dict[str, Attention]:
-    """Return the attention modules of a network by their paths; of those inside of others, the outermost.
+    """Return the attention modules of a network by their paths; of nested modules, the outermost only.
 
     Args:
-        model: Any network, with attention attached or built in.
-        pattern: Which, by their paths, with `*` and `?` as in names of files.
+        model: A network with attention, attached or built in.
+        pattern: Pattern of the paths, with the wildcards `*` and `?`.
 
     Raises:
-        OptionError: If there is no attention in the network.
-        UnknownNameError: If no path matches.
+        OptionError: If the network has no attention.
+        UnknownNameError: If no path matches the pattern.
 
     Example:
         >>> import attendet
         >>> list(attention_sites(attendet.build("yolov5n_CBAM")))
         ['model.9']
     """
-    found: dict[str, Attention] = {}
+    sites: dict[str, Attention] = {}
     for path, module in model.named_modules():
-        inside = any(not outer or path.startswith(f"{outer}.") for outer in found)
-        if isinstance(module, Attention) and not inside:
-            found[path] = module
-    if not found:
-        raise OptionError(
-            f"there is no attention in this {type(model).__name__}", remedy="attach some: attendet.attach(model, …)"
-        )
-    chosen = {path: module for path, module in found.items() if fnmatchcase(path, pattern)}
+        is_nested = any(not outer or path.startswith(f"{outer}.") for outer in sites)
+        if isinstance(module, Attention) and not is_nested:
+            sites[path] = module
+    if not sites:
+        remedy = "attach some: attendet.attach(model, …)"
+        raise OptionError(f"the network ({type(model).__name__}) has no attention modules", remedy=remedy)
+    chosen = {path: module for path, module in sites.items() if fnmatchcase(path, pattern)}
     if not chosen:
-        raise unknown_name("attention at", pattern, found)
+        raise unknown_name("attention module", pattern, sites)
     return chosen
 
 
@@ -100,96 +100,96 @@ def attention_sites(model: nn.Module, pattern: str = "*") -> dict[str, Attention
 def capture_attention(
     model: nn.Module, receive: Callable[[AttentionPass], None], pattern: str = "*"
 ) -> Iterator[dict[str, Attention]]:
-    """Hand on what attention does, each time that it has done it, while the block runs.
+    """Call `receive` after each call of an attention module, as long as the block runs.
 
-    Nothing is kept here, so that memory is bounded by what `receive` keeps. The tensors are those that the network
-    computes with: what would change them has to copy them first. Training flags are left as they are.
+    This function keeps no tensors, so that the memory depends on `receive` alone. The tensors are those that the
+    network computes with: copy them before changing them. Training flags are not changed.
 
     Args:
-        model: Any network, neither compiled nor wrapped (see `attendet.utils.modules`).
-        receive: Called in the middle of the pass, right after an attention module.
-        pattern: Which modules, as in `attention_sites`.
+        model: A network that is neither compiled nor wrapped (see `attendet.utils.modules.unwrapped`).
+        receive: Called in the middle of the forward pass, right after an attention module.
+        pattern: Pattern of the paths of the modules, as in `attention_sites`.
 
     Yields:
-        The modules by path.
+        The captured modules by their paths.
 
     Raises:
-        OptionError: If there is no attention in the network.
-        UnknownNameError: If no path matches.
+        OptionError: If the network has no attention.
+        UnknownNameError: If no path matches the pattern.
 
     Example:
         >>> import torch, attendet
         >>> model = attendet.attention.create("cbam", 64)
-        >>> show = lambda visit: print([(part.name, tuple(part.value.shape)) for part in visit.parts])
+        >>> show = lambda call: print([(part.name, tuple(part.value.shape)) for part in call.parts])
         >>> with capture_attention(model, show):
         ...     _ = model(torch.rand(1, 64, 8, 8))
         [('channel', (1, 64, 1, 1)), ('spatial', (1, 1, 8, 8))]
     """
-    chosen = attention_sites(model, pattern)
-    watches = [_Watch(path, module, receive) for path, module in chosen.items()]
-    with ExitStack() as hooks:
-        for watch in watches:
-            # Before the watch's own, because a network may itself be an attention module.
-            hooks.callback(model.register_forward_pre_hook(watch.begin).remove)
-            watch.hang(hooks)
-        yield chosen
+    sites = attention_sites(model, pattern)
+    all_hooks = [_SiteHooks(path, module, receive) for path, module in sites.items()]
+    with ExitStack() as stack:
+        for hooks in all_hooks:
+            # Before the hooks of the site, because the network itself may be the attention module.
+            stack.callback(model.register_forward_pre_hook(hooks.begin_pass).remove)
+            hooks.register(stack)
+        yield sites
 
 
-class _Watch:
-    """The hooks of one attention module, and what its parts have given so far in the call that is running."""
+class _SiteHooks:
+    """The hooks of one attention module, and the outputs of its parts in the current call."""
 
     def __init__(self, path: str, module: Attention, receive: Callable[[AttentionPass], None]) -> None:
         self._path, self._module, self._receive = path, module, receive
         self._parts: list[GateOutput] = []
         self._calls = 0
 
-    def begin(self, *_: Any) -> None:
-        """Count from zero again: a pass begins."""
+    def begin_pass(self, *_: Any) -> None:
+        """Count calls from 0 again."""
         self._calls = 0
 
-    def hang(self, hooks: ExitStack) -> None:
-        """Register hooks, and let the stack remove them."""
-        hooks.callback(self._module.register_forward_pre_hook(self._enter).remove)
+    def register(self, stack: ExitStack) -> None:
+        """Register the hooks; the stack removes them."""
+        stack.callback(self._module.register_forward_pre_hook(self._before_call).remove)
         outer: list[str] = []
         for name, part in self._module.named_modules():
-            if isinstance(part, PARTS):
-                outermost = not any(name.startswith(f"{other}.") for other in outer)
-                if outermost:
+            if isinstance(part, PART_CLASSES):
+                is_outermost = not any(name.startswith(f"{other}.") for other in outer)
+                if is_outermost:
                     outer.append(name)
-                hook = _PartHook(self._parts, name, outermost)
-                hooks.callback(part.register_forward_hook(hook).remove)
-        hooks.callback(self._module.register_forward_hook(self._leave, with_kwargs=True).remove)
+                hook = _PartHook(self._parts, name, is_outermost)
+                stack.callback(part.register_forward_hook(hook).remove)
+        stack.callback(self._module.register_forward_hook(self._after_call, with_kwargs=True).remove)
 
-    def _enter(self, *_: Any) -> None:
-        # What a call that failed has left.
+    def _before_call(self, *_: Any) -> None:
+        # A call that raised an exception may have left outputs.
         self._parts.clear()
 
-    def _leave(self, _: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Tensor) -> None:
+    def _after_call(self, _: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Tensor) -> None:
         before = args[0] if args else kwargs["x"]
-        parts = tuple(_of_images(part, before.ndim) for part in self._parts)
+        parts = tuple(_with_image_axis(part, before.ndim) for part in self._parts)
         self._parts.clear()
-        visit = AttentionPass(self._path, self._module, self._calls, before.detach(), output.detach(), parts)
+        call = AttentionPass(self._path, self._module, self._calls, before.detach(), output.detach(), parts)
         self._calls += 1
-        self._receive(visit)
+        self._receive(call)
 
 
 @dataclass(frozen=True)
 class _PartHook:
-    into: list[GateOutput]
+    outputs: list[GateOutput]
     name: str
-    outermost: bool
+    is_outermost: bool
 
     def __call__(self, module: nn.Module, _: tuple[Any, ...], output: Tensor) -> None:
-        span = None
+        limits = None
         if isinstance(module, Gate):
             low, high = module.range.tolist()
-            span = (low, high)
-        self.into.append(GateOutput(self.name, _role(module), output.detach(), self.outermost, span))
+            limits = (low, high)
+        self.outputs.append(GateOutput(self.name, _role(module), output.detach(), self.is_outermost, limits))
 
 
-def _of_images(part: GateOutput, axes: int) -> GateOutput:
-    """Return a part whose value has at least so many axes, the missing ones in front."""
-    missing = axes - part.value.ndim
+def _with_image_axis(part: GateOutput, ndim: int) -> GateOutput:
+    """Return an output whose value has at least `ndim` axes; missing axes are added in front."""
+    missing = ndim - part.value.ndim
     return replace(part, value=part.value[(None,) * missing]) if missing > 0 else part
 
 
@@ -198,4 +198,4 @@ def _role(module: nn.Module) -> OutputRole:
         return "gate"
     if isinstance(module, AttentionWeights):
         return "weights"
-    return "shares" if isinstance(module, SoftmaxWeights) else "addend"
+    return "softmax" if isinstance(module, SoftmaxWeights) else "term"

@@ -1,4 +1,4 @@
-"""Refusing networks that compute no numbers any more."""
+"""Refuse networks whose features or outputs are not finite."""
 
 from __future__ import annotations
 
@@ -8,32 +8,32 @@ from attendet.errors import WeightsError
 from attendet.interpret.capture import AttentionPass
 
 
-def require_finite(values: Tensor, what: str) -> None:
-    """Refuse values that are infinite or not a number.
+def require_finite(values: Tensor, name: str) -> None:
+    """Raise an error if a tensor has infinite or NaN values.
 
     Args:
-        values: Of any shape.
-        what: What they are, for the message.
+        values: Tensor of any shape.
+        name: What the values are, in the plural, for the message.
 
     Raises:
-        WeightsError: If there is such a value.
+        WeightsError: If a value is not finite.
 
     Example:
         >>> import torch
-        >>> require_finite(torch.tensor([1.0, torch.nan]), "what it says")  # doctest: +ELLIPSIS
+        >>> require_finite(torch.tensor([1.0, torch.nan]), "the outputs of the network")  # doctest: +ELLIPSIS
         Traceback (most recent call last):
-        attendet.errors.WeightsError: what it says is not finite; take weights from before training diverged, ...
+        attendet.errors.WeightsError: the outputs of the network are not finite; use weights from before training ...
     """
     if not bool(values.isfinite().all()):
-        remedy = "take weights from before training diverged, and images of finite values"
-        raise WeightsError(f"{what} is not finite", remedy=remedy)
+        remedy = "use weights from before training diverged, and images with finite values"
+        raise WeightsError(f"{name} are not finite", remedy=remedy)
 
 
-def require_finite_visit(visit: AttentionPass) -> None:
-    """Refuse a visit whose features before or after are not finite.
+def require_finite_features(call: AttentionPass) -> None:
+    """Raise an error if the input or output features of an attention module are not finite.
 
     Raises:
-        WeightsError: If they are not.
+        WeightsError: If a value is not finite.
     """
-    require_finite(visit.before, f"what the attention at {visit.path} gets")
-    require_finite(visit.after, f"what the attention at {visit.path} gives")
+    require_finite(call.before, f"the input features of the attention at {call.path}")
+    require_finite(call.after, f"the output features of the attention at {call.path}")

@@ -1,4 +1,4 @@
-"""Where an image and its objects lie in what a network was given, and so in every map that it computes of it."""
+"""The position of an image and its objects on the canvas of a network, and so in every feature map."""
 
 from __future__ import annotations
 
@@ -15,32 +15,31 @@ from attendet.data.loading.datasets import ValidationBatch
 
 @dataclass(frozen=True)
 class ImageRegion:
-    """One image of a batch.
+    """The position of one image of a batch, and of its objects, on the canvas.
 
     Attributes:
-        inside: left, top, right, bottom of the image on the canvas that the network was given, in pixels; around it
-            is padding.
-        objects: (height, width) of the canvas, bool: the pixels inside of a box.
+        inside: Left, top, right, bottom of the image on the canvas in pixels; the rest of the canvas is padding.
+        objects: (height, width) bool, True for pixels of the canvas that lie in a box.
     """
 
     inside: tuple[float, float, float, float]
     objects: Tensor
 
     @classmethod
-    def of(
+    def from_boxes(
         cls, height: int, width: int, boxes: Tensor, inside: tuple[float, float, float, float] | None = None
     ) -> ImageRegion:
-        """Return the frame of a canvas.
+        """Return the region of an image with these boxes.
 
         Args:
-            height: Of the canvas, in pixels.
-            width: Likewise.
-            boxes: (k, 4) x1, y1, x2, y2 in pixels of the canvas, rounded to whole ones, at least one a side.
-            inside: As above; the whole canvas if None.
+            height: Height of the canvas in pixels.
+            width: Width of the canvas in pixels.
+            boxes: (k, 4) x1, y1, x2, y2 in pixels of the canvas. They are rounded to pixels, at least one per side.
+            inside: Left, top, right, bottom of the image in pixels (default: the whole canvas).
 
         Example:
-            >>> frame = ImageRegion.of(32, 64, torch.tensor([[0.0, 0.0, 16.0, 8.0]]))
-            >>> frame.inside, int(frame.objects.sum())
+            >>> region = ImageRegion.from_boxes(32, 64, torch.tensor([[0.0, 0.0, 16.0, 8.0]]))
+            >>> region.inside, int(region.objects.sum())
             ((0.0, 0.0, 64.0, 32.0), 128)
         """
         objects = torch.zeros(height, width, dtype=torch.bool)
@@ -50,7 +49,7 @@ class ImageRegion:
         return cls(inside or (0.0, 0.0, float(width), float(height)), objects)
 
     def crop(self, height: int, width: int) -> tuple[slice, slice]:
-        """Return the rows and columns of a map (height, width) of the canvas that show the image, at least one each.
+        """Return the rows and columns of a feature map (height, width) that show the image, at least one each.
 
         A cell belongs to the image if its center does.
 
@@ -59,33 +58,33 @@ class ImageRegion:
             (slice(1, 6, None), slice(0, 8, None))
         """
         left, top, right, bottom = self.inside
-        tall, wide = self.objects.shape
-        return _cells(top * height / tall, bottom * height / tall, height), _cells(
-            left * width / wide, right * width / wide, width
-        )
+        canvas_height, canvas_width = self.objects.shape
+        rows = _cells(top * height / canvas_height, bottom * height / canvas_height, height)
+        return rows, _cells(left * width / canvas_width, right * width / canvas_width, width)
 
     def coverage(self, height: int, width: int) -> Tensor:
-        """Return (height, width), in 0-1: which share of each cell of a map of the canvas lies in boxes.
+        """Return (height, width): the fraction of each cell of a feature map that lies in boxes, 0-1.
 
         Example:
-            >>> ImageRegion.of(32, 32, torch.tensor([[0.0, 0.0, 24.0, 16.0]])).coverage(2, 2).tolist()
+            >>> region = ImageRegion.from_boxes(32, 32, torch.tensor([[0.0, 0.0, 24.0, 16.0]]))
+            >>> region.coverage(2, 2).tolist()
             [[1.0, 0.5], [0.0, 0.0]]
         """
         return functional.adaptive_avg_pool2d(self.objects[None].float(), (height, width))[0]
 
 
-def _cells(start: float, stop: float, count: int) -> slice:
-    # The center of cell n is n + 1/2; one that lies on the border belongs to what comes after it.
-    first = min(max(math.ceil(start - 0.5), 0), count - 1)
-    return slice(first, max(min(math.ceil(stop - 0.5), count), first + 1))
-
-
-def regions_of(placed: ValidationBatch) -> list[ImageRegion]:
-    """Return the frame of each image of a batch; groups of objects are objects."""
-    height, width = placed.batch.images.shape[2:]
-    frames = []
-    for record, letterbox in zip(placed.records, placed.letterboxes, strict=True):
+def regions_of(batch: ValidationBatch) -> list[ImageRegion]:
+    """Return the region of each image of a batch; crowds count as objects."""
+    height, width = batch.batch.images.shape[2:]
+    regions = []
+    for record, letterbox in zip(batch.records, batch.letterboxes, strict=True):
         left, top, right, bottom = letterbox.to_canvas(np.array([[0.0, 0, record.width, record.height]]))[0].tolist()
         boxes = torch.from_numpy(letterbox.to_canvas(record.boxes))
-        frames.append(ImageRegion.of(height, width, boxes, (left, top, right, bottom)))
-    return frames
+        regions.append(ImageRegion.from_boxes(height, width, boxes, (left, top, right, bottom)))
+    return regions
+
+
+def _cells(start: float, stop: float, count: int) -> slice:
+    # The center of cell n is n + 1/2. A center on the border belongs to the side with the larger coordinates.
+    first = min(max(math.ceil(start - 0.5), 0), count - 1)
+    return slice(first, max(min(math.ceil(stop - 0.5), count), first + 1))

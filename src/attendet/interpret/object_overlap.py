@@ -1,29 +1,31 @@
-"""How a map of weights lies on the objects of an image."""
+"""Measures of how attention weights overlap with the objects of an image."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 
 import torch
 from torch import Tensor
 
-# Below this weights are equal: sigmoids of equal logits differ in their last bits.
-EQUAL = 1e-6
+# Weights that differ by less are equal: sigmoids of equal logits can differ in their last bits.
+_TOLERANCE = 1e-6
 
 
 @dataclass(frozen=True)
 class ObjectOverlap:
-    """How weights lie on objects; of several images the means.
+    """Measures of how weights overlap with objects; for several images, their means.
 
-    A map that is the same everywhere has `pointing` and `energy` equal to `area`, and a correlation of 0.
+    For constant weights, `pointing` and `energy` are equal to `area`, and `correlation` is 0.
 
     Attributes:
         pointing: The pointing game (Zhang et al., "Top-down Neural Attention by Excitation Backprop", ECCV 2016): the
-            chance, 0-1, that a random point of the cell with the largest weight lies in a box; cells that share the
-            largest weight count equally.
-        energy: Share of the sum of all weights that lies in boxes, 0-1 (Wang et al., "Score-CAM", CVPR workshops 2020).
-        area: Share of the image that lies in boxes: what both would be for weights that know nothing.
-        correlation: Pearson's, of a cell's weight and the share of it that lies in boxes, -1 to 1.
+            probability, 0-1, that a random point of the cell with the largest weight lies in a box. If several cells
+            share the largest weight, their mean.
+        energy: Fraction of the sum of all weights that lies in boxes, 0-1 (Wang et al., "Score-CAM", CVPR workshops
+            2020).
+        area: Fraction of the image that lies in boxes, 0-1: the value of both measures for constant weights.
+        correlation: Pearson correlation of the weight of a cell and the fraction of the cell that lies in boxes, -1
+            to 1.
     """
 
     pointing: float
@@ -33,56 +35,68 @@ class ObjectOverlap:
 
     @property
     def concentration(self) -> float:
-        """How many times more weight lies on a pixel in boxes than on one of the image: 1 for all alike."""
+        """Mean weight in boxes divided by the mean weight of the image; 1 for constant weights."""
         return self.energy / self.area
+
+    def to_dict(self) -> dict[str, float]:
+        """Return the measures as plain values, ready for JSON."""
+        return {**asdict(self), "concentration": self.concentration}
 
 
 def overlap_with_objects(weights: Tensor, coverage: Tensor) -> ObjectOverlap | None:
-    """Return how weights lie on objects, or None where no cell or every cell is one.
-
-    None, too, where a weight is negative: of a sum that such weights lower there are no shares.
+    """Measure how weights overlap with objects.
 
     Args:
-        weights: (H, W).
-        coverage: (H, W) share of each cell that lies in boxes, 0-1.
+        weights: (H, W) the weight of each cell.
+        coverage: (H, W) the fraction of each cell that lies in boxes, 0-1.
+
+    Returns:
+        The measures, or None if they are undefined: all cells are covered equally, or a weight is negative.
 
     Example:
         >>> weights = torch.tensor([[0.9, 0.3], [0.3, 0.3]])
-        >>> looked = overlap_with_objects(weights, torch.tensor([[1.0, 0.0], [0.0, 0.0]]))
-        >>> looked.pointing, looked.area, round(looked.energy, 3), round(looked.correlation, 3)
+        >>> overlap = overlap_with_objects(weights, torch.tensor([[1.0, 0.0], [0.0, 0.0]]))
+        >>> overlap.pointing, overlap.area, round(overlap.energy, 3), round(overlap.correlation, 3)
         (1.0, 0.25, 0.5, 1.0)
     """
     w, inside = weights.cpu().double(), coverage.cpu().double()
-    if inside.max() - inside.min() < EQUAL or w.min() < 0:
+    if inside.max() - inside.min() < _TOLERANCE or w.min() < 0:
         return None
-    largest = w >= w.max() - EQUAL
+    is_largest = w >= w.max() - _TOLERANCE
     total = w.sum()
-    away, apart = w - w.mean(), inside - inside.mean()
-    is_flat = bool(w.max() - w.min() < EQUAL)
-    correlation = 0.0 if is_flat else float((away * apart).sum() / (away.norm() * apart.norm()))
+    w_deviation, inside_deviation = w - w.mean(), inside - inside.mean()
+    is_constant = bool(w.max() - w.min() < _TOLERANCE)
+    covariance, norms = (w_deviation * inside_deviation).sum(), w_deviation.norm() * inside_deviation.norm()
     return ObjectOverlap(
-        pointing=float(inside[largest].mean()),
+        pointing=float(inside[is_largest].mean()),
         energy=float((w * inside).sum() / total) if total > 0 else float(inside.mean()),
         area=float(inside.mean()),
-        correlation=correlation,
+        correlation=0.0 if is_constant else float(covariance / norms),
     )
 
 
 class MeanObjectOverlap:
-    """The mean of how weights lie on the objects of many images."""
+    """The mean of the overlaps of many images.
+
+    Example:
+        >>> mean = MeanObjectOverlap()
+        >>> mean.add(ObjectOverlap(pointing=1.0, energy=0.5, area=0.25, correlation=0.5))
+        >>> mean.add(None)
+        >>> mean.mean().pointing, mean.count
+        (1.0, 1)
+    """
 
     def __init__(self) -> None:
         self.count = 0
         self._sums = torch.zeros(len(fields(ObjectOverlap)), dtype=torch.float64)
 
-    def add(self, looked: ObjectOverlap | None) -> None:
-        """Take one image; None is passed over."""
-        if looked is not None:
+    def add(self, overlap: ObjectOverlap | None) -> None:
+        """Add the overlap of an image; None, for an image without one, is ignored."""
+        if overlap is not None:
             self.count += 1
-            self._sums += torch.tensor(
-                [getattr(looked, field.name) for field in fields(ObjectOverlap)], dtype=torch.float64
-            )
+            values = [getattr(overlap, field.name) for field in fields(ObjectOverlap)]
+            self._sums += torch.tensor(values, dtype=torch.float64)
 
     def mean(self) -> ObjectOverlap | None:
-        """Return the means, or None of no image."""
+        """Return the means, or None if no overlap was added."""
         return ObjectOverlap(*(self._sums / self.count).tolist()) if self.count else None

@@ -15,7 +15,7 @@ from attendet.data.records import ImageRecords, Split
 from attendet.errors import OptionError
 from attendet.interpret.capture import AttentionPass, capture_attention
 from attendet.interpret.image_region import ImageRegion, regions_of
-from attendet.interpret.maps import spatial
+from attendet.interpret.maps import spatial_weights
 from attendet.interpret.site_statistics import SiteStatisticsCollector
 from attendet.models.detector import Detector
 from attendet.training.plots.filmstrip import AttentionSnapshot, attention_filmstrip
@@ -30,7 +30,7 @@ _MAX_SNAPSHOTS = 10
 FILMSTRIP = "attention_filmstrip"
 """Name of the picture."""
 
-_STATISTICS = ("mean", "std", "share_between", "saturated")
+_STATISTICS = ("mean", "std", "fraction_between", "saturated")
 
 
 class AttentionMonitor(Callback):
@@ -110,8 +110,8 @@ class AttentionMonitor(Callback):
                 def take(
                     site: AttentionPass, regions: list[ImageRegion] = regions, position: int | None = position
                 ) -> None:
-                    statistics.take(site, regions)
-                    weights = spatial(site) if position is not None else None
+                    statistics.add(site, regions)
+                    weights = spatial_weights(site) if position is not None else None
                     if weights is not None and position is not None:
                         maps[site.path] = _crop_padding(weights[position], regions[position])
 

@@ -27,7 +27,7 @@ p { margin: .4rem 0; }
 img { display: block; max-width: 100%; height: auto; }
 .table { overflow-x: auto; margin: .6rem 0; }
 table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; }
-th, td { padding: .3rem .8rem .3rem 0; text-align: right; vertical-align: top; border-bottom: 1px solid var(--line);
+th, td { padding: .3rem 1.1rem .3rem 0; text-align: right; vertical-align: top; border-bottom: 1px solid var(--line);
   white-space: nowrap; }
 th { color: var(--faint); font-weight: 600; border-bottom: 2px solid #889; }
 th.text, td.text { text-align: left; }

@@ -1,1 +1,5 @@
-"""Survey what each attention module does over a data set."""
+"""Measure what each attention site of a detector contributes on a data set."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,100 +1,127 @@
-"""What a survey of attention sites says, in words."""
+"""Judge what an attention site contributes, from its statistics and from detections without it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
 
-from attendet.interpret.dataset.survey import SiteReport, Survey
-from attendet.interpret.site_statistics import PartStatistics
+from attendet.evaluation.metrics import Metrics
+from attendet.interpret.site_statistics import PartStatistics, SiteStatistics
 
 FindingKind = Literal["works", "constant", "dead", "idle", "harms"]
 
-# Weights that differ between images by less than this share of their range are constants.
-CONSTANT = 0.01
-# The last digit of mAP that is told, and the noise from which on images are few.
-TOLD, NOISY = 0.001, 0.02
+# Weights whose deviation between images is below this fraction of their range count as constant.
+_CONSTANT = 0.01
+# Smallest change of mAP that is printed, and the noise above which a data set is called small.
+_PRINTED, _NOISY = 0.001, 0.02
+
+
+@dataclass(frozen=True)
+class SiteReport:
+    """The measurements of one attention site.
+
+    Attributes:
+        statistics: Statistics of its weights over the images.
+        without: Metrics of the network with this site disabled.
+        constant: Metrics with each weight of this site replaced by its mean over all images and positions, per channel;
+            None for a site without weights.
+    """
+
+    statistics: SiteStatistics
+    without: Metrics
+    constant: Metrics | None
 
 
 @dataclass(frozen=True)
 class SiteFinding:
-    """What is said of a site.
+    """The judgment of one attention site.
 
     Attributes:
-        kind: `works`: detections need what it makes of the single image. `constant`: they need the site, but not that
-            it looks: constants in place of its weights do as well. `dead`: its weights are constants, and detections
-            do not need them. `idle`: its weights depend on the image, and detections do not need them. `harms`:
-            detections are better without it.
-        words: The same as a sentence, with the numbers.
+        kind: `works`: detections get worse without the site, and with constant weights. `constant`: detections get
+            worse without the site, but not with constant weights. `dead`: the weights are constant, and detections do
+            not get worse without the site. `idle`: the weights depend on the image, and detections do not get worse
+            without the site. `harms`: detections get better without the site.
+        text: The judgment as a sentence with the numbers.
     """
 
     kind: FindingKind
-    words: str
+    text: str
 
 
-def site_findings(survey: Survey) -> dict[str, SiteFinding]:
-    """Return what is to be said of each site, by its path."""
-    return {report.statistics.path: _verdict(report, survey) for report in survey.sites}
+def judge_site(report: SiteReport, map50_95: float, noise: float) -> SiteFinding:
+    """Judge an attention site.
+
+    Args:
+        report: Its measurements.
+        map50_95: mAP50-95 of the unchanged network, 0-1.
+        noise: Changes of mAP50-95 up to this count as none.
+    """
+    without = report.without.map50_95 - map50_95
+    constant = None if report.constant is None else report.constant.map50_95 - map50_95
+    parts = report.statistics.parts
+    kind = _kind(without, constant, noise, is_constant=all(map(has_constant_weights, parts)))
+    changes = f"mAP {_change(without, noise)} without it"
+    if constant is not None:
+        changes += f", {_change(constant, noise)} with constant weights"
+    relies_on_variation = kind == "works" and without >= -noise
+    conclusion = "the network relies on the varying weights" if relies_on_variation else _CONCLUSIONS[kind]
+    return SiteFinding(kind, f"{report.statistics.path}: {_description(parts)}; {changes}: {conclusion}")
 
 
-def caution(survey: Survey) -> str | None:
-    """Return what a reader has to know before believing any verdict; None if nothing."""
-    whole, noise = survey.metrics.map50_95, survey.noise
-    told = f"one object more or less changes mAP50-95 by {noise:.3f}"
-    if whole <= noise:
-        return f"mAP50-95 is {whole:.3f}, and {told}: with these weights and images no site can be told to do anything"
-    return f"{told}: with more images smaller changes would be seen" if noise > NOISY else None
+def caution(map50_95: float, noise: float) -> str | None:
+    """Return a warning about the judgments of a survey, or None if they are reliable.
+
+    Args:
+        map50_95: mAP50-95 of the unchanged network, 0-1.
+        noise: Changes of mAP50-95 up to this count as none.
+    """
+    one_object = f"one object more or less changes mAP50-95 by {noise:.3f}"
+    if map50_95 <= noise:
+        return f"mAP50-95 is {map50_95:.3f}, and {one_object}: no effect of a site can be measured with these weights"
+    return f"{one_object}: smaller effects need more images" if noise > _NOISY else None
 
 
-def _verdict(report: SiteReport, survey: Survey) -> SiteFinding:
-    whole = survey.metrics.map50_95
-    without = report.without.map50_95 - whole
-    replaced = None if report.constant is None else report.constant.map50_95 - whole
-    site, noise = report.statistics, survey.noise
-    told = f"{site.path}: {_varying(site.parts)}"
-    if without > noise:
-        return SiteFinding("harms", f"{told}; mAP {_change(without, noise)} without it: it harms")
-    if without >= -noise:
-        dead = all(is_constant(part) for part in site.parts)
-        is_needed = replaced is not None and replaced < -noise
-        if is_needed and not dead:
-            # Its mean does worse than nothing: the network has found its way around what the gate varies.
-            return SiteFinding(
-                "works",
-                f"{told}; mAP {_change(without, noise)} without it, but {_change(replaced or 0.0, noise)} with its "
-                "means in its place: the network leans on what varies",
-            )
-        words = "dead" if dead else "idle: it looks, and nothing comes of it"
-        return SiteFinding("dead" if dead else "idle", f"{told}, mAP {_change(without, noise)} without it: {words}")
-    if replaced is None:
-        return SiteFinding("works", f"{told}; mAP {_change(without, noise)} without it")
-    both = f"mAP {_change(without, noise)} without it, {_change(replaced, noise)} with its means in its place"
-    if replaced >= -noise:
-        return SiteFinding("constant", f"{told}; {both}: constants do as well")
-    return SiteFinding("works", f"{told}; {both}: it works")
+def has_constant_weights(part: PartStatistics) -> bool:
+    """Return whether the weights of a part are the same for every image.
 
-
-def is_constant(part: PartStatistics) -> bool:
-    """Return whether weights are the same for every image, within 1 % of their range or, without one, of their size."""
+    They may deviate between images by 1 % of their range or, without a range, of their size.
+    """
     size = part.range[1] - part.range[0] if part.range else max(abs(part.mean), part.std)
-    return part.between <= CONSTANT * size
+    return part.between <= _CONSTANT * size
 
 
-def _varying(parts: tuple[PartStatistics, ...]) -> str:
+_CONCLUSIONS: dict[FindingKind, str] = {
+    "works": "it works",
+    "constant": "constant weights work as well",
+    "dead": "it has no effect",
+    "idle": "its weights vary, but have no effect",
+    "harms": "it harms",
+}
+
+
+def _kind(without: float, constant: float | None, noise: float, *, is_constant: bool) -> FindingKind:
+    if without > noise:
+        return "harms"
+    needs_variation = constant is not None and constant < -noise
+    if without < -noise:
+        return "works" if constant is None or needs_variation else "constant"
+    if is_constant:
+        return "dead"
+    # Without the site detections are as good, but its mean weights make them worse: the network uses the variation.
+    return "works" if needs_variation else "idle"
+
+
+def _description(parts: tuple[PartStatistics, ...]) -> str:
     """Return whether weights depend on the image."""
     if not parts:
         return "no weights"
-    constant = [part for part in parts if is_constant(part)]
+    constant = [part.name for part in parts if has_constant_weights(part)]
     if len(parts) == 1:
-        return f"constant {_noun(parts[0])}" if constant else f"a {_noun(parts[0])} that depends on the image"
-    names = " and ".join(part.name for part in constant)
+        noun = {"gate": "gate", "weights": "weights", "softmax": "softmax", "term": "added term"}[parts[0].role]
+        return f"constant {noun}" if constant else f"{noun} varying with the image"
     if len(constant) == len(parts):
         return "constant gates"
-    return f"gates that depend on the image{f', {names} constant' if constant else ''}"
-
-
-def _noun(part: PartStatistics) -> str:
-    return {"gate": "gate", "weights": "gate", "shares": "choice", "addend": "term"}[part.role]
+    return "gates varying with the image" + (f", {' and '.join(constant)} constant" if constant else "")
 
 
 def _change(change: float, noise: float) -> str:
@@ -106,4 +133,4 @@ def _change(change: float, noise: float) -> str:
     """
     if abs(change) > noise:
         return f"{'rises' if change > 0 else 'falls'} by {abs(change):.3f}"
-    return "unchanged" if abs(change) < TOLD / 2 else f"not measurably changed ({change:+.3f})"
+    return "unchanged" if abs(change) < _PRINTED / 2 else f"not measurably changed ({change:+.3f})"

@@ -1,60 +1,26 @@
-"""What each attention site of a detector does on a data set, and what detections are worth without it."""
+"""The result of a survey of all attention sites of a detector on a data set."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from functools import partial
-from typing import TypeAlias
+from typing import Any
 
-import torch
+from attendet.evaluation.metrics import Metrics
+from attendet.interpret.dataset.findings import SiteFinding, SiteReport, caution, judge_site
+from attendet.utils.html import Markup, escape, table
+from attendet.utils.text import plural
 
-from attendet.data.loading.datasets import ValidationBatch
-from attendet.data.records import Split
-from attendet.evaluation.config import ValidationConfig
-from attendet.evaluation.inference import detect_in_batch, ground_truth, validation_batches
-from attendet.evaluation.metrics import Evaluation, Metrics
-from attendet.interpret.ablation import hold_constant
-from attendet.interpret.capture import PARTS, AttentionPass, attention_sites, capture_attention
-from attendet.interpret.finite import require_finite_visit
-from attendet.interpret.image_region import regions_of
-from attendet.interpret.site_statistics import SiteStatistics, SiteStatisticsCollector
-from attendet.models.detector import Detector, prepare_for_inference
-from attendet.surgery import disabled
-
-# Detections of so many variants are kept at once; more take another pass over the images.
-AT_ONCE = 8
-# mAP that is smaller than this has not changed, however many objects there are.
-LEAST_CHANGE = 0.001
-
-# While a variant is measured, something about the network is other than it was.
-ModelVariant: TypeAlias = Callable[[ValidationBatch], AbstractContextManager[object]]
-
-
-@dataclass(frozen=True)
-class SiteReport:
-    """What one attention site does, and what it is worth.
-
-    Attributes:
-        statistics: Its weights over the images.
-        without: Metrics with the site handing its features on as they are.
-        constant: Metrics with each of its weights replaced by the mean over all images and positions, by channel;
-            None for a site that has no weights.
-    """
-
-    statistics: SiteStatistics
-    without: Metrics
-    constant: Metrics | None
+# Changes of mAP below this count as none, however many objects there are.
+_MIN_CHANGE = 0.001
 
 
 @dataclass(frozen=True)
 class Survey:
-    """What all attention sites do on a data set.
+    """The contribution of each attention site of a detector, measured on a data set.
 
     Attributes:
-        metrics: Of the network as it is.
-        sites: Each site, in the order in which they run.
+        metrics: Metrics of the unchanged network.
+        sites: Measurements of each site, in the order in which the sites run.
     """
 
     metrics: Metrics
@@ -62,98 +28,70 @@ class Survey:
 
     @property
     def noise(self) -> float:
-        """The change of mAP50-95 that says nothing, in 0-1: that of one object of the rarest class, found or not."""
+        """Changes of mAP50-95 up to this count as none: the effect of one object of the rarest class, 0-1."""
         objects = [each.objects for each in self.metrics.per_class if each.objects]
-        return max(LEAST_CHANGE, 1 / (len(objects) * min(objects))) if objects else 1.0
+        return max(_MIN_CHANGE, 1 / (len(objects) * min(objects))) if objects else 1.0
+
+    @property
+    def findings(self) -> dict[str, SiteFinding]:
+        """The judgment of each site, by its path."""
+        map50_95, noise = self.metrics.map50_95, self.noise
+        return {report.statistics.path: judge_site(report, map50_95, noise) for report in self.sites}
+
+    @property
+    def caution(self) -> str | None:
+        """A warning about the judgments, or None if they are reliable."""
+        return caution(self.metrics.map50_95, self.noise)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return measurements and judgments as plain values, ready for JSON."""
+        findings = self.findings
+        return {
+            "images": self.metrics.images,
+            "objects": self.metrics.objects,
+            "map50_95": self.metrics.map50_95,
+            "map50": self.metrics.map50,
+            "noise": self.noise,
+            "caution": self.caution,
+            "sites": [_plain_site(report, findings[report.statistics.path]) for report in self.sites],
+        }
+
+    def __repr__(self) -> str:
+        """Show mAP, and the judgment of each site."""
+        kinds = ", ".join(f"{path}: {finding.kind}" for path, finding in self.findings.items())
+        return f"Survey(map50_95={self.metrics.map50_95:.3f}, images={self.metrics.images}, {kinds})"
+
+    def _repr_html_(self) -> Markup:
+        map50_95 = self.metrics.map50_95
+        rows = [
+            (
+                report.statistics.path,
+                report.statistics.attention,
+                finding.kind,
+                f"{report.without.map50_95 - map50_95:+.3f}",
+                f"{report.constant.map50_95 - map50_95:+.3f}" if report.constant else "-",
+            )
+            for report, finding in zip(self.sites, self.findings.values(), strict=True)
+        ]
+        header = ("site", "attention", "finding", "ΔmAP50-95 without", "ΔmAP50-95 constant")
+        images = plural(self.metrics.images, "image")
+        summary = f"mAP50-95 {map50_95:.3f} on {images}; changes up to {self.noise:.3f} are noise."
+        texts = [summary, *(finding.text for finding in self.findings.values()), *filter(None, [self.caution])]
+        paragraphs = "".join(f"<p>{escape(text)}</p>" for text in texts)
+        return Markup(table(header, rows, text_columns=3, label="attention sites") + paragraphs)
 
 
-@torch.inference_mode()
-def survey_sites(
-    detector: Detector,
-    split: Split,
-    imgsz: int,
-    options: ValidationConfig | None = None,
-    *,
-    sites_like: str = "*",
-    batch_size: int = 16,
-    device: str = "cpu",
-    progress: Callable[[int, int], None] | None = None,
-) -> Survey:
-    """Measure what each attention site of a detector does on a split.
-
-    The network runs 2·S + 1 times on each image for S sites: as it is, without each site, and with each site's weights
-    replaced by their means. Images are decoded once for every eight of these.
-
-    Args:
-        detector: The network; it is left as it is.
-        split: The images, as training takes them.
-        imgsz: Longer side of the images in pixels; a multiple of the largest stride.
-        options: Thresholds of detections.
-        sites_like: Glob on the paths of the sites.
-        batch_size: Images per batch.
-        device: Where to compute.
-        progress: Called with (done, total) images, over all passes.
-
-    Raises:
-        OptionError: If there is no attention.
-        UnknownNameError: If no attention matches `sites_like`.
-        WeightsError: If the features at a site are not finite.
-    """
-    model = prepare_for_inference(detector, device)
-    found = attention_sites(model, sites_like)
-    images = len(split.records)
-    changes = sum(1 + any(isinstance(part, PARTS) for part in site.modules()) for site in found.values())
-    total = images * (1 + -(-changes // AT_ONCE))
-
-    def measure(variants: Mapping[str, ModelVariant], done: int) -> dict[str, Metrics]:
-        """Run the network on all images once for each variant."""
-        evaluations = {name: Evaluation(split.names) for name in variants}
-        for placed, batch in validation_batches(model, split, imgsz, batch_size):
-            truths = [ground_truth(record) for record in placed.records]
-            for name, variant in variants.items():
-                with variant(placed):
-                    raw = model(batch)
-                found = detect_in_batch(model, raw, placed, options or ValidationConfig())
-                evaluations[name].update(found, truths)
-            done += len(truths)
-            if progress:
-                progress(done, total)
-        return {name: evaluation.compute() for name, evaluation in evaluations.items()}
-
-    statistics = SiteStatisticsCollector()
-    whole = measure({"": partial(_watched, model, sites_like, statistics)}, 0)[""]
-    reports = statistics.sites()
-    variants = {f"without {site.path}": partial(_without, model, site) for site in reports}
-    variants |= {f"constant {site.path}": partial(_constant, model, site) for site in reports if site.parts}
-    changed: dict[str, Metrics] = {}
-    for number, start in enumerate(range(0, len(variants), AT_ONCE), start=1):
-        some = dict(list(variants.items())[start : start + AT_ONCE])
-        changed |= measure(some, number * images)
-    return Survey(
-        whole,
-        tuple(
-            SiteReport(site, changed[f"without {site.path}"], changed.get(f"constant {site.path}")) for site in reports
-        ),
-    )
-
-
-@contextmanager
-def _watched(
-    model: Detector, sites_like: str, statistics: SiteStatisticsCollector, placed: ValidationBatch
-) -> Iterator[None]:
-    frames = regions_of(placed)
-
-    def take(visit: AttentionPass) -> None:
-        require_finite_visit(visit)
-        statistics.take(visit, frames)
-
-    with capture_attention(model, take, sites_like):
-        yield
-
-
-def _without(model: Detector, site: SiteStatistics, _: ValidationBatch) -> AbstractContextManager[None]:
-    return disabled(model.get_submodule(site.path))
-
-
-def _constant(model: Detector, site: SiteStatistics, _: ValidationBatch) -> AbstractContextManager[None]:
-    return hold_constant(model, {f"{site.path}.{part.name}": part.means for part in site.parts})
+def _plain_site(report: SiteReport, finding: SiteFinding) -> dict[str, Any]:
+    site = report.statistics
+    return {
+        "path": site.path,
+        "attention": site.attention,
+        "finding": finding.kind,
+        "text": finding.text,
+        "map50_95_without": report.without.map50_95,
+        "map50_without": report.without.map50,
+        "map50_95_constant": report.constant.map50_95 if report.constant else None,
+        "map50_constant": report.constant.map50 if report.constant else None,
+        "object_overlap": site.object_overlap.to_dict() if site.object_overlap else None,
+        "parts": [part.to_dict() for part in site.parts],
+    }

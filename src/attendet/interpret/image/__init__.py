@@ -1,1 +1,5 @@
-"""What a network's attention looks at, and what it changes."""
+"""Explain what the attention of a network looks at in single images, and what it changes."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,11 +1,10 @@
-"""An image as its file shows it, as the network takes it, and how the one lies in the other."""
+"""Images as the network takes them, and maps of the network in the coordinates of the image."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -14,145 +13,168 @@ from PIL import Image
 from torch import Tensor
 from torchvision.transforms.v2 import functional
 
-from attendet.data.images import read_image
+from attendet.data.images import ImageLike, read_image
 from attendet.data.loading.resizing import Letterbox, canvas_shapes, letterbox
+from attendet.detection.postprocess import CanvasPlacement
 from attendet.errors import DataError
 
-ImageLike: TypeAlias = str | os.PathLike[str] | NDArray[np.uint8] | Image.Image
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""Mean and standard deviation by which the images of torchvision's and most other classifiers are normalized."""
 
-# What torchvision's and most other classifiers were trained with; a crop of 224 of an image whose shorter side is 256.
-MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-SHORTER_PER_CROP = 256 / 224
+# torchvision's classifiers take a crop of 224 pixels of an image whose shorter side has 256.
+_SHORTER_SIDE_PER_CROP = 256 / 224
 
 
 @dataclass(frozen=True)
-class Picture:
-    """An image and the tensor that the network gets.
+class InputImage:
+    """An image, and the canvas with it that the network takes.
 
     Attributes:
-        name: What to call it.
-        pixels: (H, W, 3) red, green, blue in 0-255, as shown: EXIF rotation is applied.
-        tensor: (1, 3, h, w), the canvas.
-        placed: How the image lies on the canvas.
+        name: Path or name of the image.
+        pixels: (H, W, 3) red, green, blue in 0-255, after EXIF rotation.
+        tensor: (1, C, h, w), the canvas.
+        letterbox: Position of the image on the canvas.
     """
 
     name: str
     pixels: NDArray[np.uint8]
     tensor: Tensor
-    placed: Letterbox
+    letterbox: Letterbox
+
+    @property
+    def placement(self) -> CanvasPlacement:
+        """Size of the image, and its position on the canvas."""
+        height, width = self.pixels.shape[:2]
+        return CanvasPlacement(width, height, self.letterbox.scale, self.letterbox.left, self.letterbox.top)
 
     @property
     def extent(self) -> tuple[float, float, float, float]:
-        """The canvas as x1, y1, x2, y2 in pixels of the image: beyond the image where the canvas is padded."""
+        """x1, y1, x2, y2 of the canvas in pixels of the image; padding lies outside of the image."""
         height, width = self.tensor.shape[2:]
-        corners = self.placed.to_image(np.array([[0.0, 0.0, width, height]]))[0]
+        corners = self.letterbox.to_image(np.array([[0.0, 0.0, width, height]]))[0]
         return tuple(corners.tolist())
 
+    def __repr__(self) -> str:
+        """Show the sizes of image and canvas instead of their pixels."""
+        height, width = self.pixels.shape[:2]
+        return f"InputImage({self.name!r}, {width}x{height} pixels, tensor={tuple(self.tensor.shape)})"
 
-def for_detector(name: str, pixels: NDArray[np.uint8], size: int, stride: int) -> Picture:
-    """Return an image on a gray canvas, its longer side scaled to `size` pixels, values in 0-1.
+
+def letterboxed_image(name: str, pixels: NDArray[np.uint8], imgsz: int, stride: int) -> InputImage:
+    """Prepare an image for a detector: on a gray canvas, with values in 0-1.
+
+    Args:
+        name: Name of the image.
+        pixels: (H, W, 3) red, green, blue in 0-255.
+        imgsz: Longer side in pixels that the image is scaled to.
+        stride: Largest stride of the detector; the sides of the canvas are multiples of it.
 
     Example:
-        >>> picture = for_detector("a.png", np.zeros((480, 640, 3), np.uint8), 320, 32)
-        >>> picture.tensor.shape, picture.extent
-        (torch.Size([1, 3, 256, 320]), (0.0, -16.0, 640.0, 496.0))
+        >>> image = letterboxed_image("a.png", np.zeros((480, 640, 3), np.uint8), 320, 32)
+        >>> image, image.extent
+        (InputImage('a.png', 640x480 pixels, tensor=(1, 3, 256, 320)), (0.0, -16.0, 640.0, 496.0))
     """
     height, width = pixels.shape[:2]
-    rows, columns = canvas_shapes(np.array([[width, height]]), size, stride)[0].tolist()
-    canvas, placed = letterbox(pixels, size, (rows, columns))
+    rows, columns = canvas_shapes(np.array([[width, height]]), imgsz, stride)[0].tolist()
+    canvas, placed = letterbox(pixels, imgsz, (rows, columns))
     tensor = torch.from_numpy(canvas).permute(2, 0, 1)[None].float().div_(255)
-    return Picture(name, pixels, tensor, placed)
+    return InputImage(name, pixels, tensor, placed)
 
 
-def for_classifier(name: str, pixels: NDArray[np.uint8], size: int) -> Picture:
-    """Return the center of an image as torchvision's classifiers take it: normalized, `size` of 8/7 · `size` pixels.
+def center_cropped_image(name: str, pixels: NDArray[np.uint8], imgsz: int) -> InputImage:
+    """Prepare an image for a classifier as torchvision does: the center, 7/8 of the shorter side, normalized.
+
+    Args:
+        name: Name of the image.
+        pixels: (H, W, 3) red, green, blue in 0-255.
+        imgsz: Side of the square crop in pixels.
 
     Example:
-        >>> picture = for_classifier("a.png", np.zeros((512, 1024, 3), np.uint8), 224)
-        >>> picture.tensor.shape, picture.extent
+        >>> image = center_cropped_image("a.png", np.zeros((512, 1024, 3), np.uint8), 224)
+        >>> image.tensor.shape, image.extent
         (torch.Size([1, 3, 224, 224]), (288.0, 32.0, 736.0, 480.0))
     """
     height, width = pixels.shape[:2]
-    columns, rows = (int(round(size * SHORTER_PER_CROP) * side / min(height, width)) for side in (width, height))
-    left, top = round((columns - size) / 2), round((rows - size) / 2)
+    columns, rows = (int(round(imgsz * _SHORTER_SIDE_PER_CROP) * side / min(height, width)) for side in (width, height))
+    left, top = round((columns - imgsz) / 2), round((rows - imgsz) / 2)
     x, y = width / columns, height / rows
-    # The crop alone is computed: all of a long and narrow image, scaled, would take any amount of memory.
-    box = (left * x, top * y, (left + size) * x, (top + size) * y)
-    cropped = np.array(Image.fromarray(pixels).resize((size, size), Image.Resampling.BILINEAR, box))
+    # Only the crop is scaled: all of a long and narrow image could take any amount of memory.
+    box = (left * x, top * y, (left + imgsz) * x, (top + imgsz) * y)
+    cropped = np.array(Image.fromarray(pixels).resize((imgsz, imgsz), Image.Resampling.BILINEAR, box))
     values = functional.to_dtype(torch.from_numpy(cropped).permute(2, 0, 1), scale=True)
-    tensor = functional.normalize(values, list(MEAN), list(DEVIATION))[None]
-    return Picture(name, pixels, tensor, Letterbox((1 / x, 1 / y), -left, -top))
+    tensor = functional.normalize(values, list(IMAGENET_MEAN), list(IMAGENET_STD))[None]
+    return InputImage(name, pixels, tensor, Letterbox((1 / x, 1 / y), -left, -top))
 
 
-def of_tensor(name: str, tensor: Tensor) -> Picture:
-    """Return a tensor (1, C, h, w) as it is; what is not in 0-1 is shown between its least and greatest value."""
-    shown = tensor[0].detach().float().cpu()
-    shown = shown[:3] if shown.shape[0] >= 3 else shown[:1].expand(3, -1, -1)
-    low, high = shown.amin(), shown.amax()
+def image_of_tensor(name: str, tensor: Tensor) -> InputImage:
+    """Use a tensor (1, C, h, w) unchanged; for display, values outside of 0-1 are scaled from minimum to maximum."""
+    display = tensor[0].detach().float().cpu()
+    display = display[:3] if display.shape[0] >= 3 else display[:1].expand(3, -1, -1)
+    low, high = display.amin(), display.amax()
     if low < 0 or high > 1:
-        shown = (shown - low) / (high - low).clamp(min=1e-12)
-    pixels = (shown * 255).round().byte().permute(1, 2, 0).contiguous().numpy()
-    return Picture(name, pixels, tensor, Letterbox((1.0, 1.0), 0, 0))
+        display = (display - low) / (high - low).clamp(min=1e-12)
+    pixels = (display * 255).round().byte().permute(1, 2, 0).contiguous().numpy()
+    return InputImage(name, pixels, tensor, Letterbox((1.0, 1.0), 0, 0))
 
 
-def on_image(values: NDArray[np.float32], picture: Picture, longest: int | None = None) -> NDArray[np.float32]:
-    """Return a map (h', w') of the whole canvas, laid over the image; NaN where the network saw nothing of it.
+def map_on_image(values: NDArray[np.float32], image: InputImage, max_side: int | None = None) -> NDArray[np.float32]:
+    """Transform a map of the canvas to the coordinates of the image, by bilinear interpolation.
 
     Args:
-        values: The map; its cells divide the canvas evenly.
-        picture: The image.
-        longest: Longer side of the result in pixels; that of the image if None, and never more.
+        values: (h', w'), a map whose cells divide the canvas evenly.
+        image: The image.
+        max_side: Longest side of the result in pixels (default: that of the image, which is never exceeded).
 
     Returns:
-        (H, W), or smaller in the same proportions; between the cells' centers bilinear.
+        (H, W), or smaller in the same proportions; NaN where the canvas does not show the image.
 
     Example:
-        >>> picture = for_detector("a.png", np.zeros((40, 80, 3), np.uint8), 64, 32)
+        >>> image = letterboxed_image("a.png", np.zeros((40, 80, 3), np.uint8), 64, 32)
         >>> columns = np.array([[0, 1]], np.float32)
-        >>> [round(float(value), 2) for value in on_image(columns, picture)[0, [0, 40, 79]]]
+        >>> [round(float(value), 2) for value in map_on_image(columns, image)[0, [0, 40, 79]]]
         [0.0, 0.51, 1.0]
     """
-    height, width = picture.pixels.shape[:2]
-    shrink = min(1.0, (longest or max(height, width)) / max(height, width))
-    rows, columns = max(1, round(height * shrink)), max(1, round(width * shrink))
-    x1, y1, x2, y2 = picture.extent
+    height, width = image.pixels.shape[:2]
+    scale = min(1.0, (max_side or max(height, width)) / max(height, width))
+    rows, columns = max(1, round(height * scale)), max(1, round(width * scale))
+    x1, y1, x2, y2 = image.extent
     x = (np.arange(columns) + 0.5) * width / columns
     y = (np.arange(rows) + 0.5) * height / rows
-    along_x = _mixing((x - x1) / (x2 - x1) * values.shape[1] - 0.5, values.shape[1])
-    along_y = _mixing((y - y1) / (y2 - y1) * values.shape[0] - 0.5, values.shape[0])
-    flat = along_y @ values @ along_x.T
-    unseen_x, unseen_y = (x < x1) | (x > x2), (y < y1) | (y > y2)
-    return np.where(unseen_y[:, None] | unseen_x[None], np.float32(np.nan), flat)
+    x_weights = _interpolation_weights((x - x1) / (x2 - x1) * values.shape[1] - 0.5, values.shape[1])
+    y_weights = _interpolation_weights((y - y1) / (y2 - y1) * values.shape[0] - 0.5, values.shape[0])
+    on_image = y_weights @ values @ x_weights.T
+    outside_x, outside_y = (x < x1) | (x > x2), (y < y1) | (y > y2)
+    return np.where(outside_y[:, None] | outside_x[None], np.float32(np.nan), on_image)
 
 
-def read(image: ImageLike, number: int) -> tuple[str, NDArray[np.uint8]]:
-    """Return an image's name and its pixels (H, W, 3) as shown.
+def read_pixels(image: ImageLike, number: int) -> tuple[str, NDArray[np.uint8]]:
+    """Return the name of an image and its pixels (H, W, 3).
 
     Args:
-        image: A path, an (H, W, 3) array of red, green, blue in 0-255, or a Pillow image.
-        number: Which of the images it is, from 1 on: a name for those without.
+        image: A path, an array (H, W, 3) of red, green, blue in 0-255, or a Pillow image.
+        number: Number of the image, from 1, which names an image without a path.
 
     Raises:
-        DataError: If it cannot be read.
+        DataError: If the image cannot be read.
     """
     if isinstance(image, str | os.PathLike):
         return os.fspath(image), read_image(Path(image))
     pixels = np.asarray(image.convert("RGB") if isinstance(image, Image.Image) else image)
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or 0 in pixels.shape:
         raise DataError(
-            f"image {number} is {pixels.dtype} of the shape {pixels.shape}",
-            remedy="give a path, a Pillow image, or uint8 (height, width, 3) in red, green and blue",
+            f"image {number} must be uint8 of the shape (height, width, 3), got {pixels.dtype} of {pixels.shape}",
+            remedy="pass a path, a Pillow image, or an array of red, green, blue",
         )
     return f"image {number}", np.ascontiguousarray(pixels)
 
 
-def _mixing(places: NDArray[np.float64], count: int) -> NDArray[np.float32]:
-    """Return (places, count): how much of each of `count` values, 1 apart, is in the value at each place."""
-    lower = np.clip(np.floor(places), 0, count - 1).astype(np.intp)
+def _interpolation_weights(positions: NDArray[np.float64], count: int) -> NDArray[np.float32]:
+    """Return (positions, count): the weight of each of `count` values, at 0, 1, 2 …, at each position."""
+    lower = np.clip(np.floor(positions), 0, count - 1).astype(np.intp)
     upper = np.minimum(lower + 1, count - 1)
-    share = np.clip(places - lower, 0, 1)
-    mixing = np.zeros((len(places), count), np.float32)
-    each = np.arange(len(places))
-    mixing[each, lower] += 1 - share
-    mixing[each, upper] += share
-    return mixing
+    fraction = np.clip(positions - lower, 0, 1)
+    weights = np.zeros((len(positions), count), np.float32)
+    rows = np.arange(len(positions))
+    weights[rows, lower] += 1 - fraction
+    weights[rows, upper] += fraction
+    return weights

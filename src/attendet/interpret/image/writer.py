@@ -1,4 +1,4 @@
-"""Explanations as files: figures, one page, the numbers, and a manifest."""
+"""Write explanations as files: figures, an HTML page, arrays, and a manifest."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import re
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,44 +14,47 @@ import torch
 from torch import nn
 
 from attendet.errors import DataError
-from attendet.interpret.image.answer import Answer
 from attendet.interpret.image.explanation import Explanation
-from attendet.interpret.image.figure import figure_of
-from attendet.interpret.image.html import ExplanationPage
-from attendet.interpret.image.question import Question
-from attendet.interpret.image.site_view import SiteView
+from attendet.interpret.image.explanation_page import ExplanationPage
+from attendet.interpret.image.request import ExplanationRequest
 from attendet.models.detector import Detector
 from attendet.utils.io import cannot_write, new_run_folder, refuse_existing, write_atomically, write_json
 from attendet.utils.plotting import save_figure
 from attendet.utils.provenance import versions
 
-PROGRAMS = ("torch", "torchvision", "torchcam", "numpy", "matplotlib")
 PAGE, MANIFEST = "index.html", "manifest.json"
+"""Names of the page and of the manifest."""
+
+_PACKAGES = ("torch", "torchvision", "torchcam", "numpy", "matplotlib")
 
 
 def write_explanations(
-    explanations: Iterable[Explanation], folder: Path, model: nn.Module, question: Question, weights: str = ""
+    explanations: Iterable[Explanation], folder: Path, model: nn.Module, request: ExplanationRequest, weights: str = ""
 ) -> int:
-    """Write explanations into a new folder, one at a time; of those before, memory holds the manifest's numbers alone.
+    """Write explanations into a new folder, one at a time.
 
-    For each image `NAME.png`, `NAME.svg` and `NAME.npz`, whose arrays are, for each attention module,
-    `PATH/spatial` (H, W), `PATH/channels` (C,), `PATH/before` and `PATH/after` (H, W); `cam/METHOD` (H, W); `extent`,
-    the x1, y1, x2, y2 in pixels of the image that each map divides evenly; and `boxes`, `confidences` and `classes` of
-    detections, `without/boxes` and so on. Also `index.html`, and `manifest.json` with all numbers that are no arrays.
+    Of the explanations that are written, only the numbers for the manifest stay in memory. The files are:
+
+    - for each image, its figure as `NAME.png` and `NAME.svg`, and its arrays as `NAME.npz`: for each attention module
+      `PATH/spatial` (H, W), `PATH/channels` (C,), `PATH/before`, and `PATH/after` (H, W); `cam/METHOD` (H, W);
+      `extent`, the x1, y1, x2, y2 in pixels of the image that each map divides evenly; `boxes`, `confidences`, and
+      `classes` of the detections, and the same under `without/`
+    - `index.html`, a page with all images
+    - `manifest.json`, with the request and all numbers that are not arrays
 
     Args:
-        explanations: What is written.
-        folder: Where; it must not exist.
+        explanations: The explanations.
+        folder: The folder; it must not exist.
         model: The network.
-        question: What was asked.
-        weights: Where the network came from, for the manifest.
+        request: The options of the explanations.
+        weights: Path of the network's weights, for the manifest.
 
     Returns:
-        How many images there were.
+        The number of images.
 
     Raises:
         OutputError: If the folder exists or cannot be written.
-        DataError: If there is not a single image. Whatever is raised, no folder is left.
+        DataError: If there are no explanations. After any exception, the folder is removed.
     """
     try:
         folder.mkdir(parents=True)
@@ -61,8 +63,8 @@ def write_explanations(
         raise
     except OSError as error:
         raise cannot_write(folder, error) from error
-    with _whole_or_not(folder):
-        return _write(explanations, folder, model, question, weights)
+    with _removed_on_error(folder):
+        return _write(explanations, folder, model, request, weights)
 
 
 def write_run(
@@ -70,42 +72,58 @@ def write_run(
     project: Path,
     name: str,
     model: nn.Module,
-    question: Question,
+    request: ExplanationRequest,
     weights: str = "",
 ) -> tuple[Path, int]:
-    """Write into `project/name`, or `name2` and so on where that exists; return the folder, too."""
+    """Write explanations into `project/name`, or `project/name2` and so on if it exists.
+
+    Args:
+        explanations: The explanations.
+        project: The folder of all runs.
+        name: Name of the run.
+        model: The network.
+        request: The options of the explanations.
+        weights: Path of the network's weights, for the manifest.
+
+    Returns:
+        The folder, and the number of images.
+
+    Raises:
+        OutputError: If the folder cannot be written.
+        DataError: If there are no explanations. After any exception, the folder is removed.
+    """
     folder = new_run_folder(project, name)
-    with _whole_or_not(folder):
-        return folder, _write(explanations, folder, model, question, weights)
+    with _removed_on_error(folder):
+        return folder, _write(explanations, folder, model, request, weights)
 
 
 def _write(
-    explanations: Iterable[Explanation], folder: Path, model: nn.Module, question: Question, weights: str
+    explanations: Iterable[Explanation], folder: Path, model: nn.Module, request: ExplanationRequest, weights: str
 ) -> int:
-    # torch's own version also says for which devices it was built.
-    made_with = {**versions(PROGRAMS), "torch": str(torch.__version__)}
-    classes = model.num_classes if isinstance(model, Detector) else 0
-    of = weights or type(model).__name__
+    # torch's own version also tells for which devices it was built.
+    made_with = {**versions(_PACKAGES), "torch": str(torch.__version__)}
+    title = f"What the attention of {weights or type(model).__name__} looks at"
     entries = []
     with write_atomically(folder / PAGE) as temporary, temporary.open("w", encoding="utf-8") as file:
-        page = ExplanationPage(file, f"What the attention of {of} looks at", _about(question, model), made_with)
+        page = ExplanationPage(file, title, _about(request, model), made_with)
         for number, explanation in enumerate(explanations, start=1):
-            name = _file_name(explanation.picture.name, number)
-            figure = figure_of(explanation, classes)
+            name = _file_name(explanation.image.name, number)
+            figure = explanation.figure()
             save_figure(figure, folder / f"{name}.png")
             save_figure(figure, folder / f"{name}.svg")
-            with write_atomically(folder / f"{name}.npz") as numbers:
-                np.savez_compressed(numbers, **_arrays(explanation))
+            with write_atomically(folder / f"{name}.npz") as arrays:
+                np.savez_compressed(arrays, **_arrays(explanation))
             page.add(explanation, (folder / f"{name}.png").read_bytes())
-            entries.append({"files": [f"{name}.{kind}" for kind in ("png", "svg", "npz")], **_entry(explanation)})
+            written = [f"{name}.{suffix}" for suffix in ("png", "svg", "npz")]
+            entries.append({"files": written, **explanation.to_dict()})
         if not entries:
-            raise DataError("there is no image to explain", remedy="name at least one that can be read")
+            raise DataError("no image could be explained", remedy="name at least one image that can be read")
         page.close()
     manifest = {
         "versions": made_with,
         "model": type(model).__name__,
         "weights": weights or None,
-        "question": asdict(question),
+        "request": request.to_dict(),
         "images": entries,
     }
     write_json(folder / MANIFEST, manifest, indent=1)
@@ -113,8 +131,8 @@ def _write(
 
 
 @contextmanager
-def _whole_or_not(folder: Path) -> Iterator[None]:
-    """Take a folder that we have made away again if the block fails."""
+def _removed_on_error(folder: Path) -> Iterator[None]:
+    """Remove a folder that this module created if the block raises an exception."""
     try:
         yield
     except OSError as error:
@@ -125,14 +143,14 @@ def _whole_or_not(folder: Path) -> Iterator[None]:
         raise
 
 
-def _about(question: Question, model: nn.Module) -> str:
-    sites = "all attention modules" if question.site == "*" else f"attention modules that match {question.site}"
-    least = f"; detections of confidence {question.thresholds.confidence:g} or more"
-    return f"{sites[0].upper()}{sites[1:]}{least if isinstance(model, Detector) else ''}."
+def _about(request: ExplanationRequest, model: nn.Module) -> str:
+    sites = "All attention modules" if request.site == "*" else f"Attention modules that match {request.site}"
+    confidence = f"; detections of confidence {request.thresholds.confidence:g} or more"
+    return f"{sites}{confidence if isinstance(model, Detector) else ''}."
 
 
 def _file_name(name: str, number: int) -> str:
-    """Return a name that every file system takes, and no other image has.
+    """Return a file name that every file system allows and no other image has.
 
     Example:
         >>> _file_name("photos/my cat?.jpg", 7)
@@ -142,55 +160,14 @@ def _file_name(name: str, number: int) -> str:
 
 
 def _arrays(explanation: Explanation) -> dict[str, Any]:
-    arrays: dict[str, Any] = {"extent": np.array(explanation.picture.extent)}
+    arrays: dict[str, Any] = {"extent": np.array(explanation.image.extent)}
     for site in explanation.sites:
-        maps = {"spatial": site.spatial, "channels": site.channels, "before": site.before, "after": site.after}
-        arrays |= {f"{site.path}/{name}": values for name, values in maps.items() if values is not None}
+        arrays |= {f"{site.path}/{name}": values for name, values in site.arrays().items()}
     if explanation.activation is not None:
         arrays |= {f"cam/{method}": values for method, values in explanation.activation.maps.items()}
-    for answer, prefix in ((explanation.answer, ""), (explanation.without, "without/")):
-        found = answer.detections
+    for output, prefix in ((explanation.with_attention, ""), (explanation.without_attention, "without/")):
+        found = output.detections
         if found is not None:
             arrays |= {f"{prefix}boxes": found.xyxy, f"{prefix}confidences": found.confidence}
             arrays[f"{prefix}classes"] = found.class_id
     return arrays
-
-
-def _entry(explanation: Explanation) -> dict[str, Any]:
-    height, width = explanation.picture.pixels.shape[:2]
-    shown = explanation.activation
-    return {
-        "image": explanation.picture.name,
-        "width": width,
-        "height": height,
-        "extent": explanation.picture.extent,
-        "with_attention": _answer(explanation.answer),
-        "without_attention": _answer(explanation.without),
-        "cam": None if shown is None else {"of": shown.words, "layer": shown.layer, "methods": list(shown.maps)},
-        "sites": [_site(site) for site in explanation.sites],
-        "notes": explanation.notes,
-    }
-
-
-def _answer(answer: Answer) -> dict[str, Any]:
-    if answer.detections is None:
-        return {"classes": [{"class": each.name, "probability": each.probability} for each in answer.classes]}
-    found = answer.detections
-    names, sure = found.data["class_name"], found.confidence if found.confidence is not None else np.ones(len(found))
-    rows = zip(map(str, names), sure.tolist(), found.xyxy.tolist(), strict=True)
-    return {"detections": [{"class": name, "confidence": each, "xyxy": box} for name, each, box in rows]}
-
-
-def _site(site: SiteView) -> dict[str, Any]:
-    return {
-        "path": site.path,
-        "module": site.kind,
-        "shape": site.shape,
-        "join": site.join,
-        "entropy": site.entropy,
-        "spread": site.spread,
-        "saturated": site.saturated,
-        "features_before": float(site.before.mean()),
-        "features_after": float(site.after.mean()),
-        "parts": [asdict(part) for part in site.parts],
-    }

@@ -1,1 +1,5 @@
-"""Records of a study → tables, figures, and reports."""
+"""The report of a study: arms, contrasts, tables, figures, and files."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from attendet.study.folder import StudyFolder, read_study
 from attendet.study.reporting.figures import draw_figures
-from attendet.study.reporting.html import html_report
 from attendet.study.reporting.markdown import markdown_report
 from attendet.study.reporting.outcome import StudyReport, make_study_report
+from attendet.study.reporting.report_page import html_report
 from attendet.utils.io import write_json, write_text
 
 

@@ -1,0 +1,136 @@
+"""Choose the detection or class that class activation maps explain, and the layer whose features they use."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+import numpy as np
+from torch import Tensor, nn
+
+from attendet.blocks.pool import SPP, SPPF
+from attendet.detection.class_names import class_index, class_name
+from attendet.interpret.image.class_activation import ActivationTarget
+from attendet.interpret.image.network_output import NetworkOutput, is_class_scores
+from attendet.interpret.image.request import ExplanationRequest
+from attendet.models.detector import Detector
+
+
+def find_target(
+    model: nn.Module,
+    raw_output: object,
+    output: NetworkOutput,
+    shapes: dict[str, tuple[int, ...]],
+    request: ExplanationRequest,
+) -> tuple[ActivationTarget | None, str]:
+    """Return the target of class activation maps; if there is none, None and the reason as a sentence.
+
+    Args:
+        model: The network.
+        raw_output: Its raw output for one image.
+        output: The detections or class scores in the raw output.
+        shapes: Shapes of all feature maps, from `record_feature_shapes`.
+        request: The chosen class and detection.
+
+    Raises:
+        UnknownNameError: If the network has no class of the requested name.
+        OptionError: If the network has no class of the requested index.
+    """
+    if isinstance(model, Detector) and isinstance(raw_output, tuple):
+        return _detection_target(model, raw_output, output, shapes, request)
+    layer = layer_of_class(shapes)
+    if not isinstance(raw_output, Tensor) or not is_class_scores(model, raw_output) or layer is None:
+        return None, "The network returns neither detections nor class scores, so only its attention is explained."
+    best, wanted = int(raw_output[0].argmax()), request.class_name
+    index = best if wanted is None else class_index(wanted, request.names, raw_output.shape[1])
+    return ActivationTarget(f"class {class_name(index, request.names)}", layer, partial(class_score, index)), ""
+
+
+def _detection_target(
+    model: Detector,
+    raw: Sequence[Tensor],
+    output: NetworkOutput,
+    shapes: dict[str, tuple[int, ...]],
+    request: ExplanationRequest,
+) -> tuple[ActivationTarget | None, str]:
+    found = output.detections
+    if found is None or found.class_id is None or found.confidence is None:
+        return None, ""
+    wanted = request.class_name
+    index = None if wanted is None else class_index(wanted, request.names, model.num_classes)
+    positions = [position for position, class_id in enumerate(found.class_id.tolist()) if index in (None, class_id)]
+    if len(positions) < request.detection:
+        of_class = "" if wanted is None else f" of class {wanted}"
+        threshold = f"at confidence {request.thresholds.confidence:g}"
+        reason = f"the image has {len(positions)} detections{of_class} {threshold}, not {request.detection}"
+        return None, f"No class activation map: {reason}."
+    position = positions[request.detection - 1]
+    level, cell = level_of_row(raw, int(found.data["row"][position]))
+    layer = layer_of_detection(model, shapes, raw[level].shape[2:4])
+    label = f"{found.data['class_name'][position]} {found.confidence[position]:.2f}"
+    score = partial(detection_score, level, cell, int(found.class_id[position]))
+    return ActivationTarget(label, layer, score, position + 1), ""
+
+
+def layer_of_detection(detector: Detector, shapes: dict[str, tuple[int, ...]], size: Sequence[int]) -> str:
+    """Return the last row of the backbone whose maps have the size of the level that detects.
+
+    The detection head reads a single cell for a detection, so that a map of its input would show one cell only. SPP
+    and SPPF are skipped, because their pooling moves features away from their positions.
+
+    Args:
+        detector: The network.
+        shapes: Shapes of all feature maps, from `record_feature_shapes`.
+        size: Height and width of the level's maps.
+    """
+    backbone = [path for path in detector.regions()["backbone"] if path in shapes]
+    rows = [path for path in backbone if not isinstance(detector.get_submodule(path), SPP | SPPF)] or backbone
+    same_size = [path for path in rows if shapes[path][2:] == tuple(size)]
+    return (same_size or rows)[-1]
+
+
+def layer_of_class(shapes: dict[str, tuple[int, ...]]) -> str | None:
+    """Return the last module whose map has more than one position, or None if there is none.
+
+    Example:
+        >>> layer_of_class({"layer4": (1, 512, 7, 7), "avgpool": (1, 512, 1, 1)})
+        'layer4'
+    """
+    return next((path for path in reversed(shapes) if np.prod(shapes[path][2:]) > 1), None)
+
+
+def level_of_row(raw: Sequence[Tensor], row: int) -> tuple[int, int]:
+    """Return the level of a row of the decoded predictions, and its position among the rows of the level.
+
+    Example:
+        >>> import torch
+        >>> level_of_row([torch.zeros(1, 3, 4, 4, 7), torch.zeros(1, 3, 2, 2, 7)], 50)
+        (1, 2)
+    """
+    for level, maps in enumerate(raw):
+        count = maps[0, ..., 0].numel()
+        if row < count:
+            return level, row
+        row -= count
+    raise IndexError(row)
+
+
+def detection_score(level: int, cell: int, class_id: int, raw: Sequence[Tensor]) -> Tensor:
+    """Return the sum of the objectness logit and the class logit of a detection.
+
+    The confidence is the product of their sigmoids. With a single class, the class logit carries no information and is
+    left out.
+
+    Args:
+        level: Level of the detection.
+        cell: Position of its anchor and cell among the rows of the level.
+        class_id: Index of its class.
+        raw: Raw maps (anchors, H, W, num_classes + 5) of one image, one per level.
+    """
+    logits = raw[level].reshape(-1, raw[level].shape[-1])[cell]
+    return logits[4] + logits[5 + class_id] if len(logits) > 6 else logits[4]
+
+
+def class_score(index: int, logits: Tensor) -> Tensor:
+    """Return the logit of a class from the logits (num_classes,) of one image."""
+    return logits[index]
