@@ -34,7 +34,7 @@ def test_arms_that_can_be_built_pass_and_leave_nothing(tmp_path: Path) -> None:
         ("control-conv1x1:like=sse@after:Conv", "4:16: the arm b cannot be built: unknown attention 'sse'; did"),
         ("{model: other.yaml}", "4:16: the arm b cannot be built: other.yaml: no such model file or bundled model"),
         ("{weights: w.pt}", "4:16: the arm b cannot be built: w.pt: weights file not found"),
-        ("se@replace:Conv", "4:16: the arm b cannot be built: model.0 makes (1, 3, 64, 64) into (1, 8, 32, 32)"),
+        ("se@replace:Conv", "4:16: the arm b cannot be built: model.0 turns (1, 3, 64, 64) into (1, 8, 32, 32)"),
     ],
 )
 def test_an_arm_that_cannot_be_built_is_refused_at_its_place(tmp_path: Path, arm: str, message: str) -> None:

@@ -71,7 +71,7 @@ def test_a_report_knows_nothing_of_a_search(tmp_path: Path, pretend: Pretend) ->
     """A study with the seed, the folder, and the arms of a search trains the arms again."""
     pretend()
     run_search(search := open_search(write_search(tmp_path, SPACE, trials=2)), RecordingSearchObserver())
-    with pytest.raises(DataError, match="there is no study here"):
+    with pytest.raises(DataError, match="no study found"):
         publish_report(StudyFolder(search.folder.path))
     written = yaml.safe_load(search.folder.draft.read_text())
     copy = tmp_path / "study.yaml"
