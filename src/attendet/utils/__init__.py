@@ -1,1 +1,5 @@
-"""Helpers that every package may use."""
+"""Helpers that every package may use: files, text, devices, YAML, HTML, plots."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

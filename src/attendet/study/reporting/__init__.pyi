@@ -1,0 +1,31 @@
+from .arms import ArmReport as ArmReport
+from .arms import AtFraction as AtFraction
+from .arms import ScoreBreakdown as ScoreBreakdown
+from .arms import arm_report as arm_report
+from .contrasts import Contrast as Contrast
+from .contrasts import family_of_contrasts as family_of_contrasts
+from .figures import draw_figures as draw_figures
+from .markdown import markdown_report as markdown_report
+from .outcome import Failure as Failure
+from .outcome import StudyReport as StudyReport
+from .outcome import make_study_report as make_study_report
+from .publishing import Published as Published
+from .publishing import publish_report as publish_report
+from .report_page import html_report as html_report
+
+__all__ = [
+    "ArmReport",
+    "AtFraction",
+    "Contrast",
+    "Failure",
+    "Published",
+    "ScoreBreakdown",
+    "StudyReport",
+    "arm_report",
+    "draw_figures",
+    "family_of_contrasts",
+    "html_report",
+    "make_study_report",
+    "markdown_report",
+    "publish_report",
+]

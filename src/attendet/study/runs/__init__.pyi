@@ -1,0 +1,37 @@
+from .cell_records import cell_record as cell_record
+from .cell_records import failed_record as failed_record
+from .cluster import RayExecutor as RayExecutor
+from .costs import measure_costs as measure_costs
+from .dry_run import dry_run_arms as dry_run_arms
+from .execution import Study as Study
+from .execution import StudyRunResult as StudyRunResult
+from .execution import run_study as run_study
+from .executors import Executor as Executor
+from .executors import LocalExecutor as LocalExecutor
+from .executors import SilentObserver as SilentObserver
+from .executors import StudyObserver as StudyObserver
+from .job import Job as Job
+from .job import run_job as run_job
+from .job import try_job as try_job
+from .pairing_checks import find_unpaired as find_unpaired
+from .processes import ProcessExecutor as ProcessExecutor
+
+__all__ = [
+    "Executor",
+    "Job",
+    "LocalExecutor",
+    "ProcessExecutor",
+    "RayExecutor",
+    "SilentObserver",
+    "Study",
+    "StudyObserver",
+    "StudyRunResult",
+    "cell_record",
+    "dry_run_arms",
+    "failed_record",
+    "find_unpaired",
+    "measure_costs",
+    "run_job",
+    "run_study",
+    "try_job",
+]
