@@ -43,9 +43,12 @@ def page() -> str:
 
 def namespace(module: ModuleType, shown: set[int]) -> Iterator[str]:
     """Yield an entry for each public name of a namespace that was not shown before."""
-    for name in sorted(module.__all__, key=lambda word: (word.lower(), word)):
+    names = getattr(module, "__all__", None) or [name for name in vars(module) if not name.startswith("_")]
+    for name in sorted(names, key=lambda word: (word.lower(), word)):
         value = getattr(module, name)
-        if inspect.ismodule(value) or not (inspect.isclass(value) or inspect.isfunction(value)) or id(value) in shown:
+        if not (inspect.isclass(value) or inspect.isfunction(value)) or id(value) in shown:
+            continue
+        if not value.__module__.startswith("attendet"):
             continue
         shown.add(id(value))
         yield entry(f"{module.__name__}.{name}", value)

@@ -31,3 +31,8 @@ def test_only_text_between_the_marks_is_replaced(tmp_path: Path) -> None:
     for begin, end in (("<!-- a -->", "<!-- c -->"), ("<!-- c -->", "<!-- b -->"), ("<!-- b -->", "<!-- a -->")):
         with pytest.raises(SystemExit, match=f"no place for what is written; write {begin} and {end}"):
             between_marks(page, (begin, end), "new\n")
+
+
+def test_the_python_api_is_up_to_date() -> None:
+    api = load_tool("api_page")
+    assert api.TARGET.read_text(encoding="utf-8") == api.page(), "run make docs"
