@@ -65,7 +65,7 @@ def test_json_is_the_manifest_and_runs_are_numbered(explain: Callable[..., Comma
         assert done.returncode == 0
         manifest = json.loads(done.stdout)
         assert manifest["folder"] == f"runs/explain/{name}"
-        assert manifest["question"]["thresholds"]["confidence"] == 0.9
+        assert manifest["request"]["thresholds"]["confidence"] == 0.9
         assert [Path(image["image"]).name for image in manifest["images"]] == ["b.jpg"]
         assert len(list((place / "runs" / "explain").iterdir())) == number
 
@@ -85,13 +85,13 @@ def test_images_that_cannot_be_read_are_named_and_skipped(explain: Callable[...,
 @pytest.mark.parametrize(
     ("arguments", "skipped", "message"),
     [
-        (["nowhere.jpg"], ["nowhere.jpg"], "there is no image to explain"),
+        (["nowhere.jpg"], ["nowhere.jpg"], "no image could be explained; name at least one image that can be read"),
         (["photos", "--class", "dogs"], [], "did you mean 'dog'"),
         (["photos", "--site", "model.7"], [], "did you mean 'model.9'"),
         (["photos", "--out", "photos"], [], "already exists"),
         (["photos", "--device", "abacus"], [], "abacus"),
-        (["clip.mp4"], ["clip.mp4"], "there is no image to explain"),
-        (["0"], ["0"], "there is no image to explain"),
+        (["clip.mp4"], ["clip.mp4"], "no image could be explained; name at least one image that can be read"),
+        (["0"], ["0"], "no image could be explained; name at least one image that can be read"),
     ],
 )
 def test_mistakes_are_reported_and_nothing_is_written(
@@ -174,7 +174,7 @@ def test_weights_and_images_as_options(attendet: Callable[..., CommandResult], p
 def test_a_network_without_attention(attendet: Callable[..., CommandResult], place: Path) -> None:
     done = attendet("explain", place / "yolov5n.safetensors", "photos", "--device", "cpu")
     assert done.returncode == 2
-    assert done.stderr.startswith("attendet: there is no attention in this Detector; ")
+    assert done.stderr.startswith("attendet: the network (Detector) has no attention modules; ")
     assert done.stderr.count("\n") == 1
 
 
@@ -186,7 +186,7 @@ def test_the_table_lists_the_first_images_and_counts_the_others(capsys: pytest.C
     lines = capsys.readouterr().out.splitlines()
     # Each image has one module, and one note because the network has neither detections nor classes.
     assert sum(" SqueezeExcite " in line for line in lines) == 40
-    assert sum("neither detections nor classes" in line for line in lines) == 40
+    assert sum("neither detections nor class scores" in line for line in lines) == 40
     assert "and 2 more rows: the page lists all" in lines
     assert "and 2 more notes: the page lists all" in lines
     assert lines[-1].startswith("42 images")
