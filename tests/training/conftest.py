@@ -1,4 +1,4 @@
-"""A small network and small images of colored rectangles, on which real training takes a second."""
+"""Fixtures that train a small network on small images of colored rectangles in a second."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +12,7 @@ from tests.helpers.small_training import MODEL, RecordingReporter, skip_plots, s
 
 @pytest.fixture(scope="session")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model file of five convolutions and a head."""
+    """Return a model file with five convolutions and a head."""
     file = tmp_path_factory.mktemp("model") / "small.yaml"
     file.write_text(MODEL)
     return file
@@ -20,27 +20,27 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data file: 8 images to train on, 4 to measure on."""
+    """Return the data file of a data set with 8 training and 4 validation images."""
     return write_set(tmp_path_factory.mktemp("set"))
 
 
 @pytest.fixture
 def fit(data: Path, model: Path, tmp_path: Path) -> Callable[..., tuple[RunFolder, RunRecord, RecordingReporter]]:
-    """What trains a small network, with the settings that it is given."""
+    """Return a function that trains a small network with the given settings."""
 
     def run(
-        listener: RecordingReporter | None = None, **settings: object
+        reporter: RecordingReporter | None = None, **settings: object
     ) -> tuple[RunFolder, RunRecord, RecordingReporter]:
-        listener = listener or RecordingReporter()
+        reporter = reporter or RecordingReporter()
         settings.setdefault("data__path", str(data))
-        return (*train(small(data, model, tmp_path / "runs", **settings), listener), listener)
+        return (*train(small(data, model, tmp_path / "runs", **settings), reporter), reporter)
 
     return run
 
 
 @pytest.fixture(scope="session")
 def start(tmp_path_factory: pytest.TempPathFactory, data: Path, model: Path) -> Path:
-    """A run that has learned something, whose weights others start from."""
+    """Return the folder of a trained run, whose weights other runs start from."""
     with pytest.MonkeyPatch.context() as patch:
         skip_plots(patch)
         config = small(data, model, tmp_path_factory.mktemp("start"), schedule__epochs=40, augment__mosaic=0)

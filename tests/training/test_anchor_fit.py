@@ -7,14 +7,14 @@ from attendet.weights.io import opening
 from tests.helpers.small_training import MODEL
 
 
-def test_a_model_file_that_gives_the_number_of_anchors_alone(fit: Callable, tmp_path: Path) -> None:
+def test_a_model_file_with_only_the_number_of_anchors(fit: Callable, tmp_path: Path) -> None:
     file = tmp_path / "anchors.yaml"
     lines = [
         line for line in MODEL.splitlines() if not line.startswith("  - [") or "Conv" in line or "anchors]" in line
     ]
     file.write_text("\n".join(line.replace("anchors:", "anchors: 2") for line in lines))
     folder, _, listener = fit(model__cfg=str(file), schedule__epochs=1)
-    assert any("anchors fitted to the data: 100.0%" in said for said in listener.messages)
+    assert any("anchors fitted to the data: best possible recall 100.0%" in line for line in listener.messages)
     detector = opening.open(folder.last).detector
     anchors = detector.head.anchors_in_pixels()
     assert anchors.shape == (3, 2, 2)
@@ -22,7 +22,7 @@ def test_a_model_file_that_gives_the_number_of_anchors_alone(fit: Callable, tmp_
     assert 10 < anchors.min() < anchors.max() < 26
 
 
-def test_anchors_that_fit_badly_are_fitted_unless_that_is_switched_off(fit: Callable, tmp_path: Path) -> None:
+def test_anchors_with_low_recall_are_fitted_unless_disabled(fit: Callable, tmp_path: Path) -> None:
     file = tmp_path / "large.yaml"
     text = MODEL.replace("[10,13, 16,30, 33,23]", "[400,400, 420,400, 400,420]")
     file.write_text(
@@ -30,9 +30,9 @@ def test_anchors_that_fit_badly_are_fitted_unless_that_is_switched_off(fit: Call
             "116,90, 156,198", "300,310, 350,340"
         )
     )
-    fitted, _, told = fit(model__cfg=str(file), schedule__epochs=1)
-    kept, _, warned = fit(model__cfg=str(file), schedule__epochs=1, anchors__fit=False)
-    assert any("anchors fitted to the data" in said for said in told.messages)
+    fitted, _, reporter = fit(model__cfg=str(file), schedule__epochs=1)
+    unchanged, _, unchanged_reporter = fit(model__cfg=str(file), schedule__epochs=1, anchors__fit=False)
+    assert any("anchors fitted to the data" in line for line in reporter.messages)
     assert opening.open(fitted.last).detector.head.anchors_in_pixels().max() < 40
-    assert any("only 0.0%" in said for said in warned.messages)
-    assert opening.open(kept.last).detector.head.anchors_in_pixels().min() >= 300
+    assert any("best possible recall only 0.0%" in line for line in unchanged_reporter.messages)
+    assert opening.open(unchanged.last).detector.head.anchors_in_pixels().min() >= 300

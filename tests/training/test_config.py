@@ -41,34 +41,34 @@ HYPERPARAMETERS = {
 }
 
 
-def test_every_name_of_a_hyperparameter_file_reaches_its_field(tmp_path: Path) -> None:
+def test_every_hyperparameter_reaches_its_field(tmp_path: Path) -> None:
     lines = [f"{name}: {value}  # as in the original" for name, (_, value) in HYPERPARAMETERS.items()]
     file = tmp_path / "hyp.yaml"
     file.write_text("\n".join(["# Hyperparameters", *lines, "iou_t: 0.2", "copy_paste: 0.0"]))
     config = build_config(DATA | read_hyperparameters(file))
     for key, value in HYPERPARAMETERS.values():
-        room, name = key.split(".")
-        assert getattr(getattr(config, room), name) == value, key
+        section, name = key.split(".")
+        assert getattr(getattr(config, section), name) == value, key
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("lr0: 0.01\nmomentun: 0.9\n", r"hyp.yaml:2:\d+: unknown hyperparameter 'momentun'; .*'momentum'"),
-        ("copy_paste: 0.3\n", r"hyp.yaml:1:\d+: copy_paste needs polygons"),
-        ("anchors: 3\n", r"hyp.yaml:1:\d+: the number of anchors is the model file's"),
-        ("- lr0\n", "hyperparameters are a mapping"),
+        ("copy_paste: 0.3\n", r"hyp.yaml:1:\d+: `copy_paste` must be 0 because polygons are not supported, got 0.3"),
+        ("anchors: 3\n", r"hyp.yaml:1:\d+: `anchors` must be set in the model file; write anchors: 3 there"),
+        ("- lr0\n", "the file must be a mapping of hyperparameters to values"),
         ("lr0: [\n", "hyp.yaml"),
     ],
 )
-def test_a_hyperparameter_file_that_cannot_be(tmp_path: Path, text: str, message: str) -> None:
+def test_an_invalid_hyperparameter_file(tmp_path: Path, text: str, message: str) -> None:
     file = tmp_path / "hyp.yaml"
     file.write_text(text)
     with pytest.raises(OptionError, match=message):
         read_hyperparameters(file)
 
 
-def test_a_learning_rate_of_a_file_is_meant_for_sgd(tmp_path: Path) -> None:
+def test_a_learning_rate_in_a_file_selects_sgd(tmp_path: Path) -> None:
     file = tmp_path / "hyp.yaml"
     file.write_text("lr0: 0.01")
     assert read_hyperparameters(file) == {"optimizer.lr0": 0.01, "optimizer.name": "SGD"}
@@ -76,9 +76,9 @@ def test_a_learning_rate_of_a_file_is_meant_for_sgd(tmp_path: Path) -> None:
     assert read_hyperparameters(file) == {"augment.mosaic": 0.5}
 
 
-def test_there_is_no_such_hyperparameter_file(tmp_path: Path) -> None:
-    with pytest.raises(OptionError, match=r"none.yaml"):
-        read_hyperparameters(tmp_path / "none.yaml")
+def test_a_missing_hyperparameter_file(tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match=r"missing.yaml"):
+        read_hyperparameters(tmp_path / "missing.yaml")
 
 
 @pytest.mark.parametrize(
@@ -92,13 +92,13 @@ def test_there_is_no_such_hyperparameter_file(tmp_path: Path) -> None:
         ("epochs", "schedule.epochs"),
     ],
 )
-def test_a_typo_is_told_with_the_nearest_key(key: str, nearest: str) -> None:
-    with pytest.raises(OptionError, match=rf"no setting '{key}'; did you mean '{nearest}'\?"):
+def test_a_typo_is_reported_with_the_nearest_key(key: str, nearest: str) -> None:
+    with pytest.raises(OptionError, match=rf"unknown setting '{key}'; did you mean '{nearest}'\?"):
         build_config(DATA | {key: 1})
 
 
-def test_a_key_like_none_is_told_where_keys_begin() -> None:
-    with pytest.raises(OptionError, match=r"settings begin with data, model, schedule"):
+def test_an_unrecognizable_key_is_reported_with_all_sections() -> None:
+    with pytest.raises(OptionError, match=r"settings start with data, model, schedule"):
         build_config(DATA | {"zzzz.qqqq": 1})
 
 
@@ -138,21 +138,22 @@ def test_a_key_like_none_is_told_where_keys_begin() -> None:
         ("model.freeze", [-1]),
     ],
 )
-def test_a_value_that_cannot_be_is_told_with_its_key(key: str, value: object) -> None:
+def test_an_invalid_value_is_reported_with_its_key(key: str, value: object) -> None:
     with pytest.raises(OptionError) as caught:
         build_config(DATA | {key: value})
-    assert key in str(caught.value)
+    assert f"`{key}` must be" in str(caught.value)
+    assert ", got " in str(caught.value)
     assert "\n" not in str(caught.value)
     assert "Value error" not in str(caught.value)
 
 
-def test_words_are_read_as_the_field_s_type() -> None:
+def test_strings_are_converted_to_the_type_of_the_field() -> None:
     config = build_config(DATA | {"optimizer.cos_lr": "true", "schedule.epochs": "7", "augment.scale": "0.25"})
     assert config.optimizer.cos_lr is True
     assert (config.schedule.epochs, config.augment.scale) == (7, 0.25)
 
 
-def test_a_configuration_survives_its_record() -> None:
+def test_a_configuration_is_restored_from_json() -> None:
     config = build_config(DATA | {"augment.mixup": 0.1, "model.freeze": [0, 3], "loss.box": 0.1})
     again = type(config).model_validate_json(config.model_dump_json())
     assert again == config

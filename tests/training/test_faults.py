@@ -1,4 +1,4 @@
-"""Failures during a run are reported in one line, and the last good state is kept."""
+"""Failures during a run are reported in one line, and the last valid files are kept."""
 
 import resource
 from collections.abc import Callable, Iterator, Mapping
@@ -29,8 +29,8 @@ def folder(tmp_path: Path) -> RunFolder:
     return RunFolder(tmp_path / "runs" / "exp")
 
 
-class Keeper(RecordingReporter):
-    """Remembers the files as they are after the first epoch."""
+class FileSnapshot(RecordingReporter):
+    """Stores the content of all files after the first epoch."""
 
     def __init__(self, folder: RunFolder) -> None:
         super().__init__()
@@ -42,7 +42,7 @@ class Keeper(RecordingReporter):
             self.files = {path: path.read_bytes() for path in self.folder.path.rglob("*") if path.is_file()}
 
     def check(self) -> None:
-        """Nothing has been lost or half written since."""
+        """Check that the files are the same as after the first epoch."""
         assert {"last.safetensors", "last.ckpt", "results.csv"} <= {path.name for path in self.files}
         now = {path: path.read_bytes() for path in self.folder.path.rglob("*") if path.is_file()}
         assert now == self.files
@@ -56,43 +56,43 @@ def test_a_loss_that_is_not_finite(fit: Callable, folder: RunFolder, monkeypatch
         return images * torch.nan if (task.current_epoch, batch_idx) == (1, 1) else images
 
     monkeypatch.setattr(DetectionTask, "_scaled", poisoned)
-    keeper = Keeper(folder)
-    with pytest.raises(TrainingError, match=r"the loss is nan in epoch 2, batch 2; the last whole epoch is kept"):
-        fit(keeper, schedule__epochs=3)
-    keeper.check()
+    snapshot = FileSnapshot(folder)
+    with pytest.raises(TrainingError, match=r"the loss is nan in epoch 2, batch 2; the last complete epoch is kept"):
+        fit(snapshot, schedule__epochs=3)
+    snapshot.check()
     monkeypatch.undo()
     skip_plots(monkeypatch)
     assert config_to_resume(folder).schedule.epochs == 3
 
 
-def test_a_last_step_that_spoils_the_weights(fit: Callable, folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_step_that_makes_weights_infinite(fit: Callable, folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     update = AveragedWeights.update
 
-    def spoiled(averaged: AveragedWeights, model: Detector) -> None:
+    def diverging(averaged: AveragedWeights, model: Detector) -> None:
         if averaged.steps == 3:
             with torch.no_grad():
                 tensor(model, "model.0.conv.weight").fill_(torch.nan)
         update(averaged, model)
 
-    monkeypatch.setattr(AveragedWeights, "update", spoiled)
-    keeper = Keeper(folder)
-    with pytest.raises(TrainingError, match=r"no longer finite at the end of epoch 2; the epoch before is kept"):
-        fit(keeper)
-    keeper.check()
+    monkeypatch.setattr(AveragedWeights, "update", diverging)
+    snapshot = FileSnapshot(folder)
+    with pytest.raises(TrainingError, match=r"not finite at the end of epoch 2; the weights of the epoch before"):
+        fit(snapshot)
+    snapshot.check()
 
 
-@pytest.mark.parametrize("what", ["weights", "checkpoint"])
-def test_a_disk_that_is_full(fit: Callable, folder: RunFolder, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
-    keeper = Keeper(folder)
+@pytest.mark.parametrize("file", ["weights", "checkpoint"])
+def test_a_full_disk(fit: Callable, folder: RunFolder, monkeypatch: pytest.MonkeyPatch, file: str) -> None:
+    snapshot = FileSnapshot(folder)
 
-    def full(*args: Any, **_: object) -> None:
+    def fail(*args: Any, **_: object) -> None:
         path = Path(next(str(arg) for arg in args if isinstance(arg, str | Path)))
-        if not keeper.rows:
+        if not snapshot.rows:
             return original(*args)
         path.write_bytes(b"half")
         raise OSError(28, "No space left on device")
 
-    if what == "weights":
+    if file == "weights":
         from attendet.weights.io import saving  # noqa: PLC0415
 
         save_file = saving.save_file  # pyright: ignore[reportPrivateImportUsage]
@@ -101,19 +101,19 @@ def test_a_disk_that_is_full(fit: Callable, folder: RunFolder, monkeypatch: pyte
 
         def with_card(tensors: object, path: Path, metadata: dict[str, str]) -> None:
             card[:] = [metadata]
-            full(tensors, path)
+            fail(tensors, path)
 
         monkeypatch.setattr(saving, "save_file", with_card)
     else:
         original = Trainer.save_checkpoint
-        monkeypatch.setattr(Trainer, "save_checkpoint", full)
+        monkeypatch.setattr(Trainer, "save_checkpoint", fail)
     with pytest.raises(OutputError, match="No space left on device"):
-        fit(keeper)
-    if what == "weights":
-        keeper.check()
+        fit(snapshot)
+    if file == "weights":
+        snapshot.check()
     else:
-        # The second epoch's weights are written, and its checkpoint is still the first's.
-        assert folder.checkpoint.read_bytes() == keeper.files[folder.checkpoint]
+        # The weights are from the second epoch, but the checkpoint is still from the first.
+        assert folder.checkpoint.read_bytes() == snapshot.files[folder.checkpoint]
         assert [path.name for path in folder.checkpoint.parent.iterdir()] == ["last.ckpt"]
     opening.open(folder.last)
     assert not read_run(folder).finished
@@ -121,7 +121,7 @@ def test_a_disk_that_is_full(fit: Callable, folder: RunFolder, monkeypatch: pyte
 
 @pytest.fixture
 def small_files() -> Iterator[None]:
-    """Limit files of this process to 16 KB, which has the effect of a full disk."""
+    """Limit the files of this process to 16 KB, which has the effect of a full disk."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (16_384, before[1]))
     yield
@@ -129,7 +129,7 @@ def small_files() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("small_files")
-def test_weights_that_the_system_does_not_write(fit: Callable, folder: RunFolder) -> None:
+def test_weights_that_the_operating_system_does_not_write(fit: Callable, folder: RunFolder) -> None:
     with pytest.raises(OutputError, match=r"last\.safetensors: cannot be written: .*"):
         fit()
     assert not list(folder.path.rglob("*.safetensors*"))
@@ -137,14 +137,14 @@ def test_weights_that_the_system_does_not_write(fit: Callable, folder: RunFolder
 
 @pytest.mark.parametrize("workers", [0, 1])
 def test_an_image_that_vanishes_after_the_scan(fit: Callable, tmp_path: Path, workers: int) -> None:
-    file = write_set(tmp_path / "going", train=4, val=2)
+    file = write_set(tmp_path / "vanishing", train=4, val=2)
 
-    class Thief(RecordingReporter):
+    class Deleter(RecordingReporter):
         def on_epoch_start(self, epoch: int, epochs: int, batches: int) -> None:  # noqa: ARG002
-            (tmp_path / "going" / "train" / "images" / "2.png").unlink(missing_ok=True)
+            (tmp_path / "vanishing" / "train" / "images" / "2.png").unlink(missing_ok=True)
 
     with pytest.raises(DataError) as caught:
-        fit(Thief(), data__path=str(file), data__workers=workers, data__cache="none", data__rect=True)
+        fit(Deleter(), data__path=str(file), data__workers=workers, data__cache="none", data__rect=True)
     assert "2.png: image file not found" in str(caught.value)
     assert "\n" not in str(caught.value)
     assert "Traceback" not in str(caught.value)
@@ -165,29 +165,29 @@ def raising(error: Exception) -> Callable[..., None]:
         MemoryError(),
     ],
 )
-def test_too_little_memory(fit: Callable, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+def test_out_of_memory(fit: Callable, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     monkeypatch.setattr(task, "detection_loss", raising(error))
-    with pytest.raises(TrainingError, match=r"4 images of 64 pixels; try --batch-size 2, or a smaller --imgsz"):
+    with pytest.raises(TrainingError, match="with 4 images of 64 pixels per batch; try --batch-size 2"):
         fit()
-    with pytest.raises(TrainingError, match=r"1 image.* of 64 pixels; try a smaller --imgsz, or a smaller model"):
+    with pytest.raises(TrainingError, match="with 1 image of 64 pixels per batch; try a smaller --imgsz"):
         fit(schedule__batch_size=1)
 
 
-def test_an_error_of_ours_stays_what_it_is(fit: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_errors_are_not_changed(fit: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(task, "detection_loss", raising(RuntimeError("a defect")))
     with pytest.raises(RuntimeError, match="a defect"):
         fit()
 
 
-def test_what_cannot_be_resumed(fit: Callable, tmp_path: Path) -> None:
+def test_runs_that_cannot_be_resumed(fit: Callable, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"run\.json: run record not found; name the folder of a training run"):
         config_to_resume(RunFolder(tmp_path / "none"))
     done, *_ = fit(schedule__epochs=1)
-    with pytest.raises(OptionError, match="has come to its end; start another from its weights"):
+    with pytest.raises(OptionError, match="is finished; start a new run from its weights"):
         config_to_resume(done)
     text = done.record.read_text().replace('"finished": true', '"finished": false')
     done.record.write_text(text.replace('"epochs": 1,', '"epochs": "many",', 1))
-    with pytest.raises(DataError, match=r"its configuration is not of this version: schedule.epochs"):
+    with pytest.raises(DataError, match=r"the configuration is from another version of attendet: schedule.epochs"):
         config_to_resume(done)
     done.record.write_text("{}")
     message = r"run\.json: the record is damaged: `command`: field required; remove the file"
@@ -195,12 +195,12 @@ def test_what_cannot_be_resumed(fit: Callable, tmp_path: Path) -> None:
         config_to_resume(done)
     done.record.write_text(text)
     done.checkpoint.unlink()
-    with pytest.raises(OptionError, match="no whole epoch to go on from"):
+    with pytest.raises(OptionError, match="has not completed an epoch; start it again"):
         config_to_resume(done)
 
 
 @pytest.mark.parametrize("kind", ["pickle", "damaged", "empty"])
-def test_a_checkpoint_that_is_none(fit: Callable, tmp_path: Path, kind: str) -> None:
+def test_an_invalid_checkpoint(fit: Callable, tmp_path: Path, kind: str) -> None:
     done, *_ = fit(schedule__epochs=1)
     done.record.write_text(done.record.read_text().replace('"finished": true', '"finished": false'))
     trace = tmp_path / "exploded"
@@ -209,6 +209,6 @@ def test_a_checkpoint_that_is_none(fit: Callable, tmp_path: Path, kind: str) -> 
     else:
         content = done.checkpoint.read_bytes()
         done.checkpoint.write_bytes(content[: len(content) // 2] if kind == "damaged" else b"")
-    with pytest.raises(WeightsError, match=r"last\.ckpt: it is no checkpoint of a run, or a damaged one"):
+    with pytest.raises(WeightsError, match=r"last\.ckpt: the checkpoint is damaged, or was not written by attendet"):
         train(config_to_resume(done), RecordingReporter(), resume=done)
     assert not trace.exists()

@@ -17,10 +17,10 @@ def test_a_long_run_is_as_published() -> None:
 
 @pytest.mark.parametrize(
     ("batch_size", "accumulate", "decay"),
-    # Weight decay is scaled with batch size times summed batches over 64.
+    # Weight decay is scaled with the number of images per step over 64.
     [(1, 64, 5e-4), (24, 3, 5e-4 * 72 / 64), (64, 1, 5e-4), (128, 1, 1e-3)],
 )
-def test_gradients_are_summed_to_64_images(batch_size: int, accumulate: int, decay: float) -> None:
+def test_gradients_are_accumulated_to_64_images(batch_size: int, accumulate: int, decay: float) -> None:
     recipe = choose_recipe(OptimizerConfig(), ScheduleConfig(batch_size=batch_size), steps_per_epoch=1000)
     assert recipe.accumulate == accumulate
     assert recipe.weight_decay == pytest.approx(decay)
@@ -31,7 +31,7 @@ def test_warm_up_is_at_least_100_batches() -> None:
     assert recipe.warmup_steps == 100
 
 
-def test_what_is_set_is_taken() -> None:
+def test_explicit_settings_are_used() -> None:
     optimizer = OptimizerConfig(
         name="Adam",
         lr0=0.1,
@@ -50,14 +50,14 @@ def test_what_is_set_is_taken() -> None:
     assert (recipe.warmup_momentum, recipe.warmup_bias_lr, recipe.ema_decay, recipe.ema_ramp) == (0, 0, 0, 7)
 
 
-def test_a_short_run_adapts_and_says_what_it_chose() -> None:
+def test_a_short_run_has_other_settings_and_reasons() -> None:
     recipe = choose_recipe(OptimizerConfig(), ScheduleConfig(epochs=20, batch_size=16), steps_per_epoch=13)
     assert recipe.name == "AdamW"
     assert recipe.accumulate == 1
-    # Three epochs of warm-up would be 39 of 260 batches; the average must forget the start long before the end.
+    # Three epochs of warm-up would be 39 of 260 batches. After half of the run, the initial weights are forgotten.
     assert 1 <= recipe.warmup_steps < 39
     assert recipe.ema_decay ** (260 / 2) < 0.01
-    told = " | ".join(recipe.reasons)
+    reasons = " | ".join(recipe.reasons)
     for chosen in (
         "260 batches in 20 epochs",
         "AdamW",
@@ -65,22 +65,24 @@ def test_a_short_run_adapts_and_says_what_it_chose() -> None:
         f"{recipe.warmup_steps} batches of warm-up",
         f"decay {recipe.ema_decay:.4g}",
     ):
-        assert chosen in told
+        assert chosen in reasons
 
 
 @pytest.mark.parametrize("steps_per_epoch", [1, 2, 13, 9999])
 @pytest.mark.parametrize("epochs", [1, 2, 5])
-def test_every_length_has_a_recipe_that_can_be_run(steps_per_epoch: int, epochs: int) -> None:
+def test_every_length_has_a_valid_recipe(steps_per_epoch: int, epochs: int) -> None:
     recipe = choose_recipe(OptimizerConfig(), ScheduleConfig(epochs=epochs), steps_per_epoch)
     assert 0 < recipe.warmup_steps <= max(recipe.total_steps, 100 + 3 * steps_per_epoch)
     assert 0 <= recipe.ema_decay < 1
 
 
-def test_trained_weights_move_in_small_steps() -> None:
+def test_pretrained_weights_have_a_small_learning_rate() -> None:
     schedule = ScheduleConfig(epochs=5)
-    fresh, tuned = (choose_recipe(OptimizerConfig(), schedule, 13, trained=trained) for trained in (False, True))
+    fresh, tuned = (
+        choose_recipe(OptimizerConfig(), schedule, 13, pretrained=pretrained) for pretrained in (False, True)
+    )
     assert (fresh.lr0, tuned.lr0) == (0.004, 0.0004)
-    assert any("what the weights know" in reason for reason in tuned.reasons)
-    # A published recipe and explicit settings are not changed.
-    assert choose_recipe(OptimizerConfig(), schedule, 10_000, trained=True).lr0 == 0.01
-    assert choose_recipe(OptimizerConfig(lr0=0.002), schedule, 13, trained=True).lr0 == 0.002
+    assert any("what the pretrained weights have learned" in reason for reason in tuned.reasons)
+    # The published recipe and explicit settings do not depend on the weights.
+    assert choose_recipe(OptimizerConfig(), schedule, 10_000, pretrained=True).lr0 == 0.01
+    assert choose_recipe(OptimizerConfig(lr0=0.002), schedule, 13, pretrained=True).lr0 == 0.002

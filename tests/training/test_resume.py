@@ -26,21 +26,21 @@ from tests.helpers.small_training import (
 
 pytestmark = pytest.mark.usefixtures("without_plots")
 
-# The command as installed; its bar kills the process where a user's `kill -9` may.
+# The installed command, with a progress bar that kills the process within the third epoch, as `kill -9` does.
 KILLED = """
-import os, signal, sys
-from attendet.cli import main, train
-stepped = train.TrainingProgress.stepped
-def last(self, batch, *rest):
-    on_batch_end(self, batch, *rest)
+import os, signal
+from attendet.cli import main
+from attendet.cli.ui.training_progress import TrainingProgress
+import attendet.training.runner as engine
+start, end = TrainingProgress.on_epoch_start, TrainingProgress.on_batch_end
+def on_epoch_start(self, epoch, *rest):
+    self._epoch_number = epoch
+    start(self, epoch, *rest)
+def on_batch_end(self, batch, *rest):
+    end(self, batch, *rest)
     if self._epoch_number == 3 and batch == 1:
         os.kill(os.getpid(), signal.SIGKILL)
-began = train.TrainingProgress.began
-def remember(self, epoch, *rest):
-    self._epoch_number = epoch
-    on_epoch_start(self, epoch, *rest)
-train.TrainingProgress.stepped, train.Watch.began = last, remember
-import attendet.training.runner as engine
+TrainingProgress.on_epoch_start, TrainingProgress.on_batch_end = on_epoch_start, on_batch_end
 engine.draw_data = engine.draw_results = lambda *_: None
 main.run()
 """
@@ -52,7 +52,7 @@ def test_killed_and_resumed_is_bit_for_bit_uninterrupted(data: Path, model: Path
         "schedule__epochs": 4,
         "schedule__close_mosaic": 1,
         "augment__mixup": 0.2,
-        # With workers the weights of images have to survive as well, and gradients summed over two batches.
+        # With workers, the weights of images and gradients accumulated over two batches must also survive.
         "data__image_weights": workers > 0,
         "optimizer__nominal_batch": 8 if workers else None,
     }
@@ -62,8 +62,8 @@ def test_killed_and_resumed_is_bit_for_bit_uninterrupted(data: Path, model: Path
         --project {tmp_path / "runs"} --set schedule.close_mosaic=1 --set augment.mixup=0.2"""
     flags += " --image-weights --set optimizer.nominal_batch=8" if workers else ""
     command = [sys.executable, "-c", KILLED, "train", *flags.split()]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
-    assert done.returncode == -signal.SIGKILL, done.stderr
+    process = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    assert process.returncode == -signal.SIGKILL, process.stderr
     folder = RunFolder(tmp_path / "runs" / "exp")
     assert [row["epoch"] for row in rows_of(folder)] == ["1", "2"]
     assert not read_run(folder).finished
@@ -81,7 +81,7 @@ def test_killed_and_resumed_is_bit_for_bit_uninterrupted(data: Path, model: Path
 
 
 @pytest.fixture
-def begun(data: Path, model: Path, tmp_path: Path) -> Callable[..., RunFolder]:
+def interrupted(data: Path, model: Path, tmp_path: Path) -> Callable[..., RunFolder]:
     def begin(data: Path = data, **settings: object) -> RunFolder:
         config = small(data, model, tmp_path / "runs", **settings)
         with pytest.raises(Interrupted):
@@ -91,8 +91,8 @@ def begun(data: Path, model: Path, tmp_path: Path) -> Callable[..., RunFolder]:
     return begin
 
 
-def test_a_run_that_ended_before_it_was_closed_is_closed(begun: Callable[..., RunFolder]) -> None:
-    folder = begun(schedule__epochs=1)
+def test_a_run_interrupted_after_its_last_epoch_is_completed(interrupted: Callable[..., RunFolder]) -> None:
+    folder = interrupted(schedule__epochs=1)
     weights = folder.last.read_bytes()
     listener = RecordingReporter()
     _, record = train(config_to_resume(folder), listener, resume=folder)
@@ -103,14 +103,14 @@ def test_a_run_that_ended_before_it_was_closed_is_closed(begun: Callable[..., Ru
 
 
 def test_a_resumed_run_counts_the_seconds_of_all_its_processes(
-    begun: Callable[..., RunFolder], monkeypatch: pytest.MonkeyPatch
+    interrupted: Callable[..., RunFolder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock, hour = time.perf_counter, 3600
-    late: list[int] = []
-    # An hour goes by in the first epoch.
-    monkeypatch.setattr(time, "perf_counter", lambda: clock() + sum(late))
-    monkeypatch.setattr(InterruptingReporter, "on_epoch_start", lambda *_: late.append(hour))
-    folder = begun(schedule__epochs=2)
+    delays: list[int] = []
+    # The first epoch seems to take an hour.
+    monkeypatch.setattr(time, "perf_counter", lambda: clock() + sum(delays))
+    monkeypatch.setattr(InterruptingReporter, "on_epoch_start", lambda *_: delays.append(hour))
+    folder = interrupted(schedule__epochs=2)
     monkeypatch.undo()
     skip_plots(monkeypatch)
     _, record = train(config_to_resume(folder), RecordingReporter(), resume=folder)
@@ -118,18 +118,18 @@ def test_a_resumed_run_counts_the_seconds_of_all_its_processes(
     assert record.seconds["total"] >= record.seconds["training"] + record.seconds["validation"] - 0.1
 
 
-def test_a_checkpoint_of_another_version_is_refused(begun: Callable[..., RunFolder]) -> None:
-    folder = begun(schedule__epochs=2)
+def test_a_checkpoint_of_another_version_is_refused(interrupted: Callable[..., RunFolder]) -> None:
+    folder = interrupted(schedule__epochs=2)
     checkpoint = torch.load(folder.checkpoint, weights_only=True)
-    del checkpoint["callbacks"]["Recorder"]["elapsed"]
+    del checkpoint["callbacks"]["RunRecorder"]["elapsed"]
     torch.save(checkpoint, folder.checkpoint)
-    with pytest.raises(WeightsError, match=r"not of this version: 'elapsed' is missing; start a new run"):
+    with pytest.raises(WeightsError, match=r"from another version of attendet: 'elapsed' is missing; start a new run"):
         train(config_to_resume(folder), RecordingReporter(), resume=folder)
 
 
-def test_data_that_has_changed_is_not_trained_on(begun: Callable[..., RunFolder], tmp_path: Path) -> None:
+def test_changed_data_is_refused(interrupted: Callable[..., RunFolder], tmp_path: Path) -> None:
     file = write_set(tmp_path / "set", train=4, val=2)
-    folder = begun(data=file)
+    folder = interrupted(data=file)
     (tmp_path / "set" / "train" / "labels" / "1.txt").write_text("0 0.5 0.5 0.2 0.2")
-    with pytest.raises(DataError, match="train has changed since the run began; start a new run"):
+    with pytest.raises(DataError, match="train has changed since the run started; start a new run"):
         train(config_to_resume(folder), RecordingReporter(), resume=folder)

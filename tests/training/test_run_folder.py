@@ -1,4 +1,4 @@
-"""The folder of a run: its results, and the weights that are measured."""
+"""Results and weights in the folder of a run."""
 
 import math
 from pathlib import Path
@@ -9,7 +9,7 @@ from attendet.errors import DataError
 from attendet.training.run_folder import RunFolder, read_results, write_results
 
 
-def test_results_are_read_as_they_stand(tmp_path: Path) -> None:
+def test_results_are_read(tmp_path: Path) -> None:
     file = tmp_path / "results.csv"
     file.write_text("epoch,train/box_loss,metrics/mAP_0.5:0.95\n1,0.125,nan\n2,6.1e-05,0.5\n")
     first, second = read_results(file)
@@ -20,7 +20,7 @@ def test_results_are_read_as_they_stand(tmp_path: Path) -> None:
     assert read_results(file) == []
 
 
-def test_results_survive_being_written(tmp_path: Path) -> None:
+def test_written_results_are_read(tmp_path: Path) -> None:
     rows = [{"epoch": 1, "a": 0.123456, "b": math.inf}, {"epoch": 2, "a": 1e-9, "b": -3.0}]
     folder = RunFolder(tmp_path)
     write_results(folder, rows)
@@ -28,18 +28,18 @@ def test_results_survive_being_written(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", [b"epoch,a\n1,\n", b"epoch,a\n1\n", b"epoch,a\n1,2,3\n", b"epoch,a\n1,\xff\n"])
-def test_results_that_are_no_table(tmp_path: Path, text: bytes) -> None:
+def test_invalid_results(tmp_path: Path, text: bytes) -> None:
     (tmp_path / "results.csv").write_bytes(text)
-    with pytest.raises(DataError, match=r"results\.csv: it is no table of epochs"):
+    with pytest.raises(DataError, match=r"results\.csv: every row of the results must have a number in each column"):
         read_results(tmp_path / "results.csv")
 
 
-def test_there_are_no_results(tmp_path: Path) -> None:
+def test_missing_results(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"results\.csv: the results of a run cannot be read: No such file"):
         read_results(tmp_path / "results.csv")
 
 
-def test_the_last_weights_stand_in_for_the_best(tmp_path: Path) -> None:
+def test_the_last_weights_are_used_without_best_weights(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
     folder.last.parent.mkdir()
     folder.last.touch()

@@ -21,12 +21,12 @@ from tests.helpers.small_training import RecordingReporter
 pytestmark = pytest.mark.usefixtures("without_plots")
 
 
-def test_a_run_leaves_what_others_read(fit: Callable, data: Path) -> None:
+def test_a_run_writes_its_files(fit: Callable, data: Path) -> None:
     folder, record, listener = fit(output__name="first")
     assert record.finished
     assert json.loads(folder.record.read_text())["finished"] is True
     assert (record.epochs, record.names) == (2, ("red", "blue"))
-    assert {name: facts["images"] for name, facts in record.data.items()} == {"train": 8, "val": 4}
+    assert {name: entry["images"] for name, entry in record.data.items()} == {"train": 8, "val": 4}
     assert record.metrics is not None
     assert (record.metrics["images"], record.metrics["objects"]) == (4, 8)
     lines = folder.results.read_text().splitlines()
@@ -40,7 +40,7 @@ def test_a_run_leaves_what_others_read(fit: Callable, data: Path) -> None:
     assert not list(folder.path.rglob(".*"))
 
 
-def test_losses_of_steps_are_means_of_this_epoch(fit: Callable) -> None:
+def test_reported_losses_are_means_of_the_epoch(fit: Callable) -> None:
     _, _, listener = fit()
     assert [batch for batch, _ in listener.steps] == [1, 2, 1, 2]
     for row, (_, losses) in zip(listener.rows, listener.steps[1::2], strict=True):
@@ -76,8 +76,8 @@ def test_frozen_rows_keep_every_bit(fit: Callable, start: Path) -> None:
     assert not {"model.2.conv.weight", "model.2.bn.running_mean", "model.5.m.0.bias"} & same
 
 
-def test_there_is_no_such_row_to_freeze(fit: Callable) -> None:
-    with pytest.raises(OptionError, match=r"no row 9 to freeze; rows go from 0 to 5"):
+def test_a_missing_row_cannot_be_frozen(fit: Callable) -> None:
+    with pytest.raises(OptionError, match=r"`freeze` must contain row numbers from 0 to 5, got 9"):
         fit(model__freeze=[9])
     with pytest.raises(OptionError, match="nothing is left to train"):
         fit(model__freeze=list(range(6)))
@@ -90,8 +90,8 @@ def test_without_validation_until_the_end(fit: Callable) -> None:
     assert folder.best.is_file()
 
 
-class Watcher(RecordingReporter):
-    """Notes which weights there are after each epoch."""
+class WeightsListing(RecordingReporter):
+    """Records the names of the weights files after each epoch."""
 
     def __init__(self, project: Path) -> None:
         super().__init__()
@@ -103,21 +103,21 @@ class Watcher(RecordingReporter):
 
 
 def test_last_weights_at_the_end_only_and_some_kept(fit: Callable, tmp_path: Path) -> None:
-    watcher = Watcher(tmp_path)
-    fit(watcher, schedule__epochs=3, output__save=False, output__save_period=2)
-    assert watcher.files == [{"best"}, {"best", "epoch2"}, {"best", "epoch2", "last"}]
+    listing = WeightsListing(tmp_path)
+    fit(listing, schedule__epochs=3, output__save=False, output__save_period=2)
+    assert listing.files == [{"best"}, {"best", "epoch2"}, {"best", "epoch2", "last"}]
 
 
-def test_patience_ends_a_run_that_gets_no_better(fit: Callable, tmp_path: Path) -> None:
-    watcher = Watcher(tmp_path)
-    # Nothing is ever that certain: mAP stays at 0, and the first epoch is the best.
+def test_patience_stops_a_run_that_does_not_improve(fit: Callable, tmp_path: Path) -> None:
+    listing = WeightsListing(tmp_path)
+    # No detection has a confidence of 1, so mAP stays at 0, and the first epoch is the best.
     _, record, _ = fit(
-        watcher, schedule__epochs=9, schedule__patience=2, validation__confidence=1.0, output__save=False
+        listing, schedule__epochs=9, schedule__patience=2, validation__confidence=1.0, output__save=False
     )
-    assert (len(watcher.rows), record.epochs, record.best_epoch, record.finished) == (3, 3, 1, True)
-    assert "last" not in watcher.files[1]
-    assert "last" in watcher.files[2]
-    assert any("--patience" in said for said in watcher.messages)
+    assert (len(listing.rows), record.epochs, record.best_epoch, record.finished) == (3, 3, 1, True)
+    assert "last" not in listing.files[1]
+    assert "last" in listing.files[2]
+    assert any("--patience" in line for line in listing.messages)
 
 
 def test_label_smoothing_reaches_the_loss(fit: Callable) -> None:
@@ -132,32 +132,32 @@ def test_tensorboard_shows_losses_and_map(fit: Callable) -> None:
     events = accumulator.EventAccumulator(str(folder.path / "tensorboard")).Reload()
     tags = events.Tags()["scalars"]
     assert {"train/box_loss", "val/obj_loss", "metrics/mAP_0.5"} <= set(tags)
-    shown = [event.value for event in events.Scalars("train/box_loss")]
-    assert shown == pytest.approx([row["train/box_loss"] for row in listener.rows])
+    logged = [event.value for event in events.Scalars("train/box_loss")]
+    assert logged == pytest.approx([row["train/box_loss"] for row in listener.rows])
 
 
 @pytest.mark.parametrize("name", ["SGD", "Adam"])
-def test_the_optimizer_that_is_asked_for(fit: Callable, name: str) -> None:
+def test_the_optimizer_is_selected_by_name(fit: Callable, name: str) -> None:
     folder, record, _ = fit(schedule__epochs=1, optimizer__name=name)
     assert record.recipe["name"] == name
     state = torch.load(folder.checkpoint, weights_only=True)["optimizer_states"][0]["state"][0]
     assert ("momentum_buffer" in state) == (name == "SGD")
 
 
-def test_summed_batches_are_one_step(fit: Callable) -> None:
+def test_accumulated_batches_are_one_step(fit: Callable) -> None:
     folder, record, _ = fit(schedule__epochs=1, optimizer__nominal_batch=8)
     assert record.recipe["accumulate"] == 2
     assert torch.load(folder.checkpoint, weights_only=True)["global_step"] == 1
 
 
 def test_neither_a_model_nor_weights(fit: Callable) -> None:
-    with pytest.raises(OptionError, match="neither a model file nor weights"):
+    with pytest.raises(OptionError, match="a model file or weights are required"):
         fit(model__cfg=None)
 
 
-def test_progress_is_told(fit: Callable) -> None:
+def test_progress_is_reported(fit: Callable) -> None:
     _, _, listener = fit(schedule__epochs=1, data__cache="ram")
-    last = {what: (done, total) for what, done, total in listener.scans}
+    last = {task: (done, total) for task, done, total in listener.scans}
     assert last["reading train"] == (8, 8)
     assert last["decoding images"] == (4, 4)
 
@@ -165,16 +165,17 @@ def test_progress_is_told(fit: Callable) -> None:
 @pytest.mark.parametrize(
     ("device", "message"), [("tpu", "`device` must be .*, got 'tpu'"), ("77", "CUDA device 77 not found")]
 )
-def test_a_device_that_is_not_there(fit: Callable, tmp_path: Path, device: str, message: str) -> None:
+def test_a_missing_device(fit: Callable, tmp_path: Path, device: str, message: str) -> None:
     with pytest.raises(OptionError, match=message):
         fit(hardware__device=device)
     assert not (tmp_path / "runs").exists()
 
 
 @pytest.mark.parametrize(
-    ("batch", "message"), [(16, "do not divide by 5 processes"), (10, "5 processes would share 4")]
+    ("batch", "message"),
+    [(16, "must be divisible by the number of processes .5., got 16"), (10, "got 5 processes for 4 images")],
 )
-def test_more_processes_than_work(fit: Callable, tmp_path: Path, batch: int, message: str) -> None:
+def test_more_processes_than_images(fit: Callable, tmp_path: Path, batch: int, message: str) -> None:
     with pytest.raises(OptionError, match=message):
         fit(hardware__devices=5, schedule__batch_size=batch)
     assert not (tmp_path / "runs").exists()
@@ -185,7 +186,7 @@ def test_one_image_is_too_few_for_a_norm_over_images(fit: Callable, tmp_path: Pa
     with pytest.raises(ValueError, match="more than 1 value per channel"):
         create(name, 16, reduction=4)(torch.rand(1, 16, 4, 4))
     settings = {"model__attention": [f"{name}:reduction=4@model.3"], "schedule__epochs": 1}
-    refused = "row 3 normalizes over the images of a batch, and a process gets only one; give --batch-size 2 or more"
+    refused = "row 3 normalizes over the images of a batch, but a process gets only one image; use --batch-size 2"
     with pytest.raises(OptionError, match=refused):
         fit(**settings, schedule__batch_size=1)
     assert not (tmp_path / "runs").exists()
@@ -194,7 +195,7 @@ def test_one_image_is_too_few_for_a_norm_over_images(fit: Callable, tmp_path: Pa
     fit(**settings, schedule__batch_size=1, model__freeze=[3])
 
 
-def test_an_existing_folder_keeps_nothing_of_the_older_run(fit: Callable) -> None:
+def test_files_of_an_older_run_are_removed(fit: Callable) -> None:
     pytest.importorskip("tensorboard")
     folder, *_ = fit(output__save_period=1, output__tensorboard=True)
     older = {folder.path / "tensorboard", folder.path / "weights" / "epoch2.safetensors"}
@@ -209,7 +210,7 @@ def test_an_existing_folder_keeps_nothing_of_the_older_run(fit: Callable) -> Non
     assert all(path.exists() for path in others)
 
 
-def test_a_run_is_recorded_with_whole_paths(
+def test_a_run_is_recorded_with_absolute_paths(
     fit: Callable, start: Path, data: Path, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(model.parent)
@@ -223,7 +224,7 @@ def test_a_run_is_recorded_with_whole_paths(
     assert with_absolute_paths(build_config({"data.path": "a.yaml", "model.cfg": "yolov5n"})).model.cfg == "yolov5n"
 
 
-def test_a_configuration_is_what_is_recorded(fit: Callable) -> None:
+def test_the_recorded_configuration_is_complete(fit: Callable) -> None:
     _, record, _ = fit(schedule__epochs=1, augment__mixup=0.25, loss__box=0.07)
     again = TrainConfig.model_validate(record.configuration)
     assert (again.augment.mixup, again.loss.box, again.schedule.epochs) == (0.25, 0.07, 1)

@@ -25,10 +25,10 @@ pytestmark = pytest.mark.usefixtures("without_plots")
 def test_weights_alone_bring_their_model(fit: Callable, start: Path) -> None:
     _, record, listener = fit(model__cfg=None, model__weights=str(start), optimizer__lr0=1e-12, schedule__epochs=1)
     assert Path(record.model["name"]).name == "small.yaml"
-    assert any(said.endswith("kept 37 of 37 tensors") for said in listener.messages)
+    assert any(line.endswith("kept 37 of 37 tensors") for line in listener.messages)
 
 
-def test_weights_of_other_classes_lend_all_but_the_head(fit: Callable, start: Path, tmp_path: Path) -> None:
+def test_weights_with_other_classes_keep_all_but_the_head(fit: Callable, start: Path, tmp_path: Path) -> None:
     file = write_set(tmp_path / "three", train=4, val=2)
     file.write_text(file.read_text().replace("blue]", "blue, green]"))
     folder, _, listener = fit(
@@ -47,7 +47,7 @@ def test_weights_of_another_architecture(fit: Callable, start: Path, tmp_path: P
     assert "(rows 2, 3, 4, 5)" in "\n".join(listener.messages)
     odd = tmp_path / "odd.yaml"
     odd.write_text(MODEL.replace("Conv, [8,", "nn.Conv2d, [16,").replace("Conv, [16", "nn.Conv2d, [32"))
-    with pytest.raises(WeightsError, match=r"nothing for Detector: kept 0 of 17 tensors"):
+    with pytest.raises(WeightsError, match=r"no tensor fits into Detector: kept 0 of 17 tensors"):
         fit(model__cfg=str(odd), model__weights=str(start), data__single_cls=True)
 
 
@@ -69,9 +69,7 @@ def test_attention_on_weights_changes_nothing_at_first(fit: Callable, start: Pat
     ]
 
 
-def test_attention_of_the_weights_is_attached_again_where_it_belongs(
-    fit: Callable, start: Path, tmp_path: Path
-) -> None:
+def test_attention_of_the_weights_is_attached_again(fit: Callable, start: Path, tmp_path: Path) -> None:
     before, _, _ = fit(
         model__weights=str(start), model__attention=["cbam:reduction=2@model.3"], schedule__epochs=1, output__name="a"
     )
@@ -79,12 +77,12 @@ def test_attention_of_the_weights_is_attached_again_where_it_belongs(
     assert record.model["attached"][0]["sites"][0]["path"] == "model.3"
     expected = load_file(before.best)["model.3.attention.channel.fc2.weight"]
     torch.testing.assert_close(load_file(again.last)["model.3.attention.channel.fc2.weight"], expected)
-    # Another model file may count its rows otherwise.
+    # The rows of another model file may have other numbers.
     other = tmp_path / "other.yaml"
     other.write_text(MODEL.replace("Conv, [16", "Conv, [24"))
     _, record, listener = fit(model__cfg=str(other), model__weights=str(before.path), schedule__epochs=1)
     assert record.model["attached"] == []
-    assert "cbam at model.3 of" in "\n".join(listener.messages)
+    assert "not attached: cbam at model.3, as in" in "\n".join(listener.messages)
 
 
 def test_attention_alone_is_trained(fit: Callable, start: Path) -> None:
@@ -111,16 +109,16 @@ def test_attention_in_the_head_does_not_release_the_head(fit: Callable, start: P
 
 
 def test_nothing_is_left_to_train_without_attention(fit: Callable, start: Path) -> None:
-    with pytest.raises(OptionError, match="nothing is left to train; give --attention"):
+    with pytest.raises(OptionError, match="nothing is left to train; attach attention: --attention"):
         fit(model__weights=str(start), model__freeze="base")
     # The first epoch would train nothing.
-    with pytest.raises(OptionError, match="no attention to train before the rest; give --attention"):
+    with pytest.raises(OptionError, match="needs attention, but the model has no attention; attach some: --attention"):
         fit(model__weights=str(start), optimizer__release_epochs=2)
 
 
 def test_rows_are_released_from_the_head_to_the_image(fit: Callable, start: Path) -> None:
     settings = {"model__weights": str(start), "model__attention": ["cbam:reduction=2@model.3"]}
-    # Six rows over three epochs: after one epoch rows 4 and 5 have not moved yet, after two they have.
+    # Six rows are released over three epochs: rows 4 and 5 change in the second epoch, but not in the first.
     first, _, _ = fit(**settings, optimizer__release_epochs=3, schedule__epochs=1)
     before, after = load_file(RunFolder(start).best), load_file(first.last)
     assert all(torch.equal(value, after[key]) for key, value in before.items())
@@ -131,15 +129,15 @@ def test_rows_are_released_from_the_head_to_the_image(fit: Callable, start: Path
     assert moved == {4, 5}
 
 
-def test_what_is_frozen_is_not_released(fit: Callable, start: Path) -> None:
+def test_a_frozen_base_cannot_be_released(fit: Callable, start: Path) -> None:
     settings = {"model__weights": str(start), "model__attention": ["cbam:reduction=2@model.3"]}
-    with pytest.raises(OptionError, match="what is frozen is never released"):
+    with pytest.raises(OptionError, match="frozen base cannot be released later; use either --freeze base"):
         fit(**settings, model__freeze="base", optimizer__release_epochs=2)
     _, _, listener = fit(**settings, optimizer__release_epochs=9, schedule__epochs=1)
-    assert "the first rows are never released: that takes 9 epochs" in "\n".join(listener.messages)
+    assert "the first rows are not released: releasing all takes 9 epochs" in "\n".join(listener.messages)
 
 
-def test_parts_have_rates_of_their_own(fit: Callable, start: Path) -> None:
+def test_attention_and_base_have_separate_learning_rates(fit: Callable, start: Path) -> None:
     settings = {"model__weights": str(start), "model__attention": ["cbam:reduction=2@model.3"]}
     folder, _, _ = fit(**settings, optimizer__base_rate=0, optimizer__attention_rate=2, optimizer__lr0=0.01)
     before, after = load_file(RunFolder(start).best), load_file(folder.last)
@@ -154,25 +152,26 @@ def test_parts_have_rates_of_their_own(fit: Callable, start: Path) -> None:
 
 
 def with_cbam(file: Path, reduction: int) -> Path:
+    """Write the small model file with a row of CBAM, and return the file."""
     rows = f"  - [-1, 1, CBAM, [{{reduction: {reduction}}}]]\nhead:\n"
     file.write_text(MODEL.replace("head:\n", rows).replace("[[2, 3, 4]", "[[2, 3, 5]"))
     return file
 
 
-def test_a_model_file_is_built_as_it_is_written_whatever_the_weights_have(data: Path, tmp_path: Path) -> None:
+def test_a_model_file_is_built_as_written_with_any_weights(data: Path, tmp_path: Path) -> None:
     old, new = with_cbam(tmp_path / "old.yaml", 2), with_cbam(tmp_path / "new.yaml", 4)
     weights = tmp_path / "old.safetensors"
     save_weights(build(old), weights, ModelCard("old.yaml", old.read_text(), "auto", NAMES, 64))
     for file, hidden in ((old, 8), (new, 4)):
-        network = build_training_model(small(data, file, tmp_path, model__weights=str(weights)), NAMES)
-        cbam = network.detector.model[5]
+        model = build_training_model(small(data, file, tmp_path, model__weights=str(weights)), NAMES)
+        cbam = model.detector.model[5]
         assert isinstance(cbam, CBAM)
         assert cbam.channel.fc1.weight.shape == (hidden, 16)
-        assert (cbam.order, network.trained) == ("channel-first", True)
+        assert (cbam.order, model.pretrained) == ("channel-first", True)
 
 
-def test_a_model_file_is_that_of_the_weights_however_it_is_written(data: Path, tmp_path: Path) -> None:
-    """A row that leaves its reduction open, in the weights' file with a comment, other classes and other spaces."""
+def test_model_files_with_the_same_rows_are_equal(data: Path, tmp_path: Path) -> None:
+    """The reduction of the CBAM row is taken from the weights, although comments and spaces of the files differ."""
     old, mine = with_cbam(tmp_path / "old.yaml", 2), tmp_path / "mine.yaml"
     weights = tmp_path / "old.safetensors"
     save_weights(
@@ -180,22 +179,22 @@ def test_a_model_file_is_that_of_the_weights_however_it_is_written(data: Path, t
     )
     text = old.read_text().replace("{reduction: 2}", " 16 ")
     mine.write_text(f"# mine\n{text}")
-    network = build_training_model(small(data, mine, tmp_path, model__weights=str(weights)), NAMES)
-    cbam = network.detector.model[5]
+    model = build_training_model(small(data, mine, tmp_path, model__weights=str(weights)), NAMES)
+    cbam = model.detector.model[5]
     assert isinstance(cbam, CBAM)
     assert cbam.channel.fc1.weight.shape == (8, 16)
 
 
-def test_anchors_of_the_weights_stay_where_the_model_file_has_only_their_number(data: Path, tmp_path: Path) -> None:
+def test_anchors_of_the_weights_are_used_if_the_model_file_has_only_their_number(data: Path, tmp_path: Path) -> None:
     file, weights = tmp_path / "number.yaml", tmp_path / "old.safetensors"
     (tmp_path / "old.yaml").write_text(MODEL)
     save_weights(build(tmp_path / "old.yaml"), weights, ModelCard("old.yaml", MODEL, "auto", NAMES, 64))
     rows = MODEL[MODEL.index("anchors:") : MODEL.index("backbone:")]
     file.write_text(MODEL.replace(rows, "anchors: 3\n"))
-    network = build_training_model(small(data, file, tmp_path, model__weights=str(weights)), NAMES)
-    assert network.detector.head.anchors_in_pixels()[0].tolist() == [[10, 13], [16, 30], [33, 23]]
-    assert network.anchored
-    # Weights whose head has no place in the network lend it no anchors either.
+    model = build_training_model(small(data, file, tmp_path, model__weights=str(weights)), NAMES)
+    assert model.detector.head.anchors_in_pixels()[0].tolist() == [[10, 13], [16, 30], [33, 23]]
+    assert model.has_anchors
+    # If the head of the weights does not fit into the model, its anchors are not used either.
     file.write_text(MODEL.replace(rows, "anchors: 3\n").replace("Conv, [16", "Conv, [24"))
-    network = build_training_model(small(data, file, tmp_path, model__weights=str(weights)), NAMES)
-    assert not network.anchored
+    model = build_training_model(small(data, file, tmp_path, model__weights=str(weights)), NAMES)
+    assert not model.has_anchors

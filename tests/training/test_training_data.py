@@ -17,7 +17,7 @@ from tests.helpers.small_training import write_set
 
 
 def shapes_of(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
-    """Return a list that will hold the shape of every batch that the network is trained on."""
+    """Return a list that receives the shape of every training batch."""
     shapes = []
     scaled = DetectionTask._scaled
 
@@ -29,21 +29,22 @@ def shapes_of(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
     return shapes
 
 
-def draws_of(monkeypatch: pytest.MonkeyPatch) -> list[SampleIndex]:
-    draws = []
+def samples_of(monkeypatch: pytest.MonkeyPatch) -> list[SampleIndex]:
+    """Return a list that receives the index of every training sample."""
+    samples = []
     sample = TrainingDataset.sample
 
-    def spy(dataset: TrainingDataset, draw: SampleIndex) -> object:
-        draws.append(draw)
-        return sample(dataset, draw)
+    def spy(dataset: TrainingDataset, sample_index: SampleIndex) -> object:
+        samples.append(sample_index)
+        return sample(dataset, sample_index)
 
     monkeypatch.setattr(TrainingDataset, "sample", spy)
-    return draws
+    return samples
 
 
 def test_one_class(fit: Callable) -> None:
     folder, record, _ = fit(schedule__epochs=1, data__single_cls=True)
-    assert record.names == opening.open(folder.last).card.names == ("object",)
+    assert record.names == opening.open(folder.last).names == ("object",)
     assert record.metrics is not None
     assert [each["objects"] for each in record.metrics["per_class"]] == [8]
 
@@ -65,12 +66,12 @@ def test_multi_scale(fit: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
     assert max(sides) <= 192
 
 
-def test_an_imgsz_that_is_no_multiple_of_the_stride(fit: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_imgsz_is_rounded_up_to_the_stride(fit: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
     shapes = shapes_of(monkeypatch)
     folder, record, listener = fit(schedule__epochs=1, schedule__imgsz=70)
     assert set(shapes) == {(4, 3, 96, 96)}
-    assert record.configuration["schedule"]["imgsz"] == opening.open(folder.last).card.imgsz == 96
-    assert any("96 pixels: 70 is no multiple of the largest stride, 32" in said for said in listener.messages)
+    assert record.configuration["schedule"]["imgsz"] == opening.open(folder.last).imgsz == 96
+    assert any("imgsz rounded up from 70 to 96, a multiple of the stride 32" in line for line in listener.messages)
 
 
 def test_images_without_objects_are_not_drawn_by_weight(
@@ -79,23 +80,23 @@ def test_images_without_objects_are_not_drawn_by_weight(
     file = write_set(tmp_path / "few", train=6, val=2)
     for number in (0, 1, 2, 4, 5):
         (tmp_path / "few" / "train" / "labels" / f"{number}.txt").write_text("")
-    draws = draws_of(monkeypatch)
+    samples = samples_of(monkeypatch)
     fit(data__path=str(file), data__image_weights=True)
-    assert len(draws) == 12
-    assert {draw.image for draw in draws} == {3}
+    assert len(samples) == 12
+    assert {sample_index.image for sample_index in samples} == {3}
 
 
-def test_mosaic_is_closed(fit: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = []
+def test_close_mosaic(fit: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    epochs = []
     original = TrainingDataset._mosaic
 
-    def spy(dataset: TrainingDataset, draw: SampleIndex, generator: np.random.Generator) -> object:
-        made.append(draw.epoch)
-        return original(dataset, draw, generator)
+    def spy(dataset: TrainingDataset, sample_index: SampleIndex, generator: np.random.Generator) -> object:
+        epochs.append(sample_index.epoch)
+        return original(dataset, sample_index, generator)
 
     monkeypatch.setattr(TrainingDataset, "_mosaic", spy)
     fit(schedule__epochs=3, schedule__close_mosaic=1)
-    assert sorted(set(made)) == [0, 1]
+    assert sorted(set(epochs)) == [0, 1]
 
 
 def test_a_data_set_without_objects(fit: Callable, tmp_path: Path) -> None:
@@ -107,15 +108,14 @@ def test_a_data_set_without_objects(fit: Callable, tmp_path: Path) -> None:
     assert not (tmp_path / "runs").exists()
 
 
-def test_bad_images_are_left_out_and_told_once(fit: Callable, tmp_path: Path) -> None:
+def test_unreadable_images_are_skipped_and_reported_once(fit: Callable, tmp_path: Path) -> None:
     file = write_set(tmp_path / "bad", train=6, val=3)
     images = tmp_path / "bad" / "train" / "images"
-    (images / "1.png").write_bytes(b"no image")
+    (images / "1.png").write_bytes(b"not an image")
     (images / "2.png").write_bytes((images / "2.png").read_bytes()[:200])
     Image.new("L", (64, 64), 99).save(images / "3.png")
     _, record, listener = fit(data__path=str(file))
-    told = [said for said in listener.messages if "left out" in said]
-    assert len(told) == 1
-    assert told[0].startswith("train: 2 images")
+    reports = [line for line in listener.messages if "skipped" in line]
+    assert reports == ["train: 2 images skipped because they cannot be read"]
     assert record.data["train"]["images"] == 4
     assert record.data["train"]["skipped"] == 2

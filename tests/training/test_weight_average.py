@@ -10,7 +10,7 @@ from attendet.training.weight_average import AveragedWeights
 from tests.helpers.typed_access import tensor
 
 
-def test_the_average_of_many_steps() -> None:
+def test_average_over_many_steps() -> None:
     generator = np.random.default_rng(0)
     model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4))
     averaged = AveragedWeights(model, decay=0.99, ramp=5)
@@ -26,11 +26,11 @@ def test_the_average_of_many_steps() -> None:
         averaged.update(model)
     for name in names:
         np.testing.assert_allclose(averaged.model.state_dict()[name].numpy(), expected[name], rtol=1e-5, atol=1e-6)
-    # What counts is counted and not averaged.
+    # The batch counter is copied, not averaged.
     assert tensor(averaged.model, "1.num_batches_tracked").item() == 20
 
 
-def test_the_average_is_a_network_of_its_own() -> None:
+def test_the_average_does_not_share_memory_with_the_network() -> None:
     model = nn.Linear(2, 2)
     averaged = AveragedWeights(model, decay=0.9, ramp=10)
     before = copy.deepcopy(averaged.model.state_dict())

@@ -57,7 +57,7 @@ def predict(
         >>> attendet.predict("nowhere/best.safetensors", "photo.jpg")
         Traceback (most recent call last):
             ...
-        attendet.errors.WeightsError: nowhere/best.safetensors: the file cannot be read: No such file or directory
+        attendet.errors.WeightsError: nowhere/best.safetensors: weights file not found
     """
     predictor = (
         weights

@@ -107,7 +107,7 @@ def train(
         >>> attendet.train("data.yaml", "yolov5n", epochs=0)
         Traceback (most recent call last):
             ...
-        attendet.errors.OptionError: schedule.epochs is 0; input should be greater than or equal to 1
+        attendet.errors.OptionError: `schedule.epochs` must be greater than or equal to 1, got 0
     """
     given = {
         "data.path": None if data is None else os.fspath(data),

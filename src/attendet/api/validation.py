@@ -63,7 +63,7 @@ def validate(
         >>> attendet.validate("nowhere/best.safetensors", "data.yaml")
         Traceback (most recent call last):
             ...
-        attendet.errors.WeightsError: nowhere/best.safetensors: the file cannot be read: No such file or directory
+        attendet.errors.WeightsError: nowhere/best.safetensors: weights file not found
     """
     opened = opening.open(weights)
     where = resolve_device(device)

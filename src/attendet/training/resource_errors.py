@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from attendet.errors import DataError, OutputError, TrainingError
 from attendet.utils.devices import is_out_of_memory
+from attendet.utils.text import plural
 
 
 @contextlib.contextmanager
@@ -36,7 +37,7 @@ def explain_resource_errors(batch_size: int, imgsz: int) -> Iterator[None]:
         if is_out_of_memory(error):
             smaller = f"try --batch-size {batch_size // 2}, or a smaller --imgsz"
             raise TrainingError(
-                f"out of memory with {batch_size} images of {imgsz} pixels per batch",
+                f"out of memory with {plural(batch_size, 'image')} of {imgsz} pixels per batch",
                 remedy=smaller if batch_size > 1 else "try a smaller --imgsz, or a smaller model",
             ) from error
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:

@@ -31,7 +31,7 @@ LOSS_PARTS = ("box", "obj", "cls")
 
 
 class DetectionTask(LightningModule):
-    """Training and validation of a detector.
+    """The training and validation steps of a detector, for Lightning.
 
     Args:
         detector: The detector to train.
@@ -115,19 +115,19 @@ class DetectionTask(LightningModule):
         super().optimizer_step(*args, **kwargs)
         self.averaged.update(self.detector)
 
-    def validation_step(self, placed: ValidationBatch, batch_idx: int) -> None:  # noqa: ARG002
+    def validation_step(self, batch: ValidationBatch, batch_idx: int) -> None:  # noqa: ARG002
         """Compute the loss of the averaged weights, and collect their detections."""
-        images = self._in_unit_range(placed.batch.images)
+        images = self._in_unit_range(batch.batch.images)
         raw = self.averaged_detector(images)
-        self._log_parts("val", self._loss(self.averaged_detector, raw, placed.batch.targets), len(images))
-        detections = detect_in_batch(self.averaged_detector, raw, placed, self.config.validation)
-        self._evaluation.update(detections, [ground_truth(record) for record in placed.records])
+        self._log_parts("val", self._loss(self.averaged_detector, raw, batch.batch.targets), len(images))
+        detections = detect_in_batch(self.averaged_detector, raw, batch, self.config.validation)
+        self._evaluation.update(detections, [ground_truth(record) for record in batch.records])
 
     def on_validation_epoch_end(self) -> None:
         """Compute the metrics from the detections of all processes."""
-        whole = self._gathered(self._evaluation)
+        merged = self._merge_processes(self._evaluation)
         self._evaluation = Evaluation(self.names)
-        self.metrics = whole.compute()
+        self.metrics = merged.compute()
         if self.config.data.image_weights:
             self._weigh_images(self.metrics)
 
@@ -170,6 +170,7 @@ class DetectionTask(LightningModule):
             )
 
     def _mean_count(self) -> Callable[[Tensor], Tensor] | None:
+        """Return a function that averages a count over all processes; None if there is only one process."""
         if self.trainer.world_size == 1:
             return None
 
@@ -184,18 +185,18 @@ class DetectionTask(LightningModule):
         if not isinstance(data, DetectionData):
             raise TypeError(type(data))
         # Classes without validation images have no average precision and count as not found.
-        found = np.array([each.ap50_95 or 0.0 for each in metrics.per_class])
-        data.weigh_images(image_weights(data.train_split.records, len(self.names), found))
+        precision = np.array([each.ap50_95 or 0.0 for each in metrics.per_class])
+        data.weigh_images(image_weights(data.train_split.records, len(self.names), precision))
 
-    def _gathered(self, evaluation: Evaluation) -> Evaluation:
+    def _merge_processes(self, evaluation: Evaluation) -> Evaluation:
         if self.trainer.world_size == 1:
             return evaluation
         parts: list[Any] = [None] * self.trainer.world_size
         distributed.all_gather_object(parts, evaluation)
-        whole = Evaluation(self.names)
+        merged = Evaluation(self.names)
         for part in parts:
-            whole.merge(part)
-        return whole
+            merged.merge(part)
+        return merged
 
 
 def _moved(batch: Batch, device: torch.device) -> Batch:

@@ -150,9 +150,7 @@ def _model_file(config: TrainConfig, card: ModelCard | None, path: Path | None) 
     if path is None:
         raise OptionError("a model file or weights are required", remedy="pass --cfg yolov5s_CBAM or --weights")
     if card is None:
-        raise WeightsError(
-            "the file does not name its model", where=Location(str(path)), remedy="pass --cfg, too"
-        )
+        raise WeightsError("the file does not name its model", where=Location(str(path)), remedy="pass --cfg, too")
     return read_model_file(card.text, card.model), card.dialect
 
 

@@ -21,7 +21,7 @@ def channel(value: Tensor, classes: int, anchor: int, output: int) -> Tensor:
 
 
 @pytest.mark.parametrize(
-    ("ours", "theirs", "sources"),
+    ("model_classes", "file_classes", "sources"),
     [
         (["dog", "cell", "cat"], ["cat", "dog"], [1, None, 0]),
         (["cat", "dog"], ["dog", "cat"], [1, 0]),
@@ -37,15 +37,15 @@ def channel(value: Tensor, classes: int, anchor: int, output: int) -> Tensor:
         ((["a"], 2), (["x", "a"], 2), [0, 1]),
     ],
 )
-def test_classes_of_the_same_name_keep_their_channels(ours, theirs, sources):
+def test_classes_of_the_same_name_keep_their_channels(model_classes, file_classes, sources):
     def read(given):
         if isinstance(given, tuple):
             return given
         return (None, given) if isinstance(given, int) else (given, len(given))
 
-    (our_names, n), (their_names, m) = read(ours), read(theirs)
+    (model_names, n), (file_names, m) = read(model_classes), read(file_classes)
     model, file = head(n), head(m)
-    aligned = align_tensors(model, file, model_names=our_names, file_names=their_names)
+    aligned = align_tensors(model, file, model_names=model_names, file_names=file_names)
     assert aligned.values.keys() == model.keys()
     for key in model:
         if key.endswith("anchors"):

@@ -133,7 +133,7 @@ def test_an_empty_tensor_does_not_set_the_number_of_classes(tmp_path: Path) -> N
     # The empty tensor takes no bytes of the file, but three million class names would fill the memory.
     tensors = {"model.24.anchors": torch.zeros(3, 3, 2), "model.24.m.0.weight": torch.zeros(3_000_000, 0, 1, 1)}
     save_file(tensors, tmp_path / "invalid.safetensors")
-    with pytest.raises(WeightsError, match="the file does not say which model it belongs to"):
+    with pytest.raises(WeightsError, match="the file does not name its model"):
         opening.open(tmp_path / "invalid.safetensors")
     assert numbered_class_names(read_checkpoint(tmp_path / "invalid.safetensors")) == ()
 
@@ -187,7 +187,7 @@ def test_a_run_folder_and_its_description(tmp_path: Path, detector: Detector) ->
     assert (opened.path, opened.names, opened.imgsz) == (best, CARD.names, CARD.imgsz)
     assert [attachment.plan.attention for attachment in opened.attention] == ["cbam"]
     assert repr(opened) == (
-        f"OpenedDetector({str(best)!r}, model='yolov5n', num_classes=2, imgsz=320, attention='cbam at model.8')"
+        f"OpenedDetector({str(best)!r}, model='yolov5n', num_classes=2, imgsz=320, attention='cbam at model.9')"
     )
     assert json.loads(json.dumps(opened.to_dict()))["attention"][0]["attention"] == "cbam"
     assert "<td>cat, white dog</td>" in opened._repr_html_()

@@ -208,12 +208,12 @@ def _file_prefix(file: Mapping[str, Tensor], model_prefix: str) -> str:
 def _translated_keys(keys: Sequence[str], model: Mapping[str, Tensor], foreign: Mapping[str, str]) -> dict[str, str]:
     """Return a mapping from attendet's names for the keys of a file to the keys themselves."""
     # A model that has such keys itself contains modules of the other project.
-    used = {theirs: ours for theirs, ours in foreign.items() if not any(f".{theirs}" in f".{key}" for key in model)}
+    used = {old: new for old, new in foreign.items() if not any(f".{old}" in f".{key}" for key in model)}
     names = {key: key for key in keys}
     for key in keys:
         name = key
-        for theirs, ours in used.items():
-            name = f".{name}".replace(f".{theirs}", f".{ours}", 1)[1:]
+        for old, new in used.items():
+            name = f".{name}".replace(f".{old}", f".{new}", 1)[1:]
         if name not in names:
             names[name] = names.pop(key)
     return names

@@ -46,7 +46,7 @@ class TensorMatch:
 
 
 class ModuleTensors:
-    """The tensors of one module and what they reveal about its structure.
+    """The tensors of one module, and its structure as their keys and shapes show it.
 
     Args:
         tensors: The tensors by key, relative to the module.

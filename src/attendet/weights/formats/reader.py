@@ -25,7 +25,7 @@ from attendet.weights.unpickle.collection import (
 from attendet.weights.unpickle.placeholders import PickledObject
 from attendet.weights.unpickle.plain_values import class_names, model_file_text, plain_items
 
-# Keys under which checkpoints store weights, by priority. Averaged weights ("ema") are the ones that were validated.
+# Keys under which checkpoints store weights, by priority. The averaged weights ("ema") come first, because YOLOv5 validates them.
 _WEIGHT_KEYS = ("ema", "model", "state_dict", "model_state_dict")
 _MAX_NESTING = 2
 
@@ -70,7 +70,7 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
         path: The file; its suffix does not matter.
 
     Returns:
-        The tensors and everything else that the file says about the model and its training.
+        The tensors, and the other information about the model and its training in the file.
 
     Raises:
         WeightsError: If the file does not exist, is damaged, contains no weights, or would run code if torch opened it.

@@ -14,7 +14,7 @@ from attendet.attention.cbam import module
 from attendet.errors import AttendetError, AttendetWarning, Location, WeightsError
 from attendet.surgery import Attachment, AttentionPlan, reattach
 from attendet.surgery.attachment_plan import plans_of
-from attendet.surgery.module_creation import create_at, options_at
+from attendet.surgery.module_creation import create_at, creation_options
 from attendet.weights.align.alignment import align_tensors
 from attendet.weights.align.load_report import LoadReport
 from attendet.weights.formats.reader import Checkpoint, read_checkpoint
@@ -128,7 +128,7 @@ def restore_attention(
 
 
 def _require_tensors(plan: AttentionPlan, tensors: Mapping[str, Tensor]) -> None:
-    options = options_at(plan)
+    options = creation_options(plan)
     for site in plan.sites:
         with torch.device("meta"), warnings.catch_warnings():
             warnings.simplefilter("ignore", AttendetWarning)
