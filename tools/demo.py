@@ -1,11 +1,11 @@
-"""A small detection set that needs no download, and what became of it: both ends of `make demo`.
+"""The first and the last step of `make demo`: write a small detection set without a download, and report the result.
 
     python tools/demo.py write runs/demo/data
     python tools/demo.py report runs/demo
 
-Real handwritten digits and real photographs, all of which ship inside scikit-learn: digits are enlarged smoothly,
-colored, and put onto pieces of the photographs among clutter. Nothing of the validation pictures is seen in training:
-neither a digit that somebody wrote nor a region of a photograph. The same seed gives the same files.
+Handwritten digits and photographs from scikit-learn: digits are enlarged smoothly, colored, and placed on crops of the
+photographs, among clutter. Training and validation share neither a digit nor a region of a photograph. The same seed
+gives the same files.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ QUALITY = 92
 
 TRAINED_DIGITS = 0.7
 VALIDATED_COLUMNS = 0.4
-LEAST_MAP50 = 0.6
+MIN_MAP50 = 0.6
 
 PICTURES = {
     "data-check.png": "the data set: how many of each digit, how large, and where",
-    "train/pictures/training_batch.png": "what the network is shown: four pictures joined, moved, scaled, recolored",
+    "train/pictures/training_batch.png": "a training batch: mosaics of four pictures, moved, scaled, recolored",
     "train/pictures/results.png": "the losses falling and the mAP rising, epoch by epoch",
     "val/pictures/precision_recall.png": "precision against recall, digit by digit",
-    "val/pictures/confusion_matrix.png": "which digits are taken for which",
-    "val/pictures/predictions.png": "validation pictures: what is found beside what is true",
-    "found/000.jpg": "one of the pictures that `attendet predict` has drawn, with confidences",
+    "val/pictures/confusion_matrix.png": "which digits are confused with which",
+    "val/pictures/predictions.png": "validation pictures: predictions next to the ground truth",
+    "found/000.jpg": "a picture that `attendet predict` has annotated",
 }
 
 Pixels = NDArray[np.float32]
@@ -50,12 +50,12 @@ Pixels = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Material:
-    """What the pictures of one split are made of.
+    """Photographs and digits of one split.
 
     Attributes:
-        photographs: (H, W, 3) RGB, in 0-1.
-        digits: (n, 8, 8) ink in 0-1.
-        classes: (n,) which digit it is, 0-9.
+        photographs: Photographs (H, W, 3), RGB, 0-1.
+        digits: Ink of the digits (n, 8, 8), 0-1.
+        classes: Classes of the digits (n,), 0-9.
     """
 
     photographs: tuple[Pixels, ...]
@@ -68,9 +68,9 @@ class Scene:
     """A picture and its objects.
 
     Attributes:
-        image: (SIDE, SIDE, 3) RGB, uint8.
-        boxes: (n, 4) x1, y1, x2, y2 in pixels.
-        classes: (n,) 0-9.
+        image: Image (SIDE, SIDE, 3), RGB, uint8.
+        boxes: Boxes (n, 4): x1, y1, x2, y2 in pixels.
+        classes: Classes of the boxes (n,), 0-9.
     """
 
     image: NDArray[np.uint8]
@@ -79,7 +79,7 @@ class Scene:
 
 
 def materials() -> dict[str, Material]:
-    """Return what `train` and `val` are made of; they have no digit and no region of a photograph in common."""
+    """Return the material of `train` and `val`, which share neither a digit nor a region of a photograph."""
     flat, labels = load_digits(return_X_y=True)
     grids, classes = (np.reshape(flat, (-1, 8, 8)) / 16).astype(np.float32), np.asarray(labels, np.int64)
     photographs = [photograph.astype(np.float32) / 255 for photograph in load_sample_images().images]
@@ -93,7 +93,7 @@ def materials() -> dict[str, Material]:
 
 
 def scene(material: Material, generator: Generator) -> Scene:
-    """Return a picture: a piece of a photograph, clutter, and digits that do not overlap on top."""
+    """Return a picture: a crop of a photograph, clutter, and digits on top that do not overlap."""
     canvas = piece(material.photographs, (SIDE, SIDE), generator)
     for _ in range(generator.integers(*CLUTTER)):
         disturb(canvas, material.photographs, generator)
@@ -116,7 +116,7 @@ def scene(material: Material, generator: Generator) -> Scene:
 
 
 def piece(photographs: tuple[Pixels, ...], shape: tuple[int, int], generator: Generator) -> Pixels:
-    """Return a random piece of a photograph, scaled to a height and width."""
+    """Return a random crop of a photograph, scaled to a height and width."""
     photograph = photographs[generator.integers(len(photographs))]
     height, width = shape
     largest = min(photograph.shape[0] / height, photograph.shape[1] / width)
@@ -131,7 +131,7 @@ def piece(photographs: tuple[Pixels, ...], shape: tuple[int, int], generator: Ge
 
 
 def disturb(canvas: Pixels, photographs: tuple[Pixels, ...], generator: Generator) -> None:
-    """Put a piece of a photograph, a line, a ring or a disc onto a canvas: edges and colors that are no digit."""
+    """Draw clutter onto a canvas: a crop of a photograph, a line, a ring, or a disc."""
     start, end = generator.integers(0, SIDE, (2, 2)).tolist()
     thickness, radius = generator.integers([2, 10], [9, 36]).tolist()
     color = any_color(generator)
@@ -149,18 +149,18 @@ def disturb(canvas: Pixels, photographs: tuple[Pixels, ...], generator: Generato
 
 
 def enlarged(digit: Pixels, generator: Generator) -> Pixels:
-    """Return the ink (H, W) in 0-1 of an 8x8 digit, smoothly enlarged and cut to where there is any."""
+    """Return the ink (H, W), 0-1, of an 8x8 digit, smoothly enlarged and cropped to its extent."""
     height = generator.integers(*HEIGHTS, endpoint=True)
     width = height * generator.uniform(0.8, 1.1)
     grid = cv2.resize(np.pad(digit, 1), (round(width * 10 / 8), round(height * 10 / 8)), interpolation=cv2.INTER_CUBIC)
-    share = ((np.asarray(grid) - 0.32) / 0.3).clip(0, 1)
-    ink = (share * share * (3 - 2 * share)).astype(np.float32)
+    coverage = ((np.asarray(grid) - 0.32) / 0.3).clip(0, 1)
+    ink = (coverage * coverage * (3 - 2 * coverage)).astype(np.float32)
     rows, columns = np.nonzero((ink > 0.3).any(1))[0], np.nonzero((ink > 0.3).any(0))[0]
     return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
 
 def paint(canvas: Pixels, ink: Pixels, generator: Generator) -> None:
-    """Lay ink (SIDE, SIDE) onto a canvas: a light color, in a dark glow that sets it off from any background."""
+    """Paint ink (SIDE, SIDE) onto a canvas in a light color, with a dark glow for contrast with any background."""
     glow = np.asarray(cv2.GaussianBlur(ink, (0, 0), sigmaX=GLOW))
     canvas *= 1 - 0.8 * glow[:, :, None]
     color = np.array(colorsys.hsv_to_rgb(generator.random(), generator.uniform(0.0, 0.55), 1.0), np.float32)
@@ -168,51 +168,54 @@ def paint(canvas: Pixels, ink: Pixels, generator: Generator) -> None:
 
 
 def touch(box: tuple[int, int, int, int], other: tuple[int, int, int, int], margin: int = 6) -> bool:
-    """Return whether two boxes are nearer to each other than a margin in pixels."""
+    """Return whether two boxes are closer than a margin in pixels."""
     return all(box[axis] - margin < other[axis + 2] and other[axis] - margin < box[axis + 2] for axis in (0, 1))
 
 
 def any_color(generator: Generator) -> tuple[float, float, float]:
-    """Return a color, red, green, blue in 0-1."""
+    """Return a random color: red, green, blue, 0-1."""
     red, green, blue = colorsys.hsv_to_rgb(*generator.uniform([0, 0.1, 0.1], [1, 0.8, 1]))
     return red, green, blue
 
 
 def write(folder: Path, images: dict[str, int], seed: int = 0) -> None:
-    """Write the pictures, their labels as YOLO has them, and a `data.yaml`."""
+    """Write the pictures, YOLO labels, and a data.yaml."""
     for split, (name, material) in enumerate(materials().items()):
         for kind in ("images", "labels"):
             (folder / kind / name).mkdir(parents=True, exist_ok=True)
         for number in range(images[name]):
-            made = scene(material, np.random.default_rng([seed, split, number]))
+            example = scene(material, np.random.default_rng([seed, split, number]))
             path = folder / "images" / name / f"{number:03}.jpg"
-            cv2.imwrite(str(path), made.image[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
-            (folder / "labels" / name / f"{number:03}.txt").write_text(yolo_lines(made), encoding="ascii")
+            cv2.imwrite(str(path), example.image[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
+            (folder / "labels" / name / f"{number:03}.txt").write_text(yolo_lines(example), encoding="ascii")
     names = ", ".join(f'"{digit}"' for digit in range(10))
     text = f"path: .\ntrain: images/train\nval: images/val\nnames: [{names}]\n"
     (folder / "data.yaml").write_text(text, encoding="ascii")
 
 
-def yolo_lines(made: Scene) -> str:
-    """Return a picture's labels: class, center x, center y, width, height as shares of the side."""
-    centers, sides = (made.boxes[:, :2] + made.boxes[:, 2:]) / 2 / SIDE, (made.boxes[:, 2:] - made.boxes[:, :2]) / SIDE
+def yolo_lines(example: Scene) -> str:
+    """Return the YOLO labels of a picture: class, center x, center y, width, height as fractions of the side."""
+    centers, sides = (
+        (example.boxes[:, :2] + example.boxes[:, 2:]) / 2 / SIDE,
+        (example.boxes[:, 2:] - example.boxes[:, :2]) / SIDE,
+    )
     rows = np.concatenate([centers, sides], axis=1).tolist()
     return "".join(
         f"{digit} {' '.join(f'{value:.6f}' for value in row)}\n"
-        for digit, row in zip(made.classes.tolist(), rows, strict=True)
+        for digit, row in zip(example.classes.tolist(), rows, strict=True)
     )
 
 
 def report(folder: Path) -> bool:
-    """Name the pictures to look at, and return whether the detector found the digits."""
+    """Print the pictures to look at, and return whether the detector found the digits."""
     measured = json.loads((folder / "val" / "metrics.json").read_text(encoding="utf-8"))["map50"]
     print("\nLook at")
-    for name, what in PICTURES.items():
+    for name, description in PICTURES.items():
         if not (folder / name).is_file():
-            sys.exit(f"demo: {folder / name} is not there")
-        print(f"  {folder / name}\n      {what}")
+            sys.exit(f"demo: {folder / name} is missing")
+        print(f"  {folder / name}\n      {description}")
     print(f"\nmAP50 {measured:.3f} on digits and photographs never seen in training.")
-    return measured >= LEAST_MAP50
+    return measured >= MIN_MAP50
 
 
 def main() -> None:
@@ -225,7 +228,7 @@ def main() -> None:
     if options.verb == "write":
         write(options.folder, IMAGES)
     elif not report(options.folder):
-        sys.exit(f"demo: below the mAP50 of {LEAST_MAP50} that it reaches where everything works")
+        sys.exit(f"demo: mAP50 must be at least {MIN_MAP50}")
 
 
 if __name__ == "__main__":

@@ -116,12 +116,12 @@ def test_the_report_names_every_picture_and_the_result(demo, tmp_path, capsys):
 def test_a_detector_that_finds_too_little_fails_the_demo(demo, tmp_path, monkeypatch):
     assert not report_of(demo, tmp_path, 0.59)
     monkeypatch.setattr("sys.argv", ["demo.py", "report", str(tmp_path)])
-    with pytest.raises(SystemExit, match=r"below the mAP50 of 0\.6"):
+    with pytest.raises(SystemExit, match=r"mAP50 must be at least 0\.6"):
         demo.main()
 
 
 def test_a_picture_that_is_missing_fails_the_demo(demo, tmp_path):
     report_of(demo, tmp_path, 0.9)
     (tmp_path / "found" / "000.jpg").unlink()
-    with pytest.raises(SystemExit, match=r"000\.jpg is not there"):
+    with pytest.raises(SystemExit, match=r"000\.jpg is missing"):
         demo.report(tmp_path)

@@ -29,7 +29,7 @@ def test_only_text_between_the_marks_is_replaced(tmp_path: Path) -> None:
     written = between_marks(page, ("<!-- a -->", "<!-- b -->"), "new\n")
     assert written == "mine\n<!-- a -->\n\nnew\n\n<!-- b -->\nmine too\n"
     for begin, end in (("<!-- a -->", "<!-- c -->"), ("<!-- c -->", "<!-- b -->"), ("<!-- b -->", "<!-- a -->")):
-        with pytest.raises(SystemExit, match=f"no place for what is written; write {begin} and {end}"):
+        with pytest.raises(SystemExit, match=f"no place for the generated text; write {begin} and {end}"):
             between_marks(page, (begin, end), "new\n")
 
 
