@@ -18,7 +18,7 @@ def test_no_module_imports_itself_through_others() -> None:
 
 
 def test_finds_the_cycles_of_a_package(tmp_path: Path) -> None:
-    """Cycles through functions, relative imports, and lazy packages are found; imports for type checkers do not count."""
+    """Cycles through functions, relative imports, and lazy packages count; imports for type checking do not."""
     for name, text in {
         "__init__.py": "",
         "function.py": "def later():\n    from attendet.relative import value\n",
