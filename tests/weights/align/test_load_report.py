@@ -1,5 +1,7 @@
 """Reports of loaded weights."""
 
+import json
+
 from attendet.weights.align.load_report import LoadReport
 
 
@@ -14,3 +16,19 @@ def test_many_places_are_shortened():
     ]
     assert not report.complete
     assert len(report.details().splitlines()) == 24
+
+
+def test_forms_of_a_report():
+    report = LoadReport(kept=("fc.weight",), new=("fc.bias",), dropped=("<b>",), reshaped=())
+    assert repr(report) == "LoadReport(kept 1 of 2 tensors, 1 new, 1 dropped, 0 reshaped)"
+    assert json.loads(json.dumps(report.to_dict())) == {
+        "kept": ["fc.weight"],
+        "new": ["fc.bias"],
+        "dropped": ["<b>"],
+        "reshaped": [],
+        "merged": [],
+    }
+    page = report._repr_html_()
+    assert "<summary>kept 1 of 2 tensors</summary><pre>fc.weight</pre>" in page
+    assert "<pre>&lt;b&gt;</pre>" in page
+    assert "<b>" not in page

@@ -14,7 +14,7 @@ _MAX_PLACES = 12
 
 @dataclass(frozen=True, repr=False)
 class LoadReport:
-    """What became of the tensors of a weights file and of the model that they were loaded into.
+    """The result of loading weights: the tensors that were kept, are new, were dropped, or have another shape.
 
     Every key of the model is in exactly one of `kept`, `new`, and `reshaped`. If `kept` is empty, the file belongs to
     another model.

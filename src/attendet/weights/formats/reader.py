@@ -25,7 +25,7 @@ from attendet.weights.unpickle.collection import (
 from attendet.weights.unpickle.placeholders import PickledObject
 from attendet.weights.unpickle.plain_values import class_names, model_file_text, plain_items
 
-# Keys under which checkpoints store weights, by priority. The averaged weights ("ema") come first, because YOLOv5 validates them.
+# Keys of the weights in checkpoints, by priority. YOLOv5 validates the averaged weights ("ema"), so they come first.
 _WEIGHT_KEYS = ("ema", "model", "state_dict", "model_state_dict")
 _MAX_NESTING = 2
 
