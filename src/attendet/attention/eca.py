@@ -20,7 +20,7 @@ FOREIGN_KEYS: Mapping[str, str] = {"conv.": "gate.conv."}
 def adaptive_kernel(channels: int, gamma: float = 2, beta: float = 1) -> int:
     """Return the kernel size k for a number of channels, the odd number nearest to |log2(C)/γ + β/γ|.
 
-    If two odd numbers are equally near, it is the greater one, as in the authors' code. See section 3.2.3 of the paper.
+    If two odd numbers are equally near, it is the larger one, as in the authors' code. See section 3.2.3 of the paper.
 
     Raises:
         OptionError: If `channels` or `gamma` is not positive.
@@ -69,8 +69,8 @@ class ECA(Attention):
     Parameters: k.
 
     Other versions: most copies for YOLO use k = 3 for any number of channels. timm uses at least 3, which differs for
-    C < 8. The paper does not specify the rounding between two odd numbers; this is the greater, as in the authors'
-    code.
+    C < 8. The paper does not specify the rounding between two odd numbers; this is the larger one, as in the
+    authors' code.
 
     State dicts of the authors' and of timm's module load.
 

@@ -1,6 +1,6 @@
 """Arguments in the notations that YOLOv5's users type, rewritten into the one that Typer reads.
 
-- Several values behind one option: `--classes 0 1`.
+- Several values after one option: `--classes 0 1`.
 - Options without their value: `--cache`, `--resume`.
 - `key=value` for `--key value`, and `_` for `-` in names.
 - Options that have another name in attendet.
@@ -71,7 +71,7 @@ def rewrite_arguments(arguments: Sequence[str], declared: DeclaredOptions) -> li
     so that images may follow.
 
     Args:
-        arguments: The command line behind the verb.
+        arguments: The arguments after the verb.
         declared: The options of the verb.
 
     Raises:
@@ -164,7 +164,7 @@ class _ArgumentRewriter:
     def _is_another_value(self, argument: str, name: str, first: str) -> bool:
         """Return whether an argument that follows the first value of an option is another value of it.
 
-        If the verb has arguments of its own, only a number is: behind another number, or in a list.
+        If the verb has arguments of its own, only numbers are: after another number, or in a list option.
         """
         if _looks_like_option(argument) or self._is_key_value(argument):
             return False

@@ -15,12 +15,12 @@ from attendet.utils.limits import MAX_LINE_LENGTH
 def weights_and_sources(
     argument: str | None, option: str | None, sources: Sequence[str] = ()
 ) -> tuple[str, tuple[str, ...]]:
-    """Return the weights of a verb, given as its first argument or behind `--weights`, and its other arguments.
+    """Return the weights of a verb, given as its first argument or with `--weights`, and its other arguments.
 
     Args:
         argument: The first argument.
         option: The value of `--weights`; the first argument is then a source.
-        sources: The arguments behind the first.
+        sources: The arguments after the first.
 
     Raises:
         OptionError: If no weights are named.

@@ -91,7 +91,7 @@ def convert(
     r"""Convert a data set to another format.
 
     Images are not changed: they keep their EXIF rotation, and labels describe the image as it is displayed. They keep
-    their names; images of equal name get the names of their folders in front.
+    their names; if several images have the same name, the names of their folders are put before it.
 
     Args:
         data: The data set: what `attendet.data.open` opens or has opened.

@@ -20,8 +20,8 @@ def confusion_matrix(results: Sequence[ImageResult], num_classes: int) -> NDArra
     """Count how often objects of each class are detected as each class.
 
     Detections of at least 0.25 confidence are matched to objects of any class that they overlap with an IoU of at
-    least 0.45. Pairs of the same class come first, then pairs with a larger overlap. An unmatched detection that lies
-    in a crowd of its class is not counted.
+    least 0.45. Pairs of the same class come first, then pairs with a larger overlap. An unmatched detection inside
+    a crowd of its class is not counted.
 
     Args:
         results: Detections and ground truth of each image.

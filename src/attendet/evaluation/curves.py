@@ -99,7 +99,7 @@ def rank_detections(results: Sequence[ImageResult], num_classes: int) -> list[Ra
 def best_confidence(ranked: Sequence[RankedDetections]) -> float | None:
     """Return the confidence threshold with the highest mean F1 over the classes that have objects.
 
-    The threshold lies midway between the least confident detection above it and the most confident one below it. Of
+    The threshold is midway between the least confident detection above it and the most confident one below it. Of
     thresholds that are equally good, the highest is returned. Every confidence that occurs is tried: the mean follows
     the detections in descending order of confidence, each of which changes the F1 of its own class.
 

@@ -45,7 +45,7 @@ class ImageResult:
         true_boxes: (n, 4) float64, boxes of the objects.
         true_classes: (n,) int64, classes of the objects.
         crowd: (n,) bool: True for a box around a group of objects. It may be missed, and any number of detections may
-            lie in it.
+            be in it.
     """
 
     boxes: NDArray[np.float64]
@@ -82,7 +82,7 @@ class ImageResult:
     def overlaps(self) -> NDArray[np.float64]:
         """Return (k, n): the IoU of each detection and object.
 
-        With a crowd the overlap is the fraction of the detection that lies inside of it.
+        With a crowd the overlap is the fraction of the detection that is inside of it.
         """
         if not len(self.boxes) or not len(self.true_boxes):
             return np.zeros((len(self.boxes), len(self.true_boxes)))
@@ -111,7 +111,7 @@ def match_detections(result: ImageResult, iou: float) -> tuple[NDArray[np.int64]
 
     Returns:
         (k,) the index of the object that each detection matches, or `UNMATCHED`; and (k,) bool, True for an unmatched
-        detection that lies in a crowd of its class, which is neither right nor wrong.
+        detection inside a crowd of its class, which is neither right nor wrong.
     """
     overlaps = result.overlaps()
     is_near = (overlaps >= iou) & (result.classes[:, None] == result.true_classes)

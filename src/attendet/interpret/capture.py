@@ -188,7 +188,7 @@ class _PartHook:
 
 
 def _with_image_axis(part: GateOutput, ndim: int) -> GateOutput:
-    """Return an output whose value has at least `ndim` axes; missing axes are added in front."""
+    """Return an output whose value has at least `ndim` axes; missing axes are added before the others."""
     missing = ndim - part.value.ndim
     return replace(part, value=part.value[(None,) * missing]) if missing > 0 else part
 

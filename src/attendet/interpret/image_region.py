@@ -19,7 +19,7 @@ class ImageRegion:
 
     Attributes:
         inside: Left, top, right, bottom of the image on the canvas in pixels; the rest of the canvas is padding.
-        objects: (height, width) bool, True for pixels of the canvas that lie in a box.
+        objects: (height, width) bool, True for pixels of the canvas that are in a box.
     """
 
     inside: tuple[float, float, float, float]
@@ -63,7 +63,7 @@ class ImageRegion:
         return rows, _cells(left * width / canvas_width, right * width / canvas_width, width)
 
     def coverage(self, height: int, width: int) -> Tensor:
-        """Return (height, width): the fraction of each cell of a feature map that lies in boxes, 0-1.
+        """Return (height, width): the fraction of each cell of a feature map that is in boxes, 0-1.
 
         Example:
             >>> region = ImageRegion.from_boxes(32, 32, torch.tensor([[0.0, 0.0, 24.0, 16.0]]))

@@ -19,12 +19,12 @@ class ObjectOverlap:
 
     Attributes:
         pointing: The pointing game (Zhang et al., "Top-down Neural Attention by Excitation Backprop", ECCV 2016): the
-            probability, 0-1, that a random point of the cell with the largest weight lies in a box. If several cells
+            probability, 0-1, that a random point of the cell with the largest weight is in a box. If several cells
             share the largest weight, their mean.
-        energy: Fraction of the sum of all weights that lies in boxes, 0-1 (Wang et al., "Score-CAM", CVPR workshops
+        energy: Fraction of the sum of all weights that is in boxes, 0-1 (Wang et al., "Score-CAM", CVPR workshops
             2020).
-        area: Fraction of the image that lies in boxes, 0-1: the value of both measures for constant weights.
-        correlation: Pearson correlation of the weight of a cell and the fraction of the cell that lies in boxes, -1
+        area: Fraction of the image that is in boxes, 0-1: the value of both measures for constant weights.
+        correlation: Pearson correlation of the weight of a cell and the fraction of the cell that is in boxes, -1
             to 1.
     """
 
@@ -48,7 +48,7 @@ def overlap_with_objects(weights: Tensor, coverage: Tensor) -> ObjectOverlap | N
 
     Args:
         weights: (H, W) the weight of each cell.
-        coverage: (H, W) the fraction of each cell that lies in boxes, 0-1.
+        coverage: (H, W) the fraction of each cell that is in boxes, 0-1.
 
     Returns:
         The measures, or None if they are undefined: all cells are covered equally, or a weight is negative.

@@ -23,7 +23,7 @@ class DrawingStyle:
     Attributes:
         thickness: Line width in pixels; None chooses it by the size of the image.
         labels: Whether the class name is written at the box.
-        confidence: Whether the confidence is written behind the class name.
+        confidence: Whether the confidence is written after the class name.
 
     Raises:
         OptionError: If the lines are thinner than one pixel.

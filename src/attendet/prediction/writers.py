@@ -208,7 +208,7 @@ class CropWriter(ResultWriter):
         height, width = frame.image.shape[:2]
         for number, each in enumerate(detected_objects(detections), start=1):
             x1, y1, x2, y2 = each.box
-            # Rounding outwards keeps at least one pixel of a box that lies within one.
+            # Rounding outwards keeps at least one pixel of a box that is inside a single pixel.
             rows = slice(math.floor(y1), min(height, math.ceil(y2)))
             columns = slice(math.floor(x1), min(width, math.ceil(x2)))
             name = f"{frame.stem}_{number}" if frame.number is None else f"{frame.stem}/{frame.number:06d}_{number}"

@@ -29,7 +29,7 @@ class _FirstLines(Generic[T]):
         self.others = 0
 
     def extend(self, lines: Iterable[T]) -> None:
-        """Add lines as long as there is room, and count the others."""
+        """Add lines up to the limit, and count the others."""
         for line in lines:
             if len(self.lines) < _MAX_LINES:
                 self.lines.append(line)

@@ -54,7 +54,7 @@ def judge_site(report: SiteReport, map50_95: float, noise: float) -> SiteFinding
     Args:
         report: Its measurements.
         map50_95: mAP50-95 of the unchanged network, 0-1.
-        noise: Changes of mAP50-95 up to this count as none.
+        noise: Changes of mAP50-95 that are not larger than this are ignored.
     """
     without = report.without.map50_95 - map50_95
     constant = None if report.constant is None else report.constant.map50_95 - map50_95
@@ -73,7 +73,7 @@ def caution(map50_95: float, noise: float) -> str | None:
 
     Args:
         map50_95: mAP50-95 of the unchanged network, 0-1.
-        noise: Changes of mAP50-95 up to this count as none.
+        noise: Changes of mAP50-95 that are not larger than this are ignored.
     """
     one_object = f"one object more or less changes mAP50-95 by {noise:.3f}"
     if map50_95 <= noise:

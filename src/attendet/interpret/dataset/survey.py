@@ -10,7 +10,7 @@ from attendet.interpret.dataset.findings import SiteFinding, SiteReport, caution
 from attendet.utils.html import Markup, escape, table
 from attendet.utils.text import plural
 
-# Changes of mAP below this count as none, however many objects there are.
+# Smaller changes of mAP are ignored, regardless of the number of objects.
 _MIN_CHANGE = 0.001
 
 
@@ -28,7 +28,7 @@ class Survey:
 
     @property
     def noise(self) -> float:
-        """Changes of mAP50-95 up to this count as none: the effect of one object of the rarest class, 0-1."""
+        """Largest change of mAP50-95 that is ignored: the effect of one object of the rarest class, 0-1."""
         objects = [each.objects for each in self.metrics.per_class if each.objects]
         return max(_MIN_CHANGE, 1 / (len(objects) * min(objects))) if objects else 1.0
 

@@ -49,7 +49,7 @@ class InputImage:
 
     @property
     def extent(self) -> tuple[float, float, float, float]:
-        """x1, y1, x2, y2 of the canvas in pixels of the image; padding lies outside of the image."""
+        """x1, y1, x2, y2 of the canvas in pixels of the image; padding is outside of the image."""
         height, width = self.tensor.shape[2:]
         corners = self.letterbox.to_image(np.array([[0.0, 0.0, width, height]]))[0]
         return tuple(corners.tolist())

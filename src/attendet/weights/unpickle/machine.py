@@ -28,7 +28,7 @@ _REMEDY = "ask its author for a state dict or a safetensors file"
 
 
 def read_pickle(data: BytesIO, replacements: Mapping[str, Replacement], persistent: Replacement | None = None) -> Any:
-    """Return the object of the pickle at the reader's position, and move the reader behind the pickle.
+    """Return the object of the pickle at the reader's position, and move the reader past the pickle.
 
     Args:
         data: The pickle, possibly with other bytes after it.
