@@ -33,7 +33,7 @@ demo: install ## Train a small YOLOv5 with CBAM on digits in photographs and sho
 		--out runs/demo/found --exist-ok
 	$(BIN)/python tools/demo.py report runs/demo
 
-lint: install ## Check formatting, code, spelling, language, types, and imports
+lint: install ## Check formatting, code, spelling, types, and imports
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/codespell
