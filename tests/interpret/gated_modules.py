@@ -1,4 +1,4 @@
-"""Attention modules with given weights, and the statistics of their sites."""
+"""Attention modules with given weights, and the statistics that a collector returns for them."""
 
 import torch
 from torch import Tensor, nn
@@ -9,7 +9,7 @@ from attendet.interpret.image_region import ImageRegion
 from attendet.interpret.site_statistics import SiteStatistics, SiteStatisticsCollector
 
 
-class Given(Gate):
+class GivenGate(Gate):
     """A gate whose weights are a function of the images."""
 
     def __init__(self, function) -> None:
@@ -20,49 +20,49 @@ class Given(Gate):
         return torch.logit(self.function(x))
 
 
-class Gated(Attention):
+class GatedFeatures(Attention):
     """Features times a gate."""
 
     paper = "no paper: a test"
 
     def __init__(self, function) -> None:
         super().__init__()
-        self.gate = Given(function)
+        self.gate = GivenGate(function)
 
     def forward(self, x: Tensor) -> Tensor:
         return x * self.gate(x)
 
 
-class Itself(AttentionWeights):
+class FeaturesAsWeights(AttentionWeights):
     """Features as their own weights, of either sign."""
 
     def forward(self, x: Tensor) -> Tensor:
         return x
 
 
-class Unbounded(Attention):
+class SquaredFeatures(Attention):
     """Features times themselves."""
 
     paper = "no paper: a test"
 
     def __init__(self) -> None:
         super().__init__()
-        self.weights = Itself()
+        self.weights = FeaturesAsWeights()
 
     def forward(self, x: Tensor) -> Tensor:
         return x * self.weights(x)
 
 
-def seen(model: nn.Module, batches: list[Tensor], frames: list[list[ImageRegion]] | None = None) -> SiteStatistics:
+def collect_statistics(
+    model: nn.Module, batches: list[Tensor], regions: list[list[ImageRegion]] | None = None
+) -> SiteStatistics:
+    """Return the statistics of the only site of a network; without regions, images have no padding and no objects."""
     statistics = SiteStatisticsCollector()
     for number, batch in enumerate(batches):
-        of_batch = (
-            frames[number]
-            if frames
-            else [ImageRegion.of(batch.shape[2], batch.shape[3], torch.zeros(0, 4))] * len(batch)
-        )
+        whole = ImageRegion.from_boxes(batch.shape[2], batch.shape[3], torch.zeros(0, 4))
+        of_batch = regions[number] if regions else [whole] * len(batch)
         with (
-            capture_attention(model, lambda visit, of_batch=of_batch: statistics.take(visit, of_batch)),
+            capture_attention(model, lambda call, of_batch=of_batch: statistics.add(call, of_batch)),
             torch.no_grad(),
         ):
             model(batch)

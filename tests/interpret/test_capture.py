@@ -12,12 +12,12 @@ import attendet
 from attendet.attention import create, names
 from attendet.errors import OptionError, UnknownNameError
 from attendet.interpret.capture import AttentionPass, GateOutput, attention_sites, capture_attention
-from attendet.interpret.maps import channels, entropy, join, magnitude, saturated, spatial
+from attendet.interpret.maps import channel_weights, entropy, find_join, magnitude, saturated_fraction, spatial_weights
 from attendet.utils.modules import evaluation_mode, unwrapped
 from tests.helpers.module_snapshot import ModuleSnapshot
 from tests.helpers.third_party_networks import vary_norms
 
-# As in the docstrings of the modules; all others multiply features by weights.
+# From the docstrings of the modules; all other modules multiply features by weights.
 JOINS = {
     "scse": "sum",
     "shuffle": "shuffled product",
@@ -34,47 +34,47 @@ def randomized(module: nn.Module) -> nn.Module:
     return module
 
 
-def visit_of(model: nn.Module, *inputs: Tensor) -> AttentionPass:
-    visits: list[AttentionPass] = []
-    with torch.no_grad(), capture_attention(model, visits.append):
+def single_call(model: nn.Module, *inputs: Tensor) -> AttentionPass:
+    calls_seen: list[AttentionPass] = []
+    with torch.no_grad(), capture_attention(model, calls_seen.append):
         model(*inputs)
-    (visit,) = visits
-    return visit
+    (call,) = calls_seen
+    return call
 
 
 @pytest.mark.parametrize("name", names())
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_multiplying_again_gives_what_the_module_gave(name: str, dtype: torch.dtype) -> None:
+def test_the_recorded_weights_reproduce_the_output(name: str, dtype: torch.dtype) -> None:
     module = randomized(create(name, 64)).train(False).to(dtype)
     x = torch.randn(2, 64, 6, 5).to(dtype)
-    visit = visit_of(module, x)
-    assert torch.equal(visit.before, x)
+    call = single_call(module, x)
+    assert torch.equal(call.before, x)
     # Without hooks, a module may compute in another order, with other rounding errors.
     roundings = {torch.float32: 1e-5, torch.bfloat16: 0.06}[dtype]
-    torch.testing.assert_close(visit.after, module(x), rtol=roundings, atol=roundings)
-    assert join(visit) == JOINS.get(name, "product")
+    torch.testing.assert_close(call.after, module(x), rtol=roundings, atol=roundings)
+    assert find_join(call) == JOINS.get(name, "product")
     if name not in JOINS:
-        # Written out, and not by the function that is tested.
-        again = x
-        for part in visit.parts:
+        # Computed here, and not by the function under test.
+        product = x
+        for part in call.parts:
             if part.outermost:
-                again = again * part.value
-        assert torch.equal(again, visit.after)
+                product = product * part.value
+        assert torch.equal(product, call.after)
 
 
-def test_weights_that_all_images_share_have_an_axis_of_images_too() -> None:
+def test_weights_that_all_images_share_have_an_image_axis() -> None:
     module = create("control-noise-gate", 64, like="se").train(False)
     (means,) = [buffer for name, buffer in module.named_buffers() if name.endswith(".mean")]
     means.uniform_(0.5, 1.5)
-    (part,) = visit_of(module, torch.randn(2, 64, 6, 5)).parts
+    (part,) = single_call(module, torch.randn(2, 64, 6, 5)).parts
     assert torch.equal(part.value, means.reshape(1, 64, 1, 1))
 
 
-def test_a_gate_that_does_not_multiply_the_features_is_not_a_product() -> None:
-    visit = visit_of(randomized(create("cbam", 64)), torch.randn(2, 64, 6, 5))
-    first, *rest = visit.parts
+def test_a_tampered_gate_is_not_a_product() -> None:
+    call = single_call(randomized(create("cbam", 64)), torch.randn(2, 64, 6, 5))
+    first, *rest = call.parts
     tampered = (GateOutput(first.name, first.role, first.value * 1.01, first.outermost, first.range), *rest)
-    assert join(AttentionPass("", visit.module, 0, visit.before, visit.after, tampered)) == "mixture"
+    assert find_join(AttentionPass("", call.module, 0, call.before, call.after, tampered)) == "mixture"
 
 
 def test_sites_are_the_outermost_modules_of_attached_and_built_networks() -> None:
@@ -86,7 +86,7 @@ def test_sites_are_the_outermost_modules_of_attached_and_built_networks() -> Non
     assert list(attention_sites(model, "layer[34]*")) == ["layer3.attention", "layer4.attention"]
     with pytest.raises(UnknownNameError, match=r"layer2\.attention"):
         attention_sites(model, "layer9*")
-    with pytest.raises(OptionError, match="there is no attention"):
+    with pytest.raises(OptionError, match=r"the network \(ResNet\) has no attention modules; attach some"):
         attention_sites(resnet18())
 
 
@@ -94,14 +94,14 @@ def test_sites_are_the_outermost_modules_of_attached_and_built_networks() -> Non
 def test_hooks_are_gone_also_after_an_exception(where: str) -> None:
     model = resnet18()
     attendet.attach(model, "cbam", "residual-branch")
-    facts = ModuleSnapshot(model)
+    snapshot = ModuleSnapshot(model)
 
     def fail(*_: object) -> None:
         raise KeyError
 
     def run() -> None:
         with unwrapped(model) as network, evaluation_mode(network):
-            # Fails in the middle of a pass, after some of the sites.
+            # The exception comes in the middle of a forward pass, after some of the sites.
             own = model.layer2.register_forward_hook(fail) if where == "the network" else None
             try:
                 with capture_attention(network, fail if where == "receiving" else lambda _: None):
@@ -115,22 +115,22 @@ def test_hooks_are_gone_also_after_an_exception(where: str) -> None:
     else:
         with pytest.raises(KeyError):
             run()
-    assert facts.matches(model)
+    assert snapshot.matches(model)
     with torch.no_grad():
-        assert len(seen_paths(model)) == 8
+        assert len(captured_paths(model)) == 8
 
 
-def seen_paths(model: nn.Module) -> list[str]:
-    seen: list[str] = []
-    with capture_attention(model, lambda visit: seen.append(visit.path)):
+def captured_paths(model: nn.Module) -> list[str]:
+    paths: list[str] = []
+    with capture_attention(model, lambda call: paths.append(call.path)):
         model(torch.rand(2, 3, 32, 32))
-    return seen
+    return paths
 
 
-def test_a_failed_call_leaves_nothing_for_the_next_call() -> None:
+def test_a_failed_call_leaves_no_outputs_for_the_next_call() -> None:
     module = create("cbam", 64)
-    visits: list[AttentionPass] = []
-    with capture_attention(module, visits.append):
+    calls_seen: list[AttentionPass] = []
+    with capture_attention(module, calls_seen.append):
         with pytest.raises(OptionError):
             module(torch.rand(1, 64))
         broken = module.get_submodule("spatial").register_forward_pre_hook(lambda *_: 1 / 0)
@@ -138,21 +138,21 @@ def test_a_failed_call_leaves_nothing_for_the_next_call() -> None:
             module(torch.rand(1, 64, 4, 4))
         broken.remove()
         module(torch.rand(1, 64, 4, 4))
-    assert [[part.name for part in visit.parts] for visit in visits] == [["channel", "spatial"]]
+    assert [[part.name for part in call.parts] for call in calls_seen] == [["channel", "spatial"]]
 
 
-def test_the_calls_of_a_shared_module_are_counted_per_pass() -> None:
+def test_the_calls_of_a_shared_module_are_counted_per_forward_pass() -> None:
     shared = create("se", 16, reduction=4)
     model = nn.Sequential(shared, nn.ReLU(), shared)
     calls: list[int] = []
-    with capture_attention(model, lambda visit: calls.append(visit.call)):
+    with capture_attention(model, lambda call: calls.append(call.call)):
         for _ in range(2):
             model(torch.rand(1, 16, 4, 4))
     assert calls == [0, 1, 0, 1]
 
 
 @pytest.mark.parametrize("how", ["whole", "in place", "inside", "distributed"])
-def test_compiled_networks_are_observed_by_their_plain_twin(how: str) -> None:
+def test_compiled_and_wrapped_networks_are_captured(how: str) -> None:
     model = resnet18().train(False)
     attendet.attach(model, "cbam", "stage:2-3", start="paper")
     expected = model(torch.ones(1, 3, 32, 32))
@@ -166,12 +166,12 @@ def test_compiled_networks_are_observed_by_their_plain_twin(how: str) -> None:
     else:
         wrapped = nn.DataParallel(model)
     modules = [id(module) for module in wrapped.modules()]
-    seen: list[str] = []
+    paths: list[str] = []
     with unwrapped(wrapped) as network:
-        with capture_attention(network, lambda visit: seen.append(visit.path)):
+        with capture_attention(network, lambda call: paths.append(call.path)):
             torch.testing.assert_close(network(torch.ones(1, 3, 32, 32)), expected)
         assert network is model
-    assert seen == ["layer2.attention", "layer3.attention"]
+    assert paths == ["layer2.attention", "layer3.attention"]
     assert [id(module) for module in wrapped.modules()] == modules
     assert (model._compiled_call_impl is not None) == (how == "in place")
 
@@ -183,32 +183,32 @@ def test_fused_networks_give_the_same_gates() -> None:
     images = torch.rand(1, 3, 64, 64)
     plain_gates, fused_gates = ([], [])
     for network, gates in ((model, plain_gates), (attendet.fuse(model), fused_gates)):
-        with torch.no_grad(), capture_attention(network, lambda visit, gates=gates: gates.append(visit)):
+        with torch.no_grad(), capture_attention(network, lambda call, gates=gates: gates.append(call)):
             network(images)
     assert len(plain_gates) == len(fused_gates) == 8
     for one, other in zip(plain_gates, fused_gates, strict=True):
         assert one.path == other.path
-        torch.testing.assert_close(spatial(one), spatial(other), atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(spatial_weights(one), spatial_weights(other), atol=1e-4, rtol=1e-4)
 
 
 def test_maps_of_cbam_are_its_gates() -> None:
     module = randomized(create("cbam", 64))
     x = torch.randn(2, 64, 6, 5)
-    visit = visit_of(module, x)
+    call = single_call(module, x)
     gates = module.get_submodule("channel"), module.get_submodule("spatial")
     channel = gates[0](x)
-    torch.testing.assert_close(channels(visit), channel.flatten(1))
-    torch.testing.assert_close(spatial(visit), gates[1](x * channel).squeeze(1))
+    torch.testing.assert_close(channel_weights(call), channel.flatten(1))
+    torch.testing.assert_close(spatial_weights(call), gates[1](x * channel).squeeze(1))
     torch.testing.assert_close(magnitude(x)[1, 2, 3], x[1, :, 2, 3].abs().sum() / 64)
 
 
 @pytest.mark.parametrize("name", names())
 def test_maps_have_the_shape_of_the_features(name: str) -> None:
-    visit = visit_of(randomized(create(name, 64)).train(False), torch.randn(2, 64, 6, 5))
-    looks, strip = spatial(visit), channels(visit)
-    assert looks is None or looks.shape == (2, 6, 5)
-    assert strip is None or strip.shape == (2, 64)
-    assert (looks is None and strip is None) == (JOINS.get(name) in ("addition", "mixture", "none"))
+    call = single_call(randomized(create(name, 64)).train(False), torch.randn(2, 64, 6, 5))
+    over_positions, over_channels = spatial_weights(call), channel_weights(call)
+    assert over_positions is None or over_positions.shape == (2, 6, 5)
+    assert over_channels is None or over_channels.shape == (2, 64)
+    assert (over_positions is None and over_channels is None) == (JOINS.get(name) in ("addition", "mixture", "none"))
 
 
 def test_entropy_and_saturation_equal_their_definitions() -> None:
@@ -217,7 +217,7 @@ def test_entropy_and_saturation_equal_their_definitions() -> None:
     torch.testing.assert_close(entropy(values), torch.from_numpy(expected), rtol=1e-5, atol=1e-6)
     assert entropy(torch.tensor([[-1.0, 2.0]])).isnan()
     gate = torch.tensor([[0.0, 0.09, 0.11, 1.0], [1.89, 1.91, 2.0, 2.0]]).reshape(2, 4, 1, 1)
-    shares = saturated(GateOutput("gate", "gate", gate, outermost=True, range=(0.0, 2.0)))
-    assert shares is not None
-    assert shares.tolist() == [0.5, 0.75]
-    assert saturated(GateOutput("gate", "weights", gate, outermost=True)) is None
+    fractions = saturated_fraction(GateOutput("gate", "gate", gate, outermost=True, range=(0.0, 2.0)))
+    assert fractions is not None
+    assert fractions.tolist() == [0.5, 0.75]
+    assert saturated_fraction(GateOutput("gate", "weights", gate, outermost=True)) is None

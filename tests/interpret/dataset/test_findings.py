@@ -1,5 +1,6 @@
 """Findings about attention sites, from chosen numbers."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -7,8 +8,8 @@ import torch
 
 from attendet.evaluation.matching import GroundTruth
 from attendet.evaluation.metrics import Evaluation, Metrics
-from attendet.interpret.dataset.findings import caution, site_findings
-from attendet.interpret.dataset.survey import SiteReport, Survey
+from attendet.interpret.dataset.findings import SiteReport
+from attendet.interpret.dataset.survey import Survey
 from attendet.interpret.site_statistics import PartStatistics, SiteStatistics
 
 
@@ -36,40 +37,72 @@ def test_noise_is_one_object_of_the_rarest_class() -> None:
 
 
 @pytest.mark.parametrize(
-    ("without", "constant", "between", "kind", "words"),
+    ("without", "constant", "between", "kind", "text"),
     [
-        (0.0, 0.0, 0.001, "dead", "model.9: constant gate, mAP unchanged without it: dead"),
-        (0.0, 0.0, 0.1, "idle", "a gate that depends on the image, mAP unchanged without it: idle"),
+        (
+            0.0,
+            0.0,
+            0.001,
+            "dead",
+            "model.9: constant gate; mAP unchanged without it, unchanged with constant weights: it has no effect",
+        ),
+        (
+            0.0,
+            0.0,
+            0.1,
+            "idle",
+            "gate varying with the image; mAP unchanged without it, unchanged with constant weights: its weights vary",
+        ),
         (-0.1, 0.05, 0.1, "idle", "mAP not measurably changed (-0.100) without it"),
-        (-0.3, 0.0, 0.001, "constant", "constant gate; mAP falls by 0.300 without it, unchanged with its means"),
-        (-0.3, 0.0, 0.1, "constant", "constants do as well"),
-        (-0.3, -0.2, 0.1, "works", "falls by 0.300 without it, falls by 0.200 with its means in its place: it works"),
-        (0.0, -0.2, 0.1, "works", "unchanged without it, but falls by 0.200 with its means"),
-        (0.2, 0.0, 0.1, "harms", "mAP rises by 0.200 without it: it harms"),
-        (-0.3, None, 0.0, "works", "no weights; mAP falls by 0.300 without it"),
-        (0.0, None, 0.0, "dead", "no weights, mAP unchanged without it: dead"),
+        (
+            -0.3,
+            0.0,
+            0.001,
+            "constant",
+            "constant gate; mAP falls by 0.300 without it, unchanged with constant weights: constant",
+        ),
+        (-0.3, 0.0, 0.1, "constant", "constant weights work as well"),
+        (-0.3, -0.2, 0.1, "works", "falls by 0.300 without it, falls by 0.200 with constant weights: it works"),
+        (
+            0.0,
+            -0.2,
+            0.1,
+            "works",
+            "unchanged without it, falls by 0.200 with constant weights: the network relies on the varying weights",
+        ),
+        (0.2, 0.0, 0.1, "harms", "mAP rises by 0.200 without it, unchanged with constant weights: it harms"),
+        (-0.3, None, 0.0, "works", "no weights; mAP falls by 0.300 without it: it works"),
+        (0.0, None, 0.0, "dead", "no weights; mAP unchanged without it: it has no effect"),
     ],
 )
-def test_verdicts(without: float, constant: float | None, between: float, kind: str, words: str) -> None:
-    said = site_findings(survey_of(without, constant, between))["model.9"]
-    assert said.kind == kind
-    assert words in said.words
+def test_findings(without: float, constant: float | None, between: float, kind: str, text: str) -> None:
+    finding = survey_of(without, constant, between).findings["model.9"]
+    assert finding.kind == kind
+    assert text in finding.text
 
 
 def test_constant_attention_is_recognized_by_its_range() -> None:
-    assert site_findings(survey_of(0, 0, 0.015, (0.0, 2.0)))["model.9"].kind == "dead"
-    assert site_findings(survey_of(0, 0, 0.015, (0.0, 1.0)))["model.9"].kind == "idle"
-    assert site_findings(survey_of(0, 0, 0.004, None))["model.9"].kind == "dead"
+    assert survey_of(0, 0, 0.015, (0.0, 2.0)).findings["model.9"].kind == "dead"
+    assert survey_of(0, 0, 0.015, (0.0, 1.0)).findings["model.9"].kind == "idle"
+    assert survey_of(0, 0, 0.004, None).findings["model.9"].kind == "dead"
 
 
-def test_a_network_without_detections_has_no_findings() -> None:
-    found = survey_of(0, 0, 0)
-    told = caution(replace(found, metrics=metrics_of(0.1)))
-    assert told is not None
-    assert "mAP50-95 is 0.100, and one object more or less changes mAP50-95 by 0.125" in told
-    told = caution(found)
-    assert told is not None
-    assert "with more images" in told
-    per_class = tuple(replace(each, objects=500) for each in found.metrics.per_class)
-    metrics = replace(found.metrics, per_class=per_class)
-    assert caution(replace(found, metrics=metrics)) is None
+def test_caution_about_weak_networks_and_few_images() -> None:
+    survey = survey_of(0, 0, 0)
+    weak = replace(survey, metrics=metrics_of(0.1)).caution
+    assert weak is not None
+    assert "mAP50-95 is 0.100, and one object more or less changes mAP50-95 by 0.125: no effect" in weak
+    assert survey.caution == "one object more or less changes mAP50-95 by 0.125: smaller effects need more images"
+    per_class = tuple(replace(each, objects=500) for each in survey.metrics.per_class)
+    assert replace(survey, metrics=replace(survey.metrics, per_class=per_class)).caution is None
+
+
+def test_a_survey_shows_itself() -> None:
+    survey = survey_of(-0.3, 0.0, 0.1)
+    assert repr(survey) == "Survey(map50_95=0.500, images=1, model.9: constant)"
+    html = survey._repr_html_()
+    assert '<td class="text">model.9</td><td class="text">SE</td><td class="text">constant</td><td>-0.300</td>' in html
+    assert "constant weights work as well</p>" in html
+    plain = json.loads(json.dumps(survey.to_dict(), allow_nan=False))
+    assert plain["sites"][0]["finding"] == "constant"
+    assert plain["sites"][0]["parts"][0]["fraction_between"] == pytest.approx(0.25)

@@ -21,9 +21,10 @@ from attendet.errors import UnknownNameError, WeightsError
 from attendet.evaluation.metrics import Metrics
 from attendet.evaluation.validation import validate
 from attendet.interpret import site_statistics
-from attendet.interpret.dataset import survey as module
-from attendet.interpret.dataset.survey import Survey, survey_sites
-from attendet.interpret.dataset.survey_figure import attention_survey
+from attendet.interpret.dataset import surveying
+from attendet.interpret.dataset.survey import Survey
+from attendet.interpret.dataset.survey_figure import draw_survey
+from attendet.interpret.dataset.surveying import survey_sites
 from attendet.models.detector import Detector
 from attendet.training.runner import train
 from attendet.weights.io import opening
@@ -73,15 +74,15 @@ def found(detector: Detector, split: Split) -> Survey:
         return survey_sites(detector, split, 64, batch_size=3)
 
 
-class Nothing(nn.Module):
-    """What a site is that was taken out."""
+class Unchanged(nn.Module):
+    """A module that returns its input, in the place of a site."""
 
     def forward(self, x: Tensor) -> Tensor:
         return x
 
 
 class Scale(nn.Module):
-    """What CBAM is with constant weights."""
+    """CBAM with constant weights."""
 
     def __init__(self, channel: Tensor, spatial: Tensor) -> None:
         super().__init__()
@@ -91,96 +92,100 @@ class Scale(nn.Module):
         return x * self.channel * self.spatial
 
 
-def changed(detector: Detector, path: str, instead: nn.Module) -> Detector:
+def with_replaced(detector: Detector, path: str, module: nn.Module) -> Detector:
     copied = copy.deepcopy(detector)
     parent, _, name = path.rpartition(".")
-    setattr(copied.get_submodule(parent), name, instead)
+    setattr(copied.get_submodule(parent), name, module)
     return copied
 
 
-def worth(metrics: Metrics) -> tuple[float, ...]:
+def scores_of(metrics: Metrics) -> tuple[float, ...]:
     return metrics.map50_95, metrics.map50, metrics.precision, metrics.recall
 
 
-def test_the_network_as_it_is_measures_as_val_does(found: Survey, detector: Detector, split: Split) -> None:
-    assert worth(found.metrics) == pytest.approx(worth(validate(detector, split, 64, batch_size=3).metrics), abs=1e-6)
-    # Or all that follows would compare zeros.
+def test_the_unchanged_network_is_measured_like_by_validation(found: Survey, detector: Detector, split: Split) -> None:
+    assert scores_of(found.metrics) == pytest.approx(
+        scores_of(validate(detector, split, 64, batch_size=3).metrics), abs=1e-6
+    )
+    # With a mAP of 0, the tests below would compare zeros.
     assert found.metrics.map50 > 0.3
 
 
-def test_without_a_site_is_a_network_that_lacks_it(found: Survey, detector: Detector, split: Split) -> None:
+def test_without_a_site_equals_a_network_that_lacks_it(found: Survey, detector: Detector, split: Split) -> None:
     assert tuple(report.statistics.path for report in found.sites) == SITES
     for report in found.sites:
-        without = validate(changed(detector, report.statistics.path, Nothing()), split, 64, batch_size=3)
-        assert worth(report.without) == pytest.approx(worth(without.metrics), abs=1e-6)
+        without = validate(with_replaced(detector, report.statistics.path, Unchanged()), split, 64, batch_size=3)
+        assert scores_of(report.without) == pytest.approx(scores_of(without.metrics), abs=1e-6)
     assert len({report.without.map50_95 for report in found.sites} | {found.metrics.map50_95}) == 3
 
 
 def test_constant_weights_are_the_means_of_all_gates(found: Survey, detector: Detector, split: Split) -> None:
-    watched = copy.deepcopy(detector)
+    observed = copy.deepcopy(detector)
     for report in found.sites:
         gates: dict[str, list[np.ndarray]] = {"channel": [], "spatial": []}
         hooks = [
-            watched.get_submodule(f"{report.statistics.path}.{name}").register_forward_hook(
-                lambda *call, kept=kept: kept.append(call[-1].numpy())
+            observed.get_submodule(f"{report.statistics.path}.{name}").register_forward_hook(
+                lambda *call, outputs=outputs: outputs.append(call[-1].numpy())
             )
-            for name, kept in gates.items()
+            for name, outputs in gates.items()
         ]
-        validate(watched, split, 64, batch_size=1)
+        validate(observed, split, 64, batch_size=1)
         for hook in hooks:
             hook.remove()
         means = [
-            torch.from_numpy(np.concatenate(kept).astype(np.float64).mean((0, 2, 3), keepdims=True)).float()
-            for kept in gates.values()
+            torch.from_numpy(np.concatenate(outputs).astype(np.float64).mean((0, 2, 3), keepdims=True)).float()
+            for outputs in gates.values()
         ]
-        validated = changed(detector, report.statistics.path, Scale(*means))
+        validated = with_replaced(detector, report.statistics.path, Scale(*means))
         assert report.constant is not None
-        expected = worth(validate(validated, split, 64, batch_size=3).metrics)
-        assert worth(report.constant) == pytest.approx(expected, abs=1e-6)
+        expected = scores_of(validate(validated, split, 64, batch_size=3).metrics)
+        assert scores_of(report.constant) == pytest.approx(expected, abs=1e-6)
 
 
 def test_many_sites_take_several_passes(
     found: Survey, detector: Detector, split: Split, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "AT_ONCE", 3)
+    monkeypatch.setattr(surveying, "MAX_VARIANTS", 3)
     monkeypatch.setattr(site_statistics, "POINTS", 16)
-    told: list[tuple[int, int]] = []
-    again = survey_sites(detector, split, 64, batch_size=3, progress=lambda *done: told.append(done))
-    assert told == [(3, 12), (4, 12), (7, 12), (8, 12), (11, 12), (12, 12)]
+    reported: list[tuple[int, int]] = []
+    again = survey_sites(detector, split, 64, batch_size=3, progress=lambda *done: reported.append(done))
+    assert reported == [(3, 12), (4, 12), (7, 12), (8, 12), (11, 12), (12, 12)]
     for one, other in zip(found.sites, again.sites, strict=True):
         assert one.statistics == other.statistics
-        assert worth(one.without) == pytest.approx(worth(other.without), abs=1e-6)
+        assert scores_of(one.without) == pytest.approx(scores_of(other.without), abs=1e-6)
 
 
-def test_the_network_is_left_as_it_is(detector: Detector, split: Split) -> None:
-    facts = ModuleSnapshot(detector)
-    survey_sites(detector, split, 64, sites_like="model.3*")
-    assert facts.matches(detector)
+def test_the_network_is_unchanged(detector: Detector, split: Split) -> None:
+    snapshot = ModuleSnapshot(detector)
+    survey_sites(detector, split, 64, site="model.3*")
+    assert snapshot.matches(detector)
 
 
 def test_weights_with_nan_are_refused(detector: Detector, split: Split) -> None:
     diverged = copy.deepcopy(detector)
     tensor(diverged, "model.0.conv.weight").data.fill_(torch.nan)
-    with pytest.raises(WeightsError, match=r"at model\.2\.attention gets is not finite"):
+    with pytest.raises(
+        WeightsError, match=r"the input features of the attention at model\.2\.attention are not finite"
+    ):
         survey_sites(diverged, split, 64)
 
 
-def test_no_such_site(detector: Detector, split: Split) -> None:
+def test_an_unknown_site_is_an_error(detector: Detector, split: Split) -> None:
     with pytest.raises(UnknownNameError):
-        survey_sites(detector, split, 64, sites_like="neck")
+        survey_sites(detector, split, 64, site="neck")
 
 
 def test_the_picture_shows_every_site(found: Survey, tmp_path: Path) -> None:
     sizes = []
     for count in (1, 2):
-        attention_survey(replace(found, sites=found.sites[:count]), tmp_path / f"{count}.png")
+        draw_survey(replace(found, sites=found.sites[:count]), tmp_path / f"{count}.png")
         with Image.open(tmp_path / f"{count}.png") as picture:
             sizes.append(picture.size)
     assert sizes[0][0] == sizes[1][0]
     assert sizes[0][1] < sizes[1][1]
 
 
-def test_the_verb_writes_json_csv_and_a_picture(
+def test_the_command_writes_json_csv_and_a_picture(
     run: Path, data: Path, tmp_path: Path, found: Survey, capsys: pytest.CaptureFixture[str]
 ) -> None:
     explain_data(str(run), str(data), batch_size=3, device="cpu", out=tmp_path, as_json=True)
@@ -191,16 +196,16 @@ def test_the_verb_writes_json_csv_and_a_picture(
     for site, report in zip(printed["sites"], found.sites, strict=True):
         assert site["map50_95_without"] == report.without.map50_95
         assert site["parts"][0]["mean"] == pytest.approx(report.statistics.parts[0].mean)
-        looked = report.statistics.looking
-        assert looked is not None
-        assert site["looking"]["pointing"] == pytest.approx(looked.pointing)
+        overlap = report.statistics.object_overlap
+        assert overlap is not None
+        assert site["object_overlap"]["pointing"] == pytest.approx(overlap.pointing)
     with (tmp_path / "attention.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [(row["path"], row["part"]) for row in rows] == [(s, p) for s in SITES for p in ("channel", "spatial")]
     assert (tmp_path / "attention.png").is_file()
 
 
-def test_the_verb_prints_a_table_and_words(run: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_prints_a_table_and_findings(run: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     explain_data(str(run), str(data), device="cpu", site="model.3.*", limit=2)
     out = capsys.readouterr().out
     assert "2 images, 4 objects" in out
@@ -211,11 +216,16 @@ def test_the_verb_prints_a_table_and_words(run: Path, data: Path, capsys: pytest
 def test_the_verb_explains_its_numbers(
     run: Path, data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "survey_sites", lambda *_, **__: survey_of(without=-0.3, constant=0.0, between=0.001))
+    monkeypatch.setattr(
+        surveying, "survey_sites", lambda *_, **__: survey_of(without=-0.3, constant=0.0, between=0.001)
+    )
     explain_data(str(run), str(data), device="cpu")
-    assert "model.9: constant gate; mAP falls by 0.300 without it, unchanged with its means" in capsys.readouterr().out
+    assert (
+        "model.9: constant gate; mAP falls by 0.300 without it, unchanged with constant weights"
+        in capsys.readouterr().out
+    )
 
 
-def test_the_verb_refuses_what_cannot_be(run: Path, data: Path) -> None:
+def test_the_command_refuses_unknown_sites(run: Path, data: Path) -> None:
     with pytest.raises(UnknownNameError):
         explain_data(str(run), str(data), site="model.3.attentoin")

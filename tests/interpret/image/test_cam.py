@@ -9,14 +9,11 @@ import torch
 from torch import nn
 
 import attendet
-from attendet.interpret.image.cam import (
-    Target,
-    activation,
-    class_score,
-    detection_score,
-    layer_of_detection,
-    level_of,
-    shapes,
+from attendet.interpret.image.activation_target import class_score, detection_score, layer_of_detection, level_of_row
+from attendet.interpret.image.class_activation import (
+    ActivationTarget,
+    compute_class_activation,
+    record_feature_shapes,
 )
 from tests.helpers.typed_access import gradient, not_none
 
@@ -39,7 +36,9 @@ def features_and_gradients(model: nn.Sequential, image: torch.Tensor, number: in
 
 
 def maps_of(model: nn.Module, image: torch.Tensor, number: int) -> Mapping[str, np.ndarray]:
-    return not_none(activation(model, image, Target("", "3", partial(class_score, number)))).maps
+    return not_none(
+        compute_class_activation(model, image, ActivationTarget("", "3", partial(class_score, number)))
+    ).maps
 
 
 def test_layer_cam_is_features_times_positive_gradients() -> None:
@@ -54,16 +53,16 @@ def test_grad_cam_plus_plus_is_equation_19_term_by_term() -> None:
     found = maps_of(model, image, 1)["Grad-CAM++"]
     features, gradients = features_and_gradients(model, image, 1)
     expected = np.zeros(features.shape[1:])
-    for kept, slopes in zip(features, gradients, strict=True):
+    for channel, slopes in zip(features, gradients, strict=True):
         weight = 0.0
         for slope in slopes.flat:
             if slope > 0:
-                weight += slope**2 / (2 * slope**2 + kept.sum() * slope**3) * slope
-        expected += weight * kept
+                weight += slope**2 / (2 * slope**2 + channel.sum() * slope**3) * slope
+        expected += weight * channel
     np.testing.assert_allclose(found, normalized(expected), atol=1e-5)
 
 
-def test_frozen_networks_have_maps_and_no_gradient_is_left() -> None:
+def test_frozen_networks_have_maps_and_no_gradients_remain() -> None:
     model = small_classifier().requires_grad_(False)
     frozen = maps_of(model, torch.ones(1, 3, 8, 8), 0)
     model.requires_grad_()
@@ -80,21 +79,21 @@ def test_the_score_of_a_detection_is_that_of_its_cell_and_anchor(classes: int) -
         raw = detector(torch.rand(1, 3, 64, 96))
         decoded = detector.decode(raw)[0]
     for row in (0, 7, 287, 288, 300, 359, 360, 377):
-        level, place = level_of(raw, row)
-        score = detection_score(level, place, classes - 1, [maps[0] for maps in raw])
+        level, cell = level_of_row(raw, row)
+        score = detection_score(level, cell, classes - 1, [maps[0] for maps in raw])
         objectness, of_class = torch.logit(decoded[row, 4]), torch.logit(decoded[row, 4 + classes])
         torch.testing.assert_close(score, objectness + (of_class if classes > 1 else 0), atol=1e-4, rtol=1e-4)
     with pytest.raises(IndexError):
-        level_of(raw, 378)
+        level_of_row(raw, 378)
 
 
-def test_the_layer_is_the_backbones_at_the_stride_of_the_detection() -> None:
+def test_the_layer_is_the_last_of_the_backbone_at_the_stride_of_the_detection() -> None:
     detector = attendet.build("yolov5n_CBAM", num_classes=2).train(False)
-    with torch.no_grad(), shapes(detector) as seen:
+    with torch.no_grad(), record_feature_shapes(detector) as shapes:
         raw = detector(torch.rand(1, 3, 64, 96))
-    layers = [layer_of_detection(detector, seen, maps.shape[2:4]) for maps in raw]
-    # The C3 of stride 8, of stride 16, and CBAM before SPPF: see the bundled model file.
+    layers = [layer_of_detection(detector, shapes, maps.shape[2:4]) for maps in raw]
+    # From the bundled model file: the C3 of stride 8, the C3 of stride 16, and CBAM, which is before SPPF.
     assert layers == ["model.4", "model.6", "model.9"]
-    # The spatial gate's one plane is a weight, and no feature.
-    assert "model.9.spatial.conv" not in seen
-    assert "model.9" in seen
+    # The output of the spatial gate is a weight, not a feature map.
+    assert "model.9.spatial.conv" not in shapes
+    assert "model.9" in shapes

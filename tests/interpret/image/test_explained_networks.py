@@ -30,42 +30,45 @@ def test_compiled_and_fused_networks_are_explained_alike(photographs: Photograph
             assert [site.path for site in found.sites] == ["layer3.attention", "layer4.attention"]
             for one, other in zip(found.sites, known.sites, strict=True):
                 np.testing.assert_allclose(not_none(one.spatial), not_none(other.spatial), atol=1e-4)
-            # Fusing moves logits by rounding errors.
+            # Fusing changes logits by rounding errors.
             assert found.activation is not None
             assert known.activation is not None
             np.testing.assert_allclose(found.activation.maps["LayerCAM"], known.activation.maps["LayerCAM"], atol=0.02)
 
 
-def test_classifiers_tell_their_classes(photographs: Photographs) -> None:
+def test_explanations_of_classifiers_have_class_scores(photographs: Photographs) -> None:
     model = attended_resnet()
     tensor = torch.rand(2, 3, 96, 64)
     names = [f"class {letter}" for letter in "abcdefg"]
     explained = attendet.explain(model, tensor, names=names)
     with torch.no_grad():
-        shares = model(tensor).softmax(1)
+        probabilities = model(tensor).softmax(1)
         with attendet.disabled(model):
             without = model(tensor).softmax(1)
     for number, explanation in enumerate(explained):
-        for answer, expected in ((explanation.answer, shares[number]), (explanation.without, without[number])):
+        for output, expected in (
+            (explanation.with_attention, probabilities[number]),
+            (explanation.without_attention, without[number]),
+        ):
             best = {names[each]: pytest.approx(float(expected[each]), abs=1e-5) for each in expected.topk(5).indices}
-            assert {each.name: each.probability for each in answer.classes} == best
+            assert {each.name: each.probability for each in output.classes} == best
         assert explanation.activation is not None
-        assert explanation.activation.words == f"class {explanation.answer.classes[0].name}"
+        assert explanation.activation.label == f"class {explanation.with_attention.classes[0].name}"
         assert explanation.activation.layer == "layer4"
     (by_name,) = attendet.explain(model, photographs[0], names=names, class_name="class d")
     assert by_name.activation is not None
-    assert by_name.activation.words == "class class d"
-    with pytest.raises(OptionError, match="there is no class 7"):
+    assert by_name.activation.label == "class class d"
+    with pytest.raises(OptionError, match="a class must be a name or 0 to 6, got 7"):
         attendet.explain(model, tensor, class_name=7)
 
 
-def test_of_other_networks_attention_alone_is_shown() -> None:
+def test_of_other_networks_only_the_attention_is_explained() -> None:
     model = lraspp_mobilenet_v3_large(weights=None, weights_backbone=None).train(False)
     attendet.attach(model, "se", "classifier.cbr", start="paper")
     (explanation,) = attendet.explain(model, torch.rand(1, 3, 64, 64))
     assert len(explanation.sites) == 1
     assert explanation.activation is None
-    assert "neither detections nor classes" in explanation.notes[0]
+    assert "neither detections nor class scores" in explanation.notes[0]
 
 
 @pytest.mark.parametrize("name", attendet.attention.names())
@@ -80,27 +83,27 @@ def test_every_module_is_explained(name: str) -> None:
         nn.Linear(64, 5),
     ).train(False)
     attendet.attach(model, name, "2", **options, **({"start": "paper"} if name != "control-identity" else {}))
-    given: dict[str, Tensor] = {}
+    outputs: dict[str, Tensor] = {}
 
-    def keep(path: str, _: nn.Module, __: object, output: Tensor) -> None:
-        given.setdefault(path, output)
+    def record(path: str, _: nn.Module, __: object, output: Tensor) -> None:
+        outputs.setdefault(path, output)
 
     for path, part in model.get_submodule("2.attention").named_modules():
-        part.register_forward_hook(partial(keep, path))
+        part.register_forward_hook(partial(record, path))
     for path, means in model.named_buffers():
         if path.endswith(".mean"):
-            # What training would leave: weights of channels, without an axis of images.
+            # Training leaves weights of channels here, without an image axis.
             means.uniform_(0.5, 1.5)
     (explanation,) = attendet.explain(model, torch.rand(1, 3, 20, 30))
     (site,) = explanation.sites
     assert site.before.shape == (9, 14)
     assert site.shape == (64, 9, 14)
-    shows = site.spatial is not None or site.channels is not None
-    assert shows == (name not in ("control-conv1x1", "control-identity"))
-    assert bool(site.parts) == shows
+    has_maps = site.spatial is not None or site.channels is not None
+    assert has_maps == (name not in ("control-conv1x1", "control-identity"))
+    assert bool(site.parts) == has_maps
     for part in site.parts:
-        values = given[part.name].numpy()
+        values = outputs[part.name].numpy()
         assert part.shape == values.shape[values.ndim > 3 :]
-        told = (part.mean, part.lowest, part.highest, part.spread)
-        assert told == pytest.approx((values.mean(), values.min(), values.max(), values.std()), rel=1e-4, abs=1e-6)
+        numbers = (part.mean, part.lowest, part.highest, part.spread)
+        assert numbers == pytest.approx((values.mean(), values.min(), values.max(), values.std()), rel=1e-4, abs=1e-6)
     assert explanation.activation is not None

@@ -14,7 +14,7 @@ from tests.helpers.third_party_networks import attended_resnet
 
 
 def state_of(model: nn.Module) -> list[object]:
-    """Everything that an explanation might leave behind."""
+    """Return everything in a network that an explanation might change."""
     kinds = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
     hooks = [len(getattr(module, kind)) for module in model.modules() for kind in kinds]
     own = [sorted(vars(module)) for module in model.modules()]
@@ -25,7 +25,7 @@ def state_of(model: nn.Module) -> list[object]:
 
 
 @pytest.mark.parametrize("fails", [None, "attention", "cam"])
-def test_the_network_stays_as_it_was(fails: str | None, photographs: Photographs) -> None:
+def test_the_network_is_unchanged(fails: str | None, photographs: Photographs) -> None:
     model = attended_resnet().train()
     model.layer1.train(False)
     model.fc.requires_grad_(requires_grad=False)
@@ -34,7 +34,7 @@ def test_the_network_stays_as_it_was(fails: str | None, photographs: Photographs
     def fail(*_: object) -> None:
         nonlocal passes
         passes += 1
-        # The third pass is that of class activation maps.
+        # The third forward pass computes the class activation maps.
         if fails == "attention" or (fails == "cam" and passes == 3):
             raise KeyError
 
@@ -53,19 +53,19 @@ def test_the_network_stays_as_it_was(fails: str | None, photographs: Photographs
     ("where", "value"),
     [("conv1", torch.nan), ("conv1", torch.inf), ("layer3.attention.spatial", torch.nan), ("fc", torch.nan)],
 )
-def test_networks_that_compute_no_numbers_are_refused(where: str, value: float, tmp_path: Path) -> None:
+def test_networks_that_are_not_finite_are_refused(where: str, value: float, tmp_path: Path) -> None:
     model = attended_resnet()
     with torch.no_grad():
         next(model.get_submodule(where).parameters()).fill_(value)
     before = state_of(model)
-    with pytest.raises(WeightsError, match="is not finite; take weights from before training diverged"):
+    with pytest.raises(WeightsError, match="are not finite; use weights from before training diverged"):
         attendet.explain(model, torch.rand(1, 3, 64, 64), out=tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
     assert state_of(model) == before
 
 
 class WithSideBranch(nn.Module):
-    """Its last feature map has no part in the scores."""
+    """A network whose last feature map does not contribute to the scores."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -77,17 +77,17 @@ class WithSideBranch(nn.Module):
         return self.fc(features.mean((2, 3)))
 
 
-def test_scores_that_do_not_depend_on_the_last_features_have_no_cam() -> None:
+def test_scores_that_do_not_depend_on_the_last_features_have_no_activation_map() -> None:
     model = WithSideBranch().train(False)
     attendet.attach(model, "se", "conv", reduction=2)
     before = state_of(model)
     (explanation,) = attendet.explain(model, torch.rand(1, 3, 16, 16), class_name=2)
     assert explanation.activation is None
-    assert explanation.notes == ("class 2 does not depend on the features of side: no CAM.",)
+    assert explanation.notes == ("No class activation map: class 2 does not depend on the features of side.",)
     assert state_of(model) == before
 
 
-def test_a_callers_inference_mode_changes_nothing() -> None:
+def test_inference_mode_of_the_caller_changes_nothing() -> None:
     model, images = attended_resnet(), torch.rand(1, 3, 64, 64)
     (expected,) = attendet.explain(model, images)
     with torch.inference_mode():
