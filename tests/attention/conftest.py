@@ -1,11 +1,11 @@
-"""Every registered attention module, by name."""
+"""A fixture with the names of all registered attention modules."""
 
 import pytest
 import torch
 
 from attendet.attention import CBAM, names
 
-# What a GPU and a machine without a compiler run.
+# The implementation on GPUs and on machines without a compiler.
 PLAIN_CBAM = "cbam in plain torch"
 
 

@@ -11,7 +11,7 @@ from attendet.attention.catalog import attentions, options_of
 CHANNELS = 64
 
 
-# Options that make a module for eight channels.
+# Options for modules with eight channels.
 SMALL: dict[str, dict[str, Any]] = {
     "control-conv1x1": {"parameters": 32},
     "control-noise-gate": {"reduction": 2},
@@ -24,12 +24,12 @@ def small(name: str) -> Attention:
 
 
 def started(name: str, start: str) -> Attention:
-    """Return a module with this start; control-identity, which is one always, has no such option."""
+    """Return a module with the given start; `control-identity` has no such option."""
     return create(name, CHANNELS, **({"start": start} if "start" in options_of(attentions.get(name)) else {}))
 
 
 def randomize(module: nn.Module) -> nn.Module:
-    """Give all parameters random values, those included that start at zero."""
+    """Set all parameters to random values, including parameters that start at zero."""
     for parameter in module.parameters():
         nn.init.normal_(parameter, std=0.5)
     return module

@@ -11,7 +11,7 @@ from attendet.errors import OptionError
 
 
 def normalize(x: Tensor, norm: torch.nn.BatchNorm1d | torch.nn.BatchNorm2d | torch.nn.BatchNorm3d) -> Tensor:
-    """Batch norm in training, written out."""
+    """Apply a batch norm in training mode, written as its formula."""
     dims = [0, *range(2, x.ndim)]
     shape = [1, -1, *[1] * (x.ndim - 2)]
     mean, variance = x.mean(dims, keepdim=True), x.var(dims, keepdim=True, unbiased=False)
@@ -53,7 +53,7 @@ def test_identity_start_is_the_identity_and_learns(variant: Variant) -> None:
         losses.append(loss.item())
     assert losses[-1] < 0.9 * losses[0]
     for name, parameter in module.named_parameters():
-        # A bias right before a batch norm shifts nothing.
+        # A bias directly before a batch norm has no effect and receives no gradient.
         if not name.endswith(("conv.bias", "fc1.bias")):
             assert not torch.equal(parameter, before[name]), name
 

@@ -16,7 +16,7 @@ from tests.attention.contract_cases import CHANNELS
 def test_is_documented(name: str) -> None:
     attention = attentions.get(name)
     assert issubclass(attention, Attention)
-    # PMLR gives its papers no doi, and SimAM is not on arXiv.
+    # SimAM is not on arXiv, and PMLR papers have no DOI.
     identifiers = ["no paper"] if name.startswith("control-") else ["arXiv", "doi", "PMLR"]
     assert any(identifier in attention.paper for identifier in identifiers)
     document = inspect.getdoc(attention) or ""

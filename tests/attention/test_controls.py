@@ -1,4 +1,4 @@
-"""Controls: nothing, parameters without gates, and the gates of other images."""
+"""The controls: the identity, convolutions without gates, and the gates of other images."""
 
 import copy
 
@@ -70,7 +70,7 @@ def test_controls_support_sequences_and_volumes(name: str, dims: int, size: tupl
 
 
 def weights_of(like: str, x: Tensor, control: ControlNoiseGate) -> Tensor:
-    """The weights an attention with the control's parameters gives each image alone."""
+    """Return the weights that the attention with the control's parameters computes for each image."""
     attention = create(like, x.shape[1], reduction=2)
     parameters = {key.replace("gate.weights.", "gate."): value for key, value in control.attention.state_dict().items()}
     attention.load_state_dict({key: value for key, value in parameters.items() if not key.endswith(".mean")})

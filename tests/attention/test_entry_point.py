@@ -68,12 +68,12 @@ def package(tmp_path: Path) -> Path:
 
 
 def run(package: Path, code: str) -> str:
-    """Run code in a process of its own, with the package on its path and nothing of it left here."""
+    """Run code in a new process with the package on its path, and return its output."""
     command = [sys.executable, "-c", code]
     environment = {"PYTHONPATH": str(package), "PATH": "", "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, cwd=package, env=environment, check=False)  # noqa: S603
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    result = subprocess.run(command, capture_output=True, text=True, cwd=package, env=environment, check=False)  # noqa: S603
+    assert result.returncode == 0, result.stderr
+    return result.stdout
 
 
 def test_a_module_of_another_package_works_like_a_built_in_one(package: Path) -> None:
@@ -110,7 +110,7 @@ print([cost["parameters"] for cost in attention_costs(16, 8) if cost["name"] == 
     ]
 
 
-def test_the_command_line_lists_a_module_of_another_package(package: Path) -> None:
+def test_the_command_line_lists_modules_of_other_packages(package: Path) -> None:
     listed = {entry["name"]: entry for entry in json.loads(run(package, f"{COMMAND_LINE}run()"))}
     assert listed["mean"] | {"activation_bytes": 0} == {
         "name": "mean",
@@ -151,7 +151,7 @@ except AttendetError as error:
         ("", "cannot be loaded (AttributeError: "),
     ],
 )
-def test_a_package_that_is_broken_breaks_nothing_else(package: Path, module: str, why: str) -> None:
+def test_a_broken_package_is_skipped_with_a_warning(package: Path, module: str, why: str) -> None:
     (package / "mean_attention.py").write_text(module)
     code = """
 import warnings

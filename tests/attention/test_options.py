@@ -1,4 +1,4 @@
-"""Options that cannot work are refused, and the error names a value that would work."""
+"""Invalid options are errors that name a value that works."""
 
 from collections.abc import Callable
 from typing import Any

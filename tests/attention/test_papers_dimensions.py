@@ -28,7 +28,7 @@ def test_equal_to_the_paper_in_all_dimensions(
 def test_one_layer_of_a_volume_and_one_row_of_an_image(
     name: str, options: dict[str, object], dims: int, axis: int, training: bool
 ) -> None:
-    """A dimension of size one changes nothing: what zero padding meets falls away, and the kernel's middle is left."""
+    """An axis of length one has no effect: the kernel's center is applied, and its other taps meet zero padding."""
     whole = randomize(create(name, C, dims=dims, **options)).train(training)
     flat = create(name, C, dims=dims - 1, **options).double().train(training)
     weights = whole.state_dict()

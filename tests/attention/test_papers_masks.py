@@ -19,12 +19,14 @@ PADDED = [
 ]
 
 
-def padding(whole: Sequence[int], real: Sequence[Sequence[int]], value: float) -> tuple[torch.Tensor, torch.Tensor]:
-    """Features (N, C, *whole) that are `value` outside of each item's real corner, and the mask (N, *whole)."""
-    mask = torch.zeros(len(real), *whole, dtype=torch.bool)
+def padding(
+    padded_size: Sequence[int], real: Sequence[Sequence[int]], value: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return features (N, C, *padded_size) that equal `value` at padded positions, and the mask (N, *padded_size)."""
+    mask = torch.zeros(len(real), *padded_size, dtype=torch.bool)
     for item, size in zip(mask, real, strict=True):
         item[corner(size)] = True
-    x = torch.randn(len(real), C, *whole, dtype=torch.float64)
+    x = torch.randn(len(real), C, *padded_size, dtype=torch.float64)
     return torch.where(mask[:, None], x, value), mask
 
 
@@ -33,18 +35,18 @@ def corner(size: Sequence[int]) -> tuple[slice, ...]:
 
 
 @pytest.mark.parametrize("value", [0.0, 100.0, -100.0, math.inf, math.nan])
-@pytest.mark.parametrize(("whole", "real"), PADDED, ids=["sequence", "image", "volume"])
+@pytest.mark.parametrize(("padded_size", "real"), PADDED, ids=["sequence", "image", "volume"])
 @pytest.mark.parametrize(("name", "options", "paper"), CASES, ids=IDS)
 def test_every_item_equals_the_paper_without_its_padding(
     name: str,
     options: dict[str, object],
     paper: Paper,
-    whole: Sequence[int],
+    padded_size: Sequence[int],
     real: Sequence[Sequence[int]],
     value: float,
 ) -> None:
-    module = randomize(create(name, C, dims=len(whole), **options)).eval()
-    x, mask = padding(whole, real, value)
+    module = randomize(create(name, C, dims=len(padded_size), **options)).eval()
+    x, mask = padding(padded_size, real, value)
     y = module(x, mask)
     for n, size in enumerate(real):
         if options.get("variant") == "authors" and name == "simam" and math.prod(size) == 1:
@@ -56,29 +58,29 @@ def test_every_item_equals_the_paper_without_its_padding(
 
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("value", [100.0, math.inf, math.nan])
-@pytest.mark.parametrize(("whole", "size"), [((11,), (6,)), ((5, 7), (4, 3)), ((4, 3, 5), (3, 2, 4))])
+@pytest.mark.parametrize(("padded_size", "size"), [((11,), (6,)), ((5, 7), (4, 3)), ((4, 3, 5), (3, 2, 4))])
 @pytest.mark.parametrize(("name", "options", "paper"), CASES, ids=IDS)
 def test_a_training_step_equals_the_paper_without_padding(
     name: str,
     options: dict[str, object],
     paper: Paper,
-    whole: Sequence[int],
+    padded_size: Sequence[int],
     size: Sequence[int],
     value: float,
     training: bool,
 ) -> None:
-    module = randomize(create(name, C, dims=len(whole), **options)).train(training)
+    module = randomize(create(name, C, dims=len(padded_size), **options)).train(training)
     weights = leaf_copies(module)
-    x, mask = padding(whole, [size] * 3, value)
+    x, mask = padding(padded_size, [size] * 3, value)
     x.requires_grad_()
     inside = (slice(None), slice(None), *corner(size))
     unpadded = x.detach()[inside].clone().requires_grad_()
     upstream = torch.randn(unpadded.shape, dtype=torch.float64)
 
-    whole_y, y_paper = module(x, mask), paper(unpadded, weights, training)
-    y = whole_y[inside]
+    padded_y, y_paper = module(x, mask), paper(unpadded, weights, training)
+    y = padded_y[inside]
     assert_close(y, y_paper, "output")
-    assert torch.count_nonzero(torch.where(mask[:, None], 0.0, whole_y)) == 0
+    assert torch.count_nonzero(torch.where(mask[:, None], 0.0, padded_y)) == 0
     y.backward(upstream)
     y_paper.backward(upstream)
     assert x.grad is not None
@@ -88,15 +90,15 @@ def test_a_training_step_equals_the_paper_without_padding(
         assert_close(parameter.grad, weights[key].grad, f"gradient of {key}")
 
 
-@pytest.mark.parametrize(("whole", "size"), [((11,), (6,)), ((5, 7), (4, 3)), ((4, 3, 5), (3, 2, 4))])
+@pytest.mark.parametrize(("padded_size", "size"), [((11,), (6,)), ((5, 7), (4, 3)), ((4, 3, 5), (3, 2, 4))])
 @pytest.mark.parametrize(("name", "options"), [case[:2] for case in CASES], ids=IDS)
 def test_running_statistics_ignore_padding(
-    name: str, options: dict[str, object], whole: Sequence[int], size: Sequence[int]
+    name: str, options: dict[str, object], padded_size: Sequence[int], size: Sequence[int]
 ) -> None:
-    masked = randomize(create(name, C, dims=len(whole), **options))
-    plain = create(name, C, dims=len(whole), **options).double()
+    masked = randomize(create(name, C, dims=len(padded_size), **options))
+    plain = create(name, C, dims=len(padded_size), **options).double()
     plain.load_state_dict(masked.state_dict())
-    x, mask = padding(whole, [size] * 3, 100.0)
+    x, mask = padding(padded_size, [size] * 3, 100.0)
     masked(x, mask)
     plain(x[(slice(None), slice(None), *corner(size))])
     for key, value in plain.state_dict().items():

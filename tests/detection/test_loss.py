@@ -80,7 +80,7 @@ def test_the_mean_gradient_of_two_processes_equals_that_of_the_whole_batch() -> 
 
 def test_the_memory_layout_has_no_effect() -> None:
     raw, targets = random_maps(4)
-    # A head returns such maps if its features are channels last.
+    # The head returns maps with these strides for channels-last features.
     strided = [level.permute(0, 2, 3, 1, 4).contiguous().permute(0, 3, 1, 2, 4) for level in raw]
     assert not strided[0].is_contiguous()
     for maps in (raw, strided):

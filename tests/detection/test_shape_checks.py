@@ -1,4 +1,4 @@
-"""The tests check the shapes in annotations of attendet.detection."""
+"""Shape annotations of `attendet.detection` are checked during tests."""
 
 import jaxtyping
 import pytest

@@ -4,6 +4,7 @@ Importing this package registers the blocks under the names that model files use
 """
 
 from attendet.blocks.conv import Conv, DWConv, Focus
+from attendet.blocks.conv_bn_fusion import fuse_conv_bn
 from attendet.blocks.csp import C3, C3SPP, C3TR, Bottleneck, BottleneckCSP, C2f, C3Ghost
 from attendet.blocks.ghost import GhostBottleneck, GhostConv
 from attendet.blocks.head import Detect
@@ -29,4 +30,5 @@ __all__ = [
     "GhostBottleneck",
     "GhostConv",
     "TransformerBlock",
+    "fuse_conv_bn",
 ]

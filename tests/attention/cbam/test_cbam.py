@@ -15,7 +15,7 @@ from attendet.errors import AttendetError, AttendetWarning, OptionError, Unknown
 
 
 def literal_channel_weights(x: Tensor, gate: ChannelGate) -> Tensor:
-    """Equation 2, image by image and channel by channel."""
+    """Return the weights of equation 2, computed separately for every image and channel."""
     rows = []
     for image in x:
         total = torch.zeros(x.shape[1])
@@ -41,7 +41,7 @@ def literal_channel_weights(x: Tensor, gate: ChannelGate) -> Tensor:
 
 
 def literal_spatial_weights(x: Tensor, gate: SpatialGate) -> Tensor:
-    """Equation 3, position by position."""
+    """Return the weights of equation 3, computed separately for every position."""
     n, _, height, width = x.shape
     kernel = gate.conv.weight[0]
     reach = kernel.shape[-1] // 2

@@ -1,4 +1,4 @@
-"""CBAM with its fused operators: equal to plain torch, used where they apply, and not used if a hook is inside."""
+"""CBAM with its fused operators equals plain torch, and uses them unless a module or a hook prevents it."""
 
 import copy
 import pickle

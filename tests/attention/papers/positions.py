@@ -44,7 +44,7 @@ def spatial_squeeze(u: Tensor, weight: Tensor, bias: Tensor | None = None) -> Te
 
 
 def scse(u: Tensor, cse: tuple[Layer, Layer], sse: Layer, join: str) -> Tensor:
-    """scSE: cSE, an SE of reduction 2, and sSE, joined.
+    """Combine cSE, an SE with reduction 2, and sSE.
 
     MICCAI 2018 adds them. The journal version (TMI 2018, arXiv:1808.08127) compares maximum, addition, multiplication,
     and concatenation. The authors' code uses the maximum.

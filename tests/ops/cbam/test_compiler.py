@@ -1,4 +1,4 @@
-"""Compiling on demand: location, once per machine, and the message if it fails."""
+"""Compilation on first use: the location of the library, and the errors and warnings if it fails."""
 
 import subprocess
 import sys

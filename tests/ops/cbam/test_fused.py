@@ -111,7 +111,7 @@ def test_kernels(kernel: int) -> None:
 def test_half_precision_rounds_once(layout: torch.memory_format, dtype: torch.dtype, bits: int, variant: str) -> None:
     x = torch.randn(2, 24, 9, 13).to(dtype, memory_format=layout)
     given = converted(nets(24, variant), dtype)
-    # The output is rounded to that many bits; errors of the float32 accumulation are negligible.
+    # The rounding of the output to this number of bits dominates the errors of the float32 sums.
     actual = compare(x, given, torch.randn_like(x), tolerance=2.0**-bits)
     assert {actual[name].dtype for name in ("y", "x", "fc1_weight", "conv_weight")} == {dtype}
 
@@ -204,7 +204,7 @@ def test_results_do_not_depend_on_the_number_of_threads(layout: torch.memory_for
 
 def test_maps_larger_than_the_caches() -> None:
     x = torch.randn(1, 16, 730, 724)
-    # In some of that many positions, the two largest products are equal in float32, so that gradients of maxima over
+    # At some of these many positions, the two largest products are equal in float32, so gradients of maxima over
     # channels cannot be compared.
     compare(x, nets(16, order="channel"), torch.randn_like(x))
     y, given = fused_cbam(x, *nets(16))[0], converted(nets(16), torch.float64)

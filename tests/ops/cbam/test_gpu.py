@@ -1,4 +1,4 @@
-"""The Triton passes against the reference: interpreted on a CPU, and on a GPU if there is one."""
+"""The Triton passes against the reference: interpreted on a CPU, and on a GPU if one is available."""
 
 import json
 import os
