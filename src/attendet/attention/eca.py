@@ -72,7 +72,7 @@ class ECA(Attention):
     C < 8. The paper does not specify the rounding between two odd numbers; this is the larger one, as in the
     authors' code.
 
-    State dicts of the authors' and of timm's module load.
+    State dicts of the authors' module and of timm's module load.
 
     Args:
         channels: Number of channels C of the features; determines the kernel size by default.

@@ -88,7 +88,7 @@ class WiringRule:
 
 
 def _widen(block: ModuleFactory, request: BlockRequest) -> ModuleSpec:
-    """Specify `block(in, out, *rest)`, where the first argument is the output width to scale, repeated in sequence."""
+    """Specify `block(in, out, *rest)`. The row declares the output width, which is scaled; repeats form a sequence."""
     width, *rest = _declared_width(request)
     arguments = (only_input(request), width, *rest)
     first, later = partial(block, *arguments), partial(block, width, width, *rest)
@@ -96,7 +96,7 @@ def _widen(block: ModuleFactory, request: BlockRequest) -> ModuleSpec:
 
 
 def _widen_and_repeat(block: ModuleFactory, request: BlockRequest) -> ModuleSpec:
-    """Specify `block(in, out, repeats, *rest)`, as `_widen`, for blocks that repeat an inner block."""
+    """Specify `block(in, out, repeats, *rest)`, like `_widen` for blocks that repeat an inner block themselves."""
     width, *rest = _declared_width(request)
     arguments = (only_input(request), width, request.repeats, *rest)
     return ModuleSpec(partial(block, *arguments), arguments)

@@ -67,7 +67,7 @@ def import_backend(name: str) -> ModuleType:
 
 
 def _layout(x: Tensor) -> torch.memory_format:
-    """Return the layout of inputs and outputs: channels-last if x is, otherwise contiguous."""
+    """Return the memory layout for inputs and outputs: channels-last if x has this layout, otherwise contiguous."""
     is_channels_last = not x.is_contiguous() and x.is_contiguous(memory_format=torch.channels_last)
     return torch.channels_last if is_channels_last else torch.contiguous_format
 

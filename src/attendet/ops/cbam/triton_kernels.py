@@ -23,7 +23,7 @@ def pool_positions_kernel(  # noqa: ANN201
     x, sums, maxima, stride_c, stride_p, channels, positions, chunks,  # noqa: ANN001
     BLOCK_C: tl.constexpr, BLOCK_P: tl.constexpr,  # noqa: N803
 ):  # fmt: skip
-    """Reduce some channels of a sample over one chunk of positions per program."""
+    """Compute the sums and maxima of some channels over one chunk of positions per program."""
     sample, chunk = tl.program_id(0).to(tl.int64), tl.program_id(1)
     c = (tl.program_id(2) * BLOCK_C + tl.arange(0, BLOCK_C)).to(tl.int64)
     sample_start = x + sample * channels * positions
@@ -46,7 +46,7 @@ def pool_channels_kernel(  # noqa: ANN201
     x, channel, sums, maxima, stride_c, stride_p, channels, positions,  # noqa: ANN001
     BLOCK_C: tl.constexpr, BLOCK_P: tl.constexpr,  # noqa: N803
 ):  # fmt: skip
-    """Reduce some positions of a sample over all channels per program."""
+    """Compute the sums and maxima of some positions over all weighted channels per program."""
     sample = tl.program_id(1).to(tl.int64)
     p = (tl.program_id(0) * BLOCK_P + tl.arange(0, BLOCK_P)).to(tl.int64)
     sample_start = x + sample * channels * positions
@@ -70,7 +70,7 @@ def scale_kernel(  # noqa: ANN201
     x, channel, position, y, stride_c, stride_p, channels, positions,  # noqa: ANN001
     BLOCK_C: tl.constexpr, BLOCK_P: tl.constexpr,  # noqa: N803
 ):  # fmt: skip
-    """Compute one block per program."""
+    """Multiply one block of features by both weights per program."""
     sample = tl.program_id(2).to(tl.int64)
     p = (tl.program_id(0) * BLOCK_P + tl.arange(0, BLOCK_P)).to(tl.int64)
     c = (tl.program_id(1) * BLOCK_C + tl.arange(0, BLOCK_C)).to(tl.int64)
@@ -89,7 +89,7 @@ def weight_gradients_kernel(  # noqa: ANN201
     stride_c, stride_p, channels, positions, chunks,  # noqa: ANN001
     BLOCK_C: tl.constexpr, BLOCK_P: tl.constexpr,  # noqa: N803
 ):  # fmt: skip
-    """Reduce some positions of a sample over all channels per program."""
+    """Compute the gradients of both weights and the ties for some positions and all channels per program."""
     chunk, sample = tl.program_id(0), tl.program_id(1).to(tl.int64)
     p = (chunk * BLOCK_P + tl.arange(0, BLOCK_P)).to(tl.int64)
     position_index = sample * positions + p
@@ -120,7 +120,7 @@ def channel_pool_gradients_kernel(  # noqa: ANN201
     stride_c, stride_p, channels, positions, chunks,  # noqa: ANN001
     BLOCK_C: tl.constexpr, BLOCK_P: tl.constexpr,  # noqa: N803
 ):  # fmt: skip
-    """Reduce some channels of a sample over one chunk of positions per program."""
+    """Compute the gradients of some channel weights over one chunk of positions per program."""
     sample, chunk = tl.program_id(0).to(tl.int64), tl.program_id(1)
     c = (tl.program_id(2) * BLOCK_C + tl.arange(0, BLOCK_C)).to(tl.int64)
     a = tl.load(channel + sample * channels + c, mask=c < channels, other=0)[:, None]
@@ -145,7 +145,7 @@ def feature_gradients_kernel(  # noqa: ANN201
     stride_c, stride_p, channels, positions,  # noqa: ANN001
     BLOCK_C: tl.constexpr, BLOCK_P: tl.constexpr,  # noqa: N803
 ):  # fmt: skip
-    """Compute one block per program."""
+    """Compute the gradients of one block of features per program."""
     sample = tl.program_id(2).to(tl.int64)
     p = (tl.program_id(0) * BLOCK_P + tl.arange(0, BLOCK_P)).to(tl.int64)
     c = (tl.program_id(1) * BLOCK_C + tl.arange(0, BLOCK_C)).to(tl.int64)
