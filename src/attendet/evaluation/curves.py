@@ -73,7 +73,7 @@ class RankedDetections:
 
 
 def rank_detections(results: Sequence[ImageResult], num_classes: int) -> list[RankedDetections]:
-    """Match the detections of all images at IoU 0.5, and rank those of each class.
+    """Match the detections of all images at IoU 0.5, and rank the detections of each class.
 
     Detections in crowds, which are neither right nor wrong, are left out.
 
@@ -100,8 +100,8 @@ def best_confidence(ranked: Sequence[RankedDetections]) -> float | None:
     """Return the confidence threshold with the highest mean F1 over the classes that have objects.
 
     The threshold is midway between the least confident detection above it and the most confident one below it. Of
-    thresholds that are equally good, the highest is returned. Every confidence that occurs is tried: the mean follows
-    the detections in descending order of confidence, each of which changes the F1 of its own class.
+    thresholds that are equally good, the highest is returned. Every confidence that occurs is tried: detections are
+    added in descending order of confidence, and each one changes the F1 of its own class.
 
     Args:
         ranked: The detections of each class.

@@ -15,7 +15,7 @@ from attendet.evaluation.coco_precision import LARGE, MEDIUM, SMALL, CocoPrecisi
 from attendet.evaluation.confusion import confusion_matrix
 from attendet.evaluation.curves import NUM_CONFIDENCES, RankedDetections, best_confidence, rank_detections
 from attendet.evaluation.matching import GroundTruth, ImageResult
-from attendet.utils.html import Markup, table
+from attendet.utils.html import Markup, html_table
 from attendet.utils.json_text import finite_or_none
 from attendet.utils.text import plural
 
@@ -140,7 +140,7 @@ class Metrics:
             scores = (each.precision, each.recall, each.f1, each.ap50, each.ap50_95)
             rows.append((each.name, each.images, each.objects, *map(_score, scores)))
         header = ("class", "images", "objects", "precision", "recall", "F1", "mAP50", "mAP50-95")
-        return table(header, rows, text_columns=1, label="metrics")
+        return html_table(header, rows, text_columns=1, label="metrics")
 
 
 class Evaluation:
@@ -244,7 +244,7 @@ class Evaluation:
 def _scores_at(
     detections: RankedDetections, confidence: float | None
 ) -> tuple[float | None, float | None, float | None]:
-    """Return precision, recall, and F1 at a confidence, or those of all detections if it is None."""
+    """Return precision, recall, and F1 at a confidence, or of all detections if it is None."""
     if not detections.objects:
         return None, None, None
     scores = detections.scores_at(np.array([confidence or 0.0]))

@@ -102,7 +102,7 @@ def capture_attention(
 ) -> Iterator[dict[str, Attention]]:
     """Call `receive` after each call of an attention module, as long as the block runs.
 
-    This function keeps no tensors, so that the memory depends on `receive` alone. The tensors are those that the
+    This function keeps no tensors, so that the memory depends on `receive` alone. `receive` gets the tensors that the
     network computes with: copy them before changing them. Training flags are not changed.
 
     Args:

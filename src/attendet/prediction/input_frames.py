@@ -74,7 +74,7 @@ def read_frames(sources: Iterable[MediaSource], on_skip: OnSkip, stride: int = 1
 
     Args:
         sources: Files and cameras.
-        on_skip: Called with the error of each source that cannot be read, or not to its end.
+        on_skip: Called with the error of each source that cannot be read, or is read only in part.
         stride: Every how many frames of a video one is used.
     """
     names = UniqueNames()

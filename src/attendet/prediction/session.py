@@ -64,7 +64,7 @@ def predict_frames(
         predictor: The network; its timings get the stages `read` and `write`.
         frames: The images and video frames.
         writers: Receive every frame, in order; they are not closed.
-        counts: Counts inputs and detections; after an interruption it holds what was done until then.
+        counts: Counts inputs and detections; after an interruption, the counts up to then are valid.
         batch_size: Number of frames that go through the network together.
         progress: Called after each frame.
 

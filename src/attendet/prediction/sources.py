@@ -119,7 +119,7 @@ def _file_source(path: str) -> MediaSource:
 
 
 def _images_and_videos(paths: list[str], where: str, if_empty: str) -> Iterator[MediaSource]:
-    """Yield the files that have the suffix of an image or a video; raise a DataError if there are none."""
+    """Yield the files that have the suffix of an image or a video; raise a DataError without such files."""
     is_empty = True
     for path in paths:
         source = _file_source(path)

@@ -255,7 +255,7 @@ def _save(image: NDArray[np.uint8], path: Path) -> None:
     try:
         Image.fromarray(image).save(path, quality=95)
     except (OSError, ValueError, OverflowError) as error:
-        # Errors of the operating system, such as a full disk, have a number; those of the format have none.
+        # Errors of the operating system, such as a full disk, have a number; errors of the format do not.
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise _FormatError(str(error)) from error

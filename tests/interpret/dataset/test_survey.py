@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from attendet.cli.explain_data import explain_data
+from attendet.cli.explain_data import survey_data_set
 from attendet.data.reading import data_source
 from attendet.data.reading.label_checks import drop_invalid
 from attendet.data.records import Split
@@ -188,7 +188,7 @@ def test_the_picture_shows_every_site(found: Survey, tmp_path: Path) -> None:
 def test_the_command_writes_json_csv_and_a_picture(
     run: Path, data: Path, tmp_path: Path, found: Survey, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    explain_data(str(run), str(data), batch_size=3, device="cpu", out=tmp_path, as_json=True)
+    survey_data_set(str(run), str(data), batch_size=3, device="cpu", out=tmp_path, as_json=True)
     printed = json.loads(capsys.readouterr().out)
     assert printed == json.loads((tmp_path / "attention.json").read_text())
     assert printed["map50_95"] == found.metrics.map50_95
@@ -206,7 +206,7 @@ def test_the_command_writes_json_csv_and_a_picture(
 
 
 def test_the_command_prints_a_table_and_findings(run: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    explain_data(str(run), str(data), device="cpu", site="model.3.*", limit=2)
+    survey_data_set(str(run), str(data), device="cpu", site="model.3.*", limit=2)
     out = capsys.readouterr().out
     assert "2 images, 4 objects" in out
     assert "model.3.attention: " in out
@@ -219,7 +219,7 @@ def test_the_verb_explains_its_numbers(
     monkeypatch.setattr(
         surveying, "survey_sites", lambda *_, **__: survey_of(without=-0.3, constant=0.0, between=0.001)
     )
-    explain_data(str(run), str(data), device="cpu")
+    survey_data_set(str(run), str(data), device="cpu")
     assert (
         "model.9: constant gate; mAP falls by 0.300 without it, unchanged with constant weights"
         in capsys.readouterr().out
@@ -228,4 +228,4 @@ def test_the_verb_explains_its_numbers(
 
 def test_the_command_refuses_unknown_sites(run: Path, data: Path) -> None:
     with pytest.raises(UnknownNameError):
-        explain_data(str(run), str(data), site="model.3.attentoin")
+        survey_data_set(str(run), str(data), site="model.3.attentoin")

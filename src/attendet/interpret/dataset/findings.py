@@ -125,7 +125,7 @@ def _description(parts: tuple[PartStatistics, ...]) -> str:
 
 
 def _change(change: float, noise: float) -> str:
-    """Return a change of mAP in words.
+    """Return a change of mAP as text.
 
     Example:
         >>> _change(-0.0942, 0.004), _change(0.003, 0.004), _change(0.0, 0.004)

@@ -1,4 +1,4 @@
-"""Explain what the attention of a network looks at in single images, and what it changes."""
+"""Explain where the attention of a network looks in single images, and how it changes the output."""
 
 import lazy_loader
 

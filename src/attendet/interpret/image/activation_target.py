@@ -23,7 +23,7 @@ def find_target(
     shapes: dict[str, tuple[int, ...]],
     request: ExplanationRequest,
 ) -> tuple[ActivationTarget | None, str]:
-    """Return the target of class activation maps; if there is none, None and the reason as a sentence.
+    """Return the target of class activation maps, or None with the reason why it is missing.
 
     Args:
         model: The network.
@@ -90,7 +90,7 @@ def layer_of_detection(detector: Detector, shapes: dict[str, tuple[int, ...]], s
 
 
 def layer_of_class(shapes: dict[str, tuple[int, ...]]) -> str | None:
-    """Return the last module whose map has more than one position, or None if there is none.
+    """Return the last module whose map has more than one position, or None without such a module.
 
     Example:
         >>> layer_of_class({"layer4": (1, 512, 7, 7), "avgpool": (1, 512, 1, 1)})

@@ -23,8 +23,8 @@ class GradCAMPlusPlus(GradCAMpp):
     With g the gradient of the score by the features A: α_ij = g_ij² / (2·g_ij² + Σ_ab A_ab · g_ij³), and
     w = Σ α_ij · ReLU(g_ij). torchcam 0.5 multiplies by g² instead: it applies α to a copy, and drops the copy.
 
-    The features of the paper come from a ReLU. Those of SiLU may be negative, and the denominator could become 0, so
-    negative features are left out of the sum over A.
+    The features of the paper come from a ReLU. Features from a SiLU may be negative, and then the denominator could
+    become 0, so negative features are left out of the sum over A.
     """
 
     def _get_weights(self, class_idx: Any, scores: Any, *_: Any, **kwargs: Any) -> list[Tensor]:

@@ -1,4 +1,4 @@
-"""Explain what the attention of a network looks at in images, and what it changes."""
+"""Explain where the attention of a network looks in images, and how it changes the output."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def explain(
     names: Sequence[str] = (),
     imgsz: int | None = None,
 ) -> list[Explanation]:
-    """Explain what the attention of a network looks at in images, and what it changes.
+    """Explain where the attention of a network looks in images, and how it changes the output.
 
     An explanation has, for each attention module, the weights that multiply the features, over positions and over
     channels, and the features before and after. It also has the output of the network with and without its attention,
@@ -65,8 +65,8 @@ def explain(
 
     Args:
         model: A network with attention, attached or built in: a `Detector`, a classifier that returns logits
-            (N, num_classes), or any other network that takes (N, C, H, W), of which only the attention is explained. Or
-            the weights of a detector: a run's folder, a `.safetensors` file, or a YOLOv5 `.pt` checkpoint.
+            (N, num_classes), or any other network that takes (N, C, H, W), whose attention alone is explained. Or the
+            weights of a detector: a run's folder, a `.safetensors` file, or a YOLOv5 `.pt` checkpoint.
         images: Paths, arrays (H, W, 3) of red, green, blue in 0-255, Pillow images, or one of these. Detectors take
             them letterboxed, with values in 0-1; other networks as torchvision's classifiers do: the center, 7/8 of the
             shorter side, normalized. Tensors (N, C, H, W) or (C, H, W) are passed to the network unchanged.

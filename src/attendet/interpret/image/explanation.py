@@ -29,7 +29,7 @@ class Explanation:
         sites: What each attention module does, in the order in which the modules run.
         with_attention: Output of the network.
         without_attention: Output of the network with these attention modules disabled.
-        activation: Class activation maps of the chosen detection or class; None if there is none.
+        activation: Class activation maps of the chosen detection or class; None if the image has no such detection.
         notes: Sentences about what could not be explained.
     """
 

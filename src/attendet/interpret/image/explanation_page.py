@@ -34,7 +34,7 @@ class ExplanationPage:
     Args:
         file: The file that the page is written to.
         title: Title of the page.
-        about: What was explained, in a sentence.
+        about: A sentence about the options of the explanations.
         versions: Versions of the software, by name.
     """
 
@@ -107,7 +107,7 @@ def _layers(explanation: Explanation) -> Iterator[tuple[str, str, Array, str, No
 
 
 def _peak(values: Array) -> str:
-    """Return in words where a map is largest.
+    """Return the position of the largest value of a map, as text.
 
     Example:
         >>> _peak(np.eye(3, dtype=np.float32)[:1])

@@ -1,4 +1,4 @@
-"""The figure of an explanation: the output of the network, and what each attention module does."""
+"""The figure of an explanation: the output of the network, and the maps of each attention module."""
 
 from __future__ import annotations
 
@@ -121,8 +121,8 @@ def _draw_outputs(
     if with_found is not None and without_found is not None:
         num_classes = with_attention.num_classes
         chosen = activation.detection if activation else None
-        panels.draw_detections(axes[0], image, with_found, without_found, num_classes, chosen)
-        panels.draw_detections(axes[1], image, without_found, with_found, num_classes, None)
+        panels.draw_detections_panel(axes[0], image, with_found, without_found, num_classes, chosen)
+        panels.draw_detections_panel(axes[1], image, without_found, with_found, num_classes, None)
         panels.set_title(axes[0], f"with attention: {_count(with_found)}")
         panels.set_title(axes[1], f"gates disabled: {_count(without_found)}")
         return

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from attendet.interpret.image.network_output import NetworkOutput
 from attendet.interpret.image.site_explanation import JOIN_TEXTS, PartSummary, SiteExplanation
-from attendet.utils.html import Markup, escape, table
+from attendet.utils.html import Markup, escape, html_table
 
 _SITE_HEADER = (
     "module",
@@ -26,7 +26,7 @@ _SITE_HEADER = (
 def site_table(sites: Sequence[SiteExplanation]) -> Markup:
     """Return a table with a row for each part of each attention module."""
     rows = [_site_row(site, part) for site in sites for part in site.parts or (None,)]
-    return table(_SITE_HEADER, rows, text_columns=2, label="attention modules")
+    return html_table(_SITE_HEADER, rows, text_columns=2, label="attention modules")
 
 
 def output_table(output: NetworkOutput, label: str) -> Markup:
@@ -38,7 +38,7 @@ def output_table(output: NetworkOutput, label: str) -> Markup:
     """
     if output.classes:
         rows = [(each.name, f"{each.probability:.3f}") for each in output.classes]
-        return table(("class", "probability"), rows, text_columns=1, label=label)
+        return html_table(("class", "probability"), rows, text_columns=1, label=label)
     found = output.detections
     if found is None or found.confidence is None:
         return Markup("<p>Neither detections nor class scores.</p>")
@@ -49,7 +49,7 @@ def output_table(output: NetworkOutput, label: str) -> Markup:
         (f"{number}: {name}", f"{confidence:.3f}", *(f"{side:.1f}" for side in box))
         for number, (name, confidence, box) in enumerate(detections, start=1)
     ]
-    return table(("detection", "confidence", "x1", "y1", "x2", "y2"), rows, text_columns=1, label=label)
+    return html_table(("detection", "confidence", "x1", "y1", "x2", "y2"), rows, text_columns=1, label=label)
 
 
 def _site_row(site: SiteExplanation, part: PartSummary | None) -> tuple[str, ...]:

@@ -38,7 +38,7 @@ _OPACITY = 0.7
 _MIN_SPAN = 0.05
 
 
-def draw_detections(
+def draw_detections_panel(
     axes: Axes, image: InputImage, detections: Detections, others: Detections, num_classes: int, chosen: int | None
 ) -> None:
     """Draw an image with detections; detections without a counterpart are dashed.

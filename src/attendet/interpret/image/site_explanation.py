@@ -133,7 +133,7 @@ class SiteExplanation:
         return float(np.prod([low for low, _ in ranges])), float(np.prod([high for _, high in ranges]))
 
     def arrays(self) -> dict[str, Array]:
-        """Return the maps by their names: `spatial`, `channels`, `before`, `after`; without those that are None."""
+        """Return the maps by their names: `spatial`, `channels`, `before`, `after`; maps that are None are left out."""
         maps = {"spatial": self.spatial, "channels": self.channels, "before": self.before, "after": self.after}
         return {name: values for name, values in maps.items() if values is not None}
 
@@ -190,7 +190,7 @@ def explain_site(call: AttentionPass) -> SiteExplanation:
 
 
 def _spatial_map(call: AttentionPass) -> tuple[Tensor | None, MapKind]:
-    """Return what varies over positions (N, H, W), and what it is."""
+    """Return the map over positions (N, H, W), and its kind; the map is None if nothing varies over positions."""
     weights = spatial_weights(call)
     if weights is not None:
         return weights, "weight"
@@ -199,7 +199,7 @@ def _spatial_map(call: AttentionPass) -> tuple[Tensor | None, MapKind]:
 
 
 def _channel_strip(call: AttentionPass) -> tuple[Tensor | None, MapKind]:
-    """Return what varies over channels (N, C), and what it is."""
+    """Return the strip over channels (N, C), and its kind; the strip is None if nothing varies over channels."""
     weights = channel_weights(call)
     if weights is not None:
         return weights, "weight"
