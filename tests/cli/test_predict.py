@@ -194,7 +194,9 @@ def test_data_checks_the_class_names(predict: Callable[..., CommandResult], tmp_
         (tmp_path / "data.yaml").write_text(f"train: photos\nnames: {names}\n")
         done = predict("photos", "--data", "data.yaml", "--nosave")
         assert done.returncode == (0 if "white" in names else 2)
-    assert done.stderr.startswith("attendet: class 1 is 'white dog' in the weights and None in data.yaml; leave --data")
+    assert done.stderr.startswith(
+        "attendet: class 1 of data.yaml must be 'white dog', as in the weights, got 'missing'; "
+    )
 
 
 def test_paths_from_standard_input_and_a_name_that_is_not_utf8(weights: str, tmp_path: Path) -> None:

@@ -89,7 +89,7 @@ def test_mistakes_are_reported_in_one_line(
         ([without_data.path], "without_data does not name its data set"),
         ([run.path, "--data", other], "other.yaml must be 'blue', as in the weights, got 'green'; name the classes"),
         ([tmp_path / "none"], "none: weights file not found"),
-        ([run.path, run.best], "weights must be one file, got"),
+        ([run.path, run.best], "unexpected argument"),
         ([run.path, "--weights", run.best], "weights must be one file, got"),
         ([run.path, "--data", "nowhere.yaml"], "nowhere.yaml: data set not found"),
         ([run.path, "--half", "--device", "cpu"], "`half` needs CUDA"),

@@ -1,7 +1,8 @@
-"""Guarantees of `attach`: all or nothing, a plain network, and a probing pass without side effects."""
+"""Guarantees of `attach`: all or nothing, only plain networks, and an example run without side effects."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -39,7 +40,7 @@ def test_a_site_states_its_position() -> None:
         ("cbam", {"reduction": 16}, "at blocks.0.norm: `reduction` must leave at least 1 of 8 channels, got 16"),
         ("cbam", {"redution": 2}, "has no option 'redution'; did you mean 'reduction'"),
         ("cbam", {"variant": "mine"}, "unknown variant of CBAM 'mine'"),
-        ("cbam", {"variant": []}, "cannot be made with"),
+        ("cbam", {"variant": []}, "cannot be created with"),
         ("cbam", {"start": "soft", "reduction": 2}, "`start` must be 'paper' or 'identity', got 'soft'"),
         ("nothing", {}, "unknown attention 'nothing'"),
     ],
@@ -53,7 +54,7 @@ def test_a_failing_attach_changes_nothing(attention: str, options: dict[str, Any
     assert facts.matches(model)
 
 
-def test_too_few_channels_at_the_last_site_alone() -> None:
+def test_too_few_channels_at_the_last_site_only() -> None:
     model = nn.Sequential(nn.Conv2d(3, 64, 1), nn.Conv2d(64, 64, 1), nn.Conv2d(64, 4, 1))
     facts = ModuleSnapshot(model)
     with pytest.raises(OptionError, match="at 2: `reduction` must leave at least 1 of 4 channels, got 16"):
@@ -63,7 +64,7 @@ def test_too_few_channels_at_the_last_site_alone() -> None:
         assert len(attach(model, "cbam", ["0", "1", "2"], reduction=4).sites) == 3
 
 
-def test_a_network_that_raises_in_its_pass() -> None:
+def test_a_network_that_raises_on_the_example() -> None:
     class Angry(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -76,7 +77,7 @@ def test_a_network_that_raises_in_its_pass() -> None:
     model = Angry()
     facts = ModuleSnapshot(model)
     with pytest.raises(
-        OptionError, match=r"Angry cannot be run \(a tensor \(1, 3, 256, 256\): RuntimeError: not today;"
+        OptionError, match=r"Angry cannot be run on an example \(a tensor \(1, 3, 256, 256\): RuntimeError: not today;"
     ):
         attach(model, "cbam", "block")
     assert facts.matches(model)
@@ -92,7 +93,7 @@ class Interrupted(nn.Sequential):
         raise KeyboardInterrupt
 
 
-def test_an_interrupted_second_pass_detaches() -> None:
+def test_an_interrupted_second_run_detaches() -> None:
     class Impatient(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -112,8 +113,8 @@ def test_an_interrupted_second_pass_detaches() -> None:
     assert attached(model) == ()
 
 
-def test_probing_draws_and_counts_nothing() -> None:
-    """Changes of buffers and of the random state during the probing pass are undone."""
+def test_the_example_run_has_no_side_effects() -> None:
+    """Changes of buffers and of the random state are undone."""
     model = Restless()
     buffers = dict(model.named_buffers())
     facts, state = ModuleSnapshot(model), torch.get_rng_state()
@@ -154,14 +155,14 @@ def compiled_in_place() -> nn.Module:
 def test_wrapped_networks_are_refused(name: str, make: Callable[[], nn.Module]) -> None:
     model = make()
     facts = ModuleSnapshot(model)
-    with pytest.raises(OptionError, match=f"this {name} is wrapped, compiled or traced.*; attach first"):
+    with pytest.raises(OptionError, match=f"wrapped, compiled, or traced network, got {name}; attach first"):
         attach(model, "cbam", "residual-branch")
     assert facts.matches(model)
 
 
-@pytest.mark.filterwarnings("ignore:.torch.jit.*is deprecated")  # some networks are scripted all the same
+@pytest.mark.filterwarnings("ignore:.torch.jit.*is deprecated")  # some networks are scripted nevertheless
 def test_scripted_networks_are_refused() -> None:
-    with pytest.raises(OptionError, match="this RecursiveScriptModule is wrapped"):
+    with pytest.raises(OptionError, match="traced network, got RecursiveScriptModule"):
         attach(torch.jit.script(Plain()), "cbam", "blocks")
 
 
@@ -169,9 +170,9 @@ def test_detaching_twice() -> None:
     model = Plain()
     attachment = attach(model, "cbam", "residual-branch", reduction=2)
     attachment.detach()
-    with pytest.raises(OptionError, match="it is detached already"):
+    with pytest.raises(OptionError, match="the attention is already detached"):
         attachment.detach()
-    with pytest.raises(OptionError, match="lost"):
+    with pytest.raises(OptionError, match="was removed, but not by `detach`"):
         attachment.modules()
 
 
@@ -180,36 +181,38 @@ def test_attention_removed_by_other_code_is_reported() -> None:
     model = torchvision.models.ResNet(torchvision.models.resnet.BasicBlock, [1, 1, 1, 1])
     attachment = attach(model, "cbam", "residual-branch")
     model.layer1[0].bn2 = nn.Identity()
-    with pytest.raises(OptionError, match=r"attention has been lost at layer1\.0\.bn2; .*attendet\.fuse"):
+    with pytest.raises(
+        OptionError, match=r"the attention at layer1\.0\.bn2 was removed, but not by `detach`; .*attendet\.fuse"
+    ):
         attached(model)
-    with pytest.raises(OptionError, match="lost"):
+    with pytest.raises(OptionError, match="was removed"):
         attachment.detach()
     model.layer1[0].bn2 = nn.Sequential(nn.Identity())
-    with pytest.raises(OptionError, match="lost"):
+    with pytest.raises(OptionError, match="was removed"):
         describe(model)
 
 
-def test_disabled_for_a_while() -> None:
+def test_disabled_attention_returns_its_input() -> None:
     model = Plain().train(False)
     plain = run(model, images())
     attach(model, "cbam", "residual-branch", start="paper", reduction=2, variant="authors")
     randomize(model)
-    weighed, facts = run(model, images()), ModuleSnapshot(model)
+    attentive, facts = run(model, images()), ModuleSnapshot(model)
     with disabled(model):
         assert equal(run(model, images()), plain)
         with disabled(model):
             assert equal(run(model, images()), plain)
         assert equal(run(model, images()), plain)
     assert facts.matches(model)
-    assert equal(run(model, images()), weighed)
+    assert equal(run(model, images()), attentive)
     with pytest.raises(ZeroDivisionError), disabled(model):
         raise ZeroDivisionError
     assert facts.matches(model)
-    assert equal(run(model, images()), weighed)
+    assert equal(run(model, images()), attentive)
 
 
-def test_disabled_attention_learns_nothing() -> None:
-    """Not even the statistics of its norms, in training."""
+def test_disabled_attention_does_not_learn() -> None:
+    """The statistics of its norms stay the same in training, too."""
     model = Plain()
     attachment = attach(model, "cbam", "residual-branch", reduction=2, variant="authors")
     state = {name: module.state_dict() for name, module in attachment.modules().items()}
@@ -226,7 +229,7 @@ def test_disabled_rows_of_a_model_file() -> None:
     by_row = attendet.build("yolov5n_CBAM", num_classes=3).train(False)
     vary_norms(by_row)
     images_ = torch.rand(1, 3, 64, 64)
-    weighed = run(by_row, images_)
+    attentive = run(by_row, images_)
     seen: list[Tensor] = []
     handles = [by_row.model[row].register_forward_hook(lambda *args: seen.append(args[2])) for row in (8, 9)]
     with disabled(by_row):
@@ -234,22 +237,22 @@ def test_disabled_rows_of_a_model_file() -> None:
     for handle in handles:
         handle.remove()
     assert torch.equal(seen[0], seen[1])
-    assert not equal(without, weighed)
+    assert not equal(without, attentive)
 
 
 def test_compiled_networks_cannot_be_disabled() -> None:
     model = Plain()
     model.compile(backend="eager")
-    with pytest.raises(OptionError, match="a compiled network does not notice"), disabled(model):
+    with pytest.raises(OptionError, match="attention in a compiled network cannot be disabled"), disabled(model):
         pass
 
 
-def test_describe(capsys: pytest.CaptureFixture[str]) -> None:
+def test_describe() -> None:
     model = Plain()
     attach(model, "cbam", "blocks", reduction=2, kernel_size=3)
     attach(model, "se", "before:Block", reduction=2)
-    describe(model)
-    lines = capsys.readouterr().out.splitlines()
+    table = describe(model)
+    lines = str(table).splitlines()
     assert [line.split() for line in lines[1:-1]] == [
         # 2 * 8 * 4 + 2 * 9
         ["cbam", "blocks", "output", "8", "2", "82"],
@@ -258,10 +261,28 @@ def test_describe(capsys: pytest.CaptureFixture[str]) -> None:
     ]
     assert lines[-1].startswith("3 modules, ")
     assert lines[-1].endswith(f" of {sum(p.numel() for p in model.parameters()):,} parameters")
+    assert repr(table) == str(table)
+    assert table._repr_html_().count("<tr>") == 4
+    values = json.loads(json.dumps(table.to_dict()))
+    assert [module["path"] for module in values["modules"]] == ["blocks", "blocks.0", "blocks.1"]
+    assert values["modules"][0]["parameters"] == 82
+    assert values["model_parameters"] == sum(p.numel() for p in model.parameters())
+
+
+def test_an_attachment_shows_itself() -> None:
+    model = Plain()
+    attachment = attach(model, "se", "before:Block", reduction=2)
+    assert repr(attachment) == "Attachment('se' at blocks.0, blocks.1 of Plain)"
+    assert attachment._repr_html_().count("<tr>") == 3
+    assert json.loads(json.dumps(attachment.to_dict()))["sites"][1]["path"] == "blocks.1"
+
+
+def test_a_network_without_attention_has_an_empty_table() -> None:
+    assert str(describe(Plain())).splitlines()[1].startswith("0 modules, 0 of ")
 
 
 def test_a_part_of_a_network_and_a_wrapped_one() -> None:
-    """Attachments are found on any network, regardless of who created them."""
+    """Attachments are found on every module of a network."""
     model = nn.Sequential(Plain(), nn.Identity())
     attachment = attach(model[0], "cbam", "blocks", reduction=2)
     (found,) = attached(nn.DataParallel(model))

@@ -1,4 +1,4 @@
-"""Plans as data: to JSON, back onto a new network, and invalid plans."""
+"""Plans as data: to JSON, applied to a new network, and invalid plans."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def with_site(**changes: Any) -> dict[str, Any]:
     return plan
 
 
-NO_PLANS = {
+INVALID = {
     "none": None,
     "text": "cbam",
     "list": [good()],
@@ -75,7 +75,7 @@ NO_PLANS = {
     "attention is a number": good() | {"attention": 1},
     "at holds numbers": good() | {"at": [1]},
     "at is a number": good() | {"at": 1},
-    "start is none": good() | {"start": None},
+    "start is missing": good() | {"start": None},
     "options are a list": good() | {"options": [1]},
     "options by number": good() | {"options": {1: 2}},
     "path is a number": with_site(path=1),
@@ -85,12 +85,12 @@ NO_PLANS = {
     "endless channels": with_site(channels=2**40),
     "stride is text": with_site(stride="2"),
     "stride is true": with_site(stride=True),
-    "stride is none": with_site(stride=float("nan")),
+    "stride is not a number": with_site(stride=float("nan")),
     "endless stride": with_site(stride=10**400),
     "no number": good() | {"options": {"reduction": float("nan")}},
     # Every branch counts as a module, regardless of its size.
     "endless branches": good() | {"attention": "sk", "options": {"branches": 10**9}},
-    "side is none": with_site(side="left"),
+    "side is unknown": with_site(side="left"),
     "side is a list": with_site(side=[]),
     "child is a path": with_site(child="a.b"),
     "child is empty": with_site(child=""),
@@ -99,13 +99,13 @@ NO_PLANS = {
 }
 
 
-@pytest.mark.parametrize("values", NO_PLANS.values(), ids=NO_PLANS)
-def test_no_plan(values: Any) -> None:
-    with pytest.raises(OptionError, match="it is no plan of attention"):
+@pytest.mark.parametrize("values", INVALID.values(), ids=INVALID)
+def test_an_invalid_plan_is_refused(values: Any) -> None:
+    with pytest.raises(OptionError, match=r"invalid description of attached attention|attached attention must"):
         AttentionPlan.from_dict(values)
 
 
-def test_a_good_one() -> None:
+def test_a_valid_plan_is_applied() -> None:
     model = Plain()
     reattach(model, AttentionPlan.from_dict(good()))
     assert [site.path for attachment in attached(model) for site in attachment.sites] == ["blocks.0.norm"]
@@ -114,28 +114,31 @@ def test_a_good_one() -> None:
 MISFITS = {
     "unknown path": (with_site(path="blocks.7"), "Plain has no module 'blocks.7'"),
     "path of a parameter": (with_site(path="stem.weight"), "has no module 'stem.weight'"),
-    "child is taken": (with_site(child="weight"), "has a part named 'weight' already"),
-    "child is a method": (with_site(child="forward"), "has a part named 'forward' already"),
-    "child is special": (with_site(child="__class__"), "has a part named '__class__' already"),
-    "the same twice": (good() | {"sites": good()["sites"] * 2}, "two sites of the plan are one"),
+    "child is taken": (with_site(child="weight"), "blocks.0.norm already has a child named 'weight'"),
+    "child is a method": (with_site(child="forward"), "already has a child named 'forward'"),
+    "child is special": (with_site(child="__class__"), "already has a child named '__class__'"),
+    "the same twice": (good() | {"sites": good()["sites"] * 2}, "two sites of the plan have the same path"),
     "unknown attention": (good() | {"attention": "nothing"}, "unknown attention 'nothing'"),
     "unknown option": (good() | {"options": {"rm": "-rf"}}, "no option 'rm'"),
-    "unhashable option": (good() | {"options": {"variant": {}}}, "cannot be made"),
+    "unhashable option": (good() | {"options": {"variant": {}}}, "cannot be created"),
     "nested option": (good() | {"options": {"pool": [["avg"]]}}, "at blocks.0.norm: "),
     "text for a number": (good() | {"options": {"reduction": "2"}}, "at blocks.0.norm: "),
     "no start": (good() | {"start": "soft"}, "`start` must be 'paper' or 'identity', got 'soft'"),
-    "endless layer": (good() | {"options": {"reduction": 1e-9}}, "more than 1,073,741,824 values"),
-    "endless map": (with_site(channels=2**20 - 1) | {"options": {"reduction": 1e-30}}, "cannot be made|must leave at least|more"),
-    "endless kernel": (good() | {"options": {"reduction": 2, "kernel_size": 2**16 - 1}}, "more than|cannot be made"),
+    "endless layer": (good() | {"options": {"reduction": 1e-9}}, "at most 1,073,741,824 values"),
+    "endless map": (
+        with_site(channels=2**20 - 1) | {"options": {"reduction": 1e-30}},
+        "cannot be created|must leave at least|at most",
+    ),
+    "endless kernel": (good() | {"options": {"reduction": 2, "kernel_size": 2**16 - 1}}, "at most|cannot be created"),
     "endless sum": (
         good()
         | {
             "options": {"reduction": 1},
             "sites": [good()["sites"][0] | {"channels": 2**14, "child": f"a{number}"} for number in range(9)],
         },
-        "more than 1,073,741,824 values",
+        "at most 1,073,741,824 values",
     ),
-    "the whole network": (with_site(path="", side="replaced", child=""), "a whole network cannot be replaced"),
+    "the whole network": (with_site(path="", side="replaced", child=""), "the whole network cannot be replaced"),
 }
 
 

@@ -25,8 +25,8 @@ from tests.helpers.third_party_networks import equal, randomize, run
 from tests.helpers.typed_access import submodule
 
 
-def weighed() -> Plain:
-    """Return a network with attention before and after modules and in a row, and weights that matter."""
+def attentive() -> Plain:
+    """Return a network with attention before, after, and among its modules, and random weights."""
     model = Plain().train(False)
     attach(model, "cbam", ["residual-branch", "before:Sequential", "blocks"], reduction=2)
     randomize(model)
@@ -40,7 +40,7 @@ def change(model: nn.Module) -> None:
 
 
 def pickled(model: nn.Module) -> nn.Module:
-    return pickle.loads(pickle.dumps(model))  # noqa: S301 (made one line above)
+    return pickle.loads(pickle.dumps(model))  # noqa: S301 (the pickle was made in the same line)
 
 
 def saved(model: nn.Module) -> nn.Module:
@@ -51,9 +51,9 @@ def saved(model: nn.Module) -> nn.Module:
 
 
 @pytest.mark.parametrize("copied", [copy.deepcopy, pickled, saved])
-def test_a_copy_has_its_own_gates(copied: Callable[[nn.Module], nn.Module]) -> None:
-    """A closure as a hook would make the copy call the original's."""
-    model = weighed()
+def test_a_copy_calls_its_own_attention(copied: Callable[[nn.Module], nn.Module]) -> None:
+    """With a closure as a hook, the copy would call the attention of the original."""
+    model = attentive()
     expected = run(model, images())
     twin = copied(model)
     assert equal(run(twin, images()), expected)
@@ -85,7 +85,7 @@ def test_a_copy_cannot_restore_replaced_modules() -> None:
     attachment = attach(model, "cbam", "replace:Block", reduction=2)
     twin = copy.deepcopy(model)
     facts = ModuleSnapshot(twin)
-    with pytest.raises(OptionError, match=r"what stood at blocks\.0 is not known to a copy"):
+    with pytest.raises(OptionError, match=r"the module that attention replaced at blocks\.0 is not known to a copy"):
         attached(twin)[0].detach()
     assert facts.matches(twin)
     attachment.detach()
@@ -93,32 +93,32 @@ def test_a_copy_cannot_restore_replaced_modules() -> None:
 
 
 def test_averaged_weights() -> None:
-    """The exponential moving average that training keeps."""
-    model = weighed()
+    """Training keeps an exponential moving average of the weights."""
+    model = attentive()
     average = AveragedModel(model, avg_fn=lambda mean, new, _: 0.5 * mean + 0.5 * new)
     average.update_parameters(model)
     before = {key: value.clone() for key, value in model.state_dict().items()}
     change(model)
     average.update_parameters(model)
-    expected = weighed()
+    expected = attentive()
     expected.load_state_dict({key: (before[key] + value) / 2 for key, value in model.state_dict().items()}, strict=True)
     torch.testing.assert_close(run(average.train(False), images()), run(expected, images()))
     assert len(attached(average)) == 1
 
 
 @pytest.fixture
-def alone() -> Iterator[None]:
-    """A group of one process."""
+def process_group() -> Iterator[None]:
+    """A process group with a single process."""
     with tempfile.TemporaryDirectory() as folder:
-        meeting = f"file://{Path(folder, 'meeting')}"
-        torch.distributed.init_process_group("gloo", init_method=meeting, rank=0, world_size=1)
+        store = f"file://{Path(folder, 'store')}"
+        torch.distributed.init_process_group("gloo", init_method=store, rank=0, world_size=1)
         yield
         torch.distributed.destroy_process_group()
 
 
-@pytest.mark.usefixtures("alone")
+@pytest.mark.usefixtures("process_group")
 def test_distributed() -> None:
-    model = weighed().train()
+    model = attentive().train()
     twin = copy.deepcopy(model)
     parallel = DistributedDataParallel(model)
     parallel(images()).square().sum().backward()
@@ -128,12 +128,12 @@ def test_distributed() -> None:
     for name, parameter in twin.named_parameters():
         torch.testing.assert_close(gradients[name], parameter.grad)
     assert len(attached(parallel)) == 1
-    with pytest.raises(OptionError, match="this DistributedDataParallel is wrapped"):
+    with pytest.raises(OptionError, match="got DistributedDataParallel"):
         attach(parallel, "cbam", "blocks")
 
 
 def test_compiled_as_one_graph() -> None:
-    model = weighed()
+    model = attentive()
     compiled = torch.compile(model, fullgraph=True, backend="aot_eager")
     assert isinstance(compiled, nn.Module)
     torch.testing.assert_close(run(compiled, images()), run(model, images()))
@@ -142,7 +142,7 @@ def test_compiled_as_one_graph() -> None:
 
 
 def test_exported() -> None:
-    model = weighed()
+    model = attentive()
     batch = torch.export.Dim("batch", min=1, max=8)
     program = torch.export.export(model, (images(),), dynamic_shapes=({0: batch},))
     torch.testing.assert_close(run(program.module(), images(5)), run(model, images(5)))
@@ -153,7 +153,7 @@ def test_exported() -> None:
 @pytest.mark.filterwarnings("ignore:torch.ao.quantization is deprecated")
 @pytest.mark.filterwarnings("ignore:torch.quantize_per_tensor")
 def test_quantized_weights() -> None:
-    model = weighed()
+    model = attentive()
     quantized = torch.ao.quantization.quantize_dynamic(copy.deepcopy(model), {nn.Linear}, dtype=torch.qint8)
     (attachment,) = attached(quantized)
     for module in attachment.modules().values():

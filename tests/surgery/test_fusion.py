@@ -20,7 +20,7 @@ from tests.helpers.typed_access import not_none
 
 
 def assert_close(actual: object, expected: object) -> None:
-    # Folding multiplies in another order: rounding only.
+    # Folding changes the order of multiplications, and with it the rounding.
     torch.testing.assert_close(actual, expected, rtol=1e-3, atol=1e-4)
 
 
@@ -58,15 +58,15 @@ def test_parity_with_attention_at_norms_at_convolutions_and_in_branches(
     x = torch.rand(2, 3, 64, 64)
     attachment = attach(model, "eca", at, start="paper", example=x)
     randomize(model)
-    facts, expected, there = ModuleSnapshot(model), run(model, x), norms(model)
+    facts, expected, norms_before = ModuleSnapshot(model), run(model, x), norms(model)
     fused = fuse(model, x)
     assert_close(run(fused, x), expected)
     assert facts.matches(model)
     assert attached(fused)[0].sites == attachment.sites
     attention = [key for key in model.state_dict() if ".attention" in key]
     assert [key for key in fused.state_dict() if ".attention" in key] == attention
-    # Attention between a convolution and its norm has to see the map in between.
-    assert norms(fused) == (there if at is nn.Conv2d else 0)
+    # Attention between a convolution and its norm needs the map between them.
+    assert norms(fused) == (norms_before if at is nn.Conv2d else 0)
     attached(fused)[0].detach()
     assert not hooks(fused)
 
@@ -83,8 +83,8 @@ def test_folding_of_the_detectors_own_blocks(at: type[nn.Module] | str) -> None:
     assert_close(run(fuse(model, x), x), expected)
 
 
-def test_wrong_places_would_be_seen() -> None:
-    """The parity above can fail: attention at a norm is not attention at its convolution."""
+def test_the_comparison_detects_wrong_places() -> None:
+    """Attention at a norm differs from attention at its convolution, so the tests above can fail."""
     model = resnet().train(False)
     vary_norms(model)
     x = torch.rand(2, 3, 64, 64)
@@ -116,7 +116,7 @@ class Read(nn.Module):
 
 
 @pytest.mark.parametrize("how", ["added", "pooled", "returned", "twice"])
-def test_a_map_that_is_read_twice_stays(how: str) -> None:
+def test_a_norm_of_a_map_that_is_read_twice_is_not_folded(how: str) -> None:
     model = Read(how).train(False)
     vary_norms(model)
     fused = fuse(model)
@@ -134,7 +134,7 @@ class Standardized(nn.Conv2d):
 
 
 class Acting(nn.BatchNorm2d):
-    """Does more than to normalize."""
+    """Does more than normalize."""
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002
         return torch.relu(super().forward(input))

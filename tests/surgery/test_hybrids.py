@@ -1,4 +1,4 @@
-"""Hybrids of convolutions and transformers: places are found where there are maps and refused elsewhere."""
+"""Hybrids of convolutions and transformers: attention is attached to feature maps and refused elsewhere."""
 
 import pytest
 import timm
@@ -10,7 +10,7 @@ from tests.helpers.typed_access import submodule
 
 
 def test_an_inner_addition_does_not_hide_the_branch_around_it() -> None:
-    # Its response normalization adds inside of every block, without a module that could be attached to.
+    # Its response normalization adds two maps inside every block, without a module directly before the addition.
     model = timm.create_model("convnextv2_atto")
     attachment = attach(model, "se", "residual-branch", reduction=4, example=torch.zeros(1, 3, 64, 64))
     stages = submodule(model, "stages", torch.nn.Sequential)
@@ -34,7 +34,7 @@ def test_scores_and_windows_are_not_feature_maps() -> None:
 
 @pytest.mark.parametrize(
     ("at", "message"),
-    [("stage", "the stages of EdgeNeXt cannot be told"), ("residual-branch", "does not end in a module of its own")],
+    [("stage", "the stages of EdgeNeXt cannot be recognized"), ("residual-branch", "does not end with a module")],
 )
 def test_ambiguous_places_are_refused(at: str, message: str) -> None:
     model = timm.create_model("edgenext_xx_small")

@@ -1,4 +1,4 @@
-"""Named places in attendet's detectors, whose rows are numbered by model files."""
+"""Placements in detectors, whose rows have the numbers of their model files."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from attendet.surgery.placement import At
 from tests.helpers.module_snapshot import ModuleSnapshot, hooks
 from tests.helpers.third_party_networks import equal, run
 
-# Rows of YOLOv5 of the published model file: C3 in the backbone, C3 in the neck.
+# Rows in the published model file of YOLOv5: C3 in the backbone, C3 in the neck.
 BACKBONE_C3, NECK_C3 = (2, 4, 6, 8), (13, 17, 20, 23)
-# Bottlenecks of each C3 at the depth of size n, a third of 3, 6, 9, 3 and of the neck's 3.
+# Bottlenecks of each C3 in size n: a third of 3, 6, 9, and 3 in the backbone, and of 3 in the neck.
 REPEATS = {2: 1, 4: 2, 6: 3, 8: 1, 13: 1, 17: 1, 20: 1, 23: 1}
 
 
@@ -29,7 +29,7 @@ def built() -> nn.Module:
 
 
 def detector() -> nn.Module:
-    """Return a detector; copying is quicker than building."""
+    """Return a new detector: a copy, because building takes longer."""
     return copy.deepcopy(built())
 
 
@@ -49,13 +49,13 @@ def rows(*numbers: int, end: str = "") -> list[str]:
         ("after:C3", rows(*BACKBONE_C3, *NECK_C3)),
         ("after:backbone.C3", rows(*BACKBONE_C3)),
         ("after:neck.C3", rows(*NECK_C3)),
-        # Strides 4, 8, 16 and 32 end with the C3 of rows 2, 4, 6 and with SPPF, which row 8 feeds at its stride.
+        # Strides 4, 8, and 16 end with the C3 of rows 2, 4, and 6; stride 32 ends with SPPF, which follows row 8.
         ("backbone", rows(2, 4, 6, 9)),
         ("stage", rows(2, 4, 6, 9)),
         ("stage:2-3", rows(4, 6)),
         ("stage:4", rows(9)),
         ("neck", rows(*NECK_C3)),
-        # Detect reads rows 17, 20 and 23, each by one convolution of its own.
+        # Detect reads rows 17, 20, and 23, each with a convolution of its own.
         ("head", rows(*[24] * 3, end=".m.{}")),
         (
             "inside:C3",
@@ -83,14 +83,14 @@ def test_places(at: At, expected: list[str]) -> None:
 
 
 def test_channels_and_strides_are_measured() -> None:
-    """Widths of size n are a quarter of 128, 256, 512 and 1024."""
+    """The channels of size n are a quarter of 128, 256, 512, and 1024."""
     model = detector()
     attachment = attach(model, "eca", "backbone", example=images())
     attachment.detach()
     assert [(site.channels, site.stride) for site in attachment.sites] == [(32, 4), (64, 8), (128, 16), (256, 32)]
 
 
-def test_before_weighs_what_goes_in_and_after_what_comes_out() -> None:
+def test_before_applies_to_the_input_and_after_to_the_output() -> None:
     model = detector()
     seen: dict[str, torch.Tensor] = {}
     attachment = attach(model, "cbam", ["before:SPPF", "after:SPPF"], start="paper", example=images())
@@ -111,54 +111,57 @@ def test_before_weighs_what_goes_in_and_after_what_comes_out() -> None:
     assert not hooks(model)
 
 
-def test_one_upon_another() -> None:
+def test_several_attachments_at_one_place() -> None:
     model = detector()
     facts, plain = ModuleSnapshot(model), run(model, *images())
     first = attach(model, "cbam", "after:SPPF", example=images())
     second = attach(model, "se", ["stage", "model.9"], start="paper", reduction=4, example=images())
     assert [site.child for site in second.sites] == ["attention", "attention", "attention", "attention2"]
     assert [attachment.sites for attachment in attached(model)] == [first.sites, second.sites]
-    weighed = run(model, *images())
-    assert not equal(weighed, plain)
+    attentive = run(model, *images())
+    assert not equal(attentive, plain)
     first.detach()
-    assert equal(run(model, *images()), weighed)
+    assert equal(run(model, *images()), attentive)
     second.detach()
     assert facts.matches(model)
 
 
-def test_replaced_rows_are_gone_until_detached() -> None:
+def test_replaced_rows_come_back_after_detach() -> None:
     model = detector()
     facts = ModuleSnapshot(model)
     attachment = attach(model, "cbam", "replace:backbone.C3", reduction=8, example=images())
     assert [site.path for site in attachment.sites] == rows(*BACKBONE_C3)
     assert not any(key.startswith("model.2.cv") for key in model.state_dict())
-    with pytest.raises(OptionError, match=r"model\.2 is not known|not known to a copy"):
+    with pytest.raises(OptionError, match=r"replaced at model\.2 is not known to a copy"):
         attached(model)[0].detach()
     attachment.detach()
     assert facts.matches(model)
 
 
-def test_what_holds_attention_is_neither_replaced_nor_taken_away() -> None:
+def test_a_module_that_contains_attention_cannot_be_replaced_or_detached() -> None:
     model = detector()
     facts = ModuleSnapshot(model)
     inner = attach(model, "eca", "inside:C3.cv3", example=images())
-    with pytest.raises(OptionError, match=r"attached inside model\.2; detach that first"):
+    with pytest.raises(
+        OptionError,
+        match=r"model\.2 cannot be replaced, because attention is attached inside it; detach that attention first",
+    ):
         attach(model, "eca", "replace:backbone.C3", example=images())
     inner.detach()
     outer = attach(model, "eca", "replace:backbone.C3", example=images())
-    upon = attach(model, "se", "model.2", reduction=4, example=images())
-    with pytest.raises(OptionError, match=r"se sits in it, at model\.2; detach that first"):
+    second = attach(model, "se", "model.2", reduction=4, example=images())
+    with pytest.raises(OptionError, match=r"se is attached to this attention, at model\.2; detach it first"):
         outer.detach()
-    upon.detach()
+    second.detach()
     outer.detach()
     assert facts.matches(model)
-    with pytest.raises(OptionError, match=r"attached inside model\.2;"):
+    with pytest.raises(OptionError, match=r"model\.2 cannot be replaced, because attention is attached inside it"):
         attach(model, "eca", ["replace:backbone.C3", "inside:C3.cv3"], example=images())
     assert facts.matches(model)
 
 
-def test_attention_is_whole() -> None:
-    """Patterns, classes and residual branches do not look into attention that is there already."""
+def test_attached_attention_is_not_searched() -> None:
+    """Patterns, classes, and residual branches do not match modules inside attached attention."""
     model = detector()
     first = attach(model, "cbam", "after:SPPF", example=images())
     second = attach(model, "eca", [nn.Conv2d, "*.conv", "model.9.*"], example=images())
@@ -172,27 +175,33 @@ def test_attention_is_whole() -> None:
     ("at", "message"),
     [
         ("after:C33", r"no module of class 'C33' runs; did you mean 'C3'\?"),
-        ("after:neck.SPPF", r"no module of class 'SPPF' runs in the neck; there are .*C3, Concat, Conv"),
+        ("after:neck.SPPF", r"no module of class 'SPPF' runs in the neck; the classes are .*C3, Concat, Conv"),
         ("replace:head.C3", r"no module of class 'C3' runs in the head"),
-        ("inside:C3.cv4", r"a part 'cv4' of C3 matches nothing"),
+        ("inside:C3.cv4", r"a child 'cv4' of C3 matches nothing"),
         ("inside:SPPF", r"a residual branch inside SPPF matches nothing in Detector; "),
         ("model.9.cv3", r"model\.9\.cv3 matches nothing in Detector; did you mean 'model\.9\.cv[12]'\?"),
         ("stages", r"matches nothing in Detector; did you mean 'stage'\?"),
-        ("*.nothing", r"matches nothing .*residual-branch, stage, .*the classes .*SPPF.*the paths model\.0\.conv"),
+        (
+            "*.nothing",
+            r"matches nothing .*placements are residual-branch, stage, .*classes are .*SPPF.*paths are model\.0\.conv",
+        ),
         (nn.Conv3d, r"the class Conv3d matches nothing"),
-        ("stage:0", r"no stages '0'; they count from 1 to 4"),
-        ("stage:2-5", r"no stages '2-5'; they count from 1 to 4"),
-        ("stage:3-2", r"no stages '3-2'"),
-        ("stage:", r"no stages ''"),
-        ("stage:²", r"no stages"),
-        ("stage:one", r"no stages 'one'"),
-        ([], r"at=\[\] names no place"),
-        (None, r"at=None names no place; give a placement such as stage, paths or classes"),
-        ([nn.ReLU()], r"names no place"),
-        ("replace:Detector", r"the whole network makes \(1, 3, 64, 64\) into several and cannot be replaced"),
-        ("model.24", r"model\.24 gives something else than one feature map"),
-        ("before:Concat", r"model\.12 takes something else than one feature map"),
-        ("replace:Conv", r"model\.0 makes \(1, 3, 64, 64\) into \(1, 16, 32, 32\) and cannot be replaced"),
+        ("stage:0", r"`stage` must be followed by stages from 1 to 4, got '0'; write it like stage:1-4"),
+        ("stage:2-5", r"stages from 1 to 4, got '2-5'"),
+        ("stage:3-2", r"stages from 1 to 4, got '3-2'"),
+        ("stage:", r"stages from 1 to 4, got ''"),
+        ("stage:²", r"stages from 1 to 4, got '²'"),
+        ("stage:one", r"stages from 1 to 4, got 'one'"),
+        ([], r"`at` must be a placement, a path, a class, or a list of these, got \[\]"),
+        (None, r"`at` must be .*, got None; use, for example, stage"),
+        ([nn.ReLU()], r"`at` must be .*, got \[ReLU\(\)\]"),
+        (
+            "replace:Detector",
+            r"the whole network turns \(1, 3, 64, 64\) into several maps and cannot be replaced by attention",
+        ),
+        ("model.24", r"model\.24 must return exactly one feature map, but does not"),
+        ("before:Concat", r"model\.12 must take exactly one feature map, but does not"),
+        ("replace:Conv", r"model\.0 turns \(1, 3, 64, 64\) into \(1, 16, 32, 32\) and cannot be replaced"),
     ],
     ids=str,
 )
@@ -204,28 +213,30 @@ def test_an_unmatched_place_lists_the_existing_ones(at: At, message: str) -> Non
     assert facts.matches(model)
 
 
-def test_where_maps_are_joined_the_joined_map_is_weighed() -> None:
+def test_attention_after_a_concat_is_applied_to_the_joined_map() -> None:
     model = detector()
     facts = ModuleSnapshot(model)
     attachment = attach(model, "eca", "model.12", example=images())
     (site,) = attachment.sites
-    # Rows 10 and 6, each a quarter of 512 wide, at stride 16.
+    # Rows 10 and 6 have a quarter of 512 channels each, at stride 16.
     assert (site.path, site.channels, site.stride) == ("model.12", 128 + 128, 16)
     attachment.detach()
     assert facts.matches(model)
 
 
-def test_a_missing_part_of_a_network_is_reported() -> None:
+def test_a_missing_region_is_reported() -> None:
     model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 8, 3))
-    with pytest.raises(OptionError, match=r"Sequential shows no neck; looked for neck, backbone.fpn, fpn"):
+    with pytest.raises(
+        OptionError, match=r"Sequential has no known neck, only modules named neck, backbone.fpn, fpn are recognized"
+    ):
         attach(model, "eca", "neck")
-    with pytest.raises(OptionError, match="shows no head"):
+    with pytest.raises(OptionError, match="has no known head"):
         attach(model, "eca", "head")
     with pytest.raises(OptionError, match="residual-branch matches nothing"):
         attach(model, "eca", "residual-branch")
     with pytest.raises(UnknownNameError, match="did you mean 'cbam'"):
         attach(model, "cbamm", "1")
-    with pytest.raises(AttendetError, match=r"cannot be run.*give example="):
+    with pytest.raises(AttendetError, match=r"cannot be run on an example .*; pass `example`"):
         attach(model, "eca", "1", example=torch.rand(1, 4, 32, 32))
-    with pytest.raises(OptionError, match=r"no convolution that would say what it takes"):
+    with pytest.raises(OptionError, match=r"it has no convolution, from which the size of its input could be inferred"):
         attach(nn.Sequential(nn.Linear(3, 3)), "eca", "0")

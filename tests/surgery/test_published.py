@@ -54,16 +54,16 @@ def bottleneck(block: Bottleneck, x: Tensor, cbam: nn.Module) -> Tensor:
 
 
 @pytest.mark.parametrize(("block", "written_out"), [(BasicBlock, basic), (Bottleneck, bottleneck)])
-def test_place_is_the_papers(
+def test_attention_is_at_the_place_of_the_paper(
     block: type[BasicBlock | Bottleneck], written_out: Callable[[Any, Tensor, nn.Module], Tensor]
 ) -> None:
-    """Figure 3 of the paper: on the convolutions' outputs in each block, before the addition."""
+    """Figure 3 of the paper: applied to the output of the convolutions in each block, before the addition."""
     model = torchvision.models.ResNet(block, [1, 2, 1, 1]).train(False)
     vary_norms(model)
     attachment = attach(model, "cbam", "residual-branch", variant="authors", start="paper")
     randomize(model)
     cbams = list(attachment.modules().values())
-    # The same weights in a network without anything attached, so that no hook takes part.
+    # The same weights in a network without hooks.
     plain = torchvision.models.ResNet(block, [1, 2, 1, 1]).train(False)
     plain.load_state_dict({key: value for key, value in model.state_dict().items() if ".attention." not in key})
     x = torch.rand(2, 3, 64, 64)

@@ -24,11 +24,11 @@ def built(network: Network) -> nn.Module:
 
 
 def copied(network: Network) -> nn.Module:
-    """Return a network that no other test has; copying is quicker than building."""
+    """Return a new network: a copy, because building takes longer."""
     return copy.deepcopy(built(network))
 
 
-def test_comes_without_a_trace_and_goes_without_one(network: Network) -> None:
+def test_attaching_changes_no_output_and_detaching_restores_the_network(network: Network) -> None:
     model, example = copied(network), network.example()
     facts, before = ModuleSnapshot(model), run(model, *example)
     attachment = attach(model, "cbam", "residual-branch", reduction=4, example=example)
@@ -51,7 +51,7 @@ def test_comes_without_a_trace_and_goes_without_one(network: Network) -> None:
 
 
 def test_learns(network: Network) -> None:
-    """One step in training changes every attention module, through the loss that the network itself gives."""
+    """One training step with a loss of the network changes every attention module."""
     model = copied(network)
     attachment = attach(model, "cbam", "residual-branch", reduction=4, example=network.example())
     model.train()
@@ -65,7 +65,7 @@ def test_learns(network: Network) -> None:
 
 
 def last_layers(modules: dict[str, nn.Module]) -> list[torch.Tensor]:
-    """Return the weights that an identity start sets to zero: only they have a gradient at the first step."""
+    """Return the weights that are zero at an identity start; only they have a gradient in the first step."""
     names = ("channel.fc2.weight", "spatial.conv.weight")
     return [module.get_parameter(name) for module in modules.values() for name in names]
 
@@ -81,7 +81,7 @@ def loss_of(model: nn.Module, network: Network) -> torch.Tensor:
 
 
 def test_starts_as_the_identity_in_channels_last(network: Network) -> None:
-    """In bf16 too, but for torchvision's detectors, whose anchors and boxes have to be of one type."""
+    """Also in bfloat16, except for detectors of torchvision, whose anchors and boxes must have the same type."""
     dtype = torch.float32 if network.detects else torch.bfloat16
     model, example = copied(network).to(dtype), network.example()
     model = model.to(memory_format=torch.channels_last)

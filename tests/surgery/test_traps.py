@@ -1,4 +1,4 @@
-"""Networks in which a naive hook would run twice, never, or with the weights of another network."""
+"""Networks in which a simple hook would run twice, never, or with the weights of another network."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ def counted(module: nn.Module) -> list[int]:
     return calls
 
 
-def test_a_sequential_runs_it_once_as_its_last() -> None:
+def test_a_sequential_runs_attention_once_as_its_last_child() -> None:
     model = Plain().train(False)
     facts, expected = ModuleSnapshot(model), run(model.blocks, run(model.stem, images()))
     attachment = attach(model, "cbam", "blocks", **OPTIONS)
     (cbam,) = attachment.modules().values()
     calls = counted(cbam)
-    weighed = run(model.blocks, run(model.stem, images()))
+    attentive = run(model.blocks, run(model.stem, images()))
     assert len(calls) == 1
-    assert equal(weighed, run(cbam, expected))
+    assert equal(attentive, run(cbam, expected))
     assert list(model.blocks)[-1] is cbam
     attachment.detach()
     assert facts.matches(model)
@@ -55,7 +55,7 @@ def test_a_sequential_runs_it_once_as_its_last() -> None:
     "container", [OwnSequential, Children, lambda *parts: Parts(dict(zip("ab", parts, strict=True)))]
 )
 def test_containers_that_run_all_their_children(container: type[nn.Module]) -> None:
-    """Attention goes to the last part inside, which gives the same map."""
+    """Attention is attached to the last child, which returns the same map."""
     body = container(nn.Conv2d(8, 8, 3), nn.Conv2d(8, 16, 3))
     model = nn.Sequential(nn.Conv2d(3, 8, 3), body, nn.ReLU()).train(False)
     facts, stem = ModuleSnapshot(model), model[0]
@@ -72,7 +72,7 @@ def test_containers_that_run_all_their_children(container: type[nn.Module]) -> N
     assert facts.matches(model)
 
 
-def test_a_container_that_ends_in_a_function_cannot_be_weighed() -> None:
+def test_a_container_that_ends_with_a_function_is_refused() -> None:
     class Ends(Children):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return super().forward(x).relu()
@@ -84,17 +84,20 @@ def test_a_container_that_ends_in_a_function_cannot_be_weighed() -> None:
     assert facts.matches(model)
 
 
-def test_code_that_calls_forward_itself() -> None:
+def test_code_that_calls_forward_directly_is_refused() -> None:
     model = PastHooks()
     facts = ModuleSnapshot(model)
-    with pytest.raises(OptionError, match="body never ran in the probing pass; a module whose forward is called past"):
+    with pytest.raises(
+        OptionError,
+        match="body did not run on the example; name a module that the network calls; a call of `forward` bypasses",
+    ):
         attach(model, "cbam", "body", **OPTIONS)
     with pytest.raises(OptionError, match="matches nothing"):
         attach(model, "cbam", "bod*", **OPTIONS)
     assert facts.matches(model)
 
 
-def test_a_module_that_runs_twice_weighs_twice() -> None:
+def test_attention_of_a_module_that_runs_twice_runs_twice() -> None:
     model = Twice().train(False)
     facts = ModuleSnapshot(model)
     attachment = attach(model, "cbam", "shared", **OPTIONS)
@@ -110,15 +113,15 @@ def test_a_module_that_runs_twice_weighs_twice() -> None:
 @pytest.mark.parametrize(
     ("at", "message"),
     [
-        ("act", r"act runs several times, with \[8, 16\] channels"),
-        ("idle", r"idle never ran in the probing pass"),
-        ("split", r"split gives something else than one feature map; name modules inside it"),
-        ("replace:Split", r"split makes .* and cannot be replaced"),
-        ("", r"gives something else than one feature map"),
-        (["narrow", "idle"], r"idle never ran"),
+        ("act", r"act runs several times with different numbers of channels, \[8, 16\]"),
+        ("idle", r"idle did not run on the example"),
+        ("split", r"split must return exactly one feature map, but does not; name modules inside it"),
+        ("replace:Split", r"split turns .* and cannot be replaced"),
+        ("", r"must return exactly one feature map"),
+        (["narrow", "idle"], r"idle did not run"),
     ],
 )
-def test_what_has_no_one_map(at: str, message: str) -> None:
+def test_modules_without_exactly_one_map_are_refused(at: str, message: str) -> None:
     model = Uneven()
     facts = ModuleSnapshot(model)
     with pytest.raises(OptionError, match=message):
@@ -128,11 +131,11 @@ def test_what_has_no_one_map(at: str, message: str) -> None:
 
 def test_a_vector_is_not_a_feature_map() -> None:
     model = Plain()
-    with pytest.raises(OptionError, match="fc gives something else than one feature map"):
+    with pytest.raises(OptionError, match="fc must return exactly one feature map"):
         attach(model, "cbam", "fc", **OPTIONS)
 
 
-def test_arguments_by_name() -> None:
+def test_keyword_arguments() -> None:
     model = Named().train(False)
     facts = ModuleSnapshot(model)
     features = run(model.stem, images())
@@ -184,13 +187,13 @@ def test_networks_for_volumes(attention: str) -> None:
 def test_attention_for_images_only_is_refused_in_volumes() -> None:
     model = nn.Sequential(nn.Conv3d(3, 8, 3), nn.Conv3d(8, 8, 3))
     facts = ModuleSnapshot(model)
-    message = "gam is for images, and maps at 0 have 3 axes of positions; use bam, cbam, eca, se or simam"
+    message = "gam supports only maps with 2 spatial axes, got 3 at 0; use bam, cbam, eca, se, or simam"
     with pytest.raises(OptionError, match=message):
         attach(model, "gam", "0", example=torch.rand(1, 3, 9, 8, 7))
     assert facts.matches(model)
 
 
-def test_attention_trains_where_its_place_does() -> None:
+def test_attention_has_the_mode_of_its_place() -> None:
     model = Plain()
     model.blocks[1].train(False)
     attachment = attach(model, "cbam", "residual-branch", reduction=2, variant="authors")
@@ -199,20 +202,20 @@ def test_attention_trains_where_its_place_does() -> None:
     assert [norm.training for norm in norms] == [True, False]
 
 
-def test_attention_inside_a_network_can_be_weighed_itself() -> None:
+def test_attention_can_be_attached_to_attention_in_the_network() -> None:
     model = nn.Sequential(nn.Conv2d(3, 8, 3), CBAM(8, reduction=2)).train(False)
     facts = ModuleSnapshot(model)
     expected = run(model, images())
     attachment = attach(model, "cbam", "1", **OPTIONS)
-    (upon,) = attachment.modules().values()
-    assert equal(run(model, images()), run(upon, expected))
+    (outer,) = attachment.modules().values()
+    assert equal(run(model, images()), run(outer, expected))
     attachment.detach()
     assert facts.matches(model)
     assert equal(run(model, images()), expected)
 
 
-def test_a_branch_that_ends_in_a_shared_activation() -> None:
-    """The activation also runs after the addition, where attention does not belong."""
+def test_a_branch_that_ends_with_a_shared_activation_is_refused() -> None:
+    """The activation also runs after the addition, where attention would be wrong."""
 
     class Shared(Block):
         def __init__(self) -> None:
@@ -224,12 +227,12 @@ def test_a_branch_that_ends_in_a_shared_activation() -> None:
 
     model = nn.Sequential(nn.Conv2d(3, 8, 3), Shared())
     facts = ModuleSnapshot(model)
-    with pytest.raises(OptionError, match="the residual branch of 1 does not end in a module of its own; name modules"):
+    with pytest.raises(OptionError, match="the residual branch of 1 does not end with a module; name modules"):
         attach(model, "cbam", "residual-branch", **OPTIONS)
     assert facts.matches(model)
 
 
-def test_attention_has_the_networks_type_under_autocast() -> None:
+def test_attention_has_the_type_of_the_network_under_autocast() -> None:
     model = Plain()
     with torch.autocast("cpu", dtype=torch.bfloat16):
         attachment = attach(model, "cbam", "residual-branch", **OPTIONS)
@@ -237,7 +240,7 @@ def test_attention_has_the_networks_type_under_autocast() -> None:
     assert {p.dtype for module in attachment.modules().values() for p in module.parameters()} == {torch.float32}
 
 
-def test_blocks_are_found_in_networks_of_ones_own() -> None:
+def test_blocks_are_found_by_their_class() -> None:
     model = nn.Sequential(nn.Conv2d(3, 8, 1), Block(), Block())
     attachment = attach(model, "cbam", Block, reduction=2)
     assert [site.path for site in attachment.sites] == ["1", "2"]

@@ -14,7 +14,7 @@ from attendet.training.reporter import NullReporter, Reporter
 from attendet.training.run_folder import RunFolder, RunRecord
 from attendet.training.runner import config_to_resume
 from attendet.training.runner import train as run_training
-from attendet.utils.html import table
+from attendet.utils.html import html_table
 
 SUMMARY = ("map50", "map50_95", "precision", "recall")
 
@@ -57,7 +57,7 @@ class TrainingResult:
     def _repr_html_(self) -> str:
         scores = {name: self.metrics.get(name) for name in SUMMARY}
         rows = [(name, "-" if value is None else f"{value:.3f}") for name, value in scores.items()]
-        return table(("metric", "value"), [*rows, ("weights", str(self.weights))])
+        return html_table(("metric", "value"), [*rows, ("weights", str(self.weights))])
 
 
 def train(

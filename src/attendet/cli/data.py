@@ -152,7 +152,7 @@ def convert_command(
         )
     losses = _conversion_losses(result)
     if as_json:
-        typer.echo(to_json({"format": to, **result.to_dict(), "losses": losses}))
+        typer.echo(to_json({"format": to, **result.to_dict()}))
     else:
         _print_converted(result, losses)
     if losses:

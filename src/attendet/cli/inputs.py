@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -102,6 +103,29 @@ def split_names(texts: Sequence[str]) -> list[str]:
         ['cat', '3', 'dog']
     """
     return [name.strip() for text in texts for name in text.split(",") if name.strip()]
+
+
+def require_same_names(names: Sequence[str], data: str) -> None:
+    """Raise an error if the classes of a data set differ from the classes of the weights.
+
+    Args:
+        names: Class names of the weights; the single class `object` stands for training with `--single-cls`.
+        data: The data set.
+
+    Raises:
+        OptionError: If they differ; the message names the first class that differs.
+    """
+    from attendet.data.reading import data_source
+
+    source = data_source.open(data)
+    if tuple(names) == ("object",):
+        return
+    for index, (expected, found) in enumerate(itertools.zip_longest(names, source.names, fillvalue="missing")):
+        if expected != found:
+            raise OptionError(
+                f"class {index} of {source.file} must be {expected!r}, as in the weights, got {found!r}",
+                remedy="leave --data out: the class names in the weights are used",
+            )
 
 
 def require_model(model: str) -> None:

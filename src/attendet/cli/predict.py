@@ -19,6 +19,7 @@ from attendet.cli.inputs import (
     lines_of_standard_input,
     nothing_to_read,
     require_data,
+    require_same_names,
     run_location,
     split_names,
     weights_and_sources,
@@ -163,7 +164,7 @@ def predict_command(
         half=half,
     )
     if data is not None:
-        _require_same_names(predictor.names, data)
+        require_same_names(predictor.names, data)
     files = {"images": not nosave, "labels": save_txt, "crops": save_crop, "csv": save_csv, "json": save_json}
     outputs = _Outputs(
         location=location,
@@ -261,26 +262,6 @@ def _run(
             # A camera is usually ended like this, and the results so far are complete.
             return counts, folder, True
     return counts, folder, False
-
-
-def _require_same_names(names: Sequence[str], data: str) -> None:
-    """Raise an error if the classes of a data set differ from the classes of the weights.
-
-    Raises:
-        OptionError: If they differ, with the first difference.
-    """
-    from attendet.data.reading import data_source
-
-    if tuple(names) == ("object",):
-        # The only class of weights that were trained with --single-cls.
-        return
-    source = data_source.open(data)
-    for number, (trained, labeled) in enumerate(itertools.zip_longest(names, source.names)):
-        if trained != labeled:
-            raise OptionError(
-                f"class {number} is {trained!r} in the weights and {labeled!r} in {source.file}",
-                remedy="leave --data out: the class names in the weights are used",
-            )
 
 
 def _print(counts: PredictionCounts, timings: Timings, folder: Path | None, skipped: int, *, to_stderr: bool) -> None:

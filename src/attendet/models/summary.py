@@ -14,7 +14,7 @@ from attendet.models.planning import ModelPlan, plan_model
 from attendet.models.readings import describe_attention
 from attendet.models.yaml.lookup import load_model_file
 from attendet.models.yaml.row_planning import PlannedRow
-from attendet.utils.html import escape, table
+from attendet.utils.html import escape, html_table
 from attendet.utils.text import align_table, memory
 
 SUMMARY_COLUMNS = ("row", "", "from", "n", "parameters", "module", "arguments", "output", "stride", "FLOPs", "memory")
@@ -131,7 +131,7 @@ class ModelSummary:
     def _repr_html_(self) -> str:
         """Return the summary for a notebook."""
         lines = [*self.attention_lines(), *self.findings]
-        rows = table(SUMMARY_COLUMNS, [row.cells() for row in self.rows], label=self.title)
+        rows = html_table(SUMMARY_COLUMNS, [row.cells() for row in self.rows], label=self.title)
         return f"<p>{escape(self.title)}</p>{rows}" + "".join(
             f"<p>{escape(line)}</p>" for line in [self.totals, *lines]
         )

@@ -1,8 +1,5 @@
-"""Attention attached to any network: found places, one call in, one call out."""
+"""Attach attention to any network without changing its source code, and detach it again."""
 
-from attendet.surgery.attachment import Attachment, attached, describe, disabled
-from attendet.surgery.attachment_plan import AttentionPlan, Site
-from attendet.surgery.fusion import fuse
-from attendet.surgery.insertion import attach, reattach
+import lazy_loader
 
-__all__ = ["Attachment", "AttentionPlan", "Site", "attach", "attached", "describe", "disabled", "fuse", "reattach"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,8 +1,8 @@
-"""What has been attached to a network: where it is, and how it goes again."""
+"""Attached attention: list it, describe it, disable it, and detach it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,71 +12,100 @@ from torch import Tensor, nn
 
 from attendet.attention.base import Attention
 from attendet.errors import OptionError
-from attendet.surgery.attachment_plan import AttentionPlan, Site, forget, plans_of, remember
-from attendet.surgery.hooks import insert, is_in_place, remove
+from attendet.surgery.attachment_plan import AttentionPlan, Site, plans_of, record_plan, remove_plan
+from attendet.surgery.attachment_table import AttachmentTable, tabulate
+from attendet.surgery.hooks import insert_module, is_in_place, remove_module
 from attendet.surgery.regions import is_within
 from attendet.utils.modules import is_compiled, unwrap
+from attendet.utils.text import list_names
+
+_SHOWN_SITES = 4
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Attachment:
-    """Attention that has been attached to a network.
+    """Attention that is attached to a network.
 
     Attributes:
         model: The network.
-        plan: What was attached where.
-        originals: What stood where a site was replaced, by path; empty for a copy of a network.
+        plan: The attention module, its options, and its sites.
+        originals: The modules that attention has replaced, by path; empty for a copy of the network.
+
+    Example:
+        >>> from torchvision.models import resnet18
+        >>> from attendet.surgery import attach
+        >>> attach(resnet18(), "cbam", "stage")
+        Attachment('cbam' at layer1, layer2, layer3, layer4 of ResNet)
     """
 
     model: nn.Module
     plan: AttentionPlan
-    originals: dict[str, nn.Module] = field(default_factory=dict, repr=False)
+    originals: dict[str, nn.Module] = field(default_factory=dict)
 
     @property
     def sites(self) -> tuple[Site, ...]:
-        """Where the modules sit: path, channels and stride of each."""
+        """Path, channels, and stride of each attention module."""
         return self.plan.sites
 
     def modules(self) -> dict[str, nn.Module]:
-        """Return the attention modules by their own paths.
+        """Return the attention modules by their paths.
 
         Raises:
-            OptionError: If one is no longer in its place.
+            OptionError: If a module was removed in another way than by `detach`.
         """
         _require_in_place(self.model, self.plan)
         return {site.module: self.model.get_submodule(site.module) for site in self.sites}
 
     def detach(self) -> None:
-        """Take the attention out; the network is then to the bit what it was before.
+        """Remove the attention; the network then computes the same as before it was attached, bit for bit.
 
         Raises:
-            OptionError: If it is not there any more, what it replaced is not known, or later attention sits in it: it
-                stays as it is.
+            OptionError: If the attention was removed before, if a replaced module is not known, or if other attention
+                is attached to it. The network is then unchanged.
         """
         plans = [plan for _, module, plan in plans_of(self.model) if module is self.model]
         if self.plan not in plans:
-            raise OptionError("it is detached already")
+            raise OptionError("the attention is already detached")
         _require_in_place(self.model, self.plan)
+        self._require_removable(plans[plans.index(self.plan) + 1 :])
+        for site in reversed(self.sites):
+            remove_module(self.model, site, self.originals.get(site.path))
+        remove_plan(self.model, self.plan)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the plan as plain values, ready for JSON."""
+        return self.plan.to_dict()
+
+    def __repr__(self) -> str:
+        paths = list_names([site.path for site in self.sites], _SHOWN_SITES)
+        return f"{type(self).__name__}({self.plan.attention!r} at {paths} of {type(self.model).__name__})"
+
+    def _repr_html_(self) -> str:
+        """Return a table of the attention modules for a notebook."""
+        return tabulate(self.model, [(self.plan, self.modules().values())])._repr_html_()
+
+    def _require_removable(self, later: Sequence[AttentionPlan]) -> None:
         own = tuple(site.module for site in self.sites)
-        for plan in plans[plans.index(self.plan) + 1 :]:
+        for plan in later:
             for site in plan.sites:
                 if is_within(site.module, own):
-                    raise OptionError(f"{plan.attention} sits in it, at {site.path}", remedy="detach that first")
+                    message = f"{plan.attention} is attached to this attention, at {site.path}"
+                    raise OptionError(message, remedy="detach it first")
         for site in self.sites:
             if site.side == "replaced" and site.path not in self.originals:
-                raise OptionError(
-                    f"what stood at {site.path} is not known to a copy", remedy="detach what `attach` has returned"
-                )
-        for site in reversed(self.sites):
-            remove(self.model, site, self.originals.get(site.path))
-        forget(self.model, self.plan)
+                message = f"the module that attention replaced at {site.path} is not known to a copy of the network"
+                raise OptionError(message, remedy="detach the attachment that `attach` returned")
 
 
 def attached(model: nn.Module) -> tuple[Attachment, ...]:
-    """Return what is attached to a network, or to the network inside a wrapper; for a copy, what is in the copy.
+    """Return the attention that is attached to a network.
+
+    Args:
+        model: A network, or a wrapper around it. For a copy of a network, the attention of the copy is returned.
 
     Raises:
-        OptionError: If attention was lost since, as by a fusion that does not know of it.
+        OptionError: If attention was removed in another way than by `detach`, for example by another tool that folds
+            batch norms.
 
     Example:
         >>> from torchvision.models import resnet18
@@ -86,55 +115,21 @@ def attached(model: nn.Module) -> tuple[Attachment, ...]:
         >>> [site.path for attachment in attached(model) for site in attachment.sites]
         ['layer1', 'layer2', 'layer3', 'layer4']
     """
-    found = []
+    attachments = []
     for _, module, plan in plans_of(model):
         _require_in_place(module, plan)
-        found.append(Attachment(module, plan))
-    return tuple(found)
+        attachments.append(Attachment(module, plan))
+    return tuple(attachments)
 
 
-def carry_out(model: nn.Module, plan: AttentionPlan, made: list[Attention]) -> Attachment:
-    """Put modules at the sites of a plan, and write the plan down.
+def describe(model: nn.Module) -> AttachmentTable:
+    """Return a table of the attached attention: place, channels, stride, and parameters of each module.
+
+    Args:
+        model: A network, or a wrapper around it.
 
     Raises:
-        OptionError: If something stands at a site that has to stay.
-    """
-    there = [site.module for path, _, other in plans_of(model) for site in other.placed(path).sites]
-    there += [site.module for site in plan.sites]
-    for site in plan.sites:
-        if site.side == "replaced" and (not site.path or any(path.startswith(f"{site.path}.") for path in there)):
-            what = f"attention is attached inside {site.path}" if site.path else "a whole network cannot be replaced"
-            raise OptionError(what, remedy="detach that first" if site.path else "name a module inside it")
-    originals = {}
-    for site, module in zip(plan.sites, made, strict=True):
-        before = insert(model, site, module)
-        if site.side == "replaced":
-            originals[site.path] = before
-    remember(model, plan)
-    return Attachment(model, plan, originals)
-
-
-def require_plain(model: nn.Module) -> None:
-    """Raise an OptionError if a network is wrapped or compiled: what runs is then not what can be attached to."""
-    traced = isinstance(model, torch.jit.ScriptModule | torch.fx.GraphModule)
-    if traced or unwrap(model) is not model or is_compiled(model):
-        raise OptionError(
-            f"this {type(model).__name__} is wrapped, compiled or traced, and nothing can be attached to it any more",
-            remedy="attach first",
-        )
-
-
-def _require_in_place(model: nn.Module, plan: AttentionPlan) -> None:
-    lost = [site.path for site in plan.sites if not is_in_place(model, site)]
-    if lost:
-        raise OptionError(
-            f"attention has been lost at {', '.join(lost)}",
-            remedy="batch norms are folded by attendet.fuse, which moves it along",
-        )
-
-
-def describe(model: nn.Module) -> None:
-    """Print where attention is attached, to what, and what it costs.
+        OptionError: If attention was removed in another way than by `detach`.
 
     Example:
         >>> from torchvision.models import resnet18
@@ -147,38 +142,24 @@ def describe(model: nn.Module) -> None:
         cbam       layer4  output       512      32      32,866
         2 modules, 41,156 of 11,730,668 parameters
     """
-    rows = [("attention", "at", "side", "channels", "stride", "parameters")]
-    total = 0
-    for attachment in attached(model):
-        for site, module in zip(attachment.sites, attachment.modules().values(), strict=True):
-            count = sum(parameter.numel() for parameter in module.parameters())
-            total += count
-            name = attachment.plan.attention
-            rows.append((name, site.path, site.side, str(site.channels), f"{site.stride:g}", f"{count:,}"))
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = [
-        "  ".join(
-            cell.rjust(width) if column > 2 else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in rows
-    ]
-    whole = sum(parameter.numel() for parameter in model.parameters())
-    print("\n".join([*lines, f"{len(rows) - 1} modules, {total:,} of {whole:,} parameters"]))  # noqa: T201 (its job)
+    return tabulate(model, [(attachment.plan, attachment.modules().values()) for attachment in attached(model)])
 
 
 @contextmanager
 def disabled(model: nn.Module) -> Iterator[None]:
-    """Let every attention module of a network, attached or built in, hand on its features as they are.
+    """Disable every attention module of a network, attached or built in: it returns its input.
 
-    A module that stands in place of another hands on too; the other does not come back.
+    An attention module that has replaced another module also returns its input; the other module does not come back.
+
+    Args:
+        model: Any network that is not compiled.
 
     Raises:
-        OptionError: If the network is compiled, which would not notice.
+        OptionError: If the network is compiled, because compiled code would ignore the change.
 
     Example:
         >>> import torch, attendet
-        >>> model = attendet.attention.create("cbam", 64)
+        >>> model = attendet.create("cbam", 64)
         >>> x = torch.rand(1, 64, 8, 8)
         >>> with disabled(model):
         ...     same = torch.equal(model(x), x)
@@ -186,17 +167,72 @@ def disabled(model: nn.Module) -> Iterator[None]:
         (True, False)
     """
     if is_compiled(model):
-        raise OptionError("a compiled network does not notice", remedy="disable the one it was compiled from")
-    # Not by hooks: the modules would still run, and those with batch norms learn their statistics in training.
-    awake = [m for m in model.modules() if isinstance(m, Attention) and "forward" not in vars(m)]
+        raise OptionError(
+            "attention in a compiled network cannot be disabled", remedy="use the network before torch.compile"
+        )
+    # Hooks would still run the modules, and in training their batch norms would update their statistics.
+    enabled = [m for m in model.modules() if isinstance(m, Attention) and "forward" not in vars(m)]
     try:
-        for module in awake:
-            vars(module)["forward"] = _features
+        for module in enabled:
+            vars(module)["forward"] = _return_input
         yield
     finally:
-        for module in awake:
+        for module in enabled:
             del vars(module)["forward"]
 
 
-def _features(x: Tensor, *_: Any, **__: Any) -> Tensor:
+def apply_plan(model: nn.Module, plan: AttentionPlan, modules: list[Attention]) -> Attachment:
+    """Insert attention modules at the sites of a plan, and store the plan with the network.
+
+    Args:
+        model: The network; changed in place.
+        plan: The plan.
+        modules: The attention modules in the order of the sites.
+
+    Raises:
+        OptionError: If a module cannot be replaced, because it is the network itself or contains attached attention.
+    """
+    occupied = [site.module for path, _, other in plans_of(model) for site in other.placed(path).sites]
+    occupied += [site.module for site in plan.sites]
+    for site in plan.sites:
+        if site.side != "replaced":
+            continue
+        if not site.path:
+            raise OptionError("the whole network cannot be replaced", remedy="name a module inside it")
+        if any(path.startswith(f"{site.path}.") for path in occupied):
+            message = f"{site.path} cannot be replaced, because attention is attached inside it"
+            raise OptionError(message, remedy="detach that attention first")
+    originals = {}
+    for site, module in zip(plan.sites, modules, strict=True):
+        original = insert_module(model, site, module)
+        if site.side == "replaced":
+            originals[site.path] = original
+    record_plan(model, plan)
+    return Attachment(model, plan, originals)
+
+
+def require_attachable(model: nn.Module) -> None:
+    """Raise an error if a network is wrapped, compiled, or traced, so that attached modules would not run.
+
+    Raises:
+        OptionError: If it is.
+    """
+    traced = isinstance(model, torch.jit.ScriptModule | torch.fx.GraphModule)
+    if traced or unwrap(model) is not model or is_compiled(model):
+        raise OptionError(
+            f"attention cannot be attached to a wrapped, compiled, or traced network, got {type(model).__name__}",
+            remedy="attach first, then wrap, compile, or trace",
+        )
+
+
+def _require_in_place(model: nn.Module, plan: AttentionPlan) -> None:
+    lost = [site.path for site in plan.sites if not is_in_place(model, site)]
+    if lost:
+        raise OptionError(
+            f"the attention at {', '.join(lost)} was removed, but not by `detach`",
+            remedy="fold batch norms with `attendet.fuse`, which keeps attached attention",
+        )
+
+
+def _return_input(x: Tensor, *_: Any, **__: Any) -> Tensor:
     return x

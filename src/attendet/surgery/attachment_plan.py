@@ -1,4 +1,4 @@
-"""What was attached where, as data that stays with a network and travels with its weights."""
+"""Plans of attached attention: plain data that is stored with a network and with its weights."""
 
 from __future__ import annotations
 
@@ -13,23 +13,27 @@ from attendet.errors import OptionError
 Side: TypeAlias = Literal["output", "input", "replaced"]
 Options: TypeAlias = Mapping[str, Any]
 
-RECORD = "attendet_plans"
-MOST_SITES = 10_000
-# Of options: as large as the numbers of model files may be.
-LARGEST = 2**16
+# Attribute of a network that holds its plans.
+_PLANS = "attendet_plans"
+_MAX_SITES = 10_000
+# Options have the same limit as the numbers in model files.
+_MAX_NUMBER = 2**16
 
 
 @dataclass(frozen=True)
 class Site:
-    """Where one attention module sits.
+    """The place of one attention module in a network.
 
     Attributes:
-        path: Path of the module it was attached to.
-        channels: Of the features it weighs.
-        stride: By how much their map is smaller than the images.
-        side: Whether it weighs what the module gives (`output`) or takes (`input`), or stands in its place
-            (`replaced`).
-        child: Name of the attention module within the other; empty where it stands in its place.
+        path: Path of the module that it is attached to.
+        channels: Number of channels of the features that it is applied to.
+        stride: Stride of the features: side of the images divided by the side of the feature map.
+        side: `output` or `input`, if it is applied to that of the module; `replaced`, if it has replaced the module.
+        child: Name of the attention module within the other module; empty if it has replaced it.
+
+    Example:
+        >>> Site("layer1", 64, 4.0).module
+        'layer1.attention'
     """
 
     path: str
@@ -40,20 +44,20 @@ class Site:
 
     @property
     def module(self) -> str:
-        """Path of the attention module itself."""
+        """Path of the attention module."""
         return ".".join(part for part in (self.path, self.child) if part)
 
 
 @dataclass(frozen=True)
 class AttentionPlan:
-    """One call of `attach`.
+    """The arguments and the result of one call of `attach`.
 
     Attributes:
         attention: Registry name of the attention module.
-        at: What was asked for, as it was written.
+        at: The requested placements, as text.
         start: `paper` or `identity`.
         options: Keyword arguments of the module's class.
-        sites: Where the modules sit.
+        sites: Places of the attention modules.
 
     Example:
         >>> plan = AttentionPlan("cbam", ("stage",), "identity", {"reduction": 8}, (Site("layer1", 64, 4.0),))
@@ -68,30 +72,40 @@ class AttentionPlan:
     sites: tuple[Site, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain values for JSON."""
+        """Return the plan as plain values, ready for JSON."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, values: Any) -> AttentionPlan:
-        """Return the plan that `to_dict` has described.
+        """Return the plan of a dictionary that `to_dict` returned.
+
+        Args:
+            values: The dictionary; it may come from an untrusted file.
 
         Raises:
-            OptionError: If it is none.
+            OptionError: If the values do not describe a plan, or exceed a limit.
         """
         try:
-            sites = tuple(_site(**site) for site in values["sites"])
+            sites = tuple(_parse_site(**site) for site in values["sites"])
             plan = cls(values["attention"], tuple(values["at"]), values["start"], dict(values["options"]), sites)
         except (TypeError, KeyError, ValueError) as error:
-            raise OptionError(f"it is no plan of attention ({error})") from error
+            raise OptionError(f"invalid description of attached attention ({error})") from error
         texts = (plan.attention, plan.start, *plan.at, *plan.options)
         numbers = [value for value in plan.options.values() if isinstance(value, int | float)]
-        sound = all(isinstance(text, str) for text in texts) and all(abs(number) <= LARGEST for number in numbers)
-        if not sound or not 0 < len(plan.sites) <= MOST_SITES:
-            raise OptionError("it is no plan of attention")
+        if not all(isinstance(text, str) for text in texts):
+            raise OptionError("invalid description of attached attention (names must be texts)")
+        if not all(abs(number) <= _MAX_NUMBER for number in numbers):
+            raise OptionError(f"options of attached attention must be at most {_MAX_NUMBER:,}, got {max(numbers)}")
+        if not 0 < len(plan.sites) <= _MAX_SITES:
+            raise OptionError(f"attached attention must have 1 to {_MAX_SITES:,} sites, got {len(plan.sites):,}")
         return plan
 
     def placed(self, prefix: str) -> AttentionPlan:
-        """Return the same plan for a network that holds this one at a path."""
+        """Return the same plan for a network that contains this one.
+
+        Args:
+            prefix: Path of this network in the other.
+        """
         sites = tuple(
             Site(f"{prefix}.{site.path}".strip("."), site.channels, site.stride, site.side, site.child)
             for site in self.sites
@@ -100,28 +114,31 @@ class AttentionPlan:
 
 
 def plans_of(model: nn.Module) -> Iterator[tuple[str, nn.Module, AttentionPlan]]:
-    """Yield every plan in a network, with the path and the module it was carried out on (wrapped networks have one)."""
+    """Yield every plan in a network with the path and the module to which it was applied.
+
+    The path is empty unless the module is inside a wrapper or inside another network.
+    """
     for path, module in model.named_modules():
-        for plan in module.__dict__.get(RECORD, ()):
+        for plan in module.__dict__.get(_PLANS, ()):
             yield path, module, plan
 
 
-def remember(model: nn.Module, plan: AttentionPlan) -> None:
-    """Write a plan down on a network: deep copies and pickles keep it, and no key of the state dict changes."""
-    model.__dict__[RECORD] = (*model.__dict__.get(RECORD, ()), plan)
+def record_plan(model: nn.Module, plan: AttentionPlan) -> None:
+    """Store a plan with a network, so that deep copies and pickles keep it; the state dict does not change."""
+    model.__dict__[_PLANS] = (*model.__dict__.get(_PLANS, ()), plan)
 
 
-def forget(model: nn.Module, plan: AttentionPlan) -> None:
-    """Take a plan off a network."""
-    left = tuple(other for other in model.__dict__.get(RECORD, ()) if other is not plan and other != plan)
-    if left:
-        model.__dict__[RECORD] = left
+def remove_plan(model: nn.Module, plan: AttentionPlan) -> None:
+    """Remove a plan that was stored with a network."""
+    remaining = tuple(other for other in model.__dict__.get(_PLANS, ()) if other is not plan and other != plan)
+    if remaining:
+        model.__dict__[_PLANS] = remaining
     else:
-        model.__dict__.pop(RECORD, None)
+        model.__dict__.pop(_PLANS, None)
 
 
-def _site(path: str, channels: int, stride: float, side: Side, child: str) -> Site:
-    sound = (
+def _parse_site(path: str, channels: int, stride: float, side: Side, child: str) -> Site:
+    valid = (
         isinstance(path, str)
         and type(channels) is int
         and 0 < channels < 2**20
@@ -132,6 +149,6 @@ def _site(path: str, channels: int, stride: float, side: Side, child: str) -> Si
         and "." not in child
         and bool(child) == (side != "replaced")
     )
-    if not sound:
+    if not valid:
         raise ValueError(path)
     return Site(path, channels, float(stride), side, child)

@@ -1,4 +1,4 @@
-"""Batch norms folded into the convolutions before them, in any network, with what is attached moved along."""
+"""Fold batch norms into convolutions in any network, and keep attached attention."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from attendet.blocks.conv_bn_fusion import identity_with_attachments
-from attendet.surgery.example_inputs import probe
-from attendet.surgery.hooks import is_bare, parent_of
+from attendet.surgery.example_inputs import trace_example
+from attendet.surgery.hooks import has_forward_hooks, parent_of
 from attendet.surgery.regions import CONVOLUTIONS
 from attendet.surgery.tracing import Trace
 
@@ -19,16 +19,20 @@ M = TypeVar("M", bound=nn.Module)
 
 
 def fuse(model: M, example: Any = None) -> M:
-    """Return a copy for inference with every batch norm that follows a convolution folded into it.
+    """Return a copy for inference in which every batch norm after a convolution is folded into it.
 
-    Tools that fold norms drop what hangs on them, attention included. Here it moves along: keys of attention stay.
+    Other tools that fold batch norms drop the hooks and children of the norms, and attached attention with them. Here
+    attention stays attached under the same keys.
 
     Args:
-        model: Any network; it is left as it is.
-        example: As in `attach`: which norm follows which convolution is seen in one pass.
+        model: Any network; it is not changed.
+        example: As in `attach`. One run on it shows which norm follows which convolution.
+
+    Returns:
+        The copy, in evaluation mode.
 
     Raises:
-        OptionError: If the network cannot be run.
+        OptionError: If the network cannot be run on the example.
 
     Example:
         >>> import torch
@@ -42,40 +46,40 @@ def fuse(model: M, example: Any = None) -> M:
         >>> torch.allclose(fused(images), model(images), atol=1e-4)
         True
     """
-    seen, _ = probe(model, example)
+    run, _ = trace_example(model, example)
     fused = copy.deepcopy(model).train(False)
     modules = dict(fused.named_modules())
     for path, norm in modules.items():
-        source = _source(seen, path) if _is_plain_norm(norm) else None
+        source = _only_source(run, path) if _is_plain_norm(norm) else None
         convolution = modules[source] if source else None
         if source and convolution and _is_plain_convolution(convolution):
-            _put(fused, source, fuse_conv_bn_eval(convolution, norm))  # pyright: ignore[reportArgumentType]
-            _put(fused, path, identity_with_attachments(norm))
+            _replace(fused, source, fuse_conv_bn_eval(convolution, norm))  # pyright: ignore[reportArgumentType]
+            _replace(fused, path, identity_with_attachments(norm))
     return fused
 
 
-def _source(seen: Trace, path: str) -> str | None:
-    """Return the module that runs once and gives its map to this one alone."""
-    calls = seen.calls.get(path, [])
-    if len(calls) != 1 or not calls[0].takes_one:
+def _only_source(run: Trace, path: str) -> str | None:
+    """Return the module whose output only this module reads, if both run once."""
+    calls = run.calls.get(path, [])
+    if len(calls) != 1 or not calls[0].single_input:
         return None
     number = calls[0].inputs[0]
-    feature, returned = seen.maps[number], seen.calls[""][0].outputs
-    if len(feature.readers) > 1 or number in returned or not feature.givers:
+    feature, returned = run.maps[number], run.calls[""][0].outputs
+    if len(feature.readers) > 1 or number in returned or not feature.producers:
         return None
-    return feature.givers[0] if len(seen.calls[feature.givers[0]]) == 1 else None
+    return feature.producers[0] if len(run.calls[feature.producers[0]]) == 1 else None
 
 
 def _is_plain_norm(module: nn.Module) -> bool:
-    # Classes that do more than to normalize, such as timm's with an activation, stay as they are.
+    # Classes that do more than normalize, such as norms of timm with an activation, are not folded.
     return isinstance(module, _BatchNorm) and type(module).forward is _BatchNorm.forward and module.track_running_stats
 
 
 def _is_plain_convolution(module: nn.Module) -> bool:
-    # Classes that make their weights anew at every pass, and hooks that do, would undo the folding.
-    return type(module) in CONVOLUTIONS and is_bare(module)
+    # Subclasses and hooks may compute the weights again in every forward pass, which would undo the folding.
+    return type(module) in CONVOLUTIONS and not has_forward_hooks(module)
 
 
-def _put(model: nn.Module, path: str, module: nn.Module) -> None:
+def _replace(model: nn.Module, path: str, module: nn.Module) -> None:
     parent, name = parent_of(model, path)
     parent.register_module(name, module)

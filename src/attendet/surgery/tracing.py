@@ -1,4 +1,4 @@
-"""What one forward pass of any network tells: which module gave which map, and what was added to what."""
+"""Trace one forward pass of a network: which module returned which feature map, and which maps were added."""
 
 from __future__ import annotations
 
@@ -15,27 +15,29 @@ from torch.utils.weak import WeakIdKeyDictionary
 from attendet.attention.base import Attention
 from attendet.surgery.module_state import preserve_state, version_of
 
-ADDITIONS = frozenset({"add", "add_", "__add__", "__iadd__", "__radd__"})
+_ADDITIONS = frozenset({"add", "add_", "__add__", "__iadd__", "__radd__"})
 
 
 @dataclass(frozen=True)
 class FeatureMap:
-    """A tensor with a batch, channels and at least one more axis, as it stood at one moment of the pass.
+    """A tensor (N, C, …) with at least one spatial axis, at one moment of the pass.
+
+    A tensor that is changed in place becomes a new feature map.
 
     Attributes:
         shape: (N, C, …).
-        dtype: Of its values.
-        device: Where it is.
-        parents: Numbers of the maps it was computed from.
-        givers: Paths of the modules that returned it, from the inside out.
-        readers: Names of the functions that made tensors of it.
+        dtype: Type of its values.
+        device: Its device.
+        parents: Numbers of the maps from which it was computed.
+        producers: Paths of the modules that returned it, from the innermost to the outermost.
+        readers: Names of the functions that computed tensors from it.
     """
 
     shape: tuple[int, ...]
     dtype: torch.dtype
     device: torch.device
     parents: tuple[int, ...]
-    givers: list[str] = field(default_factory=list)
+    producers: list[str] = field(default_factory=list)
     readers: list[str] = field(default_factory=list)
 
 
@@ -44,32 +46,32 @@ class Call:
     """One call of a module.
 
     Attributes:
-        path: The module's.
-        inputs: Numbers of the maps among its arguments, those in lists and mappings included.
-        outputs: Likewise of what it returned.
-        takes_one: Whether its arguments hold one tensor, which is a map, and hold it bare.
-        gives_one: Likewise of what it returned.
+        path: Path of the module.
+        inputs: Numbers of the maps among its arguments, including those in lists and mappings.
+        outputs: Numbers of the maps that it returned, including those in lists and mappings.
+        single_input: True if one map is the only tensor among the arguments, and is not inside a list or mapping.
+        single_output: True if the module returned one map and nothing else.
     """
 
     path: str
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
-    takes_one: bool
-    gives_one: bool
+    single_input: bool
+    single_output: bool
 
 
 @dataclass(frozen=True)
 class Addition:
-    """Two maps of one shape, added while a module ran.
+    """An addition of two maps with the same shape.
 
     Attributes:
-        inside: Path of the innermost module that was running.
-        entry: Numbers of the maps among that module's arguments.
+        module: Path of the innermost module that was running.
+        inputs: Numbers of the maps among the arguments of that module.
         terms: Numbers of the two maps.
     """
 
-    inside: str
-    entry: tuple[int, ...]
+    module: str
+    inputs: tuple[int, ...]
     terms: tuple[int, int]
 
 
@@ -78,10 +80,10 @@ class Trace:
     """A forward pass.
 
     Attributes:
-        maps: Every map, by number, in the order in which they came to be.
-        calls: The calls of every module that ran, by path, in the order in which modules first returned; attention
-            is whole, without the modules inside it.
-        additions: In their order.
+        maps: Every feature map in the order of creation; its number is its index.
+        calls: Calls of every module by path, in the order in which modules first returned. The modules inside of
+            attention modules are left out.
+        additions: The additions in their order.
     """
 
     maps: list[FeatureMap] = field(default_factory=list)
@@ -89,47 +91,57 @@ class Trace:
     additions: list[Addition] = field(default_factory=list)
 
     def output(self, path: str) -> FeatureMap | None:
-        """Return the one map that a module gives at its first call, None if it does not run or gives something else."""
+        """Return the map that a module returned in its first call; None unless it returned exactly one map."""
         calls = self.calls.get(path)
-        return self.maps[calls[0].outputs[0]] if calls and calls[0].gives_one else None
+        return self.maps[calls[0].outputs[0]] if calls and calls[0].single_output else None
 
     def input(self, path: str) -> FeatureMap | None:
-        """Return the one map that a module takes at its first call, None if it does not run or takes something else."""
+        """Return the map that was the argument of a module in its first call; None unless it was exactly one map."""
         calls = self.calls.get(path)
-        return self.maps[calls[0].inputs[0]] if calls and calls[0].takes_one else None
+        return self.maps[calls[0].inputs[0]] if calls and calls[0].single_input else None
 
     def image(self) -> FeatureMap | None:
-        """Return what the first layer takes: the images, after what a network does to them before that."""
-        firsts = (
-            call.inputs[0] for calls in self.calls.values() for call in calls if call.takes_one and call.gives_one
+        """Return the input of the first layer: the images, after any preprocessing by the network."""
+        inputs = (
+            call.inputs[0]
+            for calls in self.calls.values()
+            for call in calls
+            if call.single_input and call.single_output
         )
-        number = next(firsts, None)
+        number = next(inputs, None)
         return None if number is None else self.maps[number]
 
     def stride(self, shape: Sequence[int]) -> float:
-        """Return by how much a map of this shape is smaller than the images, along its last axis but one."""
+        """Return the stride of a map with this shape, measured along the second to last axis (NaN if undefined)."""
         image = self.image()
         axis = 2 if len(shape) == 3 else -2
         return image.shape[axis] / shape[axis] if image and len(image.shape) == len(shape) else float("nan")
 
-    def descends(self, number: int, ancestors: Iterable[int]) -> set[int]:
-        """Return those of the ancestors that a map was computed from, itself included, and not by way of another."""
-        wanted, seen, found = set(ancestors), set[int](), set[int]()
-        waiting = [number]
+    def nearest_ancestors(self, number: int, candidates: Iterable[int]) -> set[int]:
+        """Return the candidates from which a map was computed, without those behind another candidate.
+
+        A map counts as its own ancestor.
+
+        Args:
+            number: Number of the map.
+            candidates: Numbers of the maps to look for.
+        """
+        wanted, seen, found = set(candidates), set[int](), set[int]()
+        pending = [number]
         oldest = min(wanted, default=0)
-        while waiting:
-            current = waiting.pop()
+        while pending:
+            current = pending.pop()
             if current in seen or current < oldest:
                 continue
             seen.add(current)
             if current in wanted:
                 found.add(current)
             else:
-                waiting += self.maps[current].parents
+                pending += self.maps[current].parents
         return found
 
-    def depth(self, number: int, origin: int) -> int:
-        """Return the number of maps on the longest way from an origin to a map; 0 if it is the origin itself."""
+    def distance(self, number: int, origin: int) -> int:
+        """Return the length of the longest path from an origin to a map, in maps; 0 if it is the origin itself."""
         lengths = {origin: 0}
         for current in range(origin + 1, number + 1):
             known = [lengths[parent] for parent in self.maps[current].parents if parent in lengths]
@@ -139,37 +151,37 @@ class Trace:
 
 
 def trace(model: nn.Module, example: tuple[Any, ...]) -> Trace:
-    """Run a network once, in evaluation mode and without gradients, and return what happened.
+    """Run a network once in evaluation mode, without gradients, and return the trace.
 
-    The network is as it was before: training flags, buffers, hooks and the state of random numbers.
+    Training flags, buffers, hooks, and random number generators are restored afterwards.
 
     Args:
         model: Any module.
         example: Its arguments.
 
     Raises:
-        Exception: Whatever the network raises.
+        Exception: Any exception that the network raises.
     """
-    seen = Trace()
-    recorder = _Recorder(seen)
+    run = Trace()
+    recorder = _Recorder(run)
     with (
         preserve_state(model),
         torch.no_grad(),
-        _hooked(model, recorder),
+        _recorded_calls(model, recorder),
         recorder,
     ):
-        recorder.number_of_each(example, ())
+        recorder.add_maps(example, ())
         model(*example)
-    return seen
+    return run
 
 
 class _Recorder(TorchFunctionMode):
-    """Numbers the maps, and sees what functions make of them."""
+    """Numbers the feature maps, and records the functions and modules that use them."""
 
-    def __init__(self, seen: Trace) -> None:
+    def __init__(self, run: Trace) -> None:
         super().__init__()
-        self.seen = seen
-        # Weak, so that a pass takes no more memory than it would unseen.
+        self.run = run
+        # Weak references, so that the pass needs no more memory than without the recorder.
         self._numbers: Any = WeakIdKeyDictionary()
         self._running: list[tuple[str, tuple[int, ...], bool]] = []
 
@@ -178,63 +190,63 @@ class _Recorder(TorchFunctionMode):
     ) -> Any:
         del types
         kwargs = kwargs or {}
-        before = self._known((args, kwargs))
+        inputs = self._numbers_of((args, kwargs))
         name = getattr(func, "__name__", "")
         result = func(*args, **kwargs)
-        self.number_of_each(result, before)
-        if any(isinstance(value, Tensor) for value in _flat(result)):
-            for number in before:
-                self.seen.maps[number].readers.append(name)
-        if name in ADDITIONS and len(before) == 2 and self._running:
-            inside, entry, in_attention = self._running[-1]
-            if not in_attention and self.seen.maps[before[0]].shape == self.seen.maps[before[1]].shape:
-                self.seen.additions.append(Addition(inside, entry, (before[0], before[1])))
+        self.add_maps(result, inputs)
+        if any(isinstance(value, Tensor) for value in _flatten(result)):
+            for number in inputs:
+                self.run.maps[number].readers.append(name)
+        if name in _ADDITIONS and len(inputs) == 2 and self._running:
+            module, module_inputs, in_attention = self._running[-1]
+            if not in_attention and self.run.maps[inputs[0]].shape == self.run.maps[inputs[1]].shape:
+                self.run.additions.append(Addition(module, module_inputs, (inputs[0], inputs[1])))
         return result
 
-    def number_of_each(self, value: Any, parents: tuple[int, ...]) -> None:
-        """Number the maps in a value that have none, or were changed in place since they were numbered."""
-        for tensor in _maps(value):
-            last, _ = self._numbers.get(tensor, (None, None))
+    def add_maps(self, value: Any, parents: tuple[int, ...]) -> None:
+        """Add the maps in a value that are new, or were changed in place since they were added."""
+        for tensor in _feature_maps(value):
+            known_version, _ = self._numbers.get(tensor, (None, None))
             version = version_of(tensor)
-            if version != last:
-                self._numbers[tensor] = (version, len(self.seen.maps))
-                self.seen.maps.append(FeatureMap(tuple(tensor.shape), tensor.dtype, tensor.device, parents))
+            if version != known_version:
+                self._numbers[tensor] = (version, len(self.run.maps))
+                self.run.maps.append(FeatureMap(tuple(tensor.shape), tensor.dtype, tensor.device, parents))
 
     def enter(self, path: str, module: nn.Module, arguments: Any) -> None:
-        """Note that a module begins."""
-        self._running.append((path, self._known(arguments), isinstance(module, Attention)))
+        """Record that a module starts."""
+        self._running.append((path, self._numbers_of(arguments), isinstance(module, Attention)))
 
     def leave(self, path: str, arguments: Any, output: Any) -> None:
-        """Note that a module has returned."""
+        """Record that a module has returned."""
         _, inputs, _ = self._running.pop()
-        outputs = self._known(output)
-        gives_one = isinstance(output, Tensor) and len(outputs) == 1
-        tensors = [value for value in _flat(arguments) if isinstance(value, Tensor)]
-        bare = any(value is tensors[0] for value in (*arguments[0], *arguments[1].values())) if tensors else False
-        takes_one = len(tensors) == 1 and len(inputs) == 1 and bare
-        self.seen.calls.setdefault(path, []).append(Call(path, inputs, outputs, takes_one, gives_one))
-        if gives_one:
-            self.seen.maps[outputs[0]].givers.append(path)
+        outputs = self._numbers_of(output)
+        single_output = isinstance(output, Tensor) and len(outputs) == 1
+        tensors = [value for value in _flatten(arguments) if isinstance(value, Tensor)]
+        direct = any(value is tensors[0] for value in (*arguments[0], *arguments[1].values())) if tensors else False
+        single_input = len(tensors) == 1 and len(inputs) == 1 and direct
+        self.run.calls.setdefault(path, []).append(Call(path, inputs, outputs, single_input, single_output))
+        if single_output:
+            self.run.maps[outputs[0]].producers.append(path)
 
-    def _known(self, value: Any) -> tuple[int, ...]:
-        numbers = (self._numbers.get(tensor, (None, None)) for tensor in _maps(value))
+    def _numbers_of(self, value: Any) -> tuple[int, ...]:
+        numbers = (self._numbers.get(tensor, (None, None)) for tensor in _feature_maps(value))
         return tuple(number for _, number in numbers if number is not None)
 
 
-def _flat(value: Any) -> Iterator[Any]:
+def _flatten(value: Any) -> Iterator[Any]:
     if isinstance(value, Mapping):
         value = list(value.values())
     if isinstance(value, list | tuple):
         for item in value:
-            yield from _flat(item)
+            yield from _flatten(item)
     else:
         yield value
 
 
-def _maps(value: Any) -> list[Tensor]:
+def _feature_maps(value: Any) -> list[Tensor]:
     return [
         item
-        for item in _flat(value)
+        for item in _flatten(value)
         if isinstance(item, Tensor)
         and item.ndim >= 3
         and item.is_floating_point()
@@ -243,7 +255,7 @@ def _maps(value: Any) -> list[Tensor]:
 
 
 @contextmanager
-def _hooked(model: nn.Module, recorder: _Recorder) -> Iterator[None]:
+def _recorded_calls(model: nn.Module, recorder: _Recorder) -> Iterator[None]:
     handles = []
     try:
         inner = {part for m in model.modules() if isinstance(m, Attention) for part in m.modules() if part is not m}
@@ -257,7 +269,7 @@ def _hooked(model: nn.Module, recorder: _Recorder) -> Iterator[None]:
             def leave(_: nn.Module, args: Any, kwargs: Any, output: Any, path: str = path) -> None:
                 recorder.leave(path, (args, kwargs), output)
 
-            # After all other hooks: what they make of an input or output is what the module takes or gives.
+            # These hooks run after all others, so that they see what other hooks have changed.
             handles.append(module.register_forward_pre_hook(enter, with_kwargs=True))
             handles.append(module.register_forward_hook(leave, with_kwargs=True))
         yield

@@ -52,7 +52,7 @@ def escape(value: object) -> Markup:
     return value if isinstance(value, Markup) else Markup(escape_html(printable(str(value))))
 
 
-def table(
+def html_table(
     header: Sequence[str], rows: Iterable[Sequence[object]], *, text_columns: int | None = None, label: str = "table"
 ) -> Markup:
     """Return an HTML table that scrolls sideways if it is too wide for the page.
@@ -65,7 +65,7 @@ def table(
         label: What the table holds, for screen readers.
 
     Example:
-        >>> print(table(("class", "mAP50"), [("a<b", "0.5")], text_columns=1))
+        >>> print(html_table(("class", "mAP50"), [("a<b", "0.5")], text_columns=1))
         <div class="table" tabindex="0" role="region" aria-label="table"><table>
         <thead><tr><th scope="col" class="text">class</th><th scope="col">mAP50</th></tr></thead>
         <tbody>
@@ -86,7 +86,7 @@ def table(
     return Markup(f"{start}<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody></table></div>")
 
 
-def image(content: bytes, alt: str, kind: Literal["png", "jpeg"] = "png", attributes: str = "") -> Markup:
+def inline_image(content: bytes, alt: str, kind: Literal["png", "jpeg"] = "png", attributes: str = "") -> Markup:
     """Return an image whose content is part of the page.
 
     Args:
@@ -96,7 +96,7 @@ def image(content: bytes, alt: str, kind: Literal["png", "jpeg"] = "png", attrib
         attributes: Further attributes of the element, as HTML.
 
     Example:
-        >>> image(b"abc", "three letters")
+        >>> inline_image(b"abc", "three letters")
         '<img src="data:image/png;base64,YWJj" alt="three letters">'
     """
     data = base64.b64encode(content).decode("ascii")

@@ -50,9 +50,9 @@ def test_a_run_becomes_a_record(tmp_path):
     with pytest.raises(DataError, match="the run is not finished"):
         cell_record(cell, folder)
     write_record(folder.record, run.model_copy(update={"metrics": {"map50": 1}}))
-    with pytest.raises(DataError, match="the record is not that of a training run: 'map75'"):
+    with pytest.raises(DataError, match="not the record of a training run: 'map75'"):
         cell_record(cell, folder)
     write_record(folder.record, run)
     folder.results.write_text("epoch\nx\n", encoding="utf-8")
-    with pytest.raises(DataError, match="it is no table of epochs"):
+    with pytest.raises(DataError, match="every row of the results must have a number in each column"):
         cell_record(cell, folder)

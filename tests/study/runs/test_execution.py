@@ -65,9 +65,7 @@ def test_arms_that_do_not_pair_are_refused_with_a_reason(ran):
     found = records(ran[0])
     assert found["weighed"].status == found["one-class"].status == "failed"
     assert "it saw other images than plain with seed 0, or in another order" in not_none(found["weighed"].error)
-    assert "had other initial weights than in plain with seed 0, such as model." in not_none(
-        found["one-class"].error
-    )
+    assert "had other initial weights than in plain with seed 0, such as model." in not_none(found["one-class"].error)
 
 
 def test_a_run_that_fails_is_recorded_and_stops_no_other(ran):

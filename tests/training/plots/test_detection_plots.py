@@ -8,7 +8,7 @@ import torch
 from matplotlib.figure import Figure
 
 from attendet.evaluation.metrics import Evaluation
-from attendet.training.plots.detection_plots import confusion_matrix, f1_curve, precision_recall_curve
+from attendet.training.plots.detection_plots import draw_confusion_matrix, f1_curve, precision_recall_curve
 from tests.training.plots.plot_data import legend_of, metrics_of, truth
 
 
@@ -53,7 +53,7 @@ def test_the_confusion_matrix_shows_counts_and_shares(tmp_path: Path, figures: l
     found = [[*boxes[0], 0.9, 0], [*boxes[1], 0.9, 0], [*boxes[2], 0.9, 1], [200, 0, 210, 10, 0.9, 1]]
     what = truth(*((*box, kind) for box, kind in zip(boxes, [0, 0, 0, 0, 1], strict=True)))
     evaluation.update([torch.tensor(found)], [what])
-    confusion_matrix(evaluation.compute(), tmp_path / "a.png")
+    draw_confusion_matrix(evaluation.compute(), tmp_path / "a.png")
     axes = figures[-1].axes[0]
     cells = {text.get_position()[::-1]: text.get_text() for text in axes.texts}
     assert cells == {(0, 0): "2\n50%", (0, 1): "1\n25%", (0, 2): "1\n25%", (1, 2): "1\n100%", (2, 1): "1"}

@@ -13,7 +13,7 @@ from PIL import Image
 from attendet.data.records import ImageRecords
 from attendet.errors import OptionError, OutputError
 from attendet.evaluation.metrics import Evaluation
-from attendet.training.plots.detection_plots import confusion_matrix, f1_curve, precision_recall_curve
+from attendet.training.plots.detection_plots import draw_confusion_matrix, f1_curve, precision_recall_curve
 from attendet.training.plots.history import training_curves
 from attendet.training.plots.image_grids import prediction_grid, training_batch_grid
 from attendet.training.plots.label_plots import label_statistics
@@ -30,7 +30,7 @@ def all_pictures(classes: int) -> dict[str, Draw]:
         "training_curves": lambda path: training_curves(epochs(9), path),
         "precision_recall": lambda path: precision_recall_curve(metrics, path),
         "f1_curve": lambda path: f1_curve(metrics, path),
-        "confusion_matrix": lambda path: confusion_matrix(metrics, path),
+        "confusion_matrix": lambda path: draw_confusion_matrix(metrics, path),
         "label_statistics": lambda path: label_statistics(records(classes), names(classes), 320, path),
         "training_batch_grid": lambda path: training_batch_grid(gray(3), what, names(classes), path),
         "prediction_grid": lambda path: prediction_grid(gray(3), found, what, names(classes), path),
@@ -76,7 +76,7 @@ def test_plots_without_objects_or_detections_state_it(tmp_path: Path, figures: l
     precision_recall_curve(empty, tmp_path / "a.png")
     assert "there are no objects" in [text.get_text() for text in texts(figures[-1])]
     f1_curve(empty, tmp_path / "b.png")
-    confusion_matrix(empty, tmp_path / "c.png")
+    draw_confusion_matrix(empty, tmp_path / "c.png")
     prediction_grid(gray(1), [torch.zeros(0, 6)], [truth()], ["a"], tmp_path / "d.png")
 
 

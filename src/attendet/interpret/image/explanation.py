@@ -12,8 +12,7 @@ from attendet.interpret.image.html_tables import output_table, site_table
 from attendet.interpret.image.input_image import InputImage
 from attendet.interpret.image.network_output import NetworkOutput, has_counterpart
 from attendet.interpret.image.site_explanation import SiteExplanation
-from attendet.utils.html import Markup, escape
-from attendet.utils.html import image as inline_image
+from attendet.utils.html import Markup, escape, inline_image
 from attendet.utils.text import plural
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from attendet.interpret.image.explanation import Explanation
 from attendet.interpret.image.html_tables import output_table, site_table
 from attendet.interpret.image.input_image import map_on_image
 from attendet.interpret.image.site_explanation import Array
-from attendet.utils.html import Markup, escape, image, page_end, page_start
+from attendet.utils.html import Markup, escape, inline_image, page_end, page_start
 
 # Longest side of images, and of the maps over them, which have no fine detail; in pixels.
 _IMAGE_SIDE, _LAYER_SIDE = 960, 320
@@ -82,7 +82,7 @@ def _section(explanation: Explanation, figure: bytes, number: int) -> Iterator[s
         yield _radio(number, str(index), label, is_checked=index == 0)
     yield '<label>opacity<input type="range" min="0" max="100" value="65"></label></fieldset></div>\n'
     alt = f"Figure of {name}. {' '.join(summary)}"
-    yield f"<h3>Figure</h3>{image(figure, alt)}\n"
+    yield f"<h3>Figure</h3>{inline_image(figure, alt)}\n"
     yield f"<h3>Attention modules</h3>{site_table(explanation.sites)}\n<h3>Output of the network</h3>"
     for output, title in (
         (explanation.with_attention, "with attention"),
@@ -132,7 +132,7 @@ def _photograph(pixels: NDArray[np.uint8], alt: str) -> Markup:
     picture.thumbnail((_IMAGE_SIDE, _IMAGE_SIDE), Image.Resampling.LANCZOS)
     content = io.BytesIO()
     picture.save(content, "JPEG", quality=88)
-    return image(content.getvalue(), alt, "jpeg")
+    return inline_image(content.getvalue(), alt, "jpeg")
 
 
 def _layer(explanation: Explanation, index: int, alt: str, values: Array, colors: str, scale: Normalize) -> Markup:
@@ -142,4 +142,4 @@ def _layer(explanation: Explanation, index: int, alt: str, values: Array, colors
     layer[np.isnan(on_image), 3] = 0
     content = io.BytesIO()
     Image.fromarray(layer).save(content, "PNG")
-    return image(content.getvalue(), alt, attributes=f'data-layer="{index}"')
+    return inline_image(content.getvalue(), alt, attributes=f'data-layer="{index}"')

@@ -48,7 +48,7 @@ def _head_faults(plan: ModelPlan) -> list[Finding]:
     strides = [plan.stride(row) for row in sources]
     listed = ", ".join(f"{stride:g}" for stride in strides)
     if len(set(strides)) < len(strides):
-        message = f"Detect reads {_rows_text(sources)} with strides {listed}, two of which are equal"
+        message = f"Detect reads {_rows_text(sources)} with strides {listed}, which are not all different"
         findings.append(Finding("detect-strides", message, "read one row per stride", head.location, head.index))
     elif not _anchors_grow_with(strides, plan):
         message = f"Detect reads {_rows_text(sources)} with strides {listed}, but the anchors have another order"

@@ -30,7 +30,7 @@ class Dialect:
     Attributes:
         meanings: Meaning of each number, for each allowed count of numbers.
         scaled: Whether the width multiple scales a declared width.
-        repeats: Whether an attention module is repeated as often as its row says.
+        repeats: Whether an attention module is repeated as often as its row requests.
     """
 
     meanings: tuple[tuple[Meaning, ...], ...]

@@ -12,7 +12,7 @@ from attendet.study.folder import StudyRecords, runs_of_arm
 from attendet.study.reporting.run_scores import best_epoch, by_seed
 from attendet.study.statistics.paired import PairedDifference, holm, paired_difference
 from attendet.study.statistics.power import min_p_holm, smallest_detectable
-from attendet.study.statistics.verdict import Verdict, explain, reach_verdict, seeds_needed
+from attendet.study.statistics.verdict import Verdict, reach_verdict, seeds_needed, verdict_sentence
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ def _contrast(
         p_holm=p_holm,
         p_holm_floor=min_p_holm(found.n if found else 0, comparisons),
         verdict=verdict,
-        explanation=explain(pair, found, p_holm, comparisons, needed, METRIC_NAMES[design.metric]),
+        explanation=verdict_sentence(pair, found, p_holm, comparisons, needed, METRIC_NAMES[design.metric]),
         seeds_to_settle=needed,
         detectable=multiple * found.spread if multiple and found and found.spread else None,
         best_epoch_difference=fmean(best_difference) if best_difference else None,

@@ -27,17 +27,17 @@ def _blocks(report: StudyReport, figures: Mapping[str, str]) -> Iterator[str]:
         if section.points:
             yield "\n".join(f"- {_plain(point)}" for point in section.points)
         if section.table:
-            yield table(section.table)
+            yield markdown_table(section.table)
         figure = figures.get(section.figure or "")
         if figure:
             yield f"![{section.title}]({figure})"
 
 
-def table(of: Table) -> str:
+def markdown_table(of: Table) -> str:
     r"""Return a table in Markdown.
 
     Example:
-        >>> print(table(Table(("arm", "n"), (("a|b", "6"),))))
+        >>> print(markdown_table(Table(("arm", "n"), (("a|b", "6"),))))
         | arm | n |
         |---|---|
         | a\|b | 6 |

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from attendet.study.reporting.outcome import StudyReport
 from attendet.study.reporting.sections import Section, report_sections
-from attendet.utils.html import escape, image, page_end, page_start, table
+from attendet.utils.html import escape, html_table, inline_image, page_end, page_start
 
 _STYLE = """\
 body { max-width: 68rem; }
@@ -47,7 +47,7 @@ def _section(section: Section, report: StudyReport, figures: Mapping[str, Path])
             yield f'<li class="{kind}">{escape(point)}</li>'
         yield "</ul>"
     if section.table:
-        yield table(section.table.header, section.table.rows, label=section.title)
+        yield html_table(section.table.header, section.table.rows, label=section.title)
     figure = figures.get(section.figure or "")
     if figure:
-        yield image(figure.read_bytes(), section.title)
+        yield inline_image(figure.read_bytes(), section.title)

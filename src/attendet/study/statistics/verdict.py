@@ -51,7 +51,7 @@ def seeds_needed(found: PairedDifference | None, comparisons: int) -> int | None
     return None if needed is None else max(needed, found.n + 1)
 
 
-def explain(
+def verdict_sentence(
     pair: tuple[str, str],
     found: PairedDifference | None,
     p_holm: float,

@@ -1,4 +1,4 @@
-from .detection_plots import confusion_matrix as confusion_matrix
+from .detection_plots import draw_confusion_matrix as draw_confusion_matrix
 from .detection_plots import f1_curve as f1_curve
 from .detection_plots import precision_recall_curve as precision_recall_curve
 from .filmstrip import AttentionSnapshot as AttentionSnapshot
@@ -11,7 +11,7 @@ from .label_plots import label_statistics as label_statistics
 __all__ = [
     "AttentionSnapshot",
     "attention_filmstrip",
-    "confusion_matrix",
+    "draw_confusion_matrix",
     "f1_curve",
     "label_statistics",
     "precision_recall_curve",

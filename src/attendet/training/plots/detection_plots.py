@@ -69,7 +69,7 @@ def f1_curve(metrics: Metrics, path: Path) -> None:
     save_figure(figure, path)
 
 
-def confusion_matrix(metrics: Metrics, path: Path) -> None:
+def draw_confusion_matrix(metrics: Metrics, path: Path) -> None:
     """Draw the confusion matrix: for each true class, the fractions of its objects that were detected as each class.
 
     For up to 15 classes, the counts are written into the cells. The orange row contains false detections, relative to

@@ -13,7 +13,7 @@ from attendet.data.records import Split
 from attendet.evaluation.inference import ground_truth
 from attendet.evaluation.matching import GroundTruth
 from attendet.evaluation.validation import Validation
-from attendet.training.plots.detection_plots import confusion_matrix, f1_curve, precision_recall_curve
+from attendet.training.plots.detection_plots import draw_confusion_matrix, f1_curve, precision_recall_curve
 from attendet.training.plots.history import training_curves
 from attendet.training.plots.image_grids import prediction_grid, training_batch_grid
 from attendet.training.plots.label_plots import label_statistics
@@ -66,7 +66,7 @@ def draw_validation(folder: RunFolder, validation: Validation, names: tuple[str,
     """Draw the metrics of a validation, and some of its images with their detections."""
     precision_recall_curve(validation.metrics, folder.picture("precision_recall"))
     f1_curve(validation.metrics, folder.picture("f1"))
-    confusion_matrix(validation.metrics, folder.picture("confusion_matrix"))
+    draw_confusion_matrix(validation.metrics, folder.picture("confusion_matrix"))
     selected = evenly_spaced(len(validation.records), _MAX_PAIRS)
     records = [validation.records[index] for index in selected]
     detections = [validation.detections[index] for index in selected]

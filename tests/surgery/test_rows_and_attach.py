@@ -1,4 +1,4 @@
-"""A row of a model file and a plan of `attach` give the same network: equal outputs for equal weights."""
+"""A row of a model file and `attach` give the same network: equal outputs for equal weights."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def renumbered(key: str, rows: dict[int, int]) -> str:
 
 
 def assert_equal_outputs(by_file: Detector, by_plan: Detector, keys: dict[str, str]) -> None:
-    """Copy every tensor of one into the other, by the keys, and compare what they give."""
+    """Copy every tensor of one detector into the other, and compare their outputs."""
     theirs = by_file.state_dict()
     assert sorted(keys.values()) == sorted(by_plan.state_dict())
     by_plan.load_state_dict({mine: theirs[key] for key, mine in keys.items()})
@@ -45,7 +45,7 @@ def test_a_row_before_sppf() -> None:
     by_file = with_every_weight(attendet.build("yolov5n_CBAM", num_classes=3))
     by_plan = attendet.build("yolov5n", num_classes=3)
     attach(by_plan, "cbam", "before:SPPF", start="paper")
-    # The file's row 9 is CBAM, and every later row one further than in YOLOv5.
+    # Row 9 of the file is CBAM, and every later row has moved by one.
     rows = {row: row - (row > 9) for row in range(26)}
     keys = {key: renumbered(key, rows) for key in by_file.state_dict()}
     keys |= {key: key.replace("model.9.", "model.9.attention.") for key in keys if key.startswith("model.9.")}
@@ -62,7 +62,7 @@ def test_rows_in_place_of_c3() -> None:
 @pytest.mark.parametrize(
     ("block", "at", "mine"),
     [
-        # CBAM of a bottleneck ends its branch, with its second convolution.
+        # The CBAM of a bottleneck follows its second convolution, at the end of the branch.
         ("C3CBAM", "inside:neck.C3", lambda key: re.sub(r"(\.m\.\d+)\.attention\.", r"\1.cv2.attention.", key)),
         ("CBAMC3", "after:neck.C3", lambda key: key),
         ("CBAMC3", "inside:neck.C3.cv3", lambda key: re.sub(r"^(model\.\d+)\.attention", r"\1.cv3.attention", key)),
@@ -82,7 +82,7 @@ def test_blocks_with_cbam_inside(block: str, at: str, mine: Callable[[str], str]
 
 
 def test_blocks_with_shortcuts(tmp_path: Path) -> None:
-    """In the backbone, bottlenecks add their input, and CBAM comes before the addition."""
+    """Bottlenecks of the backbone add their input, and CBAM is applied before the addition."""
     backbone, _, neck = bundled_text("yolov5s").partition("head:")
     file = tmp_path / "model.yaml"
     file.write_text(f"{backbone.replace('C3, [512]', 'C3CBAM, [512]')}head:{neck}")
