@@ -18,6 +18,8 @@ CHECKED = [
     "README.md",
     "CHANGELOG.md",
     "CONTRIBUTING.md",
+    "SECURITY.md",
+    "CODE_OF_CONDUCT.md",
 ]
 QUOTING = {"docs/style.md", "tools/language.py", "tests/test_language.py"}
 """Files that quote banned phrases."""

@@ -99,7 +99,7 @@ def test_a_file_that_looks_like_a_setting_is_a_file(tmp_path: Path, monkeypatch:
         (
             PREDICT,
             "w.pt --conf 0.3 0",
-            "`--conf` takes one value, got 0.3 0; give one of them; a camera's number goes behind --source",
+            "`--conf` takes one value, got 0.3 0; give one of them; a camera's number goes after --source",
         ),
         (TRAIN, "--data", "`--data` needs a value; write --data VALUE"),
         (TRAIN, "--data --rect", "`--data` needs a value; write --data VALUE"),

@@ -185,7 +185,7 @@ class _ArgumentRewriter:
         elif name == "--device":
             remedy = f"write --device {','.join(values)}"
         elif "--source" in self._declared.lists:
-            remedy = "give one of them; a camera's number goes behind --source"
+            remedy = "give one of them; a camera's number goes after --source"
         else:
             remedy = "give one of them"
         raise OptionError(f"`{name}` takes one value, got {' '.join(values)}", remedy=remedy)

@@ -91,7 +91,7 @@ class MeanObjectOverlap:
         self._sums = torch.zeros(len(fields(ObjectOverlap)), dtype=torch.float64)
 
     def add(self, overlap: ObjectOverlap | None) -> None:
-        """Add the overlap of an image; None, for an image without one, is ignored."""
+        """Add the overlap of an image. None, which stands for an image without an overlap, is ignored."""
         if overlap is not None:
             self.count += 1
             values = [getattr(overlap, field.name) for field in fields(ObjectOverlap)]

@@ -118,7 +118,7 @@ class Trace:
         return image.shape[axis] / shape[axis] if image and len(image.shape) == len(shape) else float("nan")
 
     def nearest_ancestors(self, number: int, candidates: Iterable[int]) -> set[int]:
-        """Return the candidates from which a map was computed, without those behind another candidate.
+        """Return the nearest candidates from which a map was computed, without the candidates that came before them.
 
         A map counts as its own ancestor.
 

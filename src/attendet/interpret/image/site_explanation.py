@@ -120,7 +120,7 @@ class SiteExplanation:
     def weight_range(self, axis: Literal["positions", "channels"]) -> tuple[float, float] | None:
         """Return the smallest and largest product of the gates that vary over positions or over channels.
 
-        None if there are no such gates, or other weights without a range.
+        The result is None if there are no such gates, or if other weights take part that have no range.
         """
         varying = [
             part

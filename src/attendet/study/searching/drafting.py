@@ -76,7 +76,7 @@ def write_draft(text: str, file: Path, trials: Trials) -> bool:
     Args:
         text: Text of the draft.
         file: Path of the draft.
-        trials: Trials of the search, which remember the digest of the last draft.
+        trials: Trials of the search; they store the digest of the last draft.
 
     Raises:
         OutputError: If the draft cannot be written.

@@ -182,7 +182,7 @@ class _Machine:
 
 
 def _cost(argument: Any) -> int:
-    """Return the number of steps that copying an argument is counted as."""
+    """Return the number of steps that a copy of an argument counts as."""
     match argument:
         case str() | bytes() | bytearray():
             return len(argument) // _BYTES_PER_STEP
