@@ -3,8 +3,12 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from attendet.weights.io import opening
 from tests.helpers.small_training import MODEL
+
+pytestmark = pytest.mark.usefixtures("without_plots")
 
 
 def test_a_model_file_with_only_the_number_of_anchors(fit: Callable, tmp_path: Path) -> None:

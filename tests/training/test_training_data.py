@@ -15,6 +15,8 @@ from attendet.training.task import DetectionTask
 from attendet.weights.io import opening
 from tests.helpers.small_training import write_set
 
+pytestmark = pytest.mark.usefixtures("without_plots")
+
 
 def shapes_of(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
     """Return a list that receives the shape of every training batch."""
