@@ -24,7 +24,7 @@ from attendet.errors import OptionError, unknown_name
 
 
 def _with_cbam_options(rule: WiringRule) -> WiringRule:
-    """Return a wiring rule that takes a mapping, as the last argument of a row, as options of CBAM."""
+    """Return a wiring rule for rows whose last argument may be a mapping with options of CBAM."""
 
     def spec(make: ModuleFactory, request: BlockRequest) -> ModuleSpec:
         last = request.args[-1] if request.args else None

@@ -170,7 +170,7 @@ def _maps_within(run: Trace, roots: tuple[str, ...]) -> dict[int, str]:
 def _is_scaled_image(shape: tuple[int, ...], image: tuple[int, ...]) -> bool:
     """Return whether a map has the batch size and the aspect ratio of the image.
 
-    Windows and attention scores of transformers have not.
+    Windows and attention scores of transformers do not.
     """
     if len(shape) != len(image) or shape[0] != image[0] or max(shape[2:]) == 1:
         return False

@@ -19,7 +19,7 @@ from attendet.utils.shape_rules import RULES, SUMMED_AXES, UncertainError, tenso
 
 
 class ShapePropagation(TorchDispatchMode):
-    """A context in which modules on the meta device run without torch's slow first import.
+    """A context in which modules on the meta device run without the slow imports of torch's own implementation.
 
     Args:
         count_flops: Also count floating-point operations, as `torch.utils.flop_counter` does.

@@ -76,7 +76,7 @@ def _anchors_grow_with(strides: list[float], plan: ModelPlan) -> bool:
 
 
 def _only_readers(plan: ModelPlan, row: int) -> list[int]:
-    """Return the rows that read only this one, without the head."""
+    """Return the rows, except for the head, whose only source is this row."""
     return [planned.row.index for planned in plan.rows[:-1] if [source.row for source in planned.row.sources] == [row]]
 
 

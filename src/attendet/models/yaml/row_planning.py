@@ -38,7 +38,7 @@ _BUILD_ERRORS = (ArithmeticError, AssertionError, AttributeError, LookupError, R
 
 @dataclass(frozen=True)
 class PlanOptions:
-    """What all rows of a plan have in common.
+    """The settings that all rows of a plan share.
 
     Attributes:
         file: The model file.
@@ -110,7 +110,7 @@ def plan_row(row: LayerRow, sources: Sequence[Tensor], options: PlanOptions) -> 
     Args:
         row: The row.
         sources: The feature maps (1, channels, height, width) that it reads, on the meta device.
-        options: What all rows have in common.
+        options: The settings that all rows share.
 
     Raises:
         RowError: If the module cannot be created, or does not run on these feature maps.
