@@ -47,7 +47,7 @@ def test_numbers_that_are_not_finite_are_null(tmp_path: Path) -> None:
     [
         (b"{", r"a\.json:1:2: .*not JSON"),
         (b"\xff", r"a\.json: .*UTF-8"),
-        (b"[" * 100_000, r"a\.json: .*not JSON"),
+        (b"[" * 100_000, r"a\.json: the JSON has .* lists that are nested too deeply"),
         (b"{}", r"a\.json: the record is damaged: `name`: field required; remove the file"),
         (
             b'{"name": "a", "parts": {"x": {"seconds": "long"}}}',
