@@ -237,6 +237,12 @@ def test_mistakes_are_reported_in_one_line(typed: Callable[..., TrainConfig | st
     assert error.count("\n") == 1
 
 
+def test_a_run_to_resume_can_be_named_by_its_weights(typed: Callable[..., TrainConfig | str], tmp_path: Path) -> None:
+    (tmp_path / "e" / "weights").mkdir(parents=True)
+    (tmp_path / "e" / "weights" / "last.safetensors").touch()
+    assert str(typed("--resume e/weights/last.safetensors")).startswith("attendet: e/run.json: ")
+
+
 def test_ctrl_c_ends_a_run_that_can_be_resumed(tmp_path: Path) -> None:
     data, model = write_set(tmp_path / "set"), tmp_path / "small.yaml"
     model.write_text(MODEL)
