@@ -26,7 +26,7 @@ def test_plan_measures_steps_and_writes_nothing(studied, tmp_path: Path) -> None
     code, out, _ = studied("plan study.yaml")
     assert code == 0
     assert "2 arms × 6 seeds × 2 fractions of the images: 24 runs" in out
-    assert "more than the 0.0001 of the budget" in out
+    assert "more than the budget of 0.0001" in out
     assert "standard deviations of paired differences" in out
     assert sorted(tmp_path.rglob("*")) == before
     code, out, _ = studied("plan study.yaml --json --no-measure")

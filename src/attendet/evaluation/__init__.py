@@ -1,4 +1,4 @@
-"""Measure the detections of a network against the ground truth."""
+"""Measurements of the detections of a network against the ground truth."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""Run a network on the images of a split, and select its detections."""
+"""Inference on the images of a split: batches, detections, and ground truth."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Match the detections of an image to its ground truth."""
+"""Matches between the detections of an image and its ground truth."""
 
 from __future__ import annotations
 

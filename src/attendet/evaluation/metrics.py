@@ -144,7 +144,7 @@ class Metrics:
 
 
 class Evaluation:
-    """Collects the detections and the ground truth of images, and measures them at the end.
+    """A collector of detections and ground truth, image by image, that measures them at the end.
 
     Evaluations can be pickled, so that several processes can each measure some images and `merge` the evaluations. An
     image that two processes add counts twice.

@@ -1,4 +1,4 @@
-"""Measure and time a network on a split of a data set."""
+"""Validation: the quality and the speed of a network on a split of a data set."""
 
 from __future__ import annotations
 

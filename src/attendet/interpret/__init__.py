@@ -1,4 +1,4 @@
-"""Capture, measure, and explain what the attention modules of a network do."""
+"""Capture, statistics, and explanations of the attention modules of a network."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""Replace the weights that attention computes by constants."""
+"""Ablation of attention: constants instead of the weights that it computes."""
 
 from __future__ import annotations
 

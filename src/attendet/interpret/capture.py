@@ -1,4 +1,4 @@
-"""Capture the weights and terms that attention modules apply to features, in a forward pass of any network."""
+"""Capture of the weights and terms that attention modules apply to features, in any network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Refuse networks whose features or outputs are not finite."""
+"""Checks that the features and outputs of a network are finite."""
 
 from __future__ import annotations
 

@@ -89,7 +89,7 @@ class SiteStatistics:
 
 
 class SiteStatisticsCollector:
-    """Collects statistics of attention modules batch by batch; the memory does not depend on the number of images.
+    """A collector of statistics of attention modules, in memory that does not depend on the number of images.
 
     Example:
         >>> from attendet.attention import create

@@ -17,8 +17,8 @@ def attention_readings(plan: ModelPlan) -> list[str]:
 
     Example:
         >>> from attendet.models.planning import plan_model
-        >>> print(attention_readings(plan_model("yolov5s_CBAM"))[0])
-        row 9 CBAM: 512 channels (declared: 512); reduction 16, kernel_size 7, variant plain, start paper
+        >>> print(attention_readings(plan_model("yolov5s_CBAM"))[0])  # doctest: +ELLIPSIS
+        row 9 CBAM: 512 channels (declared: 512); reduction 16, kernel_size 7, variant plain, start paper...
     """
     described = ((planned.row, describe_attention(planned)) for planned in plan.rows)
     return [f"row {row.index} {row.module}: {description}" for row, description in described if description]

@@ -1,4 +1,4 @@
-"""Detect objects in images, videos, and cameras, and write the results."""
+"""Detection of objects in images, videos, and cameras, and the files of the results."""
 
 import lazy_loader
 

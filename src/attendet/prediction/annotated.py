@@ -1,4 +1,4 @@
-"""Write annotated images and videos."""
+"""Annotated images and videos as results."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from attendet.utils.io import write_atomically
 
 
 class AnnotatedWriter(ResultWriter):
-    """Writes images with their detections drawn, under their own names and in their own formats; videos as mp4.
+    """A writer of images with drawn detections, in their own names and formats, and of videos as mp4.
 
     A video is finished as soon as a frame of another source arrives.
 

@@ -1,4 +1,4 @@
-"""Draw detections into their image."""
+"""Detections drawn into their image."""
 
 from __future__ import annotations
 

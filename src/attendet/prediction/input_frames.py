@@ -1,4 +1,4 @@
-"""Read the images and video frames of sources, and name the files that are written for each."""
+"""The images and video frames of sources, and unique names for their output files."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class InputFrame:
 
 
 class UniqueNames:
-    """Makes names unique by a number: `cell`, `cell-2`, `cell-3`.
+    """Names that a number makes unique: `cell`, `cell-2`, `cell-3`.
 
     Names that differ in case only are equal, as on some file systems. Names are cut to 230 bytes.
 

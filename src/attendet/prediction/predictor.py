@@ -1,4 +1,4 @@
-"""Detect objects in images with a trained network."""
+"""Detection of objects in images with a trained network."""
 
 from __future__ import annotations
 

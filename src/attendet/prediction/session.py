@@ -1,4 +1,4 @@
-"""Detect objects in a stream of frames, and write the results frame by frame."""
+"""Detection in a stream of frames, with results that are written frame by frame."""
 
 from __future__ import annotations
 

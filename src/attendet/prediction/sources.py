@@ -1,4 +1,4 @@
-"""Find the images, videos, and cameras that command-line arguments name."""
+"""The images, videos, and cameras that command-line arguments name."""
 
 from __future__ import annotations
 

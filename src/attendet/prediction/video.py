@@ -1,4 +1,4 @@
-"""Read frames from videos and cameras, and write H.264 videos, with one frame in memory at a time."""
+"""Frames of videos and cameras, and H.264 videos that are written frame by frame."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def _frames(
 
 
 class _Decoder:
-    """Decodes the frames of a stream, and notes whether data was damaged."""
+    """A decoder of the frames of a stream that notes whether data was damaged."""
 
     def __init__(self) -> None:
         self.is_damaged = False

@@ -1,4 +1,4 @@
-"""Write the detections of each frame: label files, tables, COCO results, and crops."""
+"""Results of each frame as files: label files, tables, COCO results, and crops."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from attendet.utils.json_text import to_json
 
 
 class ResultWriter(ABC):
-    """Writes the detections of the frames of a run, in order.
+    """A writer of the detections of the frames of a run, in order.
 
     A context manager: when the block ends, the files are finished; after an exception, unfinished files are dropped.
     """
@@ -91,7 +91,7 @@ def detected_objects(detections: Detections) -> Iterator[DetectedObject]:
 
 
 class LabelWriter(ResultWriter):
-    """Writes YOLO label files: a line `class cx cy w h` per detection, in fractions of the image's sides.
+    """A writer of YOLO label files: a line `class cx cy w h` per detection, in fractions of the image's sides.
 
     The file of an image is `labels/NAME.txt`, and that of a video frame `labels/NAME/000001.txt`. The file of an image
     without detections is empty.
@@ -122,7 +122,7 @@ class LabelWriter(ResultWriter):
 
 
 class CsvWriter(ResultWriter):
-    """Writes a CSV table with one line per detection.
+    """A writer of a CSV table with one line per detection.
 
     Args:
         path: The file.
@@ -153,7 +153,7 @@ class CsvWriter(ResultWriter):
 
 
 class CocoWriter(ResultWriter):
-    """Writes detections as a JSON list of COCO results, each with the name of its file.
+    """A writer of a JSON list of COCO results, each with the name of its file.
 
     Image ids count images and frames from 1 in their order, and category ids count classes from 1, as in the files of
     `attendet val --out` and `attendet data convert`.
@@ -189,7 +189,7 @@ class CocoWriter(ResultWriter):
 
 
 class CropWriter(ResultWriter):
-    """Writes the pixels of each detection as an image, in one folder per class.
+    """A writer of crops: the pixels of each detection as an image, in one folder per class.
 
     Args:
         folder: The run's folder.

@@ -57,9 +57,7 @@ def test_gates_equal_the_gates_of_the_network(detector: Detector, photographs: P
     assert [part.name for part in site.parts] == ["channel", "spatial"]
 
 
-def test_detections_are_those_of_the_predictor_with_and_without_attention(
-    weights: Path, photographs: Photographs
-) -> None:
+def test_detections_match_the_predictor_with_and_without_attention(weights: Path, photographs: Photographs) -> None:
     (explanation,) = attendet.explain(weights, photographs[1])
     predictor = attendet.Predictor(weights, device="cpu")
     with_attention = predictor(photographs[1])

@@ -50,7 +50,7 @@ def test_a_run_becomes_a_record(tmp_path):
     with pytest.raises(DataError, match="the run is not finished"):
         cell_record(cell, folder)
     write_record(folder.record, run.model_copy(update={"metrics": {"map50": 1}}))
-    with pytest.raises(DataError, match="not the record of a training run: 'map75'"):
+    with pytest.raises(DataError, match="not the record of a training run: 'map50_95'"):
         cell_record(cell, folder)
     write_record(folder.record, run)
     folder.results.write_text("epoch\nx\n", encoding="utf-8")

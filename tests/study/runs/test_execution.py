@@ -72,7 +72,7 @@ def test_a_run_that_fails_is_recorded_and_stops_no_other(ran):
     study, outcome, watcher = ran
     broken = records(study)["broken"]
     assert broken.status == "failed"
-    assert "model.0 makes (1, 3, 64, 64) into (1, 8, 32, 32) and cannot be replaced" in not_none(broken.error)
+    assert "model.0 turns (1, 3, 64, 64) into (1, 8, 32, 32) and cannot be replaced" in not_none(broken.error)
     assert [name for name, _ in outcome.failed] == ["weighed-seed0", "one-class-seed0", "broken-seed0"]
     assert (outcome.finished, outcome.left) == (3, 0)
     assert [record.arm for record in watcher.records if record.status == "finished"][:2] == ["plain", "gated"]

@@ -59,7 +59,7 @@ def test_an_edited_draft_is_not_overwritten(tmp_path: Path, pretend: Pretend) ->
     run_search(open_search(write_search(tmp_path, SPACE, trials=6, more="keep: 1\n")), RecordingSearchObserver())
     second = search.folder.draft.read_text()
     assert "trained 1 " in first
-    assert "has trained 6 " in second
+    assert "trained 6 " in second
     search.folder.draft.write_text(second + "# mine\n")
     watcher = RecordingSearchObserver()
     run_search(open_search(write_search(tmp_path, SPACE, trials=7)), watcher)

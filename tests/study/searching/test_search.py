@@ -72,7 +72,7 @@ def test_a_search_resumes_after_its_process_was_killed(tmp_path: Path, pretend: 
         "def score(arm, epoch):\n"
         "    if arm != 'baseline' and epoch == 3: os.kill(os.getpid(), signal.SIGKILL)\n"
         "    return epoch / 10\n"
-        "search_run.perform = FakeTrainer(score, 4).perform\n"
+        "search_run.run_job = FakeTrainer(score, 4).perform\n"
         "search_run.run_search(open_search(Path(sys.argv[1])), RecordingSearchObserver())\n"
     )
     ended = subprocess.run([sys.executable, "-c", program, str(file)], cwd=Path(__file__).parents[3], check=False)  # noqa: S603
@@ -176,7 +176,7 @@ def test_two_at_once_are_refused_and_optuna_is_asked_for(
     search, watcher = open_search(write_search(tmp_path, SPACE)), RecordingSearchObserver()
 
     def again(_: SearchRecord) -> None:
-        with pytest.raises(OptionError, match="another process runs the search"):
+        with pytest.raises(OptionError, match="another process is running the search"):
             run_search(search, RecordingSearchObserver())
 
     watcher.then = again

@@ -60,7 +60,7 @@ def test_missed_objects_and_wrong_detections_are_dashed(tmp_path: Path, figures:
     # The most confident is drawn last.
     assert solid[1] == [False, False, True]
     assert [text.get_text() for text in right.texts] == [".73", ".82", ".91"]
-    assert [axes.get_title() for axes in (left, right)] == ["truth", "detected"]
+    assert [axes.get_title() for axes in (left, right)] == ["ground truth", "detections"]
 
 
 def test_of_many_classes_boxes_are_named(tmp_path: Path, figures: list[Figure]) -> None:

@@ -1,4 +1,4 @@
-"""Measure what each attention site of a detector contributes on a data set."""
+"""The contribution of each attention site of a detector, measured on a data set."""
 
 import lazy_loader
 

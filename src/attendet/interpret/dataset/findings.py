@@ -1,4 +1,4 @@
-"""Judge what an attention site contributes, from its statistics and from detections without it."""
+"""Findings about attention sites, from their statistics and from detections without them."""
 
 from __future__ import annotations
 

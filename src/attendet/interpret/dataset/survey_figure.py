@@ -1,4 +1,4 @@
-"""Draw a survey of attention sites: the change of mAP without each site, and how its weights vary."""
+"""The figure of a survey: the change of mAP without each site, and the variation of its weights."""
 
 from __future__ import annotations
 

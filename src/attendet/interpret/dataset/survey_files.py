@@ -1,4 +1,4 @@
-"""Write a survey of attention sites as JSON, as a table, and as a picture."""
+"""The files of a survey of attention sites: JSON, a table, and a picture."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Measure what each attention site of a detector contributes to its detections on a data set."""
+"""Measurements of attention sites: their weights, and detections without them or with constants."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Explain where the attention of a network looks in single images, and how it changes the output."""
+"""Explanations of images: where the attention of a network looks, and how it changes the output."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""Choose the detection or class that class activation maps explain, and the layer whose features they use."""
+"""The target of class activation maps: a detection or class, and the layer whose features they use."""
 
 from __future__ import annotations
 

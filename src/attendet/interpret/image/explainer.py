@@ -1,4 +1,4 @@
-"""Explain where the attention of a network looks in images, and how it changes the output."""
+"""The functions that explain images: where attention looks, and how it changes the output."""
 
 from __future__ import annotations
 

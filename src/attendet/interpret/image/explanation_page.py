@@ -27,7 +27,7 @@ _IMAGE_SIDE, _LAYER_SIDE = 960, 320
 
 
 class ExplanationPage:
-    """Writes a page image by image, so that only one explanation is in memory.
+    """A page that is written image by image, so that only one explanation is in memory.
 
     The page needs no other files: it fetches nothing, and the browser runs no script but the page's own.
 

@@ -1,4 +1,4 @@
-"""Write explanations as files: figures, an HTML page, arrays, and a manifest."""
+"""The files of explanations: figures, an HTML page, arrays, and a manifest."""
 
 from __future__ import annotations
 
