@@ -70,8 +70,8 @@ def test_errors_in_a_process_are_reported(tmp_path: Path) -> None:
     assert failed == (
         "a-seed0",
         (
-            "model.0 turns (1, 3, 64, 64) into (1, 8, 32, 32) and cannot be replaced by attention; attach attention to its"
-            " output"
+            "model.0 turns (1, 3, 64, 64) into (1, 8, 32, 32) and cannot be replaced by attention;"
+            " attach attention to its output"
         ),
     )
 
