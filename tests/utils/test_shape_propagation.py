@@ -95,8 +95,8 @@ def test_layouts(layout: str, other: str) -> None:
     x, y = LAYOUTS[layout](features(2, 8, 6, 10)), LAYOUTS[other](features(2, 8, 6, 10))
     with ComparedWithTorch() as compared:
         torch.sigmoid(x)
-        x + y.mean((2, 3), keepdim=True).amax(1, keepdim=True)
-        x.mean((2, 3), keepdim=True) * y.sum((0, 1, 2, 3))
+        _ = x + y.mean((2, 3), keepdim=True).amax(1, keepdim=True)
+        _ = x.mean((2, 3), keepdim=True) * y.sum((0, 1, 2, 3))
         torch.cat([x, x], 1)
         torch.stack([x, x], 2)
         if x.shape == y.shape:
