@@ -74,7 +74,7 @@ def signature(value: object) -> str:
         return "(...)"
     parameters = [p.replace(annotation=inspect.Parameter.empty) for p in found.parameters.values() if p.name != "self"]
     return re.sub(
-        r"<factory>|<object object at 0x[0-9a-f]+>",
+        r"<factory>|<[^<>]+ at 0x[0-9a-f]+>",
         "...",
         str(found.replace(parameters=parameters, return_annotation=inspect.Signature.empty)),
     )
