@@ -6,7 +6,7 @@ import torch
 import attendet
 from attendet.attention import CBAM
 from attendet.blocks import C3, SPPF
-from attendet.models.bundled import SIZES, bundled_names
+from attendet.models.bundled import SIZES, bundled_names, bundled_names_of_width
 from attendet.models.lint.checker import check_model_file
 from attendet.models.summary import summarize
 
@@ -54,3 +54,11 @@ def test_cbam_replaces_every_c3_of_the_backbone(size: str) -> None:
     assert [index for index, module in enumerate(modules) if isinstance(module, C3)] == [13, 17, 20, 23]
     hidden = [module.channel.fc1.out_features for module in modules if isinstance(module, CBAM)]
     assert min(hidden) >= 4
+
+
+@pytest.mark.parametrize("name", bundled_names())
+def test_a_model_is_found_by_the_width_of_its_first_row(name: str) -> None:
+    with torch.device("meta"):
+        weight = attendet.build(name).state_dict()["model.0.conv.weight"]
+    assert name in bundled_names_of_width(len(weight))
+    assert len(bundled_names_of_width(len(weight))) == 3

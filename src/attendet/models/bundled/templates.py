@@ -9,6 +9,8 @@ from string import Template
 from attendet.errors import unknown_name
 
 _ARCHITECTURES = ("yolov5", "yolov5_CBAM", "yolov5_CBAM-C3")
+# Output channels of the first row of every architecture, before the width multiple is applied.
+_FIRST_WIDTH = 64
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,24 @@ def bundled_names() -> tuple[str, ...]:
         ('yolov5n', 'yolov5s', 'yolov5m', 'yolov5l', 'yolov5x', 'yolov5n_CBAM')
     """
     return tuple(_name(architecture, size) for architecture in _ARCHITECTURES for size in SIZES)
+
+
+def bundled_names_of_width(channels: int) -> tuple[str, ...]:
+    """Return the names of the bundled models whose first row has a number of output channels.
+
+    Args:
+        channels: The number of output channels of the first row.
+
+    Example:
+        >>> bundled_names_of_width(32)
+        ('yolov5s', 'yolov5s_CBAM', 'yolov5s_CBAM-C3')
+    """
+    return tuple(
+        _name(architecture, letter)
+        for architecture in _ARCHITECTURES
+        for letter, size in SIZES.items()
+        if size.width * _FIRST_WIDTH == channels
+    )
 
 
 def bundled_text(name: str) -> str:

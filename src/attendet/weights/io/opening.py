@@ -14,7 +14,7 @@ from torch import Tensor
 
 from attendet.errors import AttendetError, Location, WeightsError
 from attendet.models.builder import build_model
-from attendet.models.bundled import bundled_names, bundled_text
+from attendet.models.bundled import bundled_names_of_width, bundled_text
 from attendet.models.detector import Detector
 from attendet.models.yaml.model_file import read_model_file
 from attendet.surgery.attachment import Attachment, attached
@@ -163,7 +163,7 @@ def find_card(checkpoint: Checkpoint, model: str) -> ModelCard | None:
         return stored_card(checkpoint, model)
     names = checkpoint.names or numbered_class_names(checkpoint)
     tensors = {key: value for key, value in checkpoint.tensors.items() if not key.endswith(_COMPUTED_BUFFERS)}
-    bundled = next((name for name in bundled_names() if names and _has_tensors(name, len(names), tensors)), None)
+    bundled = _matching_bundled_model(tensors, len(names)) if names else None
     card = stored_card(checkpoint, bundled or model)
     if card is None and bundled:
         return ModelCard(bundled, bundled_text(bundled), "auto", names, stored_imgsz(checkpoint))
@@ -190,6 +190,14 @@ def resolve_weights_path(path: str | os.PathLike[str]) -> Path:
             remedy="name a weights file or a run's folder",
         )
     return best
+
+
+def _matching_bundled_model(tensors: Mapping[str, Tensor], num_classes: int) -> str | None:
+    """Return the name of the bundled model that has exactly these tensors, or None."""
+    first = tensors.get("model.0.conv.weight")
+    # Only models of the same width are built, because building all of them takes seconds.
+    candidates = () if first is None else bundled_names_of_width(len(first))
+    return next((name for name in candidates if _has_tensors(name, num_classes, tensors)), None)
 
 
 def _has_tensors(model: str, num_classes: int, tensors: Mapping[str, Tensor]) -> bool:
