@@ -9,6 +9,7 @@ from .provenance import versions as versions
 from .settings import StrictModel as StrictModel
 from .text import plural as plural
 from .text import printable as printable
+from .text import short_repr as short_repr
 from .text import shorten as shorten
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "printable",
     "read_json",
     "resolve_device",
+    "short_repr",
     "shorten",
     "versions",
     "write_atomically",

@@ -34,6 +34,20 @@ def shorten(text: str, length: int) -> str:
     return text if len(text) <= length else f"{text[: length - 1]}…"
 
 
+def short_repr(value: object, length: int = 60) -> str:
+    """Return a value of a file as error messages quote it: its `repr`, shortened.
+
+    Args:
+        value: Any value.
+        length: Maximum number of characters.
+
+    Example:
+        >>> short_repr("cat"), short_repr([1, 2, 3, 4], 8)
+        ("'cat'", '[1, 2, …')
+    """
+    return shorten(repr(value), length)
+
+
 def list_names(names: Sequence[str], limit: int) -> str:
     """Join the first `limit` names with commas and count the others.
 

@@ -12,7 +12,7 @@ from attendet.data.paths import is_file, is_folder
 from attendet.data.records import Problem
 from attendet.errors import DataError, Location
 from attendet.utils.io import read_json
-from attendet.utils.text import shorten
+from attendet.utils.text import short_repr
 
 MAX_BYTES = 1024 * 1024 * 1024
 """Largest file: twice the size of the file of COCO's own 118,287 training images."""
@@ -49,7 +49,7 @@ class CocoFile:
         for (name, stated_size), of_image in zip(self.images, self.annotations, strict=True):
             builder = LabelBuilder(self.file)
             for annotation in of_image:
-                description = f"{name}, annotation {_short_repr(annotation.get('id'))}"
+                description = f"{name}, annotation {short_repr(annotation.get('id'))}"
                 try:
                     category, box = self._category(annotation), _parse_box(annotation.get("bbox"))
                 except ValueError as error:
@@ -62,7 +62,7 @@ class CocoFile:
     def _category(self, annotation: Mapping[str, Any]) -> int | str:
         category_id = annotation.get("category_id")
         if category_id is None or not _is_id(category_id):
-            raise ValueError(f"category_id must be an integer or text, got {_short_repr(category_id)}")
+            raise ValueError(f"category_id must be an integer or text, got {short_repr(category_id)}")
         return self.categories.get(category_id, category_id)
 
 
@@ -103,7 +103,7 @@ def read_coco(path: Path) -> CocoFile:
     entries = {key: content.get(key) or [] for key in ("categories", "annotations")}
     for key, value in entries.items():
         if not isinstance(value, list):
-            raise DataError(f"`{key}` must be a list, got {_short_repr(value)}", where=where)
+            raise DataError(f"`{key}` must be a list, got {short_repr(value)}", where=where)
     builder = LabelBuilder(str(path))
     images = _parse_images(content["images"], builder)
     annotations = _annotations_by_image(entries["annotations"], images, builder)
@@ -128,9 +128,9 @@ def _parse_images(entries: Sequence[Any], builder: LabelBuilder) -> dict[Any, tu
         if not isinstance(name, str) or not name or not name.isprintable():
             builder.add_problem(f"image number {number} must have a file_name of printable text")
         elif not _is_id(image_id):
-            builder.add_problem(f"the id of {name} must be an integer or text, got {_short_repr(image_id)}")
+            builder.add_problem(f"the id of {name} must be an integer or text, got {short_repr(image_id)}")
         elif image_id in images:
-            builder.add_problem(f"the id of {name} must be unique, got {_short_repr(image_id)}")
+            builder.add_problem(f"the id of {name} must be unique, got {short_repr(image_id)}")
         else:
             images[image_id] = (name.replace("\\", "/"), _stated_size(entry))
     return images
@@ -145,8 +145,8 @@ def _annotations_by_image(
         if not _is_id(image_id):
             builder.add_problem(f"annotation number {number} has no valid image_id")
         elif image_id not in annotations:
-            annotation_id = _short_repr(entry.get("id"))
-            builder.add_problem(f"annotation {annotation_id}: the file has no image with id {_short_repr(image_id)}")
+            annotation_id = short_repr(entry.get("id"))
+            builder.add_problem(f"annotation {annotation_id}: the file has no image with id {short_repr(image_id)}")
         else:
             annotations[image_id].append(entry)
     return annotations
@@ -166,7 +166,7 @@ def _parse_categories(entries: Sequence[Any], where: Location) -> dict[Any, str]
         if not _is_id(category_id) or not isinstance(name, str) or not name.strip() or not name.isprintable():
             raise DataError(f"category number {number} must have an id and a name of printable text", where=where)
         if category_id in categories:
-            raise DataError(f"category ids must be unique, got {_short_repr(category_id)} twice", where=where)
+            raise DataError(f"category ids must be unique, got {short_repr(category_id)} twice", where=where)
         # Names in data.yaml and VOC files have no surrounding space; with one, this would be a different class.
         categories[category_id] = name.strip()
     return dict(sorted(categories.items(), key=lambda item: (isinstance(item[0], str), item[0])))
@@ -175,19 +175,15 @@ def _parse_categories(entries: Sequence[Any], where: Location) -> dict[Any, str]
 def _parse_box(values: Any) -> tuple[float, float, float, float]:
     """Return the corners of a box given as x, y, width, height; raise ValueError if it is not valid."""
     if not isinstance(values, list) or len(values) != 4:
-        raise ValueError(f"bbox must be four numbers, got {_short_repr(values)}")
+        raise ValueError(f"bbox must be four numbers, got {short_repr(values)}")
     x, y, width, height = map(parse_coordinate, values)
     if width < 0 or height < 0:
-        raise ValueError(f"width and height of bbox must not be negative, got {_short_repr(values)}")
+        raise ValueError(f"width and height of bbox must not be negative, got {short_repr(values)}")
     return x, y, x + width, y + height
 
 
 def _is_id(value: Any) -> bool:
     return isinstance(value, int | str) and not isinstance(value, bool)
-
-
-def _short_repr(value: Any) -> str:
-    return shorten(repr(value), 60)
 
 
 def find_image_folder(coco: CocoFile, images: Path | None, split: str, root: Path) -> Path:

@@ -15,7 +15,7 @@ from attendet.data.paths import is_file
 from attendet.data.records import Problem, ProblemKind
 from attendet.errors import DataError, Location
 from attendet.utils.io import read_bytes
-from attendet.utils.text import shorten
+from attendet.utils.text import short_repr
 
 MAX_BYTES = 16 * 1024 * 1024
 """Largest label file of one image."""
@@ -151,7 +151,7 @@ def parse_coordinate(value: object) -> float:
     except (ValueError, OverflowError):
         number = math.nan
     if not abs(number) <= MAX_COORDINATE:
-        raise ValueError(f"{shorten(repr(value), 60)} is not a coordinate in pixels")
+        raise ValueError(f"{short_repr(value)} is not a coordinate in pixels")
     return number
 
 

@@ -13,7 +13,7 @@ from attendet.data.images import is_image
 from attendet.data.paths import expand_glob, is_file, is_folder, walk
 from attendet.data.records import ProblemKind
 from attendet.errors import DataError, Location
-from attendet.utils.text import shorten
+from attendet.utils.text import short_repr, shorten
 
 MAX_LIST_BYTES = 256 * 1024 * 1024
 """Largest list of images: a few million paths."""
@@ -113,7 +113,7 @@ def _parse_number(word: str) -> float:
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        raise ValueError(f"{shorten(repr(word), 40)} is not a number")
+        raise ValueError(f"{short_repr(word, 40)} is not a number")
     return value
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from attendet.data.paths import exists, is_folder
 from attendet.errors import DataError, Location
 from attendet.utils.limits import MAX_CLASSES
-from attendet.utils.text import shorten
+from attendet.utils.text import short_repr
 from attendet.utils.yaml_nodes import Node, parse, read_yaml_text
 
 MAX_BYTES = 512 * 1024
@@ -139,7 +139,7 @@ def _paths(node: Node) -> list[tuple[str, Node]]:
 
 def _path(node: Node) -> str:
     if not isinstance(node.value, str) or not node.value.strip():
-        raise node.error(f"the value must be a path, got {_short_repr(node)}", _NAME_A_PATH)
+        raise node.error(f"the value must be a path, got {short_repr(node.plain())}", _NAME_A_PATH)
     if not node.value.isprintable():
         raise node.error("the path must be a single line of text", _NAME_A_PATH)
     return node.value
@@ -149,7 +149,7 @@ def _format(node: Node | None) -> str | None:
     if node is None or node.value is None or node.value == "auto":
         return None
     if node.value not in FORMATS:
-        raise node.error(f"`format` must be one of {', '.join(FORMATS)}, got {_short_repr(node)}")
+        raise node.error(f"`format` must be one of {', '.join(FORMATS)}, got {short_repr(node.plain())}")
     return str(node.value)
 
 
@@ -167,7 +167,7 @@ def _names(node: Node | None, count: Node | None, text: str) -> tuple[str, ...] 
             names = [_name(by_index[index], text) for index in indices]
         case _:
             remedy = "write [cat, dog], or lines like `0: cat`"
-            raise node.error(f"`names` must be a list or a mapping, got {_short_repr(node)}", remedy)
+            raise node.error(f"`names` must be a list or a mapping, got {short_repr(node.plain())}", remedy)
     if not names:
         raise node.error("`names` must not be empty", "write [cat, dog]")
     if count is not None and num_classes is not None and num_classes != len(names):
@@ -179,7 +179,9 @@ def _num_classes(node: Node | None) -> int | None:
     if node is None or node.value is None:
         return None
     if not isinstance(node.value, int) or not 1 <= node.value <= MAX_CLASSES:
-        raise node.error(f"`nc` must be the number of classes, from 1 to {MAX_CLASSES:,}, got {_short_repr(node)}")
+        raise node.error(
+            f"`nc` must be the number of classes, from 1 to {MAX_CLASSES:,}, got {short_repr(node.plain())}"
+        )
     return node.value
 
 
@@ -187,9 +189,7 @@ def _name(node: Node, text: str) -> str:
     """Return a class name as it is written in the file; YAML would read `on` as true and `007` as 7."""
     name = node.value if isinstance(node.value, str) else text[slice(*node.span)]
     if isinstance(node.value, list | dict) or not name.strip() or not name.isprintable():
-        raise node.error(f"a class name must be text, got {_short_repr(node)}", "write a word, in quotes if necessary")
+        raise node.error(
+            f"a class name must be text, got {short_repr(node.plain())}", "write a word, in quotes if necessary"
+        )
     return name.strip()
-
-
-def _short_repr(node: Node) -> str:
-    return shorten(repr(node.plain()), 60)

@@ -13,7 +13,7 @@ from attendet.data.problems import ProblemCount, summarize_problems
 from attendet.data.reading import data_source
 from attendet.data.reading.data_source import DataSource, StepProgress
 from attendet.data.records import Split, scaled_box_sides
-from attendet.data.report.report_table import TableRow, html_table, report_rows, text_table
+from attendet.data.report.report_table import TableRow, report_html, report_rows, text_table
 from attendet.data.report.split_statistics import TINY_SIDE, SplitStatistics, compute_statistics, sum_statistics
 from attendet.utils.text import list_names, plural
 
@@ -109,7 +109,7 @@ class DataReport:
     def _repr_html_(self) -> str:
         """Return the report as an HTML table, for notebooks."""
         notes = (self.title, *self.remarks, self.summary)
-        return html_table(list(self.splits), self.rows(), notes)
+        return report_html(list(self.splits), self.rows(), notes)
 
 
 def check(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Literal
 from attendet.data.problems import ProblemCount
 from attendet.data.records import Problem
 from attendet.data.report.split_statistics import BoxSizes, SplitStatistics
+from attendet.utils.html import Markup, escape
 from attendet.utils.text import plural
 
 _MAX_CLASSES = 30
@@ -142,7 +142,7 @@ def _text_line(cells: Sequence[str], widths: Sequence[int]) -> str:
     return "  ".join([*padded, example]).rstrip()
 
 
-def html_table(splits: Sequence[str], rows: Sequence[TableRow], notes: Sequence[str]) -> str:
+def report_html(splits: Sequence[str], rows: Sequence[TableRow], notes: Sequence[str]) -> Markup:
     """Return the table as HTML, with a paragraph above or below it for each note.
 
     Args:
@@ -150,16 +150,16 @@ def html_table(splits: Sequence[str], rows: Sequence[TableRow], notes: Sequence[
         rows: Rows of `report_rows`.
         notes: The first is the title above the table; the others are below it.
     """
-    title, *below = (f"<p>{html.escape(note)}</p>" for note in notes)
-    heading = "".join(f"<th>{html.escape(name)}</th>" for name in ("", *splits, "all", "examples"))
+    title, *below = (f"<p>{escape(note)}</p>" for note in notes)
+    heading = "".join(f"<th>{escape(name)}</th>" for name in ("", *splits, "all", "examples"))
     body = "".join(_html_row(row) for row in rows)
-    return f"{title}<table><thead><tr>{heading}</tr></thead><tbody>{body}</tbody></table>{''.join(below)}"
+    return Markup(f"{title}<table><thead><tr>{heading}</tr></thead><tbody>{body}</tbody></table>{''.join(below)}")
 
 
 def _html_row(row: TableRow) -> str:
     style = {"number": "", "error": ' style="color:#b00020"', "warning": ' style="color:#8a6d00"'}[row.kind]
     indent = "&nbsp;" * (len(row.label) - len(row.label.lstrip()))
-    label = f'<td style="text-align:left">{indent}{html.escape(row.label.strip())}</td>'
-    cells = "".join(f'<td style="text-align:right">{html.escape(cell)}</td>' for cell in row.cells)
-    examples = "<br>".join(map(html.escape, row.examples))
+    label = f'<td style="text-align:left">{indent}{escape(row.label.strip())}</td>'
+    cells = "".join(f'<td style="text-align:right">{escape(cell)}</td>' for cell in row.cells)
+    examples = "<br>".join(map(escape, row.examples))
     return f'<tr{style}>{label}{cells}<td style="text-align:left">{examples}</td></tr>'

@@ -2,8 +2,8 @@
 
 | pass | reads | writes | reason for a separate pass |
 |---|---|---|---|
-| `pool_positions` | x | | channel weights depend on every position |
-| `pool_channels` | x | | spatial weights depend on every weighted channel |
+| `reduce_positions` | x | | channel weights depend on every position |
+| `reduce_channels` | x | | spatial weights depend on every weighted channel |
 | `scale` | x | y | |
 | `weight_gradients` | x, upstream | | gradients of both weights |
 | `channel_pool_gradients` | x | | channel weights also affect the pools over channels |
@@ -40,12 +40,12 @@ def forward(x: Tensor, channel: ChannelNet | None, spatial: SpatialNet | None) -
     samples, channels, height, width = x.shape
     saved = SavedTensors(*(x.new_empty(0, dtype=torch.float32) for _ in range(6)))
     if channel is not None:
-        sums, maxima = passes.pool_positions(x)
+        sums, maxima = passes.reduce_positions(x)
         pooled = torch.stack([sums / (height * width), maxima], 1)
         saved = replace(saved, pooled=pooled, channel_logits=channel_logits(pooled, channel))
     weights = _channel_weights(saved, channel, samples, channels)
     if spatial is not None:
-        sums, maxima = passes.pool_channels(x, weights)
+        sums, maxima = passes.reduce_channels(x, weights)
         planes = [maxima, sums / channels]
         stacked = torch.stack(planes[::-1] if spatial.average_first else planes, 1)
         with _float32_convolutions():

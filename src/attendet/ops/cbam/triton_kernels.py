@@ -19,7 +19,7 @@ def max_or_nan(values, axis: tl.constexpr):  # noqa: ANN001, ANN201
 
 
 @triton.jit
-def pool_positions_kernel(  # noqa: ANN201
+def reduce_positions_kernel(  # noqa: ANN201
     x, sums, maxima, stride_c, stride_p, channels, positions, chunks,  # noqa: ANN001
     BLOCK_C: tl.constexpr, BLOCK_P: tl.constexpr,  # noqa: N803
 ):  # fmt: skip
@@ -42,7 +42,7 @@ def pool_positions_kernel(  # noqa: ANN201
 
 
 @triton.jit
-def pool_channels_kernel(  # noqa: ANN201
+def reduce_channels_kernel(  # noqa: ANN201
     x, channel, sums, maxima, stride_c, stride_p, channels, positions,  # noqa: ANN001
     BLOCK_C: tl.constexpr, BLOCK_P: tl.constexpr,  # noqa: N803
 ):  # fmt: skip

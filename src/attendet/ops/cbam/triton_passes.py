@@ -18,8 +18,8 @@ from torch import Tensor
 from attendet.ops.cbam.triton_kernels import (
     channel_pool_gradients_kernel,
     feature_gradients_kernel,
-    pool_channels_kernel,
-    pool_positions_kernel,
+    reduce_channels_kernel,
+    reduce_positions_kernel,
     scale_kernel,
     weight_gradients_kernel,
 )
@@ -76,22 +76,22 @@ class WeightGradients(NamedTuple):
     position_ties: Tensor
 
 
-def pool_positions(x: Tensor) -> tuple[Tensor, Tensor]:
+def reduce_positions(x: Tensor) -> tuple[Tensor, Tensor]:
     """Return the sum and the maximum of every channel, (N, C)."""
     samples, channels, positions, blocks = _sizes(x)
     chunks = triton.cdiv(positions, POSITIONS_PER_PROGRAM)
     sums, maxima = _partial_results(x, chunks, channels), _partial_results(x, chunks, channels)
     grid = (samples, chunks, triton.cdiv(channels, blocks["BLOCK_C"]))
-    _launch(pool_positions_kernel, grid, x, sums, maxima, *_strides(x), channels, positions, chunks, **blocks)
+    _launch(reduce_positions_kernel, grid, x, sums, maxima, *_strides(x), channels, positions, chunks, **blocks)
     return sums.sum(1), maxima.amax(1)
 
 
-def pool_channels(x: Tensor, channel: Tensor) -> tuple[Tensor, Tensor]:
+def reduce_channels(x: Tensor, channel: Tensor) -> tuple[Tensor, Tensor]:
     """Return the sum and the maximum over the channels of x times the channel weights, (N, H, W)."""
     samples, channels, positions, blocks = _sizes(x)
     sums, maxima = _position_values(x), _position_values(x)
     grid = (triton.cdiv(positions, blocks["BLOCK_P"]), samples)
-    _launch(pool_channels_kernel, grid, x, channel, sums, maxima, *_strides(x), channels, positions, **blocks)
+    _launch(reduce_channels_kernel, grid, x, channel, sums, maxima, *_strides(x), channels, positions, **blocks)
     return sums, maxima
 
 

@@ -80,7 +80,7 @@ void cbam_forward(const Call* call, const ChannelNet* channel, const SpatialNet*
         using T = decltype(stored);
         const T* input = static_cast<const T*>(x);
         if (channel) {
-            passes.pool_positions(input, saved->pooled, saved->pooled + shape.channels);
+            passes.reduce_positions(input, saved->pooled, saved->pooled + shape.channels);
             for (Index sample = 0; sample < shape.samples; ++sample)
                 divide(saved->pooled + 2 * sample * shape.channels, shape.channels, shape.positions);
             channel_logits(*channel, shape, threads, saved->pooled, saved->channel_logits);
@@ -89,7 +89,7 @@ void cbam_forward(const Call* call, const ChannelNet* channel, const SpatialNet*
         if (spatial) {
             float* means = saved->planes + (spatial->average_first ? 0 : shape.positions);
             float* maxima = saved->planes + (spatial->average_first ? shape.positions : 0);
-            passes.pool_channels(input, gates.channel_weights(), means, maxima);
+            passes.reduce_channels(input, gates.channel_weights(), means, maxima);
             for (Index sample = 0; sample < shape.samples; ++sample)
                 divide(means + 2 * sample * shape.positions, shape.positions, shape.channels);
             const PaddedPlanes padded(shape.samples, 2, call->height, call->width, spatial->size, threads, saved->planes);

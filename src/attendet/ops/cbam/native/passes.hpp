@@ -90,7 +90,7 @@ struct Passes {
     }
 
     // Sums and maxima of a sample are stored next to each other, see GateValues.
-    void pool_positions(const T* x, float* sums, float* maxima) const {
+    void reduce_positions(const T* x, float* sums, float* maxima) const {
         PartialResults sum_results = channel_results(sums, 2), maximum_results = channel_results(maxima, 2);
         for_each_tile(shape, tiling, threads, [&](const Tile& tile) {
             OverPositions<Add> sum(channel_memory(sum_results, tile), tile);
@@ -111,7 +111,7 @@ struct Passes {
         maximum_results.template combine<Max>();
     }
 
-    void pool_channels(const T* x, const float* channel, float* sums, float* maxima) const {
+    void reduce_channels(const T* x, const float* channel, float* sums, float* maxima) const {
         PartialResults sum_results = position_results(sums, 2), maximum_results = position_results(maxima, 2);
         for_each_tile(shape, tiling, threads, [&](const Tile& tile) {
             OverChannels<Add> sum(position_memory(sum_results, tile), tile);
