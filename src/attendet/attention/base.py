@@ -24,6 +24,9 @@ from attendet.errors import AttendetWarning, OptionError
 
 Start = Literal["paper", "identity"]
 
+# The attribute that holds, by name, the published values of a module's own tensors.
+_PUBLISHED = "_published_values"
+
 
 class Attention(nn.Module, ABC):
     """Base class of all attention modules: (N, C, H, W) → the same shape, dtype, and memory format.
@@ -123,7 +126,23 @@ def register_with_published_value(module: nn.Module, name: str, value: Tensor, p
         module.register_parameter(name, value)
     else:
         module.register_buffer(name, value)
+    vars(module).setdefault(_PUBLISHED, {})[name] = published
     module.register_load_state_dict_pre_hook(partial(_fill_in, name, published))
+
+
+def published_values(module: nn.Module) -> dict[str, Tensor]:
+    """Return the tensors of our own in a module, with the values that make it equal to the published one.
+
+    Example:
+        >>> from attendet.attention import SimAM
+        >>> published_values(SimAM(64, start="identity"))
+        {'gate.range': tensor([0., 1.]), 'gate.strength': tensor(1.)}
+    """
+    return {
+        f"{path}.{name}" if path else name: torch.tensor(value)
+        for path, child in module.named_modules()
+        for name, value in vars(child).get(_PUBLISHED, {}).items()
+    }
 
 
 def _fill_in(name: str, published: object, module: nn.Module, state: dict[str, Any], prefix: str, *_: object) -> None:
