@@ -69,9 +69,9 @@ def contenders(channels: int, *, compiled: bool) -> dict[str, nn.Module]:
     modules: dict[str, nn.Module] = {"fused": fused, "naive": naive_like(fused, channels), "timm": CbamModule(channels)}
     modules["reference"] = in_plain_torch(copy.deepcopy(fused))
     if compiled:
-        twin = in_plain_torch(copy.deepcopy(fused))
-        twin.compile()
-        modules["compiled"] = twin
+        plain = in_plain_torch(copy.deepcopy(fused))
+        plain.compile()
+        modules["compiled"] = plain
     return modules
 
 

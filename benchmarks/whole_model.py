@@ -52,15 +52,15 @@ def networks() -> dict[str, Detector]:
     detectors = {"yolov5s": attendet.build("yolov5s", num_classes=_NUM_CLASSES)}
     for name, network in with_cbam.items():
         for label, implementation in _IMPLEMENTATIONS.items():
-            detectors[f"{name}, {label}"] = twin = copy.deepcopy(network)
-            use_implementation(twin, implementation)
+            detectors[f"{name}, {label}"] = duplicate = copy.deepcopy(network)
+            use_implementation(duplicate, implementation)
     return detectors
 
 
 def steps(
     detectors: Mapping[str, Detector], batch: int, imgsz: int, device: torch.device
 ) -> Mapping[str, Callable[[], object]]:
-    """Return one training step of each detector on the same images; the initial losses of twins must be equal."""
+    """Return one training step of each detector on the same images; the initial losses of the copies must be equal."""
     images = torch.rand(batch, 3, imgsz, imgsz, device=device).to(memory_format=torch.channels_last)
     # Ten objects per image, with sides of a tenth to a half of the image.
     targets = torch.rand(10 * batch, 6, device=device)
@@ -87,7 +87,7 @@ def step(detector: Detector, optimizer: torch.optim.Optimizer, images: Tensor, t
 def inferences(
     detectors: Mapping[str, Detector], imgsz: int, device: torch.device
 ) -> Mapping[str, Callable[[], object]]:
-    """Return the inference of one image by each detector; the outputs of twins must be equal."""
+    """Return the inference of one image by each detector; the outputs of the copies must be equal."""
     image = torch.rand(1, 3, imgsz, imgsz, device=device).to(memory_format=torch.channels_last)
     fused = {name: attendet.fuse(detector, image) for name, detector in detectors.items()}
     functions = {name: partial(infer, detector, image) for name, detector in fused.items()}

@@ -105,10 +105,10 @@ def test_copies_pickles_and_state_dicts_compute_the_same(name: str, before: str,
     loaded.load_state_dict(torch.load(saved, weights_only=True))
     # The test unpickles its own pickle.
     unpickled = pickle.loads(pickle.dumps(module))  # noqa: S301
-    for twin in (copy.deepcopy(module), unpickled, loaded):
-        assert torch.equal(twin(x), expected)
-    for twin in (copy.deepcopy(module), unpickled):
-        for parameter in twin.parameters():
+    for duplicate in (copy.deepcopy(module), unpickled, loaded):
+        assert torch.equal(duplicate(x), expected)
+    for duplicate in (copy.deepcopy(module), unpickled):
+        for parameter in duplicate.parameters():
             nn.init.zeros_(parameter)
     assert torch.equal(module(x), expected)
 

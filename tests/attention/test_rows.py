@@ -78,7 +78,7 @@ def test_every_module_works_as_a_row(name: str, start: Start, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    ("row", "twin"),
+    ("row", "expected"),
     [
         ("[-1, 1, SE, [256, 8]]", create("se", 64, reduction=8)),
         ("[-1, 1, SE, [256, {reduction: 4, bias: true}]]", create("se", 64, reduction=4, bias=True)),
@@ -92,11 +92,11 @@ def test_every_module_works_as_a_row(name: str, start: Start, tmp_path: Path) ->
     ],
 )
 @pytest.mark.filterwarnings("ignore:.*forks disagree about 3 repeats")
-def test_arguments_reach_the_module(row: str, twin: torch.nn.Module, tmp_path: Path) -> None:
+def test_arguments_reach_the_module(row: str, expected: torch.nn.Module, tmp_path: Path) -> None:
     module = attendet.build(model_file(tmp_path, row)).model[2]
-    assert repr(module) == repr(twin)
+    assert repr(module) == repr(expected)
     assert {key: value.shape for key, value in module.state_dict().items()} == {
-        key: value.shape for key, value in twin.state_dict().items()
+        key: value.shape for key, value in expected.state_dict().items()
     }
 
 

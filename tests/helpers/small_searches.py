@@ -12,7 +12,7 @@ from attendet.study.searching.search_file import read_search
 from attendet.study.searching.search_records import Candidate, SearchFolder, SearchRecord
 from attendet.study.searching.search_run import Search
 from attendet.training.reporter import Reporter
-from tests.helpers.small_studies import RECIPE, write_beside
+from tests.helpers.small_studies import RECIPE, write_data_and_model
 
 
 class RecordingSearchObserver:
@@ -61,7 +61,7 @@ def write_search(root: Path, space: str, *, trials: int = 3, epochs: int = 4, mo
     """Write a search with its data and model, and return its file."""
     file = root / "search.yaml"
     file.write_text(
-        f"{write_beside(root)}search: {space}\ntrials: {trials}\n"
+        f"{write_data_and_model(root)}search: {space}\ntrials: {trials}\n"
         f"last_epochs: {min(2, epochs)}\n{more}"
         f"recipe: {{schedule.epochs: {epochs}, {RECIPE}}}\n"
     )

@@ -52,7 +52,7 @@ class FailingExecutor:
             yield job, "refused"
 
 
-def write_beside(root: Path) -> str:
+def write_data_and_model(root: Path) -> str:
     """Write images and a small model unless they exist, and return the lines of a design that name them."""
     if not (root / "set").exists():
         write_set(root / "set")
@@ -64,7 +64,7 @@ def write_small(root: Path, arms: str, *, seeds: str = "1", epochs: int = 1, mor
     """Write a study with its data and model, and return its file."""
     file = root / "study.yaml"
     file.write_text(
-        f"{write_beside(root)}arms: {arms}\nseeds: {seeds}\nlast_epochs: 1\n{more}"
+        f"{write_data_and_model(root)}arms: {arms}\nseeds: {seeds}\nlast_epochs: 1\n{more}"
         f"recipe: {{schedule.epochs: {epochs}, {RECIPE}}}\n"
     )
     return file

@@ -135,14 +135,14 @@ class Bare(nn.Module):
 
 
 def bare(module: nn.Module) -> nn.Module:
-    twin = Bare()
+    bare_module = Bare()
     for name, parameter in module.named_parameters(recurse=False):
-        twin.register_parameter(name, nn.Parameter(parameter.detach().clone()))
+        bare_module.register_parameter(name, nn.Parameter(parameter.detach().clone()))
     for name, buffer in module.named_buffers(recurse=False):
-        twin.register_buffer(name, buffer.clone())
+        bare_module.register_buffer(name, buffer.clone())
     for name, child in module.named_children():
-        twin.add_module(name, bare(child))
-    return twin
+        bare_module.add_module(name, bare(child))
+    return bare_module
 
 
 def yolov5_file(

@@ -26,11 +26,11 @@ def test_equal_to_the_original(oracle: Callable[[str], Oracle], name: str, devic
 
     detector.load_state_dict(oracle_weights(state, ".bn.weight"))
     images = yolo_images().to(device)
-    for twin in (detector, fuse_conv_bn(detector)):
-        raw = twin.to(device).train(False)(images)
+    for model in (detector, fuse_conv_bn(detector)):
+        raw = model.to(device).train(False)(images)
         for level, output in enumerate(raw):
             assert expected.difference(f"raw{level}", output.cpu()) < 1e-4
-        assert expected.difference("decoded", twin.decode(raw).cpu()) < 1e-4
+        assert expected.difference("decoded", model.decode(raw).cpu()) < 1e-4
 
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])

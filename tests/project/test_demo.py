@@ -108,9 +108,9 @@ def report_of(demo, folder: Path, map50: float) -> bool:
 
 def test_the_report_names_every_picture_and_the_result(demo, tmp_path, capsys):
     assert report_of(demo, tmp_path, 0.71)
-    told = capsys.readouterr().out
-    assert "0.710" in told
-    assert all(str(tmp_path / name) in told for name in demo.PICTURES)
+    output = capsys.readouterr().out
+    assert "0.710" in output
+    assert all(str(tmp_path / name) in output for name in demo.PICTURES)
 
 
 def test_a_detector_that_finds_too_little_fails_the_demo(demo, tmp_path, monkeypatch):

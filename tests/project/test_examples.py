@@ -24,10 +24,10 @@ def test_classify_starts_both_alike_and_learns(tmp_path: Path) -> None:
     command = [sys.executable, str(EXAMPLES / "classify.py"), str(tmp_path), *options]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)  # noqa: S603 (our own)
     found = re.findall(r"(\w+) (before|after).*: accuracy (\d\.\d+), loss (\d+\.\d+)", done.stdout)
-    told = {(name, when): (float(accuracy), float(loss)) for name, when, accuracy, loss in found}
+    results = {(name, when): (float(accuracy), float(loss)) for name, when, accuracy, loss in found}
     # The loss to six digits: a model that predicts one class for all images has the same accuracy for any logits.
-    assert told["baseline", "before"] == told["cbam", "before"]
-    assert told["baseline", "after"] != told["cbam", "after"]
+    assert results["baseline", "before"] == results["cbam", "before"]
+    assert results["baseline", "after"] != results["cbam", "after"]
     # Better than chance; the accuracy depends on the number of threads.
-    assert min(told["baseline", "after"][0], told["cbam", "after"][0]) > 0.6
+    assert min(results["baseline", "after"][0], results["cbam", "after"][0]) > 0.6
     assert "8 modules" in done.stdout

@@ -48,18 +48,18 @@ def test_a_site_states_its_position() -> None:
 def test_a_failing_attach_changes_nothing(attention: str, options: dict[str, Any], error: str) -> None:
     model = Plain()
     model.blocks[0].train(False)
-    facts = ModuleSnapshot(model)
+    snapshot = ModuleSnapshot(model)
     with pytest.raises((OptionError, UnknownNameError), match=error):
         attach(model, attention, "residual-branch", **options)
-    assert facts.matches(model)
+    assert snapshot.matches(model)
 
 
 def test_too_few_channels_at_the_last_site_only() -> None:
     model = nn.Sequential(nn.Conv2d(3, 64, 1), nn.Conv2d(64, 64, 1), nn.Conv2d(64, 4, 1))
-    facts = ModuleSnapshot(model)
+    snapshot = ModuleSnapshot(model)
     with pytest.raises(OptionError, match="at 2: `reduction` must leave at least 1 of 4 channels, got 16"):
         attach(model, "cbam", nn.Conv2d)
-    assert facts.matches(model)
+    assert snapshot.matches(model)
     with pytest.warns(AttendetWarning, match="leaves 1 of 4 channels in the hidden layer"):
         assert len(attach(model, "cbam", ["0", "1", "2"], reduction=4).sites) == 3
 
@@ -75,12 +75,12 @@ def test_a_network_that_raises_on_the_example() -> None:
             raise RuntimeError("not today\nnor tomorrow")
 
     model = Angry()
-    facts = ModuleSnapshot(model)
+    snapshot = ModuleSnapshot(model)
     with pytest.raises(
         OptionError, match=r"Angry cannot be run on an example \(a tensor \(1, 3, 256, 256\): RuntimeError: not today;"
     ):
         attach(model, "cbam", "block")
-    assert facts.matches(model)
+    assert snapshot.matches(model)
     with pytest.raises(KeyboardInterrupt):
         attach(Interrupted(), "cbam", "0")
 
@@ -106,10 +106,10 @@ def test_an_interrupted_second_run_detaches() -> None:
             return self.conv(x)
 
     model = Impatient()
-    facts = ModuleSnapshot(model)
+    snapshot = ModuleSnapshot(model)
     with pytest.raises(KeyboardInterrupt):
         attach(model, "cbam", "conv", reduction=2)
-    assert facts.matches(model)
+    assert snapshot.matches(model)
     assert attached(model) == ()
 
 
@@ -117,12 +117,12 @@ def test_the_example_run_has_no_side_effects() -> None:
     """Changes of buffers and of the random state are undone."""
     model = Restless()
     buffers = dict(model.named_buffers())
-    facts, state = ModuleSnapshot(model), torch.get_rng_state()
+    snapshot, state = ModuleSnapshot(model), torch.get_rng_state()
     with pytest.raises(OptionError, match="matches nothing"):
         attach(model, "cbam", "nowhere")
     assert torch.equal(torch.get_rng_state(), state)
     attach(model, "cbam", "norm", reduction=2).detach()
-    assert facts.matches(model)
+    assert snapshot.matches(model)
     assert all(now is buffers[name] for name, now in model.named_buffers())
     model(images())
     assert model.calls == 1
@@ -154,10 +154,10 @@ def compiled_in_place() -> nn.Module:
 )
 def test_wrapped_networks_are_refused(name: str, make: Callable[[], nn.Module]) -> None:
     model = make()
-    facts = ModuleSnapshot(model)
+    snapshot = ModuleSnapshot(model)
     with pytest.raises(OptionError, match=f"wrapped, compiled, or traced network, got {name}; attach first"):
         attach(model, "cbam", "residual-branch")
-    assert facts.matches(model)
+    assert snapshot.matches(model)
 
 
 @pytest.mark.filterwarnings("ignore:.torch.jit.*is deprecated")  # some networks are scripted nevertheless
@@ -197,17 +197,17 @@ def test_disabled_attention_returns_its_input() -> None:
     plain = run(model, images())
     attach(model, "cbam", "residual-branch", start="paper", reduction=2, variant="authors")
     randomize(model)
-    attentive, facts = run(model, images()), ModuleSnapshot(model)
+    attentive, snapshot = run(model, images()), ModuleSnapshot(model)
     with disabled(model):
         assert equal(run(model, images()), plain)
         with disabled(model):
             assert equal(run(model, images()), plain)
         assert equal(run(model, images()), plain)
-    assert facts.matches(model)
+    assert snapshot.matches(model)
     assert equal(run(model, images()), attentive)
     with pytest.raises(ZeroDivisionError), disabled(model):
         raise ZeroDivisionError
-    assert facts.matches(model)
+    assert snapshot.matches(model)
     assert equal(run(model, images()), attentive)
 
 

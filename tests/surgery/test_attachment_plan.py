@@ -32,18 +32,18 @@ def test_a_plan_survives_json(make: type[nn.Module], attention: str, at: Any, op
     randomize(model)
     plan = AttentionPlan.from_dict(json.loads(json.dumps(attachment.plan.to_dict())))
     assert plan == attachment.plan
-    twin = make().train(False)
-    facts = ModuleSnapshot(twin)
-    again = reattach(twin, plan)
+    rebuilt = make().train(False)
+    snapshot = ModuleSnapshot(rebuilt)
+    again = reattach(rebuilt, plan)
     assert [type(module) for module in again.modules().values()] == [
         type(module) for module in attachment.modules().values()
     ]
-    assert not any(module.training for module in twin.modules())
-    twin.load_state_dict(model.state_dict())
-    assert equal(run(twin, x), run(model, x))
+    assert not any(module.training for module in rebuilt.modules())
+    rebuilt.load_state_dict(model.state_dict())
+    assert equal(run(rebuilt, x), run(model, x))
     again.detach()
-    twin.load_state_dict(dict(facts.state))
-    assert facts.matches(twin)
+    rebuilt.load_state_dict(dict(snapshot.state))
+    assert snapshot.matches(rebuilt)
 
 
 def good() -> dict[str, Any]:
@@ -145,9 +145,9 @@ MISFITS = {
 @pytest.mark.parametrize(("values", "message"), MISFITS.values(), ids=MISFITS)
 def test_a_plan_that_does_not_fit_changes_nothing(values: dict[str, Any], message: str) -> None:
     model = Plain()
-    facts = ModuleSnapshot(model)
+    snapshot = ModuleSnapshot(model)
     plan = AttentionPlan.from_dict(values)
     with pytest.raises((OptionError, UnknownNameError), match=message):
         reattach(model, plan)
-    assert facts.matches(model)
+    assert snapshot.matches(model)
     assert attached(model) == ()

@@ -14,12 +14,12 @@ from tests.helpers.module_snapshot import ModuleSnapshot
 def test_maps_with_channels_last_are_refused() -> None:
     """Their height would be taken for their number of channels."""
     model = swin_t()
-    facts = ModuleSnapshot(model)
+    snapshot = ModuleSnapshot(model)
     with pytest.raises(
         OptionError, match=r"the output of features.1.0.attn, \(1, 64, 64, 96\), has its channels on the last axis"
     ):
         attach(model, "cbam", "residual-branch")
-    assert facts.matches(model)
+    assert snapshot.matches(model)
     assert attached(model) == ()
 
 

@@ -55,39 +55,39 @@ def test_a_copy_calls_its_own_attention(copied: Callable[[nn.Module], nn.Module]
     """With a closure as a hook, the copy would call the attention of the original."""
     model = attentive()
     expected = run(model, images())
-    twin = copied(model)
-    assert equal(run(twin, images()), expected)
-    change(twin)
-    assert not equal(run(twin, images()), expected)
+    duplicate = copied(model)
+    assert equal(run(duplicate, images()), expected)
+    change(duplicate)
+    assert not equal(run(duplicate, images()), expected)
     assert equal(run(model, images()), expected)
-    theirs = {id(module) for attachment in attached(twin) for module in attachment.modules().values()}
+    theirs = {id(module) for attachment in attached(duplicate) for module in attachment.modules().values()}
     ours = {id(module) for attachment in attached(model) for module in attachment.modules().values()}
     assert len(theirs) == len(ours) == 4
     assert not theirs & ours
-    for attachment in attached(twin):
+    for attachment in attached(duplicate):
         attachment.detach()
     assert equal(run(model, images()), expected)
-    assert set(twin.state_dict()) == set(Plain().state_dict())
+    assert set(duplicate.state_dict()) == set(Plain().state_dict())
 
 
 def test_a_shared_module_is_shared_in_the_copy() -> None:
     model = Twice().train(False)
     attach(model, "cbam", "shared", reduction=2)
-    twin = copy.deepcopy(model)
-    assert twin.alias is twin.shared
-    assert set(twin.state_dict()) == set(model.state_dict())
-    attached(twin)[0].detach()
-    assert set(twin.state_dict()) == set(Twice().state_dict())
+    duplicate = copy.deepcopy(model)
+    assert duplicate.alias is duplicate.shared
+    assert set(duplicate.state_dict()) == set(model.state_dict())
+    attached(duplicate)[0].detach()
+    assert set(duplicate.state_dict()) == set(Twice().state_dict())
 
 
 def test_a_copy_cannot_restore_replaced_modules() -> None:
     model = Plain().train(False)
     attachment = attach(model, "cbam", "replace:Block", reduction=2)
-    twin = copy.deepcopy(model)
-    facts = ModuleSnapshot(twin)
+    duplicate = copy.deepcopy(model)
+    snapshot = ModuleSnapshot(duplicate)
     with pytest.raises(OptionError, match=r"the module that attention replaced at blocks\.0 is not known to a copy"):
-        attached(twin)[0].detach()
-    assert facts.matches(twin)
+        attached(duplicate)[0].detach()
+    assert snapshot.matches(duplicate)
     attachment.detach()
     assert set(model.state_dict()) == set(Plain().state_dict())
 
@@ -119,13 +119,13 @@ def process_group() -> Iterator[None]:
 @pytest.mark.usefixtures("process_group")
 def test_distributed() -> None:
     model = attentive().train()
-    twin = copy.deepcopy(model)
+    duplicate = copy.deepcopy(model)
     parallel = DistributedDataParallel(model)
     parallel(images()).square().sum().backward()
-    twin(images()).square().sum().backward()
+    duplicate(images()).square().sum().backward()
     gradients = {name: parameter.grad for name, parameter in model.named_parameters()}
     assert any(".attention" in name for name in gradients)
-    for name, parameter in twin.named_parameters():
+    for name, parameter in duplicate.named_parameters():
         torch.testing.assert_close(gradients[name], parameter.grad)
     assert len(attached(parallel)) == 1
     with pytest.raises(OptionError, match="got DistributedDataParallel"):

@@ -58,10 +58,10 @@ def test_parity_with_attention_at_norms_at_convolutions_and_in_branches(
     x = torch.rand(2, 3, 64, 64)
     attachment = attach(model, "eca", at, start="paper", example=x)
     randomize(model)
-    facts, expected, norms_before = ModuleSnapshot(model), run(model, x), norms(model)
+    snapshot, expected, norms_before = ModuleSnapshot(model), run(model, x), norms(model)
     fused = fuse(model, x)
     assert_close(run(fused, x), expected)
-    assert facts.matches(model)
+    assert snapshot.matches(model)
     assert attached(fused)[0].sites == attachment.sites
     attention = [key for key in model.state_dict() if ".attention" in key]
     assert [key for key in fused.state_dict() if ".attention" in key] == attention

@@ -113,7 +113,7 @@ def test_before_applies_to_the_input_and_after_to_the_output() -> None:
 
 def test_several_attachments_at_one_place() -> None:
     model = detector()
-    facts, plain = ModuleSnapshot(model), run(model, *images())
+    snapshot, plain = ModuleSnapshot(model), run(model, *images())
     first = attach(model, "cbam", "after:SPPF", example=images())
     second = attach(model, "se", ["stage", "model.9"], start="paper", reduction=4, example=images())
     assert [site.child for site in second.sites] == ["attention", "attention", "attention", "attention2"]
@@ -123,24 +123,24 @@ def test_several_attachments_at_one_place() -> None:
     first.detach()
     assert equal(run(model, *images()), attentive)
     second.detach()
-    assert facts.matches(model)
+    assert snapshot.matches(model)
 
 
 def test_replaced_rows_come_back_after_detach() -> None:
     model = detector()
-    facts = ModuleSnapshot(model)
+    snapshot = ModuleSnapshot(model)
     attachment = attach(model, "cbam", "replace:backbone.C3", reduction=8, example=images())
     assert [site.path for site in attachment.sites] == rows(*BACKBONE_C3)
     assert not any(key.startswith("model.2.cv") for key in model.state_dict())
     with pytest.raises(OptionError, match=r"replaced at model\.2 is not known to a copy"):
         attached(model)[0].detach()
     attachment.detach()
-    assert facts.matches(model)
+    assert snapshot.matches(model)
 
 
 def test_a_module_that_contains_attention_cannot_be_replaced_or_detached() -> None:
     model = detector()
-    facts = ModuleSnapshot(model)
+    snapshot = ModuleSnapshot(model)
     inner = attach(model, "eca", "inside:C3.cv3", example=images())
     with pytest.raises(
         OptionError,
@@ -154,10 +154,10 @@ def test_a_module_that_contains_attention_cannot_be_replaced_or_detached() -> No
         outer.detach()
     second.detach()
     outer.detach()
-    assert facts.matches(model)
+    assert snapshot.matches(model)
     with pytest.raises(OptionError, match=r"model\.2 cannot be replaced, because attention is attached inside it"):
         attach(model, "eca", ["replace:backbone.C3", "inside:C3.cv3"], example=images())
-    assert facts.matches(model)
+    assert snapshot.matches(model)
 
 
 def test_attached_attention_is_not_searched() -> None:
@@ -207,21 +207,21 @@ def test_attached_attention_is_not_searched() -> None:
 )
 def test_an_unmatched_place_lists_the_existing_ones(at: At, message: str) -> None:
     model = detector()
-    facts = ModuleSnapshot(model)
+    snapshot = ModuleSnapshot(model)
     with pytest.raises(OptionError, match=message):
         attach(model, "eca", at, example=images())
-    assert facts.matches(model)
+    assert snapshot.matches(model)
 
 
 def test_attention_after_a_concat_is_applied_to_the_joined_map() -> None:
     model = detector()
-    facts = ModuleSnapshot(model)
+    snapshot = ModuleSnapshot(model)
     attachment = attach(model, "eca", "model.12", example=images())
     (site,) = attachment.sites
     # Rows 10 and 6 have a quarter of 512 channels each, at stride 16.
     assert (site.path, site.channels, site.stride) == ("model.12", 128 + 128, 16)
     attachment.detach()
-    assert facts.matches(model)
+    assert snapshot.matches(model)
 
 
 def test_a_missing_region_is_reported() -> None:

@@ -30,7 +30,7 @@ def copied(network: Network) -> nn.Module:
 
 def test_attaching_changes_no_output_and_detaching_restores_the_network(network: Network) -> None:
     model, example = copied(network), network.example()
-    facts, before = ModuleSnapshot(model), run(model, *example)
+    snapshot, before = ModuleSnapshot(model), run(model, *example)
     attachment = attach(model, "cbam", "residual-branch", reduction=4, example=example)
     stages = attach(model, "cbam", "stage", reduction=4, example=example)
     assert len(attachment.sites) == network.branches
@@ -38,14 +38,14 @@ def test_attaching_changes_no_output_and_detaching_restores_the_network(network:
     assert tuple(site.path for site in stages.sites) == network.stages
     assert equal(run(model, *example), before)
     kept = {key: value for key, value in model.state_dict().items() if ".attention" not in key}
-    assert list(kept) == [key for key, _ in facts.state]
+    assert list(kept) == [key for key, _ in snapshot.state]
     randomize(model)
     assert not equal(run(model, *example), before)
     with disabled(model):
         assert equal(run(model, *example), before)
     attachment.detach()
     stages.detach()
-    assert facts.matches(model)
+    assert snapshot.matches(model)
     assert equal(run(model, *example), before)
     assert attached(model) == ()
 

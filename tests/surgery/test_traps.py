@@ -38,7 +38,7 @@ def counted(module: nn.Module) -> list[int]:
 
 def test_a_sequential_runs_attention_once_as_its_last_child() -> None:
     model = Plain().train(False)
-    facts, expected = ModuleSnapshot(model), run(model.blocks, run(model.stem, images()))
+    snapshot, expected = ModuleSnapshot(model), run(model.blocks, run(model.stem, images()))
     attachment = attach(model, "cbam", "blocks", **OPTIONS)
     (cbam,) = attachment.modules().values()
     calls = counted(cbam)
@@ -47,7 +47,7 @@ def test_a_sequential_runs_attention_once_as_its_last_child() -> None:
     assert equal(attentive, run(cbam, expected))
     assert list(model.blocks)[-1] is cbam
     attachment.detach()
-    assert facts.matches(model)
+    assert snapshot.matches(model)
     assert len(model.blocks) == 2
 
 
@@ -58,7 +58,7 @@ def test_containers_that_run_all_their_children(container: type[nn.Module]) -> N
     """Attention is attached to the last child, which returns the same map."""
     body = container(nn.Conv2d(8, 8, 3), nn.Conv2d(8, 16, 3))
     model = nn.Sequential(nn.Conv2d(3, 8, 3), body, nn.ReLU()).train(False)
-    facts, stem = ModuleSnapshot(model), model[0]
+    snapshot, stem = ModuleSnapshot(model), model[0]
     expected = run(body, run(stem, images()))
     attachment = attach(model, "cbam", "1", **OPTIONS)
     (cbam,) = attachment.modules().values()
@@ -69,7 +69,7 @@ def test_containers_that_run_all_their_children(container: type[nn.Module]) -> N
     assert equal(run(body, run(stem, images())), run(cbam, expected))
     assert len(calls) == 2
     attachment.detach()
-    assert facts.matches(model)
+    assert snapshot.matches(model)
 
 
 def test_a_container_that_ends_with_a_function_is_refused() -> None:
@@ -78,15 +78,15 @@ def test_a_container_that_ends_with_a_function_is_refused() -> None:
             return super().forward(x).relu()
 
     model = nn.Sequential(nn.Conv2d(3, 8, 3), Ends(nn.Conv2d(8, 8, 3)))
-    facts = ModuleSnapshot(model)
+    snapshot = ModuleSnapshot(model)
     with pytest.raises(OptionError, match=r"1 runs its children in its own way.*name a module inside it or after it"):
         attach(model, "cbam", "1", **OPTIONS)
-    assert facts.matches(model)
+    assert snapshot.matches(model)
 
 
 def test_code_that_calls_forward_directly_is_refused() -> None:
     model = PastHooks()
-    facts = ModuleSnapshot(model)
+    snapshot = ModuleSnapshot(model)
     with pytest.raises(
         OptionError,
         match="body did not run on the example; name a module that the network calls; a call of `forward` bypasses",
@@ -94,12 +94,12 @@ def test_code_that_calls_forward_directly_is_refused() -> None:
         attach(model, "cbam", "body", **OPTIONS)
     with pytest.raises(OptionError, match="matches nothing"):
         attach(model, "cbam", "bod*", **OPTIONS)
-    assert facts.matches(model)
+    assert snapshot.matches(model)
 
 
 def test_attention_of_a_module_that_runs_twice_runs_twice() -> None:
     model = Twice().train(False)
-    facts = ModuleSnapshot(model)
+    snapshot = ModuleSnapshot(model)
     attachment = attach(model, "cbam", "shared", **OPTIONS)
     (cbam,) = attachment.modules().values()
     assert len(attachment.sites) == 1
@@ -107,7 +107,7 @@ def test_attention_of_a_module_that_runs_twice_runs_twice() -> None:
     expected = run(cbam, nn.functional.conv2d(torch.relu(first), model.shared.weight, model.shared.bias))
     assert equal(run(model, images()), expected)
     attachment.detach()
-    assert facts.matches(model)
+    assert snapshot.matches(model)
 
 
 @pytest.mark.parametrize(
@@ -123,10 +123,10 @@ def test_attention_of_a_module_that_runs_twice_runs_twice() -> None:
 )
 def test_modules_without_exactly_one_map_are_refused(at: str, message: str) -> None:
     model = Uneven()
-    facts = ModuleSnapshot(model)
+    snapshot = ModuleSnapshot(model)
     with pytest.raises(OptionError, match=message):
         attach(model, "cbam", at, **OPTIONS)
-    assert facts.matches(model)
+    assert snapshot.matches(model)
 
 
 def test_a_vector_is_not_a_feature_map() -> None:
@@ -137,20 +137,20 @@ def test_a_vector_is_not_a_feature_map() -> None:
 
 def test_keyword_arguments() -> None:
     model = Named().train(False)
-    facts = ModuleSnapshot(model)
+    snapshot = ModuleSnapshot(model)
     features = run(model.stem, images())
     attachment = attach(model, "cbam", "before:Scaled", **OPTIONS)
     randomize(model)
     (cbam,) = attachment.modules().values()
     assert equal(run(model, images(), 3.0), run(model.scaled.conv, run(cbam, features)) * 3.0)
     attachment.detach()
-    assert facts.matches(model)
+    assert snapshot.matches(model)
 
 
 @pytest.mark.parametrize("attention", ["cbam", "se"])
 def test_networks_for_sequences(attention: str) -> None:
     model = Sequence().train(False)
-    facts, x = ModuleSnapshot(model), torch.rand(2, 3, 40)
+    snapshot, x = ModuleSnapshot(model), torch.rand(2, 3, 40)
     expected = run(model, x)
     attachment = attach(model, attention, "residual-branch", reduction=2)
     assert [(site.path, site.channels, site.stride) for site in attachment.sites] == [("norm", 8, 2.0)]
@@ -163,7 +163,7 @@ def test_networks_for_sequences(attention: str) -> None:
     )
     assert equal(run(model, x), torch.relu(stem + run(module, plain)))
     attachment.detach()
-    assert facts.matches(model)
+    assert snapshot.matches(model)
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_networks_for_sequences(attention: str) -> None:
 )
 def test_networks_for_volumes(attention: str) -> None:
     model = nn.Sequential(nn.Conv3d(3, 8, 3), nn.Conv3d(8, 8, 3)).train(False)
-    facts, x = ModuleSnapshot(model), torch.rand(2, 3, 9, 8, 7)
+    snapshot, x = ModuleSnapshot(model), torch.rand(2, 3, 9, 8, 7)
     expected = run(model, x)
     options: dict[str, Any] = {} if attention in ("eca", "simam", "control-identity") else {"reduction": 2}
     attachment = attach(model, attention, "0", example=x[:1], **options)
@@ -181,16 +181,16 @@ def test_networks_for_volumes(attention: str) -> None:
     features = nn.functional.conv3d(x, *(model.state_dict()[f"0.{kind}"] for kind in ("weight", "bias")))
     assert equal(run(model[0], x), run(module, features))
     attachment.detach()
-    assert facts.matches(model)
+    assert snapshot.matches(model)
 
 
 def test_attention_for_images_only_is_refused_in_volumes() -> None:
     model = nn.Sequential(nn.Conv3d(3, 8, 3), nn.Conv3d(8, 8, 3))
-    facts = ModuleSnapshot(model)
+    snapshot = ModuleSnapshot(model)
     message = "gam supports only maps with 2 spatial axes, got 3 at 0; use bam, cbam, eca, se, or simam"
     with pytest.raises(OptionError, match=message):
         attach(model, "gam", "0", example=torch.rand(1, 3, 9, 8, 7))
-    assert facts.matches(model)
+    assert snapshot.matches(model)
 
 
 def test_attention_has_the_mode_of_its_place() -> None:
@@ -204,13 +204,13 @@ def test_attention_has_the_mode_of_its_place() -> None:
 
 def test_attention_can_be_attached_to_attention_in_the_network() -> None:
     model = nn.Sequential(nn.Conv2d(3, 8, 3), CBAM(8, reduction=2)).train(False)
-    facts = ModuleSnapshot(model)
+    snapshot = ModuleSnapshot(model)
     expected = run(model, images())
     attachment = attach(model, "cbam", "1", **OPTIONS)
     (outer,) = attachment.modules().values()
     assert equal(run(model, images()), run(outer, expected))
     attachment.detach()
-    assert facts.matches(model)
+    assert snapshot.matches(model)
     assert equal(run(model, images()), expected)
 
 
@@ -226,10 +226,10 @@ def test_a_branch_that_ends_with_a_shared_activation_is_refused() -> None:
             return self.act(x + self.act(self.norm(self.conv(x))))
 
     model = nn.Sequential(nn.Conv2d(3, 8, 3), Shared())
-    facts = ModuleSnapshot(model)
+    snapshot = ModuleSnapshot(model)
     with pytest.raises(OptionError, match="the residual branch of 1 does not end with a module; name modules"):
         attach(model, "cbam", "residual-branch", **OPTIONS)
-    assert facts.matches(model)
+    assert snapshot.matches(model)
 
 
 def test_attention_has_the_type_of_the_network_under_autocast() -> None:

@@ -61,7 +61,7 @@ def expand_glob(pattern: str) -> Iterator[str]:
         ...     Path(folder, "a").mkdir()
         ...     Path(folder, "a/b.jpg").touch()
         ...     Path(folder, "a/back").symlink_to(folder)
-        ...     [found.removeprefix(folder) for found in expand_glob(f"{folder}/**/*.jpg")]
+        ...     [path.removeprefix(folder) for path in expand_glob(f"{folder}/**/*.jpg")]
         ['/a/b.jpg']
     """
     before, *after = re.split(r"(?:(?:^|/)\*\*)+(?=/|$)", pattern, maxsplit=1)

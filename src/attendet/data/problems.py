@@ -82,8 +82,8 @@ def summarize_problems(splits: Sequence[Split]) -> tuple[ProblemCount, ...]:
     Example:
         >>> from attendet.data.records import ImageRecords
         >>> sliver = Problem(ProblemKind.SLIVER, Location("a.txt", 7))
-        >>> [found] = summarize_problems([Split("train", ("cat",), ImageRecords(), (sliver,))])
-        >>> found.kind.value, found.by_split
+        >>> [count] = summarize_problems([Split("train", ("cat",), ImageRecords(), (sliver,))])
+        >>> count.kind.value, count.by_split
         ('sliver (side ≤ 1 px)', {'train': 1})
     """
     counts: dict[ProblemKind, Counter[str]] = {kind: Counter() for kind in ProblemKind}
@@ -97,8 +97,10 @@ def summarize_problems(splits: Sequence[Split]) -> tuple[ProblemCount, ...]:
             if len(examples[problem.kind]) < _MAX_EXAMPLES:
                 examples[problem.kind].append(problem)
     # The unary plus drops zeros.
-    found = [ProblemCount(kind, dict(+counts[kind]), tuple(examples[kind])) for kind in ProblemKind if +counts[kind]]
-    return tuple(sorted(found, key=lambda problem: not problem.kind.is_error))
+    problem_counts = [
+        ProblemCount(kind, dict(+counts[kind]), tuple(examples[kind])) for kind in ProblemKind if +counts[kind]
+    ]
+    return tuple(sorted(problem_counts, key=lambda problem: not problem.kind.is_error))
 
 
 def _shared_images(splits: Sequence[Split]) -> dict[str, list[Problem]]:
@@ -107,13 +109,13 @@ def _shared_images(splits: Sequence[Split]) -> dict[str, list[Problem]]:
     A detector that is evaluated on training images shows how well it memorizes, not how well it detects.
     """
     first: dict[str, tuple[str, Path]] = {}
-    found: dict[str, list[Problem]] = {}
+    problems_by_split: dict[str, list[Problem]] = {}
     for split in splits:
-        problems = found[split.name] = []
+        problems = problems_by_split[split.name] = []
         for index, digest in enumerate(split.digests):
             image = split.records.path(index)
             first_split, first_image = first.setdefault(digest, (split.name, image))
             if first_split != split.name:
                 detail = f"also in {first_split}" + ("" if first_image == image else f", as {first_image}")
                 problems.append(Problem(ProblemKind.DUPLICATE_ACROSS_SPLITS, Location(str(image)), detail))
-    return found
+    return problems_by_split

@@ -139,10 +139,10 @@ def detections_in_images(
         >>> detections_in_images(box, [placement], DetectionThresholds())
         [tensor([[12.0000,  4.0000, 20.0000, 12.0000,  0.9000,  0.0000]])]
     """
-    found = [
+    in_images = [
         to_image_pixels(detections, placement)
         for detections, placement in zip(
             detect_on_canvas(predictions, thresholds, classes=classes), placements, strict=True
         )
     ]
-    return [detections[has_area(detections)] for detections in found] if drop_empty else found
+    return [detections[has_area(detections)] for detections in in_images] if drop_empty else in_images

@@ -181,7 +181,7 @@ class Evaluation:
             raise OptionError(
                 f"`truths` must have one entry per image, got {len(truths)} for {plural(len(detections), 'image')}"
             )
-        self._results += [self._result(found, truth) for found, truth in zip(detections, truths, strict=True)]
+        self._results += [self._result(rows, truth) for rows, truth in zip(detections, truths, strict=True)]
 
     def merge(self, other: Evaluation) -> None:
         """Add the images of another evaluation of the same classes.

@@ -111,11 +111,11 @@ def validate(
         if images.is_cuda:
             torch.cuda.synchronize()
         clock = _lap(spent, 1, clock)
-        found = detect_in_batch(model, raw, batch, config)
+        detected = detect_in_batch(model, raw, batch, config)
         clock = _lap(spent, 2, clock)
-        evaluation.update(found, [ground_truth(record) for record in batch.records])
+        evaluation.update(detected, [ground_truth(record) for record in batch.records])
         records += batch.records
-        detections += found
+        detections += detected
         if progress:
             progress(len(records), len(split.records))
         clock = time.perf_counter()

@@ -131,7 +131,7 @@ class Predictor:
         groups: dict[tuple[int, int], list[int]] = {}
         for position, (height, width) in enumerate(canvas_shapes(sizes, self.imgsz, self._stride).tolist()):
             groups.setdefault((height, width), []).append(position)
-        found: dict[int, Detections] = {}
+        by_position: dict[int, Detections] = {}
         for shape, positions in groups.items():
             group = [pixels[position] for position in positions]
             try:
@@ -142,8 +142,8 @@ class Predictor:
                 batch = f"{plural(len(group), 'image')} of {shape[1]}x{shape[0]} pixels"
                 message = f"not enough memory on {self.device} for {batch}"
                 raise OptionError(message, remedy="use a smaller batch or image size") from error
-            found.update(zip(positions, detections, strict=True))
-        return [found[position] for position in range(len(pixels))]
+            by_position.update(zip(positions, detections, strict=True))
+        return [by_position[position] for position in range(len(pixels))]
 
     @torch.inference_mode()
     def _detect_on_canvas(self, images: list[NDArray[np.uint8]], shape: tuple[int, int]) -> list[Detections]:
@@ -156,8 +156,8 @@ class Predictor:
             predictions = self._detector.decode(self._detector(batch))
         with self.timings.stage("nms"):
             placements = [_placement(image, placed) for image, placed in zip(images, letterboxes, strict=True)]
-            found = detections_in_images(predictions, placements, self._thresholds, classes=self._classes)
-            return [self._detections(rows) for rows in found]
+            rows_by_image = detections_in_images(predictions, placements, self._thresholds, classes=self._classes)
+            return [self._detections(rows) for rows in rows_by_image]
 
     def _class_mask(self, classes: Iterable[str | int]) -> Tensor:
         mask = torch.zeros(len(self.names), dtype=torch.bool)

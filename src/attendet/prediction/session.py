@@ -80,8 +80,8 @@ def predict_frames(
             batch = list(islice(frames, batch_size))
         if not batch:
             return
-        found = predictor.batch([frame.image for frame in batch])
-        for frame, detections in zip(batch, found, strict=True):
+        results = predictor.batch([frame.image for frame in batch])
+        for frame, detections in zip(batch, results, strict=True):
             with predictor.timings.stage("write"):
                 for writer in writers:
                     writer.write(frame, detections)

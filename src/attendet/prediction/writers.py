@@ -76,9 +76,9 @@ def detected_objects(detections: Detections) -> Iterator[DetectedObject]:
     """Yield the detections of an image one by one.
 
     Example:
-        >>> found = Detections(np.array([[1.0, 2, 3, 4]]), confidence=np.array([0.5]), class_id=np.array([1]),
+        >>> detections = Detections(np.array([[1.0, 2, 3, 4]]), confidence=np.array([0.5]), class_id=np.array([1]),
         ...                    data={"class_name": np.array(["cell"])})
-        >>> list(detected_objects(found))
+        >>> list(detected_objects(detections))
         [DetectedObject(class_id=1, name='cell', confidence=0.5, box=(1.0, 2.0, 3.0, 4.0))]
     """
     if not len(detections) or detections.class_id is None or detections.confidence is None:

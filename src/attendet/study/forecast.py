@@ -126,7 +126,7 @@ def estimate_duration(study: Study) -> dict[tuple[str, float], float]:
     Raises:
         AttendetError: If an arm cannot be trained.
     """
-    found = {}
+    seconds = {}
     for arm in study.design.arms:
         config = build_config(study.job(Cell(arm, study.design.seeds[0], 1.0, "")).settings)
         try:
@@ -140,8 +140,8 @@ def estimate_duration(study: Study) -> dict[tuple[str, float], float]:
             training = _batches(max(1, round(fraction * pace.training_images)), schedule.batch_size)
             # At the end, the best weights are validated on the training images as well.
             measured = (validation + training) * pace.validation_seconds
-            found[arm, fraction] = pace.start_seconds + schedule.epochs * training * pace.step_seconds + measured
-    return found
+            seconds[arm, fraction] = pace.start_seconds + schedule.epochs * training * pace.step_seconds + measured
+    return seconds
 
 
 def _batches(images: int, batch_size: int) -> int:

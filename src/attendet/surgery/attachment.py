@@ -19,7 +19,7 @@ from attendet.surgery.regions import is_within
 from attendet.utils.modules import is_compiled, unwrap
 from attendet.utils.text import list_names
 
-_SHOWN_SITES = 4
+_MAX_LISTED_SITES = 4
 
 
 @dataclass(frozen=True, repr=False)
@@ -77,7 +77,7 @@ class Attachment:
         return self.plan.to_dict()
 
     def __repr__(self) -> str:
-        paths = list_names([site.path for site in self.sites], _SHOWN_SITES)
+        paths = list_names([site.path for site in self.sites], _MAX_LISTED_SITES)
         return f"{type(self).__name__}({self.plan.attention!r} at {paths} of {type(self.model).__name__})"
 
     def _repr_html_(self) -> str:

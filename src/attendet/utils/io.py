@@ -128,7 +128,7 @@ def write_atomically(path: Path) -> Iterator[Path]:
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     with write_atomically(Path(folder, "a", "b.txt")) as temporary:
         ...         _ = temporary.write_text("done")
-        ...     [(found.name, found.read_text()) for found in Path(folder, "a").iterdir()]
+        ...     [(path.name, path.read_text()) for path in Path(folder, "a").iterdir()]
         [('b.txt', 'done')]
     """
     temporary = path.with_name(f".{uuid.uuid4().hex}{path.suffix}")

@@ -3,11 +3,12 @@
 import copy
 import pickle
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torch.utils.checkpoint import checkpoint
 
 from attendet.attention import CBAM
@@ -43,7 +44,7 @@ def test_forward_and_every_gradient_equal_the_authors(oracle: Callable[[str], Or
     assert_equal_to_the_authors(cbam, expected)
 
 
-@pytest.mark.parametrize("variant", ["plain", "authors", "timm"])
+@pytest.mark.parametrize("variant", ["plain", "biased", "authors", "timm"])
 @pytest.mark.parametrize("order", ["channel-first", "channel-only", "spatial-only"])
 def test_training_equals_plain_torch(variant: Variant, order: str) -> None:
     fused, plain = module("fused", variant=variant, order=order), module("reference", variant=variant, order=order)
@@ -159,10 +160,10 @@ def test_compiles_as_one_graph(training: bool) -> None:
     compiled = torch.compile(other, fullgraph=True, backend="aot_eager", dynamic=True)
     for shape in ((2, 24, 9, 7), (3, 24, 5, 8)):
         x = torch.randn(shape, requires_grad=True)
-        twin = x.detach().clone().requires_grad_()
+        duplicate = x.detach().clone().requires_grad_()
         compiled(x).square().sum().backward()
-        cbam(twin).square().sum().backward()
-        assert torch.equal(gradient(x), gradient(twin))
+        cbam(duplicate).square().sum().backward()
+        assert torch.equal(gradient(x), gradient(duplicate))
     for (name, one), two in zip(cbam.named_buffers(), other.buffers(), strict=True):
         assert torch.equal(one, two), name
 
@@ -183,10 +184,10 @@ def test_the_compiled_graph_contains_the_operator() -> None:
 def test_checkpointing_gives_the_same_gradients(reentrant: bool) -> None:
     cbam = module("fused").train(False)
     x = torch.randn(2, 24, 9, 7, requires_grad=True)
-    twin = x.detach().clone().requires_grad_()
+    duplicate = x.detach().clone().requires_grad_()
     cbam(x).square().sum().backward()
-    checkpoint(cbam, twin, use_reentrant=reentrant).square().sum().backward()
-    assert torch.equal(gradient(x), gradient(twin))
+    checkpoint(cbam, duplicate, use_reentrant=reentrant).square().sum().backward()
+    assert torch.equal(gradient(x), gradient(duplicate))
 
 
 def test_autocast_computes_in_float32_and_returns_the_dtype_of_the_features() -> None:
@@ -200,7 +201,6 @@ def test_autocast_computes_in_float32_and_returns_the_dtype_of_the_features() ->
 @pytest.mark.parametrize(
     "convolution",
     [
-        nn.Conv2d(2, 1, 7, padding=3),  # as after folding a batch norm
         nn.Conv2d(2, 1, 7, padding=3, padding_mode="reflect", bias=False),
         nn.Conv2d(2, 1, 3, padding=2, dilation=2, bias=False),
         nn.Conv2d(2, 1, (3, 5), padding=(1, 2), bias=False),
@@ -215,6 +215,17 @@ def test_replaced_convolutions_are_computed_by_plain_torch(convolution: nn.Conv2
     torch.testing.assert_close(cbam(x), gated * convolution(planes).sigmoid())
 
 
+def test_a_convolution_with_a_folded_batch_norm_runs_fused() -> None:
+    cbam, x = module("fused").train(False), torch.randn(2, 24, 9, 7)
+    expected = cbam(x)
+    folded = fuse_conv_bn_eval(cbam.spatial.conv, cast("nn.BatchNorm2d", cbam.spatial.norm))
+    cbam.spatial.conv, cbam.spatial.norm = folded, nn.Identity()
+    torch.testing.assert_close(cbam(x), expected)
+    cbam.spatial.norm = nn.BatchNorm2d(1)
+    with pytest.raises(OptionError, match="the original layers of CBAM"):
+        cbam(x)
+
+
 def test_parameters_on_another_device_are_not_supported() -> None:
     cbam, x = module("auto"), torch.randn(2, 24, 9, 7)
     cbam.channel.fc2.to("meta")
@@ -224,5 +235,5 @@ def test_parameters_on_another_device_are_not_supported() -> None:
 def test_copies_and_pickles_keep_the_implementation() -> None:
     cbam = module("reference")
     # The test unpickles its own pickle.
-    for twin in (copy.deepcopy(cbam), pickle.loads(pickle.dumps(cbam))):  # noqa: S301
-        assert twin.implementation == "reference"
+    for duplicate in (copy.deepcopy(cbam), pickle.loads(pickle.dumps(cbam))):  # noqa: S301
+        assert duplicate.implementation == "reference"

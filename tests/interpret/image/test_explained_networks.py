@@ -25,8 +25,8 @@ def test_compiled_and_fused_networks_are_explained_alike(photographs: Photograph
     assert isinstance(compiled, nn.Module)
     in_place = copy.deepcopy(model)
     in_place.compile(backend="eager")
-    for twin in (compiled, in_place, nn.DataParallel(model), attendet.fuse(model)):
-        for found, known in zip(attendet.explain(twin, photographs, imgsz=96), expected, strict=True):
+    for variant in (compiled, in_place, nn.DataParallel(model), attendet.fuse(model)):
+        for found, known in zip(attendet.explain(variant, photographs, imgsz=96), expected, strict=True):
             assert [site.path for site in found.sites] == ["layer3.attention", "layer4.attention"]
             for one, other in zip(found.sites, known.sites, strict=True):
                 np.testing.assert_allclose(not_none(one.spatial), not_none(other.spatial), atol=1e-4)

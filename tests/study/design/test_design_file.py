@@ -118,8 +118,8 @@ def test_a_key_is_a_hash_of_the_relevant_settings_and_the_same_everywhere(tmp_pa
         "from attendet.study.design.design_file import parse_design; "
         f"print(run_grid(parse_design({text!r}), 'f', Path({str(tmp_path)!r}))[1].key)"
     )
-    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)  # noqa: S603
-    assert told.stdout.strip() == expected
+    process = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)  # noqa: S603
+    assert process.stdout.strip() == expected
 
 
 def test_names_order_and_irrelevant_settings_do_not_change_keys(tmp_path):
@@ -194,9 +194,9 @@ def test_a_forecast_contains_runs_hours_and_the_detectable_difference(tmp_path):
     assert plan.hours == pytest.approx((36 * 250 + 30 * 500) / 3600)
     assert plan.hours_by_arm["base"] == pytest.approx(6 * 250 / 3600)
     assert plan.detectable is None
-    told = "\n".join(describe_forecast(plan, design))
-    assert "6 arms × 6 seeds × 2 fractions of the images: 72 runs, 6 of them finished" in told
-    assert "6 seeds cannot decide 5 comparisons: p_holm is at least 0.16" in told
+    text = "\n".join(describe_forecast(plan, design))
+    assert "6 arms × 6 seeds × 2 fractions of the images: 72 runs, 6 of them finished" in text
+    assert "6 seeds cannot decide 5 comparisons: p_holm is at least 0.16" in text
     enough = design.model_copy(update={"seeds": tuple(range(8)), "budget_hours": 1.0})
     plan = forecast_study(enough, cells, seconds)
     assert plan.detectable_in_metric == pytest.approx(0.01 * not_none(plan.detectable))

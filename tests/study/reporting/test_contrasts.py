@@ -90,8 +90,8 @@ def test_one_seed_has_no_interval(tmp_path):
 def test_equal_runs_are_reported_as_equal(tmp_path):
     study = write_study(tmp_path, design("{a: , b: control-identity@neck}", "6"), {})
     records = read_study(study)
-    twins = {run.seed: run.model_copy(update={"arm": "b"}) for run in records.cells.values() if run.arm == "a"}
-    cells = {key: twins[run.seed] if run.arm == "b" else run for key, run in records.cells.items()}
+    copies = {run.seed: run.model_copy(update={"arm": "b"}) for run in records.cells.values() if run.arm == "a"}
+    cells = {key: copies[run.seed] if run.arm == "b" else run for key, run in records.cells.items()}
     found = make_study_report(dataclasses.replace(records, cells=cells)).contrasts[0]
     assert (found.difference, found.p, found.interval) == (0.0, 1.0, (0.0, 0.0))
     assert "Both arms have the same score for every seed." in found.explanation

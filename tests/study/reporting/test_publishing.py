@@ -24,10 +24,10 @@ def test_runs_that_do_not_pair_are_reported(tmp_path):
     run = not_none(read_cell(study, cell.key))
     other = {"order": "another", "initialization": {"model.0.conv": "another"}, "device": "GPU"}
     write_record(study.cell(cell.key), run.model_copy(update=other))
-    told = "\n".join(make_study_report(read_study(study)).remarks)
-    assert "cbam, seed 2: not a pair: it saw other images than baseline with seed 2, or in another order" in told
-    assert "1 of 1 layers had other initial weights than in baseline with seed 2, such as model.0.conv" in told
-    assert "runs were made on 2 different devices" in told
+    remarks = "\n".join(make_study_report(read_study(study)).remarks)
+    assert "cbam, seed 2: not a pair: it saw other images than baseline with seed 2, or in another order" in remarks
+    assert "1 of 1 layers had other initial weights than in baseline with seed 2, such as model.0.conv" in remarks
+    assert "runs were made on 2 different devices" in remarks
 
 
 def test_runs_without_losses_of_a_split_have_no_gap_of_losses(tmp_path):

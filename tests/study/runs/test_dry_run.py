@@ -11,7 +11,7 @@ from attendet.training.training_model import build_training_model
 from tests.helpers.small_studies import open_study, write_small
 
 
-def rehearsed(folder: Path, arms: str, **given: str) -> None:
+def write_and_dry_run(folder: Path, arms: str, **given: str) -> None:
     file = write_small(folder, arms)
     text = file.read_text()
     for old, new in given.items():
@@ -21,7 +21,7 @@ def rehearsed(folder: Path, arms: str, **given: str) -> None:
 
 
 def test_arms_that_can_be_built_pass_and_leave_nothing(tmp_path: Path) -> None:
-    rehearsed(tmp_path, "{a: , b: se:reduction=2@after:Conv, c: control-identity@after:Conv}")
+    write_and_dry_run(tmp_path, "{a: , b: se:reduction=2@after:Conv, c: control-identity@after:Conv}")
     assert {path.name for path in tmp_path.iterdir()} == {"set", "small.yaml", "study.yaml"}
 
 
@@ -39,14 +39,14 @@ def test_arms_that_can_be_built_pass_and_leave_nothing(tmp_path: Path) -> None:
 )
 def test_an_arm_that_cannot_be_built_is_refused_at_its_place(tmp_path: Path, arm: str, message: str) -> None:
     with pytest.raises(OptionError) as error:
-        rehearsed(tmp_path, f"{{a: , b: {arm}}}")
+        write_and_dry_run(tmp_path, f"{{a: , b: {arm}}}")
     assert str(error.value).startswith(f"{tmp_path / 'study.yaml'}:4:")
     assert message in str(error.value)
 
 
 def test_missing_data_are_reported_at_their_position(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match=r"study\.yaml:3:7: data: elsewhere/set/data\.yaml: file or folder not found"):
-        rehearsed(tmp_path, "{a: , b: se:reduction=2@after:Conv}", data="elsewhere/")
+        write_and_dry_run(tmp_path, "{a: , b: se:reduction=2@after:Conv}", data="elsewhere/")
 
 
 def test_data_are_taken_as_training_takes_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

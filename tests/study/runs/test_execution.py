@@ -87,9 +87,9 @@ def test_every_run_has_a_folder_of_its_own_and_is_measured_on_its_training_image
     run = read_run(job.run)
     assert run.finished
     assert not_none(run.metrics)["map50_95"] == not_none(record.best).map50_95
-    told = json.loads(job.training_images.read_text())
-    assert told["images"] == 8
-    assert not_none(record.train).map50_95 == told["map50_95"]
+    saved = json.loads(job.training_images.read_text())
+    assert saved["images"] == 8
+    assert not_none(record.train).map50_95 == saved["map50_95"]
 
 
 def test_finished_runs_are_not_repeated(ran, tmp_path):
@@ -218,20 +218,20 @@ def on(device: str, study: Study, arm: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("devices", "told"),
+    ("devices", "reason"),
     [
         (("cuda:99", "cuda:99", "cuda:99"), "CUDA device 99 not found"),
         (("cpu", "cuda:0", "cpu"), "the arms were trained on different devices, cpu and cuda"),
     ],
 )
-def test_costs_that_cannot_be_measured_are_reported_and_the_study_succeeds(ran, tmp_path, devices, told):
+def test_costs_that_cannot_be_measured_are_reported_and_the_study_succeeds(ran, tmp_path, devices, reason):
     study = open_study(copied(ran[0], tmp_path))
     study.folder.costs.unlink()
     for device, arm in zip(devices, ("plain", "gated", "instead"), strict=True):
         on(device, study, arm)
     watcher = RecordingObserver()
     assert run_study(study, FailingExecutor(), watcher).finished == 3
-    assert watcher.messages[-1] == f"the costs of the arms were not measured: {told}"
+    assert watcher.messages[-1] == f"the costs of the arms were not measured: {reason}"
     assert not study.folder.costs.exists()
     assert publish_report(study.folder).report.measured_on is None
 
@@ -243,15 +243,15 @@ def test_too_little_memory_for_costs_is_reported(ran, tmp_path, monkeypatch):
     monkeypatch.setattr("attendet.study.runs.costs.peak_bytes", too_little)
     study, watcher = open_study(copied(ran[0], tmp_path)), RecordingObserver()
     run_study(study, FailingExecutor(), watcher)
-    told = "the costs of the arms were not measured: out of memory with 16 images of 64 pixels per batch"
-    assert watcher.messages[-1] == told
+    expected = "the costs of the arms were not measured: out of memory with 16 images of 64 pixels per batch"
+    assert watcher.messages[-1] == expected
 
 
 def test_a_long_error_fits_into_an_unread_pipe():
     for error in (RuntimeError("€" * 10**6), WeightsError("€" * 10**6)):
-        told = describe_error(error)
+        message = describe_error(error)
         reader, writer = os.pipe()
         os.set_blocking(writer, False)
-        assert os.write(writer, told.encode()) == len(told.encode()) > 1000
+        assert os.write(writer, message.encode()) == len(message.encode()) > 1000
         os.close(reader)
         os.close(writer)

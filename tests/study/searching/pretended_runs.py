@@ -19,5 +19,5 @@ def chance(arm: str, epoch: int) -> float:
     return float(np.random.default_rng(zlib.crc32(f"{arm} {epoch}".encode())).random())
 
 
-def told(record: SearchRecord) -> list[tuple[str, str, int]]:
+def candidate_outcomes(record: SearchRecord) -> list[tuple[str, str, int]]:
     return [(each.arm, each.state, each.epochs) for each in record.candidates]

@@ -11,7 +11,7 @@ from attendet.training.run_folder import read_run
 from tests.helpers.small_searches import RecordingSearchObserver, open_search, write_search
 from tests.helpers.small_training import skip_plots
 from tests.helpers.typed_access import not_none
-from tests.study.searching.pretended_runs import SPACE, Pretend, chance, told
+from tests.study.searching.pretended_runs import SPACE, Pretend, candidate_outcomes, chance
 
 
 @pytest.mark.parametrize(("factor", "epochs", "rungs"), [(2, 8, (2, 4)), (3, 20, (2, 6, 18))])
@@ -34,7 +34,7 @@ def test_runs_continue_if_they_are_among_the_best_fraction_so_far(
                 state, end = "stopped", rung
                 break
         expected.append((each.arm, state, end))
-    assert told(record) == expected
+    assert candidate_outcomes(record) == expected
     assert {state for _, state, _ in expected} == {"finished", "stopped"}
 
 
@@ -43,7 +43,7 @@ def test_without_halving_all_runs_finish_and_are_scored_by_their_last_epochs(tmp
     record = run_search(
         open_search(write_search(tmp_path, SPACE, trials=3, more="halving: null\n")), RecordingSearchObserver()
     )
-    assert [state for _, state, _ in told(record)] == ["finished"] * 4
+    assert [state for _, state, _ in candidate_outcomes(record)] == ["finished"] * 4
     for each in record.candidates:
         assert each.values == {epoch: chance(each.arm, epoch) for epoch in range(1, 5)}
         assert each.value == pytest.approx((chance(each.arm, 3) + chance(each.arm, 4)) / 2)
@@ -54,7 +54,7 @@ def test_without_halving_all_runs_finish_and_are_scored_by_their_last_epochs(tmp
 def test_the_baseline_is_never_stopped_however_weak(tmp_path: Path, pretend: Pretend) -> None:
     pretend(lambda arm, _: 0.0 if arm == "baseline" else 0.5)
     record = run_search(open_search(write_search(tmp_path, SPACE, more="halving: 2\n")), RecordingSearchObserver())
-    assert told(record)[0] == ("baseline", "finished", 4)
+    assert candidate_outcomes(record)[0] == ("baseline", "finished", 4)
 
 
 def test_real_runs_are_stopped_interrupted_and_taken_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,7 +86,11 @@ def test_real_runs_are_stopped_interrupted_and_taken_up(tmp_path: Path, monkeypa
     first = next(name for name in folders if name != "baseline")
     times = {name: (path / "run.json").stat().st_mtime_ns for name, path in folders.items()}
     record = run_search(search, RecordingSearchObserver())
-    assert [(state, epochs) for _, state, epochs in told(record)] == [("finished", 2), ("finished", 2), ("stopped", 1)]
+    assert [(state, epochs) for _, state, epochs in candidate_outcomes(record)] == [
+        ("finished", 2),
+        ("finished", 2),
+        ("stopped", 1),
+    ]
     assert record.candidates[1].arm == first
     assert (folders["baseline"] / "run.json").stat().st_mtime_ns == times["baseline"]
     finished, stopped = (search_run.SearchRun(search, watcher).job(each.arm).run for each in record.candidates[1:])

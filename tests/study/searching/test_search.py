@@ -14,7 +14,7 @@ from attendet.study.searching.search_records import SearchRecord
 from attendet.study.searching.search_run import run_search
 from tests.helpers.small_searches import RecordingSearchObserver, open_search, write_search
 from tests.helpers.typed_access import not_none
-from tests.study.searching.pretended_runs import SPACE, Pretend, chance, told
+from tests.study.searching.pretended_runs import SPACE, Pretend, candidate_outcomes, chance
 
 
 def test_nothing_is_tried_twice_and_a_space_can_be_exhausted(tmp_path: Path, pretend: Pretend) -> None:
@@ -154,7 +154,9 @@ def test_a_search_without_finished_candidates_is_an_error(tmp_path: Path, preten
     with pytest.raises(OptionError, match=r"none of 3 candidates finished; .*: it does not fit"):
         run_search(search, RecordingSearchObserver())
     assert not search.folder.draft.exists()
-    assert [state for _, state, _ in told(SearchRecord.model_validate_json(search.folder.record.read_text()))] == [
+    assert [
+        state for _, state, _ in candidate_outcomes(SearchRecord.model_validate_json(search.folder.record.read_text()))
+    ] == [
         "finished",
         *["failed"] * 3,
     ]

@@ -77,8 +77,8 @@ def test_the_search_of_the_guide_is_one() -> None:
 
 @pytest.mark.parametrize("name", names())
 def test_every_module_with_parameters_has_a_control_of_similar_size(name: str) -> None:
-    facts = {"arm": "a", "state": "finished", "epochs": 1, "values": {}, "value": 0.1, "error": None, "run": "a"}
-    found = control_of(Candidate(attention=f"{name}@neck", **facts))
+    fields = {"arm": "a", "state": "finished", "epochs": 1, "values": {}, "value": 0.1, "error": None, "run": "a"}
+    found = control_of(Candidate(attention=f"{name}@neck", **fields))
     mine = sum(each.numel() for each in create(name, 256).parameters())
     if name.startswith("control") or not mine:
         assert found is None

@@ -40,21 +40,21 @@ def row_tensors(state: Mapping[str, Tensor], row: int) -> dict[str, Tensor]:
 
 
 # Convolutions with two kernel sizes and widths, C3 with one and with three bottlenecks, and SPPF.
-@pytest.mark.parametrize("twin", [3, 5, 6, 10, 17, 20, 9])
-def test_a_row_of_the_same_shape_inserted_anywhere_keeps_everything(file, twin):
+@pytest.mark.parametrize("source_row", [3, 5, 6, 10, 17, 20, 9])
+def test_a_row_of_the_same_shape_inserted_anywhere_keeps_everything(file, source_row):
     for place in range(tool.ROWS + 1):
-        model = blank(with_row(file, place, row_tensors(file, twin)))
+        model = blank(with_row(file, place, row_tensors(file, source_row)))
         aligned = align_tensors(model, file)
         later = [row_of(key) for key in file if row_of(key) >= place]
         # Two equal neighboring rows cannot be distinguished; the earlier one is treated as the old row.
-        ambiguous = min(later) == twin
+        ambiguous = min(later) == source_row
         for key in file:
             expected = tool.moved_key(key, place)
-            if ambiguous and row_of(key) == twin:
+            if ambiguous and row_of(key) == source_row:
                 expected = f"model.{place}.{key.split('.', 2)[2]}"
             assert is_loaded(aligned, file, expected, key), (place, key)
         assert len(aligned.report.kept) == 349
-        assert len(aligned.report.new) == len(row_tensors(file, twin))
+        assert len(aligned.report.new) == len(row_tensors(file, source_row))
         assert not aligned.report.dropped + aligned.report.reshaped
 
 

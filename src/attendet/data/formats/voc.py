@@ -210,16 +210,16 @@ def find_voc_files(entry: Path, split: str, where: Location) -> Iterator[tuple[s
 
 def _stem(line: str) -> str:
     """Return the file stem on a line of a list; lists of a single class have a flag (-1, 0, or 1) after the stem."""
-    words = line.rsplit(maxsplit=1)
-    stem = words[0] if len(words) == 2 and words[1] in ("-1", "0", "1") else line
+    columns = line.rsplit(maxsplit=1)
+    stem = columns[0] if len(columns) == 2 and columns[1] in ("-1", "0", "1") else line
     return Path(stem).stem if is_image(stem) else stem
 
 
 def _images_by_stem(folders: list[Path]) -> dict[str, str]:
-    found: dict[str, str] = {}
+    paths: dict[str, str] = {}
     for folder in folders:
         if folder.is_dir():
             for path in sorted(folder.iterdir()):
                 if is_image(path.name):
-                    found.setdefault(path.stem, str(path))
-    return found
+                    paths.setdefault(path.stem, str(path))
+    return paths

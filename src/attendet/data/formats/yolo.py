@@ -76,11 +76,11 @@ def parse_yolo_labels(text: str, file: str) -> ImageLabels:
     """
     builder = LabelBuilder(file)
     for line, row in enumerate(text.split("\n"), start=1):
-        words = row.split()
-        if not words:
+        fields = row.split()
+        if not fields:
             continue
         try:
-            category, box = _parse_object(words)
+            category, box = _parse_object(fields)
         except ValueError as error:
             builder.add_problem(str(error), line)
         else:
@@ -88,15 +88,15 @@ def parse_yolo_labels(text: str, file: str) -> ImageLabels:
     return builder.build(normalized=True)
 
 
-def _parse_object(words: Sequence[str]) -> tuple[int, tuple[float, float, float, float]]:
+def _parse_object(fields: Sequence[str]) -> tuple[int, tuple[float, float, float, float]]:
     """Return the class and the corners (0-1) of the object on a line; raise ValueError if the line is not valid."""
-    numbers = [_parse_number(word) for word in words]
+    numbers = [_parse_number(field) for field in fields]
     category, values = numbers[0], numbers[1:]
     if not 0 <= category <= _MAX_CLASS_INDEX or category != int(category):
-        raise ValueError(f"the class must be an integer from 0, got {shorten(words[0], 40)}")
-    for word, value in zip(words[1:], values, strict=True):
+        raise ValueError(f"the class must be an integer from 0, got {shorten(fields[0], 40)}")
+    for field, value in zip(fields[1:], values, strict=True):
         if not -COORDINATE_TOLERANCE <= value <= 1 + COORDINATE_TOLERANCE:
-            raise ValueError(f"coordinates must be 0-1, got {shorten(word, 40)}")
+            raise ValueError(f"coordinates must be 0-1, got {shorten(field, 40)}")
     if len(values) == 4:
         x, y, width, height = values
         if width < 0 or height < 0:
@@ -104,16 +104,16 @@ def _parse_object(words: Sequence[str]) -> tuple[int, tuple[float, float, float,
         return int(category), (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
     if len(values) >= 6 and len(values) % 2 == 0:
         return int(category), (min(values[::2]), min(values[1::2]), max(values[::2]), max(values[1::2]))
-    raise ValueError(f"a line must have 5 numbers, or a class and the x and y of at least 3 points, got {len(words)}")
+    raise ValueError(f"a line must have 5 numbers, or a class and the x and y of at least 3 points, got {len(fields)}")
 
 
-def _parse_number(word: str) -> float:
+def _parse_number(field: str) -> float:
     try:
-        value = float(word)
+        value = float(field)
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        raise ValueError(f"{short_repr(word, 40)} is not a number")
+        raise ValueError(f"{short_repr(field, 40)} is not a number")
     return value
 
 

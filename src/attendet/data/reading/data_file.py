@@ -122,11 +122,11 @@ def _resolve(text: str, root: Path, file: Path) -> str:
     if path.parts[:1] == ("..",):
         # Roboflow writes ../train/images for the folder train/images next to the file.
         candidates.append(root / Path(*path.parts[1:]))
-    found = next((candidate for candidate in candidates if exists(candidate)), None)
-    if found is None and glob.has_magic(text) and not path.is_absolute():
+    existing = next((candidate for candidate in candidates if exists(candidate)), None)
+    if existing is None and glob.has_magic(text) and not path.is_absolute():
         # Only the text in the file is a pattern; brackets in the name of the root folder are not.
         return f"{glob.escape(str(root))}/{text}"
-    return str(found or candidates[0])
+    return str(existing or candidates[0])
 
 
 def _paths(node: Node) -> list[tuple[str, Node]]:

@@ -51,12 +51,12 @@ def read_files(
     with closing(_ResultCache(cache, reader)) as results, closing(ReaderPool(reader, workers)) as pool:
         while chunk := list(islice(paths, CHUNK)):
             stamps = {path: _stamp(path) for path in chunk}
-            found = results.load(stamps)
-            missing = [path for path in stamps if path not in found]
+            contents = results.load(stamps)
+            missing = [path for path in stamps if path not in contents]
             read = dict(zip(missing, pool.read(missing), strict=True))
             results.store(stamps, read)
-            found |= {path: READERS[reader].restore(path, result) for path, result in read.items()}
-            yield from (found[path] for path in chunk)
+            contents |= {path: READERS[reader].restore(path, result) for path, result in read.items()}
+            yield from (contents[path] for path in chunk)
 
 
 def _stamp(path: str) -> _Stamp | None:
@@ -101,13 +101,13 @@ class _ResultCache:
         except sqlite3.Error:
             self._recover()
             return {}
-        found: dict[str, ReadResult] = {}
+        results: dict[str, ReadResult] = {}
         for key, size, modified, content in rows:
             path = os.fsdecode(key)
             if stamps[path] == (size, modified):
                 with suppress(ValueError, TypeError, KeyError):
-                    found[path] = READERS[self._reader].load(path, content)
-        return found
+                    results[path] = READERS[self._reader].load(path, content)
+        return results
 
     def store(self, stamps: Mapping[str, _Stamp | None], results: Mapping[str, SerializedResult]) -> None:
         """Cache the results of files that could be read; the other files may be readable next time."""

@@ -27,9 +27,9 @@ def find_data_file(data: Path) -> Path:
         raise DataError("file or folder not found", where=Location(str(data)), remedy="name a data.yaml or a folder")
     if not data.is_dir():
         return data
-    found = sorted(path for path in data.iterdir() if is_data_file(path))
-    preferred = [path for path in found if path.stem == "data"]
-    return next(iter(preferred or (found if len(found) == 1 else [])), data)
+    data_files = sorted(path for path in data.iterdir() if is_data_file(path))
+    preferred = [path for path in data_files if path.stem == "data"]
+    return next(iter(preferred or (data_files if len(data_files) == 1 else [])), data)
 
 
 def detect_layout(data: Path, format: str | None) -> DataFile:  # noqa: A002 - the name of the option
@@ -88,9 +88,9 @@ def _yolo_splits(folder: Path) -> dict[str, Path]:
     splits = {}
     for split in SPLITS:
         candidates = [path for name in _SPLIT_NAMES[split] for path in _split_paths(folder, name)]
-        found = next((path for path in candidates if path.exists()), None)
-        if found is not None:
-            splits[split] = found
+        existing = next((path for path in candidates if path.exists()), None)
+        if existing is not None:
+            splits[split] = existing
     has_labels = (folder / "labels").is_dir() or any((path.parent / "labels").is_dir() for path in splits.values())
     if not splits and (folder / "images").is_dir():
         splits["train"] = folder / "images"
@@ -117,8 +117,8 @@ def _coco_splits(folder: Path) -> dict[str, Path]:
 
 def _is_named_after(file: Path, split: str) -> bool:
     """Return whether a COCO file belongs to a split: `train.json`, `instances_train2017.json`, `train/....json`."""
-    words = (file.parent.name, *file.stem.rstrip("0123456789").split("_"))
-    return any(name in words for name in _SPLIT_NAMES[split])
+    name_parts = (file.parent.name, *file.stem.rstrip("0123456789").split("_"))
+    return any(name in name_parts for name in _SPLIT_NAMES[split])
 
 
 def _format_of(path: Path) -> str:

@@ -55,8 +55,8 @@ def find_split_files(
     """
     match format:
         case "yolo":
-            found = [image for entry in entries for image in resolve_images(entry.path, str(root), entry.where)]
-            return SplitFiles(found, [label_path(image) for image in found])
+            paths = [image for entry in entries for image in resolve_images(entry.path, str(root), entry.where)]
+            return SplitFiles(paths, [label_path(image) for image in paths])
         case "voc":
             pairs = [pair for entry in entries for pair in find_voc_files(Path(entry.path), split, entry.where)]
             return SplitFiles([image for image, _ in pairs], [xml for _, xml in pairs])

@@ -109,8 +109,10 @@ def _draw_class_balance(axes: Axes, splits: Sequence[Split]) -> None:
     axes.xaxis.set_major_formatter(FuncFormatter(_integer))
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     axes.set_xlabel("boxes")
-    all_shown = len(names) <= _MAX_CLASSES
-    axes.set_title("Class balance" if all_shown else f"Class balance, the {_MAX_CLASSES} most frequent of {len(names)}")
+    is_complete = len(names) <= _MAX_CLASSES
+    axes.set_title(
+        "Class balance" if is_complete else f"Class balance, the {_MAX_CLASSES} most frequent of {len(names)}"
+    )
     axes.legend(frameon=False, loc="lower right")
     axes.spines[["top", "right"]].set_visible(False)
 

@@ -1,6 +1,6 @@
 from .findings import SiteFinding as SiteFinding
 from .findings import SiteReport as SiteReport
-from .findings import judge_site as judge_site
+from .findings import classify_site as classify_site
 from .survey import Survey as Survey
 from .survey_figure import draw_survey as draw_survey
 from .survey_files import survey_record as survey_record
@@ -11,8 +11,8 @@ __all__ = [
     "SiteFinding",
     "SiteReport",
     "Survey",
+    "classify_site",
     "draw_survey",
-    "judge_site",
     "survey_record",
     "survey_sites",
     "write_survey",

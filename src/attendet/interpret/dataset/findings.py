@@ -48,8 +48,8 @@ class SiteFinding:
     text: str
 
 
-def judge_site(report: SiteReport, map50_95: float, noise: float) -> SiteFinding:
-    """Judge an attention site.
+def classify_site(report: SiteReport, map50_95: float, noise: float) -> SiteFinding:
+    """Classify what an attention site contributes.
 
     Args:
         report: Its measurements.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from attendet.evaluation.metrics import Metrics
-from attendet.interpret.dataset.findings import SiteFinding, SiteReport, caution, judge_site
+from attendet.interpret.dataset.findings import SiteFinding, SiteReport, caution, classify_site
 from attendet.utils.html import Markup, escape, html_table
 from attendet.utils.text import plural
 
@@ -36,7 +36,7 @@ class Survey:
     def findings(self) -> dict[str, SiteFinding]:
         """The judgment of each site, by its path."""
         map50_95, noise = self.metrics.map50_95, self.noise
-        return {report.statistics.path: judge_site(report, map50_95, noise) for report in self.sites}
+        return {report.statistics.path: classify_site(report, map50_95, noise) for report in self.sites}
 
     @property
     def caution(self) -> str | None:

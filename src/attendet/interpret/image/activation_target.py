@@ -53,22 +53,24 @@ def _detection_target(
     shapes: dict[str, tuple[int, ...]],
     request: ExplanationRequest,
 ) -> tuple[ActivationTarget | None, str]:
-    found = output.detections
-    if found is None or found.class_id is None or found.confidence is None:
+    detections = output.detections
+    if detections is None or detections.class_id is None or detections.confidence is None:
         return None, ""
     wanted = request.class_name
     index = None if wanted is None else class_index(wanted, request.names, model.num_classes)
-    positions = [position for position, class_id in enumerate(found.class_id.tolist()) if index in (None, class_id)]
+    positions = [
+        position for position, class_id in enumerate(detections.class_id.tolist()) if index in (None, class_id)
+    ]
     if len(positions) < request.detection:
         of_class = "" if wanted is None else f" of class {wanted}"
         threshold = f"at confidence {request.thresholds.confidence:g}"
         reason = f"the image has {len(positions)} detections{of_class} {threshold}, not {request.detection}"
         return None, f"No class activation map: {reason}."
     position = positions[request.detection - 1]
-    level, cell = level_of_row(raw, int(found.data["row"][position]))
+    level, cell = level_of_row(raw, int(detections.data["row"][position]))
     layer = layer_of_detection(model, shapes, raw[level].shape[2:4])
-    label = f"{found.data['class_name'][position]} {found.confidence[position]:.2f}"
-    score = partial(detection_score, level, cell, int(found.class_id[position]))
+    label = f"{detections.data['class_name'][position]} {detections.confidence[position]:.2f}"
+    score = partial(detection_score, level, cell, int(detections.class_id[position]))
     return ActivationTarget(label, layer, score, position + 1), ""
 
 

@@ -128,11 +128,11 @@ def compute_class_activation(model: nn.Module, image: Tensor, target: Activation
         maps = {}
         for name, extractor in extractors.items():
             try:
-                (found,) = extractor(scores=[first], targets=target.score, retain_graph=True)
+                (class_maps,) = extractor(scores=[first], targets=target.score, retain_graph=True)
             except RuntimeError as error:
                 # The message of torchcam for an unconnected layer; other errors are not caught.
                 if "not connected" not in str(error):
                     raise
                 return None
-            maps[name] = np.array(found[0].detach().float().cpu().numpy(), np.float32)
+            maps[name] = np.array(class_maps[0].detach().float().cpu().numpy(), np.float32)
     return ClassActivation(target.label, target.layer, target.detection, maps)

@@ -89,14 +89,14 @@ def draw_explanation(
 
 def _draw_legend(figure: Figure, with_attention: NetworkOutput, without_attention: NetworkOutput) -> None:
     """Explain the colors of classes if every class has its own, and dashed boxes."""
-    found = [each.detections for each in (with_attention, without_attention) if each.detections is not None]
-    if not found:
+    outputs = [each.detections for each in (with_attention, without_attention) if each.detections is not None]
+    if not outputs:
         return
     entries = []
     if with_attention.num_classes <= len(COLORS):
         names = {
             int(class_id): str(name)
-            for detections in found
+            for detections in outputs
             if detections.class_id is not None
             for class_id, name in zip(detections.class_id, detections.data["class_name"], strict=True)
         }
@@ -135,10 +135,10 @@ def _draw_outputs(
         panels.draw_text(axes[1], "neither detections\nnor class scores")
 
 
-def _count(found: Detections) -> str:
-    if len(found) > panels.MAX_BOXES:
-        return f"{panels.MAX_BOXES} of {len(found):,} drawn"
-    return plural(len(found), "detection")
+def _count(detections: Detections) -> str:
+    if len(detections) > panels.MAX_BOXES:
+        return f"{panels.MAX_BOXES} of {len(detections):,} drawn"
+    return plural(len(detections), "detection")
 
 
 def _draw_activation(

@@ -39,15 +39,15 @@ def output_table(output: NetworkOutput, label: str) -> Markup:
     if output.classes:
         rows = [(each.name, f"{each.probability:.3f}") for each in output.classes]
         return html_table(("class", "probability"), rows, text_columns=1, label=label)
-    found = output.detections
-    if found is None or found.confidence is None:
+    detections = output.detections
+    if detections is None or detections.confidence is None:
         return Markup("<p>Neither detections nor class scores.</p>")
-    if not len(found):
+    if not len(detections):
         return Markup("<p>No detections.</p>")
-    detections = zip(found.data["class_name"], found.confidence.tolist(), found.xyxy.tolist(), strict=True)
+    objects = zip(detections.data["class_name"], detections.confidence.tolist(), detections.xyxy.tolist(), strict=True)
     rows = [
         (f"{number}: {name}", f"{confidence:.3f}", *(f"{side:.1f}" for side in box))
-        for number, (name, confidence, box) in enumerate(detections, start=1)
+        for number, (name, confidence, box) in enumerate(objects, start=1)
     ]
     return html_table(("detection", "confidence", "x1", "y1", "x2", "y2"), rows, text_columns=1, label=label)
 

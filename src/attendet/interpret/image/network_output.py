@@ -143,13 +143,13 @@ def _detections(
     values = in_image.numpy()[is_kept]
     class_ids = values[:, 5].astype(np.int64)
     names = np.array([class_name(index, request.names) for index in class_ids.tolist()], np.str_)
-    found = Detections(
+    detections = Detections(
         xyxy=values[:, :4],
         confidence=values[:, 4],
         class_id=class_ids,
         data={"class_name": names, "row": rows[is_kept]},
     )
-    return NetworkOutput(detections=found, num_classes=detector.num_classes)
+    return NetworkOutput(detections=detections, num_classes=detector.num_classes)
 
 
 def _row_of(decoded: Tensor, detection: Tensor) -> int:

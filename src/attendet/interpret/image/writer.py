@@ -166,8 +166,8 @@ def _arrays(explanation: Explanation) -> dict[str, Any]:
     if explanation.activation is not None:
         arrays |= {f"cam/{method}": values for method, values in explanation.activation.maps.items()}
     for output, prefix in ((explanation.with_attention, ""), (explanation.without_attention, "without/")):
-        found = output.detections
-        if found is not None:
-            arrays |= {f"{prefix}boxes": found.xyxy, f"{prefix}confidences": found.confidence}
-            arrays[f"{prefix}classes"] = found.class_id
+        detections = output.detections
+        if detections is not None:
+            arrays |= {f"{prefix}boxes": detections.xyxy, f"{prefix}confidences": detections.confidence}
+            arrays[f"{prefix}classes"] = detections.class_id
     return arrays

@@ -136,9 +136,9 @@ def _spatial_backward(upstream: Tensor, net: SpatialNet, saved: SavedTensors) ->
     normalized = normalize_logits(saved.spatial_logits, net, statistics)
     logits = upstream.unsqueeze(1) * _scaled_sigmoid_derivative(normalized, net.range)
     norm_weight = norm_bias = None
-    found = moments(net, statistics)
-    if found is not None and net.norm_weight is not None:
-        mean, inverse = found
+    mean_and_inverse = moments(net, statistics)
+    if mean_and_inverse is not None and net.norm_weight is not None:
+        mean, inverse = mean_and_inverse
         unit = (saved.spatial_logits - mean) * inverse
         norm_weight, norm_bias = _sum(logits * unit), _sum(logits)
         # Batch statistics depend on every logit; running statistics are constants.

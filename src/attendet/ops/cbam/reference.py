@@ -128,10 +128,10 @@ def batch_statistics(logits: Tensor) -> BatchStatistics:
 
 def normalize_logits(logits: Tensor, net: SpatialNet, statistics: BatchStatistics | None) -> Tensor:
     """Return the logits after the batch norm, or unchanged if the gate has no norm."""
-    found = moments(net, statistics)
-    if found is None or net.norm_weight is None or net.norm_bias is None:
+    mean_and_inverse = moments(net, statistics)
+    if mean_and_inverse is None or net.norm_weight is None or net.norm_bias is None:
         return logits
-    mean, inverse = found
+    mean, inverse = mean_and_inverse
     return (logits - mean) * inverse * net.norm_weight + net.norm_bias
 
 

@@ -30,8 +30,8 @@ def check_shapes(x: Tensor, channel: ChannelNet | None, spatial: SpatialNet | No
         raise OptionError(f"the kernel size of the fused CBAM must be odd, got {spatial.conv_weight.shape[-1]}")
     for name, tensor, shape in _expected_shapes(x.shape[1], channel, spatial):
         if tensor is None or tensor.shape != shape:
-            found = None if tensor is None else tuple(tensor.shape)
-            raise OptionError(f"{name} of the fused CBAM must have the shape {tuple(shape)}, got {found}")
+            actual = None if tensor is None else tuple(tensor.shape)
+            raise OptionError(f"{name} of the fused CBAM must have the shape {tuple(shape)}, got {actual}")
 
 
 def _expected_shapes(

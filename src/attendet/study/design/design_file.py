@@ -85,7 +85,7 @@ def _misfit(
     root: Node, error: ValidationError, kind: type[BaseModel], within: Mapping[str, type[BaseModel]]
 ) -> AttendetError:
     """Return the first error with its location. A misspelled key comes first, because it explains a missing one."""
-    first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
+    first = min(error.errors(), key=lambda issue: issue["type"] != "extra_forbidden")
     place, node = first["loc"], node_at(root, first["loc"])
     key = str(place[-1])
     if first["type"] == "extra_forbidden":

@@ -128,7 +128,7 @@ def arm_report(name: str, records: StudyRecords) -> ArmReport:
 
 
 def _over(runs: Sequence[CellRecord], value: Callable[[CellRecord], float | None]) -> SeedSummary | None:
-    return summarize_seeds([found for found in map(value, runs) if found is not None])
+    return summarize_seeds([number for number in map(value, runs) if number is not None])
 
 
 def _classes(runs: Sequence[CellRecord], baseline: Sequence[CellRecord]) -> tuple[ScoreBreakdown, ...]:
@@ -181,11 +181,11 @@ def _at(fraction: float, name: str, records: StudyRecords) -> AtFraction:
     runs = runs_of_arm(records, name, fraction)
     scores = by_seed(runs, design.metric, design.last_epochs)
     others = by_seed(runs_of_arm(records, design.baseline, fraction), design.metric, design.last_epochs)
-    found = paired_difference(scores, others) if name != design.baseline else None
+    paired = paired_difference(scores, others) if name != design.baseline else None
     return AtFraction(
         fraction=fraction,
         images=runs[0].images.get("train") if runs else None,
         score=summarize_seeds(list(scores.values())),
-        difference=found.difference if found else None,
-        interval=found.ends if found else None,
+        difference=paired.difference if paired else None,
+        interval=paired.ends if paired else None,
     )

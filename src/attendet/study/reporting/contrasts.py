@@ -68,27 +68,27 @@ def family_of_contrasts(
     """Compare pairs of arms. A pair without a common seed counts as p = 1, so leaving runs out cannot lower p_holm."""
     design = records.study.design
     scores = {name: by_seed(runs_of_arm(records, name), design.metric, design.last_epochs) for name in design.arms}
-    found = [paired_difference(scores[arm], scores[against]) for arm, against in pairs]
-    adjusted = holm([each.p if each else 1.0 for each in found])
+    differences = [paired_difference(scores[arm], scores[against]) for arm, against in pairs]
+    adjusted = holm([each.p if each else 1.0 for each in differences])
     return [
         _contrast(family, pair, each, p_holm, len(pairs), records)
-        for pair, each, p_holm in zip(pairs, found, adjusted, strict=True)
+        for pair, each, p_holm in zip(pairs, differences, adjusted, strict=True)
     ]
 
 
 def _contrast(
     family: Literal["baseline", "control"],
     pair: tuple[str, str],
-    found: PairedDifference | None,
+    paired: PairedDifference | None,
     p_holm: float,
     comparisons: int,
     records: StudyRecords,
 ) -> Contrast:
     arm, against = pair
     design = records.study.design
-    verdict = reach_verdict(found, p_holm)
-    needed = seeds_needed(found, comparisons) if verdict == "not distinguishable" else None
-    multiple = smallest_detectable(found.n, comparisons) if found and found.spread else None
+    verdict = reach_verdict(paired, p_holm)
+    needed = seeds_needed(paired, comparisons) if verdict == "not distinguishable" else None
+    multiple = smallest_detectable(paired.n, comparisons) if paired and paired.spread else None
     best = [
         {run.seed: value for run in runs_of_arm(records, name) if (value := best_epoch(run, design.metric)) is not None}
         for name in pair
@@ -98,20 +98,20 @@ def _contrast(
         arm=arm,
         against=against,
         family=family,
-        n=found.n if found else 0,
-        seeds=found.seeds if found else (),
-        differences=found.differences if found else (),
-        difference=found.difference if found else None,
-        spread=found.spread if found else None,
-        interval=found.ends if found else None,
-        interval_method=found.interval.method if found and found.interval else None,
-        p=found.p if found else 1.0,
-        p_floor=found.p_floor if found else 1.0,
+        n=paired.n if paired else 0,
+        seeds=paired.seeds if paired else (),
+        differences=paired.differences if paired else (),
+        difference=paired.difference if paired else None,
+        spread=paired.spread if paired else None,
+        interval=paired.ends if paired else None,
+        interval_method=paired.interval.method if paired and paired.interval else None,
+        p=paired.p if paired else 1.0,
+        p_floor=paired.p_floor if paired else 1.0,
         p_holm=p_holm,
-        p_holm_floor=min_p_holm(found.n if found else 0, comparisons),
+        p_holm_floor=min_p_holm(paired.n if paired else 0, comparisons),
         verdict=verdict,
-        explanation=verdict_sentence(pair, found, p_holm, comparisons, needed, METRIC_NAMES[design.metric]),
+        explanation=verdict_sentence(pair, paired, p_holm, comparisons, needed, METRIC_NAMES[design.metric]),
         seeds_to_settle=needed,
-        detectable=multiple * found.spread if multiple and found and found.spread else None,
+        detectable=multiple * paired.spread if multiple and paired and paired.spread else None,
         best_epoch_difference=fmean(best_difference) if best_difference else None,
     )

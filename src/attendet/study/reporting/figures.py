@@ -51,19 +51,19 @@ def draw_figures(report: StudyReport, records: StudyRecords, folder: Path) -> di
 
 def _differences(report: StudyReport) -> Figure | None:
     """Draw every paired difference as a dot, with mean, interval, and verdict."""
-    found = [contrast for contrast in report.contrasts if contrast.n]
-    if not found:
+    compared = [contrast for contrast in report.contrasts if contrast.n]
+    if not compared:
         return None
-    figure = new_figure(9.5, 1.2 + 0.62 * len(found))
+    figure = new_figure(9.5, 1.2 + 0.62 * len(compared))
     axes = figure.add_subplot()
     style_axes(axes, f"{report.metric}: arm minus other, seed by seed", "difference; bars are 95 % intervals")
     axes.axvline(0, color=INK, linewidth=1)
-    for row, contrast in enumerate(found):
+    for row, contrast in enumerate(compared):
         _difference(axes, row, contrast)
     _widen(axes.get_xlim, axes.set_xlim)
-    _name_rows(axes, [f"{label_text(each.arm)}\nagainst {label_text(each.against)}" for each in found])
+    _name_rows(axes, [f"{label_text(each.arm)}\nagainst {label_text(each.against)}" for each in compared])
     verdicts = axes.secondary_yaxis("right")
-    verdicts.set_yticks(range(len(found)), [each.verdict for each in found])
+    verdicts.set_yticks(range(len(compared)), [each.verdict for each in compared])
     verdicts.tick_params(length=0, labelsize=9, colors=INK)
     verdicts.spines["right"].set_visible(False)
     return figure
@@ -123,19 +123,19 @@ def _costs(report: StudyReport) -> Figure | None:
     panels = {
         title: points
         for title, cost in kinds.items()
-        if (points := [(arm, found) for arm in report.arms if arm.score and (found := cost(arm)) is not None])
+        if (points := [(arm, value) for arm in report.arms if arm.score and (value := cost(arm)) is not None])
     }
     if not panels:
         return None
     columns = min(COLUMNS, len(panels))
     figure = new_figure(4.2 * columns, 3.3 * -(-len(panels) // columns) + 0.4)
-    looks = _looks(report)
+    styles = _arm_styles(report)
     for number, (title, points) in enumerate(panels.items(), start=1):
         axes = figure.add_subplot(-(-len(panels) // columns), columns, number)
         style_axes(axes, "", title, report.metric if number % columns == 1 or columns == 1 else "")
         _front(axes, [(cost, arm.score.mean) for arm, cost in points if arm.score])
         for arm, cost in points:
-            _point(axes, cost, arm.score, looks[arm.name], label_text(arm.name))
+            _point(axes, cost, arm.score, styles[arm.name], label_text(arm.name))
         axes.margins(0.12)
         axes.xaxis.set_major_locator(MaxNLocator(nbins=5))
         _widen(axes.get_ylim, axes.set_ylim)
@@ -153,8 +153,8 @@ def _widen(get: Callable[[], tuple[float, float]], let: Callable[[float, float],
 
 def _latency(batch: int) -> Callable[[ArmReport], float | None]:
     def median(arm: ArmReport) -> float | None:
-        found = arm.costs.latency if arm.costs else ()
-        return next((latency.median_ms for latency in found if latency.batch == batch), None)
+        latencies = arm.costs.latency if arm.costs else ()
+        return next((latency.median_ms for latency in latencies if latency.batch == batch), None)
 
     return median
 
@@ -168,9 +168,9 @@ def _front(axes: Axes, points: Sequence[tuple[float, float]]) -> None:
     axes.plot(*zip(*front, strict=True), color=FAINT, linewidth=1, linestyle=(0, (4, 2)), zorder=1)
 
 
-def _point(axes: Axes, x: float, score: SeedSummary | None, look: tuple[str, str], label: str) -> None:
+def _point(axes: Axes, x: float, score: SeedSummary | None, style: tuple[str, str], label: str) -> None:
     if score:
-        color, marker = look
+        color, marker = style
         error = score.spread or 0.0
         axes.errorbar(
             x,
@@ -195,24 +195,24 @@ def _data_efficiency(report: StudyReport) -> Figure | None:
     style_axes(scores, "mean and standard deviation", shares, report.metric)
     style_axes(differences, "difference to the baseline, 95 % interval", shares)
     differences.axhline(0, color=INK, linewidth=1)
-    looks = _looks(report)
+    styles = _arm_styles(report)
     for number, arm in enumerate(report.arms):
-        color, marker = looks[arm.name]
+        color, marker = styles[arm.name]
         # Shift the arms, because bars at the same fraction would hide each other.
         shift = 0.008 * (number - (len(report.arms) - 1) / 2)
-        found = [each for each in arm.fractions if each.score]
-        x = [each.fraction + shift for each in found]
-        means = [each.score.mean for each in found if each.score]
-        spreads = [each.score.spread or 0.0 for each in found if each.score]
-        style = {"color": color, "marker": marker, "markersize": 5, "elinewidth": 1, "linewidth": 1.5}
-        if found:
-            scores.errorbar(x, means, yerr=spreads, label=label_text(arm.name), **style)
-        compared = [each for each in found if each.difference is not None]
+        scored = [each for each in arm.fractions if each.score]
+        x = [each.fraction + shift for each in scored]
+        means = [each.score.mean for each in scored if each.score]
+        spreads = [each.score.spread or 0.0 for each in scored if each.score]
+        options = {"color": color, "marker": marker, "markersize": 5, "elinewidth": 1, "linewidth": 1.5}
+        if scored:
+            scores.errorbar(x, means, yerr=spreads, label=label_text(arm.name), **options)
+        compared = [each for each in scored if each.difference is not None]
         if compared:
             middle = np.array([each.difference for each in compared])
             ends = np.array([each.interval or (each.difference, each.difference) for each in compared]).T
             bars = np.abs(ends - middle)
-            differences.errorbar([each.fraction + shift for each in compared], middle, yerr=bars, **style)
+            differences.errorbar([each.fraction + shift for each in compared], middle, yerr=bars, **options)
     for axes in (scores, differences):
         axes.set_xticks([each.fraction for each in report.arms[0].fractions])
         axes.xaxis.set_major_formatter(lambda value, _: f"{value * 100:g} %")
@@ -222,18 +222,18 @@ def _data_efficiency(report: StudyReport) -> Figure | None:
 
 def _gaps(report: StudyReport) -> Figure | None:
     """Draw the gap between training and validation scores of each arm."""
-    found = [arm for arm in report.arms if arm.gap]
-    if not found:
+    arms = [arm for arm in report.arms if arm.gap]
+    if not arms:
         return None
-    figure = new_figure(8, 1.1 + 0.34 * len(found))
+    figure = new_figure(8, 1.1 + 0.34 * len(arms))
     axes = figure.add_subplot()
     style_axes(axes, f"{report.metric} on training images minus on validation images", "mean and standard deviation")
-    looks = _looks(report)
-    for row, arm in enumerate(found):
+    styles = _arm_styles(report)
+    for row, arm in enumerate(arms):
         if arm.gap:
-            color, marker = looks[arm.name]
+            color, marker = styles[arm.name]
             axes.errorbar(arm.gap.mean, row, xerr=arm.gap.spread or 0.0, color=color, marker=marker, markersize=7)
-    _name_rows(axes, [label_text(arm.name) for arm in found])
+    _name_rows(axes, [label_text(arm.name) for arm in arms])
     return figure
 
 
@@ -244,11 +244,11 @@ def _name_rows(axes: Axes, names: Sequence[str]) -> None:
     axes.grid(axis="y", visible=False)
 
 
-def _looks(report: StudyReport) -> dict[str, tuple[str, str]]:
+def _arm_styles(report: StudyReport) -> dict[str, tuple[str, str]]:
     """Return color and marker of each arm, the same in all figures. The baseline has the color of text."""
     others = [arm.name for arm in report.arms if arm.name != report.baseline]
-    looks = {
+    styles = {
         name: (COLORS[number % len(COLORS)], MARKERS[(number + number // len(COLORS)) % len(MARKERS)])
         for number, name in enumerate(others)
     }
-    return {report.baseline: (INK, "s"), **looks}
+    return {report.baseline: (INK, "s"), **styles}

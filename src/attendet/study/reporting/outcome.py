@@ -67,7 +67,7 @@ class StudyReport:
     @property
     def batches(self) -> list[int]:
         """Batch sizes of the latency measurements, in ascending order."""
-        return sorted({found.batch for arm in self.arms if arm.costs for found in arm.costs.latency})
+        return sorted({latency.batch for arm in self.arms if arm.costs for latency in arm.costs.latency})
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, for JSON."""

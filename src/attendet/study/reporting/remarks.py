@@ -42,6 +42,6 @@ def _unpaired(runs: list[CellRecord], records: StudyRecords) -> Iterator[str]:
 
 
 def _mixed(runs: list[CellRecord], what: str, value: Callable[[CellRecord], str | None]) -> Iterator[str]:
-    found = {each for run in runs if (each := value(run)) is not None}
-    if len(found) > 1:
-        yield f"runs were made on {len(found)} different {what}"
+    values = {each for run in runs if (each := value(run)) is not None}
+    if len(values) > 1:
+        yield f"runs were made on {len(values)} different {what}"

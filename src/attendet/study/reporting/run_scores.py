@@ -57,12 +57,12 @@ def by_seed(records: Iterable[CellRecord], metric: Metric, count: int) -> dict[i
 
 def curves(records: Sequence[CellRecord], metric: Metric) -> Mapping[int, list[float]]:
     """Return the scores of all runs that reached an epoch, by epoch from 1."""
-    found: dict[int, list[float]] = {}
+    scores: dict[int, list[float]] = {}
     for record in records:
         for epoch, value in enumerate(record.history.get(COLUMNS[metric], []), start=1):
             if value is not None:
-                found.setdefault(epoch, []).append(value)
-    return dict(sorted(found.items()))
+                scores.setdefault(epoch, []).append(value)
+    return dict(sorted(scores.items()))
 
 
 def _losses(record: CellRecord, split: str) -> list[float | None]:

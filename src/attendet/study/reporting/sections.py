@@ -194,15 +194,15 @@ def _costs(report: StudyReport) -> Table:
 
 
 def _cost(arm: ArmReport, batches: Sequence[int]) -> tuple[str, ...]:
-    latencies = {found.batch: found for found in arm.costs.latency} if arm.costs else {}
+    latencies = {latency.batch: latency for latency in arm.costs.latency} if arm.costs else {}
     written, peak = (arm.costs.activation_bytes, arm.costs.peak_bytes) if arm.costs else (None, None)
     return (
         arm.name,
         f"{arm.parameters:,}" if arm.parameters is not None else NOTHING,
         f"{arm.gflops:.3f}" if arm.gflops is not None else NOTHING,
         *(
-            f"{found.median_ms:.1f} ({found.low_ms:.1f} to {found.high_ms:.1f})"
-            if (found := latencies.get(batch))
+            f"{latency.median_ms:.1f} ({latency.low_ms:.1f} to {latency.high_ms:.1f})"
+            if (latency := latencies.get(batch))
             else NOTHING
             for batch in batches
         ),

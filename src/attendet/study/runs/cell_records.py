@@ -95,4 +95,4 @@ def _scores(metrics: Mapping[str, Any]) -> DetectionScores:
 
 
 def _images(record: RunRecord) -> dict[str, int]:
-    return {split: facts["images"] for split, facts in record.data.items()}
+    return {split: numbers["images"] for split, numbers in record.data.items()}

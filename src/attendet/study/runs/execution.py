@@ -77,10 +77,10 @@ class Study:
 
     def finished(self, cells: Sequence[Cell]) -> dict[str, CellRecord]:
         """Return the records of the finished runs by key, with the current names of their arms."""
-        found = {cell.key: (cell, read_cell(self.folder, cell.key)) for cell in cells}
+        records = {cell.key: (cell, read_cell(self.folder, cell.key)) for cell in cells}
         return {
             key: record.model_copy(update={"arm": cell.arm})
-            for key, (cell, record) in found.items()
+            for key, (cell, record) in records.items()
             if record is not None and record.status == "finished"
         }
 
@@ -129,13 +129,13 @@ def _ended(
 def _record(study: Study, cells: Sequence[Cell], job: Job, error: str | None, observer: StudyObserver) -> None:
     """Write the record of a run that has ended, and mark runs of its seed that are not pairs as failed."""
     try:
-        found = (
+        record = (
             failed_record(job.cell, error) if error is not None else cell_record(job.cell, job.run, train=_train(job))
         )
     except DataError as damaged:
-        found = failed_record(job.cell, str(damaged))
-    write_record(study.folder.cell(job.cell.key), found)
-    observer.on_run_end(job.cell, found)
+        record = failed_record(job.cell, str(damaged))
+    write_record(study.folder.cell(job.cell.key), record)
+    observer.on_run_end(job.cell, record)
     # The run may be the reference that the other runs of its seed are compared with.
     mates = [cell for cell in cells if (cell.seed, cell.fraction) == (job.cell.seed, job.cell.fraction)]
     wrong = find_unpaired(study.finished(mates).values(), study.design)

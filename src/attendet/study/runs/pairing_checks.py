@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from attendet.study.design.schema import StudyDesign
 from attendet.study.records import CellRecord
 
-SHOWN_LAYERS = 3
+MAX_LISTED_LAYERS = 3
 
 
 def find_unpaired(runs: Iterable[CellRecord], design: StudyDesign) -> dict[str, str]:
@@ -30,8 +30,8 @@ def find_unpaired(runs: Iterable[CellRecord], design: StudyDesign) -> dict[str, 
         arm = design.arms[run.arm]
         first = orders.setdefault((run.seed, run.fraction), run)
         origin = (run.seed, run.fraction, arm.model or design.model, arm.weights or design.weights)
-        alike = weights.setdefault(origin, run)
-        problems = [*_order(run, first), *_weights(run, alike)]
+        reference = weights.setdefault(origin, run)
+        problems = [*_order(run, first), *_weights(run, reference)]
         if problems:
             wrong[run.key] = "; ".join(problems)
     return wrong
@@ -45,14 +45,14 @@ def _order(run: CellRecord, first: CellRecord) -> Iterator[str]:
         )
 
 
-def _weights(run: CellRecord, alike: CellRecord) -> Iterator[str]:
-    shared = [layer for layer in run.initialization if layer in alike.initialization]
-    other = [layer for layer in shared if run.initialization[layer] != alike.initialization[layer]]
+def _weights(run: CellRecord, reference: CellRecord) -> Iterator[str]:
+    shared = [layer for layer in run.initialization if layer in reference.initialization]
+    other = [layer for layer in shared if run.initialization[layer] != reference.initialization[layer]]
     if other:
-        shown = ", ".join(other[:SHOWN_LAYERS])
+        layers = ", ".join(other[:MAX_LISTED_LAYERS])
         yield (
-            f"not a pair: {len(other)} of {len(shared)} layers had other initial weights than in {alike.arm} with seed"
-            f" {run.seed}, such as {shown}"
+            f"not a pair: {len(other)} of {len(shared)} layers had other initial weights than in {reference.arm}"
+            f" with seed {run.seed}, such as {layers}"
         )
-    elif run.initialization and alike.initialization and not shared:
-        yield f"not a pair: it has no layer in common with {alike.arm}"
+    elif run.initialization and reference.initialization and not shared:
+        yield f"not a pair: it has no layer in common with {reference.arm}"

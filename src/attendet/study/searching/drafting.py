@@ -106,10 +106,10 @@ def control_of(candidate: Candidate) -> str | None:
     """Return the request of a control with as many parameters in the same place, or None if there is no control.
 
     Example:
-        >>> facts = dict(arm="a", state="finished", epochs=1, values={}, value=0.1, error=None, run="a")
-        >>> control_of(Candidate(attention="cbam:reduction=8@before:SPPF", **facts))
+        >>> fields = dict(arm="a", state="finished", epochs=1, values={}, value=0.1, error=None, run="a")
+        >>> control_of(Candidate(attention="cbam:reduction=8@before:SPPF", **fields))
         'control-conv1x1:like=cbam,reduction=8@before:SPPF'
-        >>> control_of(Candidate(attention="simam@neck", **facts))
+        >>> control_of(Candidate(attention="simam@neck", **fields))
     """
     attention, _, place = (candidate.attention or "").partition("@")
     name, colon, options = attention.partition(":")

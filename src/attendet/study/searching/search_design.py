@@ -20,7 +20,7 @@ MAX_NAME_LENGTH = 32
 # Far from the seeds 0, 1, 2, … of a study, which must not reuse the seed that selected its arms.
 SEED = 1000
 
-Words = Annotated[tuple[Word, ...], BeforeValidator(as_list), Field(min_length=1, max_length=MAX_OF_EACH)]
+Choices = Annotated[tuple[Word, ...], BeforeValidator(as_list), Field(min_length=1, max_length=MAX_OF_EACH)]
 
 
 class Space(StrictModel):
@@ -31,8 +31,8 @@ class Space(StrictModel):
         at: Places, the part of a request after the @: `neck`, `before:SPPF`.
     """
 
-    attention: Words
-    at: Words
+    attention: Choices
+    at: Choices
 
 
 class SearchDesign(Design):
@@ -63,11 +63,11 @@ class SearchDesign(Design):
     @property
     def candidates(self) -> Mapping[str, tuple[str, str]]:
         """Attention and place of each candidate, by its name in folders and tables."""
-        found: dict[str, tuple[str, str]] = {}
+        candidates: dict[str, tuple[str, str]] = {}
         for attention in self.search.attention:
             for place in self.search.at:
-                found[_new_name(f"{attention}-{place}", found)] = (attention, place)
-        return found
+                candidates[_new_name(f"{attention}-{place}", candidates)] = (attention, place)
+        return candidates
 
     def study(self) -> StudyDesign:
         """Return the search as a study with one seed: the baseline and one arm for each candidate."""

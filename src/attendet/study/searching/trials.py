@@ -29,7 +29,7 @@ class Trials:
         file: Journal of Optuna; created if missing.
         design: The design of the search.
         epochs: Number of epochs of a complete run.
-        facts: Everything that identifies the search, by name. It must equal the identity stored in the journal.
+        identity: Everything that identifies the search, by name. It must equal the `identity` stored in the journal.
 
     Raises:
         OptionError: If the journal belongs to another search.
@@ -37,7 +37,7 @@ class Trials:
         OutputError: If the journal cannot be written.
     """
 
-    def __init__(self, file: Path, design: SearchDesign, epochs: int, facts: Mapping[str, object]) -> None:
+    def __init__(self, file: Path, design: SearchDesign, epochs: int, identity: Mapping[str, object]) -> None:
         import optuna  # noqa: PLC0415 - optional dependency
         from optuna.storages.journal import JournalFileBackend  # noqa: PLC0415
 
@@ -61,7 +61,7 @@ class Trials:
         except (ValueError, KeyError, TypeError) as error:
             remedy = "remove it: finished runs are found again"
             raise DataError(f"the journal is damaged: {error}", where=Location(str(file)), remedy=remedy) from error
-        self._require_same(facts, file.parent)
+        self._require_same(identity, file.parent)
         self._choices: dict[str, BaseDistribution] = {
             key: optuna.distributions.CategoricalDistribution(sorted(getattr(design.search, key)))
             for key in ("attention", "at")
@@ -152,12 +152,14 @@ class Trials:
             min_resource=_first_rung(epochs, factor), reduction_factor=factor
         )
 
-    def _require_same(self, facts: Mapping[str, object], folder: Path) -> None:
-        before = self.recall("facts")
+    def _require_same(self, identity: Mapping[str, object], folder: Path) -> None:
+        before = self.recall("identity")
         if before is None:
-            self.keep("facts", dict(facts))
-        elif before != dict(facts):
-            other = ", ".join(key for key in facts if not isinstance(before, dict) or before.get(key) != facts[key])
+            self.keep("identity", dict(identity))
+        elif before != dict(identity):
+            other = ", ".join(
+                key for key in identity if not isinstance(before, dict) or before.get(key) != identity[key]
+            )
             raise OptionError(
                 f"the search in {folder} was started with another {other}", remedy="give this search another name"
             )
@@ -180,11 +182,11 @@ def pruning_rungs(epochs: int, factor: int) -> Sequence[int]:
         >>> pruning_rungs(20, 3), pruning_rungs(100, 2), pruning_rungs(1, 3)
         ([2, 6, 18], [25, 50], [])
     """
-    found, epoch = [], _first_rung(epochs, factor)
+    rungs, epoch = [], _first_rung(epochs, factor)
     while epoch < epochs:
-        found.append(epoch)
+        rungs.append(epoch)
         epoch *= factor
-    return found
+    return rungs
 
 
 def _first_rung(epochs: int, factor: int) -> int:

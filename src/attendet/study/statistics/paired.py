@@ -86,8 +86,8 @@ def paired_difference(arm: Mapping[int, float], against: Mapping[int, float]) ->
         against: Scores of the arm that it is compared with, by seed.
 
     Example:
-        >>> found = paired_difference({0: 0.52, 1: 0.55, 2: 0.50}, {0: 0.50, 1: 0.50, 3: 0.49})
-        >>> found.seeds, round(found.difference, 3), found.p, found.p_floor
+        >>> paired = paired_difference({0: 0.52, 1: 0.55, 2: 0.50}, {0: 0.50, 1: 0.50, 3: 0.49})
+        >>> paired.seeds, round(paired.difference, 3), paired.p, paired.p_floor
         ((0, 1), 0.035, 0.5, 0.5)
     """
     seeds = tuple(sorted(arm.keys() & against.keys()))

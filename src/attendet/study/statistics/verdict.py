@@ -11,49 +11,49 @@ from attendet.utils.text import plural
 Verdict = Literal["helps", "hurts", "not distinguishable"]
 
 
-def reach_verdict(found: PairedDifference | None, p_holm: float) -> Verdict:
+def reach_verdict(paired: PairedDifference | None, p_holm: float) -> Verdict:
     """Return the verdict: helps or hurts if p_holm is at most 0.05, otherwise not distinguishable.
 
     Args:
-        found: The paired difference; None if no seed has both runs.
+        paired: The paired difference; None if no seed has both runs.
         p_holm: Its p-value after Holm's correction.
 
     Example:
         >>> from attendet.study.statistics.paired import paired_difference
         >>> six = dict(enumerate([0.52, 0.53, 0.51, 0.52, 0.54, 0.53]))
-        >>> found = paired_difference(six, dict.fromkeys(range(6), 0.5))
-        >>> reach_verdict(found, p_holm=found.p), reach_verdict(found, p_holm=5 * found.p)
+        >>> paired = paired_difference(six, dict.fromkeys(range(6), 0.5))
+        >>> reach_verdict(paired, p_holm=paired.p), reach_verdict(paired, p_holm=5 * paired.p)
         ('helps', 'not distinguishable')
     """
-    if found is None or p_holm > ALPHA:
+    if paired is None or p_holm > ALPHA:
         return "not distinguishable"
-    return "helps" if found.difference > 0 else "hurts"
+    return "helps" if paired.difference > 0 else "hurts"
 
 
-def seeds_needed(found: PairedDifference | None, comparisons: int) -> int | None:
+def seeds_needed(paired: PairedDifference | None, comparisons: int) -> int | None:
     """Return the number of seeds with which 80 % of studies would decide an undecided comparison.
 
     The estimate assumes that the observed difference and spread are the true ones, and is as uncertain as they are. It
     is at least one more than the current number of seeds.
 
     Args:
-        found: The paired difference; None if no seed has both runs.
+        paired: The paired difference; None if no seed has both runs.
         comparisons: Number of arms that are compared.
 
     Returns:
         The number of seeds, or None for more than 200 or if there are fewer than two seeds.
     """
-    if found is None or found.spread is None:
+    if paired is None or paired.spread is None:
         return None
-    if found.spread == 0:
-        return None if found.difference == 0 else max(min_seeds(comparisons), found.n + 1)
-    needed = seeds_to_settle(abs(found.difference) / found.spread, comparisons)
-    return None if needed is None else max(needed, found.n + 1)
+    if paired.spread == 0:
+        return None if paired.difference == 0 else max(min_seeds(comparisons), paired.n + 1)
+    needed = seeds_to_settle(abs(paired.difference) / paired.spread, comparisons)
+    return None if needed is None else max(needed, paired.n + 1)
 
 
 def verdict_sentence(
     pair: tuple[str, str],
-    found: PairedDifference | None,
+    paired: PairedDifference | None,
     p_holm: float,
     comparisons: int,
     needed: int | None,
@@ -63,7 +63,7 @@ def verdict_sentence(
 
     Args:
         pair: The arm, and the arm that it is compared with.
-        found: The paired difference; None if no seed has both runs.
+        paired: The paired difference; None if no seed has both runs.
         p_holm: Its p-value after Holm's correction.
         comparisons: Number of comparisons of the correction.
         needed: The result of `seeds_needed`.
@@ -71,23 +71,23 @@ def verdict_sentence(
     """
     arm, against = pair
     undecided = f"{arm} is not distinguishable from {against}: "
-    if found is None:
+    if paired is None:
         return f"{undecided}no seed has both runs yet."
-    if found.interval is None:
+    if paired.interval is None:
         return f"{undecided}one seed does not show the variation between seeds."
-    interval = f"{signed(found.interval.low)} to {signed(found.interval.high)}"
-    evidence = f"(95 % interval {interval}, p_holm {p_holm:.2g}, {plural(found.n, 'seed')})"
-    verdict = reach_verdict(found, p_holm)
+    interval = f"{signed(paired.interval.low)} to {signed(paired.interval.high)}"
+    evidence = f"(95 % interval {interval}, p_holm {p_holm:.2g}, {plural(paired.n, 'seed')})"
+    verdict = reach_verdict(paired, p_holm)
     if verdict != "not distinguishable":
-        return f"{arm} {verdict}: {signed(found.difference)} {metric} against {against} {evidence}."
-    sentence = f"{undecided}{signed(found.difference)} {metric} {evidence}."
-    if found.difference == 0 and found.spread == 0:
+        return f"{arm} {verdict}: {signed(paired.difference)} {metric} against {against} {evidence}."
+    sentence = f"{undecided}{signed(paired.difference)} {metric} {evidence}."
+    if paired.difference == 0 and paired.spread == 0:
         return f"{sentence} Both arms have the same score for every seed."
-    least = min_p_holm(found.n, comparisons)
+    least = min_p_holm(paired.n, comparisons)
     if least > ALPHA:
         among = f"As the only significant one of {comparisons} comparisons, " if comparisons > 1 else ""
         sentence += (
-            f" {among}{plural(found.n, 'seed')} cannot bring p_holm below {least:.2g} for any difference;"
+            f" {among}{plural(paired.n, 'seed')} cannot bring p_holm below {least:.2g} for any difference;"
             f" at least {min_seeds(comparisons)} seeds are needed to reach {ALPHA:g}."
         )
     if needed is None:
