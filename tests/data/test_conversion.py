@@ -13,12 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from attendet.data.conversion import convert, unique_names, write_splits
+from attendet.data.conversion import ConversionResult, convert, unique_names, write_splits
 from attendet.data.reading import data_source
 from attendet.data.records import ImageRecord, ImageRecords, ProblemKind, Split
 from attendet.errors import DataError, OptionError, OutputError, UnknownNameError
 from tests.data.conversion_cases import FORMATS, read, record, whole_pixel_split
 from tests.helpers.data_sets import write_image
+from tests.helpers.parsed_html import ParsedHtml
 from tests.helpers.typed_access import not_none
 
 NAMES = ("red cell", "müll & <Glas>", "梨", "on")
@@ -227,3 +228,25 @@ def test_convert_reads_all_splits_and_counts_losses(yolo_folder: Callable[..., P
     assert convert(data_source.open(file), to="yolo", out=tmp_path / "yolo").images == 2
     with pytest.raises(OutputError, match="exists"):
         convert(tmp_path / "absent", to="yolo", out=tmp_path / "yolo")
+
+
+def test_the_result_in_a_notebook_and_as_plain_values() -> None:
+    lost = {ProblemKind.MISSING_IMAGE: 2, ProblemKind.UNKNOWN_CLASS: 1}
+    result = ConversionResult(
+        Path("<new>/data.yaml"), images=1200, objects=7, num_classes=3, copied=4, clipped=5, dropped=6, lost=lost
+    )
+    parsed = ParsedHtml(result._repr_html_())
+    assert parsed.rows == [
+        ["quantity", "value"],
+        ["data_yaml", "<new>/data.yaml"],
+        ["images", "1,200"],
+        ["objects", "7"],
+        ["num_classes", "3"],
+        ["copied", "4"],
+        ["clipped", "5"],
+        ["dropped", "6"],
+        [f"lost: {ProblemKind.MISSING_IMAGE.value}", "2"],
+        [f"lost: {ProblemKind.UNKNOWN_CLASS.value}", "1"],
+    ]
+    assert parsed.tags == {"div", "table", "thead", "tbody", "tr", "th", "td"}
+    assert json.loads(json.dumps(result.to_dict()))["lost"] == {"missing_image": 2, "unknown_class": 1}

@@ -3,40 +3,22 @@
 import base64
 import hashlib
 import re
-from html.parser import HTMLParser
 
 import pytest
 
-from attendet.utils.html import Markup, escape, html_table, inline_image, page_end, page_start
-
-
-class Cells(HTMLParser):
-    """Collects the texts of table cells and the attributes of all elements."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.texts: list[str] = []
-        self.attributes: list[tuple[str, dict[str, str | None]]] = []
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.attributes.append((tag, dict(attrs)))
-        if tag in ("td", "th"):
-            self.texts.append("")
-
-    def handle_data(self, data: str) -> None:
-        if self.texts and data.strip():
-            self.texts[-1] += data
+from attendet.utils.html import Markup, escape, html_paragraphs, html_table, inline_image, page_end, page_start
+from tests.helpers.parsed_html import ParsedHtml
 
 
 @pytest.mark.parametrize("text", ["<script>x</script>", 'a" onload="x', "a & b", "<!-- -->", "]]>", "'"])
 def test_hostile_texts_are_shown_and_not_interpreted(text: str) -> None:
-    parsed = Cells(html_table((text,), [(text,)], label=text))
-    assert parsed.texts == [text, text]
-    assert [tag for tag, _ in parsed.attributes] == ["div", "table", "thead", "tr", "th", "tbody", "tr", "td"]
-    assert dict(parsed.attributes)["div"]["aria-label"] == text
-    ((_, attributes),) = Cells(inline_image(b"x", text)).attributes
+    parsed = ParsedHtml(html_table((text,), [(text,)], label=text))
+    assert parsed.rows == [[text], [text]]
+    assert [tag for tag, _ in parsed.elements] == ["div", "table", "thead", "tr", "th", "tbody", "tr", "td"]
+    assert dict(parsed.elements)["div"]["aria-label"] == text
+    ((_, attributes),) = ParsedHtml(inline_image(b"x", text)).elements
     assert attributes == {"src": "data:image/png;base64,eA==", "alt": text}
+    assert ParsedHtml(html_paragraphs([text, text])).paragraphs == [text, text]
     assert f"<title>{escape(text)}</title>" in page_start(text)
 
 

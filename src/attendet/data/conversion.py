@@ -29,6 +29,7 @@ from attendet.data.reading.data_file import FORMATS
 from attendet.data.reading.data_source import DataSource, Progress, StepProgress
 from attendet.data.records import ProblemKind, Split
 from attendet.errors import DataError, Location, OptionError, unknown_name
+from attendet.utils.html import Markup, html_table
 from attendet.utils.io import cannot_write, refuse_existing
 from attendet.utils.text import plural
 
@@ -74,6 +75,13 @@ class ConversionResult:
         """Return the attributes as values that JSON can hold."""
         lost = {kind.name.lower(): count for kind, count in self.lost.items()}
         return vars(self) | {"data_yaml": str(self.data_yaml), "lost": lost}
+
+    def _repr_html_(self) -> Markup:
+        """Return the numbers as a table, for notebooks."""
+        counts = ("images", "objects", "num_classes", "copied", "clipped", "dropped")
+        rows = [("data_yaml", str(self.data_yaml)), *((name, f"{getattr(self, name):,}") for name in counts)]
+        rows += [(f"lost: {kind.value}", f"{count:,}") for kind, count in self.lost.items()]
+        return html_table(("quantity", "value"), rows, label="conversion")
 
 
 def convert(

@@ -12,6 +12,8 @@ from attendet.errors import OptionError
 from attendet.prediction.input_frames import InputFrame
 from attendet.prediction.predictor import Predictor
 from attendet.prediction.writers import ResultWriter, detected_objects
+from attendet.utils.html import Markup, html_paragraphs, html_table
+from attendet.utils.text import plural
 
 
 @dataclass
@@ -47,6 +49,17 @@ class PredictionCounts:
             "frames": self.frames,
             "detections": dict(self.detections),
         }
+
+    def _repr_html_(self) -> Markup:
+        """Return the detections of each class as a table, the most frequent class first, for notebooks."""
+        inputs = ", ".join(
+            [plural(self.images, "image"), plural(self.videos, "video"), plural(self.frames, "video frame")]
+        )
+        rows = [(name, f"{count:,}") for name, count in self.detections.most_common()]
+        return Markup(
+            html_paragraphs([inputs])
+            + html_table(("class", "detections"), rows, text_columns=1, label="detections by class")
+        )
 
 
 def predict_frames(

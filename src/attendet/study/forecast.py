@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from attendet.errors import AttendetError
 from attendet.study.design.grid import Cell
@@ -14,6 +15,7 @@ from attendet.study.statistics.verdict import cannot_decide
 from attendet.training.config import build_config
 from attendet.training.reporter import NullReporter
 from attendet.training.step_timing import measure_step_times
+from attendet.utils.html import Markup, html_paragraphs, html_table
 from attendet.utils.text import plural
 
 
@@ -45,6 +47,30 @@ class StudyForecast:
     detectable: float | None
     detectable_in_metric: float | None
     warnings: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the attributes as plain values, ready for JSON."""
+        return asdict(self) | {"hours_by_arm": dict(self.hours_by_arm), "warnings": list(self.warnings)}
+
+    def _repr_html_(self) -> Markup:
+        """Return the numbers as a table, and the warnings below it, for notebooks."""
+        rows = [
+            ("runs", f"{self.runs:,}"),
+            ("finished runs", f"{self.finished:,}"),
+            ("hours", _number(self.hours, 1)),
+            *((f"hours of {arm}", _number(hours, 1)) for arm, hours in self.hours_by_arm.items()),
+            ("budget in hours", _number(self.budget_hours, 1)),
+            ("comparisons", f"{self.comparisons:,}"),
+            ("smallest p_holm", f"{self.p_holm_floor:.2g}"),
+            ("detectable difference in standard deviations", _number(self.detectable, 1)),
+            ("detectable difference in the metric", _number(self.detectable_in_metric, 3)),
+        ]
+        table = html_table(("quantity", "value"), rows, text_columns=1, label="forecast")
+        return Markup(table + html_paragraphs(self.warnings))
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
 
 
 def forecast_study(

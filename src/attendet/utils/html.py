@@ -86,6 +86,16 @@ def html_table(
     return Markup(f"{start}<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody></table></div>")
 
 
+def html_paragraphs(texts: Iterable[object]) -> Markup:
+    """Return one HTML paragraph for each text.
+
+    Example:
+        >>> html_paragraphs(["1 < 2", Markup("<b>bold</b>")])
+        '<p>1 &lt; 2</p><p><b>bold</b></p>'
+    """
+    return Markup("".join(f"<p>{escape(text)}</p>" for text in texts))
+
+
 def inline_image(content: bytes, alt: str, kind: Literal["png", "jpeg"] = "png", attributes: str = "") -> Markup:
     """Return an image whose content is part of the page.
 

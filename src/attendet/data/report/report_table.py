@@ -10,7 +10,7 @@ from typing import Literal
 from attendet.data.problems import ProblemCount
 from attendet.data.records import Problem
 from attendet.data.report.split_statistics import BoxSizes, SplitStatistics
-from attendet.utils.html import Markup, escape
+from attendet.utils.html import Markup, escape, html_paragraphs
 from attendet.utils.text import plural
 
 _MAX_CLASSES = 30
@@ -150,10 +150,10 @@ def report_html(splits: Sequence[str], rows: Sequence[TableRow], notes: Sequence
         rows: Rows of `report_rows`.
         notes: The first is the title above the table; the others are below it.
     """
-    title, *below = (f"<p>{escape(note)}</p>" for note in notes)
+    title, below = html_paragraphs(notes[:1]), html_paragraphs(notes[1:])
     heading = "".join(f"<th>{escape(name)}</th>" for name in ("", *splits, "all", "examples"))
     body = "".join(_html_row(row) for row in rows)
-    return Markup(f"{title}<table><thead><tr>{heading}</tr></thead><tbody>{body}</tbody></table>{''.join(below)}")
+    return Markup(f"{title}<table><thead><tr>{heading}</tr></thead><tbody>{body}</tbody></table>{below}")
 
 
 def _html_row(row: TableRow) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from attendet.evaluation.metrics import Metrics
 from attendet.interpret.dataset.findings import SiteFinding, SiteReport, caution, classify_site
-from attendet.utils.html import Markup, escape, html_table
+from attendet.utils.html import Markup, html_paragraphs, html_table
 from attendet.utils.text import plural
 
 # Smaller changes of mAP are ignored, regardless of the number of objects.
@@ -77,8 +77,7 @@ class Survey:
         images = plural(self.metrics.images, "image")
         summary = f"mAP50-95 {map50_95:.3f} on {images}; changes up to {self.noise:.3f} are noise."
         texts = [summary, *(finding.text for finding in self.findings.values()), *filter(None, [self.caution])]
-        paragraphs = "".join(f"<p>{escape(text)}</p>" for text in texts)
-        return Markup(html_table(header, rows, text_columns=3, label="attention sites") + paragraphs)
+        return Markup(html_table(header, rows, text_columns=3, label="attention sites") + html_paragraphs(texts))
 
 
 def _plain_site(report: SiteReport, finding: SiteFinding) -> dict[str, Any]:

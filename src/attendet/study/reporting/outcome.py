@@ -13,6 +13,9 @@ from attendet.study.reporting.arms import ArmReport, arm_report
 from attendet.study.reporting.contrasts import Contrast, family_of_contrasts
 from attendet.study.reporting.remarks import report_remarks
 from attendet.study.statistics.paired import ALPHA
+from attendet.study.statistics.verdict import signed
+from attendet.utils.html import Markup, html_paragraphs, html_table
+from attendet.utils.text import plural
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,26 @@ class StudyReport:
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, for JSON."""
         return TypeAdapter(StudyReport).dump_python(self, mode="json")
+
+    def _repr_html_(self) -> Markup:
+        """Return the verdicts as a table, and the remarks and failed runs below it, for notebooks."""
+        header = ("arm", "against", "verdict", "seeds", f"difference in {self.metric}", "95 % interval", "p_holm")
+        runs = f"Study {self.name}: {self.finished} of {plural(self.planned, 'run')} finished."
+        failures = [f"{failure.cell} failed: {failure.error}" for failure in self.failures]
+        table = html_table(header, map(_contrast_cells, self.contrasts), text_columns=3, label="verdicts")
+        return Markup(html_paragraphs([runs]) + table + html_paragraphs([*self.remarks, *failures]))
+
+
+def _contrast_cells(contrast: Contrast) -> tuple[str, ...]:
+    return (
+        contrast.arm,
+        contrast.against,
+        contrast.verdict,
+        str(contrast.n),
+        "-" if contrast.difference is None else signed(contrast.difference),
+        "-" if contrast.interval is None else " to ".join(map(signed, contrast.interval)),
+        f"{contrast.p_holm:.3g}",
+    )
 
 
 def make_study_report(records: StudyRecords) -> StudyReport:

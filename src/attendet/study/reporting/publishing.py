@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from attendet.study.folder import StudyFolder, read_study
 from attendet.study.reporting.figures import draw_figures
 from attendet.study.reporting.markdown import markdown_report
 from attendet.study.reporting.outcome import StudyReport, make_study_report
 from attendet.study.reporting.report_page import html_report
+from attendet.utils.html import Markup, html_table
 from attendet.utils.io import write_json, write_text
 
 
@@ -31,6 +33,22 @@ class Published:
     markdown: Path
     html: Path
     figures: Mapping[str, Path]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report and the paths of its files as plain values, ready for JSON."""
+        return {
+            "report": self.report.to_dict(),
+            "json": str(self.json),
+            "markdown": str(self.markdown),
+            "html": str(self.html),
+            "figures": {name: str(path) for name, path in self.figures.items()},
+        }
+
+    def _repr_html_(self) -> Markup:
+        """Return the verdicts and the paths of the files as tables, for notebooks."""
+        files = {"json": self.json, "markdown": self.markdown, "html": self.html, **self.figures}
+        rows = [(name, str(path)) for name, path in files.items()]
+        return Markup(self.report._repr_html_() + html_table(("file", "path"), rows, label="files"))
 
 
 def publish_report(study: StudyFolder, out: Path | None = None) -> Published:

@@ -6,6 +6,7 @@ from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from attendet.errors import AttendetError, DataError
 from attendet.study.design.grid import Cell, run_grid
@@ -21,6 +22,7 @@ from attendet.study.runs.pairing_checks import find_unpaired
 from attendet.training.config import build_config
 from attendet.training.preparation import read_run_split
 from attendet.training.reporter import NullReporter
+from attendet.utils.html import Markup, html_table
 from attendet.utils.io import read_json
 from attendet.utils.limits import MAX_JSON_BYTES
 from attendet.utils.records import write_record
@@ -41,6 +43,23 @@ class StudyRunResult:
     finished: int
     failed: tuple[tuple[str, str], ...]
     left: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the folder, the numbers, and the error of each failed run by name, ready for JSON."""
+        return {
+            "folder": str(self.folder.path),
+            "finished": self.finished,
+            "failed": dict(self.failed),
+            "left": self.left,
+        }
+
+    def _repr_html_(self) -> Markup:
+        """Return the numbers of runs and the failed runs as tables, for notebooks."""
+        numbers = [("folder", self.folder.path), ("finished", self.finished), ("left", self.left)]
+        tables = html_table(("quantity", "value"), numbers, label="runs of the study")
+        if self.failed:
+            tables = Markup(tables + html_table(("failed run", "error"), self.failed, label="failed runs"))
+        return tables
 
 
 @dataclass(frozen=True)
