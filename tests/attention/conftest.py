@@ -1,4 +1,7 @@
-"""A fixture with the names of all registered attention modules."""
+"""Fixtures: a reset of the compiler, and the names of all registered attention modules."""
+
+import sys
+from collections.abc import Iterator
 
 import pytest
 import torch
@@ -7,6 +10,14 @@ from attendet.attention import CBAM, names
 
 # The implementation on GPUs and on machines without a compiler.
 PLAIN_CBAM = "cbam in plain torch"
+
+
+@pytest.fixture(autouse=True)
+def forget_compiled_code() -> Iterator[None]:
+    """Reset torch's compiler, which otherwise stops to compile a function after eight different modules."""
+    yield
+    if "torch._dynamo" in sys.modules:
+        torch.compiler.reset()
 
 
 @pytest.fixture(params=[*names(), PLAIN_CBAM])

@@ -38,6 +38,7 @@ def test_names_and_options_that_do_not_exist() -> None:
     ("name", "options", "formula"),
     [
         ("cbam", {"variant": "plain"}, lambda c: 2 * c * (c // 16) + 2 * 49),
+        ("cbam", {"variant": "biased"}, lambda c: 2 * c * (c // 16) + c // 16 + c + 2 * 49 + 1),
         ("cbam", {"variant": "authors"}, lambda c: 2 * c * (c // 16) + c // 16 + c + 2 * 49 + 2),
         ("cbam", {"variant": "timm"}, lambda c: 2 * c * (c // 16) + 2 * 49 + 2),
         ("cbam", {"variant": "plain", "reduction": 8}, lambda c: 2 * c * (c // 8) + 2 * 49),

@@ -17,6 +17,7 @@ from attendet.ops.pooling import POOLS, Pool, pool_positions
 
 MODULES: list[tuple[str, dict[str, Any]]] = [
     ("cbam", {"variant": "plain"}),
+    ("cbam", {"variant": "biased"}),
     ("cbam", {"variant": "authors"}),
     ("bam", {}),
     ("se", {}),

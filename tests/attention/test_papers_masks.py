@@ -128,7 +128,8 @@ def test_batch_statistics_include_all_unmasked_positions() -> None:
     x, mask = padding((9,), [(9,), (4,), (7,)], 100.0)
     items = [x[n : n + 1, :, real] for n, real in enumerate(mask)]
     # A kernel of zeros gates all positions by one half: the output is half of the features after the channel gate.
-    gated = [2 * positions.cbam(item, *mlp, torch.zeros_like(kernel), training=False) for item in items]
+    zeros = (torch.zeros_like(kernel), None)
+    gated = [2 * positions.cbam(item, *mlp, zeros, training=False) for item in items]
     values = torch.cat([convolve(max_and_mean(item, 1), kernel).flatten() for item in gated])
     mean = values.sum() / len(values)
     variance = ((values - mean) ** 2).sum() / len(values)
@@ -136,5 +137,5 @@ def test_batch_statistics_include_all_unmasked_positions() -> None:
 
     y = module(x, mask)
     for n, item in enumerate(items):
-        expected = positions.cbam(item, *mlp, kernel, norm, training=False)
+        expected = positions.cbam(item, *mlp, (kernel, None), norm, training=False)
         assert_close(y[n : n + 1, :, mask[n]], expected, f"item {n}")

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from attendet.attention import CBAM, ChannelAttention, SpatialAttention
+from attendet.attention.cbam.fused import Implementation
 from attendet.attention.cbam.gates import ChannelGate, SpatialGate, Variant
 from attendet.attention.cbam.module import Order
 from attendet.errors import AttendetError, AttendetWarning, OptionError, UnknownNameError
@@ -50,13 +51,13 @@ def literal_spatial_weights(x: Tensor, gate: SpatialGate) -> Tensor:
         planes = [x[image].max(0).values if kind == "max" else x[image].sum(0) / x.shape[1] for kind in gate.planes]
         for row in range(height):
             for column in range(width):
-                total = torch.zeros(())
+                total = torch.zeros(1) if gate.conv.bias is None else gate.conv.bias
                 for plane, taps in zip(planes, kernel, strict=True):
                     for dy in range(-reach, reach + 1):
                         for dx in range(-reach, reach + 1):
                             if 0 <= row + dy < height and 0 <= column + dx < width:
                                 total = total + taps[dy + reach, dx + reach] * plane[row + dy, column + dx]
-                weights[image, 0, row, column] = 1 / (1 + torch.exp(-total))
+                weights[image, 0, row, column] = 1 / (1 + torch.exp(-total[0]))
     return weights
 
 
@@ -66,7 +67,7 @@ def features(*shape: int) -> Tensor:
 
 @torch.no_grad()
 @pytest.mark.parametrize("pool", ["avg", "max", "both", "lp", "lse", ["avg", "max", "lp", "lse"]])
-@pytest.mark.parametrize("variant", ["plain", "authors"])
+@pytest.mark.parametrize("variant", ["plain", "biased", "authors"])
 def test_channel_weights_are_equation_2(pool: str | list[str], variant: Variant) -> None:
     attention = ChannelAttention(8, reduction=2, variant=variant, pool=pool)
     x = features(2, 8, 3, 5)
@@ -75,11 +76,40 @@ def test_channel_weights_are_equation_2(pool: str | list[str], variant: Variant)
 
 @torch.no_grad()
 @pytest.mark.parametrize("kernel_size", [1, 3, 5, 7, 9])
-@pytest.mark.parametrize("planes", [None, "avg", "max", "both"])
-def test_spatial_weights_are_equation_3(kernel_size: int, planes: str | None) -> None:
-    attention = SpatialAttention(kernel_size, planes=planes)
+@pytest.mark.parametrize("planes", [None, "avg", "max", "both", ["max", "avg"]])
+@pytest.mark.parametrize("variant", ["plain", "biased"])
+def test_spatial_weights_are_equation_3(kernel_size: int, planes: str | list[str] | None, variant: Variant) -> None:
+    attention = SpatialAttention(kernel_size, variant=variant, planes=planes)
     x = features(2, 4, 5, 3)
     torch.testing.assert_close(attention(x), x * literal_spatial_weights(x, attention.gate))
+
+
+@torch.no_grad()
+def test_plain_is_the_papers_formulas_with_the_papers_order_of_planes() -> None:
+    """Equation 3 concatenates [AvgPool(F); MaxPool(F)], written here without our layers or pools."""
+    module, x = CBAM(32, 4), features(2, 32, 9, 6)
+    torch.nn.init.normal_(module.spatial.conv.weight, std=0.3)
+    w0, w1, taps = module.channel.fc1.weight, module.channel.fc2.weight, module.spatial.conv.weight[0]
+    hidden = [(pool @ w0.T).clamp(min=0) @ w1.T for pool in (x.flatten(2).mean(2), x.flatten(2).max(2).values)]
+    gated = x * torch.sigmoid(hidden[0] + hidden[1])[:, :, None, None]
+    of_mean, of_max = (
+        functional.conv2d(plane[:, None], tap[None, None], padding=3)
+        for plane, tap in zip((gated.mean(1), gated.max(1).values), taps, strict=True)
+    )
+    torch.testing.assert_close(module(x), gated * torch.sigmoid(of_mean + of_max))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("implementation", ["reference", "auto"])
+def test_swapped_planes_with_swapped_weights_are_the_same_function(implementation: Implementation) -> None:
+    ours, swapped, x = CBAM(32, 4), CBAM(32, 4, planes=("max", "avg")), features(2, 32, 9, 6)
+    ours.implementation = swapped.implementation = implementation
+    torch.nn.init.normal_(ours.spatial.conv.weight, std=0.3)
+    state = ours.state_dict()
+    swapped.load_state_dict(state | {"spatial.conv.weight": state["spatial.conv.weight"].flip(1)})
+    torch.testing.assert_close(swapped(x), ours(x))
+    swapped.load_state_dict(state)
+    assert (swapped(x) - ours(x)).abs().max() > 0.01
 
 
 @torch.no_grad()
@@ -117,21 +147,26 @@ def test_orders_of_the_papers_ablation() -> None:
     assert [name for name, _ in modules["spatial-only"].named_children()] == ["spatial"]
 
 
-@pytest.mark.parametrize(("variant", "parameters"), [("authors", 680), ("plain", 610), ("timm", 612)])
+@pytest.mark.parametrize(("variant", "parameters"), [("authors", 680), ("biased", 679), ("plain", 610), ("timm", 612)])
 def test_parameters_of_the_table(variant: Variant, parameters: int) -> None:
     assert sum(parameter.numel() for parameter in CBAM(64, 16, 7, variant).parameters()) == parameters
 
 
-@pytest.mark.parametrize("variant", ["plain", "authors", "timm"])
+def test_biased_has_the_parameters_of_the_forks() -> None:
+    assert sum(parameter.numel() for parameter in CBAM(512, variant="biased").parameters()) == 33_411
+
+
+@pytest.mark.parametrize("variant", ["plain", "biased", "authors", "timm"])
 def test_variants_differ_as_in_the_table(variant: Variant) -> None:
     module = CBAM(64, variant=variant)
-    assert (module.channel.fc1.bias is not None) == (variant == "authors")
-    momentum = {"plain": None, "authors": 0.01, "timm": 0.1}[variant]
+    assert (module.channel.fc1.bias is not None) == (variant in ("authors", "biased"))
+    assert (module.spatial.conv.bias is not None) == (variant == "biased")
+    momentum = {"plain": None, "biased": None, "authors": 0.01, "timm": 0.1}[variant]
     assert getattr(module.spatial.norm, "momentum", None) == momentum
-    assert module.spatial.planes == (("avg", "max") if variant == "timm" else ("max", "avg"))
+    assert module.spatial.planes == (("max", "avg") if variant == "authors" else ("avg", "max"))
 
 
-@pytest.mark.parametrize("variant", ["plain", "authors", "timm"])
+@pytest.mark.parametrize("variant", ["plain", "biased", "authors", "timm"])
 @pytest.mark.parametrize("training", [False, True])
 def test_identity_start_is_the_identity_and_learns(variant: Variant, training: bool) -> None:
     module = CBAM(64, variant=variant, start="identity").train(training)
@@ -220,7 +255,7 @@ def test_invalid_hidden_widths() -> None:
         ({"reduction": "16"}, OptionError, "`reduction` must be a positive number, got '16'"),
         ({"reduction": float("nan")}, OptionError, "`reduction` must be a positive number, got nan"),
         ({"kernel_size": (7, 7)}, OptionError, r"must be odd and positive, got \(7, 7\)"),
-        ({"variant": None}, UnknownNameError, "known are authors, plain, timm"),
+        ({"variant": None}, UnknownNameError, "known are authors, biased, plain, timm"),
     ],
 )
 def test_invalid_options(options: dict[str, object], error: type[AttendetError], message: str) -> None:

@@ -105,8 +105,8 @@ def cbam(*, mean_first: bool = False) -> Paper:
     def paper(x: Tensor, weights: NamedWeights, training: bool) -> Tensor:
         mlp = (layer(weights, "channel.fc1"), layer(weights, "channel.fc2"))
         after = norm(weights, "spatial.norm") if "spatial.norm.weight" in weights else None
-        kernel = weights["spatial.conv.weight"]
-        return positions.cbam(x, *mlp, kernel, after, mean_first=mean_first, training=training)
+        spatial = layer(weights, "spatial.conv")
+        return positions.cbam(x, *mlp, spatial, after, mean_first=mean_first, training=training)
 
     return paper
 

@@ -129,7 +129,7 @@ def cbam(
     f: Tensor,
     w0: Layer,
     w1: Layer,
-    kernel: Tensor,
+    f7x7: Layer,
     norm: Norm | None = None,
     *,
     mean_first: bool = False,
@@ -145,7 +145,7 @@ def cbam(
     mc = sigmoid(mean + maximum)
     gated = f * per_channel(mc, f)
     planes = max_and_mean(gated, 1)
-    plane = convolve(planes.flip(1) if mean_first else planes, kernel)
+    plane = convolve(planes.flip(1) if mean_first else planes, *f7x7)
     ms = plane if norm is None else batch_norm(plane, norm, training=training)
     return gated * sigmoid(ms)
 

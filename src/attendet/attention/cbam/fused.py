@@ -85,15 +85,16 @@ def spatial_net(gate: object) -> SpatialNet | None:
     """Return the parameters of a spatial gate for the operators, or None if they do not support the gate."""
     if not isinstance(gate, SpatialGate) or type(gate) is not SpatialGate:
         return None
-    norm, average_first = gate.norm, gate.planes[0] == "avg"
+    norm, bias, average_first = gate.norm, gate.conv.bias, gate.planes[0] == "avg"
     if not _is_plain_convolution(gate.conv) or sorted(gate.planes) != ["avg", "max"]:
         return None
     if type(norm) is nn.Identity:
-        return SpatialNet(gate.conv.weight, None, None, None, None, gate.range, average_first)
-    if not isinstance(norm, nn.BatchNorm2d) or type(norm) is not nn.BatchNorm2d or norm.momentum is None:
+        layers = (None,) * 4 if bias is None else _norm_that_adds(bias)
+        return SpatialNet(gate.conv.weight, *layers, gate.range, average_first, eps=0.0)
+    if bias is not None or not isinstance(norm, nn.BatchNorm2d) or type(norm) is not nn.BatchNorm2d:
         return None
     mean, var, training = norm.running_mean, norm.running_var, norm.training
-    if not norm.affine or mean is None or var is None:
+    if not norm.affine or norm.momentum is None or mean is None or var is None:
         return None
     return SpatialNet(
         gate.conv.weight, norm.weight, norm.bias, mean, var, gate.range, average_first, training, norm.eps
@@ -171,12 +172,19 @@ def _auto_reason(x: Tensor) -> str | None:
     return reason
 
 
-def _is_plain_convolution(conv: nn.Module) -> bool:
-    """Return whether a layer is a convolution from two planes to one that keeps the size and has no bias.
+def _norm_that_adds(bias: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return the weight, bias, mean, and variance of a norm that only adds a bias.
 
-    Tools that fold a batch norm into the convolution add a bias.
+    The operators have no bias of the convolution. With `eps` 0 the norm computes (logits - 0) / 1 * 1 + bias, which is
+    exact.
     """
-    if type(conv) is not nn.Conv2d or conv.bias is not None or conv.padding_mode != "zeros":
+    zero, one = torch.zeros_like(bias).detach(), torch.ones_like(bias).detach()
+    return one, bias, zero, one
+
+
+def _is_plain_convolution(conv: nn.Module) -> bool:
+    """Return whether a layer is a convolution from two planes to one that keeps the size."""
+    if type(conv) is not nn.Conv2d or conv.padding_mode != "zeros":
         return False
     size = conv.kernel_size[0]
     same = (conv.padding, conv.stride, conv.dilation) == ((size // 2,) * 2, (1, 1), (1, 1))

@@ -14,7 +14,7 @@ from attendet.attention.dims import CONVOLUTIONS, NORMS, Dims, check_dims, check
 from attendet.errors import unknown_name
 from attendet.ops.pooling import Pool, parse_pools, pool_channels, pool_positions
 
-Variant = Literal["plain", "authors", "timm"]
+Variant = Literal["plain", "biased", "authors", "timm"]
 
 
 @dataclass(frozen=True)
@@ -23,21 +23,24 @@ class VariantLayers:
 
     Attributes:
         mlp_bias: Whether the layers of the channel MLP have biases.
+        conv_bias: Whether the spatial convolution has a bias.
         planes: Pools over channels that the spatial convolution receives, in order.
         norm_momentum: Momentum of the batch norm after the spatial convolution; None for no norm.
         rounded: Whether the hidden width is rounded to the nearest integer instead of down.
     """
 
-    mlp_bias: bool
-    planes: tuple[Pool, ...]
-    norm_momentum: float | None
-    rounded: bool
+    mlp_bias: bool = False
+    conv_bias: bool = False
+    planes: tuple[Pool, ...] = ("avg", "max")
+    norm_momentum: float | None = None
+    rounded: bool = False
 
 
 _VARIANTS: Mapping[Variant, VariantLayers] = {
-    "plain": VariantLayers(mlp_bias=False, planes=("max", "avg"), norm_momentum=None, rounded=False),
-    "authors": VariantLayers(mlp_bias=True, planes=("max", "avg"), norm_momentum=0.01, rounded=False),
-    "timm": VariantLayers(mlp_bias=False, planes=("avg", "max"), norm_momentum=0.1, rounded=True),
+    "plain": VariantLayers(),
+    "biased": VariantLayers(mlp_bias=True, conv_bias=True),
+    "authors": VariantLayers(mlp_bias=True, planes=("max", "avg"), norm_momentum=0.01),
+    "timm": VariantLayers(norm_momentum=0.1, rounded=True),
 }
 
 
@@ -73,9 +76,10 @@ class ChannelGate(Gate):
 
 
 class SpatialGate(Gate):
-    """Spatial gate Ms(F) = σ(f([MaxPool(F); AvgPool(F)])), one weight per position: (N, C, H, W) → (N, 1, H, W).
+    """Spatial gate Ms(F) = σ(f([AvgPool(F); MaxPool(F)])), one weight per position: (N, C, H, W) → (N, 1, H, W).
 
-    Equation 3 of the paper. The pools reduce the channels, and f is a convolution.
+    Equation 3 of the paper. The pools reduce the channels, and f is a convolution. The order of the two planes depends
+    on the variant.
     """
 
     def __init__(
@@ -86,7 +90,7 @@ class SpatialGate(Gate):
         layers = _layers_of(variant)
         self.planes = layers.planes if planes is None else parse_pools(planes)
         size = odd_kernel(kernel_size)
-        self.conv = CONVOLUTIONS[dims](len(self.planes), 1, size, padding=size // 2, bias=False)
+        self.conv = CONVOLUTIONS[dims](len(self.planes), 1, size, padding=size // 2, bias=layers.conv_bias)
         momentum = layers.norm_momentum
         self.norm = nn.Identity() if momentum is None else NORMS[dims](1, momentum=momentum)
         if start == "identity":

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from attendet.attention.base import Attention, Start
 from attendet.attention.catalog import attentions
+from attendet.attention.cbam.foreign_names import FOREIGN_KEYS, reorder_planes
 from attendet.attention.cbam.fused import Implementation, fused_forward
 from attendet.attention.cbam.gates import ChannelGate, SpatialGate, Variant
 from attendet.attention.dims import Dims, zero_padding
@@ -27,26 +28,16 @@ _GATES: Mapping[Order, tuple[str, ...]] = {
     "spatial-only": ("spatial",),
 }
 
-# The keys of the authors' code, then the keys of timm that differ. timm has 1x1 convolutions for the MLP.
-FOREIGN_KEYS: Mapping[str, str] = {
-    "ChannelGate.mlp.1.": "channel.fc1.",
-    "ChannelGate.mlp.3.": "channel.fc2.",
-    "SpatialGate.spatial.conv.": "spatial.conv.",
-    "SpatialGate.spatial.bn.": "spatial.norm.",
-    "spatial.conv.conv.": "spatial.conv.",
-    "spatial.conv.bn.": "spatial.norm.",
-}
-
 
 class ChannelAttention(Attention):
     """Channel attention of CBAM alone: F' = Mc(F) ⊗ F, equations 1 and 2 of the paper.
 
-    Parameters: 2·C·h with h = C/reduction, plus h + C for the biases of the variant `authors`.
+    Parameters: 2·C·h with h = C/reduction, plus h + C for the biases of the variants `authors` and `biased`.
 
     Args:
         channels: Number of channels C of the features.
         reduction: Ratio r of the channels to the hidden channels of the MLP.
-        variant: `plain`, `authors`, or `timm`, see `CBAM`.
+        variant: `plain`, `biased`, `authors`, or `timm`, see `CBAM`.
         start: `paper` or `identity`, see `CBAM`.
         pool: `avg`, `max`, `both`, the authors' `lp` and `lse`, or a list of these.
         dims: Number of position axes, 1, 2, or 3, see `CBAM`.
@@ -88,11 +79,11 @@ class SpatialAttention(Attention):
 
     The weights are a single plane for any number of channels, so there is no argument `channels`.
 
-    Parameters: 2·k², plus 2 for the batch norm of the variants `authors` and `timm`.
+    Parameters: 2·k², plus 2 for the batch norm of the variants `authors` and `timm`, or 1 for the bias of `biased`.
 
     Args:
         kernel_size: Kernel size k, odd. The paper finds 7 better than 3.
-        variant: `plain`, `authors`, or `timm`, see `CBAM`.
+        variant: `plain`, `biased`, `authors`, or `timm`, see `CBAM`.
         start: `paper` or `identity`, see `CBAM`.
         planes: Pools over channels that the convolution receives, in order (default: the planes of the variant).
         dims: Number of position axes, 1, 2, or 3, see `CBAM`.
@@ -131,23 +122,35 @@ class SpatialAttention(Attention):
 class CBAM(Attention):
     """Convolutional Block Attention Module: F' = Mc(F) ⊗ F, F'' = Ms(F') ⊗ F', equation 1 of the paper.
 
-    Three different modules are known as CBAM, and `variant` selects one of them:
+    | equation | | shape |
+    |---|---|---|
+    | 2 | Mc(F) = σ(MLP(AvgPool(F)) + MLP(MaxPool(F))), pools over positions | (N, C, 1, 1) |
+    | 3 | Ms(F) = σ(f([AvgPool(F); MaxPool(F)])), pools over channels, f a 7x7 convolution | (N, 1, H, W) |
+
+    Four different modules are known as CBAM, and `variant` selects one of them:
 
     | variant | channel MLP | spatial convolution | planes | parameters |
     |---|---|---|---|---|
-    | `plain`, the paper's formulas | no biases | no norm | max, avg | 2·C·h + 2·k² |
+    | `plain`, the paper's formulas | no biases | no norm | avg, max | 2·C·h + 2·k² |
+    | `biased`, common in forks of YOLO | biases | bias, no norm | avg, max | 2·C·h + h + C + 2·k² + 1 |
     | `authors`, their code | biases | BatchNorm(momentum 0.01) | max, avg | 2·C·h + h + C + 2·k² + 2 |
     | `timm`, timm's module | no biases | BatchNorm(momentum 0.1) | avg, max | 2·C·h + 2·k² + 2 |
 
     with h = C/reduction, rounded down (`timm`: to the nearest integer) and k = kernel_size.
 
-    State dicts with the keys of the authors' code and of timm load into the respective variants.
+    The planes of `plain` are in the order of equation 3, which most other implementations have, too. The authors' code
+    has the opposite order. `planes` selects an order for any variant; exchanging the two input planes of
+    `spatial.conv.weight` converts weights from one order to the other.
+
+    State dicts with the keys of the authors' code, of timm, and of common copies load into the variant with their
+    layers. The weights of the spatial convolution are put into the order of `planes`: the authors' code has max, avg;
+    the others have avg, max.
 
     Args:
         channels: Number of channels C of the features.
         reduction: Ratio r of the channels to the hidden channels of the MLP.
         kernel_size: Kernel size k of the spatial convolution, odd. The paper finds 7 better than 3.
-        variant: `plain`, `authors`, or `timm`, see above.
+        variant: `plain`, `biased`, `authors`, or `timm`, see above.
         start: `paper` for the published initialization, which multiplies the features by about a quarter. `identity`
             (our addition) for gates that are exactly 1 at the first step, so that inserting the module does not change
             the output of a network. They have the range (0, 2) instead of (0, 1).
@@ -208,7 +211,7 @@ class CBAM(Attention):
             self.channel = ChannelGate(channels, reduction, variant, start, pool, dims)
         if "spatial" in _GATES[order]:
             self.spatial = SpatialGate(kernel_size, variant, start, planes, dims)
-        accept_foreign_keys(self, FOREIGN_KEYS)
+        accept_foreign_keys(self, FOREIGN_KEYS, reorder_planes)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return the features multiplied by the weights of their channels and positions.
