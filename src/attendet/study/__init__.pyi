@@ -3,14 +3,17 @@ from .reporting.outcome import StudyReport as StudyReport
 from .reporting.publishing import Published as Published
 from .runs.execution import Study as Study
 from .runs.execution import StudyRunResult as StudyRunResult
+from .searching.search_records import SearchRecord as SearchRecord
 from .workflow import make_executor as make_executor
 from .workflow import open_study as open_study
 from .workflow import plan as plan
 from .workflow import report as report
 from .workflow import run as run
+from .workflow import search as search
 
 __all__ = [
     "Published",
+    "SearchRecord",
     "Study",
     "StudyForecast",
     "StudyReport",
@@ -20,4 +23,5 @@ __all__ = [
     "plan",
     "report",
     "run",
+    "search",
 ]

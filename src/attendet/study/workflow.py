@@ -1,4 +1,4 @@
-"""The steps of a study as functions: plan, run, report."""
+"""The steps of a study as functions: search, plan, run, report."""
 
 from __future__ import annotations
 
@@ -14,9 +14,12 @@ from attendet.study.reporting.publishing import Published, publish_report
 from attendet.study.runs.dry_run import dry_run_arms
 from attendet.study.runs.execution import Study, StudyRunResult, run_study
 from attendet.study.runs.executors import Executor, LocalExecutor, SilentObserver, StudyObserver
+from attendet.study.searching.search_file import read_search
+from attendet.study.searching.search_records import SearchFolder, SearchRecord
+from attendet.study.searching.search_run import Search, SearchObserver, SilentSearchObserver, run_search
 
 ExecutorName: TypeAlias = Literal["local", "processes", "ray"]
-DEFAULT_ROOT = Path("runs/study")
+DEFAULT_ROOT, DEFAULT_SEARCH_ROOT = Path("runs/study"), Path("runs/search")
 
 
 def open_study(file: str | os.PathLike[str], out: str | os.PathLike[str] | None = None) -> Study:
@@ -27,7 +30,17 @@ def open_study(file: str | os.PathLike[str], out: str | os.PathLike[str] | None 
         out: Folder of the study's records and runs (default: `runs/study/NAME`, with the study's name).
 
     Raises:
-        DataError: If the file cannot be read or is not a valid design, with row and column.
+        OptionError: If the file cannot be read or is not a valid design, with row and column.
+
+    Example:
+        >>> import tempfile
+        >>> from attendet import study
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     file = Path(folder, "study.yaml")
+        ...     _ = file.write_text("{name: pears, model: yolov5n, data: d.yaml, seeds: 6, arms: {a: , b: cbam@neck}}")
+        ...     opened = study.open_study(file)
+        >>> list(opened.design.arms), opened.folder.path.as_posix()
+        (['a', 'b'], 'runs/study/pears')
     """
     path = Path(file)
     design = read_design(path)
@@ -37,7 +50,7 @@ def open_study(file: str | os.PathLike[str], out: str | os.PathLike[str] | None 
 def plan(
     file: str | os.PathLike[str], *, out: str | os.PathLike[str] | None = None, measure: bool = True
 ) -> StudyForecast:
-    """Forecast what a study costs and which differences it can detect. Nothing is written.
+    r"""Forecast what a study costs and which differences it can detect. Nothing is written.
 
     Args:
         file: The design of the study, usually `study.yaml`.
@@ -49,8 +62,23 @@ def plan(
         Number of runs, hours, and the smallest detectable difference.
 
     Raises:
-        DataError: If the file is not a valid design, or the data set cannot be read.
-        OptionError: If an arm cannot be built.
+        OptionError: If the file is not a valid design, the data set cannot be read, or an arm cannot be built.
+
+    Example:
+        >>> import tempfile
+        >>> from PIL import Image
+        >>> from attendet import study
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     Image.new("RGB", (64, 48)).save(Path(folder, "a.png"))
+        ...     _ = Path(folder, "a.txt").write_text("0 0.5 0.5 0.25 0.5")
+        ...     _ = Path(folder, "data.yaml").write_text("train: .\nval: .\nnames: [pear]")
+        ...     file = Path(folder, "study.yaml")
+        ...     _ = file.write_text(
+        ...         "{name: pears, model: yolov5n, data: data.yaml, seeds: 6, arms: {plain: , cbam: cbam@neck}}"
+        ...     )
+        ...     forecast = study.plan(file, out=Path(folder, "pears"), measure=False)
+        >>> forecast.runs, forecast.finished, round(forecast.detectable, 1)
+        (12, 0, 1.8)
     """
     study = open_study(file, out)
     dry_run_arms(study, Path(file))
@@ -69,7 +97,7 @@ def run(
     limit: int | None = None,
     observer: StudyObserver | None = None,
 ) -> StudyRunResult:
-    """Run what a study is missing. It can be interrupted at any time; the same call continues and repeats nothing.
+    r"""Run what a study is missing. It can be interrupted at any time; the same call continues and repeats nothing.
 
     Args:
         file: The design of the study, usually `study.yaml`.
@@ -85,9 +113,26 @@ def run(
         How many runs are finished, which failed, and how many are left.
 
     Raises:
-        DataError: If the file is not a valid design, or the data set cannot be read.
-        OptionError: If an arm cannot be built, an option does not fit the executor, or another process is working on
-            the study.
+        OptionError: If the file is not a valid design, the data set cannot be read, an arm cannot be built, an option
+            does not fit the executor, or another process is working on the study.
+
+    Example:
+        Without `limit`, this call trains all 12 runs.
+
+        >>> import tempfile
+        >>> from PIL import Image
+        >>> from attendet import study
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     Image.new("RGB", (64, 48)).save(Path(folder, "a.png"))
+        ...     _ = Path(folder, "a.txt").write_text("0 0.5 0.5 0.25 0.5")
+        ...     _ = Path(folder, "data.yaml").write_text("train: .\nval: .\nnames: [pear]")
+        ...     file = Path(folder, "study.yaml")
+        ...     _ = file.write_text(
+        ...         "{name: pears, model: yolov5n, data: data.yaml, seeds: 6, arms: {plain: , cbam: cbam@neck}}"
+        ...     )
+        ...     result = study.run(file, out=Path(folder, "pears"), limit=0)
+        >>> result.finished, result.left
+        (0, 12)
     """
     study = open_study(file, out)
     chosen = make_executor(executor, workers, address) if isinstance(executor, str) else executor
@@ -96,7 +141,7 @@ def run(
 
 
 def report(folder: str | os.PathLike[str], *, out: str | os.PathLike[str] | None = None) -> Published:
-    """Write the report of a study from its records: Markdown, one HTML page, JSON, and figures.
+    r"""Write the report of a study from its records: Markdown, one HTML page, JSON, and figures.
 
     Args:
         folder: Folder of the study's records, such as `runs/study/first`.
@@ -108,8 +153,65 @@ def report(folder: str | os.PathLike[str], *, out: str | os.PathLike[str] | None
     Raises:
         DataError: If the folder holds no study.
         OutputError: If the report cannot be written.
+
+    Example:
+        A report can be written at any time, here before the first run.
+
+        >>> import tempfile
+        >>> from PIL import Image
+        >>> from attendet import study
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     Image.new("RGB", (64, 48)).save(Path(folder, "a.png"))
+        ...     _ = Path(folder, "a.txt").write_text("0 0.5 0.5 0.25 0.5")
+        ...     _ = Path(folder, "data.yaml").write_text("train: .\nval: .\nnames: [pear]")
+        ...     file = Path(folder, "study.yaml")
+        ...     _ = file.write_text(
+        ...         "{name: pears, model: yolov5n, data: data.yaml, seeds: 6, arms: {plain: , cbam: cbam@neck}}"
+        ...     )
+        ...     _ = study.run(file, out=Path(folder, "pears"), limit=0)
+        ...     published = study.report(Path(folder, "pears"))
+        ...     published.html.is_file()
+        True
+        >>> published.report.contrasts[0].explanation
+        'cbam is not distinguishable from plain: no seed has both runs yet.'
     """
     return publish_report(StudyFolder(Path(folder)), None if out is None else Path(out))
+
+
+def search(
+    file: str | os.PathLike[str],
+    *,
+    out: str | os.PathLike[str] | None = None,
+    observer: SearchObserver | None = None,
+) -> SearchRecord:
+    """Try many attention modules and places with one seed, and draft a study of the best.
+
+    It can be interrupted at any time; the same call continues. The scores are not evidence: the drafted study decides.
+
+    Args:
+        file: The design of the search, usually `search.yaml`; see docs/study.md.
+        out: Folder of the search (default: `runs/search/NAME`, with the search's name). The draft is its `study.yaml`.
+        observer: Receives progress and log lines (default: silent).
+
+    Returns:
+        The candidates that were tried, with their scores; the content of the folder's `search.json`.
+
+    Raises:
+        OptionError: If the file is not a valid design, Optuna is not installed, no candidate finishes, or the folder
+            belongs to another search.
+        AttendetError: If data or models are missing, or the baseline cannot be trained.
+
+    Example:
+        >>> from attendet import study
+        >>> study.search("nowhere.yaml")
+        Traceback (most recent call last):
+            ...
+        attendet.errors.OptionError: nowhere.yaml: the file cannot be read: No such file or directory
+    """
+    path = Path(file)
+    design = read_search(path)
+    folder = SearchFolder(DEFAULT_SEARCH_ROOT / design.name if out is None else Path(out))
+    return run_search(Search(design, path.parent, folder), observer or SilentSearchObserver())
 
 
 def make_executor(name: ExecutorName, workers: int | None = None, address: str | None = None) -> Executor:

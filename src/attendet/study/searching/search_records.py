@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+from attendet.study.design.schema import METRIC_NAMES
 from attendet.study.searching.search_design import BASELINE, SearchDesign
+from attendet.utils.html import Markup, html_paragraphs, html_table
 from attendet.utils.settings import StrictModel
 
 if TYPE_CHECKING:
@@ -71,6 +73,26 @@ class SearchRecord(StrictModel):
         """Return the finished candidates, the best first, without the baseline."""
         finished = [each for each in self.candidates if each.state == "finished" and each.arm != BASELINE]
         return sorted(finished, key=lambda each: -(each.value or 0.0))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the record as plain values, the content of search.json."""
+        return self.model_dump(mode="json")
+
+    def _repr_html_(self) -> Markup:
+        """Return the candidates as a table, the baseline and the best ones first, for notebooks."""
+        ranked = self.ranked()
+        others = [each for each in self.candidates if each not in ranked]
+        header = ("candidate", "state", METRIC_NAMES[self.design.metric], "epochs")
+        rows = [
+            (
+                each.attention or each.arm,
+                each.state if each.error is None else f"{each.state}: {each.error}",
+                "-" if each.value is None else f"{each.value:.3f}",
+                f"{each.epochs}/{self.epochs}",
+            )
+            for each in (*others[:1], *ranked, *others[1:])
+        ]
+        return Markup(html_table(header, rows, text_columns=2, label="candidates") + html_paragraphs([self.note]))
 
 
 @dataclass(frozen=True)

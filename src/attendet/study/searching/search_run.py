@@ -43,6 +43,19 @@ class SearchObserver(Protocol):
         ...
 
 
+class SilentSearchObserver:
+    """Ignores the progress of a search."""
+
+    def log(self, text: str) -> None:
+        """Ignore a line."""
+
+    def on_progress(self, record: SearchRecord) -> None:
+        """Ignore the record."""
+
+    def on_run_end(self, candidate: Candidate, record: SearchRecord) -> None:
+        """Ignore the end of a run."""
+
+
 @dataclass(frozen=True)
 class Search:
     """An opened search.
