@@ -27,6 +27,7 @@ from .attention import SimAM as SimAM
 from .attention import SpatialAttention as SpatialAttention
 from .attention import SqueezeExcite as SqueezeExcite
 from .attention import TripletAttention as TripletAttention
+from .attention import UltralyticsCBAM as UltralyticsCBAM
 from .attention import create as create
 from .errors import AttendetError as AttendetError
 from .errors import AttendetWarning as AttendetWarning
@@ -76,6 +77,7 @@ __all__ = [
     "TrainConfig",
     "TrainingResult",
     "TripletAttention",
+    "UltralyticsCBAM",
     "__version__",
     "attach",
     "attached",

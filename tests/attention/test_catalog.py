@@ -17,7 +17,7 @@ def test_is_documented(name: str) -> None:
     attention = attentions.get(name)
     assert issubclass(attention, Attention)
     # SimAM is not on arXiv, and PMLR papers have no DOI.
-    identifiers = ["no paper"] if name.startswith("control-") else ["arXiv", "doi", "PMLR"]
+    identifiers = ["no paper"] if name.startswith(("control-", "ultralytics-")) else ["arXiv", "doi", "PMLR"]
     assert any(identifier in attention.paper for identifier in identifiers)
     document = inspect.getdoc(attention) or ""
     assert "Parameters" in document or "parameters" in document
@@ -74,6 +74,15 @@ def test_names_and_options_that_do_not_exist() -> None:
         ("ema", {}, lambda c: 10 * (c // 32) ** 2 + 4 * (c // 32)),
         ("ema", {"groups": 8}, lambda c: 10 * (c // 8) ** 2 + 4 * (c // 8)),
         ("nam", {}, lambda c: 2 * c),
+        ("ultralytics-cbam", {}, lambda c: c * c + c + 2 * 49),
+        ("coordinate", {"bias": False}, lambda c: 3 * 8 * c + 16),
+        ("gam", {"groups": 4}, lambda c: (2 * c * (c // 4) + c // 4 + c) + 98 * c * (c // 4) // 4 + 3 * c // 4 + 3 * c),
+        (
+            "sk",
+            {"kernel_sizes": (1, 3, 5, 7), "groups": 1, "variant": "biased"},
+            lambda c: (84 * c * c + 12 * c) + (32 * c + 32) + 4 * (32 * c + c),
+        ),
+        ("sk", {"kernel_sizes": [3, 5], "groups": 1}, lambda c: 34 * c * c + 4 * c + c * 32 + 64 + 2 * c * 32),
         ("lsk", {}, lambda c: 3 * c * c // 2 + 78 * c + 198),
         ("control-identity", {}, lambda _: 0),
         ("control-conv1x1", {"parameters": 5000}, lambda c: 2 * c * {64: 39, 96: 26, 256: 10}[c]),
@@ -88,6 +97,19 @@ def test_parameters_equal_the_documented_formula(
     with torch.device("meta"):
         count = sum(parameter.numel() for parameter in create(name, channels, **options).parameters())
     assert count == formula(channels)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "count"),
+    [
+        ("ultralytics-cbam", {}, 262_754),
+        ("cbam", {"variant": "biased"}, 33_411),
+        ("sk", {"kernel_sizes": (1, 3, 5, 7), "groups": 1, "variant": "biased"}, 22_110_240),
+    ],
+)
+def test_parameters_of_forks_at_512_channels(name: str, options: dict[str, Any], count: int) -> None:
+    with torch.device("meta"):
+        assert sum(parameter.numel() for parameter in create(name, 512, **options).parameters()) == count
 
 
 def bam_formula(c: int, h: int, taps: int) -> int:

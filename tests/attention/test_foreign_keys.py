@@ -15,6 +15,11 @@ from attendet.attention import create
 KEYS: dict[str, Mapping[str, str]] = {
     "se": {"fc.0.weight": "gate.fc1.weight", "fc.2.weight": "gate.fc2.weight"},
     "eca": {"conv.weight": "gate.conv.weight"},
+    "ultralytics-cbam": {
+        "channel_attention.fc.weight": "channel.fc.weight",
+        "channel_attention.fc.bias": "channel.fc.bias",
+        "spatial_attention.cv1.weight": "spatial.conv.weight",
+    },
     "coordinate": {
         "conv1.weight": "gate.encode.weight",
         "conv1.bias": "gate.encode.bias",

@@ -36,6 +36,11 @@ CASES: list[tuple[str, dict[str, object], Paper]] = [
     ("nam", {}, adapters.nam(absolute=True)),
     ("nam", {"variant": "paper"}, adapters.nam(absolute=False)),
     ("lsk", {}, adapters.lsk),
+    ("coordinate", {"bias": False}, adapters.coordinate),
+    ("gam", {"groups": 4}, adapters.grouped_gam(4)),
+    ("sk", {"kernel_sizes": [1, 3, 5, 7], "groups": 1, "variant": "biased"}, adapters.sk_of_copies(4, 1)),
+    ("sk", {"kernel_sizes": (5, 1), "groups": 8, "variant": "biased"}, adapters.sk_of_copies(2, 8)),
+    ("ultralytics-cbam", {"kernel_size": 5}, adapters.ultralytics_cbam),
 ]
 
 

@@ -9,7 +9,7 @@ import attendet
 from attendet.attention import create, names
 from attendet.attention.base import Start
 from attendet.attention.catalog import attentions
-from attendet.errors import ModelFileError
+from attendet.errors import ModelFileError, UnknownNameError
 from attendet.models.lint.checker import check_model_file
 
 TEXT = """\
@@ -26,12 +26,12 @@ head:
 """
 
 COMMUNITY = {
-    "se": ["SE", "SELayer", "SEAttention", "SEBlock", "SEModule", "SE_Layer", "SqueezeExcitation"],
+    "se": ["SE", "SELayer", "SEAttention", "SEBlock", "SEModule", "SE_Layer", "SqueezeExcitation", "ChannelSELayer"],
     "eca": ["ECA", "ECAAttention", "ECALayer", "eca_layer", "EcaModule", "ECABlock"],
     "coordinate": ["CoordAtt", "CA", "CoordAttention", "CoordinateAttention", "Coord_Att"],
     "simam": ["SimAM", "simam_module", "SimAMAttention"],
     "scse": ["scSE", "SCSEModule", "ScSEAttention"],
-    "gc": ["GC", "GCBlock", "GCNet", "ContextBlock", "GlobalContext", "GlobalContextBlock"],
+    "gc": ["GC", "GCBlock", "GCNet", "ContextBlock", "GlobalContext", "GlobalContextBlock", "ContextBlock2d"],
     "sk": ["SK", "SKAttention", "SKConv", "SelectiveKernel"],
     "triplet": ["Triplet", "TripletAttention"],
     "shuffle": ["ShuffleAttention", "SA", "sa_layer"],
@@ -39,8 +39,9 @@ COMMUNITY = {
     "ema": ["EMA", "EMAAttention", "EMA_attention"],
     "nam": ["NAM", "NAMAttention"],
     "lsk": ["LSK", "LSKBlock", "LSKblock", "LSKAttention"],
-    "cbam": ["CBAM"],
-    "bam": ["BAM"],
+    "cbam": ["CBAM", "CBAMBlock", "CBAM_Block", "cbam_block", "CBAMLayer", "CbamModule"],
+    "ultralytics-cbam": ["UltralyticsCBAM"],
+    "bam": ["BAM", "BAMBlock", "BAMModule"],
 }
 
 
@@ -58,6 +59,12 @@ def test_community_names_are_registered(name: str, alias: str) -> None:
 @pytest.mark.parametrize("name", names())
 def test_class_names_are_registered(name: str) -> None:
     assert attentions.get(attentions.get(name).__name__) is attentions.get(name)
+
+
+def test_an_ambiguous_name_is_unknown() -> None:
+    # An SE in super-resolution networks, coordinate attention in some detectors.
+    with pytest.raises(UnknownNameError):
+        attentions.get("CALayer")
 
 
 def test_every_module_has_community_names() -> None:

@@ -7,6 +7,7 @@ from attendet.attention.bam import BAM
 from attendet.attention.base import AdditiveTerm, Attention, AttentionWeights, Gate, SoftmaxWeights
 from attendet.attention.catalog import create, names, options_of
 from attendet.attention.cbam.module import CBAM, ChannelAttention, SpatialAttention
+from attendet.attention.cbam.ultralytics import UltralyticsCBAM
 from attendet.attention.controls import ControlConv1x1, ControlIdentity, ControlNoiseGate
 from attendet.attention.coordinate import CoordinateAttention
 from attendet.attention.eca import ECA
@@ -48,6 +49,7 @@ __all__ = [
     "SpatialAttention",
     "SqueezeExcite",
     "TripletAttention",
+    "UltralyticsCBAM",
     "create",
     "names",
     "options_of",

@@ -112,7 +112,7 @@ class BAMGate(Gate):
         return f"variant={self.variant}"
 
 
-@attentions.register("bam")
+@attentions.register("bam", "BAMBlock", "BAMLayer", "BAMModule", "BAMAttention")
 class BAM(Attention):
     """Bottleneck Attention Module: F + F ⊗ σ(Mc(F) + Ms(F)), equations 1 and 2 of the paper.
 

@@ -26,9 +26,9 @@ FOREIGN_KEYS: Mapping[str, str] = {
 class AxisGate(Gate):
     """Gate of one axis, σ(1x1 convolution of its encoding): (N, m, H, 1) → (N, C, H, 1), or the same along W."""
 
-    def __init__(self, hidden: int, channels: int, start: Start) -> None:
+    def __init__(self, hidden: int, channels: int, bias: bool, start: Start) -> None:
         super().__init__(start)
-        self.conv = nn.Conv2d(hidden, channels, 1)
+        self.conv = nn.Conv2d(hidden, channels, 1, bias=bias)
         if start == "identity":
             zero_(self.conv.weight, self.conv.bias)
 
@@ -40,12 +40,12 @@ class AxisGate(Gate):
 class CoordinateWeights(AttentionWeights):
     """Product g^h · g^w of the gates `height` and `width`: (N, C, H, W) → the same shape."""
 
-    def __init__(self, channels: int, hidden: int, start: Start) -> None:
+    def __init__(self, channels: int, hidden: int, bias: bool, start: Start) -> None:
         super().__init__()
-        self.encode = nn.Conv2d(channels, hidden, 1)
+        self.encode = nn.Conv2d(channels, hidden, 1, bias=bias)
         self.norm = nn.BatchNorm2d(hidden)
-        self.height = AxisGate(hidden, channels, start)
-        self.width = AxisGate(hidden, channels, start)
+        self.height = AxisGate(hidden, channels, bias, start)
+        self.width = AxisGate(hidden, channels, bias, start)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the weights (N, C, H, W) in the dtype of x."""
@@ -68,11 +68,13 @@ class CoordinateAttention(Attention):
     | 7, 8 | g^h = σ(F_h(f^h)), g^w = σ(F_w(f^w)), 1x1 convolutions of the two parts of f | (N, C, H), (N, C, W) |
     | 9 | y(i, j) = x(i, j) · g^h(i) · g^w(j) | (N, C, H, W) |
 
-    Parameters, with m = max(C/reduction, min_width): (C·m + m) + 2·m + 2·(m·C + C). The paper does not specify δ, the
-    position of the batch norm, the biases, and the minimum width; they follow the authors' code.
+    Parameters, with m = max(C/reduction, min_width): (C·m + m) + 2·m + 2·(m·C + C), or 3·C·m + 2·m without biases. The
+    paper does not specify δ, the position of the batch norm, the biases, and the minimum width; they follow the
+    authors' code.
 
-    Other versions: ReLU instead of the hard swish; the two means in the other order, which is the same function of the
-    same weights; a transposed part of f that is not transposed back, which only runs on square maps.
+    Other versions: no biases (`bias=False`); ReLU instead of the hard swish; the two means in the other order, which is
+    the same function of the same weights; a transposed part of f that is not transposed back, which only runs on square
+    maps.
 
     State dicts with the keys of the authors' code load.
 
@@ -80,6 +82,7 @@ class CoordinateAttention(Attention):
         channels: Number of channels C of the features.
         reduction: Ratio r of the channels to the channels of the encoding.
         min_width: Minimum number of channels of the encoding.
+        bias: Whether the three 1x1 convolutions have biases.
         start: `paper` for the published initialization, which multiplies the features by about a quarter. `identity`
             (our addition) for gates that are exactly 1 at the first step and have the range (0, 2).
 
@@ -97,9 +100,16 @@ class CoordinateAttention(Attention):
 
     paper = "Hou, Zhou, Feng: Coordinate Attention for Efficient Mobile Network Design. CVPR 2021, arXiv:2103.02907"
 
-    def __init__(self, channels: int, reduction: float = 32, min_width: int = 8, start: Start = "paper") -> None:
+    def __init__(
+        self,
+        channels: int,
+        reduction: float = 32,
+        min_width: int = 8,
+        bias: bool = True,
+        start: Start = "paper",
+    ) -> None:
         super().__init__()
-        self.gate = CoordinateWeights(channels, hidden_width_at_least(channels, reduction, min_width), start)
+        self.gate = CoordinateWeights(channels, hidden_width_at_least(channels, reduction, min_width), bias, start)
         accept_foreign_keys(self, FOREIGN_KEYS)
 
     def forward(self, x: Tensor) -> Tensor:

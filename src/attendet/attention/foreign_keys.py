@@ -99,6 +99,17 @@ def translate(module: nn.Module, tensors: Mapping[str, Tensor]) -> Translation |
     return _translation(module, by_name, tensors, own, whole=False) if by_name and required else None
 
 
+def number_order(name: str) -> list[tuple[int, str]]:
+    """Return a sort key with which the numbers in names are in order.
+
+    Example:
+        >>> sorted(["block10", "block2", "block1"], key=number_order)
+        ['block1', 'block2', 'block10']
+    """
+    parts = re.split("([0-9]{1,9})", name)
+    return [(int(part), "") if part.isdecimal() else (0, part) for part in parts]
+
+
 def _renamings(
     tensors: Mapping[str, Tensor], own: Collection[str], prefixes: Mapping[str, str]
 ) -> Iterator[dict[str, str]]:
@@ -157,7 +168,9 @@ def _match_layers(own: Mapping[str, Tensor], theirs: Mapping[str, Tensor]) -> di
         their_paths = their_layers[signature]
         if len(paths) != len(their_paths) or not (_differ_by_number(paths) and _differ_by_number(their_paths)):
             return None
-        for path, their_path in zip(sorted(paths, key=_natural), sorted(their_paths, key=_natural), strict=True):
+        for path, their_path in zip(
+            sorted(paths, key=number_order), sorted(their_paths, key=number_order), strict=True
+        ):
             leaves = [leaf for leaf, _ in signature]
             leaves += [_BATCHES] if path + _BATCHES in own and their_path + _BATCHES in theirs else []
             keys |= {path + leaf: their_path + leaf for leaf in leaves}
@@ -179,13 +192,6 @@ def _layers_by_signature(tensors: Mapping[str, Tensor]) -> dict[_Signature, list
 
 def _differ_by_number(paths: list[str]) -> bool:
     return len({re.sub(r"[0-9]+", "*", path) for path in paths}) == 1
-
-
-def _natural(path: str) -> list[tuple[int, str]]:
-    """Return a sort key with which 2 comes before 10."""
-    return [
-        (int(part), "") if part.isdecimal() and len(part) < 10 else (0, part) for part in re.split("([0-9]+)", path)
-    ]
 
 
 def _shape(tensor: Tensor) -> tuple[int, ...]:

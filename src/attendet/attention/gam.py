@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
 
-from attendet.attention.base import Attention, Gate, Start, hidden_width, zero_
+from attendet.attention.base import Attention, Gate, Start, group_count, hidden_width, zero_
 from attendet.attention.catalog import attentions
 from attendet.attention.foreign_keys import accept_foreign_keys
 
@@ -38,20 +39,25 @@ class PointwiseGate(Gate):
 
 
 class WideGate(Gate):
-    """Spatial gate Ms(F) = σ(BN(f(ReLU(BN(f(F)))))) with two 7x7 convolutions: (N, C, H, W) → the same shape."""
+    """Spatial gate Ms(F) = σ(BN(f(ReLU(BN(f(F)))))) with two 7x7 convolutions: (N, C, H, W) → the same shape.
 
-    def __init__(self, channels: int, hidden: int, start: Start) -> None:
+    With groups, the channels of the logits are shuffled: channel i of group g moves to i·G + g.
+    """
+
+    def __init__(self, channels: int, hidden: int, groups: int, start: Start) -> None:
         super().__init__(start)
-        self.conv1 = nn.Conv2d(channels, hidden, 7, padding=3)
+        self.groups = groups
+        self.conv1 = nn.Conv2d(channels, hidden, 7, padding=3, groups=groups)
         self.norm1 = nn.BatchNorm2d(hidden)
-        self.conv2 = nn.Conv2d(hidden, channels, 7, padding=3)
+        self.conv2 = nn.Conv2d(hidden, channels, 7, padding=3, groups=groups)
         self.norm2 = nn.BatchNorm2d(channels)
         if start == "identity":
             zero_(self.norm2.weight, self.norm2.bias)
 
     def logits(self, x: Tensor) -> Tensor:
         """Return the logits (N, C, H, W)."""
-        return self.norm2(self.conv2(torch.relu(self.norm1(self.conv1(x)))))
+        logits = self.norm2(self.conv2(torch.relu(self.norm1(self.conv1(x)))))
+        return logits if self.groups == 1 else logits.unflatten(1, (self.groups, -1)).transpose(1, 2).flatten(1, 2)
 
 
 @attentions.register("gam", "GAMAttention", "GAMModule", "GAMBlock", "GlobalAttentionMechanism")
@@ -65,9 +71,10 @@ class GAM(Attention):
 
     The paper shows Mc and Ms as figures. Biases, norms, and the ReLU follow the published code.
 
-    Parameters, with h = C/reduction rounded down: (2·C·h + h + C) + (98·C·h + h + C) + (2·h + 2·C). That is 6.6 million
-    for C = 512, as many as whole stages of a small detector have. For such cases the paper has a version with grouped
-    convolutions and a channel shuffle, which is not available here.
+    Parameters, with h = C/reduction rounded down and G groups: (2·C·h + h + C) + (98·C·h/G + h + C) + (2·h + 2·C). That
+    is 6.6 million for C = 512 and one group, as many as whole stages of a small detector have. For such cases the paper
+    has a version with grouped convolutions and a channel shuffle. It does not say where the shuffle is; with `groups`,
+    the output channels of the second convolution are shuffled, as in most copies, which use G = r.
 
     Other versions: copies without the sigmoid of Mc, whose channel part is not a gate; copies with an argument for
     the output channels, which can change the number of channels.
@@ -77,11 +84,13 @@ class GAM(Attention):
     Args:
         channels: Number of channels C of the features.
         reduction: Ratio r of the channels to the hidden channels in both parts.
+        groups: Number of groups G of the 7x7 convolutions, a divisor of C and h; 1 for no groups and no shuffle.
         start: `paper` for the published initialization. `identity` (our addition) for gates that are exactly 1 at the
             first step and have the range (0, 2).
 
     Raises:
-        OptionError: If an option has an invalid value, or `reduction` leaves no hidden channel.
+        OptionError: If an option has an invalid value, `reduction` leaves no hidden channel, or `groups` does not
+            divide C and h.
 
     Example:
         >>> attention = GAM(16)
@@ -96,10 +105,11 @@ class GAM(Attention):
         "2021, arXiv:2112.05561"
     )
 
-    def __init__(self, channels: int, reduction: float = 4, start: Start = "paper") -> None:
+    def __init__(self, channels: int, reduction: float = 4, groups: int = 1, start: Start = "paper") -> None:
         super().__init__()
         self.channel = PointwiseGate(channels, reduction, start)
-        self.spatial = WideGate(channels, self.channel.fc1.out_features, start)
+        hidden = self.channel.fc1.out_features
+        self.spatial = WideGate(channels, hidden, group_count(math.gcd(channels, hidden), groups, max_groups=1), start)
         accept_foreign_keys(self, FOREIGN_KEYS)
 
     def forward(self, x: Tensor) -> Tensor:

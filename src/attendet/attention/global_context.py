@@ -52,7 +52,15 @@ class ContextTerm(AdditiveTerm):
 
 
 @attentions.register(
-    "gc", "GlobalContext", "GCBlock", "GCModule", "GCNet", "GCAttention", "ContextBlock", "GlobalContextBlock"
+    "gc",
+    "GlobalContext",
+    "GCBlock",
+    "GCModule",
+    "GCNet",
+    "GCAttention",
+    "ContextBlock",
+    "ContextBlock2d",
+    "GlobalContextBlock",
 )
 class GlobalContext(Attention):
     """Global Context block: add a term that is the same at all positions, computed from their weighted mean.

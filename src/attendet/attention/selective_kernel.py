@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import reduce
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -14,19 +16,26 @@ from attendet.attention.base import (
     check_start,
     group_count,
     hidden_width_at_least,
+    odd_kernel,
     register_strength,
 )
 from attendet.attention.catalog import attentions
-from attendet.errors import OptionError
+from attendet.errors import OptionError, unknown_name
 from attendet.ops.pooling import pool_positions
 
+Variant = Literal["paper", "biased"]
+_VARIANTS: tuple[Variant, ...] = ("paper", "biased")
 
-class DilatedBranch(nn.Module):
-    """Grouped, dilated 3x3 convolution, batch norm, and ReLU: (N, C, H, W) → the same shape."""
 
-    def __init__(self, channels: int, groups: int, dilation: int) -> None:
+class KernelBranch(nn.Module):
+    """Grouped, dilated convolution, batch norm, and ReLU: (N, C, H, W) → the same shape."""
+
+    def __init__(self, channels: int, kernel_size: int, dilation: int, groups: int, bias: bool) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(channels, channels, 3, padding=dilation, dilation=dilation, groups=groups, bias=False)
+        padding = kernel_size // 2 * dilation
+        self.conv = nn.Conv2d(
+            channels, channels, kernel_size, padding=padding, dilation=dilation, groups=groups, bias=bias
+        )
         self.norm = nn.BatchNorm2d(channels)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -35,17 +44,22 @@ class DilatedBranch(nn.Module):
 
 
 class BranchWeights(SoftmaxWeights):
-    """Softmax over M branches of A z, z = ReLU(BN(W s)), s the mean over positions: (N, C, H, W) → (N, M, C, 1, 1)."""
+    """Softmax over M branches of A z, z = ReLU(BN(W s)), s the mean over positions: (N, C, H, W) → (N, M, C, 1, 1).
 
-    def __init__(self, channels: int, hidden: int, branches: int) -> None:
+    In the variant `biased` both layers have biases, and z = W s + b.
+    """
+
+    def __init__(self, channels: int, hidden: int, branches: int, variant: Variant) -> None:
         super().__init__()
-        self.fc = nn.Linear(channels, hidden, bias=False)
-        self.norm = nn.BatchNorm1d(hidden)
-        self.select = nn.Linear(hidden, branches * channels, bias=False)
+        biased = variant == "biased"
+        self.fc = nn.Linear(channels, hidden, bias=biased)
+        self.norm = nn.Identity() if biased else nn.BatchNorm1d(hidden)
+        self.activation = nn.Identity() if biased else nn.ReLU()
+        self.select = nn.Linear(hidden, branches * channels, bias=biased)
 
     def forward(self, fused: Tensor) -> Tensor:
         """Return weights that sum to 1 over the branches, computed from the sum of all branches (N, C, H, W)."""
-        hidden = torch.relu(self.norm(self.fc(pool_positions(fused, "avg"))))
+        hidden = self.activation(self.norm(self.fc(pool_positions(fused, "avg"))))
         logits = self.select(hidden).reshape(fused.shape[0], -1, fused.shape[1], 1, 1)
         return torch.softmax(logits, 1)
 
@@ -67,20 +81,27 @@ class SelectiveKernel(Attention):
     attention. The submodule `branch_weights` computes a. As in the paper, the 5x5 branch is a 3x3 convolution of
     dilation 2.
 
-    Parameters, with G groups and M branches: M·(9·C²/G + 2·C) + C·d + 2·d + M·C·d.
+    The variant `biased` is that of a popular copy: all layers have biases, and z = W s + b without norm and ReLU. That
+    copy has branches of 1x1, 3x3, 5x5, and 7x7 without groups: `SelectiveKernel(512, kernel_sizes=(1, 3, 5, 7),
+    groups=1, variant="biased")` has its 22,110,240 parameters.
+
+    Parameters, with G groups and M branches: M·(9·C²/G + 2·C) + C·d + 2·d + M·C·d. With kernel sizes k_i, Σ k_i² takes
+    the place of 9·M. `biased` has (Σ k_i²·C²/G + 3·M·C) + (C·d + d) + M·(C·d + C).
 
     During training z is normalized over the images of a batch, so a batch needs at least two images.
 
-    Other versions: a popular copy has branches of 1x1, 3x3, 5x5, and 7x7, biases, no groups, and no norm in equation 3.
-    timm's module is ungrouped by default, splits the input among the branches (`split_input=True`), and rounds d to a
-    multiple of 8.
+    Other versions: timm's module is ungrouped by default, splits the input among the branches (`split_input=True`), and
+    rounds d to a multiple of 8.
 
     Args:
         channels: Number of channels C of the features.
         reduction: r of equation 4.
         branches: Number of branches M, at least 2.
+        kernel_sizes: Odd kernel sizes of the branches, without dilation, instead of `branches`; None for the published
+            3x3 kernels with dilation 1 to M.
         groups: Number of groups G, a divisor of C; None for the published 32, or the largest smaller divisor.
         min_width: Minimum number of hidden channels, L of equation 4.
+        variant: `paper` or `biased`, see above.
         start: `paper` for the published module. `identity` (our addition) outputs x + strength · (y - x) with a learned
             strength that is initially 0.
 
@@ -107,14 +128,21 @@ class SelectiveKernel(Attention):
         groups: int | None = None,
         min_width: int = 32,
         start: Start = "paper",
+        *,
+        kernel_sizes: Sequence[int] | None = None,
+        variant: Variant = "paper",
     ) -> None:
         super().__init__()
         check_start(start)
-        if not isinstance(branches, int) or branches < 2:
-            raise OptionError(f"`branches` must be an integer of at least 2, got {branches!r}")
+        if variant not in _VARIANTS:
+            raise unknown_name("variant of SK", variant, _VARIANTS)
+        kernels = _kernels_and_dilations(branches, kernel_sizes)
         count = group_count(channels, groups, max_groups=32)
-        self.branches = nn.ModuleList(DilatedBranch(channels, count, dilation) for dilation in range(1, branches + 1))
-        self.branch_weights = BranchWeights(channels, hidden_width_at_least(channels, reduction, min_width), branches)
+        self.branches = nn.ModuleList(
+            KernelBranch(channels, size, dilation, count, bias=variant == "biased") for size, dilation in kernels
+        )
+        hidden = hidden_width_at_least(channels, reduction, min_width)
+        self.branch_weights = BranchWeights(channels, hidden, len(kernels), variant)
         register_strength(self, start)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -123,3 +151,16 @@ class SelectiveKernel(Attention):
         weights = self.branch_weights(reduce(torch.add, features)).unbind(1)
         mixed = reduce(torch.add, [weight * feature for weight, feature in zip(weights, features, strict=True)])
         return torch.lerp(x, mixed.to(x.dtype), self.strength.to(x.dtype))
+
+
+def _kernels_and_dilations(branches: int, kernel_sizes: Sequence[int] | None) -> list[tuple[int, int]]:
+    if kernel_sizes is None:
+        if not isinstance(branches, int) or branches < 2:
+            raise OptionError(f"`branches` must be an integer of at least 2, got {branches!r}")
+        return [(3, dilation) for dilation in range(1, branches + 1)]
+    if not isinstance(kernel_sizes, Sequence) or isinstance(kernel_sizes, str) or len(kernel_sizes) < 2:
+        raise OptionError(
+            f"`kernel_sizes` must be a list of at least 2 kernel sizes, got {kernel_sizes!r}",
+            remedy="use for example [3, 5]",
+        )
+    return [(odd_kernel(size), 1) for size in kernel_sizes]

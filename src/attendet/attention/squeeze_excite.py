@@ -41,8 +41,17 @@ class SqueezeGate(Gate):
         return logits.reshape(*logits.shape, *[1] * self.dims)
 
 
+# `CALayer` is unknown on purpose: it is an SE in super-resolution networks, and coordinate attention elsewhere.
 @attentions.register(
-    "se", "SELayer", "SEBlock", "SEModule", "SEAttention", "SENet", "SqueezeExcite", "SqueezeExcitation"
+    "se",
+    "SELayer",
+    "SEBlock",
+    "SEModule",
+    "SEAttention",
+    "SENet",
+    "ChannelSELayer",
+    "SqueezeExcite",
+    "SqueezeExcitation",
 )
 class SqueezeExcite(Attention):
     """Squeeze-and-Excitation: multiply every channel by a weight computed from the means of all channels.

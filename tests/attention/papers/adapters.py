@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from tests.attention.papers import channels, groups, positions
+from tests.attention.papers import channels, copies, groups, positions
 from tests.attention.papers.comparison import NamedWeights, Paper, affine, layer, norm
 
 
@@ -121,5 +121,30 @@ def bam(dilation: int, *, product: bool) -> Paper:
         spatial = (reduce, dilated1, dilated2, layer(weights, "gate.spatial.final"))
         channel = (first, norm(weights, "gate.channel.norm"), last)
         return positions.bam(x, channel, spatial, dilation, product=product, training=training)
+
+    return paper
+
+
+def ultralytics_cbam(x: Tensor, weights: NamedWeights, _: bool) -> Tensor:
+    return copies.ultralytics_cbam(x, layer(weights, "channel.fc"), weights["spatial.conv.weight"])
+
+
+def sk_of_copies(branches: int, branch_groups: int) -> Paper:
+    def paper(x: Tensor, weights: NamedWeights, training: bool) -> Tensor:
+        layers = [(layer(weights, f"branches.{i}.conv"), norm(weights, f"branches.{i}.norm")) for i in range(branches)]
+        matrices = weights["branch_weights.select.weight"].chunk(branches)
+        select = zip(matrices, weights["branch_weights.select.bias"].chunk(branches), strict=True)
+        fuse = layer(weights, "branch_weights.fc")
+        return copies.selective_kernel_of_copies(x, layers, branch_groups, fuse, list(select), training)
+
+    return paper
+
+
+def grouped_gam(count: int) -> Paper:
+    def paper(x: Tensor, weights: NamedWeights, training: bool) -> Tensor:
+        mlp = (layer(weights, "channel.fc1"), layer(weights, "channel.fc2"))
+        convolutions = (layer(weights, "spatial.conv1"), layer(weights, "spatial.conv2"))
+        norms = (norm(weights, "spatial.norm1"), norm(weights, "spatial.norm2"))
+        return copies.grouped_gam(x, mlp, convolutions, norms, count, training)
 
     return paper

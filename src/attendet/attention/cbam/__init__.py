@@ -2,5 +2,6 @@
 
 from attendet.attention.cbam.gates import ChannelGate, SpatialGate
 from attendet.attention.cbam.module import CBAM, ChannelAttention, SpatialAttention
+from attendet.attention.cbam.ultralytics import UltralyticsCBAM
 
-__all__ = ["CBAM", "ChannelAttention", "ChannelGate", "SpatialAttention", "SpatialGate"]
+__all__ = ["CBAM", "ChannelAttention", "ChannelGate", "SpatialAttention", "SpatialGate", "UltralyticsCBAM"]

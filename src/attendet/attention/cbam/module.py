@@ -118,7 +118,7 @@ class SpatialAttention(Attention):
         return x * self.gate(x, mask)
 
 
-@attentions.register("cbam")
+@attentions.register("cbam", "CBAMBlock", "CBAMLayer", "CBAMModule", "CBAMAttention")
 class CBAM(Attention):
     """Convolutional Block Attention Module: F' = Mc(F) ⊗ F, F'' = Ms(F') ⊗ F', equation 1 of the paper.
 
@@ -141,6 +141,8 @@ class CBAM(Attention):
     The planes of `plain` are in the order of equation 3, which most other implementations have, too. The authors' code
     has the opposite order. `planes` selects an order for any variant; exchanging the two input planes of
     `spatial.conv.weight` converts weights from one order to the other.
+
+    Another module that is also called CBAM, with a full layer C → C instead of the MLP, is `UltralyticsCBAM`.
 
     State dicts with the keys of the authors' code, of timm, and of common copies load into the variant with their
     layers. The weights of the spatial convolution are put into the order of `planes`: the authors' code has max, avg;
