@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeAlias
 
+import torch
 from torch import Tensor
 
 KeyPath: TypeAlias = tuple[str, ...]
@@ -35,12 +36,12 @@ class TensorMatch:
     """The counterpart of a tensor of the model.
 
     Attributes:
-        key: Key of the counterpart in the file.
+        key: Key of the counterpart in the file; None if the file implies the value without containing it.
         value: The value to load; None if the model keeps its own value.
         whole: Whether the complete value comes from the file.
     """
 
-    key: str
+    key: str | None
     value: Tensor | None
     whole: bool
 
@@ -128,7 +129,9 @@ def match_tensors(
 ) -> dict[str, TensorMatch]:
     """Return the counterparts of a module's tensors: the tensors of the file with the same keys.
 
-    The values of a group are loaded only if the file has all tensors of the group, with fitting shapes.
+    The values of a group are loaded only if the file has all tensors of the group, with fitting shapes. An attention
+    module of the same layers and the same number of channels, but with another kernel size or reduction, keeps the
+    tensors that fit. A gate keeps its range only with all tensors of the gate.
 
     Args:
         model: The tensors of the model's module.
@@ -147,11 +150,46 @@ def match_tensors(
     matches: dict[str, TensorMatch] = {}
     for name, keys in model_groups.items():
         shared = [key for key in keys if key in file]
-        whole = _required(keys) == _required(file_groups.get(name, ())) and all(
-            is_compatible(model[key], file[key]) for key in shared
-        )
-        matches.update((key, TensorMatch(key, file[key] if whole else None, whole)) for key in shared)
+        fitting = {key for key in shared if is_compatible(model[key], file[key])}
+        if _required(keys) != _required(file_groups.get(name, ())):
+            fitting = set()
+        elif len(fitting) < len(shared):
+            fitting = _kept_by_attention(model, file, keys, fitting) if name in _attentions(model) else set()
+        matches.update((key, TensorMatch(key, file[key] if key in fitting else None, key in fitting)) for key in shared)
     return matches
+
+
+def _kept_by_attention(
+    model: Mapping[str, Tensor], file: Mapping[str, Tensor], keys: Sequence[str], fitting: set[str]
+) -> set[str]:
+    """Return the keys that an attention module keeps if its counterpart has the same layers, but other shapes.
+
+    Args:
+        model: The tensors of the model.
+        file: The tensors of the file.
+        keys: The keys of the attention module.
+        fitting: Those whose tensors have the same shape in the file.
+    """
+    layers = [key for key in keys if _name(key) not in _OPTIONAL]
+    if _width(model[key] for key in layers) != _width(file[key] for key in layers):
+        return set()
+    kept = {key for key in layers if key in fitting}
+    for key in fitting - kept:
+        gate = key.removesuffix(_name(key))
+        whole = all(other in fitting for other in keys if other.startswith(gate) and other in file)
+        # The range of a gate with a new layer stays that of the model, so that the layer starts as it should.
+        if whole or _has_same_value(model[key], file[key]):
+            kept.add(key)
+    return kept
+
+
+def _width(tensors: Iterable[Tensor]) -> int:
+    """Return the number of channels of an attention module: the largest one of its layers."""
+    return max((side for tensor in tensors for side in tensor.shape[:2]), default=0)
+
+
+def _has_same_value(tensor: Tensor, value: Tensor) -> bool:
+    return not (tensor.is_meta or value.is_meta) and torch.equal(tensor.cpu(), value.to("cpu", tensor.dtype))
 
 
 def is_compatible(tensor: Tensor, value: Tensor) -> bool:

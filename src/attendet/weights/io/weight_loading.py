@@ -9,8 +9,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from attendet.attention import bam
-from attendet.attention.cbam import module
+from attendet.attention.base import Attention
 from attendet.errors import AttendetError, AttendetWarning, Location, WeightsError
 from attendet.surgery import Attachment, AttentionPlan, reattach
 from attendet.surgery.attachment_plan import plans_of
@@ -81,13 +80,12 @@ def load_checkpoint(
         WeightsError: If no tensor fits.
     """
     card = stored_card(checkpoint, where.file)
-    foreign = {**module.FOREIGN_KEYS, **bam.FOREIGN_KEYS}
     aligned = align_tensors(
         model.state_dict(),
         checkpoint.tensors,
         model_names=names,
         file_names=card.names if card else checkpoint.names,
-        foreign=foreign,
+        attentions={path: module for path, module in model.named_modules() if isinstance(module, Attention)},
     )
     if not aligned.report.kept:
         raise WeightsError(
