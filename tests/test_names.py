@@ -22,7 +22,6 @@ SAME_FILE_NAMES = {
     "config": "the settings of the package",
     "costs": "the cost of networks: counted (models), and measured (study)",
     "data": "the package, and the command for it",
-    "findings": "the findings of an examination: of a model file, and of attention sites",
     "formats": "the file formats that the package reads",
     "io": "reading and writing files: any (utils), and weights",
     "prediction": "the package, and the public function over it",

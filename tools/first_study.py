@@ -11,8 +11,8 @@ from marks import between_marks
 
 from attendet.study.folder import StudyFolder, read_study
 from attendet.study.reporting.figures import draw_figures
-from attendet.study.reporting.markdown import markdown_report
 from attendet.study.reporting.outcome import make_study_report
+from attendet.study.reporting.publishing import markdown_report
 
 PAGE = Path(__file__).parents[1] / "docs" / "studies" / "first.md"
 RECORDS = PAGE.with_suffix("")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from attendet.study.records import COLUMNS
 from attendet.study.runs.job import Job
-from attendet.study.searching.search_file import read_search
+from attendet.study.searching.search_design import read_search
 from attendet.study.searching.search_records import Candidate, SearchFolder, SearchRecord
 from attendet.study.searching.search_run import Search
 from attendet.training.reporter import Reporter

@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from attendet.errors import AttendetError, OptionError, OutputError
-from attendet.prediction.annotated import AnnotatedWriter
-from attendet.prediction.drawing import DrawingStyle, draw_detections
+from attendet.prediction.drawing import AnnotatedWriter, DrawingStyle, draw_detections
 from attendet.prediction.input_frames import InputFrame, read_frames
 from attendet.prediction.sources import MediaKind, MediaSource
 from attendet.prediction.video import VideoTimestamp

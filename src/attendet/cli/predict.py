@@ -206,7 +206,7 @@ class _Outputs:
         self, names: Sequence[str], progress: PredictionProgress, stack: ExitStack
     ) -> tuple[Path | None, list[ResultWriter]]:
         """Create the folder if files are written, and return it with the writers, which the stack closes."""
-        from attendet.prediction.annotated import AnnotatedWriter
+        from attendet.prediction.drawing import AnnotatedWriter
         from attendet.prediction.writers import CocoWriter, CropWriter, CsvWriter, LabelWriter
         from attendet.utils.io import new_run_folder
 

@@ -196,7 +196,7 @@ def search_command(
     """
     require_file(file, "see docs/study.md")
     from attendet.cli.ui.search_table import SearchTable
-    from attendet.study.searching.search_file import read_search
+    from attendet.study.searching.search_design import read_search
     from attendet.study.searching.search_records import SearchFolder
     from attendet.study.searching.search_run import Search, run_search
 

@@ -1,8 +1,8 @@
-from .ablation import hold_constant as hold_constant
 from .capture import AttentionPass as AttentionPass
 from .capture import GateOutput as GateOutput
 from .capture import attention_sites as attention_sites
 from .capture import capture_attention as capture_attention
+from .dataset.surveying import hold_constant as hold_constant
 from .image_region import ImageRegion as ImageRegion
 from .image_region import regions_of as regions_of
 from .maps import channel_weights as channel_weights

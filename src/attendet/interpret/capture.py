@@ -11,7 +11,7 @@ from typing import Any, Literal
 from torch import Tensor, nn
 
 from attendet.attention.base import AdditiveTerm, Attention, AttentionWeights, Gate, SoftmaxWeights
-from attendet.errors import OptionError, unknown_name
+from attendet.errors import OptionError, WeightsError, unknown_name
 
 OutputRole = Literal["gate", "weights", "softmax", "term"]
 
@@ -199,3 +199,34 @@ def _role(module: nn.Module) -> OutputRole:
     if isinstance(module, AttentionWeights):
         return "weights"
     return "softmax" if isinstance(module, SoftmaxWeights) else "term"
+
+
+def require_finite(values: Tensor, name: str) -> None:
+    """Raise an error if a tensor has infinite or NaN values.
+
+    Args:
+        values: Tensor of any shape.
+        name: What the values are, in the plural, for the message.
+
+    Raises:
+        WeightsError: If a value is not finite.
+
+    Example:
+        >>> import torch
+        >>> require_finite(torch.tensor([1.0, torch.nan]), "the outputs of the network")  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        attendet.errors.WeightsError: the outputs of the network are not finite; use weights from before training ...
+    """
+    if not bool(values.isfinite().all()):
+        remedy = "use weights from before training diverged, and images with finite values"
+        raise WeightsError(f"{name} are not finite", remedy=remedy)
+
+
+def require_finite_features(call: AttentionPass) -> None:
+    """Raise an error if the input or output features of an attention module are not finite.
+
+    Raises:
+        WeightsError: If a value is not finite.
+    """
+    require_finite(call.before, f"the input features of the attention at {call.path}")
+    require_finite(call.after, f"the output features of the attention at {call.path}")

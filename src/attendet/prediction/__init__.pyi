@@ -1,4 +1,4 @@
-from .annotated import AnnotatedWriter as AnnotatedWriter
+from .drawing import AnnotatedWriter as AnnotatedWriter
 from .drawing import DrawingStyle as DrawingStyle
 from .drawing import draw_detections as draw_detections
 from .input_frames import InputFrame as InputFrame

@@ -14,7 +14,7 @@ from attendet.study.reporting.publishing import Published, publish_report
 from attendet.study.runs.dry_run import dry_run_arms
 from attendet.study.runs.execution import Study, StudyRunResult, run_study
 from attendet.study.runs.executors import Executor, LocalExecutor, SilentObserver, StudyObserver
-from attendet.study.searching.search_file import read_search
+from attendet.study.searching.search_design import read_search
 from attendet.study.searching.search_records import SearchFolder, SearchRecord
 from attendet.study.searching.search_run import Search, SearchObserver, SilentSearchObserver, run_search
 

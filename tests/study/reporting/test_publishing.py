@@ -8,10 +8,8 @@ import numpy as np
 import pytest
 
 from attendet.study.folder import StudyFolder, read_cell, read_study
-from attendet.study.reporting.markdown import markdown_report
 from attendet.study.reporting.outcome import make_study_report
-from attendet.study.reporting.publishing import publish_report
-from attendet.study.reporting.report_page import html_report
+from attendet.study.reporting.publishing import html_report, markdown_report, publish_report
 from attendet.utils.records import write_record
 from tests.helpers.synthetic_studies import design, write_study
 from tests.helpers.typed_access import not_none

@@ -8,7 +8,7 @@ from attendet.attention.catalog import create, names
 from attendet.errors import OptionError
 from attendet.models.attention_request import parse_request
 from attendet.study.searching.drafting import control_of
-from attendet.study.searching.search_file import parse_search
+from attendet.study.searching.search_design import parse_search
 from attendet.study.searching.search_records import Candidate
 from attendet.study.searching.trials import pruning_rungs
 from tests.helpers.typed_access import not_none

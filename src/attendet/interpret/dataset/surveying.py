@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import torch
+from torch import Tensor, nn
 
 from attendet.data.loading.datasets import ValidationBatch
 from attendet.data.records import Split
 from attendet.evaluation.config import ValidationConfig
 from attendet.evaluation.inference import detect_in_batch, ground_truth, validation_batches
 from attendet.evaluation.metrics import Evaluation, Metrics
-from attendet.interpret.ablation import hold_constant
-from attendet.interpret.capture import PART_CLASSES, AttentionPass, attention_sites, capture_attention
-from attendet.interpret.dataset.findings import SiteReport
-from attendet.interpret.dataset.survey import Survey
-from attendet.interpret.finite import require_finite_features
+from attendet.interpret.capture import (
+    PART_CLASSES,
+    AttentionPass,
+    attention_sites,
+    capture_attention,
+    require_finite_features,
+)
+from attendet.interpret.dataset.survey import SiteReport, Survey
 from attendet.interpret.image_region import regions_of
 from attendet.interpret.site_statistics import SiteStatistics, SiteStatisticsCollector
 from attendet.models.detector import Detector, prepare_for_inference
@@ -122,3 +126,34 @@ def _without(model: Detector, site: SiteStatistics, _: ValidationBatch) -> Abstr
 
 def _constant(model: Detector, site: SiteStatistics, _: ValidationBatch) -> AbstractContextManager[None]:
     return hold_constant(model, {f"{site.path}.{part.name}": part.means for part in site.parts})
+
+
+@contextmanager
+def hold_constant(model: nn.Module, means: Mapping[str, Tensor]) -> Iterator[None]:
+    """Make parts of attention modules return constants, one per channel, as long as the block runs.
+
+    The features are then scaled by constants that depend neither on the image nor on the position.
+
+    Args:
+        model: The network.
+        means: The constants (K,) by the path of the part; K is its number of channels, or of branches times channels.
+
+    Example:
+        >>> import torch, attendet
+        >>> model, x = attendet.attention.create("se", 32, reduction=4), torch.rand(2, 32, 8, 8)
+        >>> with hold_constant(model, {"gate": torch.full((32,), 0.5)}):
+        ...     halved = model(x)
+        >>> torch.equal(halved, x / 2)
+        True
+    """
+    with ExitStack() as stack:
+        for path, constants in means.items():
+            handle = model.get_submodule(path).register_forward_hook(partial(_replace_output, constants))
+            stack.callback(handle.remove)
+        yield
+
+
+def _replace_output(constants: Tensor, module: nn.Module, inputs: Any, weights: Tensor) -> Tensor:  # noqa: ARG001
+    # The axes between images and positions: C of (N, C, H, W), and M and C of (N, M, C, 1, 1). (C, 1, 1) has no images.
+    channels = weights.shape[weights.ndim > 3 : -2]
+    return constants.to(weights.dtype).to(weights.device).reshape(*channels, 1, 1).expand_as(weights)

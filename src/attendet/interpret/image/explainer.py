@@ -17,8 +17,13 @@ from attendet.data.images import ImageLike
 from attendet.detection.class_names import class_index
 from attendet.detection.postprocess import DetectionThresholds
 from attendet.errors import AttendetError, DataError
-from attendet.interpret.capture import AttentionPass, attention_sites, capture_attention
-from attendet.interpret.finite import require_finite, require_finite_features
+from attendet.interpret.capture import (
+    AttentionPass,
+    attention_sites,
+    capture_attention,
+    require_finite,
+    require_finite_features,
+)
 from attendet.interpret.image.activation_target import find_target
 from attendet.interpret.image.class_activation import compute_class_activation, record_feature_shapes
 from attendet.interpret.image.explanation import Explanation

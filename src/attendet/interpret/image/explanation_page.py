@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from attendet.interpret.image import panels
-from attendet.interpret.image.explanation import Explanation
-from attendet.interpret.image.html_tables import output_table, site_table
+from attendet.interpret.image.explanation import Explanation, output_table, site_table
 from attendet.interpret.image.input_image import map_on_image
 from attendet.interpret.image.site_explanation import Array
 from attendet.utils.html import Markup, escape, inline_image, page_end, page_start

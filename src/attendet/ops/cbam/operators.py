@@ -6,6 +6,7 @@ derivative and raises an error if one is requested. Unused tensors are empty, be
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from importlib import import_module
@@ -18,7 +19,6 @@ from torch import Tensor
 from attendet.errors import OptionError
 from attendet.ops.cbam.reference import BatchStatistics, ChannelNet, SpatialNet
 from attendet.ops.cbam.saved_tensors import SavedTensors
-from attendet.ops.cbam.shape_checks import check_shapes
 
 _CHANNEL_SCHEMA = "Tensor? fc1_weight, Tensor? fc1_bias, Tensor? fc2_weight, Tensor? fc2_bias, Tensor? channel_range"
 _SPATIAL_SCHEMA = (
@@ -150,6 +150,52 @@ def _differentiate(ctx: Any, upstream: Tensor | None, *_: Tensor | None) -> tupl
 
 def _refuse_second_derivative(*_: object) -> NoReturn:
     raise OptionError("the fused CBAM has no second derivative", remedy="set implementation='reference' on the CBAM")
+
+
+def check_shapes(x: Tensor, channel: ChannelNet | None, spatial: SpatialNet | None) -> None:
+    """Check that the parameters of the gates fit features (N, C, H, W).
+
+    Raises:
+        OptionError: If a shape does not fit.
+
+    Example:
+        >>> import torch
+        >>> net = SpatialNet(torch.zeros(1, 2, 4, 4), None, None, None, None, torch.zeros(2))
+        >>> check_shapes(torch.zeros(1, 8, 5, 5), None, net)
+        Traceback (most recent call last):
+            ...
+        attendet.errors.OptionError: the kernel size of the fused CBAM must be odd, got 4
+    """
+    if x.ndim != 4:
+        raise OptionError(f"features of the fused CBAM must have the shape (N, C, H, W), got {x.ndim} axes")
+    if spatial is not None and spatial.conv_weight.shape[-1] % 2 == 0:
+        raise OptionError(f"the kernel size of the fused CBAM must be odd, got {spatial.conv_weight.shape[-1]}")
+    for name, tensor, shape in _expected_shapes(x.shape[1], channel, spatial):
+        if tensor is None or tensor.shape != shape:
+            actual = None if tensor is None else tuple(tensor.shape)
+            raise OptionError(f"{name} of the fused CBAM must have the shape {tuple(shape)}, got {actual}")
+
+
+def _expected_shapes(
+    channels: int, channel: ChannelNet | None, spatial: SpatialNet | None
+) -> Iterator[tuple[str, Tensor | None, Sequence[int]]]:
+    if channel is not None:
+        hidden = channel.fc1_weight.shape[0]
+        yield "`fc1_weight`", channel.fc1_weight, (hidden, channels)
+        yield "`fc2_weight`", channel.fc2_weight, (channels, hidden)
+        yield "`range` of the channel gate", channel.range, (2,)
+        for name, bias, length in (("fc1_bias", channel.fc1_bias, hidden), ("fc2_bias", channel.fc2_bias, channels)):
+            if bias is not None:
+                yield f"`{name}`", bias, (length,)
+    if spatial is not None:
+        size = spatial.conv_weight.shape[-1]
+        yield "`conv_weight`", spatial.conv_weight, (1, 2, size, size)
+        yield "`range` of the spatial gate", spatial.range, (2,)
+        if spatial.norm_weight is not None:
+            names = ["norm_weight", "norm_bias"]
+            names += [] if spatial.batch_statistics else ["running_mean", "running_var"]
+            for name in names:
+                yield f"`{name}`", getattr(spatial, name), (1,)
 
 
 _LIBRARY = torch.library.Library("attendet", "FRAGMENT")

@@ -5,13 +5,13 @@ from .arms import arm_report as arm_report
 from .contrasts import Contrast as Contrast
 from .contrasts import family_of_contrasts as family_of_contrasts
 from .figures import draw_figures as draw_figures
-from .markdown import markdown_report as markdown_report
 from .outcome import Failure as Failure
 from .outcome import StudyReport as StudyReport
 from .outcome import make_study_report as make_study_report
 from .publishing import Published as Published
+from .publishing import html_report as html_report
+from .publishing import markdown_report as markdown_report
 from .publishing import publish_report as publish_report
-from .report_page import html_report as html_report
 
 __all__ = [
     "ArmReport",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,11 +10,12 @@ from pydantic import TypeAdapter
 
 from attendet.study.design.schema import METRIC_NAMES
 from attendet.study.folder import StudyRecords
+from attendet.study.records import CellRecord
 from attendet.study.reporting.arms import ArmReport, arm_report
 from attendet.study.reporting.contrasts import Contrast, family_of_contrasts
-from attendet.study.reporting.remarks import report_remarks
+from attendet.study.runs.pairing_checks import find_unpaired
 from attendet.study.statistics.paired import ALPHA
-from attendet.study.statistics.verdict import signed
+from attendet.study.statistics.verdict import cannot_decide, signed
 from attendet.utils.html import Markup, html_paragraphs, html_table
 from attendet.utils.text import plural
 
@@ -127,3 +129,39 @@ def make_study_report(records: StudyRecords) -> StudyReport:
         measured_size=records.costs.imgsz if records.costs else None,
         remarks=tuple(report_remarks(records)),
     )
+
+
+def report_remarks(records: StudyRecords) -> Iterator[str]:
+    """Yield the remarks on a study, one sentence each, without the final period."""
+    design = records.study.design
+    runs = [record for record in records.cells.values() if record.status == "finished"]
+    missing = len(records.study.cells) - len(runs)
+    if missing:
+        failed = sum(record.status == "failed" for record in records.cells.values())
+        among = f", {failed} of them failed" if failed else ""
+        planned = plural(len(records.study.cells), "run")
+        yield (
+            f"{missing} of {planned} {'is' if missing == 1 else 'are'} missing{among}: the verdicts are provisional,"
+            " and stopping as soon as one of them looks good makes it wrong more often than stated"
+        )
+    too_few = cannot_decide(len(design.seeds), design.comparisons)
+    if too_few:
+        yield too_few
+    yield from _unpaired(runs, records)
+    yield from _mixed(runs, "devices", lambda run: run.device)
+    yield from _mixed(runs, "versions", lambda run: str(sorted(run.versions.items())))
+    yield from records.problems
+
+
+def _unpaired(runs: list[CellRecord], records: StudyRecords) -> Iterator[str]:
+    wrong = find_unpaired(runs, records.study.design)
+    yield from (f"{run.arm}, seed {run.seed}: {wrong[run.key]}" for run in runs if run.key in wrong)
+    unknown = sum(run.order is None or not run.initialization for run in runs)
+    if unknown:
+        yield f"{plural(unknown, 'run')} did not record initial weights and image order: the pairing is not verified"
+
+
+def _mixed(runs: list[CellRecord], what: str, value: Callable[[CellRecord], str | None]) -> Iterator[str]:
+    values = {each for run in runs if (each := value(run)) is not None}
+    if len(values) > 1:
+        yield f"runs were made on {len(values)} different {what}"

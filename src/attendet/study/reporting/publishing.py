@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from attendet.study.folder import StudyFolder, read_study
 from attendet.study.reporting.figures import draw_figures
-from attendet.study.reporting.markdown import markdown_report
 from attendet.study.reporting.outcome import StudyReport, make_study_report
-from attendet.study.reporting.report_page import html_report
-from attendet.utils.html import Markup, html_table
+from attendet.study.reporting.sections import Section, Table, report_sections
+from attendet.utils.html import Markup, escape, html_table, inline_image, page_end, page_start
 from attendet.utils.io import write_json, write_text
+from attendet.utils.text import printable
+
+_STYLE = """\
+body { max-width: 68rem; }
+h2 { margin: 2.5rem 0 .5rem; }
+p { max-width: 46rem; }
+ul { padding: 0; list-style: none; }
+li { margin: .5rem 0; padding: .5rem .9rem; border-left: 4px solid #9a9a9a; background: var(--panel); }
+li.helps { border-color: #009e73; }
+li.hurts { border-color: #d55e00; }
+td:first-child { font-weight: 600; }
+img, .table { margin: 1rem 0; }
+"""
 
 
 @dataclass(frozen=True)
@@ -71,3 +83,80 @@ def publish_report(study: StudyFolder, out: Path | None = None) -> Published:
     write_text(folder / "report.md", markdown_report(report, relative))
     write_text(folder / "report.html", html_report(report, figures))
     return Published(report, folder / "report.json", folder / "report.md", folder / "report.html", figures)
+
+
+def markdown_report(report: StudyReport, figures: Mapping[str, str]) -> str:
+    """Return a report as Markdown.
+
+    Args:
+        report: The report.
+        figures: Paths of the figures by name, relative to the folder of the Markdown file.
+    """
+    return "\n\n".join(_blocks(report, figures)) + "\n"
+
+
+def _blocks(report: StudyReport, figures: Mapping[str, str]) -> Iterator[str]:
+    yield f"# Study: {_plain(report.name)}"
+    for section in report_sections(report):
+        yield f"## {section.title}"
+        yield from map(_plain, section.paragraphs)
+        if section.points:
+            yield "\n".join(f"- {_plain(point)}" for point in section.points)
+        if section.table:
+            yield markdown_table(section.table)
+        figure = figures.get(section.figure or "")
+        if figure:
+            yield f"![{section.title}]({figure})"
+
+
+def markdown_table(of: Table) -> str:
+    r"""Return a table in Markdown.
+
+    Example:
+        >>> print(markdown_table(Table(("arm", "n"), (("a|b", "6"),))))
+        | arm | n |
+        |---|---|
+        | a\|b | 6 |
+    """
+    rows = [of.header, *of.rows]
+    lines = [f"| {' | '.join(_plain(cell) for cell in row)} |" for row in rows]
+    return "\n".join([lines[0], "|" + "---|" * len(of.header), *lines[1:]])
+
+
+def _plain(text: str) -> str:
+    """Escape a text for Markdown: class names come from users, and GitHub also interprets HTML."""
+    escaped = printable(text)
+    for character in "\\`*|<>[]":
+        escaped = escaped.replace(character, "\\" + character)
+    return escaped
+
+
+def html_report(report: StudyReport, figures: Mapping[str, Path]) -> str:
+    """Return the HTML page of a report.
+
+    Args:
+        report: The report.
+        figures: PNG files by the names of the figures.
+    """
+    title = f"Study: {report.name}"
+    sections = "\n".join(part for section in report_sections(report) for part in _section(section, report, figures))
+    return f"{page_start(title, style=_STYLE)}<h1>{escape(title)}</h1>\n{sections}\n{page_end()}"
+
+
+def _section(section: Section, report: StudyReport, figures: Mapping[str, Path]) -> Iterator[str]:
+    yield f"<h2>{escape(section.title)}</h2>"
+    for paragraph in section.paragraphs:
+        yield f"<p>{escape(paragraph)}</p>"
+    if section.points:
+        verdicts = [each.verdict for each in report.contrasts] if section.title == "Verdicts" else []
+        yield "<ul>"
+        for number, point in enumerate(section.points):
+            # A verdict of several words, such as "no difference", has the color of an open question.
+            kind = verdicts[number] if number < len(verdicts) and " " not in verdicts[number] else "open"
+            yield f'<li class="{kind}">{escape(point)}</li>'
+        yield "</ul>"
+    if section.table:
+        yield html_table(section.table.header, section.table.rows, label=section.title)
+    figure = figures.get(section.figure or "")
+    if figure:
+        yield inline_image(figure.read_bytes(), section.title)

@@ -1,8 +1,8 @@
 from .drafting import draft_study as draft_study
 from .search_design import SearchDesign as SearchDesign
 from .search_design import Space as Space
-from .search_file import parse_search as parse_search
-from .search_file import read_search as read_search
+from .search_design import parse_search as parse_search
+from .search_design import read_search as read_search
 from .search_records import Candidate as Candidate
 from .search_records import SearchFolder as SearchFolder
 from .search_records import SearchRecord as SearchRecord

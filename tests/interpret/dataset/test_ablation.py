@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from attendet.attention import create
-from attendet.interpret.ablation import hold_constant
+from attendet.interpret.dataset.surveying import hold_constant
 from tests.interpret.gated_modules import collect_statistics
 
 NAMES = ["bam", "cbam", "control-noise-gate", "coordinate", "ema", "gc", "lsk", "se", "simam", "sk", "triplet"]
