@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
-from attendet.cli.exit_codes import DEFECTS
+from attendet.cli.command import DEFECTS
 from attendet.cli.inputs import require_model
 from attendet.cli.options import AsJson, Dialect, Model
 from attendet.cli.ui.console import console

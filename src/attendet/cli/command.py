@@ -1,4 +1,4 @@
-"""Commands that accept YOLOv5's notations and report mistakes in one line."""
+"""Commands that accept YOLOv5's notations and report mistakes in one line, and their exit codes."""
 
 from __future__ import annotations
 
@@ -11,9 +11,15 @@ from rich.markup import escape
 from typer.core import TyperCommand, TyperGroup
 
 from attendet.cli.arguments import DeclaredOptions, rewrite_arguments
-from attendet.cli.exit_codes import REFUSED
 from attendet.cli.yolov5_flags import VERBS
 from attendet.errors import OptionError, nearest_name
+
+DEFECTS = 1
+"""Exit code of a command that finished, but skipped inputs or found faults."""
+REFUSED = 2
+"""Exit code after a mistake of the user, which one line on standard error explains."""
+INTERRUPTED = 130
+"""Exit code of a command that was interrupted with Ctrl-C (128 + SIGINT, as in shells)."""
 
 # Typer exports one of its parser's errors, BadParameter; its base class is the class of all usage errors.
 USAGE_ERROR: type[Exception] = typer.BadParameter.__bases__[0]

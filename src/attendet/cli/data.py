@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 import typer
 from rich.markup import escape
 
-from attendet.cli.command import Verb, VerbGroup, show_help_without_verb
-from attendet.cli.exit_codes import DEFECTS
+from attendet.cli.command import DEFECTS, Verb, VerbGroup, show_help_without_verb
 from attendet.cli.inputs import require_data
 from attendet.cli.options import INPUT, OUTPUT, AsJson
 from attendet.cli.ui.console import console, progress_bar, step_progress

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from attendet.cli.exit_codes import DEFECTS
+from attendet.cli.command import DEFECTS
 from attendet.cli.explain_data import survey_data_set
 from attendet.cli.inputs import require_data, weights_and_sources
 from attendet.cli.options import (

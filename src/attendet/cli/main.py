@@ -10,8 +10,15 @@ import typer
 
 from attendet._version import __version__
 from attendet.cli import attentions, check, data, explain, predict, study, summary, train, val, weights
-from attendet.cli.command import USAGE_ERROR, Verb, VerbGroup, describe_usage_error, show_help_without_verb
-from attendet.cli.exit_codes import INTERRUPTED, REFUSED
+from attendet.cli.command import (
+    INTERRUPTED,
+    REFUSED,
+    USAGE_ERROR,
+    Verb,
+    VerbGroup,
+    describe_usage_error,
+    show_help_without_verb,
+)
 from attendet.errors import AttendetError
 from attendet.utils.text import printable
 

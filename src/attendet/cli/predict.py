@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from attendet.cli.exit_codes import DEFECTS, INTERRUPTED
+from attendet.cli.command import DEFECTS, INTERRUPTED
 from attendet.cli.inputs import (
     count_sources,
     lines_of_standard_input,

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 import typer
 from rich.markup import escape
 
-from attendet.cli.command import Verb, VerbGroup, show_help_without_verb
-from attendet.cli.exit_codes import DEFECTS, INTERRUPTED
+from attendet.cli.command import DEFECTS, INTERRUPTED, Verb, VerbGroup, show_help_without_verb
 from attendet.cli.inputs import require_file
 from attendet.cli.options import COMPUTING, OUTPUT, AsJson
 from attendet.cli.ui.console import console

@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 
 from attendet.cli import train_options as options
-from attendet.cli.exit_codes import INTERRUPTED
+from attendet.cli.command import INTERRUPTED
 from attendet.cli.options import AsJson
 from attendet.cli.train_settings import (
     DEFAULT_PROJECT,
