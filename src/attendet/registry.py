@@ -45,6 +45,7 @@ class Registry(Generic[T]):
         self._skipped: set[EntryPoint] = set()
         self._entries: dict[str, T] = {}
         self._names: list[str] = []
+        self._canonical: dict[str, str] = {}
 
     def register(self, name: str, *aliases: str) -> Callable[[E], E]:
         """Return a decorator that registers a class or function.
@@ -59,11 +60,12 @@ class Registry(Generic[T]):
 
         # Every E must be a T, which Python cannot express. Declared as T, a decorated class would lose its own type.
         def add(entry: E) -> E:
-            keys = [_key(alias) for alias in (name, *aliases)]
+            keys = [normalize_name(alias) for alias in (name, *aliases)]
             if any(key in self._entries for key in keys):
                 raise AttendetError(f"the {self.kind} {name!r} is already registered", remedy="choose another name")
             self._entries.update(dict.fromkeys(keys, cast("T", entry)))
             self._names.append(name)
+            self._canonical.update(dict.fromkeys(keys, name))
             return entry
 
         return add
@@ -76,13 +78,22 @@ class Registry(Generic[T]):
         """
         if name not in self:
             raise unknown_name(self.kind, name, self._names)
-        return self._entries[_key(name)]
+        return self._entries[normalize_name(name)]
+
+    def canonical(self, name: str) -> str:
+        """Return the name under which `names` lists an entry, given that name or an alias.
+
+        Raises:
+            UnknownNameError: If the name is unknown.
+        """
+        self.get(name)
+        return self._canonical[normalize_name(name)]
 
     def __contains__(self, name: str) -> bool:
         """Return whether an entry is registered under this name or alias."""
-        if _key(name) not in self._entries:
+        if normalize_name(name) not in self._entries:
             self._load_entry_points()
-        return _key(name) in self._entries
+        return normalize_name(name) in self._entries
 
     def names(self) -> tuple[str, ...]:
         """Return all names, sorted, without the aliases."""
@@ -93,7 +104,7 @@ class Registry(Generic[T]):
         if self._group is None:
             return
         for point in entry_points(group=self._group):
-            if _key(point.name) not in self._entries and point not in self._skipped:
+            if normalize_name(point.name) not in self._entries and point not in self._skipped:
                 self._load(point)
 
     def _load(self, point: EntryPoint) -> None:
@@ -106,7 +117,7 @@ class Registry(Generic[T]):
             self._skip(point, f"is not a class derived from {self._base.__name__}")
             return
         # Loading the package may have run a decorator that registered the entry.
-        if _key(point.name) not in self._entries:
+        if normalize_name(point.name) not in self._entries:
             self.register(point.name)(entry)
 
     def _skip(self, point: EntryPoint, reason: str) -> None:
@@ -119,5 +130,11 @@ class Registry(Generic[T]):
         )
 
 
-def _key(name: str) -> str:
+def normalize_name(name: str) -> str:
+    """Return a name in lower case, without hyphens and underscores.
+
+    Example:
+        >>> normalize_name("C3_CBAM")
+        'c3cbam'
+    """
     return name.lower().replace("-", "").replace("_", "")

@@ -23,7 +23,7 @@ def with_row(tmp_path: Path, row: str, base: str = "yolov5s_CBAM") -> Path:
 
 
 def readings(file: Path) -> list[str]:
-    return attention_readings(plan_model(file))
+    return [str(reading) for reading in attention_readings(plan_model(file))]
 
 
 def shape_of(module: torch.nn.Module) -> tuple[int, float, int]:
@@ -176,7 +176,8 @@ def test_options_of_cbam_inside_blocks_are_reported_and_can_be_set(tmp_path: Pat
     file.write_text(bundled_text("yolov5s").replace("[-1, 9, C3, [512]]", row))
     inside = [module for module in attendet.build(file).model[6].modules() if isinstance(module, CBAM)]
     assert [shape_of(module) for module in inside] == [(128, 8, 3)] * 3
-    assert "C3 with CBAM in every bottleneck; reduction 8, kernel_size 3, variant plain" in readings(file)[0]
+    assert "C3 with cbam in every bottleneck; bottleneck 1.0, place inside" in readings(file)[0]
+    assert "reduction 8, kernel_size 3, variant plain" in readings(file)[0]
     file.write_text(bundled_text("yolov5s").replace("[-1, 9, C3, [512]]", "[-1, 9, C3CBAM, [512, 16]]"))
     with pytest.raises(ModelFileError, match="`shortcut` must be a boolean, got 16; write options of CBAM by name"):
         attendet.build(file)

@@ -18,13 +18,14 @@ from attendet.errors import OptionError
 
 @block(widen)
 class Bottleneck(nn.Module):
-    """1x1 convolution to the hidden channels and 3x3 to c2, plus the input: (N, c1, H, W) → (N, c2, H, W).
+    """Two convolutions, to the hidden channels and to c2, plus the input: (N, c1, H, W) → (N, c2, H, W).
 
     Args:
         c1: Number of input channels.
         c2: Number of output channels.
         shortcut: Whether the input is added if c1 equals c2.
         e: Hidden channels as a fraction of c2.
+        kernel_sizes: Kernel sizes of the two convolutions in pixels: (1, 3) in YOLOv5, (3, 3) inside `C2f`.
 
     Raises:
         OptionError: If `shortcut` is not a boolean, or `e` is not a float.
@@ -34,11 +35,13 @@ class Bottleneck(nn.Module):
         torch.Size([1, 16, 8, 8])
     """
 
-    def __init__(self, c1: int, c2: int, shortcut: bool = True, e: float = 0.5) -> None:
+    def __init__(
+        self, c1: int, c2: int, shortcut: bool = True, e: float = 0.5, *, kernel_sizes: tuple[int, int] = (1, 3)
+    ) -> None:
         super().__init__()
         hidden = hidden_width(c2, shortcut, e)
-        self.cv1 = Conv(c1, hidden, 1)
-        self.cv2 = Conv(hidden, c2, 3)
+        self.cv1 = Conv(c1, hidden, kernel_sizes[0])
+        self.cv2 = Conv(hidden, c2, kernel_sizes[1])
         self.add = shortcut and c1 == c2
 
     def branch(self, x: Tensor) -> Tensor:
@@ -168,7 +171,7 @@ class BottleneckCSP(nn.Module):
 class C2f(nn.Module):
     """CSP block that concatenates both halves and the output of every bottleneck: (N, c1, H, W) → (N, c2, H, W).
 
-    It is used by model files that combine YOLOv5 with later detectors. It takes the arguments of `C3`, with
+    It is the block of YOLOv8. Each bottleneck has two 3x3 convolutions h → h. It takes the arguments of `C3`, with
     `shortcut` False by default; `bottleneck` returns a module h → h channels that replaces each bottleneck, given h.
 
     Example:
@@ -190,7 +193,7 @@ class C2f(nn.Module):
         hidden = hidden_width(c2, shortcut, e)
         self.cv1 = Conv(c1, 2 * hidden, 1)
         self.cv2 = Conv((2 + n) * hidden, c2, 1)
-        make = bottleneck or (lambda width: Bottleneck(width, width, shortcut, e=1.0))
+        make = bottleneck or (lambda width: Bottleneck(width, width, shortcut, e=1.0, kernel_sizes=(3, 3)))
         self.m = nn.ModuleList(make(hidden) for _ in range(n))
 
     def forward(self, x: Tensor) -> Tensor:

@@ -10,8 +10,8 @@ import typer
 from rich.markup import escape
 
 from attendet.cli.command import DEFECTS
-from attendet.cli.inputs import require_model
-from attendet.cli.options import AsJson, Dialect, Model
+from attendet.cli.inputs import require_like, require_model
+from attendet.cli.options import AsJson, Dialect, Like, Model
 from attendet.cli.ui.console import console
 from attendet.utils.io import refuse_existing, write_text
 from attendet.utils.json_text import to_json
@@ -20,6 +20,9 @@ from attendet.utils.text import plural
 if TYPE_CHECKING:
     from attendet.models.findings import Finding
     from attendet.models.lint.checker import Correction
+    from attendet.models.readings import AttentionReading
+    from attendet.models.resolution import Resolution
+    from attendet.models.yaml.model_file import ModelFile
 
 
 def check_command(
@@ -28,15 +31,18 @@ def check_command(
         Path | None, typer.Option(metavar="FILE", help="Write a repaired copy of the model file to this new file.")
     ] = None,
     dialect: Dialect = "auto",
+    like: Like = None,
     as_json: AsJson = False,
 ) -> None:
     """Find faults in a model file: dead rows, shifted row numbers, and attention with other arguments than it seems.
 
-    Exits with code 1 if faults are found and not repaired.
+    With --like, the parameter counts of a fork decide how attention rows are read; --fix then writes the file with the
+    options by name. Exits with code 1 if faults are found and not repaired.
     """
     if fix is not None:
         refuse_existing(fix)
     require_model(model)
+    require_like(like)
     from attendet.models.yaml.lookup import load_model_file
 
     # Loaded once, because a pipe cannot be read twice, and before torch is imported, because that takes seconds.
@@ -46,41 +52,55 @@ def check_command(
     from attendet.models.planning import plan_model
     from attendet.models.readings import attention_readings
 
-    plan = plan_model(file, dialect=dialect, tolerant=True)
-    findings = examine(plan)
+    resolution = _resolve(file, like, dialect)
+    file = resolution.file
+    plan = plan_model(file, num_classes=resolution.num_classes, dialect=dialect, tolerant=True)
+    findings = [*examine(plan), *resolution.findings]
     faults = [finding for finding in findings if finding.is_fault]
     attention = attention_readings(plan)
     if not as_json:
-        _print_findings(attention, findings)
+        _print_findings(resolution.choices, attention, findings)
     correction = None if fix is None else fix_model_file(file, dialect=dialect)
     is_written = correction is not None and bool(correction.changes or not correction.remaining)
     if correction is not None and is_written and fix is not None:
         write_text(fix, correction.text)
     if as_json:
-        typer.echo(to_json(_report(model, attention, findings, correction, fix if is_written else None)))
+        report = _report(model, resolution, attention, findings, correction, fix if is_written else None)
+        typer.echo(to_json(report))
     elif correction is not None:
         _print_correction(correction, fix if is_written else None)
     else:
         count = plural(len(faults), "fault") if faults else None
         console().print(escape(f"{count} in {model}" if count else f"{model}: no faults"))
-    if correction.remaining if correction is not None else faults:
+    if resolution.findings or (correction.remaining if correction is not None else faults):
         raise typer.Exit(DEFECTS)
+
+
+def _resolve(file: ModelFile, like: str | None, dialect: str) -> Resolution:
+    """Return the model file, with the readings that `--like` decides."""
+    from attendet.models.resolution import Resolution, resolve_readings
+
+    if like is None:
+        return Resolution(file)
+    from attendet.weights.io.parameter_counts import read_like
+
+    return resolve_readings(file, read_like(like), dialect=dialect)
 
 
 def _report(
     model: str,
-    attention: Sequence[str],
+    resolution: Resolution,
+    attention: Sequence[AttentionReading],
     findings: Sequence[Finding],
     correction: Correction | None,
     written: Path | None,
 ) -> dict[str, Any]:
-    """Return the findings and the repair for JSON."""
+    """Return the readings, the findings, and the repair for JSON."""
     report: dict[str, Any] = {
         "model": model,
-        "attention": list(attention),
-        "findings": [
-            {"kind": each.kind, "is_fault": each.is_fault, "row": each.row, "text": str(each)} for each in findings
-        ],
+        "choices": list(resolution.choices),
+        "attention": [reading.to_dict() for reading in attention],
+        "findings": [finding.to_dict() | {"text": str(finding)} for finding in findings],
     }
     if correction is not None:
         report["changes"] = list(correction.changes)
@@ -89,10 +109,12 @@ def _report(
     return report
 
 
-def _print_findings(attention: Sequence[str], findings: Sequence[Finding]) -> None:
+def _print_findings(choices: Sequence[str], attention: Sequence[AttentionReading], findings: Sequence[Finding]) -> None:
     out = console()
+    for choice in choices:
+        out.print(escape(choice), style="green", soft_wrap=True)
     for reading in attention:
-        out.print(escape(reading), style="cyan", soft_wrap=True)
+        out.print(escape(str(reading)), style="cyan", soft_wrap=True)
     for finding in findings:
         label, style = ("fault", "red") if finding.is_fault else ("remark", "yellow")
         out.print(escape(f"{label}: {finding}"), style=style, soft_wrap=True)

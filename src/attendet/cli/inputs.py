@@ -48,6 +48,19 @@ def require_weights(path: str) -> None:
         raise WeightsError("weights file not found", where=Location(path))
 
 
+def require_like(like: str | None) -> None:
+    """Raise an error if `--like` is neither a number nor an existing file or folder.
+
+    Raises:
+        OptionError: If it is neither.
+    """
+    if like is not None and not like.replace(",", "").isdecimal() and not os.path.lexists(like):
+        raise OptionError(
+            f"`--like` must be an existing file or the total number of parameters, got {like!r}",
+            remedy="save what the fork printed in a text file",
+        )
+
+
 def require_data(path: str) -> None:
     """Raise an error if a data set does not exist.
 

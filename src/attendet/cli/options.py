@@ -17,6 +17,15 @@ Dialect: TypeAlias = Annotated[
     str,
     typer.Option("--dialect", metavar="NAME", help="How attention rows are read: auto, or the name of a dialect."),
 ]
+Like: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--like",
+        metavar="FILE|N",
+        help="What a fork printed when it built the model (a text file or a log with the table, or the total number of "
+        "parameters), or its checkpoint: read attention rows so that the parameter counts agree.",
+    ),
+]
 WeightsArgument: TypeAlias = Annotated[
     str | None,
     typer.Argument(

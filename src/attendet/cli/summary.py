@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from attendet.cli.inputs import require_model
-from attendet.cli.options import AsJson, Dialect, Model
+from attendet.cli.inputs import require_like, require_model
+from attendet.cli.options import AsJson, Dialect, Like, Model
 from attendet.cli.ui.console import console
 from attendet.cli.ui.tables import table
 from attendet.utils.json_text import to_json
@@ -27,6 +27,7 @@ def summary_command(
         typer.Option("--num-classes", "--nc", metavar="N", help="Number of classes. [default: as in the file]", min=1),
     ] = None,
     dialect: Dialect = "auto",
+    like: Like = None,
     as_json: AsJson = False,
 ) -> None:
     """Show the rows of a model: modules, outputs, parameters, FLOPs, and memory.
@@ -34,9 +35,12 @@ def summary_command(
     Attention rows are marked with *, and described below the table.
     """
     require_model(model)
+    require_like(like)
     from attendet.models.summary import summarize
+    from attendet.weights.io.parameter_counts import read_like
 
-    summary = summarize(model, imgsz=imgsz, num_classes=num_classes, dialect=dialect)
+    counts = None if like is None else read_like(like)
+    summary = summarize(model, imgsz=imgsz, num_classes=num_classes, dialect=dialect, like=counts)
     if as_json:
         typer.echo(to_json(summary.to_dict()))
     else:

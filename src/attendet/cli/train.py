@@ -58,6 +58,7 @@ def train_command(
     start: options.Start = None,
     release: options.Release = None,
     dialect: options.Dialect = None,
+    like: options.Like = None,
     watch_attention: options.WatchAttention = None,
     device: options.Device = None,
     devices: options.Devices = None,

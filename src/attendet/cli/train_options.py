@@ -183,6 +183,15 @@ Dialect: TypeAlias = Annotated[
         rich_help_panel=ATTENTION,
     ),
 ]
+Like: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE|N",
+        help="What a fork printed when it built the model file (a text file, or the total number of parameters), or "
+        "its checkpoint: read attention rows so that the parameter counts agree.",
+        rich_help_panel=ATTENTION,
+    ),
+]
 WatchAttention: TypeAlias = Annotated[
     int | None,
     typer.Option(

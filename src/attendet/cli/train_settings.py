@@ -17,6 +17,7 @@ SETTINGS: Mapping[str, str] = {
     "cfg": "model.cfg",
     "weights": "model.weights",
     "dialect": "model.dialect",
+    "like": "model.like",
     "start": "model.start",
     "attention": "model.attention",
     "freeze": "model.freeze",

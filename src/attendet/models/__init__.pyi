@@ -5,11 +5,13 @@ from .builder import build as build
 from .builder import build_model as build_model
 from .bundled import bundled_names as bundled_names
 from .bundled import bundled_text as bundled_text
-from .composites import C3CBAM as C3CBAM
-from .composites import CBAMC3 as CBAMC3
-from .composites import BottleneckCBAM as BottleneckCBAM
-from .composites import C2fCBAM as C2fCBAM
-from .composites import ConvCBAM as ConvCBAM
+from .composites import AttentionBottleneck as AttentionBottleneck
+from .composites import AttentionC2f as AttentionC2f
+from .composites import AttentionC3 as AttentionC3
+from .composites import AttentionResNetBottleneck as AttentionResNetBottleneck
+from .composites import C2fAttention as C2fAttention
+from .composites import C3Attention as C3Attention
+from .composites import ConvAttention as ConvAttention
 from .costs import Cost as Cost
 from .costs import attention_costs as attention_costs
 from .costs import count_network as count_network
@@ -29,13 +31,15 @@ from .yaml import load_model_file as load_model_file
 from .yaml import read_model_file as read_model_file
 
 __all__ = [
-    "C3CBAM",
-    "CBAMC3",
+    "AttentionBottleneck",
+    "AttentionC2f",
+    "AttentionC3",
     "AttentionRequest",
-    "BottleneckCBAM",
+    "AttentionResNetBottleneck",
     "BuiltModel",
-    "C2fCBAM",
-    "ConvCBAM",
+    "C2fAttention",
+    "C3Attention",
+    "ConvAttention",
     "Correction",
     "Cost",
     "Detector",

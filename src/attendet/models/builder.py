@@ -16,7 +16,8 @@ from attendet.models.detector import Detector, Route
 from attendet.models.findings import Finding
 from attendet.models.lint.examination import examine
 from attendet.models.planning import ModelPlan, plan_model
-from attendet.models.readings import attention_readings
+from attendet.models.readings import AttentionReading, attention_readings
+from attendet.models.resolution import Like, resolve_readings
 from attendet.models.yaml.lookup import ModelSource
 
 _logger = logging.getLogger(__name__)
@@ -29,17 +30,21 @@ class BuiltModel:
     Attributes:
         detector: The detector, with random weights.
         plan: Modules, shapes, and sizes of its rows.
+        choices: The rows that are read differently because of `like`, one sentence each.
+        unexplained: The rows whose parameter count in `like` no known reading has.
     """
 
     detector: Detector
     plan: ModelPlan
+    choices: tuple[str, ...] = ()
+    unexplained: tuple[Finding, ...] = ()
 
     def findings(self) -> list[Finding]:
         """Return the faults and remarks that `attendet check` reports about the model file."""
-        return examine(self.plan)
+        return [*examine(self.plan), *self.unexplained]
 
-    def attention_readings(self) -> list[str]:
-        """Return a description of each attention row, one line per row."""
+    def attention_readings(self) -> list[AttentionReading]:
+        """Return how each attention row is read."""
         return attention_readings(self.plan)
 
 
@@ -50,6 +55,7 @@ def build(
     dialect: str = "auto",
     start: Start = "paper",
     checkpoint: Mapping[str, Tensor] | None = None,
+    like: Like | None = None,
 ) -> Detector:
     """Build the detector that a model file describes, with random weights.
 
@@ -61,14 +67,16 @@ def build(
         dialect: Dialect of attention rows: one of `attendet.models.yaml.DIALECT_NAMES`.
         start: Start of attention modules whose rows do not name one: `paper`, or `identity`, with which the module at
             first multiplies its input by 1.
-        checkpoint: A state dict of the model file. The shapes of its tensors decide over the arguments of CBAM rows.
+        checkpoint: A state dict of the model file. Its tensors decide how attention rows are read.
+        like: What a fork printed when it built the file: a text file with the table `from n params module arguments`,
+            such as a log, or the total number of parameters. The counts decide how attention rows are read.
 
     Returns:
         The detector in training mode, on torch's current default device.
 
     Raises:
-        ModelFileError: If the file does not exist or cannot be built; with line and column.
-        OptionError: If the number of classes is less than 1.
+        ModelFileError: If the file does not exist or cannot be built, or the table belongs to another file.
+        OptionError: If the number of classes is less than 1, or `like` cannot be read.
         UnknownNameError: If the dialect or the start is unknown.
 
     Warns:
@@ -79,9 +87,9 @@ def build(
         >>> detector.strides
         (8.0, 16.0, 32.0)
     """
-    built = build_model(model, num_classes, dialect=dialect, start=start, checkpoint=checkpoint)
-    for reading in built.attention_readings():
-        _logger.info(reading)
+    built = build_model(model, num_classes, dialect=dialect, start=start, checkpoint=checkpoint, like=like)
+    for line in (*built.choices, *built.attention_readings()):
+        _logger.info("%s", line)
     for finding in built.findings():
         warnings.warn(str(finding), AttendetWarning, stacklevel=2)
     return built.detector
@@ -94,6 +102,7 @@ def build_model(
     dialect: str = "auto",
     start: Start = "paper",
     checkpoint: Mapping[str, Tensor] | None = None,
+    like: Like | None = None,
 ) -> BuiltModel:
     """Build a detector like `build`, and return it together with its plan; nothing is logged or warned about.
 
@@ -103,10 +112,11 @@ def build_model(
         dialect: As in `build`.
         start: As in `build`.
         checkpoint: As in `build`.
+        like: As in `build`.
 
     Raises:
-        ModelFileError: If the file does not exist or cannot be built; with line and column.
-        OptionError: If the number of classes is less than 1.
+        ModelFileError: If the file does not exist or cannot be built, or the table belongs to another file.
+        OptionError: If the number of classes is less than 1, or `like` cannot be read.
         UnknownNameError: If the dialect or the start is unknown.
 
     Example:
@@ -118,8 +128,17 @@ def build_model(
         raise OptionError(f"`num_classes` must be at least 1, got {num_classes}")
     if start not in get_args(Start):
         raise unknown_name("start", start, get_args(Start))
+    choices: tuple[str, ...] = ()
+    unexplained: tuple[Finding, ...] = ()
+    if like is not None:
+        resolution = resolve_readings(model, like, dialect=dialect)
+        model, choices, unexplained = resolution.file, resolution.choices, resolution.findings
+        num_classes = num_classes or resolution.num_classes
+    elif checkpoint:
+        # Rows that the checkpoint does not explain are read as without it.
+        model = resolve_readings(model, checkpoint, dialect=dialect).file
     plan = plan_model(model, num_classes=num_classes, dialect=dialect, start=start, checkpoint=checkpoint)
-    return BuiltModel(_assemble(plan), plan)
+    return BuiltModel(_assemble(plan), plan, choices, unexplained)
 
 
 def _assemble(plan: ModelPlan) -> Detector:

@@ -9,6 +9,7 @@ from attendet.errors import Location
 
 LintKind = Literal[
     "unbuildable",
+    "unexplained",
     "dead-row",
     "dead-attention",
     "detect-strides",
@@ -21,9 +22,10 @@ LintKind = Literal[
     "repeats",
     "unknown-key",
     "anchors",
+    "unchecked",
 ]
 # Remarks about a file that needs no correction.
-_REMARKS: frozenset[LintKind] = frozenset(("repeats", "unknown-key", "anchors"))
+_REMARKS: frozenset[LintKind] = frozenset(("repeats", "unknown-key", "anchors", "unchecked"))
 
 
 @dataclass(frozen=True)

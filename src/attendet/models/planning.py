@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor, nn
 
 from attendet.attention.base import Start
+from attendet.blocks.wiring import BlockRequest
 from attendet.errors import AttendetWarning, ModelFileError
 from attendet.models.findings import Finding
 from attendet.models.yaml.activations import read_activation
 from attendet.models.yaml.dialects import find_dialect
 from attendet.models.yaml.lookup import ModelSource, load_model_file
-from attendet.models.yaml.model_file import MAX_WIDTH, LayerRow, ModelFile
-from attendet.models.yaml.row_planning import MAX_MODULES, PlannedRow, PlanOptions, RowError, plan_row
+from attendet.models.yaml.model_file import LayerRow, ModelFile
+from attendet.models.yaml.row_planning import MAX_MODULES, PlannedRow, PlanOptions, RowError, ShapePart, plan_row
+from attendet.models.yaml.unknown_maps import FeatureMap, plan_row_tolerantly
 
 _IMGSZ = 256
 _MAX_PARAMETERS = 1_000_000_000
@@ -32,6 +34,7 @@ class ModelPlan:
         imgsz: Side of the image on which shapes are measured, in pixels.
         rows: The planned rows.
         findings: Faults and remarks about single rows and about the keys of the file.
+        options: The settings that all rows share.
     """
 
     file: ModelFile
@@ -39,10 +42,27 @@ class ModelPlan:
     imgsz: int
     rows: tuple[PlannedRow, ...]
     findings: tuple[Finding, ...]
+    options: PlanOptions = field(repr=False, compare=False)
+
+    def scale(self, width: int) -> int:
+        """Return a declared width times the width multiple, rounded up to a multiple of 8."""
+        return BlockRequest((), width_multiple=self.file.width_multiple).scale(width)
+
+    def sources(self, row: int) -> list[Tensor]:
+        """Return the feature maps (1, channels, height, width) that a row reads, on the meta device."""
+        image = torch.empty(1, 3, self.imgsz, self.imgsz, device="meta")
+        return [image if source.row < 0 else self.rows[source.row].outputs[0] for source in self.rows[row].row.sources]
 
     def stride(self, row: int) -> float:
-        """Return the stride of a row's feature map in pixels; row -1 is the image, with stride 1."""
+        """Return the stride of a row's feature map in pixels; row -1 is the image, with stride 1.
+
+        After a row that cannot be built, the stride is an assumption; only its changes from row to row are facts.
+        """
         return 1.0 if row < 0 else self.imgsz / self.rows[row].shapes[0][2]
+
+    def unknown(self, row: int) -> frozenset[ShapePart]:
+        """Return the parts of the shape of a row's feature map that are assumed; row -1 is the image."""
+        return frozenset() if row < 0 else self.rows[row].unknown
 
     def create_modules(self) -> list[nn.Module]:
         """Return new modules, one per row, on torch's current default device."""
@@ -71,7 +91,7 @@ def plan_model(
         start: Start of attention modules whose rows do not name one: `paper` or `identity`.
         checkpoint: A state dict of the model file. The shapes of its tensors decide over the arguments of CBAM rows.
         imgsz: Side of the image on which shapes are measured, in pixels.
-        tolerant: Report a row that cannot be built as a finding, and continue as if it returned its input.
+        tolerant: Report a row that cannot be built as a finding, and continue with an unknown feature map.
 
     Raises:
         ModelFileError: If the file cannot be read; if a row cannot be built, unless `tolerant`; or if the model has too
@@ -93,34 +113,39 @@ def plan_model(
         checkpoint=checkpoint or {},
         activation=read_activation(file.activation) if file.activation else None,
     )
-    maps: dict[int, Tensor] = {-1: torch.empty(1, 3, imgsz, imgsz, device="meta")}
+    return _plan(options, tolerant=tolerant)
+
+
+def replan(plan: ModelPlan, file: ModelFile) -> ModelPlan:
+    """Return a tolerant plan of another version of a file, with the settings of its plan.
+
+    Raises:
+        ModelFileError: If the model has too many modules or parameters.
+    """
+    return _plan(replace(plan.options, file=file), tolerant=True)
+
+
+def _plan(options: PlanOptions, *, tolerant: bool) -> ModelPlan:
+    file, imgsz = options.file, options.imgsz
+    maps = {-1: FeatureMap(torch.empty(1, 3, imgsz, imgsz, device="meta"))}
     rows: list[PlannedRow] = []
     for row in file.rows:
         sources = [maps[source.row] for source in row.sources]
-        planned = _plan_or_assume(row, sources, options, tolerant=tolerant)
-        maps[row.index] = planned.outputs[0]
+        planned = plan_row_tolerantly(row, sources, options) if tolerant else _plan_or_raise(row, sources, options)
+        maps[row.index] = FeatureMap(planned.outputs[0], planned.unknown)
         rows.append(planned)
         _limit_size(rows)
     _require_final_detect(rows)
     findings = [*_file_findings(file), *(finding for planned in rows for finding in planned.findings)]
-    return ModelPlan(file, options.num_classes, imgsz, tuple(rows), tuple(findings))
+    return ModelPlan(file, options.num_classes, imgsz, tuple(rows), tuple(findings), options)
 
 
-def _plan_or_assume(row: LayerRow, sources: Sequence[Tensor], options: PlanOptions, *, tolerant: bool) -> PlannedRow:
+def _plan_or_raise(row: LayerRow, sources: Sequence[FeatureMap], options: PlanOptions) -> PlannedRow:
     try:
-        return plan_row(row, sources, options)
+        return plan_row(row, [source.tensor for source in sources], options)
     except RowError as error:
-        finding = error.finding
-        if not tolerant:
-            message = f"row {row.index}: {finding.message}"
-            raise ModelFileError(message, where=row.location, remedy=finding.remedy) from error
-        return PlannedRow(row, (_assumed_output(sources),), findings=(finding,))
-
-
-def _assumed_output(sources: Sequence[Tensor]) -> Tensor:
-    """Return a feature map with the height and width of the first source and the channels of all of them."""
-    channels = min(sum(source.shape[1] for source in sources), MAX_WIDTH)
-    return torch.empty(1, channels, *sources[0].shape[2:], device="meta")
+        message = f"row {row.index}: {error.finding.message}"
+        raise ModelFileError(message, where=row.location, remedy=error.finding.remedy) from error
 
 
 def _file_findings(file: ModelFile) -> list[Finding]:

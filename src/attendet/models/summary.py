@@ -11,7 +11,8 @@ from attendet.errors import OptionError
 from attendet.models.costs import Cost, count_rows, sum_costs
 from attendet.models.lint.examination import examine
 from attendet.models.planning import ModelPlan, plan_model
-from attendet.models.readings import describe_attention
+from attendet.models.readings import attention_readings
+from attendet.models.resolution import Like, resolve_readings
 from attendet.models.yaml.lookup import load_model_file
 from attendet.models.yaml.row_planning import PlannedRow
 from attendet.utils.html import escape, html_table
@@ -138,7 +139,12 @@ class ModelSummary:
 
 
 def summarize(
-    model: str | os.PathLike[str], *, imgsz: int = 640, num_classes: int | None = None, dialect: str = "auto"
+    model: str | os.PathLike[str],
+    *,
+    imgsz: int = 640,
+    num_classes: int | None = None,
+    dialect: str = "auto",
+    like: Like | None = None,
 ) -> ModelSummary:
     """Summarize a model: the modules, shapes, and costs of its rows.
 
@@ -147,10 +153,11 @@ def summarize(
         imgsz: Side of the image in pixels, a multiple of the largest stride.
         num_classes: Number of classes (default: that of the file).
         dialect: Dialect of attention rows: one of `attendet.models.yaml.DIALECT_NAMES`.
+        like: What a fork printed when it built the file, as in `attendet.build`.
 
     Raises:
         ModelFileError: If the file does not exist or cannot be built.
-        OptionError: If the image size is not a multiple of the largest stride.
+        OptionError: If `like` cannot be read, or the image size is not a multiple of the largest stride.
         UnknownNameError: If the dialect is unknown.
 
     Example:
@@ -160,6 +167,11 @@ def summarize(
         [32, 320, 320]
     """
     file = load_model_file(model)
+    notes: tuple[str, ...] = ()
+    if like is not None:
+        resolution = resolve_readings(file, like, dialect=dialect)
+        file, num_classes = resolution.file, num_classes or resolution.num_classes
+        notes = (*resolution.choices, *map(str, resolution.findings))
     # Faults are measured at the default size, where every stride divides the image.
     default = plan_model(file, num_classes=num_classes, dialect=dialect)
     largest = max(1, int(max(_level_strides(default, default.rows[-1]))))
@@ -177,11 +189,12 @@ def summarize(
         gflops=total.flops / 1e9,
         activation_bytes=total.activation_bytes,
         rows=_rows(plan, costs, total),
-        findings=[str(finding) for finding in examine(default)],
+        findings=[*notes, *(str(finding) for finding in examine(default))],
     )
 
 
 def _rows(plan: ModelPlan, costs: Sequence[Cost], total: Cost) -> list[SummaryRow]:
+    details = {reading.row: reading.details for reading in attention_readings(plan)}
     return [
         SummaryRow(
             row=planned.row.index,
@@ -195,7 +208,7 @@ def _rows(plan: ModelPlan, costs: Sequence[Cost], total: Cost) -> list[SummaryRo
             flops=cost.flops,
             flops_fraction=cost.flops / total.flops if total.flops else 0.0,
             activation_bytes=cost.activation_bytes,
-            attention=describe_attention(planned),
+            attention=details.get(planned.row.index, ""),
         )
         for planned, cost in zip(plan.rows, costs, strict=True)
     ]

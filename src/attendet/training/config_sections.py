@@ -42,6 +42,8 @@ class ModelConfig(StrictModel):
         cfg: A model file or the name of a bundled one; None uses the model file of the weights.
         weights: A weights file or a run's folder to start from; None starts from random weights.
         dialect: Dialect in which the attention rows of the model file are read.
+        like: What a fork printed when it built the model file (a text file, or the total number of parameters), or its
+            checkpoint; the parameter counts decide how the attention rows are read.
         start: Initial state of new attention: "paper" or "identity"; None is identity if there are weights, else paper.
         attention: The attention to attach, such as `cbam@neck` or `se:reduction=8@after:C3`.
         freeze: Numbers of the rows that are not trained, or "base" for everything but attention. A string or integer
@@ -55,6 +57,7 @@ class ModelConfig(StrictModel):
     cfg: str | None = None
     weights: str | None = None
     dialect: str = "auto"
+    like: str | None = None
     start: Start | None = None
     attention: Annotated[tuple[str, ...], BeforeValidator(_parse_attention)] = ()
     freeze: Annotated[tuple[Annotated[int, Field(ge=0)], ...] | Literal["base"], BeforeValidator(_parse_rows)] = ()

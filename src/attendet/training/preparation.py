@@ -89,6 +89,8 @@ def with_absolute_paths(config: TrainConfig) -> TrainConfig:
     """Return a configuration with absolute paths, so that its run can be validated and resumed from any folder."""
     data = config.data.model_copy(update={"path": str(Path(config.data.path).resolve())})
     paths = {"cfg": config.model.cfg, "weights": config.model.weights}
+    if config.model.like and Path(config.model.like).exists():
+        paths["like"] = config.model.like
     if config.model.cfg in bundled_names():
         del paths["cfg"]
     absolute = {name: str(Path(path).resolve()) for name, path in paths.items() if path}

@@ -16,6 +16,7 @@ from attendet.models.attention_request import parse_request
 from attendet.models.builder import build_model
 from attendet.models.costs import count_network
 from attendet.models.detector import Detector
+from attendet.models.resolution import resolve_readings
 from attendet.models.yaml.lookup import load_model_file
 from attendet.models.yaml.model_file import ModelFile, read_model_file
 from attendet.surgery import attach, attached
@@ -24,6 +25,7 @@ from attendet.training.freezing import freeze
 from attendet.weights import read_checkpoint
 from attendet.weights.io.model_card import ModelCard, stored_attention
 from attendet.weights.io.opening import find_card, resolve_weights_path
+from attendet.weights.io.parameter_counts import read_like
 from attendet.weights.io.weight_loading import load_checkpoint, restore_attention
 
 
@@ -97,6 +99,10 @@ def build_training_model(config: TrainConfig, names: tuple[str, ...]) -> Trainin
     checkpoint = read_checkpoint(path) if path else None
     card = find_card(checkpoint, path.name) if checkpoint and path else None
     file, dialect = _model_file(config, card, path)
+    choices: list[str] = []
+    if options.like:
+        resolution = resolve_readings(file, read_like(options.like), dialect=dialect)
+        file, choices = resolution.file, [*resolution.choices, *map(str, resolution.findings)]
     # Weights describe attention by row numbers and paths, which are valid only for their own model file.
     same_model = card is not None and _has_rows_of(card, file)
     tensors = checkpoint.tensors if checkpoint and same_model else {}
@@ -104,7 +110,7 @@ def build_training_model(config: TrainConfig, names: tuple[str, ...]) -> Trainin
     start: Start = options.start or ("identity" if checkpoint else "paper")
     built = build_model(file, len(names), dialect=dialect, start=start, checkpoint=tensors)
     detector = built.detector
-    notes = [str(finding) for finding in built.findings()]
+    notes = [*choices, *(str(finding) for finding in built.findings())]
     if same_model and not (options.cfg and options.attention):
         restore_attention(detector, plans, tensors)
     else:
@@ -135,7 +141,7 @@ def build_training_model(config: TrainConfig, names: tuple[str, ...]) -> Trainin
         detector,
         file,
         dialect,
-        tuple(built.attention_readings()),
+        tuple(map(str, built.attention_readings())),
         tuple(notes),
         pretrained=report is not None and len(kept) > report.total / 2,
         has_anchors=isinstance(file.anchors, tuple) or any(key.endswith(".anchors") for key in kept),

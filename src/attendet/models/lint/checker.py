@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
 
-from attendet.models.findings import Finding, LintKind
-from attendet.models.lint.examination import examine, original_plan
-from attendet.models.lint.shifts import Reference, corrections
+from attendet.models.findings import Finding
+from attendet.models.lint.examination import examine
+from attendet.models.lint.rewiring import correct_shifts, read_unread_attention
+from attendet.models.lint.shifts import references
 from attendet.models.planning import ModelPlan, plan_model
 from attendet.models.yaml.lookup import ModelSource, load_model_file
-from attendet.models.yaml.model_file import ModelFile, read_model_file
-
-# Faults that other row numbers cannot correct.
-_UNRELATED_FAULTS: frozenset[LintKind] = frozenset(("bottleneck", "width", "detect-order", "unbuildable"))
-_MAX_TRIES = 4
 
 
 @dataclass(frozen=True)
@@ -34,7 +29,9 @@ class Correction:
 
 
 def check_model_file(model: ModelSource, *, dialect: str = "auto") -> list[Finding]:
-    """Return the faults of a model file and the remarks about it, in the order of its rows.
+    """Return the faults of a model file and the remarks about it.
+
+    Shifted row numbers come first, then the faults that follow from them, then all others; each in the order of rows.
 
     Args:
         model: Path of a model file, a bundled name, or a model file that was read before.
@@ -54,7 +51,8 @@ def check_model_file(model: ModelSource, *, dialect: str = "auto") -> list[Findi
 def fix_model_file(model: ModelSource, *, dialect: str = "auto") -> Correction:
     """Correct the row numbers of a model file that an insertion shifted.
 
-    Nothing is changed unless the correction removes every fault that shifted row numbers can cause.
+    Every row number that `check_model_file` calls shifted is corrected. The head is made to read attention that was
+    appended to its inputs. Other faults remain.
 
     Args:
         model: Path of a model file, a bundled name, or a model file that was read before.
@@ -68,32 +66,17 @@ def fix_model_file(model: ModelSource, *, dialect: str = "auto") -> Correction:
         >>> fix_model_file("yolov5s_CBAM").changes
         ()
     """
-    file = load_model_file(model)
-    plan, faults = _find_faults(file, dialect)
-    if any(fault.kind not in _UNRELATED_FAULTS for fault in faults):
-        for pointing in islice(corrections(plan, original_plan()), _MAX_TRIES):
-            text = _rewrite(file.text, pointing)
-            _, remaining = _find_faults(read_model_file(text, file.name), dialect)
-            if all(fault.kind in _UNRELATED_FAULTS for fault in remaining):
-                return Correction(text, tuple(_describe_changes(plan, pointing)), tuple(remaining))
-    return Correction(file.text, (), tuple(faults))
+    plan = plan_model(load_model_file(model), dialect=dialect, tolerant=True)
+    corrected = plan
+    for correct in (correct_shifts, read_unread_attention):
+        rewiring = correct(corrected)
+        corrected = corrected if rewiring is None else rewiring.plan
+    remaining = tuple(finding for finding in examine(corrected) if finding.is_fault)
+    return Correction(corrected.file.text, tuple(_describe_changes(plan, corrected)), remaining)
 
 
-def _find_faults(file: ModelFile, dialect: str) -> tuple[ModelPlan, list[Finding]]:
-    plan = plan_model(file, dialect=dialect, tolerant=True)
-    return plan, [finding for finding in examine(plan) if finding.is_fault]
-
-
-def _rewrite(text: str, pointing: Mapping[Reference, int]) -> str:
-    """Return the text with the row numbers replaced, from the last to the first so that places stay valid."""
-    for ref in sorted(pointing, key=lambda ref: ref.source.span, reverse=True):
-        start, end = ref.source.span
-        text = f"{text[:start]}{pointing[ref]}{text[end:]}"
-    return text
-
-
-def _describe_changes(plan: ModelPlan, pointing: Mapping[Reference, int]) -> list[str]:
-    return [
-        f"row {ref.row}, {plan.rows[ref.row].row.module}: reads {row} instead of {ref.source.written}"
-        for ref, row in pointing.items()
-    ]
+def _describe_changes(plan: ModelPlan, corrected: ModelPlan) -> Iterator[str]:
+    for before, after in zip(references(plan), references(corrected), strict=True):
+        if before.source.row != after.source.row:
+            row = plan.rows[before.row].row
+            yield f"row {row.index}, {row.module}: reads {after.source.row} instead of {before.source.written}"

@@ -59,11 +59,13 @@ def infer_cbam_options(state: Mapping[str, Tensor], row: int, channels: int) -> 
         quotient, remainder = divmod(channels, hidden)
         options["reduction"] = channels / hidden if remainder else quotient
     if kernels:
-        options["kernel_size"] = kernels.pop()
+        options["kernel_size"] = next(iter(kernels))
     if not options:
         return {}
     if len(options) == 1:
         options["order"] = "channel-only" if hidden else "spatial-only"
     biased = any(key.endswith("bias") and tensor.numel() > 1 for key, tensor in tensors.items())
-    options["variant"] = "authors" if biased else "timm" if normalized else "plain"
+    # Without a spatial part, the variants with biases in the MLP are the same.
+    with_biases = "authors" if normalized or not kernels else "biased"
+    options["variant"] = with_biases if biased else "timm" if normalized else "plain"
     return options

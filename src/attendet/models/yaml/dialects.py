@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from attendet.errors import OptionError, unknown_name
+from attendet.models.yaml.argument_orders import MIN_WIDTH, argument_order
 from attendet.utils.yaml_nodes import Plain
 
 Meaning = Literal["width", "ratio", "kernel"]
@@ -20,7 +21,6 @@ Scale: TypeAlias = Callable[[int], int]
 
 _KERNELS = (3, 5, 7)
 _RATIOS = (2, 4, 8, 16, 32)
-_MIN_WIDTH = 32
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,9 @@ def find_dialect(name: str) -> Dialect | None:
     return DIALECTS.get(name)
 
 
-def read_attention_args(args: tuple[Plain, ...], dialect: Dialect | None, scale: Scale) -> Reading:
+def read_attention_args(
+    args: tuple[Plain, ...], dialect: Dialect | None, scale: Scale, attention: str = "cbam"
+) -> Reading:
     """Read the arguments of an attention row.
 
     A boolean turns the spatial part of CBAM on or off. A mapping as the last argument gives options by name.
@@ -83,8 +85,10 @@ def read_attention_args(args: tuple[Plain, ...], dialect: Dialect | None, scale:
         args: The arguments.
         dialect: The dialect. None (`auto`) reads each number by its value: a leading number of at least 32 is a
             declared width; of the others, 3, 5, and 7 are kernel sizes, and 2, 4, 8, 16, and 32 are ratios; any other
-            two numbers are a ratio and a kernel size.
+            two numbers are a ratio and a kernel size. Modules with other arguments than a ratio and a kernel size, such
+            as SimAM and EMA, have their own order.
         scale: Scales a declared width by the width multiple.
+        attention: Registry name of the attention module.
 
     Raises:
         OptionError: If the arguments do not fit the dialect.
@@ -94,11 +98,22 @@ def read_attention_args(args: tuple[Plain, ...], dialect: Dialect | None, scale:
         Reading(options={'kernel_size': 7}, width=512, doubts=())
         >>> read_attention_args((16, 7), None, lambda width: width // 2).options
         {'reduction': 16, 'kernel_size': 7}
+        >>> read_attention_args((1024, 8), None, lambda width: width // 2, "ema").options
+        {'groups': 8}
     """
-    numbers, switches, named = _sort(args)
-    meanings = _meanings_by_value(numbers) if dialect is None else _meanings_by_count(numbers, dialect)
+    named: dict[str, Any] = dict(args[-1]) if args and isinstance(args[-1], dict) else {}
+    plain = args[: len(args) - bool(named)]
+    order = argument_order(attention)
+    if dialect is None and order is not None:
+        width, options = order.read(plain)
+        return Reading(options | named, None if width is None else scale(width))
+    numbers, switches = _numbers_and_switches(plain)
+    # Next to options by name, a single large number is a width in every dialect.
+    is_width: bool = bool(named) and len(numbers) == 1 and numbers[0] >= MIN_WIDTH
+    by_value = dialect is None or is_width
+    meanings = _meanings_by_value(numbers) if by_value else _meanings_by_count(numbers, dialect)
     values = dict(zip(meanings, numbers, strict=True))
-    options: dict[str, Any] = {}
+    options = {}
     if "ratio" in values:
         options["reduction"] = values["ratio"]
     if "kernel" in values:
@@ -108,25 +123,25 @@ def read_attention_args(args: tuple[Plain, ...], dialect: Dialect | None, scale:
     width = values.get("width")
     if width is not None and (dialect is None or dialect.scaled):
         width = scale(width)
-    return Reading(options | named, width, _doubts(numbers, values))
+    # Only forks with CBAM are known to read the second number of [C, C] as the ratio.
+    doubts = _doubts(numbers, values, widths_may_be_a_ratio=attention == "cbam")
+    return Reading(options | named, width, doubts)
 
 
-def _sort(args: tuple[Plain, ...]) -> tuple[list[int], list[bool], dict[str, Any]]:
-    """Return the integers, the booleans, and the options by name."""
-    named = args[-1] if args and isinstance(args[-1], dict) else {}
-    plain = args[: len(args) - bool(named)]
+def _numbers_and_switches(plain: tuple[Plain, ...]) -> tuple[list[int], list[bool]]:
+    """Return the integers and the booleans."""
     switches = [arg for arg in plain if isinstance(arg, bool)]
     numbers = [arg for arg in plain if type(arg) is int]
     if len(numbers) + len(switches) != len(plain) or len(switches) > 1:
         raise OptionError(
-            f"attention arguments must be integers, at most one boolean, and options by name, got {list(args)}",
+            f"attention arguments must be integers, at most one boolean, and options by name, got {list(plain)}",
             remedy="write a width, a ratio, and a kernel size like [1024, 16, 7], or options like [{reduction: 16}]",
         )
-    return numbers, switches, named
+    return numbers, switches
 
 
 def _meanings_by_value(numbers: list[int]) -> tuple[Meaning, ...]:
-    widths = 1 if numbers and numbers[0] >= _MIN_WIDTH else 0
+    widths = 1 if numbers and numbers[0] >= MIN_WIDTH else 0
     if widths and numbers[1:2] == numbers[:1]:
         # [C, C, 3]: some forks write the number of input channels and the number of output channels.
         widths = 2
@@ -158,13 +173,13 @@ def _meanings_by_count(numbers: list[int], dialect: Dialect) -> tuple[Meaning, .
     raise OptionError(f"the arguments must be {allowed} in this dialect, got {numbers}")
 
 
-def _doubts(numbers: list[int], values: Mapping[Meaning, int]) -> tuple[str, ...]:
+def _doubts(numbers: list[int], values: Mapping[Meaning, int], *, widths_may_be_a_ratio: bool) -> tuple[str, ...]:
     doubts = []
     ratio = values.get("ratio", _RATIOS[0])
     if ratio == 1:
         doubts.append("a ratio of 1 does not reduce the channels and is probably a number of repeats")
     if ratio > _RATIOS[-1]:
         doubts.append(f"a ratio of {ratio} is probably a number of channels")
-    if len(numbers) == 2 and numbers[0] == numbers[1]:
+    if widths_may_be_a_ratio and len(numbers) == 2 and numbers[0] == numbers[1]:
         doubts.append(f"some forks read the second {numbers[1]} as the ratio, which leaves one or two hidden channels")
     return tuple(doubts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
@@ -19,6 +20,9 @@ _MAX_REPEATS = 100
 _MAX_TOTAL_REPEATS = 200
 _MAX_MULTIPLE = 16
 _REQUIRED_KEYS = ("nc", "depth_multiple", "width_multiple", "anchors", "backbone", "head")
+
+# YAML 1.1 reads 1e-4 as a word, because its numbers with an exponent have a dot.
+_EXPONENT = re.compile(r"[+-]?[0-9]{1,9}[eE][+-]?[0-9]{1,3}")
 
 Section = Literal["backbone", "head"]
 Anchors: TypeAlias = tuple[tuple[tuple[float, float], ...], ...]
@@ -51,6 +55,9 @@ class LayerRow:
         module: Name of the block or attention module.
         args: The arguments; words such as `nc` and `None` are replaced by their values.
         location: Place of the row in the file.
+        module_span: Place of the name of the module in the text: index of its first character, and of the character
+            after its last.
+        args_span: Place of the list of arguments in the text.
     """
 
     index: int
@@ -60,6 +67,8 @@ class LayerRow:
     module: str
     args: tuple[Plain, ...]
     location: Location
+    module_span: tuple[int, int] = field(default=(0, 0), repr=False, compare=False)
+    args_span: tuple[int, int] = field(default=(0, 0), repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -165,6 +174,11 @@ def _required_keys(root: Node) -> dict[str, Node]:
     keys = root.value
     if not isinstance(keys, dict):
         raise root.error(f"a model file must be a mapping with the keys {', '.join(_REQUIRED_KEYS)}")
+    if "scales" in keys and "anchors" not in keys:
+        raise keys["scales"].error(
+            "this is a model file of YOLOv8 or a later family (`scales`, no `anchors`), whose head attendet lacks",
+            remedy="use a model file of YOLOv5, or attach attention to the network with attendet.attach",
+        )
     for key in _REQUIRED_KEYS:
         if key not in keys:
             nearest = nearest_name(key, set(keys) - set(_REQUIRED_KEYS))
@@ -187,7 +201,7 @@ def _rows(keys: dict[str, Node], words: dict[str, Plain]) -> tuple[LayerRow, ...
 
 def _row(index: int, section: Section, node: Node, words: dict[str, Plain]) -> LayerRow:
     match node.value:
-        case [sources, number, Node(value=str(module)), Node(value=list(args))]:
+        case [sources, number, Node(value=str(module)) as module_node, Node(value=list(args)) as args_node]:
             pass
         case _:
             raise node.error(
@@ -201,6 +215,8 @@ def _row(index: int, section: Section, node: Node, words: dict[str, Plain]) -> L
         module=module,
         args=tuple(_argument(arg, words) for arg in args),
         location=node.location,
+        module_span=module_node.span,
+        args_span=args_node.span,
     )
 
 
@@ -228,7 +244,7 @@ def _argument(node: Node, words: dict[str, Plain]) -> Plain:
         case dict() as items:
             return {key: _argument(item, words) for key, item in items.items()}
         case str() as word:
-            value = words.get(word, word)
+            value = words.get(word, float(word) if _EXPONENT.fullmatch(word) else word)
         case scalar:
             value = scalar
     if isinstance(value, int | float) and not (math.isfinite(value) and abs(value) <= MAX_WIDTH):

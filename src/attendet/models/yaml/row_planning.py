@@ -10,26 +10,31 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-import attendet.models.composites  # noqa: F401 (registers its blocks for the rows of model files)
 from attendet.attention import create
 from attendet.attention.base import Start
 from attendet.attention.catalog import attentions, options_of
-from attendet.blocks.catalog import blocks
 from attendet.blocks.wiring import BlockRequest, ModuleFactory, ModuleSpec, RuleKind, chain, only_input
-from attendet.errors import AttendetError, AttendetWarning, OptionError, unknown_name
+from attendet.errors import AttendetError, AttendetWarning, OptionError
+from attendet.models.composites.block_names import find_block
 from attendet.models.findings import Finding
 from attendet.models.yaml.activations import replace_activations
 from attendet.models.yaml.checkpoint_evidence import infer_cbam_options
 from attendet.models.yaml.dialects import Dialect, Reading, read_attention_args
 from attendet.models.yaml.model_file import Anchors, LayerRow, ModelFile
+from attendet.models.yaml.unknown_blocks import unknown_block
 from attendet.utils.shape_propagation import ShapePropagation
 from attendet.utils.text import shorten
 
+ShapePart = Literal["channels", "size"]
+
 MAX_MODULES = 4_000
+# Option of an attention row: whether the module is repeated as often as the row says.
+REPEATED = "repeated"
 _MAX_OUTPUT = 2**28
 
 # What torch and the blocks raise for invalid arguments.
@@ -72,6 +77,8 @@ class PlannedRow:
         parameters: Number of learned values.
         modules: Number of modules, including nested ones and the row's own.
         findings: Faults and remarks about the row.
+        unknown: The parts of the shape of its feature map that are assumed, because it or a row before it cannot be
+            built.
     """
 
     row: LayerRow
@@ -82,6 +89,7 @@ class PlannedRow:
     parameters: int = 0
     modules: int = 0
     findings: tuple[Finding, ...] = ()
+    unknown: frozenset[ShapePart] = frozenset()
 
     @property
     def shapes(self) -> tuple[tuple[int, ...], ...]:
@@ -172,8 +180,8 @@ def _anchors(anchors: Anchors | int, strides: Sequence[float]) -> Anchors:
 def _module_spec(
     row: LayerRow, request: BlockRequest, options: PlanOptions
 ) -> tuple[RuleKind, ModuleSpec, Reading | None]:
-    if row.module in blocks:
-        block = blocks.get(row.module)
+    block = find_block(row.module)
+    if block is not None:
         if block.rule.kind == "detect":
             _require_values_of_file(row, options.file)
         spec, kind, reading = block.rule.specify(block.make, request), block.rule.kind, None
@@ -181,7 +189,7 @@ def _module_spec(
         spec, reading = _attention_spec(row, request, options)
         kind: RuleKind = "gate"
     else:
-        raise unknown_name("block or attention", row.module, (*blocks.names(), *attentions.names()))
+        raise unknown_block(row.module)
     if options.activation:
         spec = replace(spec, make=partial(_with_activation, spec.make, options.activation))
     return kind, spec, reading
@@ -196,16 +204,16 @@ def _require_values_of_file(row: LayerRow, file: ModelFile) -> None:
 
 def _attention_spec(row: LayerRow, request: BlockRequest, options: PlanOptions) -> tuple[ModuleSpec, Reading]:
     channels = only_input(request)
-    reading = read_attention_args(row.args, options.dialect, request.scale)
+    reading = read_attention_args(row.args, options.dialect, request.scale, attentions.canonical(row.module))
     arguments = dict(reading.options)
+    is_repeated = bool(arguments.pop(REPEATED, options.dialect is not None and options.dialect.repeats))
     if "start" in options_of(attentions.get(row.module)):
         arguments = {"start": options.start, **arguments}
     if attentions.get(row.module) is attentions.get("cbam"):
         arguments |= infer_cbam_options(options.checkpoint, row.index, channels)
     make: ModuleFactory = partial(create, row.module, channels, **arguments)
-    repeats = request.repeats if options.dialect and options.dialect.repeats else 1
-    if repeats > 1:
-        make = partial(chain, repeats, make)
+    if is_repeated and request.repeats > 1:
+        make = partial(chain, request.repeats, make)
     return ModuleSpec(make, (channels,), options=arguments), replace(reading, options=arguments)
 
 
@@ -239,12 +247,18 @@ def _reading_findings(
         if scaled and row.args[0] == channels:
             remedy += ", or use the dialect `unscaled`"
         findings.append(Finding("width", message, remedy, row.location, row.index))
-    if row.number > 1:
+    if row.number > 1 and not _names_repeats(row):
         repeated = options.dialect is not None and options.dialect.repeats
         count = f"{request.repeats} modules in a row" if repeated else "one module"
         message = f"forks disagree about {row.number} repeats of {row.module}; attendet builds {count}"
-        findings.append(Finding("repeats", message, "write 1, or name the dialect", row.location, row.index))
+        remedy = f"write 1, or {{{REPEATED}: true}} as the last argument"
+        findings.append(Finding("repeats", message, remedy, row.location, row.index))
     return findings
+
+
+def _names_repeats(row: LayerRow) -> bool:
+    named = row.args[-1] if row.args else None
+    return isinstance(named, dict) and REPEATED in named
 
 
 def _bottleneck(row: LayerRow, doubt: str) -> Finding:

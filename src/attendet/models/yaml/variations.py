@@ -1,0 +1,199 @@
+"""What forks build for the same row: other options, another block, or repeats.
+
+Every variation of a row is a row of attendet, so that it can be written in the model file. docs/model-files.md has the
+table of variations.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from attendet.attention.catalog import attentions
+from attendet.errors import OptionError
+from attendet.models.composites.block_names import find_composite
+from attendet.models.yaml.dialects import DIALECTS, read_attention_args
+from attendet.models.yaml.model_file import LayerRow
+from attendet.models.yaml.row_planning import REPEATED
+from attendet.utils.yaml_nodes import Plain
+
+Options = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Variation:
+    """A row that some forks build in place of the row in the file.
+
+    Attributes:
+        row: The row, with options by name.
+        label: How it differs, such as `{kernel_size: 3}` or `CBAMC3`.
+        is_common: Whether it is shown without being asked for. The others only explain printed parameter counts.
+    """
+
+    row: LayerRow
+    label: str
+    is_common: bool = True
+
+    @property
+    def reading(self) -> str:
+        """The module and its options, which are the same for rows of different widths."""
+        return f"{self.row.module} {flow_text(_named_options(self.row))}"
+
+
+@dataclass(frozen=True)
+class _Change:
+    """A change of options, or of the module.
+
+    Attributes:
+        options: Options to set, given the options of the row.
+        module: Returns the name of the other module, given the name in the file; None for the same module.
+        kept: Options that the other module has as well; None for all.
+        is_common: As in `Variation`.
+    """
+
+    options: Callable[[Options], Options] = field(default=lambda _: {})
+    module: Callable[[str], str] | None = None
+    kept: tuple[str, ...] | None = None
+    is_common: bool = True
+
+
+def variations(row: LayerRow, scale: Callable[[int], int]) -> Iterator[Variation]:
+    """Yield what forks build for a row with attention, the most common first; nothing for other rows.
+
+    An option that the row gives by name is not varied.
+
+    Args:
+        row: A row of a model file.
+        scale: Scales a declared width by the width multiple.
+    """
+    written = _named_options(row)
+    if row.module in attentions and find_composite(row.module) is None:
+        yield from _attention_variations(row, written, scale)
+    elif (composite := find_composite(row.module)) is not None:
+        changes = [_Change(), *_structure_changes(row.module)]
+        inner = [_Change(), *(change for change in _CHANGES.get(composite.attention, ()) if change.module is None)]
+        for structure in changes:
+            for change in inner:
+                yield from _apply([structure, change], row, {}, written)
+
+
+def _attention_variations(row: LayerRow, written: Options, scale: Callable[[int], int]) -> Iterator[Variation]:
+    attention = attentions.canonical(row.module)
+    readings: list[Options] = []
+    for dialect in (None, *DIALECTS.values()):
+        try:
+            options = read_attention_args(row.args, dialect, scale, attention).options
+        except OptionError:
+            continue
+        if options not in readings:
+            readings.append(options)
+    for options in readings:
+        is_usual = options == readings[0]
+        for change in (_Change(), *_CHANGES.get(attention, ())):
+            for variation in _apply([change], row, options, written):
+                label = variation.label if is_usual else f"{flow_text(dict(options))} {variation.label}".strip()
+                yield replace(variation, label=label, is_common=is_usual and variation.is_common)
+
+
+def _apply(changes: list[_Change], row: LayerRow, options: Options, written: Options) -> Iterator[Variation]:
+    """Yield the changed row; for a row with several repeats, also with the repeats."""
+    module, labels = row.module, []
+    named = {**options, **written}
+    for change in changes:
+        if change.module is not None:
+            module = change.module(module)
+            named = {name: value for name, value in named.items() if change.kept is None or name in change.kept}
+            labels.append(module)
+        new = change.options(named)
+        if set(new) & set(written):
+            return
+        named |= new
+    is_changed = [bool(change.options(named)) or change.module is not None for change in changes]
+    is_common = all(change.is_common for change in changes) and sum(is_changed) <= 1
+    extra = {name: value for name, value in named.items() if {**options, **written}.get(name) != value}
+    labels += [flow_text(extra)] if extra else []
+    plain = [arg for arg in row.args if not isinstance(arg, dict)]
+    if row.module in attentions and find_composite(row.module) is None:
+        plain = [arg for arg in plain[:1] if isinstance(arg, int) and not isinstance(arg, bool) and arg >= 32]
+    for repeated in (False, True) if row.number > 1 and module in attentions else (False,):
+        final = named | ({REPEATED: True} if repeated else {})
+        if repeated and REPEATED in written:
+            continue
+        args = (*plain, *([final] if final else []))
+        label = " ".join([*labels, *([f"repeated {row.number} times"] if repeated else [])])
+        yield Variation(replace(row, module=module, args=args), label, is_common)
+
+
+def _named_options(row: LayerRow) -> dict[str, Any]:
+    last = row.args[-1] if row.args else None
+    return dict(last) if isinstance(last, dict) else {}
+
+
+def _structure_changes(module: str) -> tuple[_Change, ...]:
+    """Return the other structures that forks build under the name of a block with attention."""
+    after = re.fullmatch(r"(?i)(.+?)[-_]?(C3|C2f)", module)
+    inside = re.fullmatch(r"(?i)(C3|C2f)[-_]?(.+)", module)
+    residual = re.fullmatch(r"(?i)ResBlock[-_]?(.+)", module)
+    if inside:
+        return (
+            _Change(lambda _: {"bottleneck": 0.5}),
+            _Change(module=lambda _: f"{inside[2]}{inside[1]}"),
+            _Change(lambda _: {"place": "instead"}),
+        )
+    if after:
+        return (
+            _Change(module=lambda _: f"{after[2]}{after[1]}"),
+            _Change(lambda _: {"bottleneck": 0.5}, module=lambda _: f"{after[2]}{after[1]}"),
+            _Change(lambda _: {"place": "instead"}, module=lambda _: f"{after[2]}{after[1]}"),
+        )
+    if residual:
+        return tuple(
+            _Change(lambda _, e=e: {"e": e}, module=lambda _: f"ResNetBottleneck_{residual[1]}") for e in (1.0, 0.25)
+        )
+    return ()
+
+
+_KERNEL = ("kernel_size",)
+
+# The evidence for each is in docs/model-files.md.
+_CHANGES: Mapping[str, tuple[_Change, ...]] = {
+    "cbam": (
+        _Change(lambda _: {"variant": "biased"}),
+        _Change(module=lambda name: f"Bottleneck_{name}", kept=("reduction", "kernel_size", "variant")),
+        _Change(module=lambda _: "UltralyticsCBAM", kept=_KERNEL),
+        _Change(lambda _: {"variant": "authors"}),
+        _Change(lambda _: {"variant": "timm"}, is_common=False),
+        _Change(lambda _: {"variant": "biased"}, module=lambda name: f"Bottleneck_{name}", is_common=False),
+        # The number 3 of [C, 3] may be the switch of the shortcut.
+        _Change(module=lambda name: f"Bottleneck_{name}", kept=("reduction", "variant"), is_common=False),
+        _Change(lambda _: {"variant": "biased"}, lambda name: f"Bottleneck_{name}", ("reduction",), is_common=False),
+    ),
+    "coordinate": (_Change(lambda _: {"bias": False}),),
+    "eca": (_Change(lambda _: {"kernel_size": 3}),),
+    "gam": (_Change(lambda options: {"groups": int(options.get("reduction", 4))}),),
+    "se": (_Change(lambda _: {"bias": True}, is_common=False),),
+    "shuffle": (_Change(lambda _: {"groups": 8}),),
+    "sk": (_Change(lambda _: {"kernel_sizes": (1, 3, 5, 7), "groups": 1}),),
+}
+
+
+def flow_text(value: Plain | tuple[Plain, ...]) -> str:
+    """Return a value as YAML on one line.
+
+    Example:
+        >>> flow_text([1024, {"kernel_size": 3, "bias": False}])
+        '[1024, {kernel_size: 3, bias: false}]'
+    """
+    match value:
+        case dict():
+            return "{" + ", ".join(f"{key}: {flow_text(item)}" for key, item in value.items()) + "}"
+        case list() | tuple():
+            return "[" + ", ".join(map(flow_text, value)) + "]"
+        case bool():
+            return str(value).lower()
+        case None:
+            return "None"
+        case _:
+            return str(value)
