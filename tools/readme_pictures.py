@@ -13,6 +13,7 @@ from PIL import Image
 import attendet
 from attendet.utils.plotting import save_figure
 
+WIDTH = 1400
 IMAGE = "data/images/val/003.jpg"
 
 
@@ -25,9 +26,9 @@ def main() -> None:
     (explanation,) = attendet.explain(options.demo / "train", options.demo / IMAGE)
     picture = options.out / "explain.png"
     save_figure(explanation.figure(), picture)
-    # 256 colors are enough, and a third of the size.
+    # A README is rarely wider than this.
     with Image.open(picture) as image:
-        image.convert("RGB").quantize(256).save(picture, optimize=True)
+        image.convert("RGB").resize((WIDTH, WIDTH * image.height // image.width)).save(picture, optimize=True)
     print(f"wrote {picture}")
 
 
