@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 from attendet.attention.base import Attention, Gate, Start, hidden_width, zero_
 from attendet.attention.catalog import attentions
-from attendet.attention.dims import CONVOLUTIONS, NORMS, Dims, check_dims, check_features, normalize, zero_padding
+from attendet.attention.dims import CONVOLUTIONS, NORMS, Dims, check_dims, check_features, zero_padding
 from attendet.attention.foreign_keys import accept_foreign_keys
+from attendet.attention.norms import normalize
 from attendet.errors import OptionError, unknown_name
 from attendet.ops.pooling import pool_positions
 
@@ -43,7 +44,7 @@ class ChannelBranch(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return the logits of the channels."""
-        logits = self.fc2(torch.relu(self.norm(self.fc1(pool_positions(x, "avg", mask)))))
+        logits = self.fc2(torch.relu(normalize(self.norm, self.fc1(pool_positions(x, "avg", mask)))))
         return logits.reshape(*logits.shape, *[1] * (x.ndim - 2))
 
 
@@ -122,7 +123,8 @@ class BAM(Attention):
 
     Parameters, with h = C/reduction rounded down: (2·C·h + 3·h + C) + (C·h + 3·h) + 2·(9·h² + 3·h) + (h + 1).
 
-    During training the channel branch normalizes over the images of a batch, so a batch needs at least two images.
+    During training the channel branch normalizes over the images of a batch. With a single image per batch, it uses the
+    running statistics instead, which then keep their values.
 
     State dicts with the keys of the authors' code load.
 

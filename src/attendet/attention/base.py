@@ -20,6 +20,7 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
+from attendet.attention.fx_tracing import TracedAsOne
 from attendet.errors import AttendetWarning, OptionError
 
 Start = Literal["paper", "identity"]
@@ -28,7 +29,7 @@ Start = Literal["paper", "identity"]
 _PUBLISHED = "_published_values"
 
 
-class Attention(nn.Module, ABC):
+class Attention(TracedAsOne, ABC):
     """Base class of all attention modules: (N, C, H, W) → the same shape, dtype, and memory format.
 
     A subclass takes `channels` as its first argument. All other arguments are keywords with defaults.
@@ -44,12 +45,17 @@ class Attention(nn.Module, ABC):
         """Return the features after attention."""
 
 
-class AttentionWeights(nn.Module, ABC):
+class AttentionWeights(TracedAsOne, ABC):
     """Base class of modules that compute weights for features: (N, C, H, W) → a tensor that broadcasts over it.
 
     Modules may be nested. The outermost one returns the tensor that multiplies the features; an inner one, such as the
     gate of one axis, returns an intermediate result.
+
+    Attributes:
+        neutral: The value of all weights with which the features remain unchanged.
     """
+
+    neutral: float = 1.0
 
 
 class Gate(AttentionWeights):
@@ -84,11 +90,11 @@ class Gate(AttentionWeights):
         return (low + (high - low) * torch.sigmoid(self.logits(x, *others))).to(x.dtype)
 
 
-class SoftmaxWeights(nn.Module, ABC):
+class SoftmaxWeights(TracedAsOne, ABC):
     """Base class of modules that return a softmax over branches or positions: positive weights that sum to 1."""
 
 
-class AdditiveTerm(nn.Module, ABC):
+class AdditiveTerm(TracedAsOne, ABC):
     """Base class of modules that return a term to add: (N, C, H, W) → a tensor that broadcasts over it."""
 
 

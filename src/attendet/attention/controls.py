@@ -138,13 +138,15 @@ class ExchangedWeights(AttentionWeights):
         self.weights = weights
         self.momentum = momentum
         # Before the first training step the features are left unchanged.
-        self.register_buffer("mean", torch.ones(channels))
+        self.register_buffer("mean", torch.full((channels,), weights.neutral))
 
     def forward(self, x: Tensor, *others: Any) -> Tensor:
         """Return weights that broadcast over x, in its dtype."""
         if not self.training:
             return self.mean.to(x.dtype).reshape(-1, *[1] * (x.ndim - 2))
         weights = self.weights(x, *others)
+        if x.shape[0] == 0:
+            return weights
         with torch.no_grad():
             batch_mean = weights.mean((0, *range(2, x.ndim))).to(self.mean.dtype)
             self.mean.lerp_(batch_mean.expand_as(self.mean), self.momentum)
@@ -162,7 +164,8 @@ class ControlNoiseGate(Attention):
     that the attention computes for an image are applied to another image of the batch: all weights are shifted by the
     same random number of places, so that no image keeps its own, unless the batch has a single image. During evaluation
     the weights are the running mean of each channel over images and positions, updated as in a batch norm, so that the
-    output of an image only depends on that image. Before training that mean is 1.
+    output of an image only depends on that image. Before training that mean leaves the features unchanged: it is 1, or
+    1/2 for the two added gates of scSE.
 
     All outermost `AttentionWeights` of the attention are exchanged independently. The number of parameters equals that
     of the attention.

@@ -11,6 +11,7 @@ from torch.nn import functional
 from attendet.attention.base import Attention, AttentionWeights, Gate, Start, hidden_width_at_least, zero_
 from attendet.attention.catalog import attentions
 from attendet.attention.foreign_keys import accept_foreign_keys
+from attendet.attention.norms import normalize
 
 FOREIGN_KEYS: Mapping[str, str] = {
     "conv1.": "gate.encode.",
@@ -51,7 +52,7 @@ class CoordinateWeights(AttentionWeights):
         """Return the weights (N, C, H, W) in the dtype of x."""
         rows = x.mean(3, keepdim=True)
         columns = x.mean(2, keepdim=True).transpose(2, 3)
-        encoding = functional.hardswish(self.norm(self.encode(torch.cat([rows, columns], dim=2))))
+        encoding = functional.hardswish(normalize(self.norm, self.encode(torch.cat([rows, columns], dim=2))))
         row_encoding, column_encoding = encoding.split([x.shape[2], x.shape[3]], dim=2)
         return (self.height(row_encoding) * self.width(column_encoding.transpose(2, 3))).to(x.dtype)
 

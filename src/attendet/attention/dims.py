@@ -7,11 +7,13 @@ Padding may hold any value, including infinity and NaN. It receives no gradient,
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
+from attendet.attention.fx_tracing import recorded
 from attendet.errors import OptionError
 
 Dims = Literal[1, 2, 3]
@@ -22,7 +24,7 @@ NORMS: dict[int, type[nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d]] = {
     2: nn.BatchNorm2d,
     3: nn.BatchNorm3d,
 }
-_SHAPES = {1: "(N, C, L)", 2: "(N, C, H, W)", 3: "(N, C, D, H, W)"}
+_SHAPES: dict[Dims, str] = {1: "(N, C, L)", 2: "(N, C, H, W)", 3: "(N, C, D, H, W)"}
 
 
 def check_dims(dims: Dims) -> Dims:
@@ -31,11 +33,13 @@ def check_dims(dims: Dims) -> Dims:
     Raises:
         OptionError: If it is not.
     """
-    if type(dims) is not int or dims not in CONVOLUTIONS:
-        raise OptionError(f"`dims` must be 1, 2, or 3, got {dims!r}")
-    return dims
+    for known in _SHAPES:
+        if dims == known and isinstance(dims, Integral) and not isinstance(dims, bool):
+            return known
+    raise OptionError(f"`dims` must be 1, 2, or 3, got {dims!r}")
 
 
+@recorded
 def check_features(x: Tensor, dims: Dims, mask: Tensor | None = None) -> None:
     """Check the features and the mask that a module is called with.
 
@@ -63,6 +67,7 @@ def _check_mask(x: Tensor, mask: Tensor) -> None:
         )
 
 
+@recorded
 def zero_padding(x: Tensor, mask: Tensor | None) -> Tensor:
     """Return the features (N, C, *positions) with zeros at padded positions.
 
@@ -77,26 +82,3 @@ def zero_padding(x: Tensor, mask: Tensor | None) -> Tensor:
         return x
     _check_mask(x, mask)
     return x.masked_fill(~mask.unsqueeze(1), 0)
-
-
-def normalize(norm: nn.Module, x: Tensor, mask: Tensor | None) -> Tensor:
-    """Apply a batch norm to the real positions only, and return zero at padded positions.
-
-    Args:
-        norm: A batch norm, or an identity.
-        x: Features (N, C, *positions).
-        mask: Mask (N, *positions) of the real positions; None if all are real.
-
-    Returns:
-        Normalized features of the same shape.
-    """
-    if mask is None:
-        return norm(x)
-    if isinstance(norm, nn.Identity) or not norm.training:
-        return zero_padding(norm(x), mask)
-    # The norm sees a batch of all real positions, each as an image with a single position.
-    real = x.movedim(1, -1)[mask]
-    normalized = norm(real.reshape(*real.shape, *[1] * (x.ndim - 2))).flatten(1)
-    output = normalized.new_zeros(x.movedim(1, -1).shape)
-    output[mask] = normalized
-    return output.movedim(-1, 1)

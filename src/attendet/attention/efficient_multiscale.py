@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from attendet.attention.base import Attention, Gate, Start, check_channels, group_count, zero_
 from attendet.attention.catalog import attentions
 from attendet.attention.foreign_keys import accept_foreign_keys
-from attendet.attention.plane_norm import PlaneNorm
+from attendet.attention.norms import PlaneNorm
 
 FOREIGN_KEYS: Mapping[str, str] = {"conv1x1.": "gate.conv1x1.", "conv3x3.": "gate.conv3x3.", "gn.": "gate.norm."}
 
@@ -30,10 +30,11 @@ class CrossGate(Gate):
 
     def logits(self, x: Tensor) -> Tensor:
         """Return the logits (N, C, H, W)."""
-        grouped = x.reshape(-1, self.width, *x.shape[2:])
+        grouped = x.unflatten(1, (-1, self.width)).flatten(0, 1)
         axis_branch, local_branch = self.axis_branch(grouped), self.conv3x3(grouped)
         planes = _weighted_sum(axis_branch, local_branch) + _weighted_sum(local_branch, axis_branch)
-        return planes.reshape(x.shape[0], -1, 1, *x.shape[2:]).expand(-1, -1, self.width, -1, -1).flatten(1, 2)
+        groups = x.shape[1] // self.width
+        return planes.unflatten(0, (x.shape[0], groups)).expand(-1, -1, self.width, -1, -1).flatten(1, 2)
 
     def axis_branch(self, grouped: Tensor) -> Tensor:
         """Return the branch of the 1x1 convolution, GN(x · σ(f^h) · σ(f^w)), of shape (N·G, C/G, H, W)."""

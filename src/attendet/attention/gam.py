@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from attendet.attention.base import Attention, Gate, Start, group_count, hidden_width, zero_
 from attendet.attention.catalog import attentions
 from attendet.attention.foreign_keys import accept_foreign_keys
+from attendet.attention.norms import normalize
 
 FOREIGN_KEYS: Mapping[str, str] = {
     "channel_attention.0.": "channel.fc1.",
@@ -56,7 +57,8 @@ class WideGate(Gate):
 
     def logits(self, x: Tensor) -> Tensor:
         """Return the logits (N, C, H, W)."""
-        logits = self.norm2(self.conv2(torch.relu(self.norm1(self.conv1(x)))))
+        hidden = torch.relu(normalize(self.norm1, self.conv1(x)))
+        logits = normalize(self.norm2, self.conv2(hidden))
         return logits if self.groups == 1 else logits.unflatten(1, (self.groups, -1)).transpose(1, 2).flatten(1, 2)
 
 

@@ -46,7 +46,7 @@ class ContextTerm(AdditiveTerm):
     def forward(self, x: Tensor) -> Tensor:
         """Return the term (N, C, 1, 1) that is added to every position, in the dtype of x."""
         weights = self.positions(x).to(x.dtype)
-        pooled = (x.flatten(2) @ weights.reshape(x.shape[0], -1, 1)).squeeze(2)
+        pooled = (x.flatten(2) @ weights.flatten(2).transpose(1, 2)).squeeze(2)
         term = self.fc2(torch.relu(self.norm(self.fc1(pooled))))
         return term[:, :, None, None].to(x.dtype)
 

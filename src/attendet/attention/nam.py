@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from attendet.attention.base import Attention, Gate, Start, check_channels, register_strength
 from attendet.attention.catalog import attentions
 from attendet.attention.foreign_keys import accept_foreign_keys
+from attendet.attention.norms import normalize
 from attendet.errors import unknown_name
 
 Variant = Literal["absolute", "paper"]
@@ -40,7 +41,7 @@ class ScaleGate(Gate):
         if self.variant == "absolute":
             # If all scales are zero, the quotient is 0 instead of NaN.
             total = total.clamp(min=torch.finfo(total.dtype).tiny)
-        return self.strength * (scales / total)[:, None, None] * self.norm(x)
+        return self.strength * (scales / total)[:, None, None] * normalize(self.norm, x)
 
     def extra_repr(self) -> str:
         """Return the variant, which determines how the scales are normalized."""

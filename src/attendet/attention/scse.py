@@ -70,7 +70,7 @@ class SCSE(Attention):
     Example:
         >>> attention = SCSE(64)
         >>> x = torch.rand(2, 64, 20, 20)
-        >>> torch.equal(attention(x), x * attention.channel(x) + x * attention.spatial(x))
+        >>> torch.equal(attention(x), x * (attention.channel(x) + attention.spatial(x)))
         True
         >>> sum(parameter.numel() for parameter in attention.parameters())
         4160
@@ -98,6 +98,7 @@ class SCSE(Attention):
         check_start(start)
         self.channel = SqueezeGate(channels, reduction, bias, gate_start)
         self.spatial = PositionGate(channels, bias, gate_start)
+        self.channel.neutral = self.spatial.neutral = 0.5 if combine == "add" else 1.0
         if start == "identity":
             last_layers = (self.channel.fc2, self.spatial.conv)
             zero_(*(tensor for layer in last_layers for tensor in (layer.weight, layer.bias)))
@@ -105,8 +106,11 @@ class SCSE(Attention):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the combination of the channel-gated and the position-gated features, (N, C, H, W)."""
-        by_channel, by_position = x * self.channel(x), x * self.spatial(x)
-        return by_channel + by_position if self.combine == "add" else torch.maximum(by_channel, by_position)
+        channel, spatial = self.channel(x), self.spatial(x)
+        if self.combine == "max":
+            return torch.maximum(x * channel, x * spatial)
+        # Halves of the smallest numbers are not exact, so that weights of 1/2 have to be added before they multiply.
+        return x * (channel + spatial)
 
     def extra_repr(self) -> str:
         """Return how the two parts are combined."""

@@ -20,6 +20,8 @@ from attendet.attention.base import (
     register_strength,
 )
 from attendet.attention.catalog import attentions
+from attendet.attention.fx_tracing import TracedAsOne
+from attendet.attention.norms import normalize
 from attendet.errors import OptionError, unknown_name
 from attendet.ops.pooling import pool_positions
 
@@ -27,7 +29,7 @@ Variant = Literal["paper", "biased"]
 _VARIANTS: tuple[Variant, ...] = ("paper", "biased")
 
 
-class KernelBranch(nn.Module):
+class KernelBranch(TracedAsOne):
     """Grouped, dilated convolution, batch norm, and ReLU: (N, C, H, W) → the same shape."""
 
     def __init__(self, channels: int, kernel_size: int, dilation: int, groups: int, bias: bool) -> None:
@@ -40,7 +42,7 @@ class KernelBranch(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the features (N, C, H, W) of the branch."""
-        return torch.relu(self.norm(self.conv(x)))
+        return torch.relu(normalize(self.norm, self.conv(x)))
 
 
 class BranchWeights(SoftmaxWeights):
@@ -59,8 +61,8 @@ class BranchWeights(SoftmaxWeights):
 
     def forward(self, fused: Tensor) -> Tensor:
         """Return weights that sum to 1 over the branches, computed from the sum of all branches (N, C, H, W)."""
-        hidden = self.activation(self.norm(self.fc(pool_positions(fused, "avg"))))
-        logits = self.select(hidden).reshape(fused.shape[0], -1, fused.shape[1], 1, 1)
+        hidden = self.activation(normalize(self.norm, self.fc(pool_positions(fused, "avg"))))
+        logits = self.select(hidden).unflatten(1, (-1, fused.shape[1]))[..., None, None]
         return torch.softmax(logits, 1)
 
 
@@ -88,7 +90,8 @@ class SelectiveKernel(Attention):
     Parameters, with G groups and M branches: M·(9·C²/G + 2·C) + C·d + 2·d + M·C·d. With kernel sizes k_i, Σ k_i² takes
     the place of 9·M. `biased` has (Σ k_i²·C²/G + 3·M·C) + (C·d + d) + M·(C·d + C).
 
-    During training z is normalized over the images of a batch, so a batch needs at least two images.
+    During training z is normalized over the images of a batch. With a single image per batch, the running statistics
+    are used instead, and keep their values.
 
     Other versions: timm's module is ungrouped by default, splits the input among the branches (`split_input=True`), and
     rounds d to a multiple of 8.
@@ -148,9 +151,9 @@ class SelectiveKernel(Attention):
     def forward(self, x: Tensor) -> Tensor:
         """Return the features (N, C, H, W) mixed from all branches."""
         features = [branch(x) for branch in self.branches]
-        weights = self.branch_weights(reduce(torch.add, features)).unbind(1)
-        mixed = reduce(torch.add, [weight * feature for weight, feature in zip(weights, features, strict=True)])
-        return torch.lerp(x, mixed.to(x.dtype), self.strength.to(x.dtype))
+        weights = self.branch_weights(reduce(torch.add, features))
+        mixed = reduce(torch.add, [weights[:, index] * feature for index, feature in enumerate(features)])
+        return torch.lerp(x, mixed.to(x.dtype), self.strength.type_as(x))
 
 
 def _kernels_and_dilations(branches: int, kernel_sizes: Sequence[int] | None) -> list[tuple[int, int]]:

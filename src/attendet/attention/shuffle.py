@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from attendet.attention.base import Attention, Gate, Start, group_count, register_with_published_value
 from attendet.attention.catalog import attentions
 from attendet.attention.foreign_keys import accept_foreign_keys
-from attendet.attention.plane_norm import PlaneNorm
+from attendet.attention.norms import PlaneNorm
 
 FOREIGN_KEYS: Mapping[str, str] = {
     "cweight": "gate.channel_weight",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import torch
@@ -129,7 +130,7 @@ class SimAM(Attention):
 def _bessel_correction(x: Tensor, mask: Tensor | None) -> Tensor | float:
     """Return M / (M - 1), or 1 if M is 1; with a mask, per image, where M is its number of real positions."""
     if mask is None:
-        count = x[0, 0].numel()
+        count = math.prod(x.shape[2:])
         return count / max(count - 1, 1)
     # Integers would be divided in float32, regardless of the dtype of the features.
     counts = mask.flatten(1).sum(1, keepdim=True).to(x.dtype)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from attendet.attention.base import Attention, AttentionWeights, Gate, Start, check_channels, odd_kernel, zero_
 from attendet.attention.catalog import attentions
 from attendet.attention.foreign_keys import accept_foreign_keys
+from attendet.attention.norms import normalize
 
 Plane = Literal["hc", "cw", "hw"]
 
@@ -55,7 +56,7 @@ class PlaneGate(Gate):
         """Return (N, C, H, 1) for `hc`, (N, C, 1, W) for `cw`, (N, 1, H, W) for `hw`."""
         permuted = x.permute(_PERMUTATIONS[self.plane])
         pooled = torch.cat([permuted.amax(1, keepdim=True), permuted.mean(1, keepdim=True)], dim=1)
-        return self.norm(self.conv(pooled)).permute(_PERMUTATIONS[self.plane])
+        return normalize(self.norm, self.conv(pooled)).permute(_PERMUTATIONS[self.plane])
 
     def extra_repr(self) -> str:
         """Return the plane of the gate."""

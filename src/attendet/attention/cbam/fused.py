@@ -12,6 +12,7 @@ from torch.autograd import forward_ad
 from torch.nn.modules import module as torch_module
 
 from attendet.attention.cbam.gates import ChannelGate, SpatialGate
+from attendet.attention.fx_tracing import tracer_of
 from attendet.errors import OptionError, unknown_name
 from attendet.ops.cbam import (
     BatchStatistics,
@@ -60,7 +61,7 @@ def fused_forward(module: GatedModule, x: Tensor, mask: Tensor | None) -> Tensor
     """
     if module.implementation not in get_args(Implementation):
         raise unknown_name("implementation of CBAM", module.implementation, get_args(Implementation))
-    if module.implementation == "reference" or is_observed(module):
+    if module.implementation == "reference" or tracer_of(x) is not None or is_observed(module):
         return None
     channel, spatial = channel_net(getattr(module, "channel", None)), spatial_net(getattr(module, "spatial", None))
     reason = _module_reason(module, channel, spatial, mask) or _features_reason(x, channel, spatial)

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from attendet.attention.base import Gate, Start, hidden_width, odd_kernel, zero_
-from attendet.attention.dims import CONVOLUTIONS, NORMS, Dims, check_dims, check_features, normalize, zero_padding
+from attendet.attention.dims import CONVOLUTIONS, NORMS, Dims, check_dims, check_features, zero_padding
+from attendet.attention.norms import normalize
 from attendet.errors import unknown_name
 from attendet.ops.pooling import Pool, parse_pools, pool_channels, pool_positions
 
