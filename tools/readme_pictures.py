@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from PIL import Image
 
@@ -24,11 +25,13 @@ def main() -> None:
     parser.add_argument("out", type=Path, help="folder for the pictures")
     options = parser.parse_args()
     (explanation,) = attendet.explain(options.demo / "train", options.demo / IMAGE)
-    picture = options.out / "explain.png"
-    save_figure(explanation.figure(), picture)
-    # A README is rarely wider than this.
-    with Image.open(picture) as image:
-        image.convert("RGB").resize((WIDTH, WIDTH * image.height // image.width)).save(picture, optimize=True)
+    picture = options.out / "explain.jpg"
+    with TemporaryDirectory() as folder:
+        drawn = Path(folder, "explain.png")
+        save_figure(explanation.figure(), drawn)
+        # Photographs make a large PNG.
+        with Image.open(drawn) as image:
+            image.convert("RGB").resize((WIDTH, WIDTH * image.height // image.width)).save(picture, quality=90)
     print(f"wrote {picture}")
 
 
