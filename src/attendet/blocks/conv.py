@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from attendet.blocks.catalog import block
-from attendet.blocks.wiring import widen
+from attendet.blocks.wiring import by_arguments, widen
 from attendet.errors import OptionError
 
 
@@ -82,8 +82,39 @@ class Focus(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the features (N, c2, H/2, W/2)."""
-        rows = x[..., ::2, :], x[..., 1::2, :]
-        return self.conv(torch.cat([*(row[..., ::2] for row in rows), *(row[..., 1::2] for row in rows)], dim=1))
+        return self.conv(_space_to_depth(x))
+
+
+@block(by_arguments, "space_to_depth", "SpaceToDepth")
+class SpaceToDepth(nn.Module):
+    """Move each 2x2 square of pixels to the channels: (N, C, H, W) → (N, 4·C, H/2, W/2).
+
+    The squares are in the order of `Focus`: the pixel itself, the one below, the one to the right, the one diagonally.
+
+    Args:
+        dimension: Dimension of the channels, as model files write it; only 1 is possible.
+
+    Raises:
+        OptionError: If `dimension` is not 1.
+
+    Example:
+        >>> SpaceToDepth()(torch.rand(1, 3, 8, 8)).shape
+        torch.Size([1, 12, 4, 4])
+    """
+
+    def __init__(self, dimension: int = 1) -> None:
+        super().__init__()
+        if dimension != 1:
+            raise OptionError(f"`dimension` must be 1, got {dimension!r}")
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the features (N, 4·C, H/2, W/2)."""
+        return _space_to_depth(x)
+
+
+def _space_to_depth(x: Tensor) -> Tensor:
+    rows = x[..., ::2, :], x[..., 1::2, :]
+    return torch.cat([*(row[..., ::2] for row in rows), *(row[..., 1::2] for row in rows)], dim=1)
 
 
 def norm(channels: int) -> nn.BatchNorm2d:

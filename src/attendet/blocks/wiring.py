@@ -71,7 +71,9 @@ class ModuleSpec:
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
-RuleKind = Literal["widen", "widen+repeat", "concat", "same-channels", "detect", "gate"]
+RuleKind = Literal["widen", "widen+repeat", "concat", "sum", "same-channels", "detect", "gate"]
+# Kinds of blocks that join maps of equal size.
+JOINING: frozenset[RuleKind | None] = frozenset(("concat", "sum"))
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,7 @@ def _concat(block: ModuleFactory, request: BlockRequest) -> ModuleSpec:
 
 
 def _same_channels(block: ModuleFactory, request: BlockRequest) -> ModuleSpec:
-    """Specify `block(*args)`, which does not change the number of channels."""
+    """Specify `block(*args)`, which needs no number of channels."""
     only_input(request)
     make = partial(block, *request.args)
     return ModuleSpec(_repeated(request, make, make), request.args)
@@ -137,6 +139,7 @@ widen = WiringRule("widen", _widen)
 widen_and_repeat = WiringRule("widen+repeat", _widen_and_repeat)
 concat = WiringRule("concat", _concat)
 same_channels = WiringRule("same-channels", _same_channels)
+by_arguments = WiringRule("widen", _same_channels)
 per_channel = WiringRule("same-channels", _per_channel)
 detect = WiringRule("detect", _detect)
 

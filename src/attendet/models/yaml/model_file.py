@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from attendet.errors import Location, ModelFileError, nearest_name
+from attendet.models.yaml.checked_values import require_integer, require_list, require_positive
 from attendet.utils.limits import MAX_CLASSES
-from attendet.utils.text import shorten
 from attendet.utils.yaml_nodes import MAX_BYTES, Node, Plain, parse
 
 MAX_WIDTH = 65_536
@@ -153,9 +153,9 @@ def read_model_file(text: str, name: str) -> ModelFile:
     file = ModelFile(
         name=name,
         text=text,
-        num_classes=_integer(keys["nc"], "`nc`", 1, MAX_CLASSES),
-        depth_multiple=_positive(keys["depth_multiple"], "`depth_multiple`", _MAX_MULTIPLE),
-        width_multiple=_positive(keys["width_multiple"], "`width_multiple`", _MAX_MULTIPLE),
+        num_classes=require_integer(keys["nc"], "`nc`", 1, MAX_CLASSES),
+        depth_multiple=require_positive(keys["depth_multiple"], "`depth_multiple`", _MAX_MULTIPLE),
+        width_multiple=require_positive(keys["width_multiple"], "`width_multiple`", _MAX_MULTIPLE),
         anchors=_anchors(keys["anchors"]),
         activation=keys.get("activation"),
         rows=_rows(keys, words),
@@ -190,7 +190,7 @@ def _required_keys(root: Node) -> dict[str, Node]:
 def _rows(keys: dict[str, Node], words: dict[str, Plain]) -> tuple[LayerRow, ...]:
     sections: tuple[Section, ...] = ("backbone", "head")
     nodes: list[tuple[Section, Node]] = [
-        (section, node) for section in sections for node in _list(keys[section], f"`{section}`")
+        (section, node) for section in sections for node in require_list(keys[section], f"`{section}`")
     ]
     if not nodes:
         raise keys["backbone"].error("`backbone` and `head` must have rows, got two empty lists")
@@ -211,7 +211,7 @@ def _row(index: int, section: Section, node: Node, words: dict[str, Plain]) -> L
         index=index,
         section=section,
         sources=_sources(sources, index),
-        number=_integer(number, "the number of repeats", 1, _MAX_REPEATS),
+        number=require_integer(number, "the number of repeats", 1, _MAX_REPEATS),
         module=module,
         args=tuple(_argument(arg, words) for arg in args),
         location=node.location,
@@ -227,7 +227,7 @@ def _sources(node: Node, index: int) -> tuple[RowSource, ...]:
         raise node.error(message, remedy="-1 is the previous row")
     sources = []
     for item in nodes:
-        written = _integer(item, "a row number", -_MAX_ROWS, _MAX_ROWS)
+        written = require_integer(item, "a row number", -_MAX_ROWS, _MAX_ROWS)
         row = index + written if written < 0 else written
         if not -1 <= row < index:
             raise item.error(f"row {index} must read earlier rows, got {written}", remedy="-1 is the previous row")
@@ -254,11 +254,12 @@ def _argument(node: Node, words: dict[str, Plain]) -> Plain:
 
 def _anchors(node: Node) -> Anchors | int:
     if not isinstance(node.value, list):
-        return _integer(node, "the number of anchors per level", 1, _MAX_REPEATS)
+        return require_integer(node, "the number of anchors per level", 1, _MAX_REPEATS)
     levels = []
     for level in node.value:
         sides = [
-            _positive(side, "the side of an anchor", MAX_WIDTH) for side in _list(level, "each level of `anchors`")
+            require_positive(side, "the side of an anchor", MAX_WIDTH)
+            for side in require_list(level, "each level of `anchors`")
         ]
         if not sides or len(sides) % 2:
             raise level.error(f"the anchors of a level must be pairs of width and height, got {len(sides)} numbers")
@@ -281,25 +282,3 @@ def _limit_repeats(file: ModelFile) -> None:
         if total > _MAX_TOTAL_REPEATS:
             message = f"the rows must have at most {_MAX_TOTAL_REPEATS:,} repeats in total, got {total:,} up to here"
             raise ModelFileError(message, where=row.location)
-
-
-def _list(node: Node, name: str) -> list[Node]:
-    if not isinstance(node.value, list):
-        raise node.error(f"{name} must be a list, got {_shown(node)}")
-    return node.value
-
-
-def _integer(node: Node, name: str, low: int, high: int) -> int:
-    if type(node.value) is not int or not low <= node.value <= high:
-        raise node.error(f"{name} must be an integer from {low:,} to {high:,}, got {_shown(node)}")
-    return node.value
-
-
-def _positive(node: Node, name: str, high: float) -> float:
-    if isinstance(node.value, bool) or not isinstance(node.value, int | float) or not 0 < node.value <= high:
-        raise node.error(f"{name} must be a positive number of at most {high:,}, got {_shown(node)}")
-    return float(node.value)
-
-
-def _shown(node: Node) -> str:
-    return shorten(repr(node.plain()), 40)

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from attendet.attention import create
 from attendet.attention.base import Start
 from attendet.attention.catalog import attentions, options_of
-from attendet.blocks.wiring import BlockRequest, ModuleFactory, ModuleSpec, RuleKind, chain, only_input
+from attendet.blocks.wiring import JOINING, BlockRequest, ModuleFactory, ModuleSpec, RuleKind, chain, only_input
 from attendet.errors import AttendetError, AttendetWarning, OptionError
 from attendet.models.composites.block_names import find_block
 from attendet.models.findings import Finding
@@ -139,7 +139,7 @@ def plan_row(row: LayerRow, sources: Sequence[Tensor], options: PlanOptions) -> 
             if modules > MAX_MODULES:
                 message = f"a row must have at most {MAX_MODULES:,} modules, got {modules:,}"
                 raise OptionError(message, remedy="use fewer repeats")
-            if kind == "concat":
+            if kind in JOINING:
                 _require_equal_sizes(row, request, sources)
             output = module(list(sources) if spec.joins else sources[0])
     except AttendetError as error:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from attendet.attention.catalog import attentions
+from attendet.blocks.wiring import JOINING
 from attendet.models.composites.block_names import find_block
 from attendet.models.findings import Finding
 from attendet.models.yaml.model_file import MAX_WIDTH, LayerRow
@@ -55,7 +56,7 @@ def plan_row_tolerantly(row: LayerRow, sources: Sequence[FeatureMap], options: P
 
 def _joins(row: LayerRow) -> bool:
     block = find_block(row.module)
-    return block is not None and block.rule.kind == "concat"
+    return block is not None and block.rule.kind in JOINING
 
 
 def _with_equal_sizes(sources: Sequence[FeatureMap]) -> list[FeatureMap]:

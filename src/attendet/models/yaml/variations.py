@@ -17,6 +17,7 @@ from attendet.models.composites.block_names import find_composite
 from attendet.models.yaml.dialects import DIALECTS, read_attention_args
 from attendet.models.yaml.model_file import LayerRow
 from attendet.models.yaml.row_planning import REPEATED
+from attendet.registry import normalize_name
 from attendet.utils.yaml_nodes import Plain
 
 Options = Mapping[str, Any]
@@ -71,6 +72,9 @@ def variations(row: LayerRow, scale: Callable[[int], int]) -> Iterator[Variation
     written = _named_options(row)
     if row.module in attentions and find_composite(row.module) is None:
         yield from _attention_variations(row, written, scale)
+    elif normalize_name(row.module) in _SUMS:
+        for change in (_Change(), _Change(lambda _: {"norm": True})):
+            yield from _apply([change], row, {}, written)
     elif (composite := find_composite(row.module)) is not None:
         changes = [_Change(), *_structure_changes(row.module)]
         inner = [_Change(), *(change for change in _CHANGES.get(composite.attention, ()) if change.module is None)]
@@ -156,6 +160,9 @@ def _structure_changes(module: str) -> tuple[_Change, ...]:
 
 
 _KERNEL = ("kernel_size",)
+
+# Copies differ in the convolution after the sum.
+_SUMS = ("bifpnadd", "bifpnadd2", "bifpnadd3")
 
 # The evidence for each is in docs/model-files.md.
 _CHANGES: Mapping[str, tuple[_Change, ...]] = {
