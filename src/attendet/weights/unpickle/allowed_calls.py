@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from attendet.errors import WeightsError
+from attendet.weights.unpickle.attributes import attribute
 from attendet.weights.unpickle.dtypes import dtype_from_name
 from attendet.weights.unpickle.machine import Replacement
 from attendet.weights.unpickle.numpy_values import numpy_array, numpy_array_from_buffer, numpy_dtype, numpy_scalar
@@ -65,6 +66,7 @@ def call_replacements() -> Mapping[str, Replacement]:
         "builtins.list": lambda items=(): _elements(items),
         "builtins.tuple": lambda items=(): tuple(_elements(items)),
         "builtins.dict": _mapping,
+        "builtins.getattr": attribute,
         "builtins.bytes": _bytes,
         "builtins.bytearray": _bytes,
         "builtins.complex": lambda *parts: PickledObject(PickledName("builtins", "complex"), parts),
