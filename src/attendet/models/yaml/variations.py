@@ -182,7 +182,10 @@ _CHANGES: Mapping[str, tuple[_Change, ...]] = {
     "gam": (_Change(lambda options: {"groups": int(options.get("reduction", 4))}),),
     "se": (_Change(lambda _: {"bias": True}, is_common=False),),
     "shuffle": (_Change(lambda _: {"groups": 8}),),
-    "sk": (_Change(lambda _: {"kernel_sizes": (1, 3, 5, 7), "groups": 1}),),
+    "sk": (
+        _Change(lambda _: {"kernel_sizes": (1, 3, 5, 7), "groups": 1, "variant": "biased"}),
+        _Change(lambda _: {"kernel_sizes": (1, 3, 5, 7), "groups": 1}, is_common=False),
+    ),
 }
 
 
