@@ -51,8 +51,10 @@ def norm(tensors: Mapping[str, Tensor], layer: str, x: Tensor) -> Tensor:
     """Apply a batch norm in evaluation mode; nothing if there is no such layer."""
     if f"{layer}.weight" not in tensors:
         return x
-    names = ("running_mean", "running_var", "weight", "bias")
-    return functional.batch_norm(x, *(tensors[f"{layer}.{name}"] for name in names))
+    mean, variance, weight, bias = (
+        tensors[f"{layer}.{name}"] for name in ("running_mean", "running_var", "weight", "bias")
+    )
+    return functional.batch_norm(x, mean, variance, weight, bias)
 
 
 def norm_tensors(layer: str, channels: int) -> dict[str, Tensor]:

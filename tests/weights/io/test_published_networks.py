@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any, TypeVar, cast
 
 import pytest
 import timm
@@ -10,9 +11,11 @@ from safetensors.torch import save_file
 from timm.models.resnet import BasicBlock, Bottleneck
 from torch import Tensor, nn
 from torchvision.models import ResNet, resnet18
+from torchvision.models.resnet import BasicBlock as TorchvisionBlock
 from torchvision.models.resnet import Bottleneck as TorchvisionBottleneck
 
 import attendet
+from attendet.attention import CBAM
 from tests.helpers import fork_modules as fork
 from tests.helpers.fork_modules import ForkModule
 
@@ -20,15 +23,11 @@ AUTHORS = (("ChannelGate.mlp.1", "ChannelGate.mlp.3"), "SpatialGate.spatial.conv
 WIDTHS = (64, 64, 128, 128, 256, 256, 512, 512)
 
 
-def blocks_of(network: nn.Module) -> dict[str, nn.Module]:
-    return {
-        f"layer{stage}.{block}": network.get_submodule(f"layer{stage}.{block}")
-        for stage in (1, 2, 3, 4)
-        for block in (0, 1)
-    }
+def blocks_of(network: ResNet) -> dict[str, TorchvisionBlock]:
+    return {name: block for name, block in network.named_modules() if isinstance(block, TorchvisionBlock)}
 
 
-def run_resnet(network: nn.Module, x: Tensor, attentions: Mapping[str, Callable[[Tensor], Tensor]]) -> Tensor:
+def run_resnet(network: ResNet, x: Tensor, attentions: Mapping[str, Callable[[Tensor], Tensor]]) -> Tensor:
     """Run a ResNet-18 with attention at the end of each residual branch, as in figure 3 of the CBAM paper."""
     x = network.maxpool(network.relu(network.bn1(network.conv1(x))))
     for name, block in blocks_of(network).items():
@@ -37,12 +36,24 @@ def run_resnet(network: nn.Module, x: Tensor, attentions: Mapping[str, Callable[
     return network.fc(network.avgpool(x).flatten(1))
 
 
-def randomize_norms(network: nn.Module) -> nn.Module:
-    for module in network.modules():
-        if isinstance(module, nn.modules.batchnorm._BatchNorm):
-            nn.init.uniform_(module.running_mean, -0.1, 0.1)
-            nn.init.uniform_(module.running_var, 0.8, 1.2)
+NetworkType = TypeVar("NetworkType", bound=nn.Module)
+
+
+def randomize_norms(network: NetworkType) -> NetworkType:
+    for key, buffer in network.named_buffers():
+        if key.endswith("running_mean"):
+            nn.init.uniform_(buffer, -0.1, 0.1)
+        elif key.endswith("running_var"):
+            nn.init.uniform_(buffer, 0.8, 1.2)
     return network.train(False)
+
+
+def timm_resnet(block: type, depths: list[int], layer: str) -> nn.Module:
+    """Return timm's ResNet with attention at the end of each residual branch."""
+    # The annotations of timm name instances of the classes of blocks.
+    return cast(Callable[..., nn.Module], timm.models.ResNet)(
+        block, depths, num_classes=10, block_args={"attn_layer": layer}
+    )
 
 
 def authors_cbam(channels: int) -> ForkModule:
@@ -128,9 +139,9 @@ def test_bam_after_three_stages(tmp_path: Path) -> None:
         ("eca", "eca", {}),
     ],
 )
-def test_timms_resnets(tmp_path: Path, layer: str, name: str, options: dict[str, object]) -> None:
+def test_timms_resnets(tmp_path: Path, layer: str, name: str, options: dict[str, Any]) -> None:
     depths = [1, 1, 1, 1]
-    theirs = timm.models.ResNet(Bottleneck, depths, num_classes=10, block_args={"attn_layer": layer})
+    theirs = timm_resnet(Bottleneck, depths, layer)
     for parameter in theirs.parameters():
         if parameter.ndim == 1:
             nn.init.uniform_(parameter, 0.5, 1)
@@ -144,9 +155,7 @@ def test_timms_resnets(tmp_path: Path, layer: str, name: str, options: dict[str,
 
 
 def test_timms_basic_blocks(tmp_path: Path) -> None:
-    theirs = randomize_norms(
-        timm.models.ResNet(BasicBlock, [2, 2, 2, 2], num_classes=10, block_args={"attn_layer": "cbam"})
-    )
+    theirs = randomize_norms(timm_resnet(BasicBlock, [2, 2, 2, 2], "cbam"))
     torch.save(theirs.state_dict(), tmp_path / "timm.pth")
     model = resnet18(num_classes=10)
     attendet.attach(model, "cbam", "residual-branch", variant="timm")
@@ -197,7 +206,7 @@ def test_attention_without_a_distinct_place_is_not_guessed(tmp_path: Path) -> No
 )
 @pytest.mark.parametrize("start", ["paper", "identity"])
 def test_another_kernel_or_ratio_keeps_the_tensors_that_fit(
-    tmp_path: Path, before: dict[str, object], after: dict[str, object], changed: tuple[str, ...], start: str
+    tmp_path: Path, before: dict[str, Any], after: dict[str, Any], changed: tuple[str, ...], start: str
 ) -> None:
     trained = resnet18()
     attendet.attach(trained, "cbam", "stage", start=start, **before)
@@ -220,7 +229,8 @@ def test_a_gate_with_a_new_layer_keeps_the_range_of_its_start(tmp_path: Path) ->
     attendet.attach(model, "cbam", "layer1", start="identity", kernel_size=3)
     report = attendet.load_weights(model, tmp_path / "a.pth")
     assert report.reshaped == ("layer1.attention.spatial.range", "layer1.attention.spatial.conv.weight")
-    attention = model.layer1.attention
+    attention = model.get_submodule("layer1.attention")
+    assert isinstance(attention, CBAM)
     assert attention.channel.range.tolist() == [0, 1]
     assert torch.equal(attention.spatial(torch.rand(1, 64, 5, 5)), torch.ones(1, 1, 5, 5))
 
