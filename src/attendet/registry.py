@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Callable
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Generic, TypeVar, cast
 
@@ -103,7 +105,7 @@ class Registry(Generic[T]):
     def _load_entry_points(self) -> None:
         if self._group is None:
             return
-        for point in entry_points(group=self._group):
+        for point in _entry_points(self._group, tuple(sys.path)):
             if normalize_name(point.name) not in self._entries and point not in self._skipped:
                 self._load(point)
 
@@ -128,6 +130,12 @@ class Registry(Generic[T]):
             AttendetWarning,
             stacklevel=2,
         )
+
+
+@cache
+def _entry_points(group: str, path: tuple[str, ...]) -> tuple[EntryPoint, ...]:  # noqa: ARG001 (part of the cache key)
+    """Return the entry points of a group. To read all of them takes tens of milliseconds."""
+    return tuple(entry_points(group=group))
 
 
 def normalize_name(name: str) -> str:

@@ -279,7 +279,7 @@ def test_a_head_without_its_last_block_needs_one(tmp_path: Path) -> None:
         (("[-1, 9, C3, [512]]", "[-1, 1, DWConv, [512, 3, 1, 2]]"), "`act` must be True or False, got 2"),
         (
             ("[-1, 9, C3, [512]]", "[-1, 1, ResBlock_CBAM, [512, 16]]"),
-            "`shortcut` must be a boolean, got 16; write options of CBAM",
+            "`shortcut` must be a boolean, got 16; write options of cbam",
         ),
     ],
 )

@@ -9,6 +9,7 @@ from itertools import islice
 from typing import Literal, TypeAlias
 
 from attendet.attention.catalog import attentions
+from attendet.blocks.wiring import JOINING
 from attendet.models.composites.block_names import find_block
 from attendet.models.lint.layouts import Layout, Role
 from attendet.models.planning import ModelPlan
@@ -18,10 +19,17 @@ _LAYERS: frozenset[Role] = frozenset(("conv", "block", "pool"))
 _TOLERANCE = 0.1
 
 # A row of a file: its role, or what is known about it if it has none. An `unknown join` reads several rows.
-RowClass: TypeAlias = Literal[Role, "attention", "layer", "unknown", "unknown join"]
+RowClass: TypeAlias = Role | Literal["attention", "layer", "unknown", "unknown join"]
 
 # Costs of inserted rows. Attention is inserted most often, and so are blocks that few forks have.
-_INSERTION_COSTS: dict[RowClass, float] = {"attention": 0, "unknown": 1, "layer": 3, "conv": 3, "block": 3, "pool": 3}
+_INSERTION_COSTS: dict[RowClass, float] = {
+    "attention": 0,
+    "unknown": 1,
+    "layer": 1.5,
+    "conv": 1.5,
+    "block": 1.5,
+    "pool": 1.5,
+}
 _CONTAINED_ATTENTION_COST = 1
 
 
@@ -50,7 +58,7 @@ def match_layouts(plan: ModelPlan, layouts: Sequence[Layout]) -> list[LayoutMatc
 
     Several matches are equally cheap if, for example, either of two adjacent attention rows may replace a block.
     """
-    classes = [_row_class(plan, row) for row in range(len(plan.rows))]
+    classes: list[RowClass] = [_row_class(plan, row) for row in range(len(plan.rows))]
     insertions = [_insertion_cost(plan, row, found) for row, found in enumerate(classes)]
     joins = sum(found in ("join", "unknown join") for found in classes)
     matches: list[LayoutMatch] = []
@@ -116,7 +124,7 @@ def _row_class(plan: ModelPlan, row: int) -> RowClass:
         return "head"
     if len(planned.row.sources) > 1:
         block = find_block(planned.row.module)
-        return "join" if block is not None and block.rule.kind == "concat" else "unknown join"
+        return "join" if block is not None and block.rule.kind in JOINING else "unknown join"
     if is_attention(plan, row):
         return "attention"
     return "unknown" if planned.kind is None else _layer_class(plan, row)
@@ -131,4 +139,6 @@ def _layer_class(plan: ModelPlan, row: int) -> RowClass:
     name = planned.row.module.lower()
     if name.startswith("spp"):
         return "pool"
-    return "block" if planned.kind == "widen+repeat" else "conv" if "conv" in name else "layer"
+    if planned.kind == "widen+repeat":
+        return "block"
+    return "conv" if "conv" in name else "layer"

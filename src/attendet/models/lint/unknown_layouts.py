@@ -74,21 +74,18 @@ class _Wiring:
     def _choose(self, row: int, strides: dict[int, float]) -> dict[Reference, int] | None:
         """Choose the numbers of a row so that it joins equal sizes, and add its stride; None if that is impossible."""
         sources = self.plan.rows[row].row.sources
-        refs = [ref for ref in references(self.plan) if ref.row == row]
-        wanted = {strides[source.row] for source in sources if source.written == -1}
+        joins = len(sources) > 1
         chosen: dict[Reference, int] = {}
-        for ref in refs:
-            options = [option for option in self._options(ref) if not wanted or strides.get(option) in wanted]
-            if not options or options[0] not in strides:
+        stride = strides[row - 1] if any(source.written == -1 for source in sources) else None
+        for ref in (ref for ref in references(self.plan) if ref.row == row):
+            fitting = [option for option in self._options(ref) if stride is None or strides.get(option) == stride]
+            if not fitting or fitting[0] not in strides:
                 return None
-            chosen[ref] = options[0]
-            if len(sources) > 1:
-                wanted = wanted or {strides[options[0]]}
-        if len(wanted) > 1 and len(sources) > 1:
-            return None
-        first = next(iter(chosen.values()), row - 1) if sources[0].written != -1 else row - 1
-        factor = 1.0 if len(sources) > 1 else self.plan.stride(row) / self.plan.stride(sources[0].row)
-        strides[row] = strides[first] * factor
+            chosen[ref] = fitting[0]
+            stride = strides[fitting[0]]
+        first = next((source.row for source in sources), row - 1)
+        factor = 1.0 if joins else self.plan.stride(row) / self.plan.stride(first)
+        strides[row] = (strides[row - 1] if stride is None else stride) * factor
         return chosen
 
     def _options(self, ref: Reference) -> list[int]:

@@ -111,10 +111,11 @@ def _common(one: PlannedRow, other: PlannedRow) -> PlannedRow:
         unknown |= {"channels"}
     if one.shapes[0][2:] != other.shapes[0][2:]:
         unknown |= {"size"}
-    possible = other if one.kind is None else one
-    agree = one.kind == other.kind and one.parameters == other.parameters
+    agree = one.parameters == other.parameters
     return replace(
-        possible,
+        # A row that can be built for one of the inputs only is not known to be buildable.
+        one if other.kind is not None else other,
+        outputs=one.outputs,
         unknown=unknown,
         findings=tuple(finding for finding in one.findings if finding in other.findings),
         parameters=one.parameters if agree else 0,
