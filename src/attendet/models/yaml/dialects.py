@@ -109,9 +109,8 @@ def read_attention_args(
         return Reading(options | named, None if width is None else scale(width))
     numbers, switches = _numbers_and_switches(plain)
     # Next to options by name, a single large number is a width in every dialect.
-    is_width: bool = bool(named) and len(numbers) == 1 and numbers[0] >= MIN_WIDTH
-    by_value = dialect is None or is_width
-    meanings = _meanings_by_value(numbers) if by_value else _meanings_by_count(numbers, dialect)
+    is_width = bool(named) and len(numbers) == 1 and numbers[0] >= MIN_WIDTH
+    meanings = _meanings_by_value(numbers) if dialect is None or is_width else _meanings_by_count(numbers, dialect)
     values = dict(zip(meanings, numbers, strict=True))
     options = {}
     if "ratio" in values:

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TypeAlias
 
-from attendet.errors import Location, ModelFileError, nearest_name
+from attendet.errors import Location, ModelFileError, misspelled_name
 from attendet.models.bundled import bundled_names, bundled_text
 from attendet.models.yaml.model_file import ModelFile, read_model_file
 from attendet.utils.yaml_nodes import read_yaml_text
@@ -35,6 +35,7 @@ def load_model_file(model: ModelSource) -> ModelFile:
         return read_model_file(bundled_text(name), name)
     if os.path.lexists(name):
         return read_model_file(read_yaml_text(Path(name)), name)
-    nearest = nearest_name(name, bundled_names())
+    # YOLOv5 writes the names of its models like file names.
+    nearest = misspelled_name(name.removesuffix(".yaml").removesuffix(".yml"), bundled_names())
     remedy = f"did you mean {nearest!r}?" if nearest else f"bundled models are {', '.join(bundled_names())}"
     raise ModelFileError("no such model file or bundled model", where=Location(name), remedy=remedy)

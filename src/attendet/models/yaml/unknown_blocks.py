@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attendet.attention.catalog import attentions
 from attendet.blocks.catalog import blocks
-from attendet.errors import AttendetError, UnknownNameError, unknown_name
+from attendet.errors import AttendetError, UnknownNameError, misspelled_name
 from attendet.registry import normalize_name
 
 _SEGMENTATION = "a head for segmentation; attendet trains detectors"
@@ -38,7 +38,11 @@ def unknown_block(name: str) -> AttendetError:
     """
     reason = _REASONS.get(normalize_name(name))
     if reason is None:
-        return unknown_name("block or attention", name, (*blocks.names(), *attentions.names()))
+        nearest = misspelled_name(name, (*blocks.spellings(), *attentions.spellings()))
+        return UnknownNameError(
+            f"unknown block or attention {name!r}",
+            remedy=f"did you mean {nearest!r}?" if nearest else "register the block with attendet.blocks.block",
+        )
     return UnknownNameError(
         f"attendet does not have {name!r}: {reason}", remedy="register the block with attendet.blocks.block"
     )

@@ -48,16 +48,20 @@ class _Change:
     """A change of options, or of the module.
 
     Attributes:
-        options: Options to set, given the options of the row.
-        module: Returns the name of the other module, given the name in the file; None for the same module.
+        options: Options to set, or a function that returns them, given the options of the row.
+        module: Name of the other module, with `{}` in place of the name in the file; None for the same module.
         kept: Options that the other module has as well; None for all.
         is_common: As in `Variation`.
     """
 
-    options: Callable[[Options], Options] = field(default=lambda _: {})
-    module: Callable[[str], str] | None = None
+    options: Options | Callable[[Options], Options] = field(default_factory=dict)
+    module: str | None = None
     kept: tuple[str, ...] | None = None
     is_common: bool = True
+
+    def new_options(self, named: Options) -> Options:
+        """Return the options to set, given the options of the row."""
+        return self.options(named) if callable(self.options) else self.options
 
 
 def variations(row: LayerRow, scale: Callable[[int], int]) -> Iterator[Variation]:
@@ -73,7 +77,7 @@ def variations(row: LayerRow, scale: Callable[[int], int]) -> Iterator[Variation
     if row.module in attentions and find_composite(row.module) is None:
         yield from _attention_variations(row, written, scale)
     elif normalize_name(row.module) in _SUMS:
-        for change in (_Change(), _Change(lambda _: {"norm": True})):
+        for change in (_Change(), _Change({"norm": True})):
             yield from _apply([change], row, {}, written)
     elif (composite := find_composite(row.module)) is not None:
         changes = [_Change(), *_structure_changes(row.module)]
@@ -107,14 +111,14 @@ def _apply(changes: list[_Change], row: LayerRow, options: Options, written: Opt
     named = {**options, **written}
     for change in changes:
         if change.module is not None:
-            module = change.module(module)
+            module = change.module.format(module)
             named = {name: value for name, value in named.items() if change.kept is None or name in change.kept}
             labels.append(module)
-        new = change.options(named)
+        new = change.new_options(named)
         if set(new) & set(written):
             return
         named |= new
-    is_changed = [bool(change.options(named)) or change.module is not None for change in changes]
+    is_changed = [bool(change.new_options(named)) or change.module is not None for change in changes]
     is_common = all(change.is_common for change in changes) and sum(is_changed) <= 1
     extra = {name: value for name, value in named.items() if {**options, **written}.get(name) != value}
     labels += [flow_text(extra)] if extra else []
@@ -142,20 +146,20 @@ def _structure_changes(module: str) -> tuple[_Change, ...]:
     residual = re.fullmatch(r"(?i)ResBlock[-_]?(.+)", module)
     if inside:
         return (
-            _Change(lambda _: {"bottleneck": 0.5}),
-            _Change(module=lambda _: f"{inside[2]}{inside[1]}"),
-            _Change(lambda _: {"place": "instead"}),
+            _Change({"bottleneck": 0.5}),
+            _Change(module=f"{inside[2]}{inside[1]}"),
+            _Change({"place": "instead"}),
         )
     if after:
+        other = f"{after[2]}{after[1]}"
         return (
-            _Change(module=lambda _: f"{after[2]}{after[1]}"),
-            _Change(lambda _: {"bottleneck": 0.5}, module=lambda _: f"{after[2]}{after[1]}"),
-            _Change(lambda _: {"place": "instead"}, module=lambda _: f"{after[2]}{after[1]}"),
+            _Change(module=other),
+            _Change({"bottleneck": 0.5}, module=other),
+            _Change({"place": "instead"}, module=other),
         )
     if residual:
-        return tuple(
-            _Change(lambda _, e=e: {"e": e}, module=lambda _: f"ResNetBottleneck_{residual[1]}") for e in (1.0, 0.25)
-        )
+        other = f"ResNetBottleneck_{residual[1]}"
+        return _Change({"e": 1.0}, module=other), _Change({"e": 0.25}, module=other)
     return ()
 
 
@@ -167,24 +171,24 @@ _SUMS = ("bifpnadd", "bifpnadd2", "bifpnadd3")
 # The evidence for each is in docs/model-files.md.
 _CHANGES: Mapping[str, tuple[_Change, ...]] = {
     "cbam": (
-        _Change(lambda _: {"variant": "biased"}),
-        _Change(module=lambda name: f"Bottleneck_{name}", kept=("reduction", "kernel_size", "variant")),
-        _Change(module=lambda _: "UltralyticsCBAM", kept=_KERNEL),
-        _Change(lambda _: {"variant": "authors"}),
-        _Change(lambda _: {"variant": "timm"}, is_common=False),
-        _Change(lambda _: {"variant": "biased"}, module=lambda name: f"Bottleneck_{name}", is_common=False),
+        _Change({"variant": "biased"}),
+        _Change(module="Bottleneck_{}", kept=("reduction", "kernel_size", "variant")),
+        _Change(module="UltralyticsCBAM", kept=_KERNEL),
+        _Change({"variant": "authors"}),
+        _Change({"variant": "timm"}, is_common=False),
+        _Change({"variant": "biased"}, module="Bottleneck_{}", is_common=False),
         # The number 3 of [C, 3] may be the switch of the shortcut.
-        _Change(module=lambda name: f"Bottleneck_{name}", kept=("reduction", "variant"), is_common=False),
-        _Change(lambda _: {"variant": "biased"}, lambda name: f"Bottleneck_{name}", ("reduction",), is_common=False),
+        _Change(module="Bottleneck_{}", kept=("reduction", "variant"), is_common=False),
+        _Change({"variant": "biased"}, "Bottleneck_{}", ("reduction",), is_common=False),
     ),
-    "coordinate": (_Change(lambda _: {"bias": False}),),
-    "eca": (_Change(lambda _: {"kernel_size": 3}),),
+    "coordinate": (_Change({"bias": False}),),
+    "eca": (_Change({"kernel_size": 3}),),
     "gam": (_Change(lambda options: {"groups": int(options.get("reduction", 4))}),),
-    "se": (_Change(lambda _: {"bias": True}, is_common=False),),
-    "shuffle": (_Change(lambda _: {"groups": 8}),),
+    "se": (_Change({"bias": True}, is_common=False),),
+    "shuffle": (_Change({"groups": 8}),),
     "sk": (
-        _Change(lambda _: {"kernel_sizes": (1, 3, 5, 7), "groups": 1, "variant": "biased"}),
-        _Change(lambda _: {"kernel_sizes": (1, 3, 5, 7), "groups": 1}, is_common=False),
+        _Change({"kernel_sizes": (1, 3, 5, 7), "groups": 1, "variant": "biased"}),
+        _Change({"kernel_sizes": (1, 3, 5, 7), "groups": 1}, is_common=False),
     ),
 }
 
