@@ -88,8 +88,10 @@ def build(
         (8.0, 16.0, 32.0)
     """
     built = build_model(model, num_classes, dialect=dialect, start=start, checkpoint=checkpoint, like=like)
-    for line in (*built.choices, *built.attention_readings()):
-        _logger.info("%s", line)
+    # The readings take time, because the alternatives of every row are built.
+    if _logger.isEnabledFor(logging.INFO):
+        for line in (*built.choices, *built.attention_readings()):
+            _logger.info("%s", line)
     for finding in built.findings():
         warnings.warn(str(finding), AttendetWarning, stacklevel=2)
     return built.detector

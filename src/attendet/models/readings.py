@@ -117,17 +117,21 @@ def describe_attention(planned: PlannedRow) -> str:
 def _alternatives(plan: ModelPlan, planned: PlannedRow) -> Iterator[Alternative]:
     """Yield the common variations of a row that have another number of parameters."""
     counts = {planned.parameters}
-    for variation, parameters in buildable_variations(plan, planned):
-        if variation.is_common and parameters not in counts:
+    for variation, parameters in buildable_variations(plan, planned, only_common=True):
+        if parameters not in counts:
             counts.add(parameters)
             yield Alternative(variation.label, parameters)
 
 
-def buildable_variations(plan: ModelPlan, planned: PlannedRow) -> Iterator[tuple[Variation, int]]:
+def buildable_variations(
+    plan: ModelPlan, planned: PlannedRow, *, only_common: bool = False
+) -> Iterator[tuple[Variation, int]]:
     """Yield the variations of a row that can be built, and their numbers of parameters."""
     # Variations name all options, so neither the dialect nor the checkpoint decides about them.
     options = replace(plan.options, dialect=None, checkpoint={})
     for variation in variations(planned.row, plan.scale):
+        if only_common and not variation.is_common:
+            continue
         try:
             yield variation, plan_row(variation.row, plan.sources(planned.row.index), options).parameters
         except RowError:
