@@ -1,11 +1,13 @@
 """Modules, options, and features for the tests of the contract that every attention module fulfills."""
 
-from typing import Any
+import inspect
+from collections.abc import Iterator
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import torch
 from torch import Tensor, nn
 
-from attendet.attention import Attention, create
+from attendet.attention import Attention, create, names
 from attendet.attention.catalog import attentions, options_of
 
 CHANNELS = 64
@@ -38,3 +40,28 @@ def randomize(module: nn.Module) -> nn.Module:
 def features(*size: int, device: torch.device | None = None) -> Tensor:
     generator = torch.Generator().manual_seed(sum(size))
     return torch.randn(2, CHANNELS, *size, generator=generator).to(device)
+
+
+def forms() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield every registered module with its defaults, and with every other value of options that have few values."""
+    for name in names():
+        attention = attentions.get(name)
+        yield name, {}
+        for option, hint in get_type_hints(attention.__init__).items():
+            values = (True, False) if hint is bool else get_args(hint) if get_origin(hint) is Literal else ()
+            default = inspect.signature(attention).parameters.get(option)
+            for value in values:
+                if default is not None and value != default.default:
+                    yield name, {option: value}
+    yield "control-noise-gate", {"like": "scse", "start": "identity"}
+    yield "sk", {"kernel_sizes": (1, 3, 5, 7), "groups": 1, "variant": "biased"}
+    yield "gam", {"groups": 4}
+
+
+FORMS = list(forms())
+IDS = [f"{name}-{','.join(f'{key}={value}' for key, value in options.items())}" for name, options in FORMS]
+
+
+def size_of(options: dict[str, Any], *lengths: int) -> tuple[int, ...]:
+    """Return as many of three lengths as a module with these options has position axes."""
+    return lengths[: options.get("dims", 2)]

@@ -3,6 +3,7 @@
 tests/attention/test_papers_dimensions.py and test_papers_masks.py compare all dimensions with the papers.
 """
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -146,11 +147,23 @@ def test_the_parts_of_cbam_keep_padding_out_of_gradients(make: Callable[[], Atte
         assert torch.count_nonzero(torch.where(mask[:, None], 0, tensor)) == 0
 
 
-def test_cbam_with_a_mask_compiles_as_one_graph_in_training() -> None:
-    module = create("cbam", 64, dims=1)
+@modules
+def test_training_with_a_mask_compiles_and_exports_as_one_graph(name: str, options: dict[str, Any]) -> None:
+    module = make(name, 1, options)
+    twin, exported_twin = copy.deepcopy(module), copy.deepcopy(module)
     compiled = torch.compile(module, backend="aot_eager", fullgraph=True)
-    x, mask = torch.randn(2, 64, 9), torch.rand(2, 9) < 0.7
-    torch.testing.assert_close(compiled(x, mask), module(x, mask), rtol=1e-4, atol=1e-5)
+    x, mask = torch.randn(4, 64, 9), torch.rand(4, 9) < 0.7
+    batch, length = torch.export.Dim("batch", min=2, max=64), torch.export.Dim("length", min=2, max=64)
+    dynamic = {"x": {0: batch, 2: length}, "mask": {0: batch, 1: length}}
+    exported = torch.export.export(exported_twin, (x, mask), dynamic_shapes=dynamic).module()
+    for size in ((4, 9), (2, 6)):
+        x, mask = torch.randn(size[0], 64, size[1]), torch.rand(size) < 0.7
+        expected = twin(x, mask)
+        torch.testing.assert_close(compiled(x, mask), expected, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(exported(x, mask), expected, rtol=1e-4, atol=1e-5)
+    for found in (module, exported):
+        for (key, ours), theirs in zip(twin.named_buffers(), found.buffers(), strict=True):
+            torch.testing.assert_close(ours, theirs, msg=key)
 
 
 @modules

@@ -206,3 +206,38 @@ def test_nam_loads_without_the_norm_of_the_pixel_part() -> None:
     loaded.load_state_dict(theirs | {"Spatial_Att.bn.weight": torch.ones(30)}, strict=False)
     x = torch.randn(2, 64, 6, 5)
     assert torch.equal(loaded(x), module(x))
+
+
+def network(attention: nn.Module) -> nn.Module:
+    return nn.Sequential(nn.Conv2d(3, 16, 3), nn.BatchNorm2d(16), attention, nn.Conv2d(16, 4, 1)).train(False)
+
+
+class ModuleWithoutTensors(nn.Module):
+    """SimAM as its authors' code has it: no parameters and no buffers; the variance over M - 1."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        squares = (x - x.mean((2, 3), keepdim=True)) ** 2
+        variance = squares.sum((2, 3), keepdim=True) / (x.shape[2] * x.shape[3] - 1)
+        return x * torch.sigmoid(squares / (4 * (variance + 1e-4)) + 0.5)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("start", ["paper", "identity"])
+def test_a_strict_load_of_a_network_with_simam_gives_the_published_module(start: str) -> None:
+    theirs, ours = network(ModuleWithoutTensors()), network(create("simam", 16, variant="authors", start=start))
+    ours.load_state_dict(theirs.state_dict())
+    images = torch.rand(2, 3, 8, 9)
+    torch.testing.assert_close(ours(images), theirs(images))
+    alone = create("simam", 16, variant="authors", start=start)
+    alone.load_state_dict({})
+    x = torch.rand(2, 16, 8, 9)
+    torch.testing.assert_close(alone(x), ModuleWithoutTensors()(x))
+
+
+@torch.no_grad()
+def test_simam_keeps_its_start_if_the_load_is_not_strict() -> None:
+    ours = network(create("simam", 16, start="identity"))
+    missing = ours.load_state_dict(network(nn.Identity()).state_dict(), strict=False).missing_keys
+    assert sorted(missing) == ["2.gate.range", "2.gate.strength"]
+    x = torch.rand(2, 16, 8, 9)
+    assert torch.equal(ours[2](x), x)

@@ -8,13 +8,14 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from attendet.attention.base import Attention, Gate, Start, hidden_width, zero_
+from attendet.attention.base import Attention, Gate, Start, check_channels, hidden_width, zero_
 from attendet.attention.catalog import attentions
 from attendet.attention.dims import CONVOLUTIONS, NORMS, Dims, check_dims, check_features, zero_padding
 from attendet.attention.foreign_keys import accept_foreign_keys
 from attendet.attention.norms import normalize
-from attendet.errors import OptionError, unknown_name
+from attendet.errors import unknown_name
 from attendet.ops.pooling import pool_positions
+from attendet.utils.option_values import positive_integer
 
 Variant = Literal["paper", "authors"]
 _VARIANTS: tuple[Variant, ...] = ("paper", "authors")
@@ -90,12 +91,10 @@ class BAMGate(Gate):
         self.dims: Dims = check_dims(dims)
         if variant not in _VARIANTS:
             raise unknown_name("variant of BAM", variant, _VARIANTS)
-        if not isinstance(dilation, int) or dilation < 1:
-            raise OptionError(f"`dilation` must be a positive integer, got {dilation!r}")
         self.variant = variant
         hidden = hidden_width(channels, reduction)
         self.channel = ChannelBranch(channels, hidden)
-        self.spatial = SpatialBranch(channels, hidden, dilation, dims)
+        self.spatial = SpatialBranch(channels, hidden, positive_integer("dilation", dilation), dims)
         if start == "identity":
             # If both factors of a product started at zero, neither would receive a gradient.
             zero_(self.spatial.final.weight, self.spatial.final.bias)
@@ -163,7 +162,7 @@ class BAM(Attention):
         dims: Dims = 2,
     ) -> None:
         super().__init__()
-        self.gate = BAMGate(channels, reduction, dilation, variant, start, dims)
+        self.gate = BAMGate(check_channels(channels), reduction, dilation, variant, start, dims)
         accept_foreign_keys(self, FOREIGN_KEYS)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:

@@ -11,7 +11,7 @@ module of that class is the combined tensor itself, so that a forward hook can o
 
 from __future__ import annotations
 
-import math
+import inspect
 import warnings
 from abc import ABC, abstractmethod
 from functools import partial
@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from attendet.attention.fx_tracing import TracedAsOne
 from attendet.errors import AttendetWarning, OptionError
+from attendet.utils.option_values import as_integer, positive_integer, positive_number
 
 Start = Literal["paper", "identity"]
 
@@ -120,7 +121,9 @@ def register_with_published_value(module: nn.Module, name: str, value: Tensor, p
 
     It is part of the state dict. A state dict of the published module does not have it and was trained with the
     published value, which is filled in on loading. A state dict that lacks parameters of the module fills in nothing,
-    so that a module that is not loaded keeps its start.
+    so that a module that is not loaded keeps its start. A published module without parameters has no tensors that could
+    show that it was part of a network; then a strict load fills in the value, because it claims that the state dict is
+    complete, and any other load does not.
 
     Args:
         module: Module that receives the tensor, as a parameter if it is one, otherwise as a buffer.
@@ -152,9 +155,19 @@ def published_values(module: nn.Module) -> dict[str, Tensor]:
 
 
 def _fill_in(name: str, published: object, module: nn.Module, state: dict[str, Any], prefix: str, *_: object) -> None:
+    if prefix + name in state:
+        return
     parameters = [prefix + parameter for parameter, _ in module.named_parameters() if parameter != "strength"]
-    if parameters and prefix + name not in state and all(parameter in state for parameter in parameters):
+    if all(parameter in state for parameter in parameters) if parameters else _is_strict_load():
         state[prefix + name] = torch.tensor(published)
+
+
+def _is_strict_load() -> bool:
+    """Return whether a strict `load_state_dict` is running; torch tells the hooks of modules that every load is one."""
+    frame = inspect.currentframe()
+    while frame is not None and frame.f_code is not nn.Module.load_state_dict.__code__:
+        frame = frame.f_back
+    return frame is not None and bool(frame.f_locals["strict"])
 
 
 def hidden_width(channels: int, reduction: float, *, rounded: bool = False) -> int:
@@ -201,16 +214,11 @@ def hidden_width_at_least(channels: int, reduction: float, min_width: int) -> in
         (8, 16)
     """
     width = _exact_width(channels, reduction)
-    if not isinstance(min_width, int) or min_width < 1:
-        raise OptionError(f"`min_width` must be a positive integer, got {min_width!r}")
-    return max(int(width + 1e-6), min_width)
+    return max(int(width + 1e-6), positive_integer("min_width", min_width))
 
 
 def _exact_width(channels: int, reduction: float) -> float:
-    check_channels(channels)
-    if not isinstance(reduction, int | float) or not 0 < reduction < math.inf:
-        raise OptionError(f"`reduction` must be a positive number, got {reduction!r}")
-    return channels / reduction
+    return check_channels(channels) / positive_number("reduction", reduction)
 
 
 def group_count(channels: int, groups: int | None, *, max_groups: int, multiple_of: int = 1) -> int:
@@ -233,27 +241,26 @@ def group_count(channels: int, groups: int | None, *, max_groups: int, multiple_
         ...
         attendet.errors.OptionError: `groups` must divide 64 channels evenly, got 12; use 8 or 16 groups
     """
-    check_channels(channels)
+    channels, count = check_channels(channels), as_integer(groups)
     possible = [count for count in range(1, channels + 1) if channels % (count * multiple_of) == 0]
     if not possible:
         raise OptionError(f"`channels` must be a multiple of {multiple_of}, got {channels}")
     if groups is None:
         return max(count for count in possible if count <= max_groups)
-    if groups not in possible:
-        below = [count for count in possible if isinstance(groups, int) and count < groups][-1:]
-        above = [count for count in possible if count not in below and count > max(below, default=0)][:1]
+    if count not in possible:
+        below = [smaller for smaller in possible if count is not None and smaller < count][-1:]
+        above = [larger for larger in possible if larger > max(below, default=0)][:1]
         parts = f"into groups of a multiple of {multiple_of}" if multiple_of > 1 else "evenly"
         raise OptionError(
             f"`groups` must divide {channels} channels {parts}, got {groups!r}",
-            remedy=f"use {' or '.join(str(count) for count in (*below, *above))} groups",
+            remedy=f"use {' or '.join(str(near) for near in (*below, *above))} groups",
         )
-    return groups
+    return count
 
 
-def check_channels(channels: int) -> None:
-    """Raise an OptionError if the number of channels is not a positive integer."""
-    if not isinstance(channels, int) or channels < 1:
-        raise OptionError(f"`channels` must be a positive integer, got {channels!r}")
+def check_channels(channels: int) -> int:
+    """Return the number of channels as an int; raise an OptionError if it is not a positive integer."""
+    return positive_integer("channels", channels)
 
 
 def odd_kernel(kernel_size: int) -> int:
@@ -262,9 +269,10 @@ def odd_kernel(kernel_size: int) -> int:
     Raises:
         OptionError: If it is not.
     """
-    if not isinstance(kernel_size, int) or kernel_size < 1 or kernel_size % 2 == 0:
+    size = as_integer(kernel_size)
+    if size is None or size < 1 or size % 2 == 0:
         raise OptionError(f"`kernel_size` must be odd and positive, got {kernel_size!r}", remedy="use 3, 5, or 7")
-    return kernel_size
+    return size
 
 
 def zero_(*parameters: Tensor | None) -> None:

@@ -16,6 +16,7 @@ from attendet.attention.base import Attention, AttentionWeights, Start, check_ch
 from attendet.attention.catalog import attentions, create, options_of
 from attendet.attention.dims import CONVOLUTIONS, Dims, check_dims, check_features
 from attendet.errors import OptionError
+from attendet.utils.option_values import as_integer
 
 NO_PAPER = "no paper: a control for comparisons"
 
@@ -45,7 +46,7 @@ class ControlIdentity(Attention):
 
     def __init__(self, channels: int, *, dims: Dims = 2) -> None:
         super().__init__()
-        check_channels(channels)
+        channels = check_channels(channels)
         self.dims: Dims = check_dims(dims)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -99,7 +100,7 @@ class ControlConv1x1(Attention):
     ) -> None:
         super().__init__()
         check_start(start)
-        check_channels(channels)
+        channels = check_channels(channels)
         self.dims: Dims = check_dims(dims)
         if parameters is None:
             with torch.device("meta"):
@@ -110,9 +111,10 @@ class ControlConv1x1(Attention):
                 f"`parameters` cannot be combined with options of `like`, got {', '.join(options)}",
                 remedy="give one or the other",
             )
-        elif not isinstance(parameters, int) or parameters < 0:
+        count = as_integer(parameters)
+        if count is None or count < 0:
             raise OptionError(f"`parameters` must be an integer of at least 0, got {parameters!r}")
-        width = max(1, (parameters + channels) // (2 * channels))
+        width = max(1, (count + channels) // (2 * channels))
         self.reduce = CONVOLUTIONS[dims](channels, width, 1, bias=False)
         self.expand = CONVOLUTIONS[dims](width, channels, 1, bias=False)
         if start == "identity":

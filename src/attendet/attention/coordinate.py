@@ -8,7 +8,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from attendet.attention.base import Attention, AttentionWeights, Gate, Start, hidden_width_at_least, zero_
+from attendet.attention.base import (
+    Attention,
+    AttentionWeights,
+    Gate,
+    Start,
+    check_channels,
+    hidden_width_at_least,
+    zero_,
+)
 from attendet.attention.catalog import attentions
 from attendet.attention.foreign_keys import accept_foreign_keys
 from attendet.attention.norms import normalize
@@ -110,6 +118,7 @@ class CoordinateAttention(Attention):
         start: Start = "paper",
     ) -> None:
         super().__init__()
+        channels = check_channels(channels)
         self.gate = CoordinateWeights(channels, hidden_width_at_least(channels, reduction, min_width), bias, start)
         accept_foreign_keys(self, FOREIGN_KEYS)
 

@@ -7,7 +7,6 @@ Padding may hold any value, including infinity and NaN. It receives no gradient,
 
 from __future__ import annotations
 
-from numbers import Integral
 from typing import Literal
 
 import torch
@@ -15,6 +14,7 @@ from torch import Tensor, nn
 
 from attendet.attention.fx_tracing import recorded
 from attendet.errors import OptionError
+from attendet.utils.option_values import as_integer
 
 Dims = Literal[1, 2, 3]
 
@@ -33,8 +33,9 @@ def check_dims(dims: Dims) -> Dims:
     Raises:
         OptionError: If it is not.
     """
+    count = as_integer(dims)
     for known in _SHAPES:
-        if dims == known and isinstance(dims, Integral) and not isinstance(dims, bool):
+        if count == known:
             return known
     raise OptionError(f"`dims` must be 1, 2, or 3, got {dims!r}")
 

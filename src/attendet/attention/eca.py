@@ -13,6 +13,7 @@ from attendet.attention.dims import Dims, check_dims, check_features, zero_paddi
 from attendet.attention.foreign_keys import accept_foreign_keys
 from attendet.errors import OptionError
 from attendet.ops.pooling import pool_positions
+from attendet.utils.option_values import as_number, positive_number
 
 FOREIGN_KEYS: Mapping[str, str] = {"conv.": "gate.conv."}
 
@@ -29,12 +30,12 @@ def adaptive_kernel(channels: int, gamma: float = 2, beta: float = 1) -> int:
         >>> [adaptive_kernel(channels) for channels in (16, 64, 128, 256, 512, 2048)]
         [3, 3, 5, 5, 5, 7]
     """
-    check_channels(channels)
-    if not 0 < gamma < math.inf:
-        raise OptionError(f"`gamma` must be a positive number, got {gamma!r}", remedy="the published value is 2")
-    if not abs(beta) < math.inf:
+    channels = check_channels(channels)
+    gamma = positive_number("gamma", gamma, remedy="the published value is 2")
+    offset = as_number(beta)
+    if offset is None:
         raise OptionError(f"`beta` must be a finite number, got {beta!r}", remedy="the published value is 1")
-    return 2 * int(abs((math.log2(channels) + beta) / gamma) / 2) + 1
+    return 2 * int(abs((math.log2(channels) + offset) / gamma) / 2) + 1
 
 
 class NeighborGate(Gate):
@@ -112,6 +113,7 @@ class ECA(Attention):
         dims: Dims = 2,
     ) -> None:
         super().__init__()
+        channels = check_channels(channels)
         size = adaptive_kernel(channels, gamma, beta) if kernel_size is None else kernel_size
         self.gate = NeighborGate(size, start, dims)
         accept_foreign_keys(self, FOREIGN_KEYS)

@@ -100,7 +100,7 @@ class EMA(Attention):
     def __init__(self, channels: int, groups: int | None = None, start: Start = "paper") -> None:
         super().__init__()
         if groups is None:
-            check_channels(channels)
+            channels = check_channels(channels)
             groups = group_count(channels, None, max_groups=max(min(32, channels // 2), 1))
         self.gate = CrossGate(channels, group_count(channels, groups, max_groups=32), start)
         accept_foreign_keys(self, FOREIGN_KEYS)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from attendet.attention.base import Attention, Gate, Start, group_count, hidden_width, zero_
+from attendet.attention.base import Attention, Gate, Start, check_channels, group_count, hidden_width, zero_
 from attendet.attention.catalog import attentions
 from attendet.attention.foreign_keys import accept_foreign_keys
 from attendet.attention.norms import normalize
@@ -109,6 +109,7 @@ class GAM(Attention):
 
     def __init__(self, channels: int, reduction: float = 4, groups: int = 1, start: Start = "paper") -> None:
         super().__init__()
+        channels = check_channels(channels)
         self.channel = PointwiseGate(channels, reduction, start)
         hidden = self.channel.fc1.out_features
         self.spatial = WideGate(channels, hidden, group_count(math.gcd(channels, hidden), groups, max_groups=1), start)

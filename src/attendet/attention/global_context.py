@@ -7,7 +7,16 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from attendet.attention.base import AdditiveTerm, Attention, SoftmaxWeights, Start, check_start, hidden_width, zero_
+from attendet.attention.base import (
+    AdditiveTerm,
+    Attention,
+    SoftmaxWeights,
+    Start,
+    check_channels,
+    check_start,
+    hidden_width,
+    zero_,
+)
 from attendet.attention.catalog import attentions
 from attendet.attention.foreign_keys import accept_foreign_keys
 
@@ -112,6 +121,7 @@ class GlobalContext(Attention):
     def __init__(self, channels: int, reduction: float = 16, start: Start = "paper") -> None:
         super().__init__()
         check_start(start)
+        channels = check_channels(channels)
         self.context = ContextTerm(channels, hidden_width(channels, reduction))
         accept_foreign_keys(self, FOREIGN_KEYS)
 

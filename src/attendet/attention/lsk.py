@@ -107,7 +107,7 @@ class LSK(Attention):
     def __init__(self, channels: int, start: Start = "paper") -> None:
         super().__init__()
         check_start(start)
-        check_channels(channels)
+        channels = check_channels(channels)
         if channels % 2:
             raise OptionError(f"`channels` must be even, got {channels}")
         self.gate = LargeKernelWeights(channels, start)

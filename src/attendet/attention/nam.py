@@ -27,7 +27,7 @@ class ScaleGate(Gate):
 
     def __init__(self, channels: int, variant: Variant, start: Start) -> None:
         super().__init__(start)
-        check_channels(channels)
+        channels = check_channels(channels)
         if variant not in _VARIANTS:
             raise unknown_name("variant of NAM", variant, _VARIANTS)
         self.variant = variant

@@ -38,6 +38,8 @@ class PlaneNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (..., C, H, W) normalized over H and W."""
+        if x.numel() == 0:
+            return x * self.weight[:, None, None] + self.bias[:, None, None]
         variance, mean = torch.var_mean(x, dim=(-2, -1), correction=0, keepdim=True)
         normalized = (x - mean) * torch.rsqrt(variance + self.eps)
         return normalized * self.weight[:, None, None] + self.bias[:, None, None]

@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from attendet.attention.base import Attention, Gate, Start, check_start, zero_
+from attendet.attention.base import Attention, Gate, Start, check_channels, check_start, zero_
 from attendet.attention.catalog import attentions
 from attendet.attention.foreign_keys import accept_foreign_keys
 from attendet.attention.squeeze_excite import SqueezeGate
@@ -90,6 +90,7 @@ class SCSE(Attention):
         start: Start = "paper",
     ) -> None:
         super().__init__()
+        channels = check_channels(channels)
         if combine not in _COMBINATIONS:
             raise unknown_name("combination", combine, _COMBINATIONS)
         self.combine: Combine = combine

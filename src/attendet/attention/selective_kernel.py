@@ -13,6 +13,7 @@ from attendet.attention.base import (
     Attention,
     SoftmaxWeights,
     Start,
+    check_channels,
     check_start,
     group_count,
     hidden_width_at_least,
@@ -24,6 +25,7 @@ from attendet.attention.fx_tracing import TracedAsOne
 from attendet.attention.norms import normalize
 from attendet.errors import OptionError, unknown_name
 from attendet.ops.pooling import pool_positions
+from attendet.utils.option_values import as_integer
 
 Variant = Literal["paper", "biased"]
 _VARIANTS: tuple[Variant, ...] = ("paper", "biased")
@@ -139,6 +141,7 @@ class SelectiveKernel(Attention):
         check_start(start)
         if variant not in _VARIANTS:
             raise unknown_name("variant of SK", variant, _VARIANTS)
+        channels = check_channels(channels)
         kernels = _kernels_and_dilations(branches, kernel_sizes)
         count = group_count(channels, groups, max_groups=32)
         self.branches = nn.ModuleList(
@@ -158,9 +161,10 @@ class SelectiveKernel(Attention):
 
 def _kernels_and_dilations(branches: int, kernel_sizes: Sequence[int] | None) -> list[tuple[int, int]]:
     if kernel_sizes is None:
-        if not isinstance(branches, int) or branches < 2:
+        count = as_integer(branches)
+        if count is None or count < 2:
             raise OptionError(f"`branches` must be an integer of at least 2, got {branches!r}")
-        return [(3, dilation) for dilation in range(1, branches + 1)]
+        return [(3, dilation) for dilation in range(1, count + 1)]
     if not isinstance(kernel_sizes, Sequence) or isinstance(kernel_sizes, str) or len(kernel_sizes) < 2:
         raise OptionError(
             f"`kernel_sizes` must be a list of at least 2 kernel sizes, got {kernel_sizes!r}",

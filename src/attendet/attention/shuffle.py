@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from attendet.attention.base import Attention, Gate, Start, group_count, register_with_published_value
+from attendet.attention.base import Attention, Gate, Start, check_channels, group_count, register_with_published_value
 from attendet.attention.catalog import attentions
 from attendet.attention.foreign_keys import accept_foreign_keys
 from attendet.attention.norms import PlaneNorm
@@ -96,6 +96,7 @@ class ShuffleAttention(Attention):
 
     def __init__(self, channels: int, groups: int | None = None, start: Start = "paper") -> None:
         super().__init__()
+        channels = check_channels(channels)
         self.gate = SplitGate(channels, group_count(channels, groups, max_groups=64, multiple_of=2), start)
         # The hooks run in this order: the second one looks for parameters under our keys.
         accept_foreign_keys(self, FOREIGN_KEYS)

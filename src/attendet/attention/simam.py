@@ -11,8 +11,9 @@ from torch import Tensor
 from attendet.attention.base import Attention, Gate, Start, check_channels, register_strength
 from attendet.attention.catalog import attentions
 from attendet.attention.dims import Dims, check_dims, check_features, zero_padding
-from attendet.errors import OptionError, unknown_name
+from attendet.errors import unknown_name
 from attendet.ops.pooling import pool_positions
+from attendet.utils.option_values import positive_number
 
 Variant = Literal["paper", "authors"]
 _VARIANTS: tuple[Variant, ...] = ("paper", "authors")
@@ -27,9 +28,7 @@ class EnergyGate(Gate):
         super().__init__(start)
         if variant not in _VARIANTS:
             raise unknown_name("variant of SimAM", variant, _VARIANTS)
-        if isinstance(regularizer, bool) or not isinstance(regularizer, int | float) or not regularizer > 0:
-            raise OptionError(f"`regularizer` must be positive, got {regularizer!r}", remedy="the default is 1e-4")
-        self.regularizer = float(regularizer)
+        self.regularizer = float(positive_number("regularizer", regularizer, remedy="the default is 1e-4"))
         self.variant = variant
         self.dims: Dims = check_dims(dims)
         register_strength(self, start)
@@ -73,6 +72,10 @@ class SimAM(Attention):
     nothing is amplified.
 
     The default of λ is 1e-4; the authors' ImageNet models use 0.1.
+
+    The state dict of the authors' module is empty. A strict load of a network with such modules sets this module to the
+    published one, whatever its start. With `strict=False` it keeps its start, because the same state dict could be that
+    of a network without attention.
 
     Other versions: wrappers that require the number of channels and ignore it.
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from attendet.attention.base import Attention, Gate, Start, hidden_width, zero_
+from attendet.attention.base import Attention, Gate, Start, check_channels, hidden_width, zero_
 from attendet.attention.catalog import attentions
 from attendet.attention.dims import Dims, check_dims, check_features, zero_padding
 from attendet.attention.foreign_keys import accept_foreign_keys
@@ -104,7 +104,7 @@ class SqueezeExcite(Attention):
         dims: Dims = 2,
     ) -> None:
         super().__init__()
-        self.gate = SqueezeGate(channels, reduction, bias, start, dims)
+        self.gate = SqueezeGate(check_channels(channels), reduction, bias, start, dims)
         accept_foreign_keys(self, FOREIGN_KEYS)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:

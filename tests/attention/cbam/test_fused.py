@@ -146,11 +146,48 @@ def test_forward_derivatives_and_function_transforms_use_plain_torch() -> None:
         assert torch.autograd.forward_ad.unpack_dual(fused(dual)).tangent is not None
 
 
-def test_a_second_derivative_is_an_error() -> None:
-    x = torch.randn(2, 24, 9, 7, requires_grad=True)
-    (gradient,) = torch.autograd.grad(module("fused")(x).sum(), x, create_graph=True)
-    with pytest.raises(OptionError, match="no second derivative; set implementation='reference' on the CBAM"):
-        gradient.sum().backward()
+@pytest.mark.parametrize("variant", ["plain", "biased", "authors", "timm"])
+@pytest.mark.parametrize("order", ["channel-first", "channel-only", "spatial-only"])
+@pytest.mark.parametrize("training", [True, False])
+def test_second_derivatives_equal_plain_torch_in_float64(variant: Variant, order: str, training: bool) -> None:
+    """A gradient penalty through two calls of one module, as in a generative network, next to the loss itself."""
+    fused = module("fused", variant=variant, order=order).train(training)
+    plain = copy.deepcopy(fused).double()
+    plain.implementation = "reference"
+    x = torch.randn(2, 24, 9, 7)
+    found: list[list[torch.Tensor]] = []
+    for cbam, features in ((fused, x.clone()), (plain, x.double())):
+        features.requires_grad_()
+        loss = (cbam(cbam(features).tanh()) * torch.linspace(-1, 1, 24)[:, None, None]).square().sum()
+        (penalized,) = torch.autograd.grad(loss, features, create_graph=True)
+        (penalized.square().sum() + loss).backward()
+        found.append([gradient(tensor) for tensor in (features, *cbam.parameters())])
+    for (name, _), one, other in zip([("x", x), *fused.named_parameters()], *found, strict=True):
+        assert relative_difference(one.double(), other) < 1e-4, name
+
+
+def test_third_derivatives_and_gradients_of_parameters_only() -> None:
+    fused = module("fused", variant="plain")
+    plain = copy.deepcopy(fused).double()
+    plain.implementation = "reference"
+    x, found = torch.randn(2, 24, 5, 4), []
+    for cbam, features in ((fused, x), (plain, x.double())):
+        value = cbam(features).square().sum()
+        for _ in range(3):
+            gradients = torch.autograd.grad(value, list(cbam.parameters()), create_graph=True)
+            value = torch.stack([part.square().sum() for part in gradients]).sum().log()
+        found.append(value.detach())
+    assert relative_difference(found[0].double(), found[1]) < 1e-4
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_second_derivatives_in_half_precision_have_its_dtype(dtype: torch.dtype) -> None:
+    cbam = module("fused").to(dtype)
+    x = torch.randn(2, 24, 9, 7, dtype=dtype, requires_grad=True)
+    (penalized,) = torch.autograd.grad(cbam(x).sum(), x, create_graph=True)
+    penalized.float().square().sum().backward()
+    assert gradient(x).dtype == dtype
+    assert torch.isfinite(gradient(x)).all()
 
 
 @pytest.mark.parametrize("training", [False, True])

@@ -7,7 +7,7 @@ from typing import Literal
 
 from torch import Tensor
 
-from attendet.attention.base import Attention, Start
+from attendet.attention.base import Attention, Start, check_channels
 from attendet.attention.catalog import attentions
 from attendet.attention.cbam.foreign_names import FOREIGN_KEYS, reorder_planes
 from attendet.attention.cbam.fused import Implementation, fused_forward
@@ -66,7 +66,7 @@ class ChannelAttention(Attention):
         dims: Dims = 2,
     ) -> None:
         super().__init__()
-        self.gate = ChannelGate(channels, reduction, variant, start, pool, dims)
+        self.gate = ChannelGate(check_channels(channels), reduction, variant, start, pool, dims)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return x (N, C, H, W) multiplied by its channel weights (N, C, 1, 1); for `mask` see `CBAM.forward`."""
@@ -206,6 +206,7 @@ class CBAM(Attention):
         dims: Dims = 2,
     ) -> None:
         super().__init__()
+        channels = check_channels(channels)
         if order not in _GATES:
             raise unknown_name("order", order, _GATES)
         self.order: Order = order

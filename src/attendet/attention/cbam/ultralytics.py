@@ -24,7 +24,7 @@ class MeanGate(Gate):
 
     def __init__(self, channels: int, start: Start) -> None:
         super().__init__(start)
-        check_channels(channels)
+        channels = check_channels(channels)
         self.fc = nn.Linear(channels, channels)
         if start == "identity":
             zero_(self.fc.weight, self.fc.bias)

@@ -1,7 +1,8 @@
 """The fused CBAM as torch operators, which support autograd, `torch.compile`, and autocast.
 
-`attendet::cbam` returns the features, and the small tensors that `attendet::cbam_backward` needs. The latter has no
-derivative and raises an error if one is requested. Unused tensors are empty, because an operator cannot return None.
+`attendet::cbam` returns the features, and the small tensors that `attendet::cbam_backward` needs. Plain torch computes
+the derivative of the latter, for gradient penalties and other second derivatives. Unused tensors are empty, because an
+operator cannot return None.
 """
 
 from __future__ import annotations
@@ -11,13 +12,13 @@ from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from types import ModuleType
-from typing import Any, NoReturn
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from attendet.errors import OptionError
-from attendet.ops.cbam.reference import BatchStatistics, ChannelNet, SpatialNet
+from attendet.ops.cbam.reference import BatchStatistics, ChannelNet, SpatialNet, reference_cbam
 from attendet.ops.cbam.saved_tensors import SavedTensors
 
 _CHANNEL_SCHEMA = "Tensor? fc1_weight, Tensor? fc1_bias, Tensor? fc2_weight, Tensor? fc2_bias, Tensor? channel_range"
@@ -148,8 +149,55 @@ def _differentiate(ctx: Any, upstream: Tensor | None, *_: Tensor | None) -> tupl
     return tuple(gradients)
 
 
-def _refuse_second_derivative(*_: object) -> NoReturn:
-    raise OptionError("the fused CBAM has no second derivative", remedy="set implementation='reference' on the CBAM")
+def _save_for_second_derivative(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:  # noqa: ARG001
+    """Save the features, the upstream gradient, and the parameters."""
+    ctx.set_materialize_grads(False)
+    inputs = inputs[: 2 + _NET_FIELDS]
+    ctx.options = [None if isinstance(value, Tensor) else value for value in inputs]
+    ctx.save_for_backward(*(value if isinstance(value, Tensor) else None for value in inputs))
+
+
+def _differentiate_gradients(ctx: Any, *upstream_gradients: Tensor | None) -> tuple[Tensor | None, ...]:
+    """Return the derivatives of `attendet::cbam_backward`, computed by `reference_cbam` in float32.
+
+    The small tensors that are saved for the backward pass are functions of the features and parameters, which the
+    reference computes again. They have no gradients of their own.
+    """
+    create_graph = torch.is_grad_enabled()
+    arguments: list[Any] = [
+        option if tensor is None else tensor for tensor, option in zip(ctx.saved_tensors, ctx.options, strict=True)
+    ]
+    differentiated = [0, *(2 + index for index in _PARAMETERS)]
+    with torch.enable_grad(), torch.autocast(arguments[0].device.type, enabled=False):
+        variables = [index for index in (*differentiated, 1) if arguments[index] is not None]
+        for index in variables:
+            arguments[index] = _separate(arguments[index])
+        x, upstream, *fields = arguments
+        y, _ = reference_cbam(x.float(), *_nets(tuple(fields)))
+        given = {
+            index: gradient
+            for index, gradient in zip(differentiated, upstream_gradients, strict=True)
+            if gradient is not None and index in variables
+        }
+        gradients = torch.autograd.grad(y, [arguments[index] for index in given], upstream.float(), create_graph=True)
+        second_derivatives = torch.autograd.grad(
+            gradients,
+            [arguments[index] for index in variables],
+            list(given.values()),
+            create_graph=create_graph,
+            allow_unused=True,
+        )
+    by_argument = dict(zip(variables, second_derivatives, strict=True))
+    return tuple(by_argument.get(index) for index in range(len(arguments) + _SAVED_FIELDS))
+
+
+def _separate(tensor: Tensor) -> Tensor:
+    """Return a tensor with the same values that has a gradient of its own.
+
+    The features can be computed from the same parameters, for example by an earlier call of the same module. A gradient
+    of the parameters themselves would include that path, which autograd adds anyway.
+    """
+    return tensor.view_as(tensor) if tensor.requires_grad else tensor.detach().requires_grad_()
 
 
 def check_shapes(x: Tensor, channel: ChannelNet | None, spatial: SpatialNet | None) -> None:
@@ -212,4 +260,6 @@ for _dispatch_key, _backend in (("CPU", "cpu"), ("CUDA", "gpu")):
 torch.library.register_fake("attendet::cbam", _fake_forward, lib=_LIBRARY)
 torch.library.register_fake("attendet::cbam_backward", _fake_backward, lib=_LIBRARY)
 torch.library.register_autograd("attendet::cbam", _differentiate, setup_context=_save_for_backward, lib=_LIBRARY)
-torch.library.register_autograd("attendet::cbam_backward", _refuse_second_derivative, lib=_LIBRARY)
+torch.library.register_autograd(
+    "attendet::cbam_backward", _differentiate_gradients, setup_context=_save_for_second_derivative, lib=_LIBRARY
+)

@@ -1,0 +1,89 @@
+"""torch.fx traces every form of every module, alone and in networks, also with attached attention."""
+
+import copy
+import pickle
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, fx, nn
+from torchvision.models import resnet18
+from torchvision.models.feature_extraction import create_feature_extractor
+
+import attendet
+from attendet.attention import create, names
+from tests.attention.contract_cases import CHANNELS, FORMS, IDS, randomize, size_of
+
+forms = pytest.mark.parametrize(("name", "options"), FORMS, ids=IDS)
+
+
+def copies(traced: fx.GraphModule) -> list[nn.Module]:
+    # The test unpickles its own pickle.
+    return [traced, copy.deepcopy(traced), pickle.loads(pickle.dumps(traced))]  # noqa: S301
+
+
+def trained(name: str, options: dict[str, Any]) -> nn.Module:
+    """Return a module with random parameters and running statistics, in evaluation mode."""
+    module = randomize(create(name, CHANNELS, **options))
+    module(torch.randn(3, CHANNELS, *size_of(options, 6, 5, 3)))
+    return module.train(False)
+
+
+@forms
+@torch.no_grad()
+def test_a_traced_module_equals_the_module_at_any_size(name: str, options: dict[str, Any]) -> None:
+    module = trained(name, options)
+    traced = copies(fx.symbolic_trace(module))
+    for batch, *lengths in ((2, 8, 6, 4), (1, 3, 9, 5), (3, 1, 1, 1)):
+        x = torch.randn(batch, CHANNELS, *size_of(options, *lengths))
+        for twin in traced:
+            torch.testing.assert_close(twin(x), module(x), rtol=1e-4, atol=1e-5)
+
+
+@forms
+@torch.no_grad()
+def test_a_traced_network_contains_the_module_itself(name: str, options: dict[str, Any]) -> None:
+    network = nn.Sequential(nn.Identity(), trained(name, options))
+    traced = fx.symbolic_trace(network)
+    assert [node.target for node in traced.graph.nodes if node.op == "call_module"] == ["0", "1"]
+    for size in ((6, 5, 3), (2, 7, 4)):
+        x = torch.randn(2, CHANNELS, *size_of(options, *size))
+        for twin in copies(traced):
+            assert torch.equal(twin(x), network(x))
+
+
+def test_a_traced_network_trains_as_the_network_does() -> None:
+    network = nn.Sequential(nn.Conv2d(3, CHANNELS, 3), create("cbam", CHANNELS, variant="authors"))
+    traced = fx.symbolic_trace(copy.deepcopy(network))
+    x = torch.randn(4, 3, 9, 9)
+    for model in (network, traced):
+        model.train()(x).square().sum().backward()
+    assert traced.state_dict().keys() == network.state_dict().keys()
+    for key, value in traced.state_dict().items():
+        torch.testing.assert_close(value, network.state_dict()[key])
+    for ours, theirs in zip(traced.parameters(), network.parameters(), strict=True):
+        torch.testing.assert_close(ours.grad, theirs.grad)
+
+
+def test_masks_reach_a_traced_module() -> None:
+    module = trained("cbam", {"dims": 1})
+    traced = fx.symbolic_trace(module)
+    x, mask = torch.randn(2, CHANNELS, 9), torch.rand(2, 9) < 0.7
+    torch.testing.assert_close(traced(x, mask), module(x, mask))
+
+
+@pytest.mark.parametrize("name", names())
+@torch.no_grad()
+def test_features_of_a_network_with_attached_attention(name: str) -> None:
+    network = resnet18().train(False)
+    options = {"start": "paper"} if name != "control-identity" else {}
+    attendet.attach(network, name, "stage", example=torch.rand(1, 3, 64, 64), **options)
+    extractor = create_feature_extractor(network, ["layer2", "fc"])
+    kept: dict[str, Tensor] = {}
+    network.layer2.register_forward_hook(lambda *given: kept.update(layer2=given[-1]))
+    for size in (64, 96):
+        images = torch.rand(2, 3, size, size)
+        expected = network(images)
+        found = extractor(images)
+        torch.testing.assert_close(found["fc"], expected)
+        torch.testing.assert_close(found["layer2"], kept["layer2"])
