@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from attendet.errors import AttendetError, Location, ModelFileError, UnknownNameError
+from attendet.errors import AttendetError, Location, ModelFileError, UnknownNameError, misspelled_name
 from attendet.registry import Registry
 from tests.helpers.installed_package import install
 
@@ -64,3 +64,66 @@ def test_errors_have_a_place_and_a_remedy_and_survive_pickling() -> None:
     assert str(error) == "a.yaml:3:4: `kernel` must be odd, got 4; write 5"
     copied = pickle.loads(pickle.dumps(error))  # noqa: S301
     assert (type(copied), str(copied)) == (ModelFileError, str(error))
+
+
+MODULES = ["Bottleneck", "BottleneckCSP", "C2f", "C3", "C3TR", "Concat", "Conv", "DWConv", "Detect", "GhostConv"]
+MODULES += ["SPP", "SPPF", "CBAM", "CBAMC3", "BAM", "CA", "ECA", "EMA", "GAM", "SE", "SK", "scSE", "TripletAttention"]
+MODELS = ["yolov5n", "yolov5s", "yolov5s_CBAM", "yolov5s_CBAM-C3"]
+
+
+@pytest.mark.parametrize(
+    ("written", "known", "meant"),
+    [
+        ("cbam", MODULES, "CBAM"),
+        ("Triplet_Attention", MODULES, "TripletAttention"),
+        ("CBMA", MODULES, "CBAM"),
+        ("Cnov", MODULES, "Conv"),
+        ("Convv", MODULES, "Conv"),
+        ("Detct", MODULES, "Detect"),
+        ("Detact", MODULES, "Detect"),
+        ("SPFF", MODULES, "SPPF"),
+        ("sse", MODULES, "SE"),
+        ("C33", MODULES, "C3"),
+        ("Botlenek", MODULES, "Bottleneck"),
+        ("GhosConv", MODULES, "GhostConv"),
+        ("yolov5s_CBMA", MODELS, "yolov5s_CBAM"),
+        ("YOLOv5-s", MODELS, "yolov5s"),
+        ("yolo5s", MODELS, "yolov5s"),
+    ],
+)
+def test_typing_errors_are_recognized(written: str, known: list[str], meant: str) -> None:
+    assert misspelled_name(written, known) == meant
+
+
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        *(
+            (name, MODULES)
+            for name in (
+                *(
+                    "C3CA",
+                    "C3SE",
+                    "C3ECA",
+                    "C3STR",
+                    "C3x",
+                    "C3k2",
+                    "C2",
+                    "CBAMBlock",
+                    "Block",
+                    "SPPCSPC",
+                    "ASPP",
+                    "CCA",
+                ),
+                *("IDetect", "ASFF_Detect", "PConv", "DConv", "RepConv", "GhostConvV2", "LAM", "ACA", "SA", "", "x"),
+            )
+        ),
+        *((name, MODELS) for name in ("yolov8s", "yolov5x", "yolov5s6", "yolov5su", "yolov5s_ECA", "yolov5s_C3CBAM")),
+    ],
+)
+def test_another_network_is_never_suggested(name: str, known: list[str]) -> None:
+    assert misspelled_name(name, known) is None
+
+
+def test_long_names_are_compared_in_little_time() -> None:
+    assert misspelled_name("Conv" * 25_000, ["Conv" * 24_999, "Conv"]) is None

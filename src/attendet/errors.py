@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 
@@ -98,13 +99,17 @@ class AttendetWarning(UserWarning):
     """A warning about input that works but probably does something else than intended."""
 
 
-def unknown_name(kind: str, name: object, known: Iterable[str]) -> UnknownNameError:
+def unknown_name(
+    kind: str, name: object, known: Iterable[str], nearest: Callable[[str, Iterable[str]], str | None] | None = None
+) -> UnknownNameError:
     """Return the error for an unknown name; it suggests the most similar known name, or else lists all.
 
     Args:
         kind: The kind of thing that the name should name, such as `"block"`.
         name: The unknown name.
         known: All known names.
+        nearest: Returns the name to suggest (default: `nearest_name`). For names of modules and models:
+            `misspelled_name`.
 
     Example:
         >>> print(unknown_name("block", "C33", ["C3", "Conv", "SPPF"]))
@@ -113,23 +118,102 @@ def unknown_name(kind: str, name: object, known: Iterable[str]) -> UnknownNameEr
         unknown block 'Transformer9000'; known are C3, Conv
     """
     names = sorted(known)
-    nearest = nearest_name(str(name), names)
-    remedy = f"did you mean {nearest!r}?" if nearest else f"known are {', '.join(names)}" if names else None
+    suggestion = (nearest or nearest_name)(str(name), names)
+    remedy = f"did you mean {suggestion!r}?" if suggestion else f"known are {', '.join(names)}" if names else None
     return UnknownNameError(f"unknown {kind} {name!r}", remedy=remedy)
 
 
 def nearest_name(name: str, known: Iterable[str]) -> str | None:
     """Return the known name that is most similar to `name`, or None if no name is similar.
 
+    For names of modules and models use `misspelled_name`: C3SE is similar to scse, but another network.
+
     Args:
         name: A name, perhaps misspelled; upper and lower case do not matter.
         known: All known names.
 
     Example:
-        >>> nearest_name("yolov5z", ["yolov5s", "yolov5x_CBAM"])
-        'yolov5s'
+        >>> nearest_name("batchsize", ["batch-size", "base"])
+        'batch-size'
     """
     by_lower_case = {candidate.lower(): candidate for candidate in known}
     # The time of the comparison grows with the square of the length.
     matches = difflib.get_close_matches(name.lower()[:100], by_lower_case, n=1, cutoff=0.6)
     return by_lower_case[matches[0]] if matches else None
+
+
+def misspelled_name(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name from which `name` differs by typing errors, or None if there is not exactly one.
+
+    Typing errors are another case, other separators, and one letter (two in names of at least 8 letters) that is
+    missing, superfluous, wrong, or exchanged with the next one. A letter at the start of a word, a capital letter, or a
+    digit is not a typing error unless it is doubled, because it usually names another module: `IDetect`, `C3x`.
+
+    Args:
+        name: The name of a module or a model.
+        known: All known names.
+
+    Example:
+        >>> misspelled_name("Bottelneck", ["Bottleneck", "BottleneckCSP"])
+        'Bottleneck'
+        >>> misspelled_name("C3SE", ["scSE", "C3", "SE"]), misspelled_name("yolov8s", ["yolov5s"])
+        (None, None)
+    """
+    written = _without_separators(name)
+    by_letters = {_without_separators(candidate): candidate for candidate in known}
+    same = {meant for meant in by_letters if meant.lower() == written.lower()}
+    close = same or {meant for meant in by_letters if _is_misspelled(written, meant, 1 if len(meant) < 8 else 2)}
+    return by_letters[close.pop()] if len(close) == 1 else None
+
+
+def _without_separators(name: str) -> str:
+    return "".join(letter for letter in name if letter not in "-_. ")
+
+
+def _is_misspelled(written: str, meant: str, errors: int) -> bool:
+    """Return whether at most this number of typing errors lead from one name to the other."""
+    if abs(len(written) - len(meant)) > errors:
+        return False
+    ends = (len(written), len(meant))
+    place = next((i for i in range(min(ends)) if written[i].lower() != meant[i].lower()), min(ends))
+    if ends == (place, place):
+        return True
+    pairs = [
+        (place + extra, place + missing)
+        for extra, missing, possible in (
+            (1, 0, _is_superfluous(written, place, len(meant))),
+            (0, 1, _is_superfluous(meant, place, len(written))),
+            (1, 1, _is_wrong(written, meant, place)),
+            (2, 2, len(meant) > 2 and written[place : place + 2].lower() == meant[place : place + 2][::-1].lower()),
+        )
+        if possible
+    ]
+    head = meant[:place]
+    return errors > 0 and any(
+        _is_misspelled(head + written[after:], head + meant[rest:], errors - 1) for after, rest in pairs
+    )
+
+
+def _is_superfluous(text: str, place: int, other_length: int) -> bool:
+    """Return whether the letter at a place of the longer text is a typing error in one of two texts."""
+    letter = text[place : place + 1]
+    if letter.lower() == text[max(place - 1, 0) : place].lower():
+        return letter.islower() or letter.isdigit() or other_length >= 3
+    return other_length >= 4 and _is_inside_word(text, place)
+
+
+def _is_wrong(written: str, meant: str, place: int) -> bool:
+    """Return whether the letter at a place is a typing error: inside a word, or the wrong letter of two is doubled."""
+    is_inside = _is_inside_word(written, place) and _is_inside_word(meant, place)
+    return is_inside or (_is_doubled(written, place) and _is_doubled(meant, place))
+
+
+def _is_doubled(text: str, place: int) -> bool:
+    letter = text[place : place + 1].lower()
+    return letter != "" and letter in (text[max(place - 1, 0) : place].lower(), text[place + 1 : place + 2].lower())
+
+
+def _is_inside_word(text: str, place: int) -> bool:
+    """Return whether a small letter is at a place, with a letter before it, in a run of at least four letters."""
+    run = next((found for found in re.finditer("[A-Za-z]+", text) if found.start() < place < found.end()), None)
+    return run is not None and text[place].islower() and run.end() - run.start() >= 4

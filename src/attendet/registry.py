@@ -9,7 +9,7 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Generic, TypeVar, cast
 
-from attendet.errors import AttendetError, AttendetWarning, unknown_name
+from attendet.errors import AttendetError, AttendetWarning, misspelled_name, unknown_name
 
 T = TypeVar("T")
 E = TypeVar("E")
@@ -47,6 +47,7 @@ class Registry(Generic[T]):
         self._skipped: set[EntryPoint] = set()
         self._entries: dict[str, T] = {}
         self._names: list[str] = []
+        self._spellings: list[str] = []
         self._canonical: dict[str, str] = {}
 
     def register(self, name: str, *aliases: str) -> Callable[[E], E]:
@@ -67,6 +68,7 @@ class Registry(Generic[T]):
                 raise AttendetError(f"the {self.kind} {name!r} is already registered", remedy="choose another name")
             self._entries.update(dict.fromkeys(keys, cast("T", entry)))
             self._names.append(name)
+            self._spellings += (name, *aliases)
             self._canonical.update(dict.fromkeys(keys, name))
             return entry
 
@@ -76,10 +78,10 @@ class Registry(Generic[T]):
         """Return the entry that is registered under a name or alias.
 
         Raises:
-            UnknownNameError: If the name is unknown; the message suggests the most similar name.
+            UnknownNameError: If the name is unknown; the message suggests a name that differs by typing errors.
         """
         if name not in self:
-            raise unknown_name(self.kind, name, self._names)
+            raise unknown_name(self.kind, name, self._names, lambda *_: misspelled_name(name, self.spellings()))
         return self._entries[normalize_name(name)]
 
     def canonical(self, name: str) -> str:
@@ -101,6 +103,19 @@ class Registry(Generic[T]):
         """Return all names, sorted, without the aliases."""
         self._load_entry_points()
         return tuple(sorted(self._names))
+
+    def spellings(self) -> tuple[str, ...]:
+        """Return all names and aliases as they are registered.
+
+        Example:
+            >>> things = Registry[int]("thing")
+            >>> things.register("cbam", "CBAMBlock")(1)
+            1
+            >>> things.spellings()
+            ('cbam', 'CBAMBlock')
+        """
+        self._load_entry_points()
+        return tuple(self._spellings)
 
     def _load_entry_points(self) -> None:
         if self._group is None:

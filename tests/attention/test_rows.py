@@ -117,7 +117,7 @@ def test_arguments_reach_the_module(row: str, expected: torch.nn.Module, tmp_pat
             "`reduction` must leave at least 1 of 64 channels, got 128; use a reduction of 16 or less",
         ),
         ("[-1, 1, ECA, [256, 4]]", "has no option 'reduction'"),
-        ("[-1, 1, TripletAtention, []]", "did you mean 'triplet"),
+        ("[-1, 1, TripletAtention, []]", "did you mean 'TripletAttention'"),
     ],
 )
 def test_invalid_rows(row: str, message: str, tmp_path: Path) -> None:

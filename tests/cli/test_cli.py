@@ -19,9 +19,9 @@ def run_process(*command: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_installed_command_runs() -> None:
-    done = run_process(COMMAND, "summary", "yolov5z")
+    done = run_process(COMMAND, "summary", "yolov5s_CBMA")
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "attendet: yolov5z: no such model file or bundled model; did you mean 'yolov5x'?\n"
+    assert done.stderr == "attendet: yolov5s_CBMA: no such model file or bundled model; did you mean 'yolov5s_CBAM'?\n"
     done = run_process(COMMAND, "summary", "yolov5n")
     assert done.returncode == 0
     assert "25 rows, 1,872,157 parameters, 4.47 GFLOPs" in done.stdout
@@ -114,7 +114,7 @@ def test_attentions_lists_modules_that_cannot_be_built(attendet: Callable[..., C
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (["summary", "yolov5z"], "did you mean 'yolov5x'"),
+        (["summary", "yolov5z"], "bundled models are yolov5n, yolov5s, yolov5m, "),
         (["summary", "yolov5s", "--imgsz", "650"], "use 640"),
         (["summary", "yolov5s", "--dialect", "unscale"], "did you mean 'unscaled'"),
         (["check", "nowhere.yaml"], "nowhere.yaml: no such model file or bundled model"),

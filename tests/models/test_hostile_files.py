@@ -196,6 +196,9 @@ def test_files_that_are_not_model_files(tmp_path: Path) -> None:
         attendet.build(tmp_path)
     with pytest.raises(ModelFileError, match="did you mean 'yolov5s_CBAM'"):
         attendet.build("yolov5s_CBMA")
+    for own_spelling in ("yolov5s.yaml", "yolov5s.yml", "YOLOv5s.yaml"):
+        with pytest.raises(ModelFileError, match=r"did you mean 'yolov5s'\?"):
+            attendet.build(own_spelling)
 
 
 def test_assumed_outputs_of_broken_rows_have_limited_size(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def test_what_init_writes_is_a_study(tmp_path):
         (TWO + "arms: {a: , b: [se@neck, cbam]}", "5:26: `attention` must be NAME@PLACE or"),
         (TWO + "arms: {a: , b: 'cbam:reducton=8@neck'}", "cbam has no option 'reducton'; did you mean 'reduction'?"),
         (TWO + "arms: {a: }", "5:7: `arms`"),
-        (TWO + "arms: {a: , b: {model: yolov5q}}", "unknown model 'yolov5q'; did you mean"),
+        (TWO + "arms: {a: , b: {model: yolov5q}}", "unknown model 'yolov5q'; name a bundled model"),
         (TWO + "arms: {a: , b: {model: yolov5n}}", "5:16: arms must differ, got b equal to a; remove one of them"),
         (TWO + "arms: {a: , b: {attention: se@neck, control: c}}", "5:46: unknown arm 'c'; known are a, b"),
         (TWO + "arms: {a: , b: {attention: se@neck, control: b}}", "5:46: the control of b must be an arm other than"),

@@ -40,7 +40,7 @@ ONCE = "recipe: {validation.every_epoch: false}"
         (HEAD + SPACE + "last_epochs: 1\n" + ONCE, "7:34: halving needs every epoch validated; remove it"),
         (HEAD + SPACE + "halving: null\n" + ONCE, "baseline is certain to validate only 1 epoch"),
         (HEAD + SPACE + "keep: 205", "6:7: no number of seeds can decide 410 comparisons"),
-        (HEAD.replace("yolov5n", "yolov5q") + SPACE, "2:8: unknown model 'yolov5q'; did you mean"),
+        (HEAD.replace("yolov5n", "yolov5q") + SPACE, "2:8: unknown model 'yolov5q'; name a bundled model"),
     ],
 )  # fmt: skip
 def test_a_wrong_search_is_refused_at_its_place(text: str, message: str) -> None:

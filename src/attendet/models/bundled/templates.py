@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from string import Template
 
-from attendet.errors import unknown_name
+from attendet.errors import misspelled_name, unknown_name
 
 _ARCHITECTURES = ("yolov5", "yolov5_CBAM", "yolov5_CBAM-C3")
 # Output channels of the first row of every architecture, before the width multiple is applied.
@@ -87,7 +87,7 @@ def bundled_text(name: str) -> str:
                 return template.substitute(
                     size=letter, depth=f"{size.depth:.2f}", width=f"{size.width:.2f}", ratio=size.ratio
                 )
-    raise unknown_name("bundled model", name, bundled_names())
+    raise unknown_name("bundled model", name, bundled_names(), misspelled_name)
 
 
 def _name(architecture: str, size: str) -> str:

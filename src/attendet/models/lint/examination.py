@@ -46,7 +46,8 @@ def _shifted_rows(plan: ModelPlan, rewiring: Rewiring) -> Iterator[Finding]:
             _numbers([ref.source.written for ref in changed]),
             _numbers([rewiring.changes[ref] for ref in changed]),
         )
-        message = f"{row.module} reads {old}, which {'does' if len(changed) == 1 else 'do'} not count the inserted rows"
+        numbers = "the row number" if len(changed) == 1 else "the row numbers"
+        message = f"{row.module} still reads {old}, {numbers} before rows were inserted"
         yield Finding("shifted-index", message, f"read {new}", row.location, row.index)
 
 

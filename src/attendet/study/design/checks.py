@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from attendet.errors import AttendetError, OptionError, nearest_name
+from attendet.errors import AttendetError, OptionError, misspelled_name, nearest_name
 from attendet.models.attention_request import parse_request
 from attendet.models.bundled import bundled_names
 from attendet.study.design.schema import DECIDED_BY_STUDY, MAX_RUNS, StudyDesign
@@ -73,7 +73,7 @@ def _known_arm(name: str, design: StudyDesign, node: Node) -> None:
 
 def _known_model(model: str, node: Node) -> None:
     if model not in bundled_names() and not model.endswith((".yaml", ".yml")):
-        nearest = nearest_name(model, bundled_names())
+        nearest = misspelled_name(model, bundled_names())
         remedy = f"did you mean {nearest!r}?" if nearest else "name a bundled model, or a model file ending in .yaml"
         raise node.error(f"unknown model {model!r}", remedy)
 
