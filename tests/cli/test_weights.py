@@ -30,15 +30,37 @@ def test_inspect(attendet: Callable[..., CommandResult], checkpoint: Path) -> No
     table = attendet("weights", "inspect", str(checkpoint)).stdout
     assert "red cell, platelet" in table
     assert "float16" in table
+    assert (content["class"], content["model_file"]) == ("models.yolo.DetectionModel", "in the weights")
+    assert (content["opens"], content["reason"], content["attention"]) == (True, None, [])
 
 
 def test_the_bundled_model_of_a_state_dict_is_found(attendet: Callable[..., CommandResult], tmp_path: Path) -> None:
     torch.save(package.build("yolov5s_CBAM", num_classes=5).state_dict(), tmp_path / "a.pth")
     content = json.loads(attendet("weights", "inspect", str(tmp_path / "a.pth"), "--json").stdout)
     assert (content["model"], content["num_classes"]) == ("yolov5s_CBAM", 5)
+    assert (content["model_file"], content["opens"], content["attention"]) == ("bundled", True, ["cbam at model.9"])
     torch.save({"weight": torch.ones(3)}, tmp_path / "b.pth")
     content = json.loads(attendet("weights", "inspect", str(tmp_path / "b.pth"), "--json").stdout)
-    assert (content["model"], content["names"]) == (None, [])
+    assert (content["model"], content["names"], content["opens"]) == (None, [], False)
+    assert "the file does not name its model" in content["reason"]
+
+
+def test_a_file_whose_tensors_do_not_fit_its_model_does_not_open(
+    attendet: Callable[..., CommandResult], checkpoint: Path, tmp_path: Path
+) -> None:
+    # The card of one model, the tensors of another; attached attention, and attention in rows.
+    card = opening.open(checkpoint).card
+    other = package.build("yolov5n", num_classes=3)
+    package.attach(other, "cbam", "before:SPPF")
+    package.save_weights(other, tmp_path / "a.safetensors", card)
+    content = json.loads(attendet("weights", "inspect", str(tmp_path / "a.safetensors"), "--json").stdout)
+    assert not content["opens"]
+    assert content["reason"].startswith("the tensors do not match the model yolov5n: kept")
+    assert content["attention"] == ["cbam at model.9"]
+    assert "opens        no" in attendet("weights", "inspect", str(tmp_path / "a.safetensors")).stdout
+    rows = yolov5_file(tmp_path / "b.pt", package.build("yolov5n", num_classes=2), "yolov5n_CBAM", NAMES)
+    content = json.loads(attendet("weights", "inspect", str(rows), "--json").stdout)
+    assert (content["opens"], content["attention"]) == (False, ["CBAM in row 9"])
 
 
 def test_convert(attendet: Callable[..., CommandResult], checkpoint: Path) -> None:

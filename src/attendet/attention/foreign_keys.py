@@ -1,4 +1,4 @@
-"""State dicts of other implementations of an attention module: their keys, and what their keys imply."""
+"""State dicts of other implementations of an attention module: their keys, and the values that follow from them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ It returns the tensors with which the module computes the function of the other 
 _Layer: TypeAlias = dict[str, Tensor]
 _Signature: TypeAlias = frozenset[tuple[str, tuple[int, ...]]]
 
-# The attribute that holds what `accept_foreign_keys` was told about a module.
+# The attribute of a module that holds the arguments of `accept_foreign_keys`.
 _FOREIGN = "_foreign_keys"
 _BATCHES = "num_batches_tracked"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
@@ -13,6 +14,7 @@ from attendet.cli.inputs import require_weights
 from attendet.cli.options import OUTPUT, AsJson
 from attendet.cli.ui.console import console
 from attendet.cli.ui.tables import table
+from attendet.errors import AttendetError
 from attendet.utils.io import refuse_existing
 from attendet.utils.json_text import to_json
 from attendet.utils.text import list_names
@@ -35,7 +37,7 @@ File: TypeAlias = Annotated[
 
 @app.command("inspect", cls=Verb)
 def inspect_command(file: File, as_json: AsJson = False) -> None:
-    """Show the content of a weights file: classes, parameters, training, and the model that it fits.
+    """Show the content of a weights file: classes, parameters, attention, training, and whether its model can be built.
 
     No code in the file is executed.
     """
@@ -50,6 +52,8 @@ def inspect_command(file: File, as_json: AsJson = False) -> None:
         return
     rows = table(escape(str(path)), [("", False), ("", False)])
     for name, value in content.items():
+        if name in ("class", "reason") and value is None:
+            continue
         rows.add_row(name.replace("_", " "), escape(_text(value)))
     console().print(rows)
 
@@ -92,25 +96,62 @@ def convert_command(
 
 
 def _content(checkpoint: Checkpoint, path: Path) -> dict[str, Any]:
-    from attendet.weights.io.model_card import stored_attention
     from attendet.weights.io.opening import find_card
 
     card = find_card(checkpoint, path.name)
     dtypes = sorted({str(tensor.dtype).removeprefix("torch.") for tensor in checkpoint.tensors.values()})
+    opens, reason, attention = _opening(checkpoint, path)
     return {
         "kind": checkpoint.kind,
+        "class": checkpoint.module_class,
         "model": card.model if card else None,
+        "model_file": card and ("in the weights" if _has_model_file(checkpoint) else "bundled"),
+        "opens": opens,
+        "reason": reason,
         "imgsz": card.imgsz if card else None,
         "num_classes": len(card.names) if card else None,
         "names": list(card.names) if card else list(checkpoint.names or ()),
         "tensors": len(checkpoint.tensors),
         "values": sum(tensor.numel() for tensor in checkpoint.tensors.values()),
         "dtypes": dtypes,
-        "attention": [
-            f"{plan.attention} at {site.path}" for plan in stored_attention(checkpoint) for site in plan.sites
-        ],
+        "attention": attention,
         "training": checkpoint.training,
     }
+
+
+def _has_model_file(checkpoint: Checkpoint) -> bool:
+    return "card" in checkpoint.metadata or checkpoint.model_file is not None
+
+
+def _opening(checkpoint: Checkpoint, path: Path) -> tuple[bool, str | None, list[str]]:
+    """Return whether the detector of a file can be opened, the reason if not, and its attention modules."""
+    from attendet.attention.catalog import attentions
+    from attendet.weights.io.opening import open_checkpoint
+    from attendet.weights.io.weight_loading import attentions_of
+
+    try:
+        detector = open_checkpoint(checkpoint, path).detector
+    except AttendetError as error:
+        reason = f"{error.message}; {error.remedy}" if error.remedy else error.message
+        return False, reason, _described_attention(checkpoint)
+    names = {attentions.get(name): name for name in attentions.names()}
+    modules = attentions_of(detector).items()
+    return True, None, [f"{names.get(type(module), type(module).__name__)} at {place}" for place, module in modules]
+
+
+def _described_attention(checkpoint: Checkpoint) -> list[str]:
+    """Return the attention that a file without a detector describes: attached attention, and rows of its model file."""
+    from attendet.attention.catalog import attentions
+    from attendet.models.yaml.model_file import read_model_file
+    from attendet.weights.io.model_card import stored_attention
+
+    found: list[str] = []
+    with suppress(AttendetError):
+        found += [f"{plan.attention} at {site.path}" for plan in stored_attention(checkpoint) for site in plan.sites]
+    with suppress(AttendetError):
+        rows = read_model_file(checkpoint.model_file, "").rows if checkpoint.model_file else ()
+        found += [f"{row.module} in row {row.index}" for row in rows if row.module in attentions]
+    return found
 
 
 def _text(value: Any) -> str:
@@ -118,6 +159,8 @@ def _text(value: Any) -> str:
     match value:
         case None:
             return "unknown"
+        case bool():
+            return "yes" if value else "no"
         case list():
             return list_names([str(item) for item in value], _MAX_NAMES) or "none"
         case dict():

@@ -22,9 +22,10 @@ from attendet.models.yaml.model_file import ModelFile, read_model_file
 from attendet.surgery import attach, attached
 from attendet.training.config import TrainConfig
 from attendet.training.freezing import freeze
-from attendet.weights import read_checkpoint
+from attendet.weights import Checkpoint, read_checkpoint
 from attendet.weights.io.model_card import ModelCard, stored_attention
-from attendet.weights.io.opening import find_card, resolve_weights_path
+from attendet.weights.io.opening import find_card, read_card, resolve_weights_path
+from attendet.weights.io.other_families import family_error, other_family
 from attendet.weights.io.parameter_counts import read_like
 from attendet.weights.io.weight_loading import load_checkpoint, restore_attention
 
@@ -98,7 +99,7 @@ def build_training_model(config: TrainConfig, names: tuple[str, ...]) -> Trainin
     path = resolve_weights_path(options.weights) if options.weights else None
     checkpoint = read_checkpoint(path) if path else None
     card = find_card(checkpoint, path.name) if checkpoint and path else None
-    file, dialect = _model_file(config, card, path)
+    file, dialect = _model_file(config, checkpoint, card, path)
     choices: list[str] = []
     if options.like:
         resolution = resolve_readings(file, read_like(options.like), dialect=dialect)
@@ -148,16 +149,21 @@ def build_training_model(config: TrainConfig, names: tuple[str, ...]) -> Trainin
     )
 
 
-def _model_file(config: TrainConfig, card: ModelCard | None, path: Path | None) -> tuple[ModelFile, str]:
+def _model_file(
+    config: TrainConfig, checkpoint: Checkpoint | None, card: ModelCard | None, path: Path | None
+) -> tuple[ModelFile, str]:
     """Return the model file, and the dialect in which its attention rows are read."""
     options = config.model
     if options.cfg:
         return load_model_file(options.cfg), options.dialect
-    if path is None:
+    if path is None or checkpoint is None:
         raise OptionError("a model file or weights are required", remedy="pass --cfg yolov5s_CBAM or --weights")
+    where = Location(str(path))
     if card is None:
-        raise WeightsError("the file does not name its model", where=Location(str(path)), remedy="pass --cfg, too")
-    return read_model_file(card.text, card.model), card.dialect
+        family = other_family(checkpoint)
+        error = WeightsError("the file does not name its model", where=where, remedy="pass --cfg, too")
+        raise family_error(family, where) if family else error
+    return read_card(card, checkpoint, where), card.dialect
 
 
 def _has_rows_of(card: ModelCard, file: ModelFile) -> bool:

@@ -86,7 +86,7 @@ NAMES = {
 def test_attention_of_other_projects_is_loaded(variant, names):
     model = nn.Module()
     model.model = nn.ModuleList([CBAM(64, variant=variant, start="identity")])
-    # The names say which pool comes first.
+    # The names show which pool comes first.
     theirs = CBAM(64, variant=variant, planes=["max", "avg"] if names == "authors" else ["avg", "max"])
     state = {}
     for key, value in theirs.state_dict().items():

@@ -51,7 +51,7 @@ FORKS: dict[str, tuple[str, Callable[[], ForkModule]]] = {
         "CBAM",
         lambda: fork.cbam(C, ("channel.fc1", "channel.fc2"), "spatial.conv.conv", bn="spatial.conv.bn"),
     ),
-    "names of nobody": ("CBAM", lambda: fork.cbam(C, ("a.squeeze", "a.excite"), "b.mix", as_convolutions=False)),
+    "unknown names": ("CBAM", lambda: fork.cbam(C, ("a.squeeze", "a.excite"), "b.mix", as_convolutions=False)),
     "another kernel and ratio": (
         "CBAM",
         lambda: fork.cbam(C, ("ca.fc.0", "ca.fc.2"), "sa.conv", kernel_size=3, reduction=8),

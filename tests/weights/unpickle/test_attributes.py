@@ -111,7 +111,7 @@ MEMBER = call(GETATTR, name(CLASS), text("os"))
             for dunder in ("__class__", "__init__", "__globals__", "__subclasses__", "__reduce__", "__x")
         ),
         call(GETATTR, name("models.__init__.Mode"), text("a")),
-        # Names that are no names.
+        # Invalid names.
         call(GETATTR, name(CLASS), text("a.b")),
         call(GETATTR, name(CLASS), text("")),
         call(GETATTR, name(CLASS), b"K\x01"),
@@ -134,7 +134,7 @@ def test_other_lookups_are_refused(tmp_path: Path, program: bytes) -> None:
         call("builtins.map", MEMBER, b"]"),
         call("operator.methodcaller", text("system")),
         call("functools.partial", MEMBER) + b")R",
-        # Too few and too many arguments: a default value could hide what is returned.
+        # Too few and too many arguments: a default value could hide the result.
         call(GETATTR, name(CLASS)),
         call(GETATTR, name(CLASS), text("a"), name("os.system")),
         # The other functions that look up, set, or delete attributes.

@@ -41,7 +41,7 @@ class RenamedTensors:
 def rename_attention(
     model: Iterable[str], attentions: Mapping[str, nn.Module], file: Mapping[str, Tensor]
 ) -> RenamedTensors:
-    """Return the tensors of a file, with those of attention modules under the keys and in the shapes of the model.
+    """Return the tensors of a file, with attention under the keys and in the shapes of the model.
 
     A part of the file belongs to an attention module of the model if both are in the same module of the network, or
     have the same path, and `translate` recognizes the tensors. If several parts and several attention modules of one

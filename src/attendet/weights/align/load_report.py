@@ -20,7 +20,8 @@ class LoadReport:
     another model.
 
     Attributes:
-        kept: Keys of the model whose complete value comes from the file.
+        kept: Keys of the model whose complete value comes from the file. A file of another project implies values of
+            our own, such as the range of a gate.
         new: Keys of the model without a counterpart in the file; they keep their initial values.
         dropped: Keys of the file without a counterpart in the model.
         reshaped: Keys of the model whose counterpart has another shape, or belongs to a layer with another shape. The

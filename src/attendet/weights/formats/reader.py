@@ -47,6 +47,7 @@ class Checkpoint:
         training: Other entries of a training checkpoint, such as "epoch", "opt", "hyp", "best_fitness", and "date", as
             plain values that JSON can hold (numbers may be NaN). "nc" is the number of classes of the model.
         metadata: Metadata of a safetensors file; empty for other formats.
+        module_class: Class of a pickled model, such as `models.yolo.DetectionModel`; None for other files.
     """
 
     tensors: dict[str, Tensor]
@@ -55,6 +56,7 @@ class Checkpoint:
     model_file: str | None
     training: dict[str, Any]
     metadata: dict[str, str]
+    module_class: str | None = None
 
 
 def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
@@ -126,6 +128,7 @@ def _read(file: BinaryIO, path: Path) -> Checkpoint:
         model_file=model_file_text(_attribute_or_item(model, holder, "yaml")),
         training=_training_settings(model, {} if weights is holder else holder),
         metadata={},
+        module_class=str(model.type) if model else None,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +13,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from attendet.attention.base import published_values
 from attendet.errors import AttendetError, Location, WeightsError
 from attendet.models.builder import build_model
 from attendet.models.bundled import bundled_names_of_width, bundled_text
 from attendet.models.detector import Detector
-from attendet.models.yaml.model_file import read_model_file
+from attendet.models.yaml.model_file import ModelFile, read_model_file
 from attendet.surgery.attachment import Attachment, attached
 from attendet.utils.shape_propagation import ShapePropagation
 from attendet.weights.formats.reader import Checkpoint, read_checkpoint
@@ -27,10 +29,12 @@ from attendet.weights.io.model_card import (
     stored_card,
     stored_imgsz,
 )
-from attendet.weights.io.weight_loading import load_checkpoint, restore_attention
+from attendet.weights.io.other_families import family_error, other_family
+from attendet.weights.io.weight_loading import attentions_of, load_checkpoint, restore_attention
 
 # Buffers of old YOLOv5 checkpoints that the head computes from its anchors.
 _COMPUTED_BUFFERS = ("anchor_grid",)
+_ROW = re.compile(r"model\.[0-9]+\.")
 
 
 @dataclass(frozen=True, repr=False)
@@ -125,28 +129,81 @@ def open(path: str | os.PathLike[str]) -> OpenedDetector:  # noqa: A001 - called
         [(1, 3, 8, 8, 7), (1, 3, 4, 4, 7), (1, 3, 2, 2, 7)]
     """
     path = resolve_weights_path(path)
+    return open_checkpoint(read_checkpoint(path), path)
+
+
+def open_checkpoint(checkpoint: Checkpoint, path: Path) -> OpenedDetector:
+    """Build the detector of a weights file that has been read, as `open` does.
+
+    Args:
+        checkpoint: Content of the file.
+        path: The file.
+
+    Raises:
+        WeightsError: As in `open`.
+    """
     where = Location(str(path))
-    checkpoint = read_checkpoint(path)
     card = find_card(checkpoint, path.name)
     if card is None:
-        raise WeightsError(
-            "the file does not name its model, and no bundled model has its tensors",
-            where=where,
-            remedy="pass the model file, too: attendet train --cfg MODEL --weights FILE",
-        )
+        raise _nameless(checkpoint, where)
+    file = read_card(card, checkpoint, where)
     try:
-        file = read_model_file(card.text, card.model)
         built = build_model(file, len(card.names), dialect=card.dialect, checkpoint=checkpoint.tensors)
         detector = built.detector
         restore_attention(detector, stored_attention(checkpoint), checkpoint.tensors)
     except AttendetError as error:
-        raise WeightsError(f"the model of the file cannot be built: {error}", where=where) from error
+        raise _unbuildable(checkpoint, where, error) from error
     report = load_checkpoint(detector, checkpoint, where, names=card.names)
+    missing = [key for key in report.new if key not in _published_keys(detector)]
     unused = [key for key in report.dropped if not key.endswith(_COMPUTED_BUFFERS)]
-    if report.new or report.reshaped or unused:
+    if missing or report.reshaped or unused:
         summary = str(report).replace("\n", "; ")
         raise WeightsError(f"the tensors do not match the model {card.model}: {summary}", where=where)
     return OpenedDetector(path, detector.train(False), card)
+
+
+def read_card(card: ModelCard, checkpoint: Checkpoint, where: Location) -> ModelFile:
+    """Return the model file in a model card.
+
+    Args:
+        card: The card.
+        checkpoint: Content of the weights file.
+        where: The weights file, for error messages.
+
+    Raises:
+        WeightsError: If the model file is invalid, or belongs to a family of models that attendet does not build.
+    """
+    try:
+        return read_model_file(card.text, card.model)
+    except AttendetError as error:
+        raise _unbuildable(checkpoint, where, error) from error
+
+
+def _nameless(checkpoint: Checkpoint, where: Location) -> WeightsError:
+    family = other_family(checkpoint)
+    if family:
+        return family_error(family, where)
+    has_rows = any(_ROW.match(key) for key in checkpoint.tensors)
+    by_model_file = "pass the model file, too: attendet train --cfg MODEL --weights FILE"
+    by_network = "load the weights into their network in Python: attendet.load_weights(network, FILE)"
+    message = "the file does not name its model, and no bundled model has its tensors"
+    return WeightsError(message, where=where, remedy=by_model_file if has_rows else by_network)
+
+
+def _unbuildable(checkpoint: Checkpoint, where: Location, error: AttendetError) -> WeightsError:
+    family = other_family(checkpoint)
+    message = f"the model of the file cannot be built: {error}"
+    return family_error(family, where) if family else WeightsError(message, where=where)
+
+
+def _published_keys(detector: Detector) -> set[str]:
+    """Return the keys of our own tensors, which have their published values in a new detector.
+
+    Attention without weights, such as SimAM, leaves no trace in a file of another project.
+    """
+    return {
+        f"{path}.{key}" for path, attention in attentions_of(detector).items() for key in published_values(attention)
+    }
 
 
 def find_card(checkpoint: Checkpoint, model: str) -> ModelCard | None:

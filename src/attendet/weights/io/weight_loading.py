@@ -26,7 +26,9 @@ def load_weights(model: nn.Module, path: str | os.PathLike[str], *, names: Seque
     The file may be one that attendet wrote, any state dict (`.safetensors`, `.pt`, `.pth`, `.ckpt`), or a checkpoint of
     the original YOLOv5; no code in the file is run. Numbered rows, as in a detector or an `nn.Sequential`, are matched
     by structure, regardless of their numbers. The tensors of other networks are matched by name and shape. Attention
-    that was attached to the network of the file is attached again, unless the network has attached attention already.
+    of other implementations is recognized by its place, its names, and its shapes, and computes the same in the
+    network. Attention that was attached to the network of the file is attached again, unless the network has attached
+    attention already.
 
     Args:
         model: Any network; changed in place.
@@ -85,17 +87,27 @@ def load_checkpoint(
         checkpoint.tensors,
         model_names=names,
         file_names=card.names if card else checkpoint.names,
-        attentions={path: module for path, module in model.named_modules() if isinstance(module, Attention)},
+        attentions=attentions_of(model),
     )
     if not aligned.report.kept:
         raise WeightsError(
             f"no tensor fits into {type(model).__name__}: {aligned.report}".replace("\n", "; "),
             where=where,
-            remedy="run `attendet weights inspect` to see which model the file fits",
+            remedy="run `attendet weights inspect` to see the content of the file",
         )
     with torch.no_grad():
         model.load_state_dict(aligned.values, strict=False)
     return aligned.report
+
+
+def attentions_of(model: nn.Module) -> dict[str, Attention]:
+    """Return the attention modules of a network by path, without those inside another one."""
+    found: dict[str, Attention] = {}
+    for path, module in model.named_modules():
+        inside = any(path.startswith(f"{outer}." if outer else "") for outer in found)
+        if isinstance(module, Attention) and not inside:
+            found[path] = module
+    return found
 
 
 def restore_attention(
