@@ -1,6 +1,7 @@
 """Failures during a run are reported in one line, and the last valid files are kept."""
 
 import resource
+import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,13 @@ from lightning.pytorch import Trainer
 from attendet.errors import DataError, OptionError, OutputError, TrainingError, WeightsError
 from attendet.models.detector import Detector
 from attendet.training import task
+from attendet.training.recorder import require_valid_checkpoint
 from attendet.training.run_folder import RunFolder, read_run
 from attendet.training.runner import config_to_resume, train
 from attendet.training.task import DetectionTask
 from attendet.training.weight_average import AveragedWeights
 from attendet.weights.io import opening
+from tests.helpers import crafted_pickles as crafted
 from tests.helpers.crafted_pickles import Bomb
 from tests.helpers.small_training import RecordingReporter, skip_plots, write_set
 from tests.helpers.typed_access import tensor
@@ -212,3 +215,25 @@ def test_an_invalid_checkpoint(fit: Callable, tmp_path: Path, kind: str) -> None
     with pytest.raises(WeightsError, match=r"last\.ckpt: the checkpoint is damaged, or was not written by attendet"):
         train(config_to_resume(done), RecordingReporter(), resume=done)
     assert not trace.exists()
+
+
+@pytest.mark.parametrize("kind", ["declared", "compressed", "shared"])
+def test_a_checkpoint_that_would_fill_the_memory(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "last.ckpt"
+    count = {"declared": 2**40, "compressed": 2**20, "shared": 8}[kind]
+    first = crafted.tensor((count,), (1,), stored=count)
+    second = crafted.tensor((4,), (1,), stored=4 if kind == "shared" else count)
+    program = crafted.mapping(state_dict=crafted.mapping(w=first, x=second))
+    compression = zipfile.ZIP_DEFLATED if kind == "compressed" else zipfile.ZIP_STORED
+    crafted.zipped(path, program, {"0": bytes(4 * min(count, 2**20))}, compression=compression)
+    with pytest.raises(WeightsError, match=r"last\.ckpt: the checkpoint is damaged, or was not written by attendet"):
+        require_valid_checkpoint(path)
+
+
+def test_a_valid_checkpoint(tmp_path: Path) -> None:
+    model = torch.nn.Linear(3, 4)
+    optimizer = torch.optim.SGD(model.parameters(), 0.1, momentum=0.9)
+    model(torch.ones(3)).sum().backward()
+    optimizer.step()
+    torch.save({"state_dict": model.state_dict(), "optimizer_states": [optimizer.state_dict()]}, tmp_path / "last.ckpt")
+    require_valid_checkpoint(tmp_path / "last.ckpt")

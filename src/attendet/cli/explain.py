@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -31,13 +30,14 @@ from attendet.cli.options import (
 from attendet.cli.ui.console import console, print_skipped, progress_bar
 from attendet.cli.ui.explanation_tally import ExplanationTally
 from attendet.errors import AttendetError, DataError, Location, OptionError
-from attendet.utils.io import refuse_existing
+from attendet.utils.io import read_json, refuse_existing
 from attendet.utils.json_text import to_json
 
 if TYPE_CHECKING:
     from attendet.interpret.image.request import ExplanationRequest
 
 _CONFIDENCE, _IOU = 0.25, 0.45
+_MAX_MANIFEST_BYTES = 2**28
 
 
 def explain_command(
@@ -208,7 +208,7 @@ def _explain_images(
             folder = out
             write_explanations(found, out, network, request, weights)
     if as_json:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        manifest = read_json(folder / MANIFEST, _MAX_MANIFEST_BYTES)
         typer.echo(to_json({"folder": str(folder), **manifest}))
     else:
         tally.print()

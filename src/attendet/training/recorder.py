@@ -18,6 +18,7 @@ from attendet.training.reporter import Reporter
 from attendet.training.run_folder import RunFolder, write_results
 from attendet.training.task import LOSS_PARTS, DetectionTask
 from attendet.utils.io import write_atomically
+from attendet.weights.formats.zip_archive import check_zip_archive
 from attendet.weights.io.model_card import ModelCard
 from attendet.weights.io.saving import save_weights
 
@@ -215,14 +216,16 @@ def save_checkpoint(trainer: Trainer, path: Path) -> None:
 
 
 def require_valid_checkpoint(checkpoint: Path) -> None:
-    """Raise an error if a checkpoint is damaged, or would run code when it is loaded.
+    """Raise an error if a checkpoint is damaged, or would run code or fill the memory when it is loaded.
 
     Raises:
         WeightsError: If the checkpoint cannot be loaded safely.
     """
     try:
+        with checkpoint.open("rb") as file:
+            check_zip_archive(file)
         torch.load(checkpoint, map_location="meta", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, ValueError, EOFError, KeyError) as error:
+    except (WeightsError, pickle.UnpicklingError, RuntimeError, ValueError, EOFError, KeyError) as error:
         raise WeightsError(
             "the checkpoint is damaged, or was not written by attendet",
             where=Location(str(checkpoint)),

@@ -38,15 +38,30 @@ def read_zip_archive(file: BinaryIO) -> tuple[Any, TensorBuilder]:
     Raises:
         WeightsError: If the archive is damaged or hostile, or another program wrote it.
     """
-    with _zip_errors():
-        # The archive does not own the file, so it is left to the garbage collector instead of being closed.
-        archive = ZipFile(_BoundedFile(file))  # pyright: ignore[reportArgumentType]
-    folder = _top_folder(set(archive.namelist()))
-    storages = _ArchiveStorages(archive, _checked_members(archive), folder)
-    if storages.byte_order() != "little":
-        raise WeightsError("the file has big-endian numbers", remedy="save it again on a little-endian machine")
+    storages = _ArchiveStorages.of(file)
     content = read_pickle(BytesIO(storages.pickle()), call_replacements(), _persistent)
     return content, TensorBuilder(storages)
+
+
+def check_zip_archive(file: BinaryIO) -> None:
+    """Raise an error unless another reader can load a zip archive of torch.save with memory of about its size.
+
+    Other readers allocate the sizes that the pickle declares. Here they must be the sizes of the stored members, none
+    of which is compressed or overlaps another.
+
+    Raises:
+        WeightsError: If the archive is damaged or hostile, or another program wrote it.
+    """
+    storages = _ArchiveStorages.of(file)
+    declared: list[StorageSpec] = []
+
+    def persistent(identity: Any) -> StorageSpec:
+        declared.append(_persistent(identity))
+        return declared[-1]
+
+    read_pickle(BytesIO(storages.pickle()), call_replacements(), persistent)
+    for storage in declared:
+        storages.member(storage.key, storage.stored * storage.dtype.itemsize)
 
 
 class _BoundedFile:
@@ -68,6 +83,17 @@ class _ArchiveStorages:
     def __init__(self, archive: ZipFile, members: dict[str, ZipInfo], folder: str) -> None:
         self._archive, self._members, self._folder = archive, members, folder
 
+    @classmethod
+    def of(cls, file: BinaryIO) -> _ArchiveStorages:
+        """Return the storages of an archive after checking its members."""
+        with _zip_errors():
+            # The archive does not own the file, so it is left to the garbage collector instead of being closed.
+            archive = ZipFile(_BoundedFile(file))  # pyright: ignore[reportArgumentType]
+        storages = cls(archive, _checked_members(archive), _top_folder(set(archive.namelist())))
+        if storages.byte_order() != "little":
+            raise WeightsError("the file has big-endian numbers", remedy="save it again on a little-endian machine")
+        return storages
+
     def byte_order(self) -> str:
         member = self._members.get(f"{self._folder}/byteorder")
         return "little" if member is None else bytes(self._content(member, limit=16)).decode("latin-1")
@@ -76,15 +102,20 @@ class _ArchiveStorages:
         return bytes(self._content(self._members[f"{self._folder}/{_PICKLE}"], limit=MAX_BYTES))
 
     def read(self, key: str, length: int) -> Tensor:
+        member = self.member(key, length)
+        content = torch.empty(length, dtype=torch.uint8)
+        self._fill(member, content.numpy().data)
+        return content
+
+    def member(self, key: str, length: int) -> ZipInfo:
+        """Return the member of a storage after checking its length in bytes."""
         member = self._members.get(f"{self._folder}/data/{key}")
         name = printable(shorten(key, 50))
         if member is None:
             raise WeightsError(f"the file has no storage {name!r}")
         if member.file_size != length:
             raise WeightsError(f"the storage {name!r} must have {length:,} bytes, got {member.file_size:,}")
-        content = torch.empty(length, dtype=torch.uint8)
-        self._fill(member, content.numpy().data)
-        return content
+        return member
 
     def _content(self, member: ZipInfo, limit: int) -> bytearray:
         if member.file_size > limit:
