@@ -23,9 +23,10 @@ LintKind = Literal[
     "unknown-key",
     "anchors",
     "unchecked",
+    "unscaled-width",
 ]
 # Remarks about a file that needs no correction.
-_REMARKS: frozenset[LintKind] = frozenset(("repeats", "unknown-key", "anchors", "unchecked"))
+_REMARKS: frozenset[LintKind] = frozenset(("repeats", "unknown-key", "anchors", "unchecked", "unscaled-width"))
 
 
 @dataclass(frozen=True)

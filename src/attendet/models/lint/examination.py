@@ -7,6 +7,7 @@ from dataclasses import replace
 from itertools import groupby
 
 from attendet.models.findings import Finding
+from attendet.models.lint.declared_widths import explain_widths
 from attendet.models.lint.rewiring import Rewiring, correct_shifts, read_unread_attention
 from attendet.models.lint.structure import structural_faults
 from attendet.models.planning import ModelPlan
@@ -35,7 +36,7 @@ def examine(plan: ModelPlan) -> list[Finding]:
 
 
 def _findings_as_written(plan: ModelPlan) -> list[Finding]:
-    findings = [*plan.findings, *structural_faults(plan)]
+    findings = explain_widths(plan, [*plan.findings, *structural_faults(plan)])
     return sorted(findings, key=lambda finding: (finding.row is None, finding.row or 0))
 
 

@@ -24,7 +24,7 @@ from attendet.models.composites.block_names import find_block
 from attendet.models.findings import Finding
 from attendet.models.yaml.activations import replace_activations
 from attendet.models.yaml.checkpoint_evidence import infer_cbam_options
-from attendet.models.yaml.dialects import Dialect, Reading, read_attention_args
+from attendet.models.yaml.dialects import MIN_WIDTH, Dialect, Reading, read_attention_args
 from attendet.models.yaml.model_file import Anchors, LayerRow, ModelFile
 from attendet.models.yaml.unknown_blocks import unknown_block
 from attendet.utils.shape_propagation import ShapePropagation
@@ -152,7 +152,10 @@ def plan_row(row: LayerRow, sources: Sequence[Tensor], options: PlanOptions) -> 
         raise _unbuildable(row, f"{_written(row)} gives a feature map of shape {tuple(outputs[0].shape)}")
     # Each bottleneck of a block warns about the same thing.
     doubts = dict.fromkeys(str(warning.message) for warning in caught if warning.category is AttendetWarning)
-    findings = (*_reading_findings(row, request, reading, options), *(_bottleneck(row, doubt) for doubt in doubts))
+    findings = (
+        *_reading_findings(row, request, reading, options),
+        *(_bottleneck(row, doubt, request.channels[0]) for doubt in doubts),
+    )
     return PlannedRow(row, outputs, kind, spec, reading, parameters, modules, findings)
 
 
@@ -237,15 +240,13 @@ def _reading_findings(
     """Return the faults and remarks about the arguments of an attention row."""
     if reading is None:
         return []
-    findings = [_bottleneck(row, doubt) for doubt in reading.doubts]
     channels = request.channels[0]
+    findings = [_bottleneck(row, doubt, channels) for doubt in reading.doubts]
     if reading.width not in (None, channels):
         scaled = options.dialect is None or options.dialect.scaled
         width = f"{reading.width} channels{' after scaling' if scaled else ''}"
         message = f"{row.module} declares {width}, but its input has {channels}"
-        remedy = f"declare {round(channels / options.file.width_multiple) if scaled else channels}"
-        if scaled and row.args[0] == channels:
-            remedy += ", or use the dialect `unscaled`"
+        remedy = _width_remedy(request, options)
         findings.append(Finding("width", message, remedy, row.location, row.index))
     if row.number > 1 and not _names_repeats(row):
         repeated = options.dialect is not None and options.dialect.repeats
@@ -256,14 +257,25 @@ def _reading_findings(
     return findings
 
 
+def _width_remedy(request: BlockRequest, options: PlanOptions) -> str:
+    channels = request.channels[0]
+    if options.dialect is not None and not options.dialect.scaled:
+        return f"declare {channels}"
+    declared = int(channels / request.width_multiple)
+    fits = declared >= MIN_WIDTH and request.scale(declared) == channels
+    return f"declare {declared}" if fits else "declare no width"
+
+
 def _names_repeats(row: LayerRow) -> bool:
     named = row.args[-1] if row.args else None
     return isinstance(named, dict) and REPEATED in named
 
 
-def _bottleneck(row: LayerRow, doubt: str) -> Finding:
+def _bottleneck(row: LayerRow, doubt: str, channels: int) -> Finding:
     message, _, remedy = doubt.partition("; ")
-    remedy = remedy or "use a ratio of 16 or 8"
+    # The largest usual ratio that leaves four hidden channels.
+    ratio = next((ratio for ratio in (16, 8, 4) if channels >= 4 * ratio), 2)
+    remedy = remedy or f"use a ratio of {ratio}"
     return Finding("bottleneck", f"{row.module}: {message}", remedy, row.location, row.index)
 
 
