@@ -86,6 +86,8 @@ def translate(module: nn.Module, tensors: Mapping[str, Tensor]) -> Translation |
     """
     own, published = module.state_dict(), published_values(module)
     required = {key for key in own if key not in published and not key.endswith(_BATCHES)}
+    if sum(not key.endswith(_BATCHES) for key in tensors) > len(own):
+        return None
     foreign: _ForeignKeys | None = vars(module).get(_FOREIGN)
     by_name = None
     for keys in _renamings(tensors, own, foreign.prefixes if foreign else {}):

@@ -11,6 +11,9 @@ from torch import Tensor, nn
 
 import attendet as package
 from attendet.models.bundled import bundled_text
+from attendet.training.config import TrainConfig
+from attendet.training.config_sections import DataConfig, ModelConfig
+from attendet.training.training_model import build_training_model
 from tests.helpers import fork_modules as fork
 from tests.helpers.command import CommandResult
 from tests.helpers.fork_modules import ForkModule
@@ -120,3 +123,42 @@ def test_the_other_rows_load_into_a_model_without_attention(fork_file: tuple[Pat
     report = package.load_weights(without, path, names=["cat", "dog"])
     assert len(report.kept) == len(without.state_dict())
     assert {key.split(".")[1] for key in report.dropped} <= {"9"}
+
+
+def test_training_reports_nothing_new(fork_file: tuple[Path, nn.Module]) -> None:
+    path, network = fork_file
+    model = ModelConfig(cfg=str(path.with_name("fork.yaml")), weights=str(path))
+    built = build_training_model(TrainConfig(data=DataConfig(path="data.yaml"), model=model), ("cat", "dog"))
+    total = len(built.detector.state_dict())
+    assert f"{path}: kept {total} of {total} tensors" in built.notes
+    assert not [note for note in built.notes if note.startswith(f"{path}: ") and "kept" not in note]
+    assert_same_outputs(built.detector.train(False), network)
+
+
+NESTED = {
+    "attention.channel.fc1.weight": "channel_attention.f1.weight",
+    "attention.channel.fc2.weight": "channel_attention.f2.weight",
+    "attention.spatial.conv.weight": "spatial_attention.conv.weight",
+}
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("block", ["C3CBAM", "CBAMC3", "C2f_CBAM"])
+@pytest.mark.parametrize("below", ["", "cbam."])
+def test_attention_inside_blocks(tmp_path: Path, block: str, below: str) -> None:
+    document = yaml.safe_load(bundled_text("yolov5n"))
+    document["backbone"][8][2] = block
+    (tmp_path / "fork.yaml").write_text(yaml.safe_dump({**document, "nc": 2}))
+    trained = package.build(tmp_path / "fork.yaml").train(False)
+    state = {}
+    for key, value in trained.state_dict().items():
+        nested = next((ours for ours in NESTED if key.endswith(ours)), None)
+        if nested and value.ndim == 2:
+            nn.init.normal_(value)
+        name = key.removesuffix(nested) + below + NESTED[nested] if nested else key
+        if not key.endswith("attention.channel.range") and not key.endswith("attention.spatial.range"):
+            state[name] = value[..., None, None] if nested and value.ndim == 2 else value
+    torch.save(state, tmp_path / "fork.pth")
+    detector = package.build(tmp_path / "fork.yaml", start="identity").train(False)
+    assert package.load_weights(detector, tmp_path / "fork.pth").complete
+    assert_same_outputs(detector, trained)

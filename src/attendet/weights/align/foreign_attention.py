@@ -16,9 +16,10 @@ from attendet.weights.align.module_tensors import KeyPath, TensorMatch
 # The tensors of one module of the file: their keys relative to the module, with their keys in the file.
 _Unit: TypeAlias = Mapping[str, str]
 
-# A module of a network has few children, so that a file with many more names no attention.
+# A module of a network has few children, and a file few times as many tensors as a network that takes weights from it.
 _MAX_UNITS = 100
 _MAX_PARTS = 8
+_MAX_RATIO = 50
 
 
 @dataclass(frozen=True)
@@ -68,11 +69,12 @@ def rename_attention(
         attention.gate.fc2.weight se.fc.2.weight
     """
     sources: dict[str, str | None] = {key: key for key in file}
-    if not attentions:
+    keys = set(model)
+    if not attentions or len(file) > _MAX_RATIO * len(keys):
         return RenamedTensors(file, sources)
     sites = {_path(name): module for name, module in attentions.items()}
     found: dict[KeyPath, tuple[Translation, _Unit]] = {}
-    for holder, unit in _units_by_holder(set(model), sites, file):
+    for holder, unit in _units_by_holder(keys, sites, file):
         if holder in sites:
             translation = translate(sites[holder], {key: file[name] for key, name in unit.items()})
             found |= {holder: (translation, unit)} if translation else {}
