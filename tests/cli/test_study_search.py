@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.helpers.small_searches import write_search
+from tests.helpers.small_studies import write_search
 
 
 def test_a_search_lists_its_candidates_and_drafts_a_study(

@@ -8,7 +8,7 @@ import pytest
 from attendet import study
 from attendet.study.searching import search_run
 from tests.helpers.parsed_html import ParsedHtml
-from tests.helpers.small_searches import FakeTrainer, RecordingSearchObserver, write_search
+from tests.helpers.small_studies import FakeTrainer, RecordingSearchObserver, write_search
 
 SCORES = {"baseline": 0.5, "se-after-Conv": 0.625, "eca-after-Conv": 0.75}
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from attendet.study.searching import search_run
-from tests.helpers.small_searches import FakeTrainer
+from tests.helpers.small_studies import FakeTrainer
 from tests.study.searching.pretended_runs import Pretend, chance
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 
 from attendet.study.searching.search_records import SearchRecord
-from tests.helpers.small_searches import FakeTrainer
+from tests.helpers.small_studies import FakeTrainer
 
 SPACE = "{attention: [cbam, se, eca], at: [neck, head, before:SPPF, after:C3]}"
 

@@ -13,8 +13,13 @@ from attendet.study.folder import StudyFolder, read_study
 from attendet.study.reporting.publishing import publish_report
 from attendet.study.runs.execution import Study, run_study
 from attendet.study.searching.search_run import run_search
-from tests.helpers.small_searches import RecordingSearchObserver, open_search, write_search
-from tests.helpers.small_studies import FailingExecutor, RecordingObserver
+from tests.helpers.small_studies import (
+    FailingExecutor,
+    RecordingObserver,
+    RecordingSearchObserver,
+    open_search,
+    write_search,
+)
 from tests.study.searching.pretended_runs import SPACE, Pretend
 
 

@@ -8,7 +8,7 @@ from attendet.study.searching import pruning, search_run
 from attendet.study.searching.search_records import SearchRecord
 from attendet.study.searching.search_run import run_search
 from attendet.training.run_folder import read_run
-from tests.helpers.small_searches import RecordingSearchObserver, open_search, write_search
+from tests.helpers.small_studies import RecordingSearchObserver, open_search, write_search
 from tests.helpers.small_training import skip_plots
 from tests.helpers.typed_access import not_none
 from tests.study.searching.pretended_runs import SPACE, Pretend, candidate_outcomes, chance

@@ -12,7 +12,7 @@ from attendet.errors import DataError, OptionError, TrainingError
 from attendet.study.searching import trials
 from attendet.study.searching.search_records import SearchRecord
 from attendet.study.searching.search_run import run_search
-from tests.helpers.small_searches import RecordingSearchObserver, open_search, write_search
+from tests.helpers.small_studies import RecordingSearchObserver, open_search, write_search
 from tests.helpers.typed_access import not_none
 from tests.study.searching.pretended_runs import SPACE, Pretend, candidate_outcomes, chance
 
@@ -68,7 +68,7 @@ def test_a_search_resumes_after_its_process_was_killed(tmp_path: Path, pretend: 
     file = write_search(tmp_path, SPACE, trials=2, more="halving: null\n")
     program = (
         "import os, signal, sys; from pathlib import Path; from attendet.study.searching import search_run; "
-        "from tests.helpers.small_searches import RecordingSearchObserver, FakeTrainer, open_search\n"
+        "from tests.helpers.small_studies import RecordingSearchObserver, FakeTrainer, open_search\n"
         "def score(arm, epoch):\n"
         "    if arm != 'baseline' and epoch == 3: os.kill(os.getpid(), signal.SIGKILL)\n"
         "    return epoch / 10\n"
