@@ -47,14 +47,14 @@ def linear(tensors: Mapping[str, Tensor], layer: str, x: Tensor) -> Tensor:
     return functional.linear(x, weight.reshape(len(weight), -1), tensors.get(f"{layer}.bias"))
 
 
-def norm(tensors: Mapping[str, Tensor], layer: str, x: Tensor) -> Tensor:
+def norm(tensors: Mapping[str, Tensor], layer: str, x: Tensor, eps: float = 1e-5) -> Tensor:
     """Apply a batch norm in evaluation mode; nothing if there is no such layer."""
     if f"{layer}.weight" not in tensors:
         return x
     mean, variance, weight, bias = (
         tensors[f"{layer}.{name}"] for name in ("running_mean", "running_var", "weight", "bias")
     )
-    return functional.batch_norm(x, mean, variance, weight, bias)
+    return functional.batch_norm(x, mean, variance, weight, bias, eps=eps)
 
 
 def norm_tensors(layer: str, channels: int) -> dict[str, Tensor]:
@@ -171,3 +171,38 @@ def simam() -> ForkModule:
         return x * torch.sigmoid(energy)
 
     return ForkModule({}, formula)
+
+
+def residual_cbam(channels: int) -> ForkModule:
+    """Return a residual bottleneck, 1x1 and 3x3 at half the width as in YOLOv5, with CBAM at the end of its branch."""
+    inner = cbam(channels, ("channel_attention.f1", "channel_attention.f2"), "spatial_attention.conv")
+    tensors = inner.state_dict()
+    for layer, inputs, outputs, size in (("cv1", channels, channels // 2, 1), ("cv2", channels // 2, channels, 3)):
+        tensors[f"{layer}.conv.weight"] = torch.randn(outputs, inputs, size, size) / 16
+        tensors |= norm_tensors(f"{layer}.bn", outputs)
+
+    def formula(tensors: Mapping[str, Tensor], x: Tensor) -> Tensor:
+        branch = x
+        for layer, padding in (("cv1", 0), ("cv2", 1)):
+            convolved = functional.conv2d(branch, tensors[f"{layer}.conv.weight"], padding=padding)
+            branch = functional.silu(norm(tensors, f"{layer}.bn", convolved, eps=1e-3))
+        return x + inner.formula(tensors, branch)
+
+    return ForkModule(tensors, formula)
+
+
+def ultralytics_cbam(channels: int) -> ForkModule:
+    """Return the module that the Ultralytics package calls CBAM: a full layer of the means, then spatial weights."""
+    tensors = {
+        "channel_attention.fc.weight": torch.randn(channels, channels, 1, 1) / 8,
+        "channel_attention.fc.bias": torch.randn(channels),
+        "spatial_attention.cv1.weight": torch.randn(1, 2, 7, 7) / 4,
+    }
+
+    def formula(tensors: Mapping[str, Tensor], x: Tensor) -> Tensor:
+        weights = linear(tensors, "channel_attention.fc", x.mean((2, 3)))
+        x = x * torch.sigmoid(weights)[:, :, None, None]
+        planes = torch.cat([x.mean(1, keepdim=True), x.amax(1, keepdim=True)], 1)
+        return x * torch.sigmoid(functional.conv2d(planes, tensors["spatial_attention.cv1.weight"], padding=3))
+
+    return ForkModule(tensors, formula)

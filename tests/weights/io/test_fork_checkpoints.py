@@ -59,6 +59,8 @@ FORKS: dict[str, tuple[str, Callable[[], ForkModule]]] = {
         "CBAM",
         lambda: fork.cbam(C, ("ca.fc.0", "ca.fc.2"), "sa.conv", kernel_size=3, reduction=8),
     ),
+    "residual bottleneck": ("CBAM", lambda: fork.residual_cbam(C)),
+    "Ultralytics": ("CBAM", lambda: fork.ultralytics_cbam(C)),
     "SE": ("SE", lambda: fork.se(C, "fc.0", "fc.2")),
     "SE, l1 and l2": ("SE", lambda: fork.se(C, "l1", "l2")),
     "ECA": ("ECA", lambda: fork.eca(5)),

@@ -18,7 +18,7 @@ from attendet.errors import AttendetError, Location, WeightsError
 from attendet.models.builder import build_model
 from attendet.models.bundled import bundled_names_of_width, bundled_text
 from attendet.models.detector import Detector
-from attendet.models.yaml.model_file import ModelFile, read_model_file
+from attendet.models.yaml.model_file import ModelFile, read_model_file, require_anchors
 from attendet.surgery.attachment import Attachment, attached
 from attendet.utils.shape_propagation import ShapePropagation
 from attendet.weights.formats.reader import Checkpoint, read_checkpoint
@@ -154,7 +154,8 @@ def open_checkpoint(checkpoint: Checkpoint, path: Path) -> OpenedDetector:
     except AttendetError as error:
         raise _unbuildable(checkpoint, where, error) from error
     report = load_checkpoint(detector, checkpoint, where, names=card.names)
-    missing = [key for key in report.new if key not in _published_keys(detector)]
+    supplied = _supplied_keys(detector)
+    missing = [key for key in report.new if key not in supplied]
     unused = [key for key in report.dropped if not key.endswith(_COMPUTED_BUFFERS)]
     if missing or report.reshaped or unused:
         summary = str(report).replace("\n", "; ")
@@ -174,9 +175,11 @@ def read_card(card: ModelCard, checkpoint: Checkpoint, where: Location) -> Model
         WeightsError: If the model file is invalid, or belongs to a family of models that attendet does not build.
     """
     try:
-        return read_model_file(card.text, card.model)
+        file = read_model_file(card.text, card.model)
+        require_anchors(file)
     except AttendetError as error:
         raise _unbuildable(checkpoint, where, error) from error
+    return file
 
 
 def _nameless(checkpoint: Checkpoint, where: Location) -> WeightsError:
@@ -196,14 +199,15 @@ def _unbuildable(checkpoint: Checkpoint, where: Location, error: AttendetError) 
     return family_error(family, where) if family else WeightsError(message, where=where)
 
 
-def _published_keys(detector: Detector) -> set[str]:
-    """Return the keys of our own tensors, which have their published values in a new detector.
+def _supplied_keys(detector: Detector) -> set[str]:
+    """Return the keys of tensors that a file may lack, because their values in a new detector are right.
 
-    Attention without weights, such as SimAM, leaves no trace in a file of another project.
+    Attention without weights, such as SimAM, leaves no trace in a file of another project; old files have no counters
+    of batches.
     """
-    return {
-        f"{path}.{key}" for path, attention in attentions_of(detector).items() for key in published_values(attention)
-    }
+    attentions = attentions_of(detector)
+    published = {f"{path}.{key}" for path, attention in attentions.items() for key in published_values(attention)}
+    return published | {key for key in detector.state_dict() if key.endswith(".num_batches_tracked")}
 
 
 def find_card(checkpoint: Checkpoint, model: str) -> ModelCard | None:
