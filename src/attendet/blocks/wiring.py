@@ -30,6 +30,7 @@ class BlockRequest:
         repeats: Number of repetitions of the block, after applying the depth multiple.
         args: Arguments of the row.
         width_multiple: Factor for declared widths.
+        max_width: Largest declared width; larger ones are reduced to it before they are scaled. None for no limit.
         num_classes: Number of classes.
         anchors: Width and height of the anchors in pixels, for each level.
         start: Start of attention inside of the block, `paper` or `identity`.
@@ -40,6 +41,7 @@ class BlockRequest:
     repeats: int = 1
     args: tuple[Value, ...] = ()
     width_multiple: float = 1.0
+    max_width: int | None = None
     num_classes: int = 80
     anchors: tuple[tuple[tuple[float, float], ...], ...] = ()
     start: str = "paper"
@@ -51,7 +53,7 @@ class BlockRequest:
             >>> BlockRequest(channels=(3,), width_multiple=0.25).scale(65)
             24
         """
-        return math.ceil(width * self.width_multiple / 8) * 8
+        return math.ceil(min(width, self.max_width or width) * self.width_multiple / 8) * 8
 
 
 @dataclass(frozen=True)

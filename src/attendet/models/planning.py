@@ -16,8 +16,15 @@ from attendet.models.findings import Finding
 from attendet.models.yaml.activations import read_activation
 from attendet.models.yaml.dialects import find_dialect
 from attendet.models.yaml.lookup import ModelSource, load_model_file
-from attendet.models.yaml.model_file import LayerRow, ModelFile
-from attendet.models.yaml.row_planning import MAX_MODULES, PlannedRow, PlanOptions, RowError, ShapePart, plan_row
+from attendet.models.yaml.model_file import LayerRow, ModelFile, require_anchors
+from attendet.models.yaml.row_planning import (
+    MAX_MODULES,
+    PlannedRow,
+    PlanOptions,
+    RowError,
+    ShapePart,
+    plan_row,
+)
 from attendet.models.yaml.unknown_maps import FeatureMap, plan_row_tolerantly
 
 _IMGSZ = 256
@@ -46,7 +53,8 @@ class ModelPlan:
 
     def scale(self, width: int) -> int:
         """Return a declared width times the width multiple, rounded up to a multiple of 8."""
-        return BlockRequest((), width_multiple=self.file.width_multiple).scale(width)
+        file = self.file
+        return BlockRequest((), width_multiple=file.width_multiple, max_width=file.max_width).scale(width)
 
     def sources(self, row: int) -> list[Tensor]:
         """Return the feature maps (1, channels, height, width) that a row reads, on the meta device."""
@@ -127,6 +135,8 @@ def replan(plan: ModelPlan, file: ModelFile) -> ModelPlan:
 
 def _plan(options: PlanOptions, *, tolerant: bool) -> ModelPlan:
     file, imgsz = options.file, options.imgsz
+    if not tolerant:
+        require_anchors(file)
     maps = {-1: FeatureMap(torch.empty(1, 3, imgsz, imgsz, device="meta"))}
     rows: list[PlannedRow] = []
     for row in file.rows:

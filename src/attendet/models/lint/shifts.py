@@ -68,9 +68,21 @@ def shifted_references(plan: ModelPlan) -> list[Shifts]:
         The possible explanations, the most likely first. One without corrections means that no number is shifted. No
         explanation means that the file has none of the layouts.
     """
-    explanations = [_shifted(plan, match) for match in match_layouts(plan, LAYOUTS)]
+    matches = match_layouts(plan, LAYOUTS)
     # Of two adjacent attention rows, either may be the inserted one. The explanation with fewer faults is more likely.
-    return sorted(explanations, key=lambda shifts: len(shifts.corrections))
+    explanations = [(_unusual_numbers(plan, match), _shifted(plan, match)) for match in matches]
+    ranked = sorted(explanations, key=lambda explanation: (explanation[0], len(explanation[1].corrections)))
+    return [shifts for _, shifts in ranked]
+
+
+def _unusual_numbers(plan: ModelPlan, match: LayoutMatch) -> int:
+    """Return how many row numbers are neither right nor those of the layout."""
+    usual = [
+        ref
+        for ref, number in _meanings(plan, match)
+        if ref.source.written == number or ref.source.row in attention_chain(plan, match.rows[number], match.inserted)
+    ]
+    return len(references(plan)) - len(usual)
 
 
 def _shifted(plan: ModelPlan, match: LayoutMatch) -> Shifts:

@@ -9,6 +9,7 @@ from typing import Literal, TypeAlias
 
 from attendet.errors import Location, ModelFileError, nearest_name
 from attendet.models.yaml.checked_values import require_integer, require_list, require_positive
+from attendet.models.yaml.scales import has_scales, read_scale
 from attendet.utils.limits import MAX_CLASSES
 from attendet.utils.yaml_nodes import MAX_BYTES, Node, Plain, parse
 
@@ -81,7 +82,9 @@ class ModelFile:
         num_classes: Number of classes, `nc`.
         depth_multiple: Factor for the repeats of blocks.
         width_multiple: Factor for the output channels of blocks.
-        anchors: Width and height in pixels of each anchor of each level, or the number of anchors per level.
+        max_width: Largest number of output channels before `width_multiple` is applied.
+        anchors: Width and height in pixels of each anchor of each level, or the number of anchors per level; empty for
+            files of YOLOv8 and later families, which have no anchors.
         activation: The activation that replaces SiLU, if there is one.
         rows: The rows of backbone and head.
         unknown_keys: Keys that have no meaning in a model file, and their places.
@@ -96,6 +99,7 @@ class ModelFile:
     activation: Node | None
     rows: tuple[LayerRow, ...]
     unknown_keys: tuple[tuple[str, Location], ...] = ()
+    max_width: int = MAX_WIDTH
 
     def repeats(self, row: LayerRow) -> int:
         """Return how often the block of a row is repeated: max(round(number * depth_multiple), 1)."""
@@ -147,16 +151,18 @@ def read_model_file(text: str, name: str) -> ModelFile:
         )
     root = parse(text, name)
     keys = _required_keys(root)
+    scale = read_scale(keys, name, _MAX_MULTIPLE, MAX_WIDTH)
     words: dict[str, Plain] = {"None": None, "True": True, "False": False}
     words |= {key: node.value for key, node in keys.items() if isinstance(node.value, int | float)}
-    known = (*_REQUIRED_KEYS, "activation")
+    known = (*_REQUIRED_KEYS, "activation", *(["scales"] if has_scales(keys) else []))
     file = ModelFile(
         name=name,
         text=text,
         num_classes=require_integer(keys["nc"], "`nc`", 1, MAX_CLASSES),
-        depth_multiple=require_positive(keys["depth_multiple"], "`depth_multiple`", _MAX_MULTIPLE),
-        width_multiple=require_positive(keys["width_multiple"], "`width_multiple`", _MAX_MULTIPLE),
-        anchors=_anchors(keys["anchors"]),
+        depth_multiple=scale.depth,
+        width_multiple=scale.width,
+        max_width=scale.max_width,
+        anchors=() if has_scales(keys) else _anchors(keys["anchors"]),
         activation=keys.get("activation"),
         rows=_rows(keys, words),
         unknown_keys=tuple(
@@ -169,17 +175,26 @@ def read_model_file(text: str, name: str) -> ModelFile:
     return file
 
 
+def require_anchors(file: ModelFile) -> None:
+    """Raise an error if a file has no anchors.
+
+    Raises:
+        ModelFileError: If the file is one of YOLOv8 or a later family.
+    """
+    if not file.anchors:
+        raise ModelFileError(
+            "this is a model file of YOLOv8 or a later family (`scales`, no `anchors`), whose head attendet lacks",
+            where=file.rows[-1].location,
+            remedy="use a model file of YOLOv5, or attach attention to the network with attendet.attach",
+        )
+
+
 def _required_keys(root: Node) -> dict[str, Node]:
     """Return the mapping of a file, after checking that it has all required keys."""
     keys = root.value
     if not isinstance(keys, dict):
         raise root.error(f"a model file must be a mapping with the keys {', '.join(_REQUIRED_KEYS)}")
-    if "scales" in keys and "anchors" not in keys:
-        raise keys["scales"].error(
-            "this is a model file of YOLOv8 or a later family (`scales`, no `anchors`), whose head attendet lacks",
-            remedy="use a model file of YOLOv5, or attach attention to the network with attendet.attach",
-        )
-    for key in _REQUIRED_KEYS:
+    for key in ("nc", "backbone", "head") if has_scales(keys) else _REQUIRED_KEYS:
         if key not in keys:
             nearest = nearest_name(key, set(keys) - set(_REQUIRED_KEYS))
             place = keys[nearest] if nearest else root

@@ -25,7 +25,7 @@ from attendet.models.findings import Finding
 from attendet.models.yaml.activations import replace_activations
 from attendet.models.yaml.checkpoint_evidence import infer_cbam_options
 from attendet.models.yaml.dialects import MIN_WIDTH, Dialect, Reading, read_attention_args
-from attendet.models.yaml.model_file import Anchors, LayerRow, ModelFile
+from attendet.models.yaml.model_file import Anchors, LayerRow, ModelFile, require_anchors
 from attendet.models.yaml.unknown_blocks import unknown_block
 from attendet.utils.shape_propagation import ShapePropagation
 from attendet.utils.text import shorten
@@ -167,6 +167,7 @@ def _request(row: LayerRow, sources: Sequence[Tensor], options: PlanOptions) -> 
         repeats=options.file.repeats(row),
         args=row.args,
         width_multiple=options.file.width_multiple,
+        max_width=options.file.max_width,
         num_classes=options.num_classes,
         anchors=_anchors(options.file.anchors, strides),
         start=options.start,
@@ -186,6 +187,7 @@ def _module_spec(
     block = find_block(row.module)
     if block is not None:
         if block.rule.kind == "detect":
+            require_anchors(options.file)
             _require_values_of_file(row, options.file)
         spec, kind, reading = block.rule.specify(block.make, request), block.rule.kind, None
     elif row.module in attentions:
