@@ -178,6 +178,13 @@ def test_without_attention_in_the_file_attached_attention_stays_an_identity(tmp_
         assert torch.equal(model.train(False)(x), network(x))
 
 
+def test_attention_that_the_network_lacks_is_reported_with_a_remedy(tmp_path: Path) -> None:
+    state = {f"layer1.0.cbam.{key}": value for key, value in community_cbam(64).state_dict().items()}
+    torch.save({**resnet18().state_dict(), **state}, tmp_path / "a.pth")
+    report = attendet.load_weights(resnet18(), tmp_path / "a.pth")
+    assert "dropped: 3 tensors of the file; attach the same attention before loading to keep them" in str(report)
+
+
 def test_attention_without_a_distinct_place_is_not_guessed(tmp_path: Path) -> None:
     # One CBAM in the file, two places of its shape in the model.
     state = {

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from attendet.utils.text import list_names, plural, printable
 
 _MAX_PLACES = 12
+# The names of attention modules in attendet, in published networks, and in common copies.
+_ATTENTION = re.compile(r"(^|\.)(\w*attention\d*|c?bam\d*|se|eca|ca|sa|channelgate|spatialgate)\.", re.IGNORECASE)
 
 
 @dataclass(frozen=True, repr=False)
@@ -122,7 +124,7 @@ class LoadReport:
 
     def _attention_remedy(self) -> str:
         """Return how to keep dropped attention; only files that attendet wrote describe how it was attached."""
-        attention = any(re.search(r"(^|\.)attention\d*\.", key) for key in self.dropped)
+        attention = any(_ATTENTION.search(key) for key in self.dropped)
         return "; attach the same attention before loading to keep them" if attention else ""
 
     def _loaded_part(self) -> str:
