@@ -106,11 +106,11 @@ NETWORKS: Mapping[str, Network] = {
     ),
     "fcos": Network(lambda: FCOS(pyramid(), 3, **LITTLE), 2 + 2 + 2 + 2, layers(BODY), 64, detects=True),
     "retinanet": Network(lambda: RetinaNet(pyramid(), 3, **LITTLE), 2 + 2 + 2 + 2, layers(BODY), 64, detects=True),
-    # The last stage of its backbone dilates instead of striding, so it continues the stage before it.
+    # The last stage of its backbone dilates its convolutions instead of striding.
     "deeplab": Network(
         lambda: deeplabv3_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=3),
         1 + 1 + 2 + 3 + 1 + 2,
-        ("backbone.1", "backbone.3", "backbone.6", "backbone.16"),
+        ("backbone.1", "backbone.3", "backbone.6", "backbone.12", "backbone.16"),
         16,
     ),
     # One block per stage; timm counts the three convolutions of the deep stem as a stage, too.

@@ -182,7 +182,8 @@ def test_attention_removed_by_other_code_is_reported() -> None:
     attachment = attach(model, "cbam", "residual-branch")
     model.layer1[0].bn2 = nn.Identity()
     with pytest.raises(
-        OptionError, match=r"the attention at layer1\.0\.bn2 was removed, but not by `detach`; .*attendet\.fuse"
+        OptionError,
+        match=r"at layer1\.0\.bn2 \(now Identity\) was removed, but not by `detach`; .*attendet\.fuse",
     ):
         attached(model)
     with pytest.raises(OptionError, match="was removed"):

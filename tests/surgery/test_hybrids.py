@@ -32,13 +32,27 @@ def test_scores_and_windows_are_not_feature_maps() -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("at", "message"),
-    [("stage", "the stages of EdgeNeXt cannot be recognized"), ("residual-branch", "does not end with a module")],
-)
-def test_ambiguous_places_are_refused(at: str, message: str) -> None:
+def test_stages_of_convolutions_and_channel_attention() -> None:
     model = timm.create_model("edgenext_xx_small")
+    stages = attach(model, "eca", "stage", example=torch.zeros(1, 3, 64, 64))
+    assert [site.path for site in stages.sites] == [f"stages.{stage}" for stage in range(4)]
+
+
+@pytest.mark.filterwarnings("ignore:residual branches inside others")
+@pytest.mark.parametrize(
+    ("name", "at", "message"),
+    [
+        # Its blocks work on maps with channels last.
+        ("mambaout_femto", "stage", r"the stage of MambaOut at stride 4 does not end with a map \(N, C, H, W\)"),
+        # A branch of its last block works on sequences of pixels.
+        ("edgenext_xx_small", "residual-branch", r"\(1, 64, 48\), is not a feature map with the axes of the image"),
+        # Its shortcut is added to some of the channels.
+        ("rexnet_100", "residual-branch", "the residual branch of features.2 does not end with a module"),
+    ],
+)
+def test_ambiguous_places_are_refused(name: str, at: str, message: str) -> None:
+    model = timm.create_model(name)
     keys = set(model.state_dict())
     with pytest.raises(OptionError, match=message):
-        attach(model, "se", at, example=torch.zeros(1, 3, 64, 64))
+        attach(model, "eca", at, example=torch.zeros(1, 3, 64, 64))
     assert set(model.state_dict()) == keys

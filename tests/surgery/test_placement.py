@@ -232,6 +232,9 @@ def test_a_missing_region_is_reported() -> None:
         attach(model, "eca", "neck")
     with pytest.raises(OptionError, match="has no known head"):
         attach(model, "eca", "head")
+    for at in ("backbone", "after:backbone.Conv2d"):
+        with pytest.raises(OptionError, match=r"Sequential has no known backbone, .*; write stage for .*whole network"):
+            attach(model, "eca", at)
     with pytest.raises(OptionError, match="residual-branch matches nothing"):
         attach(model, "eca", "residual-branch")
     with pytest.raises(UnknownNameError, match="did you mean 'cbam'"):

@@ -12,9 +12,10 @@ from torch import Tensor, nn
 
 from attendet.attention.base import Attention
 from attendet.errors import OptionError
-from attendet.surgery.attachment_plan import AttentionPlan, Site, plans_of, record_plan, remove_plan
+from attendet.surgery.attachment_plan import AttentionPlan, Site, own_plans, plans_of, record_plan, remove_plan
 from attendet.surgery.attachment_table import AttachmentTable, tabulate
-from attendet.surgery.hooks import insert_module, is_in_place, remove_module
+from attendet.surgery.guard import guard, require_in_place, unguard
+from attendet.surgery.hooks import insert_module, remove_module
 from attendet.surgery.regions import is_within
 from attendet.utils.modules import is_compiled, unwrap
 from attendet.utils.text import list_names
@@ -53,7 +54,7 @@ class Attachment:
         Raises:
             OptionError: If a module was removed in another way than by `detach`.
         """
-        _require_in_place(self.model, self.plan)
+        require_in_place(self.model, self.plan)
         return {site.module: self.model.get_submodule(site.module) for site in self.sites}
 
     def detach(self) -> None:
@@ -63,14 +64,16 @@ class Attachment:
             OptionError: If the attention was removed before, if a replaced module is not known, or if other attention
                 is attached to it. The network is then unchanged.
         """
-        plans = [plan for _, module, plan in plans_of(self.model) if module is self.model]
+        plans = own_plans(self.model)
         if self.plan not in plans:
             raise OptionError("the attention is already detached")
-        _require_in_place(self.model, self.plan)
+        require_in_place(self.model, self.plan)
         self._require_removable(plans[plans.index(self.plan) + 1 :])
         for site in reversed(self.sites):
             remove_module(self.model, site, self.originals.get(site.path))
         remove_plan(self.model, self.plan)
+        if not own_plans(self.model):
+            unguard(self.model)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the plan as plain values, ready for JSON."""
@@ -117,7 +120,7 @@ def attached(model: nn.Module) -> tuple[Attachment, ...]:
     """
     attachments = []
     for _, module, plan in plans_of(model):
-        _require_in_place(module, plan)
+        require_in_place(module, plan)
         attachments.append(Attachment(module, plan))
     return tuple(attachments)
 
@@ -208,6 +211,7 @@ def apply_plan(model: nn.Module, plan: AttentionPlan, modules: list[Attention]) 
         if site.side == "replaced":
             originals[site.path] = original
     record_plan(model, plan)
+    guard(model)
     return Attachment(model, plan, originals)
 
 
@@ -222,15 +226,6 @@ def require_attachable(model: nn.Module) -> None:
         raise OptionError(
             f"attention cannot be attached to a wrapped, compiled, or traced network, got {type(model).__name__}",
             remedy="attach first, then wrap, compile, or trace",
-        )
-
-
-def _require_in_place(model: nn.Module, plan: AttentionPlan) -> None:
-    lost = [site.path for site in plan.sites if not is_in_place(model, site)]
-    if lost:
-        raise OptionError(
-            f"the attention at {', '.join(lost)} was removed, but not by `detach`",
-            remedy="fold batch norms with `attendet.fuse`, which keeps attached attention",
         )
 
 

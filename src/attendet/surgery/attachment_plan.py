@@ -21,6 +21,19 @@ _MAX_NUMBER = 2**16
 
 
 @dataclass(frozen=True)
+class AttachmentPoint:
+    """A place at which attention can be attached.
+
+    Attributes:
+        path: Path of the module.
+        side: `output` or `input`, if attention is applied to that of the module; `replaced`, if it replaces the module.
+    """
+
+    path: str
+    side: Side = "output"
+
+
+@dataclass(frozen=True)
 class Site:
     """The place of one attention module in a network.
 
@@ -119,18 +132,23 @@ def plans_of(model: nn.Module) -> Iterator[tuple[str, nn.Module, AttentionPlan]]
     The path is empty unless the module is inside a wrapper or inside another network.
     """
     for path, module in model.named_modules():
-        for plan in module.__dict__.get(_PLANS, ()):
+        for plan in own_plans(module):
             yield path, module, plan
+
+
+def own_plans(module: nn.Module) -> tuple[AttentionPlan, ...]:
+    """Return the plans that were applied to a module itself."""
+    return module.__dict__.get(_PLANS, ())
 
 
 def record_plan(model: nn.Module, plan: AttentionPlan) -> None:
     """Store a plan with a network, so that deep copies and pickles keep it; the state dict does not change."""
-    model.__dict__[_PLANS] = (*model.__dict__.get(_PLANS, ()), plan)
+    model.__dict__[_PLANS] = (*own_plans(model), plan)
 
 
 def remove_plan(model: nn.Module, plan: AttentionPlan) -> None:
     """Remove a plan that was stored with a network."""
-    remaining = tuple(other for other in model.__dict__.get(_PLANS, ()) if other is not plan and other != plan)
+    remaining = tuple(other for other in own_plans(model) if other is not plan and other != plan)
     if remaining:
         model.__dict__[_PLANS] = remaining
     else:

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from attendet.errors import OptionError
-from attendet.surgery.tracing import Trace, trace
+from attendet.surgery.feature_maps import Trace
+from attendet.surgery.tracing import trace
 
 # Side of the example by number of spatial axes.
 _SIDES = {1: 1024, 2: 256, 3: 64}

@@ -11,9 +11,9 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from attendet.blocks.conv_bn_fusion import identity_with_attachments
 from attendet.surgery.example_inputs import trace_example
+from attendet.surgery.feature_maps import Trace
 from attendet.surgery.hooks import has_forward_hooks, parent_of
 from attendet.surgery.regions import CONVOLUTIONS
-from attendet.surgery.tracing import Trace
 
 M = TypeVar("M", bound=nn.Module)
 

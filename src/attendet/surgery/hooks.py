@@ -14,21 +14,34 @@ from typing import Any, TypeGuard
 from torch import Tensor, nn
 
 from attendet.attention.base import Attention
-from attendet.surgery.attachment_plan import Site
+from attendet.errors import OptionError
+from attendet.surgery.attachment_plan import AttachmentPoint, Site
+from attendet.surgery.attended_classes import protect, unprotect
 
 HookArguments = tuple[tuple[Any, ...], dict[str, Any]]
 
 
 def apply_to_output(child: str, module: nn.Module, _: Any, output: Tensor) -> Tensor:
     """Forward hook: apply a child to the output of its parent."""
-    return getattr(module, child)(output)
+    return _attention_of(module, child)(output)
 
 
 def apply_to_input(child: str, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> HookArguments:
     """Forward pre-hook: apply a child to the only tensor among the arguments of its parent."""
-    attention = getattr(module, child)
+    attention = _attention_of(module, child)
     new_args = tuple(attention(value) if isinstance(value, Tensor) else value for value in args)
     return new_args, {key: attention(value) if isinstance(value, Tensor) else value for key, value in kwargs.items()}
+
+
+def _attention_of(module: nn.Module, child: str) -> nn.Module:
+    attention = module._modules.get(child)
+    if attention is None:
+        raise OptionError(
+            f"the attention at a {type(module).__name__} is lost: a tool copied its hook from another layer, but not "
+            "the attention",
+            remedy="use the tool before attaching attention, or fold batch norms with `attendet.fuse`",
+        )
+    return attention
 
 
 def insert_module(model: nn.Module, site: Site, attention: nn.Module) -> nn.Module:
@@ -44,11 +57,17 @@ def insert_module(model: nn.Module, site: Site, attention: nn.Module) -> nn.Modu
         parent.register_module(name, attention)
         return target
     target.add_module(site.child, attention)
+    hook_module(target, site)
+    return target
+
+
+def hook_module(target: nn.Module, site: Site) -> None:
+    """Register the hook that calls the attention module of a site, its child, unless the module runs all children."""
     if site.side == "input":
         target.register_forward_pre_hook(partial(apply_to_input, site.child), with_kwargs=True)
     elif not is_plain_sequential(target):
         target.register_forward_hook(partial(apply_to_output, site.child))
-    return target
+    protect(target)
 
 
 def remove_module(model: nn.Module, site: Site, original: nn.Module | None) -> None:
@@ -64,32 +83,48 @@ def remove_module(model: nn.Module, site: Site, original: nn.Module | None) -> N
         parent.register_module(name, original)
         return
     target = model.get_submodule(site.path)
-    for hooks in (target._forward_hooks, target._forward_pre_hooks):
+    for hooks in _hooks_of(target):
         for number, hook in list(hooks.items()):
             if is_attention_hook(hook, site.child):
                 del hooks[number]
                 target._forward_pre_hooks_with_kwargs.pop(number, None)
     delattr(target, site.child)
+    if not any(_is_hook_of_attention(hook) for hooks in _hooks_of(target) for hook in hooks.values()):
+        unprotect(target)
 
 
 def is_in_place(model: nn.Module, site: Site) -> bool:
     """Return whether a site still has its attention module and the hook that calls it."""
-    try:
-        target = model.get_submodule(site.path)
-        model.get_submodule(site.module)
-    except AttributeError:
-        return False
-    if site.side == "replaced":
+    target = find_module(model, site.path)
+    if target is None or site.side == "replaced":
         return isinstance(target, Attention)
+    if site.child not in target._modules:
+        return False
     if site.side == "output" and is_plain_sequential(target):
         return True
     hooks = target._forward_hooks if site.side == "output" else target._forward_pre_hooks
     return any(is_attention_hook(hook, site.child) for hook in hooks.values())
 
 
+def find_module(model: nn.Module, path: str) -> nn.Module | None:
+    """Return the module at a path, or None; faster than `get_submodule`."""
+    module: nn.Module | None = model
+    for name in path.split(".") if path else ():
+        module = module._modules.get(name) if module is not None else None
+    return module
+
+
 def is_attention_hook(hook: Any, child: str) -> bool:
-    """Return whether a hook was registered by `insert_module` for a child with this name."""
-    return isinstance(hook, partial) and hook.func in (apply_to_output, apply_to_input) and hook.args == (child,)
+    """Return whether a hook was registered by `hook_module` for a child with this name."""
+    return _is_hook_of_attention(hook) and hook.args == (child,)
+
+
+def _is_hook_of_attention(hook: Any) -> bool:
+    return isinstance(hook, partial) and hook.func in (apply_to_output, apply_to_input)
+
+
+def _hooks_of(module: nn.Module) -> tuple[dict[int, Any], dict[int, Any]]:
+    return module._forward_hooks, module._forward_pre_hooks
 
 
 def has_forward_hooks(module: nn.Module) -> bool:
@@ -100,6 +135,14 @@ def has_forward_hooks(module: nn.Module) -> bool:
 def is_plain_sequential(module: nn.Module) -> TypeGuard[nn.Sequential]:
     """Return whether a module only runs its children one after the other, as `nn.Sequential` does."""
     return isinstance(module, nn.Sequential) and type(module).forward is nn.Sequential.forward
+
+
+def input_point(model: nn.Module, path: str) -> AttachmentPoint:
+    """Return the point directly before a module; for a plain `nn.Sequential`, the point before its first child."""
+    module = model.get_submodule(path)
+    while is_plain_sequential(module) and (first := next(module.named_children(), None)):
+        path, module = f"{path}.{first[0]}", first[1]
+    return AttachmentPoint(path, "input")
 
 
 def is_custom_container(module: nn.Module) -> bool:

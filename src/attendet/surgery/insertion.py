@@ -12,12 +12,13 @@ from torch import nn
 from attendet.attention.catalog import attentions, options_of
 from attendet.errors import AttendetWarning, OptionError
 from attendet.surgery.attachment import Attachment, apply_plan, require_attachable
-from attendet.surgery.attachment_plan import AttentionPlan, Site
+from attendet.surgery.attachment_plan import AttachmentPoint, AttentionPlan, Site
 from attendet.surgery.example_inputs import trace_example
+from attendet.surgery.feature_maps import FeatureMap, Trace
 from attendet.surgery.hooks import is_custom_container
 from attendet.surgery.module_creation import create_at, creation_options, require_limited_size
-from attendet.surgery.placement import At, AttachmentPoint, find_points, placement_texts
-from attendet.surgery.tracing import FeatureMap, Trace, trace
+from attendet.surgery.placement import At, find_points, placement_texts
+from attendet.surgery.tracing import trace
 
 
 def attach(

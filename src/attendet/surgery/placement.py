@@ -3,37 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, TypeAlias
 
 from torch import nn
 
 from attendet.errors import OptionError, nearest_name
-from attendet.surgery.attachment_plan import Side
-from attendet.surgery.hooks import is_plain_sequential
-from attendet.surgery.regions import head_entries, is_within, neck_ends, region, stage_ends
+from attendet.surgery.attachment_plan import AttachmentPoint
+from attendet.surgery.feature_maps import Trace
+from attendet.surgery.hooks import input_point
+from attendet.surgery.regions import head_entries, is_within, neck_ends, region
 from attendet.surgery.residual import residual_branches
-from attendet.surgery.tracing import Trace
+from attendet.surgery.stages import stage_points
 from attendet.utils.text import list_names
 
 At: TypeAlias = str | type[nn.Module] | Sequence[str | type[nn.Module]]
 
 _REGIONS = ("backbone", "neck", "head")
 _MAX_LISTED_PATHS = 12
-
-
-@dataclass(frozen=True)
-class AttachmentPoint:
-    """A place at which attention can be attached.
-
-    Attributes:
-        path: Path of the module.
-        side: `output` or `input`, if attention is applied to that of the module; `replaced`, if it replaces the module.
-    """
-
-    path: str
-    side: Side = "output"
 
 
 def find_points(model: nn.Module, run: Trace, at: At) -> list[AttachmentPoint]:
@@ -89,12 +76,17 @@ def _outputs(find: Callable[[nn.Module, Trace], Iterable[str]]) -> Callable[[nn.
     return lambda model, run: [AttachmentPoint(path) for path in find(model, run)]
 
 
+def _backbone(model: nn.Module, run: Trace) -> list[AttachmentPoint]:
+    region(model, "backbone")
+    return stage_points(model, run)
+
+
 def _head(model: nn.Module, run: Trace) -> list[AttachmentPoint]:
-    return [_input_of(model, path) for path in head_entries(model, run)]
+    return [input_point(model, path) for path in head_entries(model, run)]
 
 
 def _stages(model: nn.Module, run: Trace, argument: str) -> list[AttachmentPoint]:
-    ends = stage_ends(model, run)
+    ends = stage_points(model, run)
     first, _, last = argument.partition("-")
     bounds = [first, last or first]
     if not all(bound.isdecimal() and 1 <= int(bound) <= len(ends) for bound in bounds) or int(bounds[0]) > int(
@@ -104,7 +96,7 @@ def _stages(model: nn.Module, run: Trace, argument: str) -> list[AttachmentPoint
             f"`stage` must be followed by stages from 1 to {len(ends)}, got {argument!r}",
             remedy=f"write it like stage:1-{len(ends)}",
         )
-    return [AttachmentPoint(path) for path in ends[int(bounds[0]) - 1 : int(bounds[1])]]
+    return ends[int(bounds[0]) - 1 : int(bounds[1])]
 
 
 def _after(model: nn.Module, run: Trace, argument: str) -> list[AttachmentPoint]:
@@ -112,7 +104,7 @@ def _after(model: nn.Module, run: Trace, argument: str) -> list[AttachmentPoint]
 
 
 def _before(model: nn.Module, run: Trace, argument: str) -> list[AttachmentPoint]:
-    return [_input_of(model, path) for path in _modules_of_class(model, run, argument)]
+    return [input_point(model, path) for path in _modules_of_class(model, run, argument)]
 
 
 def _replace(model: nn.Module, run: Trace, argument: str) -> list[AttachmentPoint]:
@@ -172,14 +164,6 @@ def _modules_of_class(model: nn.Module, run: Trace, argument: str) -> list[str]:
     raise OptionError(f"no module of class {name!r} runs{place}", remedy=remedy)
 
 
-def _input_of(model: nn.Module, path: str) -> AttachmentPoint:
-    """Return the point directly before a module; for a plain `nn.Sequential`, the point before its first child."""
-    module = model.get_submodule(path)
-    while is_plain_sequential(module) and (first := next(module.named_children(), None)):
-        path, module = f"{path}.{first[0]}", first[1]
-    return AttachmentPoint(path, "input")
-
-
 def _require_some(points: list[AttachmentPoint], model: nn.Module, run: Trace, requested: str) -> list[AttachmentPoint]:
     if not points:
         raise _no_match(model, run, requested)
@@ -205,8 +189,8 @@ def _no_match(model: nn.Module, run: Trace, requested: str) -> OptionError:
 
 _PLACEMENTS: Mapping[str, Callable[[nn.Module, Trace], list[AttachmentPoint]]] = {
     "residual-branch": _outputs(lambda _, run: residual_branches(run)),
-    "stage": _outputs(stage_ends),
-    "backbone": _outputs(stage_ends),
+    "stage": stage_points,
+    "backbone": _backbone,
     "neck": _outputs(neck_ends),
     "head": _head,
 }
