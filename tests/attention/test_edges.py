@@ -1,6 +1,6 @@
 """Empty batches, single values in training, numpy integers, and the smallest numbers, for every registered module."""
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -113,7 +113,7 @@ def test_integers_of_numpy_are_integers_and_booleans_are_not(name: str, options:
             key: [kind(v) for v in value] if isinstance(value, list) else kind(value) for key, value in options.items()
         }
         module, twin = create(name, int(kind(64)), **given), create(name, 64, **options)
-        assert repr(create(name, kind(64), **given)) == repr(module) == repr(twin)
+        assert repr(create(name, cast("int", kind(64)), **given)) == repr(module) == repr(twin)
         assert not [
             value for part in module.modules() for value in vars(part).values() if isinstance(value, np.generic)
         ]

@@ -240,4 +240,4 @@ def test_simam_keeps_its_start_if_the_load_is_not_strict() -> None:
     missing = ours.load_state_dict(network(nn.Identity()).state_dict(), strict=False).missing_keys
     assert sorted(missing) == ["2.gate.range", "2.gate.strength"]
     x = torch.rand(2, 16, 8, 9)
-    assert torch.equal(ours[2](x), x)
+    assert torch.equal(ours.get_submodule("2")(x), x)

@@ -11,7 +11,8 @@ from torchvision.models import resnet18
 from torchvision.models.feature_extraction import create_feature_extractor
 
 import attendet
-from attendet.attention import create, names
+from attendet.attention import create
+from attendet.attention.catalog import attentions, options_of
 from tests.attention.contract_cases import CHANNELS, FORMS, IDS, randomize, size_of
 
 forms = pytest.mark.parametrize(("name", "options"), FORMS, ids=IDS)
@@ -72,18 +73,45 @@ def test_masks_reach_a_traced_module() -> None:
     torch.testing.assert_close(traced(x, mask), module(x, mask))
 
 
-@pytest.mark.parametrize("name", names())
-@torch.no_grad()
-def test_features_of_a_network_with_attached_attention(name: str) -> None:
-    network = resnet18().train(False)
-    options = {"start": "paper"} if name != "control-identity" else {}
-    attendet.attach(network, name, "stage", example=torch.rand(1, 3, 64, 64), **options)
-    extractor = create_feature_extractor(network, ["layer2", "fc"])
-    kept: dict[str, Tensor] = {}
-    network.layer2.register_forward_hook(lambda *given: kept.update(layer2=given[-1]))
-    for size in (64, 96):
+class TwoStages(nn.Module):
+    """A small network whose own forward calls its stages, as those of torchvision do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stage1 = nn.Sequential(nn.Conv2d(3, 32, 3, 2, 1), nn.BatchNorm2d(32), nn.ReLU())
+        self.stage2 = nn.Sequential(nn.Conv2d(32, 64, 3, 2, 1), nn.BatchNorm2d(64), nn.ReLU())
+        self.fc = nn.Linear(64, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc(self.stage2(self.stage1(x)).mean((2, 3)))
+
+
+def assert_features_are_equal(network: nn.Module, attached: attendet.Attachment, last_stage: str) -> None:
+    """Compare a feature extractor with the network, whose attention must matter, at several sizes of images."""
+    extractor = create_feature_extractor(network, {last_stage: "features", "fc": "classes"})
+    kept: list[Tensor] = []
+    network.get_submodule(last_stage).register_forward_hook(lambda *given: kept.append(given[-1]))
+    assert len(attached.sites) >= 2
+    for size in (32, 24):
         images = torch.rand(2, 3, size, size)
         expected = network(images)
         found = extractor(images)
-        torch.testing.assert_close(found["fc"], expected)
-        torch.testing.assert_close(found["layer2"], kept["layer2"])
+        torch.testing.assert_close(found["classes"], expected)
+        torch.testing.assert_close(found["features"], kept[-1])
+
+
+@pytest.mark.filterwarnings("ignore:.*in the hidden layer")
+@pytest.mark.parametrize(("name", "options"), [form for form in FORMS if form[1].get("dims", 2) == 2])
+@torch.no_grad()
+def test_features_of_a_network_with_attached_attention(name: str, options: dict[str, Any]) -> None:
+    network = TwoStages().train(False)
+    start = {"start": "paper"} if "start" in options_of(attentions.get(name)) else {}
+    attached = attendet.attach(network, name, "stage?", example=torch.rand(1, 3, 32, 32), **start | options)
+    assert_features_are_equal(network, attached, "stage2")
+
+
+@torch.no_grad()
+def test_features_of_a_residual_network() -> None:
+    network = resnet18().train(False)
+    attached = attendet.attach(network, "cbam", "residual-branch", example=torch.rand(1, 3, 64, 64), start="paper")
+    assert_features_are_equal(network, attached, "layer4")

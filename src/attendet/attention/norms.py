@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TypeGuard
+from typing import Protocol, TypeGuard
 
 import torch
 from torch import Tensor, nn
@@ -78,13 +78,25 @@ def normalize(norm: nn.Module, x: Tensor, mask: Tensor | None = None) -> Tensor:
     return functional.batch_norm(x, norm.running_mean, norm.running_var, norm.weight, norm.bias, eps=norm.eps)
 
 
-_BatchNorm = nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d
+class _OrdinaryNorm(Protocol):
+    """A batch norm as our modules create it: with parameters, running statistics, and a fixed momentum."""
+
+    weight: Tensor
+    bias: Tensor
+    running_mean: Tensor
+    running_var: Tensor
+    num_batches_tracked: Tensor
+    momentum: float
+    eps: float
+
+    def __call__(self, x: Tensor) -> Tensor: ...
 
 
-def _is_ordinary(norm: nn.Module) -> TypeGuard[_BatchNorm]:
+def _is_ordinary(norm: nn.Module) -> TypeGuard[_OrdinaryNorm]:
     """Return whether a norm is one of our own, and not, for example, a SyncBatchNorm that replaced it."""
-    is_batch_norm = type(norm) in NORMS.values()
-    return is_batch_norm and norm.affine and norm.track_running_stats and norm.momentum is not None
+    if not isinstance(norm, nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d) or type(norm) not in NORMS.values():
+        return False
+    return norm.affine and norm.track_running_stats and norm.momentum is not None
 
 
 def _normalize_real_positions(norm: nn.Module, x: Tensor, mask: Tensor) -> Tensor:
@@ -96,7 +108,7 @@ def _normalize_real_positions(norm: nn.Module, x: Tensor, mask: Tensor) -> Tenso
     return output.movedim(-1, 1)
 
 
-def _normalize_with_mask(norm: _BatchNorm, x: Tensor, mask: Tensor) -> Tensor:
+def _normalize_with_mask(norm: _OrdinaryNorm, x: Tensor, mask: Tensor) -> Tensor:
     """Apply a batch norm in training mode, with tensors of fixed shapes only, which compile as one graph."""
     axes, shape = (0, *range(2, x.ndim)), (1, -1, *[1] * (x.ndim - 2))
     values = zero_padding(x.to(torch.promote_types(x.dtype, torch.float32)), mask)
@@ -114,10 +126,8 @@ def _normalize_with_mask(norm: _BatchNorm, x: Tensor, mask: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def _update(norm: _BatchNorm, mean: Tensor, var: Tensor, has_variance: Tensor) -> None:
+def _update(norm: _OrdinaryNorm, mean: Tensor, var: Tensor, has_variance: Tensor) -> None:
     """Update the running statistics of a batch norm if the batch has a variance."""
     for running, value in ((norm.running_mean, mean), (norm.running_var, var)):
-        if running is not None and norm.momentum is not None:
-            running.copy_(torch.where(has_variance, running.lerp(value.to(running.dtype), norm.momentum), running))
-    if norm.num_batches_tracked is not None:
-        norm.num_batches_tracked.add_(has_variance)
+        running.copy_(torch.where(has_variance, running.lerp(value.to(running.dtype), norm.momentum), running))
+    norm.num_batches_tracked.add_(has_variance)

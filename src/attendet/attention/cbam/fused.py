@@ -86,20 +86,14 @@ def spatial_net(gate: object) -> SpatialNet | None:
     """Return the parameters of a spatial gate for the operators, or None if they do not support the gate."""
     if not isinstance(gate, SpatialGate) or type(gate) is not SpatialGate:
         return None
-    norm, bias, average_first = gate.norm, gate.conv.bias, gate.planes[0] == "avg"
     if not _is_plain_convolution(gate.conv) or sorted(gate.planes) != ["avg", "max"]:
         return None
-    if type(norm) is nn.Identity:
-        layers = (None,) * 4 if bias is None else _norm_that_adds(bias)
-        return SpatialNet(gate.conv.weight, *layers, gate.range, average_first, eps=0.0)
-    if bias is not None or not isinstance(norm, nn.BatchNorm2d) or type(norm) is not nn.BatchNorm2d:
-        return None
-    mean, var, training = norm.running_mean, norm.running_var, norm.training
-    if not norm.affine or norm.momentum is None or mean is None or var is None:
-        return None
-    return SpatialNet(
-        gate.conv.weight, norm.weight, norm.bias, mean, var, gate.range, average_first, training, norm.eps
-    )
+    bias, average_first = gate.conv.bias, gate.planes[0] == "avg"
+    if type(gate.norm) is not nn.Identity:
+        return _net_with_norm(gate, gate.norm, average_first) if bias is None else None
+    if bias is None:
+        return SpatialNet(gate.conv.weight, None, None, None, None, gate.range, average_first)
+    return SpatialNet(gate.conv.weight, *_norm_that_adds(bias), gate.range, average_first, eps=0.0)
 
 
 def is_observed(module: nn.Module | GatedModule) -> bool:
@@ -171,6 +165,18 @@ def _auto_reason(x: Tensor) -> str | None:
     if reason is not None and reason == unsupported_device_reason("cpu"):
         warn_of_fallback(reason)
     return reason
+
+
+def _net_with_norm(gate: SpatialGate, norm: nn.Module, average_first: bool) -> SpatialNet | None:
+    """Return the parameters of a spatial gate with a norm, or None if the operators do not support the norm."""
+    if not isinstance(norm, nn.BatchNorm2d) or type(norm) is not nn.BatchNorm2d or norm.momentum is None:
+        return None
+    mean, var, training = norm.running_mean, norm.running_var, norm.training
+    if not norm.affine or mean is None or var is None:
+        return None
+    return SpatialNet(
+        gate.conv.weight, norm.weight, norm.bias, mean, var, gate.range, average_first, training, norm.eps
+    )
 
 
 def _norm_that_adds(bias: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
