@@ -15,7 +15,7 @@ from attendet.attention.catalog import attentions
 from attendet.models.composites.block_names import find_composite
 from attendet.models.planning import ModelPlan
 from attendet.models.yaml.row_planning import PlannedRow, RowError, plan_row
-from attendet.models.yaml.variations import Variation, variations
+from attendet.models.yaml.row_variations import Variation, variations
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from attendet.models.readings import buildable_variations
 from attendet.models.yaml.lookup import ModelSource, load_model_file
 from attendet.models.yaml.model_file import LayerRow, ModelFile, read_model_file
 from attendet.models.yaml.row_planning import PlannedRow
-from attendet.models.yaml.variations import Variation, flow_text
+from attendet.models.yaml.row_variations import Variation, flow_text
 from attendet.registry import normalize_name
 
 Like: TypeAlias = "str | os.PathLike[str] | int | PrintedTable | Mapping[str, Tensor]"
