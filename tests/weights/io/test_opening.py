@@ -12,6 +12,7 @@ import attendet
 from attendet.errors import AttendetError, ModelFileError, OutputError, WeightsError
 from attendet.models.bundled import bundled_text
 from attendet.models.detector import Detector
+from attendet.models.planning import ModelPlan
 from attendet.weights import read_checkpoint
 from attendet.weights.io import opening, save_weights, saving
 from attendet.weights.io.model_card import ModelCard, numbered_class_names
@@ -141,6 +142,17 @@ def test_an_empty_tensor_does_not_set_the_number_of_classes(tmp_path: Path) -> N
 def test_a_huge_model_is_refused_before_memory_is_allocated(tmp_path: Path, good: Path) -> None:
     path = with_metadata(tmp_path / "invalid.safetensors", good, card_metadata(text=WIDE))
     with pytest.raises((WeightsError, ModelFileError)):
+        opening.open(path)
+
+
+def test_a_small_file_cannot_ask_for_a_large_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: object) -> None:
+        raise AssertionError("the modules were created")
+
+    path = tmp_path / "small.safetensors"
+    save_file({"w": torch.zeros(1)}, path, metadata=card_metadata(text=bundled_text("yolov5s")))
+    monkeypatch.setattr(ModelPlan, "create_modules", fail)
+    with pytest.raises(WeightsError, match=r"it has 7,0[0-9,]+ parameters, but the file only 1 values"):
         opening.open(path)
 
 

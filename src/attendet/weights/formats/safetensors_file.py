@@ -38,5 +38,7 @@ def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
             # Cloned because the tensors are views of the mapped file, which can change or vanish.
             tensors = {key: file.get_tensor(key).clone() for key in file.keys()}  # noqa: SIM118 (not a mapping)
             return tensors, file.metadata() or {}
-    except SafetensorError as error:
-        raise WeightsError(f"the safetensors file is damaged: {printable(shorten(str(error), 200))}") from error
+    except (SafetensorError, TypeError, ValueError, RuntimeError) as error:
+        # A shape of impossible sides fails in torch.
+        message = next(iter(str(error).splitlines()), "")
+        raise WeightsError(f"the safetensors file is damaged: {printable(shorten(message, 200))}") from error

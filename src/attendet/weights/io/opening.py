@@ -18,6 +18,7 @@ from attendet.errors import AttendetError, Location, WeightsError
 from attendet.models.builder import build_model
 from attendet.models.bundled import bundled_names_of_width, bundled_text
 from attendet.models.detector import Detector
+from attendet.models.planning import ModelPlan, plan_model
 from attendet.models.yaml.model_file import ModelFile, read_model_file, require_anchors
 from attendet.surgery.attachment import Attachment, attached
 from attendet.utils.shape_propagation import ShapePropagation
@@ -34,6 +35,9 @@ from attendet.weights.io.weight_loading import attentions_of, load_checkpoint, r
 
 # Buffers of old YOLOv5 checkpoints that the head computes from its anchors.
 _COMPUTED_BUFFERS = ("anchor_grid",)
+# The readings of one model file differ in their numbers of parameters, but not by more than this.
+_MAX_RATIO = 3
+_MAX_SURPLUS = 1_000_000
 _ROW = re.compile(r"model\.[0-9]+\.")
 
 
@@ -148,6 +152,7 @@ def open_checkpoint(checkpoint: Checkpoint, path: Path) -> OpenedDetector:
         raise _nameless(checkpoint, where)
     file = read_card(card, checkpoint, where)
     try:
+        _require_values(plan_model(file, num_classes=len(card.names), dialect=card.dialect), checkpoint)
         built = build_model(file, len(card.names), dialect=card.dialect, checkpoint=checkpoint.tensors)
         detector = built.detector
         restore_attention(detector, stored_attention(checkpoint), checkpoint.tensors)
@@ -161,6 +166,14 @@ def open_checkpoint(checkpoint: Checkpoint, path: Path) -> OpenedDetector:
         summary = str(report).replace("\n", "; ")
         raise WeightsError(f"the tensors do not match the model {card.model}: {summary}", where=where)
     return OpenedDetector(path, detector.train(False), card)
+
+
+def _require_values(plan: ModelPlan, checkpoint: Checkpoint) -> None:
+    """Raise an error if a file has far fewer values than its model: a small file must not ask for a huge model."""
+    parameters = sum(row.parameters for row in plan.rows)
+    values = sum(tensor.numel() for tensor in checkpoint.tensors.values())
+    if parameters > _MAX_RATIO * values + _MAX_SURPLUS:
+        raise WeightsError(f"it has {parameters:,} parameters, but the file only {values:,} values")
 
 
 def read_card(card: ModelCard, checkpoint: Checkpoint, where: Location) -> ModelFile:
