@@ -109,12 +109,12 @@ def test_the_remedy_works(model: DetectionModel, tmp_path: Path) -> None:
     assert torch.equal(detector.state_dict()["model.7.conv.weight"], weight.float())
 
 
-def test_models_of_yolov5_are_no_other_family(tmp_path: Path) -> None:
+def test_yolov5_is_not_another_family(tmp_path: Path) -> None:
     torch.save(attendet.build("yolov5n", num_classes=2).state_dict(), tmp_path / "a.pt")
     assert other_family(read_checkpoint(tmp_path / "a.pt")) is None
 
 
-def test_a_network_that_is_no_detector(tmp_path: Path) -> None:
+def test_the_weights_of_another_network(tmp_path: Path) -> None:
     torch.save(nn.Linear(2, 3).state_dict(), tmp_path / "a.pt")
     with pytest.raises(WeightsError, match=r"load the weights into their network in Python: attendet\.load_weights"):
         attendet.open(tmp_path / "a.pt")

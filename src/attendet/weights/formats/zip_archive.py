@@ -46,8 +46,8 @@ def read_zip_archive(file: BinaryIO) -> tuple[Any, TensorBuilder]:
 def check_zip_archive(file: BinaryIO) -> None:
     """Raise an error unless another reader can load a zip archive of torch.save with memory of about its size.
 
-    Other readers allocate the sizes that the pickle declares. Here they must be the sizes of the stored members, none
-    of which is compressed or overlaps another.
+    Other readers allocate the sizes that the pickle declares. Here they must be the sizes of the stored members, and no
+    member may be compressed or overlap another.
 
     Raises:
         WeightsError: If the archive is damaged or hostile, or another program wrote it.
