@@ -64,7 +64,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, detector: Detector, photogr
     for name, pixels in zip(("a <b>&.png", "b.png"), photographs, strict=True):
         Image.fromarray(pixels).save(folder / name)
     images = [folder / "a <b>&.png", folder / "b.png"]
-    attendet.explain(detector, images, out=folder / "out", names=NAMES, imgsz=192, confidence=0.97)
+    attendet.explain(detector, images, out=folder / "out", names=NAMES, imgsz=192, confidence=0.8)
     return folder / "out"
 
 
@@ -88,7 +88,7 @@ def test_numbers_equal_the_explanation(folder: Path, detector: Detector, photogr
     suffixes = ("npz", "png", "svg")
     expected = [f"001-a_b_.{suffix}" for suffix in suffixes] + [f"002-b.{suffix}" for suffix in suffixes]
     assert names == [*expected, "index.html", "manifest.json"]
-    (explanation,) = attendet.explain(detector, photographs[1], names=NAMES, imgsz=192, confidence=0.97)
+    (explanation,) = attendet.explain(detector, photographs[1], names=NAMES, imgsz=192, confidence=0.8)
     assert explanation.with_attention.detections is not None
     assert explanation.without_attention.detections is not None
     assert explanation.activation is not None
