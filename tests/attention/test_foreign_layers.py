@@ -92,6 +92,13 @@ def test_our_own_state_dict_keeps_its_planes() -> None:
     assert torch.equal(loaded.spatial.conv.weight, trained.spatial.conv.weight)
 
 
+def test_our_own_tensors_below_another_path_keep_their_planes() -> None:
+    trained = CBAM(64, variant="authors")
+    translation = translate(CBAM(64, variant="authors"), {f"a.{key}": v for key, v in trained.state_dict().items()})
+    assert translation is not None
+    assert torch.equal(translation.tensors["spatial.conv.weight"], trained.spatial.conv.weight)
+
+
 def test_missing_and_unexpected_tensors_are_still_errors() -> None:
     state = fork.cbam(64, ("ca.fc.0", "ca.fc.2"), "sa.conv").state_dict()
     with pytest.raises(RuntimeError, match=r"Missing key.*channel\.fc2\.weight"):

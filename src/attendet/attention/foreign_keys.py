@@ -136,7 +136,7 @@ def _renamings(
 def _covers(keys: Mapping[str, str], tensors: Mapping[str, Tensor]) -> bool:
     """Return whether the keys are all of the other implementation's, apart from batch counters."""
     used = set(keys.values())
-    return len(used) == len(keys) and all(key in used or key.endswith(_BATCHES) for key in tensors)
+    return all(key in used or key.endswith(_BATCHES) for key in tensors)
 
 
 def _fit(
@@ -153,11 +153,16 @@ def _translation(
     *,
     whole: bool = True,
 ) -> Translation:
-    values = {key: _reshaped(tensors[name], own[key]) for key, name in keys.items()}
+    values, published = (
+        {key: _reshaped(tensors[name], own[key]) for key, name in keys.items()},
+        published_values(module),
+    )
     foreign: _ForeignKeys | None = vars(module).get(_FOREIGN)
-    if foreign and foreign.adapt and any(key != name for key, name in keys.items()):
+    # Tensors of our own show that attendet wrote them, also under other paths.
+    is_foreign = keys.keys().isdisjoint(published) and any(key != name for key, name in keys.items())
+    if foreign and foreign.adapt and is_foreign:
         values = foreign.adapt(module, keys.values(), values)
-    return Translation(keys, {**published_values(module), **values}, whole)
+    return Translation(keys, {**published, **values}, whole)
 
 
 def _match_layers(own: Mapping[str, Tensor], theirs: Mapping[str, Tensor]) -> dict[str, str] | None:

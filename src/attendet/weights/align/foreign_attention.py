@@ -136,8 +136,8 @@ def _assign(
     found: dict[KeyPath, tuple[Translation, _Unit]] = {}
     for each, translations in chosen:
         group = frozenset(translations)
-        if equal[group] == len(group):
-            path = list(translations)[position[group]]
+        path = list(translations)[position[group]] if equal[group] == len(group) else None
+        if path is not None and path not in found:
             found[path] = (translations[path], each)
             position[group] += 1
     return found
