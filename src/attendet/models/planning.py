@@ -25,7 +25,7 @@ from attendet.models.yaml.row_planning import (
     ShapePart,
     plan_row,
 )
-from attendet.models.yaml.unknown_maps import FeatureMap, plan_row_tolerantly
+from attendet.models.yaml.unknown_maps import SourceMap, plan_row_tolerantly
 
 _IMGSZ = 256
 _MAX_PARAMETERS = 1_000_000_000
@@ -137,12 +137,12 @@ def _plan(options: PlanOptions, *, tolerant: bool) -> ModelPlan:
     file, imgsz = options.file, options.imgsz
     if not tolerant:
         require_anchors(file)
-    maps = {-1: FeatureMap(torch.empty(1, 3, imgsz, imgsz, device="meta"))}
+    maps = {-1: SourceMap(torch.empty(1, 3, imgsz, imgsz, device="meta"))}
     rows: list[PlannedRow] = []
     for row in file.rows:
         sources = [maps[source.row] for source in row.sources]
         planned = plan_row_tolerantly(row, sources, options) if tolerant else _plan_or_raise(row, sources, options)
-        maps[row.index] = FeatureMap(planned.outputs[0], planned.unknown)
+        maps[row.index] = SourceMap(planned.outputs[0], planned.unknown)
         rows.append(planned)
         _limit_size(rows)
     _require_final_detect(rows)
@@ -150,7 +150,7 @@ def _plan(options: PlanOptions, *, tolerant: bool) -> ModelPlan:
     return ModelPlan(file, options.num_classes, imgsz, tuple(rows), tuple(findings), options)
 
 
-def _plan_or_raise(row: LayerRow, sources: Sequence[FeatureMap], options: PlanOptions) -> PlannedRow:
+def _plan_or_raise(row: LayerRow, sources: Sequence[SourceMap], options: PlanOptions) -> PlannedRow:
     try:
         return plan_row(row, [source.tensor for source in sources], options)
     except RowError as error:

@@ -26,7 +26,7 @@ def findings(row: str, dialect: str = "auto") -> list[Finding]:
         *("[-1, 1, EMA, [1024]]", "[-1, 1, SKAttention, [1024]]", "[-1, 1, SimAM, []]", "[-1, 1, NAM, [1024, 1024]]"),
     ],
 )
-def test_two_equal_widths_are_no_ratio(row: str) -> None:
+def test_two_equal_widths_do_not_declare_a_ratio(row: str) -> None:
     assert [finding for finding in findings(row) if finding.is_fault] == []
 
 

@@ -165,6 +165,64 @@ def test_attention_of_any_kind_may_be_inserted(name: str, module: str) -> None:
     assert correction.text == text_of(rows, right)
 
 
+@pytest.mark.parametrize("place", [1, 3, 6, 9])
+def test_a_concat_may_read_one_row_more_than_in_the_layout(place: int) -> None:
+    rows = graph("YOLOv5")
+    # The weighted fusion of EfficientDet adds the backbone's row to the path down.
+    rows[19].reads.append(rows[6])
+    before = numbers(rows)
+    rows.insert(place, Row(CBAM))
+    right = numbers(rows)
+    shifted, correction = check_and_fix(text_of(rows, before))
+    assert shifted == {rows.index(row) for row in right if before[row] != right[row]}
+    assert correction.text == text_of(rows, right)
+    assert check_model_file(read_model_file(text_of(rows, right), "model.yaml")) == []
+
+
+def test_relative_numbers_across_an_insertion_are_found() -> None:
+    rows = graph("YOLOv5")
+    rows.insert(9, Row(CBAM))
+    right = text_of(rows, numbers(rows))
+    # Row 13 reads row 6, which was six rows before it: -6 of row 12 before the insertion.
+    stale = right.replace("[-1, 6], 1, Concat", "[-1, -6], 1, Concat")
+    shifted, correction = check_and_fix(stale)
+    assert (shifted, correction.text) == ({13}, right)
+
+
+def test_a_number_that_was_raised_too_far_is_found() -> None:
+    rows = graph("YOLOv5")
+    rows.insert(9, Row(CBAM))
+    right = text_of(rows, numbers(rows))
+    stale = right.replace("[-1, 6], 1, Concat", "[-1, 7], 1, Concat")
+    shifted, correction = check_and_fix(stale)
+    assert (shifted, correction.text) == ({13}, right)
+    kinds = [finding.kind for finding in check_model_file(read_model_file(stale, "model.yaml"))]
+    assert kinds[:2] == ["shifted-index", "unequal-concat"]
+
+
+def test_attention_after_the_last_block_is_read_by_the_head() -> None:
+    rows = graph("YOLOv5")
+    before = numbers(rows)
+    for block in (23, 20, 17):
+        rows.insert(block + 1, Row(CBAM))
+    shifted, correction = check_and_fix(text_of(rows, before))
+    assert shifted == {27}
+    assert "[[18, 22, 26], 1, Detect" in correction.text
+    assert correction.remaining == ()
+
+
+def test_a_fault_that_shifted_numbers_hide_remains_after_the_correction() -> None:
+    rows = graph("YOLOv5")
+    before = numbers(rows)
+    for place in (3, 6):
+        rows.insert(place, Row(CBAM))
+    # The order of the levels is a fault of its own.
+    stale = text_of(rows, {**before, rows[-1]: [20, 17, 23]})
+    shifted, correction = check_and_fix(stale)
+    assert shifted
+    assert [finding.kind for finding in correction.remaining] == ["detect-order"]
+
+
 @pytest.mark.parametrize("name", LAYOUTS)
 def test_a_file_of_a_layout_without_insertions_has_no_faults(name: str) -> None:
     rows = graph(name)

@@ -135,5 +135,5 @@ def test_an_unknown_head_may_read_a_stride_twice() -> None:
     assert faults(text) == {"unbuildable": {24}}
 
 
-def test_a_block_with_attention_that_changes_nothing_else_is_no_fault() -> None:
+def test_an_unknown_attention_row_is_the_only_fault() -> None:
     assert faults(edited(WITH_CBAM, ("CBAM, [1024, 16, 7]", "NewAttention, [1024, 7]"))) == {"unbuildable": {9}}

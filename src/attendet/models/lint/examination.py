@@ -53,7 +53,7 @@ def _shifted_rows(plan: ModelPlan, rewiring: Rewiring) -> Iterator[Finding]:
 
 
 def _with_rows_to_read(plan: ModelPlan, findings: Sequence[Finding]) -> list[Finding]:
-    """Say which row the head has to read instead of which other, for attention that the head does not read."""
+    """Name the row that the head has to read in the remedies for attention that it does not read."""
     rewiring = read_unread_attention(plan)
     if rewiring is None:
         return list(findings)

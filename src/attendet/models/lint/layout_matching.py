@@ -11,14 +11,13 @@ from typing import Literal, TypeAlias
 from attendet.attention.catalog import attentions
 from attendet.blocks.wiring import JOINING
 from attendet.models.composites.block_names import find_block
-from attendet.models.lint.layouts import Layout, Role
+from attendet.models.lint.layouts import LAYERS, Layout, Role
 from attendet.models.planning import ModelPlan
 
 _MAX_MATCHES = 64
-_LAYERS: frozenset[Role] = frozenset(("conv", "block", "pool"))
 _TOLERANCE = 0.1
 
-# A row of a file: its role, or what is known about it if it has none. An `unknown join` reads several rows.
+# The role of a row in the file, or its kind if it cannot have a role. An `unknown join` reads several rows.
 RowClass: TypeAlias = Role | Literal["attention", "layer", "unknown", "unknown join"]
 
 # Costs of inserted rows. Attention is inserted most often, and so are blocks that few forks have.
@@ -35,7 +34,7 @@ _CONTAINED_ATTENTION_COST = 1
 
 @dataclass(frozen=True)
 class LayoutMatch:
-    """A way to get the rows of a file from those of a layout by insertions and replacements.
+    """A way to get the rows of a file from the rows of a layout by insertions and replacements.
 
     Attributes:
         layout: The layout.
@@ -107,8 +106,8 @@ def _match_cost(role: Role, found: RowClass) -> float:
         return 0
     if role == "join":
         return 1 if found == "unknown join" else math.inf
-    if role in _LAYERS:
-        return 2 if found == "attention" else 1 if found in (*_LAYERS, "layer", "unknown") else math.inf
+    if role in LAYERS:
+        return 2 if found == "attention" else 1 if found in (*LAYERS, "layer", "unknown") else math.inf
     return 2 if found == "unknown" and role != "head" else math.inf
 
 
@@ -132,7 +131,7 @@ def _row_class(plan: ModelPlan, row: int) -> RowClass:
 
 def _layer_class(plan: ModelPlan, row: int) -> RowClass:
     planned = plan.rows[row]
-    # Whatever the size of its input is, a row changes the stride by the same factor.
+    # The factor does not depend on the size of the input, which may be an assumption.
     factor = plan.stride(row) / plan.stride(planned.row.sources[0].row)
     if abs(factor - 1) > _TOLERANCE:
         return "down" if factor > 1 else "up"

@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Literal
 
 Role = Literal["down", "up", "join", "head", "conv", "block", "pool"]
+LAYERS: frozenset[Role] = frozenset(("conv", "block", "pool"))
 _STRIDE_FACTORS = {"down": 2.0, "up": 0.5}
 
 

@@ -34,10 +34,10 @@ class Rewiring:
 
 
 def correct_shifts(plan: ModelPlan) -> Rewiring | None:
-    """Return the file with the row numbers that an insertion shifted; None if there are none.
+    """Return the file with corrected row numbers if an insertion shifted some of them; otherwise None.
 
-    A correction is accepted if the corrected file has no fault of connections that the file does not have. In a file of
-    an unknown layout, it has to remove all of them.
+    A correction is accepted if the corrected file has fewer faults of connections, or no others. In a file of another
+    layout, it has to remove all of them.
     """
     faults = _wiring_faults(plan)
     by_layout = shifted_references(plan)
@@ -46,13 +46,16 @@ def correct_shifts(plan: ModelPlan) -> Rewiring | None:
         if not shifts.corrections:
             return None
         rewiring = _rewire(plan, _with_attention_before_head(plan, shifts))
-        if rewiring is not None and _wiring_faults(rewiring.plan) <= (faults if by_layout else frozenset()):
+        if rewiring is None:
+            continue
+        remaining = _wiring_faults(rewiring.plan)
+        if not remaining or (by_layout and (remaining <= faults or len(remaining) < len(faults))):
             return rewiring
     return None
 
 
 def read_unread_attention(plan: ModelPlan) -> Rewiring | None:
-    """Return the file in which the head reads attention that was appended to its inputs; None if there is none."""
+    """Return the file in which the head reads attention that was appended to its inputs; None without any."""
     changes = _with_attention_before_head(plan, Shifts({}, frozenset()))
     return _rewire(plan, changes) if changes else None
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from attendet.models.lint.layout_matching import LayoutMatch, is_attention, match_layouts
-from attendet.models.lint.layouts import LAYOUTS
+from attendet.models.lint.layouts import LAYERS, LAYOUTS, Layout
 from attendet.models.planning import ModelPlan
 from attendet.models.yaml.model_file import RowSource
 
@@ -62,11 +62,11 @@ def shifted_references(plan: ModelPlan) -> list[Shifts]:
     """Return the row numbers that were not updated after an insertion, and the rows that they mean.
 
     The file is compared with the layouts that most files start from. If it is one of them with inserted rows, a number
-    is shifted if it is that of the layout, or lies between that and the right one.
+    is shifted if it is the number of the layout, or a number between it and the right one.
 
     Returns:
         The possible explanations, the most likely first. One without corrections means that no number is shifted. No
-        explanation means that the file has none of the layouts.
+        explanation means that the file differs from all layouts.
     """
     matches = match_layouts(plan, LAYOUTS)
     # Of two adjacent attention rows, either may be the inserted one. The explanation with fewer faults is more likely.
@@ -76,7 +76,7 @@ def shifted_references(plan: ModelPlan) -> list[Shifts]:
 
 
 def _unusual_numbers(plan: ModelPlan, match: LayoutMatch) -> int:
-    """Return how many row numbers are neither right nor those of the layout."""
+    """Return how many row numbers differ from the right ones and from the numbers of the layout."""
     usual = [
         ref
         for ref, number in _meanings(plan, match)
@@ -93,13 +93,33 @@ def _shifted(plan: ModelPlan, match: LayoutMatch) -> Shifts:
 def _meanings(plan: ModelPlan, match: LayoutMatch) -> Iterator[tuple[Reference, int]]:
     """Yield the references of a file, each with the row of the layout that it is meant to read."""
     refs = references(plan)
-    for row, in_layout in zip(match.rows, match.layout.rows, strict=True):
-        numbers = in_layout.numbers
+    for index, row in enumerate(match.rows):
+        numbers = match.layout.rows[index].numbers
         of_row = [ref for ref in refs if ref.row == row]
         if len(of_row) == len(numbers):
             yield from zip(of_row, numbers, strict=True)
         else:
-            yield from ((ref, ref.source.written) for ref in of_row if ref.source.written in numbers)
+            # The row reads more or fewer rows than in the layout.
+            of_layout = [ref for ref in of_row if ref.source.written in numbers or _is_old(match, ref, index)]
+            yield from ((ref, ref.source.written) for ref in of_layout)
+
+
+def _is_old(match: LayoutMatch, ref: Reference, reader: int) -> bool:
+    """Return whether a number that the layout does not have fits its numbering, but not that of the file."""
+    layout, number, read = match.layout, ref.source.written, ref.source.row
+    if not 0 <= number < len(layout.rows) - 1:
+        return False
+    return _is_readable(layout, number, reader) and not _is_readable(layout, _in_layout(match, read), reader)
+
+
+def _in_layout(match: LayoutMatch, row: int) -> int:
+    """Return the row of the layout in the place of a row of the file, or the last one before an inserted row."""
+    return max((index for index, matched in enumerate(match.rows) if matched <= row), default=0)
+
+
+def _is_readable(layout: Layout, row: int, reader: int) -> bool:
+    """Return whether a row has the stride of a row that reads it, and is one that other rows usually read."""
+    return layout.strides[row] == layout.strides[reader] and layout.rows[row].role in LAYERS
 
 
 def _is_shifted(plan: ModelPlan, match: LayoutMatch, ref: Reference, number: int) -> bool:
@@ -119,7 +139,7 @@ def _is_shifted(plan: ModelPlan, match: LayoutMatch, ref: Reference, number: int
 def _are_alike(match: LayoutMatch, row: int, number: int) -> bool:
     """Return whether a row of the file may take the place of a row of the layout: same stride, and both join or not."""
     layout = match.layout
-    last = max(index for index, matched in enumerate(match.rows) if matched <= row)
+    last = _in_layout(match, row)
     is_join = row in match.rows and layout.rows[last].role == "join"
     return layout.strides[last] == layout.strides[number] and is_join == (layout.rows[number].role == "join")
 

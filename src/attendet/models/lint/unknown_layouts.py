@@ -44,7 +44,7 @@ def _insertions(plan: ModelPlan) -> list[frozenset[int]]:
 
 @dataclass(frozen=True)
 class _Wiring:
-    """A choice for each row number: as it stands, or moved by the rows inserted before.
+    """A choice for each row number: unchanged, or moved by the rows inserted before.
 
     Attributes:
         plan: The file.

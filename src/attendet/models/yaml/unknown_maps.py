@@ -1,7 +1,7 @@
-"""Plan rows behind a row that cannot be built, whose feature map is therefore not known.
+"""Plan rows that depend on a row that cannot be built, whose feature map is therefore unknown.
 
-Nothing may be said about a row because of an assumption about its input. Such a row is planned twice, with two inputs
-that differ in everything that is not known, and only facts that hold for both are facts.
+No fault may be an assumption about the input of a row. Such a row is planned twice, with two inputs that differ in
+everything unknown, and only the common findings and shapes of both plans are facts.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from attendet.models.yaml.row_planning import PlannedRow, PlanOptions, RowError,
 
 
 @dataclass(frozen=True)
-class FeatureMap:
-    """A feature map of which the number of channels, the size, or both may be an assumption.
+class SourceMap:
+    """A feature map that a row reads; its number of channels, its size, or both may be assumptions.
 
     Attributes:
         tensor: The map (1, channels, height, width) on the meta device.
@@ -33,7 +33,7 @@ class FeatureMap:
     unknown: frozenset[ShapePart] = frozenset()
 
 
-def plan_row_tolerantly(row: LayerRow, sources: Sequence[FeatureMap], options: PlanOptions) -> PlannedRow:
+def plan_row_tolerantly(row: LayerRow, sources: Sequence[SourceMap], options: PlanOptions) -> PlannedRow:
     """Plan a row; if it cannot be built, report that as a finding, with an unknown feature map as output.
 
     Args:
@@ -59,12 +59,12 @@ def _joins(row: LayerRow) -> bool:
     return block is not None and block.rule.kind in JOINING
 
 
-def _with_equal_sizes(sources: Sequence[FeatureMap]) -> list[FeatureMap]:
+def _with_equal_sizes(sources: Sequence[SourceMap]) -> list[SourceMap]:
     """Give maps of unknown size the size of the others, because only maps of equal size can be joined."""
     known = next((source for source in sources if "size" not in source.unknown), sources[0])
     size = known.tensor.shape[2:]
     return [
-        FeatureMap(_meta(source.tensor.shape[1], *size), source.unknown - {"size"})
+        SourceMap(_meta(source.tensor.shape[1], *size), source.unknown - {"size"})
         if "size" in source.unknown
         else source
         for source in sources
@@ -94,7 +94,7 @@ def _assumed_output(sources: Sequence[Tensor]) -> Tensor:
     return _meta(channels, *sources[0].shape[2:])
 
 
-def _other_map(source: FeatureMap) -> Tensor:
+def _other_map(source: SourceMap) -> Tensor:
     """Return a map that differs from the source in everything that is unknown."""
     channels, height, width = source.tensor.shape[1:]
     if "channels" in source.unknown:
@@ -105,7 +105,7 @@ def _other_map(source: FeatureMap) -> Tensor:
 
 
 def _common(one: PlannedRow, other: PlannedRow) -> PlannedRow:
-    """Return what two plans of a row with different inputs agree on."""
+    """Return the findings and the shape that two plans of a row with different inputs have in common."""
     unknown = one.unknown | other.unknown
     if one.shapes[0][1] != other.shapes[0][1]:
         unknown |= {"channels"}
