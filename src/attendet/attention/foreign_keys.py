@@ -153,12 +153,10 @@ def _translation(
     *,
     whole: bool = True,
 ) -> Translation:
-    values, published = (
-        {key: _reshaped(tensors[name], own[key]) for key, name in keys.items()},
-        published_values(module),
-    )
+    published = published_values(module)
+    values: Mapping[str, Tensor] = {key: _reshaped(tensors[name], own[key]) for key, name in keys.items()}
     foreign: _ForeignKeys | None = vars(module).get(_FOREIGN)
-    # Tensors of our own show that attendet wrote them, also under other paths.
+    # Tensors of our own show that attendet wrote the file, also if their path differs.
     is_foreign = keys.keys().isdisjoint(published) and any(key != name for key, name in keys.items())
     if foreign and foreign.adapt and is_foreign:
         values = foreign.adapt(module, keys.values(), values)
