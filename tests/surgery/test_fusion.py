@@ -40,6 +40,7 @@ def detector() -> nn.Module:
     return attendet.build("yolov5n", num_classes=3)
 
 
+@pytest.mark.filterwarnings("ignore:after.BatchNorm2d stands for 34 places")
 @pytest.mark.parametrize(
     ("make", "at"),
     [

@@ -1,4 +1,4 @@
-"""Attention stays, or its loss is an error, whatever tool replaces layers of a network."""
+"""Attention stays, or its loss is an error, if a tool replaces layers of a network."""
 
 from __future__ import annotations
 
@@ -143,9 +143,7 @@ def test_a_hook_on_another_layer_is_an_error() -> None:
     (hook,) = vars(model.get_submodule("layer1.0.bn2"))["_forward_hooks"].values()
     other = nn.Conv2d(3, 8, 3)
     other.register_forward_hook(hook)
-    with pytest.raises(
-        OptionError, match="the attention at a Conv2d is lost: a tool copied its hook"
-    ):
+    with pytest.raises(OptionError, match="the attention at a Conv2d is lost: a tool copied its hook"):
         other(images())
 
 

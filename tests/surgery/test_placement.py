@@ -11,7 +11,7 @@ from torch import nn
 
 import attendet
 from attendet.blocks import SPPF
-from attendet.errors import AttendetError, OptionError, UnknownNameError
+from attendet.errors import AttendetError, AttendetWarning, OptionError, UnknownNameError
 from attendet.surgery import attach, attached
 from attendet.surgery.placement import At
 from tests.helpers.module_snapshot import ModuleSnapshot, hooks
@@ -66,6 +66,15 @@ def rows(*numbers: int, end: str = "") -> list[str]:
         ("inside:neck.C3.cv3", rows(*NECK_C3, end=".cv3")),
         ("model.9.cv2", ["model.9.cv2"]),
         ("model.?.cv3", rows(*BACKBONE_C3, end=".cv3")),
+        ("model.*.cv3", rows(*BACKBONE_C3, *NECK_C3, end=".cv3")),
+        ("**.cv3", rows(*BACKBONE_C3, *NECK_C3, end=".cv3")),
+        ("model.[24].cv3", rows(2, 4, end=".cv3")),
+        ("model.[!2].cv3", rows(4, 6, 8, end=".cv3")),
+        ("stage~model.9", rows(2, 4, 6)),
+        ("stage~stage:2-3", rows(2, 9)),
+        ("after:C3~model.1?~model.2?", rows(*BACKBONE_C3)),
+        ("inside:C3~after:neck.C3~model.4~model.6", ["model.2.m.0.cv2", "model.8.m.0.cv2"]),
+        (["stage", SPPF, "~model.9"], rows(2, 4, 6)),
         (SPPF, rows(9)),
         ([SPPF, "model.9", "stage:4", "after:SPPF"], rows(9)),
         (["model.9", "stage:1"], rows(2, 9)),
@@ -164,7 +173,8 @@ def test_attached_attention_is_not_searched() -> None:
     """Patterns, classes, and residual branches do not match modules inside attached attention."""
     model = detector()
     first = attach(model, "cbam", "after:SPPF", example=images())
-    second = attach(model, "eca", [nn.Conv2d, "*.conv", "model.9.*"], example=images())
+    with pytest.warns(AttendetWarning, match="places, more than 30"):
+        second = attach(model, "eca", [nn.Conv2d, "**.conv", "model.9.**"], example=images())
     inside = [site.path for site in second.sites if site.path.startswith("model.9.attention.")]
     second.detach()
     first.detach()
@@ -192,6 +202,14 @@ def test_attached_attention_is_not_searched() -> None:
         ("stage:", r"stages from 1 to 4, got ''"),
         ("stage:²", r"stages from 1 to 4, got '²'"),
         ("stage:one", r"stages from 1 to 4, got 'one'"),
+        (
+            "*.cv3",
+            r"\*.cv3 matches nothing in Detector, where \* stops at a dot and .*; did you mean '\*\*.cv3'",
+        ),
+        ("stage~model.3", r"~model.3 leaves every place of model.2, model.4, model.6, model.9; leave out some"),
+        ("stage~model.*", r"~model.\* leaves no place of model.2, model.4, model.6, model.9; leave out some"),
+        ("stage~nowhere", r"nowhere matches nothing in Detector"),
+        (["~stage"], r"`at` must be .*, got \['~stage'\]"),
         ([], r"`at` must be a placement, a path, a class, or a list of these, got \[\]"),
         (None, r"`at` must be .*, got None; use, for example, stage"),
         ([nn.ReLU()], r"`at` must be .*, got \[ReLU\(\)\]"),
@@ -222,6 +240,13 @@ def test_attention_after_a_concat_is_applied_to_the_joined_map() -> None:
     assert (site.path, site.channels, site.stride) == ("model.12", 128 + 128, 16)
     attachment.detach()
     assert snapshot.matches(model)
+
+
+@pytest.mark.filterwarnings("default::attendet.errors.AttendetWarning")
+def test_many_places_are_a_warning() -> None:
+    model = detector()
+    with pytest.warns(AttendetWarning, match=r"after:Conv stands for 57 places, more than 30; if .*~layer4"):
+        attach(model, "eca", "after:Conv", example=images())
 
 
 def test_a_missing_region_is_reported() -> None:

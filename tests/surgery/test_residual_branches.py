@@ -1,8 +1,9 @@
-"""Every residual branch is found, whatever adds it; counted by hand in the papers and in the lists of blocks."""
+"""Every residual branch is found, no matter how it is added; counted by hand in papers and lists of blocks."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import timm
@@ -33,6 +34,9 @@ class Body(nn.Module):
 
     def add_branches(self, x: Tensor) -> Tensor:
         raise NotImplementedError
+
+    def __getattr__(self, name: str) -> Any:
+        return super().__getattr__(name)
 
 
 def paths(model: nn.Module, side: int = 32) -> list[str]:
@@ -157,7 +161,7 @@ class Hierarchical(Body):
 
 def test_sums_inside_of_a_branch_are_reported() -> None:
     model = Hierarchical(a=branch(2, 4), b=branch(1, 4), c=branch(1), act=nn.ReLU())
-    message = "inside others, which do not end with a module, get no attention: those of the network"
+    message = "inside others, which do not end with a module, get no attention: in the network"
     with pytest.warns(AttendetWarning, match=message):
         assert paths(model) == ["c"]
 

@@ -1,4 +1,4 @@
-"""The end of a stage, whatever begins the next one, and the maps that a head takes."""
+"""The end of a stage, no matter how the next one begins, and the maps that a head takes."""
 
 from __future__ import annotations
 

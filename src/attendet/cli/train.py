@@ -11,6 +11,7 @@ from rich.markup import escape
 
 from attendet.cli import train_options as options
 from attendet.cli.command import INTERRUPTED
+from attendet.cli.confirmation import confirm_many_sites
 from attendet.cli.options import AsJson
 from attendet.cli.train_settings import (
     DEFAULT_PROJECT,
@@ -55,6 +56,7 @@ def train_command(
     hyp: options.Hyp = None,
     settings: options.Settings = None,
     attention: options.Attention = None,
+    yes: options.Yes = False,
     start: options.Start = None,
     release: options.Release = None,
     dialect: options.Dialect = None,
@@ -84,6 +86,8 @@ def train_command(
         config, folder = _resumed_run(resume, Path(project) if project else DEFAULT_PROJECT)
     else:
         require_inputs(parameters)
+        if attention and not yes:
+            confirm_many_sites(attention, cfg, weights)
         config, folder = _new_run(parameters), None
     from attendet.training.runner import train as run
 

@@ -159,6 +159,10 @@ Attention: TypeAlias = Annotated[
         rich_help_panel=ATTENTION,
     ),
 ]
+Yes: TypeAlias = Annotated[
+    bool,
+    typer.Option("--yes", help="Attach attention at more than 30 places without asking.", rich_help_panel=ATTENTION),
+]
 Start: TypeAlias = Annotated[
     str | None,
     typer.Option(

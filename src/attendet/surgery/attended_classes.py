@@ -32,13 +32,17 @@ def protect(module: nn.Module) -> None:
         module, nn.Sequential | nn.ModuleList | nn.ModuleDict
     )
     if is_layer and not _is_subclass(layer_class):
-        module.__class__ = _subclass(layer_class)
+        _set_class(module, _subclass(layer_class))
 
 
 def unprotect(module: nn.Module) -> None:
     """Give a layer its own class again."""
     if _is_subclass(type(module)):
-        module.__class__ = type(module).__base__
+        _set_class(module, type(module).__base__)
+
+
+def _set_class(module: nn.Module, layer_class: type | None) -> None:
+    module.__class__ = layer_class  # pyright: ignore[reportAttributeAccessIssue] (not known to be a subclass)
 
 
 def _is_subclass(layer_class: type) -> bool:
@@ -49,12 +53,11 @@ def _is_subclass(layer_class: type) -> bool:
 def _subclass(layer_class: type[nn.Module]) -> type[nn.Module]:
     def reduce(module: nn.Module, protocol: Any) -> Any:
         # The subclass cannot be imported by its name. Deep copies and pickles make it again.
-        _, _, *state = super(subclass, module).__reduce_ex__(protocol)
+        _, _, *state = layer_class.__reduce_ex__(module, protocol)
         return (_new, (layer_class,), *state)
 
     names = {"__module__": layer_class.__module__, "__qualname__": layer_class.__qualname__ + _SUFFIX}
-    subclass = type(layer_class.__name__, (layer_class,), {**names, "__reduce_ex__": reduce})
-    return subclass
+    return type(layer_class.__name__, (layer_class,), {**names, "__reduce_ex__": reduce})
 
 
 def _new(layer_class: type[nn.Module]) -> nn.Module:

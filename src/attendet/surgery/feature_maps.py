@@ -160,7 +160,7 @@ class Trace:
         return found
 
     def latest_common_ancestor(self, numbers: Iterable[int]) -> int | None:
-        """Return the latest map from which all maps were computed; None if there is none.
+        """Return the latest map from which all maps were computed, or None.
 
         A map counts as its own ancestor. Constant maps do not count.
         """

@@ -1,4 +1,4 @@
-"""Make sure that attached attention is not lost without an error, whatever replaces the modules of a network."""
+"""Make sure that attached attention is not lost without an error if other tools replace modules of a network."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def require_in_place(model: nn.Module, plan: AttentionPlan) -> None:
         plan: The plan.
 
     Raises:
-        OptionError: If attention was removed in another way than by `detach`. The message names what is there instead.
+        OptionError: If attention was removed in another way than by `detach`; the message names the modules there.
     """
     lost = [site for site in plan.sites if not is_in_place(model, site) and not _restore(model, site)]
     if lost:

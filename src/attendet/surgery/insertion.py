@@ -19,6 +19,10 @@ from attendet.surgery.hooks import is_custom_container
 from attendet.surgery.module_creation import create_at, creation_options, require_limited_size
 from attendet.surgery.placement import At, find_points, placement_texts
 from attendet.surgery.tracing import trace
+from attendet.utils.text import list_names
+
+MAX_EXPECTED_SITES = 30
+"""Attention at more places than this is probably a mistake, such as a pattern that matches more than intended."""
 
 
 def attach(
@@ -46,6 +50,8 @@ def attach(
             | `before:SPPF`, `after:C3` | the input, or the output, of each module of a class |
             | `inside:C3`, `inside:C3.cv3` | every bottleneck in modules of a class (as in C3CBAM), or a child of each |
             | `replace:backbone.C3` | the input of modules of a class, which it replaces |
+            | `layer?.*.bn2`, `**.bn2` | modules by path; `*` and `?` stop at a dot, `**` does not |
+            | `stage~layer4` | the places of `stage`, except those at or inside `layer4` |
 
         start: `identity`: the network first computes the same as without attention. `paper`: as published.
         example: The argument of one forward pass, or a tuple of arguments (default: noise with the channels and the
@@ -59,6 +65,9 @@ def attach(
         UnknownNameError: If no attention module has the name.
         OptionError: If nothing matches, if attention cannot be attached at a place, or if an option is invalid for the
             channels at a place.
+
+    Warns:
+        AttendetWarning: If attention is attached at more than 30 places, or an option is unusual for the channels.
 
     Example:
         >>> import torch
@@ -82,6 +91,8 @@ def attach(
         _inner_point(run, point) if is_custom_container(model.get_submodule(point.path)) else point
         for point in find_points(model, run, at)
     ]
+    if len(points) > MAX_EXPECTED_SITES:
+        _warn_of_many(run, points, at)
     while True:
         attachment = _attach_at(model, run, points, (attention, placement_texts(at), start, options))
         try:
@@ -132,6 +143,18 @@ def reattach(model: nn.Module, plan: AttentionPlan) -> Attachment:
             create_at(plan.attention, site, options).to(reference.device, reference.dtype) for site in plan.sites
         ]
     return apply_plan(model, plan, modules)
+
+
+def _warn_of_many(run: Trace, points: list[AttachmentPoint], at: At) -> None:
+    for point in points:
+        # An error about a single place is more helpful than a warning about the number of places.
+        _feature_map(run, point)
+    warnings.warn(
+        f"{list_names(placement_texts(at), 4)} stands for {len(points)} places, more than {MAX_EXPECTED_SITES}; if "
+        "these are too many, leave some out, as in residual-branch~layer4",
+        AttendetWarning,
+        stacklevel=3,
+    )
 
 
 def _attach_at(

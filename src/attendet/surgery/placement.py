@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from fnmatch import fnmatchcase
 from typing import Any, TypeAlias
 
 from torch import nn
@@ -21,6 +21,8 @@ At: TypeAlias = str | type[nn.Module] | Sequence[str | type[nn.Module]]
 
 _REGIONS = ("backbone", "neck", "head")
 _MAX_LISTED_PATHS = 12
+_WILDCARDS = {"**": ".*", "*": "[^.]*", "?": "[^.]"}
+_ESCAPES = str.maketrans({"\\": r"\\", "^": r"\^", "[": r"\["})
 
 
 def find_points(model: nn.Module, run: Trace, at: At) -> list[AttachmentPoint]:
@@ -29,21 +31,27 @@ def find_points(model: nn.Module, run: Trace, at: At) -> list[AttachmentPoint]:
     Args:
         model: Any network.
         run: The trace of one pass.
-        at: One or several of these: the path of a module, a pattern of paths with `*` and `?`, the class of a module,
-            or a placement: `residual-branch`, `stage`, `stage:1-3`, `backbone`, `neck`, `head`, `before:SPPF`,
+        at: One or several of these: the path of a module, a pattern of paths (see `path_pattern`), the class of a
+            module, or a placement: `residual-branch`, `stage`, `stage:1-3`, `backbone`, `neck`, `head`, `before:SPPF`,
             `after:C3`, `inside:C3`, `inside:C3.cv3`, `replace:C3`. A class name may be limited to a region:
-            `replace:backbone.C3`.
+            `replace:backbone.C3`. What follows a `~` is left out, with everything inside: `residual-branch~layer4`. An
+            item of a list that begins with `~` is left out of all places.
 
     Raises:
-        OptionError: If one of them matches nothing; the remedy lists the names that exist.
+        OptionError: If one of them matches nothing, or leaves out nothing or everything; the remedy lists the names
+            that exist.
     """
     items: list[Any] = list(at) if isinstance(at, list | tuple) else [at]
-    if not items or not all(isinstance(item, str | type) for item in items):
+    left_out = [item.removeprefix("~") for item in items if isinstance(item, str) and item.startswith("~")]
+    kept = [item for item in items if not isinstance(item, str) or not item.startswith("~")]
+    if not kept or not all(isinstance(item, str | type) for item in kept):
         raise OptionError(
             f"`at` must be a placement, a path, a class, or a list of these, got {at!r}",
             remedy="use, for example, stage",
         )
-    found = [point for item in items for point in _points(model, run, item)]
+    found = [point for item in kept for point in _remaining_points(model, run, item)]
+    for text in left_out:
+        found = _without(model, run, found, text)
     order = {path: number for number, path in enumerate(run.calls)}
     return sorted(dict.fromkeys(found), key=lambda point: order.get(point.path, -1))
 
@@ -52,6 +60,27 @@ def placement_texts(at: At) -> tuple[str, ...]:
     """Return placements as text; a class becomes `after:` and its name."""
     items = [at] if isinstance(at, str | type) else list(at)
     return tuple(item if isinstance(item, str) else f"after:{item.__name__}" for item in items)
+
+
+def _remaining_points(model: nn.Module, run: Trace, item: str | type[nn.Module]) -> list[AttachmentPoint]:
+    if isinstance(item, type):
+        return _points(model, run, item)
+    kept, *left_out = item.split("~")
+    found = _points(model, run, kept)
+    for text in left_out:
+        found = _without(model, run, found, text)
+    return found
+
+
+def _without(model: nn.Module, run: Trace, points: list[AttachmentPoint], text: str) -> list[AttachmentPoint]:
+    """Return the points that are neither at the modules of another placement nor inside them."""
+    excluded = tuple(point.path for point in _points(model, run, text))
+    remaining = [point for point in points if not is_within(point.path, excluded)]
+    if len(remaining) in (0, len(points)):
+        left = "no place" if not remaining else "every place"
+        places = list_names([point.path for point in points], _MAX_LISTED_PATHS)
+        raise OptionError(f"~{text} leaves {left} of {places}", remedy="leave out some of these places")
+    return remaining
 
 
 def _points(model: nn.Module, run: Trace, item: str | type[nn.Module]) -> list[AttachmentPoint]:
@@ -68,8 +97,35 @@ def _points(model: nn.Module, run: Trace, item: str | type[nn.Module]) -> list[A
     modules = dict(model.named_modules())
     if item in modules:
         return [AttachmentPoint(item)]
-    paths = [path for path in modules if path and fnmatchcase(path, item) and run.output(path)]
-    return _require_some([AttachmentPoint(path) for path in paths], model, run, item)
+    return _require_some([AttachmentPoint(path) for path in _matching_paths(run, item)], model, run, item)
+
+
+def path_pattern(text: str) -> re.Pattern[str]:
+    """Return the regular expression of a pattern of paths.
+
+    `*` stands for characters other than a dot, `**` for any characters, `?` for one character other than a dot, and
+    `[12]` for one of these characters.
+
+    Example:
+        >>> [bool(path_pattern(text).fullmatch("layer1.0.bn2")) for text in ("layer*", "layer?.*.bn2", "**.bn2")]
+        [False, True, True]
+    """
+    parts = re.split(r"(\*\*|\*|\?|\[!?[^\]]+\])", text)
+    return re.compile("".join(_expression(part) for part in parts))
+
+
+def _expression(part: str) -> str:
+    if part in _WILDCARDS:
+        return _WILDCARDS[part]
+    if part.startswith("[") and part.endswith("]"):
+        negation = "^" if part[1] == "!" else ""
+        return f"[{negation}{part[1:-1].removeprefix('!').translate(_ESCAPES)}]"
+    return re.escape(part)
+
+
+def _matching_paths(run: Trace, text: str) -> list[str]:
+    pattern = path_pattern(text)
+    return [path for path in run.calls if path and pattern.fullmatch(path) and run.output(path)]
 
 
 def _outputs(find: Callable[[nn.Module, Trace], Iterable[str]]) -> Callable[[nn.Module, Trace], list[AttachmentPoint]]:
@@ -178,13 +234,17 @@ def _no_match(model: nn.Module, run: Trace, requested: str) -> OptionError:
     )
     if requested.rpartition(".")[2] in classes:
         nearest = f"after:{requested.rpartition('.')[2]}"
+    across_dots = re.sub(r"\*+", "**", requested)
+    if across_dots != requested and _matching_paths(run, across_dots):
+        nearest = across_dots
     hint = f"did you mean {nearest!r}? " if nearest else ""
     placements = ", ".join([*_PLACEMENTS, "stage:1-3", *(f"{name}:CLASS" for name in _CLASS_PLACEMENTS)])
     remedy = (
         f"{hint}placements are {placements}; classes are {', '.join(classes)}; "
         f"paths are {list_names(paths, _MAX_LISTED_PATHS)}"
     )
-    return OptionError(f"{requested} matches nothing in {type(model).__name__}", remedy=remedy)
+    reason = ", where * stops at a dot and ** does not" if "*" in requested else ""
+    return OptionError(f"{requested} matches nothing in {type(model).__name__}{reason}", remedy=remedy)
 
 
 _PLACEMENTS: Mapping[str, Callable[[nn.Module, Trace], list[AttachmentPoint]]] = {

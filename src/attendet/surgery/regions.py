@@ -96,7 +96,7 @@ def neck_ends(model: nn.Module, run: Trace) -> list[str]:
 def head_entries(model: nn.Module, run: Trace) -> list[str]:
     """Return the outermost modules of the head that take one feature map from outside of the head.
 
-    Maps that the head only crops or pools, such as those of regions of interest, count as maps from outside. A map of
+    Maps that the head only crops or pools, such as crops of regions of interest, count as maps from outside. A map of
     one pixel counts if the head also takes larger maps; alone it is the pooled output of a classifier.
 
     Args:

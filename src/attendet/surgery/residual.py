@@ -24,7 +24,7 @@ _MAX_LISTED_PATHS = 4
 
 @dataclass(frozen=True)
 class _Sum:
-    """A sum of maps, of which at least one is a residual branch.
+    """A sum of maps with at least one residual branch among its terms.
 
     Attributes:
         scope: The module in which the maps are added.
@@ -76,7 +76,7 @@ def residual_branches(run: Trace, roots: tuple[str, ...] = ("",)) -> list[str]:
                 skipped.append(found.scope.path or "the network")
     if skipped:
         warnings.warn(
-            f"residual branches inside others, which do not end with a module, get no attention: those of "
+            "residual branches inside others, which do not end with a module, get no attention: in "
             f"{list_names(list(dict.fromkeys(skipped)), _MAX_LISTED_PATHS)}",
             AttendetWarning,
             stacklevel=2,
@@ -112,7 +112,7 @@ def _terms(run: Trace, by_total: dict[int, Addition], addition: Addition) -> Ite
 
 
 def _is_partial(run: Trace, by_total: dict[int, Addition], number: int) -> bool:
-    """Return whether a map is a sum that is used only as a term of another sum, and is not the output of a module."""
+    """Return whether a map is a sum that is used only as a term of another sum and not returned by a module."""
     return number in by_total and len(run.maps[number].readers) == 1 and not run.maps[number].producers
 
 
@@ -144,7 +144,7 @@ def _nearest_inputs(run: Trace, scope: Scope, term: int) -> set[int]:
 
 
 def _keeps_resolution(run: Trace, number: int, origin: int) -> bool:
-    """Return whether a map was computed from another one without passing a higher or a lower resolution on every path.
+    """Return whether a map was computed from another one on a path that stays between their resolutions.
 
     Levels of a pyramid are merged with maps that were at another resolution before. Sequences have no resolution.
     """
@@ -161,7 +161,7 @@ def _keeps_resolution(run: Trace, number: int, origin: int) -> bool:
 
 
 def _is_between(side: tuple[int, ...], first: tuple[int, ...], last: tuple[int, ...]) -> bool:
-    """Return whether a map is no smaller and no larger than both ends; windows and sequences of pixels always are."""
+    """Return whether the size of a map is between those at both ends; windows and sequences of pixels always count."""
     if len(side) != len(last):
         return True
     scales = [part / whole for part, whole in zip(side, last, strict=True)]

@@ -91,7 +91,7 @@ def _levels(run: Trace, roots: tuple[str, ...]) -> list[_Level]:
             levels.append(_Level(stride, [number]))
         elif stride < levels[-1].stride and any(feature.creators):
             break
-    # Layers beside the trunk, such as those of a feature pyramid, are left out: the next stage does not read them.
+    # Layers next to the trunk, such as lateral layers of a pyramid, are left out: the next stage does not read them.
     for shallow, deep in zip(levels[-2::-1], levels[:0:-1], strict=True):
         trunk = run.ancestors(deep.maps[-1])
         shallow.maps[:] = [number for number in shallow.maps if number in trunk] or shallow.maps
