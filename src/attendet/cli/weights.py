@@ -20,7 +20,7 @@ from attendet.utils.json_text import to_json
 from attendet.utils.text import list_names
 
 if TYPE_CHECKING:
-    from attendet.weights import Checkpoint
+    from attendet.weights import Checkpoint, ModelCard
 
 app = typer.Typer(cls=VerbGroup, invoke_without_command=True, help="Inspect or convert a weights file.")
 app.callback()(show_help_without_verb)
@@ -100,7 +100,7 @@ def _content(checkpoint: Checkpoint, path: Path) -> dict[str, Any]:
 
     card = find_card(checkpoint, path.name)
     dtypes = sorted({str(tensor.dtype).removeprefix("torch.") for tensor in checkpoint.tensors.values()})
-    opens, reason, attention = _opening(checkpoint, path)
+    opens, reason, attention = _opening(checkpoint, card, path)
     return {
         "kind": checkpoint.kind,
         "class": checkpoint.module_class,
@@ -123,7 +123,7 @@ def _has_model_file(checkpoint: Checkpoint) -> bool:
     return "card" in checkpoint.metadata or checkpoint.model_file is not None
 
 
-def _opening(checkpoint: Checkpoint, path: Path) -> tuple[bool, str | None, list[str]]:
+def _opening(checkpoint: Checkpoint, card: ModelCard | None, path: Path) -> tuple[bool, str | None, list[str]]:
     """Return whether the detector of a file can be opened, the reason if not, and its attention modules."""
     from attendet.attention.catalog import attentions
     from attendet.weights.io.opening import open_checkpoint
@@ -133,13 +133,13 @@ def _opening(checkpoint: Checkpoint, path: Path) -> tuple[bool, str | None, list
         detector = open_checkpoint(checkpoint, path).detector
     except AttendetError as error:
         reason = f"{error.message}; {error.remedy}" if error.remedy else error.message
-        return False, reason, _described_attention(checkpoint)
+        return False, reason, _described_attention(checkpoint, card)
     names = {attentions.get(name): name for name in attentions.names()}
     modules = attentions_of(detector).items()
     return True, None, [f"{names.get(type(module), type(module).__name__)} at {place}" for place, module in modules]
 
 
-def _described_attention(checkpoint: Checkpoint) -> list[str]:
+def _described_attention(checkpoint: Checkpoint, card: ModelCard | None) -> list[str]:
     """Return the attention that a file without a detector describes: attached attention, and rows of its model file."""
     from attendet.attention.catalog import attentions
     from attendet.models.yaml.model_file import read_model_file
@@ -149,7 +149,7 @@ def _described_attention(checkpoint: Checkpoint) -> list[str]:
     with suppress(AttendetError):
         found += [f"{plan.attention} at {site.path}" for plan in stored_attention(checkpoint) for site in plan.sites]
     with suppress(AttendetError):
-        rows = read_model_file(checkpoint.model_file, "").rows if checkpoint.model_file else ()
+        rows = read_model_file(card.text, card.model).rows if card else ()
         found += [f"{row.module} in row {row.index}" for row in rows if row.module in attentions]
     return found
 
