@@ -93,9 +93,8 @@ def _unchecked_rows(plan: ModelPlan) -> list[Finding]:
         is_cause = any(finding.kind in ("unbuildable", "unequal-concat") for finding in planned.findings)
         if inherited and not is_cause:
             unchecked[planned.row.index] = inherited
-        causes[planned.row.index] = (
-            (inherited | {planned.row.index} if is_cause else inherited) if planned.unknown else frozenset()
-        )
+        own = frozenset({planned.row.index}) if is_cause else frozenset[int]()
+        causes[planned.row.index] = inherited | own if planned.unknown else frozenset()
     if not unchecked:
         return []
     roots = sorted(frozenset().union(*unchecked.values()))
@@ -104,10 +103,8 @@ def _unchecked_rows(plan: ModelPlan) -> list[Finding]:
         reason = "whose block is unknown" if len(roots) == 1 else "whose blocks are unknown"
         remedy = "register the block to check them" if len(roots) == 1 else "register the blocks to check them"
     else:
-        reason, remedy = (
-            "which cannot be built",
-            "correct these rows first" if len(roots) > 1 else "correct this row first",
-        )
+        reason = "which cannot be built"
+        remedy = "correct this row first" if len(roots) == 1 else "correct these rows first"
     who = "it depends" if len(unchecked) == 1 else "they depend"
     message = f"{_ranges_text(list(unchecked))} cannot be checked, because {who} on {_rows_text(roots)}, {reason}"
     return [Finding("unchecked", message, remedy, rows[0].location, roots[0])]

@@ -95,8 +95,8 @@ class _Wiring:
         return options if self.prefers_moved else options[::-1]
 
     def _heads(self, refs: Sequence[Reference]) -> Iterator[dict[Reference, int]]:
-        for option in (0, 1):
-            rows = {ref: self._options(ref)[-option] for ref in refs}
+        for choice in (0, -1):
+            rows = {ref: self._options(ref)[choice] for ref in refs}
             yield rows
             yield {ref: attention_chain(self.plan, row)[-1] for ref, row in rows.items()}
 
