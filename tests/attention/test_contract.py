@@ -72,6 +72,18 @@ def test_gradients_equal_finite_differences(name: str) -> None:
     assert torch.autograd.gradcheck(module, (x,), eps=1e-6, atol=1e-5)
 
 
+def test_second_derivatives_equal_finite_differences(name: str) -> None:
+    module = randomize(small(name)).double().train(False)
+    x, direction = (torch.randn(2, 8, 3, 4, dtype=torch.float64) for _ in range(2))
+
+    def gradient(at: torch.Tensor) -> torch.Tensor:
+        return torch.autograd.grad(module(at).square().sum(), at, create_graph=True)[0]
+
+    (exact,) = torch.autograd.grad(gradient(start := x.clone().requires_grad_()), start, direction)
+    ahead, behind = (gradient((x + step * direction).requires_grad_()).detach() for step in (1e-6, -1e-6))
+    torch.testing.assert_close(exact, (ahead - behind) / 2e-6, rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.parametrize("value", [0.0, 1.0, -3.0])
 def test_constant_features_give_no_nan(name: str, value: float) -> None:
     module = create(name, CHANNELS)

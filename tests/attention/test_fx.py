@@ -74,7 +74,7 @@ def test_masks_reach_a_traced_module() -> None:
 
 
 class TwoStages(nn.Module):
-    """A small network whose own forward calls its stages, as those of torchvision do."""
+    """A small network whose own forward calls its stages, as torchvision's networks do."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -75,8 +75,8 @@ class GAM(Attention):
 
     Parameters, with h = C/reduction rounded down and G groups: (2·C·h + h + C) + (98·C·h/G + h + C) + (2·h + 2·C). That
     is 6.6 million for C = 512 and one group, as many as whole stages of a small detector have. For such cases the paper
-    has a version with grouped convolutions and a channel shuffle. It does not say where the shuffle is; with `groups`,
-    the output channels of the second convolution are shuffled, as in most copies, which use G = r.
+    has a version with grouped convolutions and a channel shuffle. It does not specify the position of the shuffle; with
+    `groups`, the output channels of the second convolution are shuffled, as in most copies, which use G = r.
 
     Other versions: copies without the sigmoid of Mc, whose channel part is not a gate; copies with an argument for
     the output channels, which can change the number of channels.
