@@ -54,8 +54,8 @@ def test_4_weights_multiply_and_are_not_added() -> None:
 
 
 def test_5_the_reduction_is_reported() -> None:
-    assert "reduction 16, kernel_size 7" in attention_readings(plan_model("yolov5s_CBAM"))[0]
-    assert all("reduction 16" in reading for reading in attention_readings(plan_model("yolov5s_CBAM-C3")))
+    assert "reduction 16, kernel_size 7" in attention_readings(plan_model("yolov5s_CBAM"))[0].description
+    assert all("reduction 16" in reading.description for reading in attention_readings(plan_model("yolov5s_CBAM-C3")))
 
 
 @pytest.mark.parametrize("name", ["yolov5n_CBAM", "yolov5n_CBAM-C3"])
@@ -95,4 +95,4 @@ def test_7_the_module_has_the_channels_of_its_input(row: str, dialect: str, tmp_
     attention = detector.model[9]
     assert isinstance(attention, CBAM)
     assert attention.channel.fc1.weight.shape == (32, 512)
-    assert "512 channels (declared: 512)" in attention_readings(plan_model(file, dialect=dialect))[0]
+    assert "512 channels (declared: 512)" in attention_readings(plan_model(file, dialect=dialect))[0].description
