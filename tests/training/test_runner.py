@@ -10,7 +10,6 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from attendet.attention import create
 from attendet.errors import OptionError
 from attendet.training.config import TrainConfig, build_config
 from attendet.training.preparation import with_absolute_paths
@@ -183,8 +182,6 @@ def test_more_processes_than_images(fit: Callable, tmp_path: Path, batch: int, m
 
 @pytest.mark.parametrize("name", ["bam", "sk"])
 def test_one_image_is_too_few_for_a_norm_over_images(fit: Callable, tmp_path: Path, name: str) -> None:
-    with pytest.raises(ValueError, match="more than 1 value per channel"):
-        create(name, 16, reduction=4)(torch.rand(1, 16, 4, 4))
     settings = {"model__attention": [f"{name}:reduction=4@model.3"], "schedule__epochs": 1}
     refused = "row 3 normalizes over the images of a batch, but a process gets only one image; use --batch-size 2"
     with pytest.raises(OptionError, match=refused):
