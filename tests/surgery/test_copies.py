@@ -19,6 +19,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from attendet.errors import OptionError
 from attendet.surgery import attach, attached
+from attendet.weights import read_checkpoint
 from tests.helpers.module_snapshot import ModuleSnapshot
 from tests.helpers.small_networks import Plain, Twice, images
 from tests.helpers.third_party_networks import equal, randomize, run
@@ -162,3 +163,10 @@ def test_quantized_weights() -> None:
     expected = run(model, images())
     assert (run(quantized, images()) - expected).abs().max() < 0.05 * expected.abs().max()
     assert not equal(run(quantized, images()), expected)
+
+
+def test_the_pickle_of_a_whole_network_opens_without_running_it(tmp_path: Path) -> None:
+    model = attentive()
+    torch.save({"model": model}, tmp_path / "whole.pt")
+    tensors = read_checkpoint(tmp_path / "whole.pt").tensors
+    assert set(tensors) == set(model.state_dict())

@@ -54,12 +54,13 @@ def _subclass(layer_class: type[nn.Module]) -> type[nn.Module]:
     def reduce(module: nn.Module, protocol: Any) -> Any:
         # The subclass cannot be imported by its name. Deep copies and pickles make it again.
         _, _, *state = layer_class.__reduce_ex__(module, protocol)
-        return (_new, (layer_class,), *state)
+        return (new_layer, (layer_class,), *state)
 
     names = {"__module__": layer_class.__module__, "__qualname__": layer_class.__qualname__ + _SUFFIX}
     return type(layer_class.__name__, (layer_class,), {**names, "__reduce_ex__": reduce})
 
 
-def _new(layer_class: type[nn.Module]) -> nn.Module:
+def new_layer(layer_class: type[nn.Module]) -> nn.Module:
+    """Return a layer of the subclass without its attributes, which a copy or an unpickled object gets later."""
     subclass = _subclass(layer_class)
     return subclass.__new__(subclass)

@@ -3,7 +3,8 @@
 An attention module becomes a child of the module that it is attached to. A function of this file, bound to the name of
 the child, becomes a hook of that module. Because the hook holds a name and not a module, a copy of the network, made by
 `copy.deepcopy` or pickle, calls its own child and not the child of the original. The class and the source code of the
-network do not change, and no existing key of its state dict does.
+network do not change, and no existing key of its state dict does. A layer of torch gets a subclass of its class, so
+that fusion and quantization leave it alone.
 """
 
 from __future__ import annotations

@@ -67,6 +67,7 @@ def call_replacements() -> Mapping[str, Replacement]:
         "builtins.tuple": lambda items=(): tuple(_elements(items)),
         "builtins.dict": _mapping,
         "builtins.getattr": attribute,
+        "attendet.surgery.attended_classes.new_layer": _layer,
         "builtins.bytes": _bytes,
         "builtins.bytearray": _bytes,
         "builtins.complex": lambda *parts: PickledObject(PickledName("builtins", "complex"), parts),
@@ -84,6 +85,13 @@ def call_replacements() -> Mapping[str, Replacement]:
         **{path: _placeholder_of(path) for path in _PLACEHOLDER_CALLS},
         **{path: _refusal_of(kind) for path, kind in _UNSUPPORTED_TENSORS.items()},
     }
+
+
+def _layer(kind: Any) -> PickledObject:
+    """Return the placeholder of a layer with attached attention, which is pickled by its class in torch."""
+    if not isinstance(kind, PickledName):
+        raise WeightsError("the class of a layer in the file is not a class")
+    return PickledObject(kind, ())
 
 
 def _tensor(storage: Any, offset: Any, size: Any, stride: Any) -> TensorSpec:
