@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-# Parameters of the rows of YOLOv5s; those of Detect depend on the number of classes.
+# Parameters of the rows of YOLOv5s, except for Detect, which depends on the number of classes.
 _ROWS = (
     ("Conv", 3_520),
     ("Conv", 18_560),

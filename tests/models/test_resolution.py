@@ -1,4 +1,4 @@
-"""Readings that printed parameter counts decide, with counts from the formulas of what forks build."""
+"""Readings that printed parameter counts decide, with counts from the formulas of modules in forks."""
 
 import math
 from pathlib import Path
@@ -93,7 +93,7 @@ def test_the_printed_count_decides(row: str, count: int, label: str, tmp_path: P
     assert len(resolution.choices) == (label != "")
     assert label.strip("{}") in "".join(resolution.choices)
     assert plan_model(resolution.file).rows[9].parameters == count
-    # The file names what was chosen, so it needs no table any more, and other rows are as they were.
+    # The file names the chosen options, so it needs no table any more; other rows did not change.
     detector = attendet.build(file, like=table)
     assert sum(parameter.numel() for parameter in detector.model[9].parameters()) == count
     before, after = file.read_text().splitlines(), resolution.file.text.splitlines()

@@ -48,7 +48,7 @@ class PrintedTable:
 
     Attributes:
         rows: The rows; empty if only a total is known.
-        total: Number of learned values of the whole model; None if the text has none.
+        total: Number of learned values of the whole model; None if the text does not have it.
         is_fused: Whether the total was printed after the batch norms were merged into the convolutions.
         num_classes: Number of classes of the head; None if the text does not have it.
     """

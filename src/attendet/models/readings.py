@@ -1,4 +1,4 @@
-"""Descriptions of how attention rows are read, and of what forks build instead."""
+"""Descriptions of how attention rows are read, and the alternatives that forks build."""
 
 from __future__ import annotations
 
@@ -65,12 +65,12 @@ class AttentionReading:
 
 
 def attention_readings(plan: ModelPlan) -> list[AttentionReading]:
-    """Return how each row with attention is read, and what forks are known to build instead.
+    """Return how each row with attention is read, and the alternatives that forks are known to build.
 
     Example:
         >>> from attendet.models.planning import plan_model
         >>> reading = attention_readings(plan_model("yolov5s_CBAM"))[0]
-        >>> reading.description
+        >>> reading.description  # doctest: +ELLIPSIS
         '512 channels (declared: 512); reduction 16, kernel_size 7, ...; layers 512→32→512, 2→1 7x7, no biases'
         >>> reading.parameters, reading.alternatives[0]
         (32866, Alternative(label='{variant: biased}', parameters=33411))

@@ -38,7 +38,7 @@ class ParameterCounts:
     """The parameter counts of a model that a fork built.
 
     Attributes:
-        source: Where they come from, for messages.
+        source: Origin of the counts, for messages.
         rows: Number of learned values by row; empty if only the total is known.
         total: Number of learned values of the model; None if only the rows are known.
         is_fused: Whether the total does not have the batch norms that belong to a `Conv`.

@@ -33,12 +33,12 @@ _STRUCTURE_OPTIONS = ("bottleneck", "place", "e")
 
 @dataclass(frozen=True)
 class Composite:
-    """A block with attention, as its name says.
+    """A block with attention, as its name states.
 
     Attributes:
         make: Class of the block.
         rule: Rule that turns a row of a model file into the block.
-        description: The structure in words, with a place for the name of the attention module.
+        description: Description of the structure, with `{}` in place of the name of the attention module.
         attention: Registry name of the attention module.
     """
 

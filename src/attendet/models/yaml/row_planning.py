@@ -33,7 +33,7 @@ from attendet.utils.text import shorten
 ShapePart = Literal["channels", "size"]
 
 MAX_MODULES = 4_000
-# Option of an attention row: whether the module is repeated as often as the row says.
+# Option of an attention row: whether the module is repeated as often as the row requests.
 REPEATED = "repeated"
 _MAX_OUTPUT = 2**28
 

@@ -30,7 +30,7 @@ class Variation:
     Attributes:
         row: The row, with options by name.
         label: How it differs, such as `{kernel_size: 3}` or `CBAMC3`.
-        is_common: Whether it is shown without being asked for. The others only explain printed parameter counts.
+        is_common: Show it next to every reading. The others only explain printed parameter counts.
     """
 
     row: LayerRow
@@ -65,7 +65,7 @@ class _Change:
 
 
 def variations(row: LayerRow, scale: Callable[[int], int]) -> Iterator[Variation]:
-    """Yield what forks build for a row with attention, the most common first; nothing for other rows.
+    """Yield the rows that forks build in place of a row with attention, the most common first.
 
     An option that the row gives by name is not varied.
 
@@ -183,6 +183,7 @@ _CHANGES: Mapping[str, tuple[_Change, ...]] = {
     ),
     "coordinate": (_Change({"bias": False}),),
     "eca": (_Change({"kernel_size": 3}),),
+    "ema": (_Change({"groups": 8}), _Change({"groups": 16}, is_common=False), _Change({"groups": 32}, is_common=False)),
     "gam": (_Change(lambda options: {"groups": int(options.get("reduction", 4))}),),
     "se": (_Change({"bias": True}, is_common=False),),
     "shuffle": (_Change({"groups": 8}),),

@@ -30,7 +30,7 @@ _REASONS = {
 
 
 def unknown_block(name: str) -> AttendetError:
-    """Return the error about a block that attendet does not have. It says why if the block is a known one.
+    """Return the error about a block that attendet does not have. It states the reason if the block is a known one.
 
     Example:
         >>> print(unknown_block("ASFF_Detect"))  # doctest: +ELLIPSIS
