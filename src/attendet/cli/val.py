@@ -147,5 +147,6 @@ def _print(validation: Validation, weights: str, folder: Path | None) -> None:
     if metrics.confidence is not None:
         out.print(f"precision, recall, and F1 at confidence {metrics.confidence:.3f}, where the mean F1 is highest")
     out.print(f"per image: {validation.seconds}")
+    out.print(escape(str(validation.labels)), soft_wrap=True)
     if folder is not None:
         out.print(f"results: {escape(str(folder))}", soft_wrap=True)

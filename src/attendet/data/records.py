@@ -16,6 +16,7 @@ from typing import overload
 import numpy as np
 from numpy.typing import NDArray
 
+from attendet.data.label_counts import LabelCounts
 from attendet.errors import Location
 
 
@@ -32,6 +33,7 @@ class ProblemKind(Enum):
     MISSING_IMAGE = "image is missing"
     UNREADABLE_LABELS = "label file cannot be read"
     MISSING_LABELS = "label file is missing"
+    NO_LABELS = "no image has labels"
     MALFORMED = "malformed label"
     UNKNOWN_CLASS = "unknown class"
     OUTSIDE = "box reaches outside the image"
@@ -55,6 +57,7 @@ _ERRORS = frozenset(
         ProblemKind.UNREADABLE_IMAGE,
         ProblemKind.MISSING_IMAGE,
         ProblemKind.UNREADABLE_LABELS,
+        ProblemKind.NO_LABELS,
         ProblemKind.MALFORMED,
         ProblemKind.UNKNOWN_CLASS,
         ProblemKind.ZERO_AREA,
@@ -241,9 +244,10 @@ class Split:
         records: The images that can be decoded, with their objects as labeled: boxes may reach outside the image or
             have no area. `attendet.data.drop_invalid` selects the objects that training uses.
         problems: Problems in the order in which they were found. Only the first thousand of each kind are listed.
-        skipped: Number of images left out because they or their labels cannot be read.
+        skipped: Number of images left out because they cannot be read, or their labels cannot be understood.
         digests: One digest per image file, in the order of `records`; equal files have equal digests.
         unlisted: Number of further problems that `problems` does not list, by kind.
+        labels: How many images have labels.
 
     Example:
         >>> Split("train", ("cat", "dog"), ImageRecords([ImageRecord(Path("a.jpg"), 640, 480)]))
@@ -257,6 +261,7 @@ class Split:
     skipped: int = 0
     digests: tuple[str, ...] = ()
     unlisted: Mapping[ProblemKind, int] = field(default_factory=dict)
+    labels: LabelCounts = field(default_factory=LabelCounts)
 
     def __repr__(self) -> str:
         return (

@@ -5,15 +5,16 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from attendet.data.formats.serialization import coco_result
+from attendet.data.label_counts import LabelCounts
 from attendet.data.reading.data_source import DataSource
-from attendet.data.reading.label_checks import drop_invalid
+from attendet.data.reading.label_checks import drop_invalid, require_labels
 from attendet.data.records import ImageRecord, Split
 from attendet.errors import OptionError
 from attendet.evaluation.config import ValidationConfig
@@ -51,17 +52,19 @@ class Validation:
         seconds: Time per image.
         records: The images, in the order of the split.
         detections: One tensor (k, 6) per image, on the CPU: x1, y1, x2, y2 in pixels of the image, confidence, class.
+        labels: How many images have labels.
     """
 
     metrics: Metrics
     seconds: SecondsPerImage
     records: tuple[ImageRecord, ...]
     detections: tuple[Tensor, ...]
+    labels: LabelCounts = field(default_factory=LabelCounts)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the metrics and the milliseconds per image as plain values, ready for JSON."""
         milliseconds = {stage: round(1000 * seconds, 3) for stage, seconds in asdict(self.seconds).items()}
-        return {**self.metrics.to_dict(), "milliseconds_per_image": milliseconds}
+        return {**self.metrics.to_dict(), "milliseconds_per_image": milliseconds, "labels": asdict(self.labels)}
 
     def __repr__(self) -> str:
         """Show the metrics and the time per image."""
@@ -120,7 +123,7 @@ def validate(
             progress(len(records), len(split.records))
         clock = time.perf_counter()
     per_image = SecondsPerImage(*(seconds / max(1, len(records)) for seconds in spent))
-    return Validation(evaluation.compute(), per_image, tuple(records), tuple(detections))
+    return Validation(evaluation.compute(), per_image, tuple(records), tuple(detections), split.labels)
 
 
 def read_split_for_classes(
@@ -137,11 +140,13 @@ def read_split_for_classes(
         progress: Called with (done, total) images.
 
     Raises:
-        DataError: If the images cannot be read.
+        DataError: If the images cannot be read, or none of them has labels.
         OptionError: If the data set has other classes; the message names the first class that differs.
     """
     trained = tuple(names)
-    images = drop_invalid(source.read(split, progress=progress), single_class=trained == ("object",))
+    read = source.read(split, progress=progress)
+    require_labels(read)
+    images = drop_invalid(read, single_class=trained == ("object",))
     if trained == images.names:
         return images
     pairs = itertools.zip_longest(trained, images.names)

@@ -13,7 +13,7 @@ from torch import nn
 from attendet.data.loading.data_module import DetectionData, LoaderConfig
 from attendet.data.loading.sampler import image_weights
 from attendet.data.reading import data_source
-from attendet.data.reading.label_checks import drop_invalid
+from attendet.data.reading.label_checks import drop_invalid, require_labels
 from attendet.data.records import ImageRecords, Split
 from attendet.errors import DataError, Location, OptionError
 from attendet.models.bundled import bundled_names
@@ -67,7 +67,9 @@ def prepare_run(config: TrainConfig, reporter: Reporter) -> PreparedRun:
     splits = {name: read_run_split(config, name, reporter) for name in ("train", "val")}
     notes = [note for split in splits.values() for note in _split_notes(split)]
     if splits["train"].records.crowd.all():
-        raise DataError("no training image has an object", where=Location(config.data.path), remedy="check the labels")
+        raise DataError(
+            "no training image has an object", where=Location(config.data.path), remedy=str(splits["train"].labels)
+        )
     model = build_training_model(config, splits["train"].names)
     if config.output.watch_attention:
         require_attention(model.detector)
@@ -110,6 +112,7 @@ def read_run_split(config: TrainConfig, name: str, reporter: Reporter) -> Split:
     """
     source = data_source.open(config.data.path, config.data.format)
     split = source.read(name, progress=lambda done, total: reporter.on_data_progress(f"reading {name}", done, total))
+    require_labels(split)
     split = drop_invalid(split, single_class=config.data.single_cls)
     return select_fraction(split, config.data.fraction, config.schedule.seed) if name == "train" else split
 
@@ -232,8 +235,9 @@ def _split_notes(split: Split) -> list[str]:
     """Return sentences about the size of a split, its skipped images, and its invalid labels."""
     errors = [problem for problem in split.problems if problem.kind.is_error]
     notes = [f"{split.name}: {plural(len(split.records), 'image')}, {plural(len(split.records.classes), 'object')}"]
+    notes.append(f"{split.name}: {split.labels}")
     if split.skipped:
-        notes.append(f"{split.name}: {plural(split.skipped, 'image')} skipped because they cannot be read")
+        notes.append(f"{split.name}: {plural(split.skipped, 'image')} left out; see `attendet data check`")
     if errors:
         first = "; ".join(str(problem) for problem in errors[:_MAX_PROBLEMS])
         count = sum(count for kind, count in split.count_problems().items() if kind.is_error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,12 +11,13 @@ from typing import Any, TypeAlias
 
 from attendet.data.formats.labels import ImageLabels
 from attendet.data.images import ImageInfo
+from attendet.data.label_counts import LabelCounts
 from attendet.data.paths import exists
 from attendet.data.problems import ProblemList
 from attendet.data.reading.data_file import FORMATS, SplitEntry, is_data_file, read_data_file
 from attendet.data.reading.file_cache import cache_path, read_files
 from attendet.data.reading.file_readers import ReadResult
-from attendet.data.reading.label_checks import make_record
+from attendet.data.reading.label_checks import LabelState, label_state, make_record
 from attendet.data.reading.layout import detect_format, detect_layout, find_data_file
 from attendet.data.reading.split_files import find_class_names, find_split_files
 from attendet.data.records import ImageRecord, ImageRecords, Problem, ProblemKind, Split
@@ -105,10 +107,15 @@ class DataSource:
         items = _with_progress(zip(files.images, infos, labels, strict=True), len(files.images), progress)
         records = ImageRecords(reading.records(items))
         problems = reading.problems
+        counts = reading.label_counts()
+        if len(records) and not counts.found + counts.empty:
+            place = files.labels[0] if isinstance(files.labels, list) else entries[0].path
+            detail = f"{self.format} labels were looked for at {place}; the first problem is {counts.first_problem}"
+            problems.extend([Problem(ProblemKind.NO_LABELS, entries[0].where, detail)])
         if not len(records):
             first = f"the first of {problems.total:,} problems is {problems.listed[0]}" if problems.total else None
             raise DataError(
-                f"no image of {split} can be read", where=entries[0].where, remedy=first or "it has no images"
+                f"no image of {split} can be used", where=entries[0].where, remedy=first or "it has no images"
             )
         return Split(
             split,
@@ -118,6 +125,7 @@ class DataSource:
             skipped=len(files.images) - len(records),
             digests=tuple(reading.digests),
             unlisted=problems.unlisted(),
+            labels=counts,
         )
 
     def read_all(
@@ -227,6 +235,12 @@ class _SplitReading:
         self.digests: list[str] = []
         self._class_indices = class_indices
         self._first_image: dict[str, str] = {}
+        self._counts: Counter[str] = Counter()
+        self._first_problem: str | None = None
+
+    def label_counts(self) -> LabelCounts:
+        """Return how many images had labels."""
+        return LabelCounts(**self._counts, first_problem=self._first_problem)
 
     def records(self, items: Iterator[_Item]) -> Iterator[ImageRecord]:
         """Yield a record for each image that can be read.
@@ -244,20 +258,32 @@ class _SplitReading:
                 else:
                     self._add(ProblemKind.MISSING_IMAGE, Location(image))
             elif isinstance(labels, DataError):
-                self._add(ProblemKind.UNREADABLE_LABELS, labels.where or Location(image), labels.message)
+                problem = Problem(ProblemKind.UNREADABLE_LABELS, labels.where or Location(image), labels.message)
+                self.problems.extend([problem])
+                self._count("invalid", problem)
             elif isinstance(info, ImageInfo) and isinstance(labels, ImageLabels):
-                yield self._record(image, info, labels)
+                record, problems = make_record(image, info, labels, self._class_indices)
+                listed = list(problems)
+                self.problems.extend(listed)
+                state, reason = label_state(record, listed)
+                self._count(state, reason)
+                # An image whose labels cannot be understood is not background: it is left out.
+                if state != "invalid":
+                    self._examine(image, info)
+                    yield record
 
-    def _record(self, image: str, info: ImageInfo, labels: ImageLabels) -> ImageRecord:
+    def _examine(self, image: str, info: ImageInfo) -> None:
         if info.rotated:
             self._add(ProblemKind.ROTATED, Location(image))
         first = self._first_image.setdefault(info.digest, image)
         if first is not image:
             self._add(ProblemKind.DUPLICATE_IMAGE, Location(image), f"the same as {first}")
         self.digests.append(info.digest)
-        record, problems = make_record(image, info, labels, self._class_indices)
-        self.problems.extend(problems)
-        return record
+
+    def _count(self, state: LabelState, reason: Problem | None) -> None:
+        self._counts[state] += 1
+        if reason is not None and self._first_problem is None:
+            self._first_problem = str(reason)
 
     def _add(self, kind: ProblemKind, where: Location, detail: str = "") -> None:
         self.problems.extend([Problem(kind, where, detail)])

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from attendet.data.formats.labels import ImageLabels
 from attendet.data.images import ImageInfo
 from attendet.data.records import ImageRecord, Problem, ProblemKind, Split
-from attendet.errors import Location
+from attendet.errors import DataError, Location
 
 # A box may reach this many pixels outside the image because its coordinates were rounded to whole pixels.
 _ROUNDING = 0.5
@@ -41,6 +42,38 @@ def make_record(
     known = classes >= 0
     record = ImageRecord(Path(image), *size, boxes[known], classes[known], labels.crowd[known])
     return record, _find_problems(image, labels, boxes, classes, size)
+
+
+LabelState = Literal["found", "empty", "missing", "invalid"]
+
+# Problems after which it is not known what the image shows.
+_INVALID = frozenset({ProblemKind.MALFORMED, ProblemKind.UNKNOWN_CLASS})
+
+
+def label_state(record: ImageRecord, problems: Sequence[Problem]) -> tuple[LabelState, Problem | None]:
+    """Return whether the labels of an image can be used, and the problem because of which they cannot.
+
+    Labels are invalid if a part of them cannot be understood, or if none of their boxes has an area inside the image.
+
+    Args:
+        record: The image, and its objects as labeled.
+        problems: The problems of its labels.
+
+    Example:
+        >>> record, malformed = ImageRecord(Path("a.jpg"), 9, 9), Problem(ProblemKind.MALFORMED, Location("a.txt", 1))
+        >>> label_state(record, [malformed])[0], label_state(record, [])[0]
+        ('invalid', 'empty')
+    """
+    first = next((problem for problem in problems if problem.kind in _INVALID), None)
+    if first is not None:
+        return "invalid", first
+    if not len(record.boxes):
+        missing = next((problem for problem in problems if problem.kind is ProblemKind.MISSING_LABELS), None)
+        return ("empty", None) if missing is None else ("missing", missing)
+    clipped = np.clip(record.boxes, 0, (record.width, record.height) * 2)
+    if (clipped[:, 2:] > clipped[:, :2]).all(axis=1).any():
+        return "found", None
+    return "invalid", next((problem for problem in problems if problem.kind is ProblemKind.ZERO_AREA), None)
 
 
 def _find_problems(
@@ -89,6 +122,17 @@ def _find_duplicates(labels: ImageLabels, boxes: NDArray[np.float64], classes: N
         if item[0] >= 0 and first != index:
             line = labels.lines[first]
             yield labels.problem(ProblemKind.DUPLICATE_BOX, index, "" if line is None else f"the same as line {line}")
+
+
+def require_labels(split: Split) -> None:
+    """Raise an error if no image of a split has labels.
+
+    Raises:
+        DataError: It names the place where labels were looked for, their format, and the first problem.
+    """
+    for problem in split.problems:
+        if problem.kind is ProblemKind.NO_LABELS:
+            raise DataError(f"no image of {split.name} has labels", where=problem.where, remedy=problem.detail)
 
 
 def drop_invalid(split: Split, *, single_class: bool = False) -> Split:
