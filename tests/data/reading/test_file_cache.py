@@ -118,6 +118,20 @@ def test_results_are_cached_until_a_file_changes(tmp_path: Path, monkeypatch: py
     assert reads.paths[5:] == files[2:4]
 
 
+def test_a_change_is_noticed_although_size_and_modification_time_stay(tmp_path: Path) -> None:
+    cache, file = tmp_path / "cache.sqlite", tmp_path / "a.txt"
+    for label in (0, 1, 2):
+        # In place, and as archives do it: with the times that they store.
+        file.write_text(f"{label} 0.5 0.5 0.5 0.5\n")
+        os.utime(file, ns=(10**18, 10**18))
+        assert classes(read_files([str(file)], "yolo", cache=cache)) == [label]
+    other = tmp_path / "b.txt"
+    other.write_text("7 0.5 0.5 0.5 0.5\n")
+    os.utime(other, ns=(10**18, 10**18))
+    other.rename(file)
+    assert classes(read_files([str(file)], "yolo", cache=cache)) == [7]
+
+
 def test_errors_are_not_cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cache, file = tmp_path / "cache.sqlite", tmp_path / "a.txt"
     file.write_bytes(b"\xff")

@@ -73,7 +73,7 @@ class DataSource:
         r"""Read a split: its images, their objects as labeled, and the problems of its files.
 
         Files that cannot be read are left out, and each causes a problem. Results are cached in the user's cache folder
-        by path, size, and modification time, so that reading the split again takes a fraction of the time.
+        by path, size, times, and inode, so that reading the split again takes a fraction of the time.
 
         Args:
             split: `train`, `val`, or `test`.

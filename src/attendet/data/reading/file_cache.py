@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import sqlite3
+import stat
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, suppress
 from itertools import islice
@@ -13,15 +15,20 @@ from typing import TypeAlias
 
 from attendet.data.reading.file_readers import READERS, ReaderPool, ReadResult, SerializedResult
 
-_Stamp: TypeAlias = tuple[int, int]
+_Stamp: TypeAlias = tuple[int, int, int, int, bytes]
 
 CHUNK = 512
 """Number of files whose results are in memory at once."""
 
+_MAX_INTEGER = 2**63 - 1
+
 LOCK_TIMEOUT = 3.0
 """Seconds to wait for another process that writes to the cache."""
 
-VERSION = 2
+RECENT = 2.0
+"""Seconds after a change during which a file is known by its content; clocks of file systems are coarse."""
+
+VERSION = 3
 """Version of the cache; results of another version are dropped."""
 
 
@@ -44,7 +51,8 @@ def read_files(
     Args:
         paths: Paths of the files.
         reader: Name of a reader in `attendet.data.reading.file_readers.READERS`.
-        cache: SQLite file of cached results, which are found by path, size, and modification time; None for no cache.
+        cache: SQLite file of cached results, which are found by path and by size, times, and inode; None for
+            no cache.
         workers: Number of processes that read; None uses one per processor, at most 16.
     """
     paths = iter(paths)
@@ -60,12 +68,24 @@ def read_files(
 
 
 def _stamp(path: str) -> _Stamp | None:
-    """Return size and modification time of a file, or None if it does not exist."""
+    """Return what identifies the content of a file, or None if it does not exist.
+
+    Unpacking an archive sets the modification time, often to the same time for different files; the change time cannot
+    be set. The last element is a digest of the content of a file that has just changed, and empty for all others.
+    """
     try:
         state = os.stat(path)  # noqa: PTH116 - 100,000 times
+        is_recent = stat.S_ISREG(state.st_mode) and abs(time.time() - state.st_ctime) < RECENT
+        digest = _digest(path) if is_recent else b""
     except (OSError, ValueError):
         return None
-    return state.st_size, state.st_mtime_ns
+    # SQLite has signed integers.
+    return state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino & _MAX_INTEGER, digest
+
+
+def _digest(path: str) -> bytes:
+    with open(path, "rb") as file:  # noqa: PTH123 - many times
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).digest()
 
 
 class _ResultCache:
@@ -92,7 +112,8 @@ class _ResultCache:
             return {}
         keys = [os.fsencode(path) for path, stamp in stamps.items() if stamp]
         marks = ",".join("?" * len(keys))
-        query = f"SELECT path, size, modified, content FROM files WHERE reader = ? AND path IN ({marks})"  # noqa: S608
+        columns = "path, size, modified, changed, inode, digest, content"
+        query = f"SELECT {columns} FROM files WHERE reader = ? AND path IN ({marks})"  # noqa: S608
         try:
             rows = self._database.execute(query, (self._reader, *keys)).fetchall()
         except sqlite3.OperationalError:
@@ -102,9 +123,9 @@ class _ResultCache:
             self._recover()
             return {}
         results: dict[str, ReadResult] = {}
-        for key, size, modified, content in rows:
+        for key, *stamp, content in rows:
             path = os.fsdecode(key)
-            if stamps[path] == (size, modified):
+            if stamps[path] == tuple(stamp):
                 with suppress(ValueError, TypeError, KeyError):
                     results[path] = READERS[self._reader].load(path, content)
         return results
@@ -120,7 +141,7 @@ class _ResultCache:
             return
         try:
             with self._database:
-                self._database.executemany("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?)", rows)
+                self._database.executemany("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
         except sqlite3.OperationalError:
             # The file is locked, the disk is full, or the folder is read-only: results can still be loaded.
             self._is_writable = False
@@ -172,7 +193,7 @@ def _prepare(database: sqlite3.Connection) -> None:
         database.execute("DROP TABLE IF EXISTS facts")
         database.execute("DROP TABLE IF EXISTS files")
         database.execute(
-            "CREATE TABLE files (reader TEXT, path BLOB, size INTEGER, modified INTEGER, content TEXT,"
-            " PRIMARY KEY (reader, path)) WITHOUT ROWID"
+            "CREATE TABLE files (reader TEXT, path BLOB, size INTEGER, modified INTEGER, changed INTEGER,"
+            " inode INTEGER, digest BLOB, content TEXT, PRIMARY KEY (reader, path)) WITHOUT ROWID"
         )
         database.execute(f"PRAGMA user_version = {VERSION}")
