@@ -209,12 +209,13 @@ def test_names_never_collide(parts: list[tuple[str, str, str]]) -> None:
 
 
 def test_convert_reads_all_splits_and_counts_losses(yolo_folder: Callable[..., Path], tmp_path: Path) -> None:
-    file = yolo_folder({"a": "0 0.5 0.5 0.5 0.5\n7 0.5 0.5 0.1 0.1", "b": "1 0.5", "c": ""})
+    file = yolo_folder({"a": "0 0.5 0.5 0.5 0.5\n7 0.5 0.5 0.1 0.1", "b": "1 0.5", "c": "", "d": "1 0.5 0.5 0.5 0.5"})
     file.write_text(file.read_text() + "val: absent\n")
     (file.parent / "images/c.png").write_bytes(b"not an image")
     steps: list[tuple[str, int, int]] = []
     result = convert(file, to="coco", out=tmp_path / "coco", progress=lambda *step: steps.append(step))
-    assert (result.images, result.objects, result.num_classes) == (2, 1, 2)
+    # Images whose labels cannot be understood are left out, so that no other format states that they are background.
+    assert (result.images, result.objects, result.num_classes) == (1, 1, 2)
     assert result.lost == {
         ProblemKind.MISSING_SPLIT: 1,
         ProblemKind.UNREADABLE_IMAGE: 1,
@@ -222,10 +223,10 @@ def test_convert_reads_all_splits_and_counts_losses(yolo_folder: Callable[..., P
         ProblemKind.UNKNOWN_CLASS: 1,
     }
     assert json.loads(json.dumps(result.to_dict()))["lost"]["unknown_class"] == 1
-    assert steps == [("reading train", 3, 3), ("writing", 1, 2), ("writing", 2, 2)]
+    assert steps == [("reading train", 4, 4), ("writing", 1, 1)]
     assert list(read(tmp_path / "coco")) == ["train"]
-    (tmp_path / "coco/images/train/a.png").unlink()
-    assert convert(data_source.open(file), to="yolo", out=tmp_path / "yolo").images == 2
+    (tmp_path / "coco/images/train/d.png").unlink()
+    assert convert(data_source.open(file), to="yolo", out=tmp_path / "yolo").images == 1
     with pytest.raises(OutputError, match="exists"):
         convert(tmp_path / "absent", to="yolo", out=tmp_path / "yolo")
 

@@ -215,7 +215,7 @@ def test_every_kind_of_problem_of_a_split(yolo_folder: Callable[[dict[str, str |
     ]
     image = str(file.parent / "images")
     assert found == [
-        ("bare.txt", None, "MISSING_LABELS", "treated as an image without objects"),
+        ("bare.txt", None, "MISSING_LABELS", "treated as background"),
         ("broken.png", None, "UNREADABLE_IMAGE", found[1][3]),
         ("dots.txt", 1, "ZERO_AREA", "0×24 px"),
         ("dots.txt", 2, "SLIVER", "0.64×24 px"),
@@ -232,15 +232,10 @@ def test_every_kind_of_problem_of_a_split(yolo_folder: Callable[[dict[str, str |
         ("twin.png", None, "DUPLICATE_IMAGE", f"the same as {image}/dots.png"),
         ("zeros.txt", None, "UNREADABLE_LABELS", "the file is not UTF-8 text"),
     ]
-    assert split.skipped == 2
-    assert [record.image.stem for record in split.records] == [
-        "background",
-        "bare",
-        "dots",
-        "edge",
-        "other",
-        "text",
-        "twin",
-    ]
-    np.testing.assert_allclose(split.records[4].boxes, [[0, 12, 32, 36]])
+    # The images of `other` and `text` show something that their labels do not tell: they are no background.
+    assert split.skipped == 4
+    assert [record.image.stem for record in split.records] == ["background", "bare", "dots", "edge", "twin"]
+    counts = split.labels
+    assert (counts.found, counts.empty, counts.missing, counts.invalid) == (2, 2, 1, 3)
+    assert counts.first_problem == f"{file.parent}/labels/bare.txt: label file is missing (treated as background)"
     assert len(split.digests) == len(split.records)

@@ -18,12 +18,12 @@ WriteYolo = Callable[[dict[str, str | None]], Path]
 
 def test_the_first_problems_of_each_kind_are_listed_and_all_are_counted(yolo_folder: WriteYolo) -> None:
     rows = "".join(f"{label} 0.5 0.5 {width / 10_000} 0.5\n" for label in (0, 7) for width in range(5000, 6500))
-    split = data_source.open(yolo_folder({"a": rows, "b": rows})).read("train")
+    split = data_source.open(yolo_folder({"a": rows, "b": rows, "c": "0 0.5 0.5 0.5 0.5"})).read("train")
     assert split.count_problems() == {ProblemKind.UNKNOWN_CLASS: 3000}
     assert [problem.where.line for problem in split.problems] == [*range(1501, 2501)]
     (count,) = summarize_problems([split])
     assert (count.count, len(count.examples)) == (3000, 3)
-    assert len(split.records.boxes) == 3000
+    assert (len(split.records), split.skipped, split.labels.invalid) == (1, 2, 2)
 
 
 def folder_with_labels(root: Path, *images: str) -> Path:
@@ -76,12 +76,12 @@ def test_a_split_without_a_readable_image_is_an_error(yolo_folder: WriteYolo) ->
     for image in (file.parent / "images").iterdir():
         image.write_bytes(b"nothing")
     with pytest.raises(
-        DataError, match=r"no image of train can be read; the first of 2 problems is .*a\.png: image cannot be decoded"
+        DataError, match=r"no image of train can be used; the first of 2 problems is .*a\.png: image cannot be decoded"
     ):
         data_source.open(file).read("train")
     for image in (file.parent / "images").iterdir():
         image.unlink()
-    with pytest.raises(DataError, match="no image of train can be read; it has no images"):
+    with pytest.raises(DataError, match="no image of train can be used; it has no images"):
         data_source.open(file).read("train")
 
 

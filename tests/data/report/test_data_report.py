@@ -91,11 +91,11 @@ def test_the_table_has_thirty_classes_at_most() -> None:
 
 
 def test_check_reads_all_splits(yolo_folder: Callable[..., Path]) -> None:
-    file = yolo_folder({"a": "0 0.5 0.5 0.5 0.5\n7 0.5 0.5 0.1 0.1"})
+    file = yolo_folder({"a": "0 0.5 0.5 0.5 0.5\n7 0.5 0.5 0.1 0.1", "b": "0 0.5 0.5 0.5 0.5"})
     file.write_text(file.read_text() + "val: absent\n")
     steps: list[tuple[str, int, int]] = []
     report = check(file.parent, imgsz=128, progress=lambda *step: steps.append(step))
-    assert steps == [("reading train", 1, 1)]
+    assert steps == [("reading train", 2, 2)]
     assert [(problem.kind, problem.count) for problem in report.problems] == [
         (ProblemKind.MISSING_SPLIT, 1),
         (ProblemKind.UNKNOWN_CLASS, 1),

@@ -48,7 +48,7 @@ def read_yolo_labels(path: str) -> ImageLabels:
     """
     if not os.path.lexists(path):
         builder = LabelBuilder(path)
-        builder.add_problem("treated as an image without objects", kind=ProblemKind.MISSING_LABELS)
+        builder.add_problem("treated as background", kind=ProblemKind.MISSING_LABELS)
         return builder.build(normalized=True)
     try:
         return parse_yolo_labels(read_label_file(path).decode("utf-8-sig"), path)
