@@ -109,11 +109,13 @@ def train_command(
 def _new_run(parameters: dict[str, object]) -> TrainConfig:
     from attendet.training.config import build_config
     from attendet.training.hardware import is_first_process
-    from attendet.training.hyperparameters import read_hyperparameters
+    from attendet.training.hyperparameters import Hyperparameters, read_hyperparameters
 
     hyp, assignments, out = parameters["hyp"], parameters["settings"], parameters["out"]
-    read = read_hyperparameters(hyp) if isinstance(hyp, Path) else {}
-    settings = collect_settings(parameters, read, assignments if isinstance(assignments, list) else [])
+    read = read_hyperparameters(hyp) if isinstance(hyp, Path) else Hyperparameters({})
+    for note in read.notes:
+        typer.echo(note, err=True)
+    settings = collect_settings(parameters, read.settings, assignments if isinstance(assignments, list) else [])
     exist_ok = bool(parameters["exist_ok"])
     folder = out if isinstance(out, Path) else None
     return build_config(locate_run(settings, folder, exist_ok=exist_ok, is_first_process=is_first_process()))

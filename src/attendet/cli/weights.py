@@ -14,7 +14,7 @@ from attendet.cli.inputs import require_weights
 from attendet.cli.options import OUTPUT, AsJson
 from attendet.cli.ui.console import console
 from attendet.cli.ui.tables import table
-from attendet.errors import AttendetError
+from attendet.errors import AttendetError, OptionError
 from attendet.utils.io import refuse_existing
 from attendet.utils.json_text import to_json
 from attendet.utils.text import list_names
@@ -83,6 +83,10 @@ def convert_command(
 
     path = resolve_weights_path(file)
     target = out or path.with_suffix(".safetensors")
+    if target.suffix != ".safetensors":
+        safe = f"name it {target.with_suffix('.safetensors').name}"
+        remedy = "attendet does not export networks yet" if target.suffix == ".onnx" else safe
+        raise OptionError(f"`--out` must be a .safetensors file, got {target.name!r}", remedy=remedy)
     refuse_existing(target)
     checkpoint = read_checkpoint(path)
     card = find_card(checkpoint, path.name)

@@ -1,6 +1,7 @@
 from .config import TrainConfig as TrainConfig
 from .config import build_config as build_config
 from .config import setting_names as setting_names
+from .hyperparameters import Hyperparameters as Hyperparameters
 from .hyperparameters import read_hyperparameters as read_hyperparameters
 from .recipe import TrainingRecipe as TrainingRecipe
 from .recipe import choose_recipe as choose_recipe
@@ -14,6 +15,7 @@ from .runner import config_to_resume as config_to_resume
 from .runner import train as train
 
 __all__ = [
+    "Hyperparameters",
     "NullReporter",
     "Reporter",
     "RunFolder",

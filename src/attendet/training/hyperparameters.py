@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from attendet.errors import OptionError, nearest_name
@@ -9,21 +10,38 @@ from attendet.training.config import setting_names
 from attendet.utils.yaml_nodes import parse, read_yaml_text
 
 _SECTIONS = ("optimizer", "augment", "loss")
-_IGNORED = ("copy_paste", "iou_t")
+# Why a hyperparameter of YOLOv5 has no effect.
+_WITHOUT_EFFECT = {
+    "copy_paste": "labels are boxes, and only polygons can be pasted",
+    "anchors": "the model file sets the number of anchors",
+    "iou_t": "YOLOv5 does not use it for training either",
+}
 
 
-def read_hyperparameters(path: Path) -> dict[str, object]:
-    """Return the settings of a YOLOv5 hyperparameter file, by dotted key.
+@dataclass(frozen=True)
+class Hyperparameters:
+    """The settings of a YOLOv5 hyperparameter file.
+
+    Attributes:
+        settings: Values by dotted key, such as `optimizer.lr0`.
+        notes: A sentence for each hyperparameter that has no effect.
+    """
+
+    settings: dict[str, object]
+    notes: tuple[str, ...] = ()
+
+
+def read_hyperparameters(path: Path) -> Hyperparameters:
+    """Read a YOLOv5 hyperparameter file.
 
     In YOLOv5, the learning rate of such a file is meant for SGD. A file that sets `lr0` therefore also selects SGD.
-    `iou_t` is ignored because it has no effect on training.
+    `copy_paste`, `anchors`, and `iou_t` have no effect.
 
     Args:
         path: The file, such as `hyp.scratch-low.yaml`.
 
     Raises:
-        OptionError: If a key is unknown or not supported (`copy_paste` needs polygons, `anchors` belongs in the model
-            file), with its row and column.
+        OptionError: If a key is unknown, with its row and column.
 
     Example:
         >>> import tempfile
@@ -31,7 +49,7 @@ def read_hyperparameters(path: Path) -> dict[str, object]:
         ...     file = Path(folder, "hyp.yaml")
         ...     _ = file.write_text("lr0: 0.01")
         ...     read_hyperparameters(file)
-        {'optimizer.lr0': 0.01, 'optimizer.name': 'SGD'}
+        Hyperparameters(settings={'optimizer.lr0': 0.01, 'optimizer.name': 'SGD'}, notes=())
     """
     root = parse(read_yaml_text(path, OptionError), str(path), OptionError)
     if not isinstance(root.value, dict):
@@ -40,13 +58,13 @@ def read_hyperparameters(path: Path) -> dict[str, object]:
         )
     by_name = {name.split(".")[1]: name for name in setting_names() if name.split(".")[0] in _SECTIONS}
     settings: dict[str, object] = {}
+    notes: list[str] = []
     for key, node in root.value.items():
         value = node.plain()
-        if key == "copy_paste" and value:
-            raise node.error(f"`copy_paste` must be 0 because polygons are not supported, got {value!r}")
-        if key == "anchors":
-            raise node.error("`anchors` must be set in the model file", remedy=f"write anchors: {value} there")
-        if key in _IGNORED:
+        if key in _WITHOUT_EFFECT:
+            # 0 switches each of them off in YOLOv5, too.
+            if value:
+                notes.append(f"{node.location}: `{key}` {value} has no effect: {_WITHOUT_EFFECT[key]}")
             continue
         if key not in by_name:
             nearest = nearest_name(key, by_name)
@@ -55,4 +73,4 @@ def read_hyperparameters(path: Path) -> dict[str, object]:
         settings[by_name[key]] = value
     if "optimizer.lr0" in settings:
         settings.setdefault("optimizer.name", "SGD")
-    return settings
+    return Hyperparameters(settings, tuple(notes))
