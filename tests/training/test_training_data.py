@@ -105,7 +105,7 @@ def test_a_data_set_without_objects(fit: Callable, tmp_path: Path) -> None:
     file = write_set(tmp_path / "empty", train=2, val=2)
     for label in (tmp_path / "empty" / "train" / "labels").iterdir():
         label.write_text("")
-    with pytest.raises(DataError, match="no training image has an object; check the labels"):
+    with pytest.raises(DataError, match="no training image has an object; labels: 0 found, 2 empty, 0 missing, 0 invalid"):
         fit(data__path=str(file))
     assert not (tmp_path / "runs").exists()
 
@@ -118,6 +118,6 @@ def test_unreadable_images_are_skipped_and_reported_once(fit: Callable, tmp_path
     Image.new("L", (64, 64), 99).save(images / "3.png")
     _, record, listener = fit(data__path=str(file))
     reports = [line for line in listener.messages if "skipped" in line]
-    assert reports == ["train: 2 images skipped because they cannot be read"]
+    assert reports == ["train: 2 images left out; see `attendet data check`"]
     assert record.data["train"]["images"] == 4
     assert record.data["train"]["skipped"] == 2
