@@ -117,7 +117,7 @@ def test_unreadable_images_are_skipped_and_reported_once(fit: Callable, tmp_path
     (images / "2.png").write_bytes((images / "2.png").read_bytes()[:200])
     Image.new("L", (64, 64), 99).save(images / "3.png")
     _, record, listener = fit(data__path=str(file))
-    reports = [line for line in listener.messages if "skipped" in line]
+    reports = [line for line in listener.messages if "left out" in line]
     assert reports == ["train: 2 images left out; see `attendet data check`"]
     assert record.data["train"]["images"] == 4
     assert record.data["train"]["skipped"] == 2
