@@ -79,7 +79,6 @@ MODELS = ["yolov5n", "yolov5s", "yolov5s_CBAM", "yolov5s_CBAM-C3"]
         ("CBMA", MODULES, "CBAM"),
         ("Cnov", MODULES, "Conv"),
         ("Convv", MODULES, "Conv"),
-        ("Detct", MODULES, "Detect"),
         ("Detact", MODULES, "Detect"),
         ("SPFF", MODULES, "SPPF"),
         ("sse", MODULES, "SE"),

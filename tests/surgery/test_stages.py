@@ -105,7 +105,7 @@ class WithLaterals(nn.Module):
         return [*laterals, self.three(two)]
 
 
-def test_layers_beside_the_trunk_do_not_end_a_stage() -> None:
+def test_layers_next_to_the_trunk_do_not_end_a_stage() -> None:
     assert sites(WithLaterals(), "stage") == ["one", "two", "three"]
 
 

@@ -105,7 +105,9 @@ def test_a_data_set_without_objects(fit: Callable, tmp_path: Path) -> None:
     file = write_set(tmp_path / "empty", train=2, val=2)
     for label in (tmp_path / "empty" / "train" / "labels").iterdir():
         label.write_text("")
-    with pytest.raises(DataError, match="no training image has an object; labels: 0 found, 2 empty, 0 missing, 0 invalid"):
+    with pytest.raises(
+        DataError, match="no training image has an object; labels: 0 found, 2 empty, 0 missing, 0 invalid"
+    ):
         fit(data__path=str(file))
     assert not (tmp_path / "runs").exists()
 

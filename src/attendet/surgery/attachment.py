@@ -14,9 +14,9 @@ from attendet.attention.base import Attention
 from attendet.errors import OptionError
 from attendet.surgery.attachment_plan import AttentionPlan, Site, own_plans, plans_of, record_plan, remove_plan
 from attendet.surgery.attachment_table import AttachmentTable, tabulate
-from attendet.surgery.guard import guard, require_in_place, unguard
 from attendet.surgery.hooks import insert_module, remove_module
 from attendet.surgery.regions import is_within
+from attendet.surgery.site_guard import guard, require_in_place, unguard
 from attendet.utils.modules import is_compiled, unwrap
 from attendet.utils.text import list_names
 

@@ -232,7 +232,7 @@ def test_every_kind_of_problem_of_a_split(yolo_folder: Callable[[dict[str, str |
         ("twin.png", None, "DUPLICATE_IMAGE", f"the same as {image}/dots.png"),
         ("zeros.txt", None, "UNREADABLE_LABELS", "the file is not UTF-8 text"),
     ]
-    # The images of `other` and `text` show something that their labels do not tell: they are no background.
+    # The images of `other` and `text` show objects that their labels do not describe, so they cannot be background.
     assert split.skipped == 4
     assert [record.image.stem for record in split.records] == ["background", "bare", "dots", "edge", "twin"]
     counts = split.labels

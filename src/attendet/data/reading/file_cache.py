@@ -68,7 +68,7 @@ def read_files(
 
 
 def _stamp(path: str) -> _Stamp | None:
-    """Return what identifies the content of a file, or None if it does not exist.
+    """Return values that identify the content of a file, or None if it does not exist.
 
     Unpacking an archive sets the modification time, often to the same time for different files; the change time cannot
     be set. The last element is a digest of the content of a file that has just changed, and empty for all others.

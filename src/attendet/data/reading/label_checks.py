@@ -51,7 +51,7 @@ _INVALID = frozenset({ProblemKind.MALFORMED, ProblemKind.UNKNOWN_CLASS})
 
 
 def label_state(record: ImageRecord, problems: Sequence[Problem]) -> tuple[LabelState, Problem | None]:
-    """Return whether the labels of an image can be used, and the problem because of which they cannot.
+    """Return the state of an image's labels, and the problem of missing or invalid ones.
 
     Labels are invalid if a part of them cannot be understood, or if none of their boxes has an area inside the image.
 
