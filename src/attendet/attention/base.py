@@ -11,7 +11,6 @@ module of that class is the combined tensor itself, so that a forward hook can o
 
 from __future__ import annotations
 
-import inspect
 import warnings
 from abc import ABC, abstractmethod
 from functools import partial
@@ -122,8 +121,8 @@ def register_with_published_value(module: nn.Module, name: str, value: Tensor, p
     It is part of the state dict. A state dict of the published module does not have it and was trained with the
     published value, which is filled in on loading. A state dict that lacks parameters of the module fills in nothing,
     so that a module that is not loaded keeps its start. A published module without parameters has no tensors that could
-    show that it was part of a network; then a strict load fills in the value, because it claims that the state dict is
-    complete, and any other load does not.
+    show that it was part of a network; then the value is filled in if the module has it already, and any other start is
+    reported as missing.
 
     Args:
         module: Module that receives the tensor, as a parameter if it is one, otherwise as a buffer.
@@ -158,16 +157,10 @@ def _fill_in(name: str, published: object, module: nn.Module, state: dict[str, A
     if prefix + name in state:
         return
     parameters = [prefix + parameter for parameter, _ in module.named_parameters() if parameter != "strength"]
-    if all(parameter in state for parameter in parameters) if parameters else _is_strict_load():
-        state[prefix + name] = torch.tensor(published)
-
-
-def _is_strict_load() -> bool:
-    """Return whether a strict `load_state_dict` is running; torch tells the hooks of modules that every load is one."""
-    frame = inspect.currentframe()
-    while frame is not None and frame.f_code is not nn.Module.load_state_dict.__code__:
-        frame = frame.f_back
-    return frame is not None and bool(frame.f_locals["strict"])
+    value = torch.tensor(published)
+    has_value = torch.equal(getattr(module, name).detach().to(value), value)
+    if all(parameter in state for parameter in parameters) if parameters else has_value:
+        state[prefix + name] = value
 
 
 def hidden_width(channels: int, reduction: float, *, rounded: bool = False) -> int:

@@ -46,7 +46,7 @@ class ControlIdentity(Attention):
 
     def __init__(self, channels: int, *, dims: Dims = 2) -> None:
         super().__init__()
-        channels = check_channels(channels)
+        check_channels(channels)
         self.dims: Dims = check_dims(dims)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -176,7 +176,8 @@ class ControlNoiseGate(Attention):
         channels: Number of channels C of the features.
         like: Name of an attention that multiplies features by weights. This excludes `gc`, which adds a term, and `sk`,
             which mixes branches.
-        start: Start of the attention. With `identity` the weights of all images are 1 at the first step.
+        start: Start of the attention. With `identity` the weights leave the features unchanged at the first
+            step.
         dims: Number of position axes of the attention: 1 for sequences (N, C, L), 2 for images (N, C, H, W), 3 for
             volumes (N, C, D, H, W).
         options: Other options of the attention.

@@ -73,9 +73,9 @@ class SimAM(Attention):
 
     The default of λ is 1e-4; the authors' ImageNet models use 0.1.
 
-    The state dict of the authors' module is empty. A strict load of a network with such modules sets this module to the
-    published one for any start. With `strict=False` it keeps its start, because the same state dict could be that
-    of a network without attention.
+    The state dict of the authors' module is empty. With the published start, this module needs nothing from it. The two
+    values of an identity start are reported as missing, because the same state dict could be that of a network without
+    attention.
 
     Other versions: wrappers that require the number of channels and ignore it.
 

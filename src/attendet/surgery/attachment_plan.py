@@ -148,7 +148,7 @@ def record_plan(model: nn.Module, plan: AttentionPlan) -> None:
 
 def remove_plan(model: nn.Module, plan: AttentionPlan) -> None:
     """Remove a plan that was stored with a network."""
-    remaining = tuple(other for other in own_plans(model) if other is not plan and other != plan)
+    remaining = tuple(other for other in own_plans(model) if other != plan)
     if remaining:
         model.__dict__[_PLANS] = remaining
     else:

@@ -11,6 +11,7 @@ from functools import cache
 from typing import Any
 
 from torch import nn
+from torch.nn.utils import parametrize
 
 _SUFFIX = " with attention"
 
@@ -28,6 +29,9 @@ def protect(module: nn.Module) -> None:
         True
     """
     layer_class = type(module)
+    # Parametrized layers have a class of their own, and tools do not recognize them.
+    if parametrize.is_parametrized(module):
+        return
     is_layer = layer_class.__module__.startswith(("torch.nn.", "torch.ao.nn.")) and not isinstance(
         module, nn.Sequential | nn.ModuleList | nn.ModuleDict
     )

@@ -44,6 +44,8 @@ def find_points(model: nn.Module, run: Trace, at: At) -> list[AttachmentPoint]:
     items: list[Any] = list(at) if isinstance(at, list | tuple) else [at]
     left_out = [item.removeprefix("~") for item in items if isinstance(item, str) and item.startswith("~")]
     kept = [item for item in items if not isinstance(item, str) or not item.startswith("~")]
+    if left_out and not kept:
+        raise OptionError("`at` must name a place before `~`", remedy=f"write, for example, stage~{left_out[0]}")
     if not kept or not all(isinstance(item, str | type) for item in kept):
         raise OptionError(
             f"`at` must be a placement, a path, a class, or a list of these, got {at!r}",
@@ -74,12 +76,15 @@ def _remaining_points(model: nn.Module, run: Trace, item: str | type[nn.Module])
 
 def _without(model: nn.Module, run: Trace, points: list[AttachmentPoint], text: str) -> list[AttachmentPoint]:
     """Return the points that are neither at the modules of another placement nor inside them."""
+    if not text:
+        raise OptionError("`~` must be followed by a place", remedy="write, for example, stage~layer4")
     excluded = tuple(point.path for point in _points(model, run, text))
     remaining = [point for point in points if not is_within(point.path, excluded)]
-    if len(remaining) in (0, len(points)):
-        left = "no place" if not remaining else "every place"
-        places = list_names([point.path for point in points], _MAX_LISTED_PATHS)
-        raise OptionError(f"~{text} leaves {left} of {places}", remedy="leave out some of these places")
+    places = list_names([point.path for point in points], _MAX_LISTED_PATHS)
+    if not remaining:
+        raise OptionError(f"~{text} leaves out every place: {places}", remedy="leave out fewer places")
+    if len(remaining) == len(points):
+        raise OptionError(f"~{text} leaves out none of {places}", remedy="name one of these places")
     return remaining
 
 
@@ -238,7 +243,8 @@ def _no_match(model: nn.Module, run: Trace, requested: str) -> OptionError:
     if across_dots != requested and _matching_paths(run, across_dots):
         nearest = across_dots
     hint = f"did you mean {nearest!r}? " if nearest else ""
-    placements = ", ".join([*_PLACEMENTS, "stage:1-3", *(f"{name}:CLASS" for name in _CLASS_PLACEMENTS)])
+    others = [name for name in _PLACEMENTS if name != requested]
+    placements = ", ".join([*others, "stage:1-3", *(f"{name}:CLASS" for name in _CLASS_PLACEMENTS)])
     remedy = (
         f"{hint}placements are {placements}; classes are {', '.join(classes)}; "
         f"paths are {list_names(paths, _MAX_LISTED_PATHS)}"

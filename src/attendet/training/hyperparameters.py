@@ -14,8 +14,9 @@ _SECTIONS = ("optimizer", "augment", "loss")
 _WITHOUT_EFFECT = {
     "copy_paste": "labels are boxes, and only polygons can be pasted",
     "anchors": "the model file sets the number of anchors",
-    "iou_t": "YOLOv5 does not use it for training either",
 }
+# YOLOv5's own files have it, and YOLOv5 does not use it for training either.
+_UNUSED = "iou_t"
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,8 @@ def read_hyperparameters(path: Path) -> Hyperparameters:
     notes: list[str] = []
     for key, node in root.value.items():
         value = node.plain()
+        if key == _UNUSED:
+            continue
         if key in _WITHOUT_EFFECT:
             # 0 switches each of them off in YOLOv5, too.
             if value:

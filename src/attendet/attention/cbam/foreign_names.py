@@ -60,6 +60,8 @@ def reorder_planes(module: nn.Module, keys: Collection[str], tensors: Mapping[st
 
     The spatial convolution has one slice of weights for each plane. In the authors' code, and in copies that keep its
     names, the planes are the maximum and the mean over channels; in other implementations, the mean and the maximum.
+    Some implementations with other names have the maximum first; their weights fit a CBAM to which the order was given
+    as `planes`, and are not changed for it.
 
     Args:
         module: The CBAM.
@@ -70,15 +72,18 @@ def reorder_planes(module: nn.Module, keys: Collection[str], tensors: Mapping[st
         >>> import torch
         >>> from attendet.attention import CBAM
         >>> kernel = torch.stack([torch.ones(7, 7), torch.zeros(7, 7)])[None]
-        >>> cbam = CBAM(64, planes=["avg", "max"])
+        >>> cbam = CBAM(64)
         >>> for key in ("SpatialGate.spatial.conv.weight", "sa.conv.weight"):
         ...     reorder_planes(cbam, [key], {"spatial.conv.weight": kernel})["spatial.conv.weight"][0, :, 0, 0]
         tensor([0., 1.])
         tensor([1., 0.])
     """
     gate, kernel = getattr(module, "spatial", None), tensors.get(_KERNEL)
-    theirs = _PLANES_OF_AUTHORS if any(f".{_AUTHORS}" in f".{key}" for key in keys) else _PLANES_OF_OTHERS
+    is_of_authors = any(f".{_AUTHORS}" in f".{key}" for key in keys)
+    theirs = _PLANES_OF_AUTHORS if is_of_authors else _PLANES_OF_OTHERS
     if kernel is None or not isinstance(gate, SpatialGate) or sorted(gate.planes) != sorted(theirs):
+        return tensors
+    if gate.has_named_planes and not is_of_authors:
         return tensors
     if kernel.ndim < 2 or kernel.shape[1] != len(theirs):
         return tensors

@@ -90,6 +90,7 @@ class SpatialGate(Gate):
         self.dims: Dims = check_dims(dims)
         layers = _layers_of(variant)
         self.planes = layers.planes if planes is None else parse_pools(planes)
+        self.has_named_planes = planes is not None
         size = odd_kernel(kernel_size)
         self.conv = CONVOLUTIONS[dims](len(self.planes), 1, size, padding=size // 2, bias=layers.conv_bias)
         momentum = layers.norm_momentum

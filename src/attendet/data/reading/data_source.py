@@ -110,7 +110,7 @@ class DataSource:
         counts = reading.label_counts()
         if len(records) and not counts.found + counts.empty:
             place = files.labels[0] if isinstance(files.labels, list) else entries[0].path
-            detail = f"{self.format} labels were looked for at {place}; the first problem is {counts.first_problem}"
+            detail = f"{self.format} labels were looked for, first at {place}"
             problems.extend([Problem(ProblemKind.NO_LABELS, entries[0].where, detail)])
         if not len(records):
             first = f"the first of {problems.total:,} problems is {problems.listed[0]}" if problems.total else None

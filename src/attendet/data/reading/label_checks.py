@@ -31,7 +31,7 @@ def make_record(
         image: Path of the image.
         info: Properties of the image.
         labels: Content of its label file.
-        class_indices: Class index by the index or name that label files use; objects of other classes are left out.
+        class_indices: Class index by the index or name that label files use.
 
     Returns:
         The record, with boxes as labeled, and the problems.
