@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import attendet
-from attendet.attention import CBAM
+from attendet.attention import CBAM, names
 from attendet.errors import ModelFileError, OptionError
 from attendet.models.bundled import bundled_text
 from attendet.models.planning import plan_model
@@ -50,6 +50,7 @@ def c3(c: int, n: int) -> int:
 
 
 def write(tmp_path: Path, row: str, *, old: str = ROW, base: str = "yolov5s_CBAM") -> Path:
+    tmp_path.mkdir(exist_ok=True)
     file = tmp_path / "model.yaml"
     text = bundled_text(base)
     assert old in text
@@ -171,6 +172,86 @@ def test_a_table_of_another_file_is_refused(tmp_path: Path) -> None:
         resolve_readings(write(tmp_path, ROW), table)
     with pytest.raises(OptionError, match="cannot be read"):
         resolve_readings(write(tmp_path, ROW), tmp_path / "missing.txt")
+
+
+def test_a_total_is_compared_for_the_number_of_classes(tmp_path: Path) -> None:
+    file = write(tmp_path, ROW)
+    # Every class has three outputs on 128, 256, and 512 channels, with biases.
+    total = 7_235_389 - 77 * 3 * (128 + 256 + 512 + 3) + cbam_biased(512)
+    assert "variant: biased" in resolve_readings(file, total, num_classes=3).choices[0]
+    assert sum(p.numel() for p in attendet.build(file, 3, like=total).parameters()) == total
+    log = tmp_path / "log.txt"
+    log.write_text(f"Overriding model.yaml nc=80 with nc=3\nModel summary: 280 layers, {total} parameters\n")
+    assert "variant: biased" in resolve_readings(file, log).choices[0]
+    (finding,) = resolve_readings(file, total).findings
+    assert "with 80 classes; no known reading explains it" in finding.message
+
+
+def test_a_fused_total_explains_blocks_with_convolutions(tmp_path: Path) -> None:
+    file = write(tmp_path, "[-1, 1, CBAM, [1024]]")
+    named = attendet.build(write(tmp_path / "named", "[-1, 1, Bottleneck_CBAM, [1024]]"))
+    merged = sum(module.num_features for module in named.modules() if isinstance(module, torch.nn.BatchNorm2d))
+    log = tmp_path / "log.txt"
+    log.write_text(f"Model summary (fused): 160 layers, {7_235_389 + cbam_bottleneck(512) - merged} parameters\n")
+    assert "Bottleneck_CBAM" in resolve_readings(file, log).choices[0]
+
+
+def test_a_total_decides_nothing_if_a_row_is_unknown_or_several_readings_have_it(tmp_path: Path) -> None:
+    file = write(tmp_path, "[-1, 1, Unheard, [1024]]")
+    (remark,) = resolve_readings(file, 7_000_000).findings
+    assert not remark.is_fault
+    assert "the total cannot be compared, because row 9 cannot be built" in remark.message
+    two = "[-1, 1, ECA, [1024]]\n  - [-1, 1, ECAAttention, [1024]]"
+    file = write(tmp_path / "two", two)
+    resolution = resolve_readings(file, sum(planned.parameters for planned in plan_model(file).rows) - 2)
+    assert resolution.choices == ()
+    assert "2 combinations explain it" in resolution.findings[0].message
+
+
+def test_rows_after_an_unknown_block_are_compared_if_their_channels_are_known(tmp_path: Path) -> None:
+    text = (
+        bundled_text("yolov5s_CBAM").replace("[-1, 9, C3, [512]]", "[-1, 9, Unheard, [512]]").replace(ROW, CASES[0][0])
+    )
+    file = tmp_path / "model.yaml"
+    file.write_text(text)
+    table = tmp_path / "log.txt"
+    printed = printed_table("yolov5s", insert={9: ("CBAM", cbam_biased(512))}, num_classes=80).splitlines()
+    printed[7] = printed[7].replace("models.common.C3", "models.common.Unheard")
+    table.write_text("\n".join(printed))
+    assert "variant: biased" in resolve_readings(file, table).choices[0]
+
+
+def test_rows_in_block_style_are_rewritten_and_comments_stay(tmp_path: Path) -> None:
+    block = "- -1\n    - 1\n    - CBAM\n    - - 1024\n      - 16\n    # a comment\n"
+    file = write(tmp_path, block)
+    resolution = resolve_readings(file, 7_235_389 + cbam_biased(512))
+    assert resolution.file.text == file.read_text().replace(
+        "- - 1024\n      - 16\n", "- [1024, {reduction: 16, variant: biased}]\n"
+    )
+
+
+def test_an_unscaled_width_is_written_as_the_width_of_the_input(tmp_path: Path) -> None:
+    resolution = resolve_readings(write(tmp_path, "[-1, 1, CBAM, [512]]"), 7_235_389 + cbam_bottleneck(512))
+    assert resolution.choices == ("row 9: CBAM [512] is read as Bottleneck_CBAM [1024]",)
+
+
+@pytest.mark.filterwarnings("ignore::attendet.errors.AttendetWarning")
+@pytest.mark.parametrize("start", ["paper", "identity"])
+@pytest.mark.parametrize("name", [name for name in names() if not name.startswith("control")])
+def test_our_own_tensors_are_not_counted(name: str, start: str, tmp_path: Path) -> None:
+    file = write(tmp_path, f"[-1, 1, {name}, [{{start: {start}}}]]")
+    resolution = resolve_readings(file, attendet.build(file, 3).state_dict())
+    assert (resolution.choices, resolution.findings, resolution.num_classes) == ((), (), 3)
+
+
+def test_a_state_dict_of_another_network_is_refused(tmp_path: Path) -> None:
+    file = write(tmp_path, ROW)
+    with pytest.raises(OptionError, match=r"must have tensors with keys model"):
+        resolve_readings(file, {"layer1.weight": torch.ones(3)})
+    with pytest.raises(ModelFileError, match="the checkpoint has 25 rows, but the file has 26"):
+        resolve_readings(file, attendet.build("yolov5n").state_dict())
+    wrapped = {f"module.{key}": value for key, value in attendet.build(file).state_dict().items()}
+    assert resolve_readings(file, wrapped).findings == ()
 
 
 def test_the_number_of_classes_of_the_table_counts(tmp_path: Path) -> None:

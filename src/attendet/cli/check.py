@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,7 +12,7 @@ from rich.markup import escape
 
 from attendet.cli.command import DEFECTS
 from attendet.cli.inputs import require_like, require_model
-from attendet.cli.options import AsJson, Dialect, Like, Model
+from attendet.cli.options import AsJson, Dialect, Like, Model, NumClasses
 from attendet.cli.ui.console import console
 from attendet.utils.io import refuse_existing, write_text
 from attendet.utils.json_text import to_json
@@ -32,6 +33,7 @@ def check_command(
     ] = None,
     dialect: Dialect = "auto",
     like: Like = None,
+    num_classes: NumClasses = None,
     as_json: AsJson = False,
 ) -> None:
     """Find faults in a model file: dead rows, shifted row numbers, and attention with other arguments than it seems.
@@ -52,16 +54,19 @@ def check_command(
     from attendet.models.planning import plan_model
     from attendet.models.readings import attention_readings
 
-    resolution = _resolve(file, like, dialect)
-    file = resolution.file
-    plan = plan_model(file, num_classes=resolution.num_classes, dialect=dialect, tolerant=True)
+    resolution = _resolve(file, like, num_classes, dialect)
+    file, classes = resolution.file, num_classes or resolution.num_classes
+    plan = plan_model(file, num_classes=classes, dialect=dialect, tolerant=True)
     findings = [*examine(plan), *resolution.findings]
     faults = [finding for finding in findings if finding.is_fault]
     attention = attention_readings(plan)
     if not as_json:
         _print_findings(resolution.choices, attention, findings)
     correction = None if fix is None else fix_model_file(file, dialect=dialect)
-    is_written = correction is not None and bool(correction.changes or not correction.remaining)
+    if correction is not None:
+        unexplained = tuple(finding for finding in resolution.findings if finding.is_fault)
+        correction = replace(correction, remaining=(*correction.remaining, *unexplained))
+    is_written = correction is not None and bool(resolution.choices or correction.changes or not correction.remaining)
     if correction is not None and is_written and fix is not None:
         write_text(fix, correction.text)
     if as_json:
@@ -72,11 +77,11 @@ def check_command(
     else:
         count = plural(len(faults), "fault") if faults else None
         console().print(escape(f"{count} in {model}" if count else f"{model}: no faults"))
-    if resolution.findings or (correction.remaining if correction is not None else faults):
+    if correction.remaining if correction is not None else faults:
         raise typer.Exit(DEFECTS)
 
 
-def _resolve(file: ModelFile, like: str | None, dialect: str) -> Resolution:
+def _resolve(file: ModelFile, like: str | None, num_classes: int | None, dialect: str) -> Resolution:
     """Return the model file, with the readings that `--like` decides."""
     from attendet.models.resolution import Resolution, resolve_readings
 
@@ -84,7 +89,7 @@ def _resolve(file: ModelFile, like: str | None, dialect: str) -> Resolution:
         return Resolution(file)
     from attendet.weights.io.parameter_counts import read_like
 
-    return resolve_readings(file, read_like(like), dialect=dialect)
+    return resolve_readings(file, read_like(like), num_classes=num_classes, dialect=dialect)
 
 
 def _report(
@@ -114,7 +119,10 @@ def _print_findings(choices: Sequence[str], attention: Sequence[AttentionReading
     for choice in choices:
         out.print(escape(choice), style="green", soft_wrap=True)
     for reading in attention:
-        out.print(escape(str(reading)), style="cyan", soft_wrap=True)
+        own, differs, others = str(reading).partition("; forks differ: ")
+        out.print(escape(own), style="cyan", soft_wrap=True)
+        if differs:
+            out.print(escape(f"  forks differ: {others}"), style="dim", soft_wrap=True)
     for finding in findings:
         label, style = ("fault", "red") if finding.is_fault else ("remark", "yellow")
         out.print(escape(f"{label}: {finding}"), style=style, soft_wrap=True)

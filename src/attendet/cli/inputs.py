@@ -54,7 +54,9 @@ def require_like(like: str | None) -> None:
     Raises:
         OptionError: If it is neither.
     """
-    if like is not None and not like.replace(",", "").isdecimal() and not os.path.lexists(like):
+    from attendet.models.printed_table import is_total
+
+    if like is not None and not is_total(like) and not os.path.lexists(like):
         raise OptionError(
             f"`--like` must be an existing file or the total number of parameters, got {like!r}",
             remedy="save what the fork printed in a text file",

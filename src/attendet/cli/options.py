@@ -26,6 +26,10 @@ Like: TypeAlias = Annotated[
         "parameters), or its checkpoint: read attention rows so that the parameter counts agree.",
     ),
 ]
+NumClasses: TypeAlias = Annotated[
+    int | None,
+    typer.Option("--num-classes", "--nc", metavar="N", help="Number of classes. [default: as in the file]", min=1),
+]
 WeightsArgument: TypeAlias = Annotated[
     str | None,
     typer.Argument(

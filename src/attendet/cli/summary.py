@@ -8,7 +8,7 @@ import typer
 from rich.markup import escape
 
 from attendet.cli.inputs import require_like, require_model
-from attendet.cli.options import AsJson, Dialect, Like, Model
+from attendet.cli.options import AsJson, Dialect, Like, Model, NumClasses
 from attendet.cli.ui.console import console
 from attendet.cli.ui.tables import table
 from attendet.utils.json_text import to_json
@@ -22,10 +22,7 @@ def summary_command(
     imgsz: Annotated[
         int, typer.Option("--imgsz", "--img", "--img-size", metavar="PIXELS", help="Side of the square image.")
     ] = 640,
-    num_classes: Annotated[
-        int | None,
-        typer.Option("--num-classes", "--nc", metavar="N", help="Number of classes. [default: as in the file]", min=1),
-    ] = None,
+    num_classes: NumClasses = None,
     dialect: Dialect = "auto",
     like: Like = None,
     as_json: AsJson = False,
@@ -57,6 +54,8 @@ def print_summary(summary: ModelSummary) -> None:
         rows.add_row(*map(escape, row.cells()), style="bold cyan" if row.attention else None)
     out.print(rows)
     out.print(f"\n{summary.totals}")
+    for choice in summary.choices:
+        out.print(escape(choice), style="green", soft_wrap=True)
     for line in summary.attention_lines():
         out.print(escape(f"* {line}"), style="cyan", soft_wrap=True)
     for finding in summary.findings:

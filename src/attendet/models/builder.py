@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import warnings
 from collections.abc import Mapping
@@ -11,13 +12,14 @@ from typing import get_args
 from torch import Tensor
 
 from attendet.attention.base import Start
-from attendet.errors import AttendetWarning, OptionError, unknown_name
+from attendet.errors import AttendetWarning, ModelFileError, OptionError, unknown_name
 from attendet.models.detector import Detector, Route
 from attendet.models.findings import Finding
+from attendet.models.fork_counts import Like
 from attendet.models.lint.examination import examine
 from attendet.models.planning import ModelPlan, plan_model
 from attendet.models.readings import AttentionReading, attention_readings
-from attendet.models.resolution import Like, resolve_readings
+from attendet.models.resolution import resolve_readings
 from attendet.models.yaml.lookup import ModelSource
 
 _logger = logging.getLogger(__name__)
@@ -69,7 +71,8 @@ def build(
             first multiplies its input by 1.
         checkpoint: A state dict of the model file. Its tensors decide how attention rows are read.
         like: What a fork printed when it built the file: a text file with the table `from n params module arguments`,
-            such as a log, or the total number of parameters. The counts decide how attention rows are read.
+            such as a log; the total number of parameters; or the state dict of its network. The counts decide how
+            attention rows are read.
 
     Returns:
         The detector in training mode, on torch's current default device.
@@ -133,12 +136,13 @@ def build_model(
     choices: tuple[str, ...] = ()
     unexplained: tuple[Finding, ...] = ()
     if like is not None:
-        resolution = resolve_readings(model, like, dialect=dialect)
+        resolution = resolve_readings(model, like, num_classes=num_classes, dialect=dialect)
         model, choices, unexplained = resolution.file, resolution.choices, resolution.findings
         num_classes = num_classes or resolution.num_classes
     elif checkpoint:
-        # Rows that the checkpoint does not explain are read as without it.
-        model = resolve_readings(model, checkpoint, dialect=dialect).file
+        # A state dict of other rows, or with rows that no reading explains, decides nothing about them.
+        with contextlib.suppress(OptionError, ModelFileError):
+            model = resolve_readings(model, checkpoint, num_classes=num_classes, dialect=dialect).file
     plan = plan_model(model, num_classes=num_classes, dialect=dialect, start=start, checkpoint=checkpoint)
     return BuiltModel(_assemble(plan), plan, choices, unexplained)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -11,7 +10,7 @@ from torch import Tensor, nn
 
 from attendet.attention.base import Start
 from attendet.blocks.wiring import BlockRequest
-from attendet.errors import AttendetWarning, ModelFileError
+from attendet.errors import ModelFileError
 from attendet.models.findings import Finding
 from attendet.models.yaml.activations import read_activation
 from attendet.models.yaml.dialects import find_dialect
@@ -74,10 +73,7 @@ class ModelPlan:
 
     def create_modules(self) -> list[nn.Module]:
         """Return new modules, one per row, on torch's current default device."""
-        with warnings.catch_warnings():
-            # The same warnings are among the findings.
-            warnings.simplefilter("ignore", AttendetWarning)
-            return [planned.spec.make() for planned in self.rows if planned.spec]
+        return [planned.create_module() for planned in self.rows if planned.spec]
 
 
 def plan_model(

@@ -26,6 +26,8 @@ _ROW = re.compile(
     r"(?P<parameters>\d[\d,]*)\s+(?P<module>[A-Za-z_][\w.]*)(?:\s+(?P<arguments>\[.*))?\s*$"
 )
 _TOTAL = re.compile(r"(?<![\d,.])(?P<parameters>\d[\d,]*)\s+parameters\b")
+# YOLOv5 prints this if the data set has another number of classes than the model file.
+_OVERRIDE = re.compile(r"\bnc=\d+ with nc=(\d{1,6})")
 _NUMBER = re.compile(r"\s*(\d{1,3}(?:,\d{3})+|\d+)\s*")
 
 
@@ -95,12 +97,25 @@ def read_printed_table(text: str) -> PrintedTable:
         rows.append(PrintedRow(module, _integer(match["parameters"])))
         num_classes = _num_classes(module, match["arguments"] or "")
     total, is_fused = _total(lines)
+    overrides = [match for line in lines if (match := _OVERRIDE.search(line))]
+    if num_classes is None and overrides:
+        num_classes = int(overrides[-1][1])
     if not rows and total is None:
         raise OptionError(
             "`like` must have the table that a fork prints when it builds a model, got a text without such rows",
             remedy="copy the lines `from n params module arguments`, or give the total number of parameters",
         )
     return PrintedTable(tuple(rows), total, is_fused, num_classes)
+
+
+def is_total(text: str) -> bool:
+    """Return whether a text is a number of parameters, with or without separators.
+
+    Example:
+        >>> is_total("7,022,326"), is_total("train.log")
+        (True, False)
+    """
+    return _NUMBER.fullmatch(text) is not None
 
 
 def load_printed_table(source: str | os.PathLike[str] | int) -> PrintedTable:
@@ -117,7 +132,7 @@ def load_printed_table(source: str | os.PathLike[str] | int) -> PrintedTable:
         7235389
     """
     text = str(source)
-    if _NUMBER.fullmatch(text):
+    if is_total(text):
         return read_printed_table(text)
     remedy = "name a text file with the printed table; for a checkpoint, pass its state dict"
     return read_printed_table(read_text(Path(text), _MAX_BYTES, OptionError, remedy=remedy))

@@ -94,7 +94,7 @@ def describe_attention(planned: PlannedRow) -> str:
     if planned.spec is None or not (planned.kind == "gate" or planned.spec.options):
         return ""
     with torch.device("meta"):
-        module = next((part for part in planned.spec.make().modules() if isinstance(part, Attention)), None)
+        module = next((part for part in planned.create_module().modules() if isinstance(part, Attention)), None)
     composite = None if planned.kind == "gate" else find_composite(planned.row.module)
     attention = attentions.get(composite.attention if composite else planned.row.module)
     defaults = {
@@ -103,7 +103,15 @@ def describe_attention(planned: PlannedRow) -> str:
         # `dims` is always 2: the rows of model files process images.
         if parameter.default not in (None, inspect.Parameter.empty) and name != "dims"
     }
-    options = _list_options(dict(planned.spec.options) if composite else {}, defaults | dict(planned.spec.options))
+    # Without a value, the module chooses one, which depends on its width.
+    chosen = {
+        name: getattr(module, name)
+        for name in inspect.signature(attention).parameters
+        if name not in defaults and isinstance(getattr(module, name, None), int)
+    }
+    options = _list_options(
+        dict(planned.spec.options) if composite else {}, defaults | chosen | dict(planned.spec.options)
+    )
     layers = _describe_layers(module) if module is not None else ""
     if composite:
         subject = composite.description.format(composite.attention)
@@ -117,25 +125,31 @@ def describe_attention(planned: PlannedRow) -> str:
 def _alternatives(plan: ModelPlan, planned: PlannedRow) -> Iterator[Alternative]:
     """Yield the common variations of a row that have another number of parameters."""
     counts = {planned.parameters}
-    for variation, parameters in buildable_variations(plan, planned, only_common=True):
-        if parameters not in counts:
-            counts.add(parameters)
-            yield Alternative(variation.label, parameters)
+    for variation, built in buildable_variations(plan, planned, only_common=True):
+        if built.parameters not in counts:
+            counts.add(built.parameters)
+            yield Alternative(variation.label, built.parameters)
 
 
 def buildable_variations(
     plan: ModelPlan, planned: PlannedRow, *, only_common: bool = False
-) -> Iterator[tuple[Variation, int]]:
-    """Yield the variations of a row that can be built, and their numbers of parameters."""
+) -> Iterator[tuple[Variation, PlannedRow]]:
+    """Yield the variations of a row that can be built, as variations and as planned rows."""
     # Variations name all options, so neither the dialect nor the checkpoint decides about them.
     options = replace(plan.options, dialect=None, checkpoint={})
-    for variation in variations(planned.row, plan.scale):
+    sources = plan.sources(planned.row.index)
+    for variation in variations(planned.row, plan.scale, _declared_width(plan, sources[0].shape[1])):
         if only_common and not variation.is_common:
             continue
         try:
-            yield variation, plan_row(variation.row, plan.sources(planned.row.index), options).parameters
+            yield variation, plan_row(variation.row, sources, options)
         except RowError:
             continue
+
+
+def _declared_width(plan: ModelPlan, channels: int) -> int:
+    """Return the width that a row declares for a number of channels, before scaling."""
+    return round(channels / plan.file.width_multiple)
 
 
 def _list_options(first: Mapping[str, Any], options: Mapping[str, Any]) -> str:
@@ -166,7 +180,7 @@ def _layer_shape(layer: nn.Linear | nn.Conv1d | nn.Conv2d) -> tuple[int, int, st
     """Return the input width, the output width, and the kernel size and groups of a layer."""
     if isinstance(layer, nn.Linear):
         return layer.in_features, layer.out_features, ""
-    kernel = "x".join(map(str, layer.kernel_size))
+    kernel = "x".join(map(str, layer.kernel_size)) if len(layer.kernel_size) > 1 else f"kernel {layer.kernel_size[0]}"
     groups = f" {layer.groups} groups" if layer.groups > 1 else ""
     taps = "" if set(layer.kernel_size) == {1} else f" {kernel}"
     return layer.in_channels, layer.out_channels, f"{taps}{groups}"

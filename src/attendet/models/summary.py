@@ -9,10 +9,11 @@ from typing import Any
 
 from attendet.errors import OptionError
 from attendet.models.costs import Cost, count_rows, sum_costs
+from attendet.models.fork_counts import Like
 from attendet.models.lint.examination import examine
 from attendet.models.planning import ModelPlan, plan_model
 from attendet.models.readings import attention_readings
-from attendet.models.resolution import Like, resolve_readings
+from attendet.models.resolution import Resolution, resolve_readings
 from attendet.models.yaml.lookup import load_model_file
 from attendet.models.yaml.row_planning import PlannedRow
 from attendet.utils.html import escape, html_table
@@ -85,6 +86,7 @@ class ModelSummary:
         gflops: Billions of floating-point operations per image, a multiply-add counted as two.
         activation_bytes: Memory per image that training saves for the backward pass, in float32.
         rows: The rows of the table.
+        choices: The rows that are read differently because of `like`, one sentence each.
         findings: Faults and remarks of `attendet check`.
     """
 
@@ -95,6 +97,7 @@ class ModelSummary:
     gflops: float
     activation_bytes: int
     rows: list[SummaryRow]
+    choices: list[str]
     findings: list[str]
 
     @property
@@ -120,7 +123,11 @@ class ModelSummary:
 
     def __str__(self) -> str:
         rows = align_table(SUMMARY_COLUMNS, [row.cells() for row in self.rows], NUMBER_COLUMNS)
-        notes = [*(f"* {line}" for line in self.attention_lines()), *(f"! {finding}" for finding in self.findings)]
+        notes = [
+            *self.choices,
+            *(f"* {line}" for line in self.attention_lines()),
+            *(f"! {finding}" for finding in self.findings),
+        ]
         return "\n".join([self.title, rows, "", self.totals, *notes])
 
     def __repr__(self) -> str:
@@ -131,7 +138,7 @@ class ModelSummary:
 
     def _repr_html_(self) -> str:
         """Return the summary for a notebook."""
-        lines = [*self.attention_lines(), *self.findings]
+        lines = [*self.choices, *self.attention_lines(), *self.findings]
         rows = html_table(SUMMARY_COLUMNS, [row.cells() for row in self.rows], label=self.title)
         return f"<p>{escape(self.title)}</p>{rows}" + "".join(
             f"<p>{escape(line)}</p>" for line in [self.totals, *lines]
@@ -167,11 +174,10 @@ def summarize(
         [32, 320, 320]
     """
     file = load_model_file(model)
-    notes: tuple[str, ...] = ()
+    resolution = Resolution(file)
     if like is not None:
-        resolution = resolve_readings(file, like, dialect=dialect)
+        resolution = resolve_readings(file, like, num_classes=num_classes, dialect=dialect)
         file, num_classes = resolution.file, num_classes or resolution.num_classes
-        notes = (*resolution.choices, *map(str, resolution.findings))
     # Faults are measured at the default size, where every stride divides the image.
     default = plan_model(file, num_classes=num_classes, dialect=dialect)
     largest = max(1, int(max(_level_strides(default, default.rows[-1]))))
@@ -189,7 +195,8 @@ def summarize(
         gflops=total.flops / 1e9,
         activation_bytes=total.activation_bytes,
         rows=_rows(plan, costs, total),
-        findings=[*notes, *(str(finding) for finding in examine(default))],
+        choices=list(resolution.choices),
+        findings=[str(finding) for finding in (*resolution.findings, *examine(default))],
     )
 
 

@@ -102,7 +102,7 @@ def build_training_model(config: TrainConfig, names: tuple[str, ...]) -> Trainin
     file, dialect = _model_file(config, checkpoint, card, path)
     choices: list[str] = []
     if options.like:
-        resolution = resolve_readings(file, read_like(options.like), dialect=dialect)
+        resolution = resolve_readings(file, read_like(options.like), num_classes=len(names), dialect=dialect)
         file, choices = resolution.file, [*resolution.choices, *map(str, resolution.findings)]
     # Weights describe attention by row numbers and paths, which are valid only for their own model file.
     same_model = card is not None and _has_rows_of(card, file)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -125,22 +125,25 @@ class _Source:
 class _OpenList:
     """A list whose items are being read."""
 
-    def __init__(self, start: _Mark, source: _Source) -> None:
-        self.start, self.source = start, source
+    def __init__(self, start: _Mark, source: _Source, *, is_flow: bool) -> None:
+        self.start, self.source, self.is_flow = start, source, is_flow
         self.items: list[Node] = []
 
     def add(self, node: Node) -> None:
         self.items.append(node)
 
     def close(self, end: _Mark) -> Node:
-        return self.source.node(self.items, self.start, end)
+        node = self.source.node(self.items, self.start, end)
+        # PyYAML ends a block at the next token, after comments and the indentation of another block.
+        is_block = not self.is_flow and self.items
+        return replace(node, span=(node.span[0], self.items[-1].span[1])) if is_block else node
 
 
 class _OpenMapping:
     """A mapping whose keys and values are being read, alternately."""
 
-    def __init__(self, start: _Mark, source: _Source) -> None:
-        self.start, self.source = start, source
+    def __init__(self, start: _Mark, source: _Source, *, is_flow: bool) -> None:
+        self.start, self.source, self.is_flow = start, source, is_flow
         self.items: dict[str, Node] = {}
         self.key: str | None = None
 
@@ -156,7 +159,9 @@ class _OpenMapping:
             self.key = str(node.value)
 
     def close(self, end: _Mark) -> Node:
-        return self.source.node(self.items, self.start, end)
+        node = self.source.node(self.items, self.start, end)
+        last = next(reversed(self.items.values()), None)
+        return node if self.is_flow or last is None else replace(node, span=(node.span[0], last.span[1]))
 
 
 def _compose(events: Iterator[yaml.Event], source: _Source) -> Node:
@@ -171,7 +176,7 @@ def _compose(events: Iterator[yaml.Event], source: _Source) -> Node:
                 if len(stack) == MAX_DEPTH:
                     raise source.error(f"the file has more than {MAX_DEPTH} levels of nesting", event.start_mark)
                 opened = _OpenList if isinstance(event, yaml.SequenceStartEvent) else _OpenMapping
-                stack.append(opened(event.start_mark, source))
+                stack.append(opened(event.start_mark, source, is_flow=bool(event.flow_style)))
                 continue
             case yaml.SequenceEndEvent() | yaml.MappingEndEvent():
                 node = stack.pop().close(event.end_mark)

@@ -91,6 +91,18 @@ class PlannedRow:
     findings: tuple[Finding, ...] = ()
     unknown: frozenset[ShapePart] = frozenset()
 
+    def create_module(self) -> nn.Module:
+        """Return a new module on torch's current default device; its warnings are among the findings.
+
+        Raises:
+            OptionError: If the row cannot be built.
+        """
+        if self.spec is None:
+            raise OptionError(f"row {self.row.index} cannot be built")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", AttendetWarning)
+            return self.spec.make()
+
     @property
     def shapes(self) -> tuple[tuple[int, ...], ...]:
         """Shape (1, channels, height, width) of the feature map.
@@ -143,7 +155,9 @@ def plan_row(row: LayerRow, sources: Sequence[Tensor], options: PlanOptions) -> 
                 _require_equal_sizes(row, request, sources)
             output = module(list(sources) if spec.joins else sources[0])
     except AttendetError as error:
-        raise _unbuildable(row, f"{row.module}: {error.message}", error.remedy) from error
+        # Many messages name the module.
+        subject = "" if row.module in error.message else f"{row.module}: "
+        raise _unbuildable(row, f"{subject}{error.message}", error.remedy) from error
     except _BUILD_ERRORS as error:
         message = shorten((str(error).splitlines() or [type(error).__name__])[0], 200)
         raise _unbuildable(row, f"{_written(row)} cannot be built: {message}") from error

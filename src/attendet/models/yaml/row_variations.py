@@ -7,13 +7,14 @@ table of variations.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from attendet.attention.catalog import attentions
 from attendet.errors import OptionError
 from attendet.models.composites.block_names import find_composite
+from attendet.models.yaml.argument_orders import MIN_WIDTH
 from attendet.models.yaml.dialects import DIALECTS, read_attention_args
 from attendet.models.yaml.model_file import LayerRow
 from attendet.models.yaml.row_planning import REPEATED
@@ -64,7 +65,7 @@ class _Change:
         return self.options(named) if callable(self.options) else self.options
 
 
-def variations(row: LayerRow, scale: Callable[[int], int]) -> Iterator[Variation]:
+def variations(row: LayerRow, scale: Callable[[int], int], width: int) -> Iterator[Variation]:
     """Yield the rows that forks build in place of a row with attention, the most common first.
 
     An option that the row gives by name is not varied.
@@ -72,23 +73,28 @@ def variations(row: LayerRow, scale: Callable[[int], int]) -> Iterator[Variation
     Args:
         row: A row of a model file.
         scale: Scales a declared width by the width multiple.
+        width: The width that a row declares for the channels of this row's input, before scaling.
     """
     written = _named_options(row)
     if row.module in attentions and find_composite(row.module) is None:
-        yield from _attention_variations(row, written, scale)
+        yield from _attention_variations(row, written, scale, width)
     elif normalize_name(row.module) in _SUMS:
         for change in (_Change(), _Change({"norm": True})):
-            yield from _apply([change], row, {}, written)
+            yield from _apply([change], row, {}, written, list(_positional(row)))
     elif (composite := find_composite(row.module)) is not None:
         changes = [_Change(), *_structure_changes(row.module)]
         inner = [_Change(), *(change for change in _CHANGES.get(composite.attention, ()) if change.module is None)]
         for structure in changes:
             for change in inner:
-                yield from _apply([structure, change], row, {}, written)
+                yield from _apply([structure, change], row, {}, written, list(_positional(row)))
 
 
-def _attention_variations(row: LayerRow, written: Options, scale: Callable[[int], int]) -> Iterator[Variation]:
+def _attention_variations(
+    row: LayerRow, written: Options, scale: Callable[[int], int], width: int
+) -> Iterator[Variation]:
     attention = attentions.canonical(row.module)
+    first = next(iter(_positional(row)), None)
+    is_declared = isinstance(first, int) and not isinstance(first, bool) and first >= MIN_WIDTH
     readings: list[Options] = []
     for dialect in (None, *DIALECTS.values()):
         try:
@@ -100,12 +106,16 @@ def _attention_variations(row: LayerRow, written: Options, scale: Callable[[int]
     for options in readings:
         is_usual = options == readings[0]
         for change in (_Change(), *_CHANGES.get(attention, ())):
-            for variation in _apply([change], row, options, written):
+            # Blocks need a width, and get that of the input.
+            positional = [width] if is_declared or change.module is not None else []
+            for variation in _apply([change], row, options, written, positional):
                 label = variation.label if is_usual else f"{flow_text(dict(options))} {variation.label}".strip()
                 yield replace(variation, label=label, is_common=is_usual and variation.is_common)
 
 
-def _apply(changes: list[_Change], row: LayerRow, options: Options, written: Options) -> Iterator[Variation]:
+def _apply(
+    changes: list[_Change], row: LayerRow, options: Options, written: Options, positional: Sequence[Plain]
+) -> Iterator[Variation]:
     """Yield the changed row; for a row with several repeats, also with the repeats."""
     module, labels = row.module, []
     named = {**options, **written}
@@ -122,16 +132,17 @@ def _apply(changes: list[_Change], row: LayerRow, options: Options, written: Opt
     is_common = all(change.is_common for change in changes) and sum(is_changed) <= 1
     extra = {name: value for name, value in named.items() if {**options, **written}.get(name) != value}
     labels += [flow_text(extra)] if extra else []
-    plain = [arg for arg in row.args if not isinstance(arg, dict)]
-    if row.module in attentions and find_composite(row.module) is None:
-        plain = [arg for arg in plain[:1] if isinstance(arg, int) and not isinstance(arg, bool) and arg >= 32]
     for repeated in (False, True) if row.number > 1 and module in attentions else (False,):
         final = named | ({REPEATED: True} if repeated else {})
         if repeated and REPEATED in written:
             continue
-        args = (*plain, *([final] if final else []))
+        args = (*positional, *([final] if final else []))
         label = " ".join([*labels, *([f"repeated {row.number} times"] if repeated else [])])
         yield Variation(replace(row, module=module, args=args), label, is_common)
+
+
+def _positional(row: LayerRow) -> tuple[Plain, ...]:
+    return tuple(arg for arg in row.args if not isinstance(arg, dict))
 
 
 def _named_options(row: LayerRow) -> dict[str, Any]:
