@@ -17,10 +17,11 @@ from attendet.models.printed_table import PrintedTable, load_printed_table
 from attendet.models.yaml.model_file import ModelFile
 from attendet.models.yaml.row_planning import PlannedRow
 from attendet.registry import normalize_name
+from attendet.utils.shape_propagation import ShapePropagation
 
 Like: TypeAlias = "str | os.PathLike[str] | int | PrintedTable | Mapping[str, Tensor]"
 
-# Tensors of a state dict that are no learned values of a fork's module.
+# Tensors of a state dict that a fork does not learn, or does not have.
 _NOT_COUNTED = frozenset(
     ("running_mean", "running_var", "num_batches_tracked", "anchors", "anchor_grid", "range", "strength", "in_order")
 )
@@ -51,7 +52,7 @@ class ForkCounts:
         """Return the number of values of a row as attendet reads it, counted in the same way."""
         if self.kind == "parameters" or planned.spec is None:
             return planned.parameters
-        with torch.device("meta"):
+        with torch.device("meta"), ShapePropagation():
             module = planned.create_module()
         if self.kind == "tensors":
             return _count({f"model.0.{key}": tensor for key, tensor in module.state_dict().items()}).get(0, 0)

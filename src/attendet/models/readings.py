@@ -16,6 +16,7 @@ from attendet.models.composites.block_names import find_composite
 from attendet.models.planning import ModelPlan
 from attendet.models.yaml.row_planning import PlannedRow, RowError, plan_row
 from attendet.models.yaml.row_variations import Variation, variations
+from attendet.utils.shape_propagation import ShapePropagation
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ def describe_attention(planned: PlannedRow) -> str:
     """Return the channels, options, and layers of a row with attention, or an empty text for other rows."""
     if planned.spec is None or not (planned.kind == "gate" or planned.spec.options):
         return ""
-    with torch.device("meta"):
+    with torch.device("meta"), ShapePropagation():
         module = next((part for part in planned.create_module().modules() if isinstance(part, Attention)), None)
     composite = None if planned.kind == "gate" else find_composite(planned.row.module)
     attention = attentions.get(composite.attention if composite else planned.row.module)
@@ -180,7 +181,8 @@ def _layer_shape(layer: nn.Linear | nn.Conv1d | nn.Conv2d) -> tuple[int, int, st
     """Return the input width, the output width, and the kernel size and groups of a layer."""
     if isinstance(layer, nn.Linear):
         return layer.in_features, layer.out_features, ""
-    kernel = "x".join(map(str, layer.kernel_size)) if len(layer.kernel_size) > 1 else f"kernel {layer.kernel_size[0]}"
+    sizes = list(layer.kernel_size)
+    kernel = "x".join(map(str, sizes)) if len(sizes) > 1 else f"kernel {sizes[0]}"
     groups = f" {layer.groups} groups" if layer.groups > 1 else ""
     taps = "" if set(layer.kernel_size) == {1} else f" {kernel}"
     return layer.in_channels, layer.out_channels, f"{taps}{groups}"

@@ -74,8 +74,13 @@ def _require_all_in_place(model: nn.Module) -> None:
         require_in_place(model, plan)
 
 
-# While a network is compiled, the check runs once, and the compiled code does not contain it.
-_require_all_in_place_once = torch.compiler.assume_constant_result(_require_all_in_place)
+def _require_all_in_place_once(model: nn.Module) -> None:
+    """Check a network that is being compiled, once; the compiled code does not contain the check."""
+    _require_all_in_place(model)
+
+
+# As `torch.compiler.assume_constant_result` does, which takes a second to import the compiler.
+vars(_require_all_in_place_once)["_dynamo_marked_constant"] = True
 
 
 def _check_before_pass(model: nn.Module, _: Any) -> None:

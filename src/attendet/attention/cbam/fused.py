@@ -185,7 +185,7 @@ def _norm_that_adds(bias: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     The operators have no bias of the convolution. With `eps` 0 the norm computes (logits - 0) / 1 * 1 + bias, which is
     exact.
     """
-    zero, one = torch.zeros_like(bias).detach(), torch.ones_like(bias).detach()
+    zero, one = bias.new_zeros(bias.shape), bias.new_ones(bias.shape)
     return one, bias, zero, one
 
 

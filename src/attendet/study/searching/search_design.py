@@ -123,10 +123,10 @@ def parse_search(text: str, file: str = "search.yaml") -> SearchDesign:
             most similar known one.
 
     Example:
-        >>> parse_search("{name: a, model: yolov5n, data: d.yaml, search: {attention: cba, at: neck}, trials: 2}")
+        >>> parse_search("{name: a, model: yolov5n, data: d.yaml, search: {attention: cbma, at: neck}, trials: 2}")
         Traceback (most recent call last):
             ...
-        attendet.errors.OptionError: search.yaml:1:61: unknown attention 'cba'; did you mean 'cbam'?
+        attendet.errors.OptionError: search.yaml:1:61: unknown attention 'cbma'; did you mean 'cbam'?
     """
     root = parse(text, file, OptionError)
     design = validate_document(SearchDesign, "search", root, {"search": Space})

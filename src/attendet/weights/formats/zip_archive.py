@@ -149,6 +149,8 @@ def _checked_members(archive: ZipFile) -> dict[str, ZipInfo]:
     by_name = {member.filename: member for member in members}
     if len(by_name) != len(members):
         raise WeightsError("two members of the archive have the same name")
+    if any(name.endswith("/constants.pkl") for name in by_name):
+        raise WeightsError("the file is a TorchScript program", remedy="save the state dict of the original model")
     ends = [*(member.header_offset for member in members[1:]), archive.start_dir]
     for member, end in zip(members, ends, strict=True):
         name = printable(shorten(member.filename, 50))
@@ -163,8 +165,6 @@ def _top_folder(members: set[str]) -> str:
     folders = [name.removesuffix(f"/{_PICKLE}") for name in members if name.endswith(f"/{_PICKLE}")]
     if len(folders) != 1:
         raise WeightsError("the file is a zip archive that torch.save did not write")
-    if f"{folders[0]}/constants.pkl" in members:
-        raise WeightsError("the file is a TorchScript program", remedy="save the state dict of the original model")
     return folders[0]
 
 
