@@ -62,21 +62,29 @@ def test_layers_of_equal_shapes_with_other_names_are_not_guessed() -> None:
     assert translate(stack, {f"{name}.{leaf}": torch.zeros(8) for name in "ab" for leaf in ("weight", "bias")}) is None
 
 
+COMMUNITY = (("channel_attention.f1", "channel_attention.f2"), "spatial_attention.conv")
+
+
 @torch.no_grad()
-@pytest.mark.parametrize("planes", [["max", "avg"], ["avg", "max"]])
 @pytest.mark.parametrize("start", ["paper", "identity"])
 @pytest.mark.parametrize(
-    ("variant", "module"),
+    ("variant", "planes", "module"),
     [
-        ("plain", fork.cbam(64, ("channel_attention.f1", "channel_attention.f2"), "spatial_attention.conv")),
-        ("plain", fork.cbam(64, *AUTHORS, maximum_first=True)),
-        ("biased", fork.cbam(64, ("ca.fc.0", "ca.fc.2"), "sa.conv1", biases=True, conv_bias=True)),
-        ("authors", fork.cbam(64, *AUTHORS, bn="SpatialGate.spatial.bn", maximum_first=True, biases=True)),
-        ("timm", fork.cbam(64, ("channel.fc1", "channel.fc2"), "spatial.conv.conv", bn="spatial.conv.bn")),
+        ("plain", None, fork.cbam(64, *COMMUNITY)),
+        ("biased", None, fork.cbam(64, ("ca.fc.0", "ca.fc.2"), "sa.conv1", biases=True, conv_bias=True)),
+        ("timm", None, fork.cbam(64, ("channel.fc1", "channel.fc2"), "spatial.conv.conv", bn="spatial.conv.bn")),
+        # The names of the authors' code show the order, regardless of the order here.
+        ("plain", None, fork.cbam(64, *AUTHORS, maximum_first=True)),
+        ("plain", ["avg", "max"], fork.cbam(64, *AUTHORS, maximum_first=True)),
+        ("plain", ["max", "avg"], fork.cbam(64, *AUTHORS, maximum_first=True)),
+        ("authors", None, fork.cbam(64, *AUTHORS, bn="SpatialGate.spatial.bn", maximum_first=True, biases=True)),
+        # Other names do not, and an order that a user gives is that of the weights.
+        ("plain", ["max", "avg"], fork.cbam(64, *COMMUNITY, maximum_first=True)),
+        ("plain", ["avg", "max"], fork.cbam(64, *COMMUNITY)),
     ],
 )
-def test_cbam_computes_the_same_with_either_order_of_planes(
-    variant: str, module: nn.Module, planes: list[str], start: str
+def test_cbam_computes_the_same_for_the_planes_of_the_weights(
+    variant: str, planes: list[str] | None, module: nn.Module, start: str
 ) -> None:
     loaded = create("cbam", 64, variant=variant, planes=planes, start=start).train(False)
     loaded.load_state_dict(module.state_dict())

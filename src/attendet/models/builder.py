@@ -13,9 +13,9 @@ from torch import Tensor
 
 from attendet.attention.base import Start
 from attendet.errors import AttendetWarning, ModelFileError, OptionError, unknown_name
+from attendet.models.count_evidence import Like
 from attendet.models.detector import Detector, Route
 from attendet.models.findings import Finding
-from attendet.models.fork_counts import Like
 from attendet.models.lint.examination import examine
 from attendet.models.planning import ModelPlan, plan_model
 from attendet.models.readings import AttentionReading, attention_readings

@@ -10,8 +10,8 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from attendet.models.count_evidence import ForkCounts, Like, fork_counts
 from attendet.models.findings import Finding
-from attendet.models.fork_counts import ForkCounts, Like, fork_counts
 from attendet.models.planning import ModelPlan, plan_model
 from attendet.models.readings import buildable_variations
 from attendet.models.yaml.lookup import ModelSource, load_model_file

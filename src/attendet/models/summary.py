@@ -9,7 +9,7 @@ from typing import Any
 
 from attendet.errors import OptionError
 from attendet.models.costs import Cost, count_rows, sum_costs
-from attendet.models.fork_counts import Like
+from attendet.models.count_evidence import Like
 from attendet.models.lint.examination import examine
 from attendet.models.planning import ModelPlan, plan_model
 from attendet.models.readings import attention_readings

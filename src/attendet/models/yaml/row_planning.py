@@ -92,11 +92,7 @@ class PlannedRow:
     unknown: frozenset[ShapePart] = frozenset()
 
     def create_module(self) -> nn.Module:
-        """Return a new module on torch's current default device; its warnings are among the findings.
-
-        Raises:
-            OptionError: If the row cannot be built.
-        """
+        """Return a new module on torch's current default device; its warnings are among the findings."""
         if self.spec is None:
             raise OptionError(f"row {self.row.index} cannot be built")
         with warnings.catch_warnings():
