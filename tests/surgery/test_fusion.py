@@ -40,7 +40,7 @@ def detector() -> nn.Module:
     return attendet.build("yolov5n", num_classes=3)
 
 
-@pytest.mark.filterwarnings("ignore:after.BatchNorm2d stands for 34 places")
+@pytest.mark.filterwarnings("ignore:after.BatchNorm2d matches 34 places")
 @pytest.mark.parametrize(
     ("make", "at"),
     [
@@ -72,7 +72,7 @@ def test_parity_with_attention_at_norms_at_convolutions_and_in_branches(
     assert not hooks(fused)
 
 
-@pytest.mark.filterwarnings("ignore:before.backbone.BatchNorm2d stands for 33 places")
+@pytest.mark.filterwarnings("ignore:before.backbone.BatchNorm2d matches 33 places")
 @pytest.mark.parametrize("at", ["inside:C3.cv3.bn", "inside:C3.cv3.conv", "before:backbone.BatchNorm2d"])
 def test_folding_of_the_detectors_own_blocks(at: type[nn.Module] | str) -> None:
     model = detector().train(False)

@@ -248,7 +248,7 @@ def test_attention_after_a_concat_is_applied_to_the_joined_map() -> None:
 @pytest.mark.filterwarnings("default::attendet.errors.AttendetWarning")
 def test_many_places_are_a_warning() -> None:
     model = detector()
-    with pytest.warns(AttendetWarning, match=r"after:Conv stands for 57 places, more than 30; if .*~layer4"):
+    with pytest.warns(AttendetWarning, match=r"after:Conv matches 57 places, more than 30; if .*~layer4"):
         attach(model, "eca", "after:Conv", example=images())
 
 

@@ -24,7 +24,7 @@ def parameters(model: nn.Module) -> int:
     return sum(parameter.numel() for parameter in model.parameters())
 
 
-@pytest.mark.filterwarnings("ignore:residual-branch stands for 33 places")
+@pytest.mark.filterwarnings("ignore:residual-branch matches 33 places")
 @pytest.mark.parametrize(("name", "plain", "with_cbam", "with_bam", "blocks"), PUBLISHED)
 def test_parameters(name: str, plain: int, with_cbam: int, with_bam: int, blocks: int) -> None:
     model = torchvision.models.get_model(name)

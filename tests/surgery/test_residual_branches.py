@@ -180,7 +180,7 @@ def test_sums_inside_of_a_branch_are_reported() -> None:
         ("nf_resnet26", 2 + 2 + 2 + 2),
     ],
 )
-@pytest.mark.filterwarnings("ignore:residual-branch stands for")
+@pytest.mark.filterwarnings("ignore:residual-branch matches")
 def test_published_networks(name: str, count: int) -> None:
     side = 128 if name.startswith("inception") else 64
     assert len(paths(timm.create_model(name), side)) == count

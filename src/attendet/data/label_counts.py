@@ -11,7 +11,7 @@ class LabelCounts:
 
     Attributes:
         found: Images with at least one object.
-        empty: Images whose labels state that there is no object.
+        empty: Images whose label file, or entry in a COCO file, has no objects.
         missing: Images without a label file, which count as background.
         invalid: Images that are left out because their labels cannot be understood.
         first_problem: The first missing or invalid labels, with their place; None without any.

@@ -150,7 +150,7 @@ def _warn_of_many(run: Trace, points: list[AttachmentPoint], at: At) -> None:
         # An error about a single place is more helpful than a warning about the number of places.
         _feature_map(run, point)
     warnings.warn(
-        f"{list_names(placement_texts(at), 4)} stands for {len(points)} places, more than {MAX_EXPECTED_SITES}; if "
+        f"{list_names(placement_texts(at), 4)} matches {len(points)} places, more than {MAX_EXPECTED_SITES}; if "
         "these are too many, leave some out, as in residual-branch~layer4",
         AttendetWarning,
         stacklevel=3,

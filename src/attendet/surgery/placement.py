@@ -108,8 +108,8 @@ def _points(model: nn.Module, run: Trace, item: str | type[nn.Module]) -> list[A
 def path_pattern(text: str) -> re.Pattern[str]:
     """Return the regular expression of a pattern of paths.
 
-    `*` stands for characters other than a dot, `**` for any characters, `?` for one character other than a dot, and
-    `[12]` for one of these characters.
+    `*` matches characters other than a dot. `**` matches any characters. `?` matches one character other than a dot,
+    and `[12]` one of the listed characters.
 
     Example:
         >>> [bool(path_pattern(text).fullmatch("layer1.0.bn2")) for text in ("layer*", "layer?.*.bn2", "**.bn2")]

@@ -119,7 +119,7 @@ def _is_partial(run: Trace, by_total: dict[int, Addition], number: int) -> bool:
 def _scope(addition: Addition, terms: tuple[int, ...]) -> Scope:
     """Return the module in which the terms come together.
 
-    A module that only adds its arguments, such as `Add` in `self.add(x, self.branch(x))`, stands for its caller.
+    For a module that only adds its arguments, such as `Add` in `self.add(x, self.branch(x))`, it is the calling module.
     """
     inner = [scope for scope in addition.scopes if not set(terms) <= set(scope.inputs)]
     return inner[0] if inner else addition.scopes[-1]

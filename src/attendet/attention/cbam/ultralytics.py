@@ -39,9 +39,9 @@ class MeanGate(Gate):
 class UltralyticsCBAM(Attention):
     """The module `CBAM` of the Ultralytics package: channel weights from a full linear layer, then spatial weights.
 
-    This is not CBAM as published: there is no max pool over positions, and a single layer C → C replaces the MLP, so
-    that there is no reduction. The Ultralytics package and the forks that copy from it use it under the name CBAM. For
-    the published module and its variants see `CBAM`.
+    This is not CBAM as published. It has no max pool over positions, and one layer C → C instead of the MLP with its
+    reduction. The Ultralytics package, and forks that copy from it, call this module CBAM. `CBAM` is the published
+    module with its variants.
 
     | step | | shape |
     |---|---|---|
