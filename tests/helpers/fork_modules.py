@@ -48,7 +48,7 @@ def linear(tensors: Mapping[str, Tensor], layer: str, x: Tensor) -> Tensor:
 
 
 def norm(tensors: Mapping[str, Tensor], layer: str, x: Tensor, eps: float = 1e-5) -> Tensor:
-    """Apply a batch norm in evaluation mode; nothing if there is no such layer."""
+    """Apply a batch norm in evaluation mode. Without a norm, return the input."""
     if f"{layer}.weight" not in tensors:
         return x
     mean, variance, weight, bias = (
