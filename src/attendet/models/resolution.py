@@ -67,33 +67,31 @@ def resolve_readings(
     counts = fork_counts(like, file)
     classes = counts.num_classes or num_classes
     plan = plan_model(file, num_classes=classes, dialect=dialect, tolerant=True)
-    if counts.rows:
-        chosen = _choose_by_row(plan, counts)
-        findings = list(_unexplained_rows(plan, counts, chosen))
-    else:
-        chosen, findings = _choose_by_total(plan, counts)
+    chosen, findings = _choose_by_row(plan, counts) if counts.rows else _choose_by_total(plan, counts)
     resolved = read_model_file(_rewrite(file.text, chosen), file.name) if chosen else file
     choices = tuple(_describe(file.rows[row], variation.row) for row, variation in chosen.items())
     return Resolution(resolved, choices, tuple(findings), classes)
 
 
-def _choose_by_row(plan: ModelPlan, counts: ForkCounts) -> dict[int, Variation]:
+def _choose_by_row(plan: ModelPlan, counts: ForkCounts) -> tuple[dict[int, Variation], list[Finding]]:
+    """Return the readings that have the counts of the rows, and the rows that no reading explains."""
     chosen: dict[int, Variation] = {}
     readings: dict[str, str] = {}
+    findings: list[Finding] = []
     for planned in _comparable_rows(plan):
-        row = planned.row
-        count = counts.rows.get(row.index, 0)
-        if counts.of_row(planned) == count:
+        row, count, own = planned.row, counts.rows.get(planned.row.index, 0), counts.of_row(planned)
+        if own == count:
             continue
-        matching = [
-            variation for variation, built in buildable_variations(plan, planned) if counts.of_row(built) == count
-        ]
+        built = [(variation, counts.of_row(other)) for variation, other in buildable_variations(plan, planned)]
+        matching = [variation for variation, number in built if number == count]
         # A file comes from one fork, so its rows with the same module are read in the same way where possible.
         matching.sort(key=lambda variation: variation.reading != readings.get(row.module))
         if matching:
             chosen[row.index] = matching[0]
             readings[row.module] = matching[0].reading
-    return chosen
+        else:
+            findings.append(_unexplained_row(row, count, {own, *(number for _, number in built)}, counts.source))
+    return chosen, findings
 
 
 def _comparable_rows(plan: ModelPlan) -> Iterator[PlannedRow]:
@@ -104,18 +102,13 @@ def _comparable_rows(plan: ModelPlan) -> Iterator[PlannedRow]:
             yield planned
 
 
-def _unexplained_rows(plan: ModelPlan, counts: ForkCounts, chosen: Mapping[int, Variation]) -> Iterator[Finding]:
-    for planned in _comparable_rows(plan):
-        row, count, own = planned.row, counts.rows.get(planned.row.index, 0), counts.of_row(planned)
-        if own == count or row.index in chosen:
-            continue
-        known = {own, *(counts.of_row(built) for _, built in buildable_variations(plan, planned))}
-        nearest = sorted(sorted(known, key=lambda number: abs(number - count))[:_MAX_LISTED])
-        message = (
-            f"{row.module} has {plural(count, 'parameter')} in {counts.source}; the nearest known readings have "
-            f"{', '.join(f'{number:,}' for number in nearest)}"
-        )
-        yield Finding("unexplained", message, "the fork builds another module", row.location, row.index)
+def _unexplained_row(row: LayerRow, count: int, known: set[int], source: str) -> Finding:
+    nearest = sorted(sorted(known, key=lambda number: abs(number - count))[:_MAX_LISTED])
+    message = (
+        f"{row.module} has {plural(count, 'parameter')} in {source}; the nearest known readings have "
+        f"{', '.join(f'{number:,}' for number in nearest)}"
+    )
+    return Finding("unexplained", message, "the fork builds another module", row.location, row.index)
 
 
 def _choose_by_total(plan: ModelPlan, counts: ForkCounts) -> tuple[dict[int, Variation], list[Finding]]:
@@ -124,15 +117,15 @@ def _choose_by_total(plan: ModelPlan, counts: ForkCounts) -> tuple[dict[int, Var
     missing_rows = [planned.row.index for planned in plan.rows if planned.spec is None]
     if missing_rows:
         message = f"the total cannot be compared, because row {missing_rows[0]} cannot be built"
-        return {}, [Finding("unchecked", message, "give the whole printed table", where)]
-    groups: dict[str, list[PlannedRow]] = {}
-    for planned in plan.rows:
-        groups.setdefault(planned.row.module, []).append(planned)
-    choices = [choice for rows in groups.values() if len(choice := _group_choices(plan, rows, counts)) > 1]
+        return {}, [Finding("unchecked", message, _TABLE, where)]
     own = sum(counts.of_row(planned) for planned in plan.rows)
     total = counts.total or 0
     if own == total:
         return {}, []
+    groups: dict[str, list[PlannedRow]] = {}
+    for planned in plan.rows:
+        groups.setdefault(planned.row.module, []).append(planned)
+    choices = [choice for rows in groups.values() if len(choice := _group_choices(plan, rows, counts)) > 1]
     message = f"the fork's model has {plural(total, 'parameter')}, this one {own:,}"
     if math.prod(map(len, choices)) > _MAX_COMBINATIONS:
         return {}, [Finding("unexplained", f"{message}; there are too many readings to try", _TABLE, where)]

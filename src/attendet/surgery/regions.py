@@ -1,4 +1,4 @@
-"""Find the stages, backbone, neck, and head of a network."""
+"""Find the backbone, neck, and head of a network."""
 
 from __future__ import annotations
 

@@ -118,7 +118,9 @@ def _apply(
 ) -> Iterator[Variation]:
     """Yield the changed row; for a row with several repeats, also with the repeats."""
     module, labels = row.module, []
-    named = {**options, **written}
+    original = {**options, **written}
+    named = original
+    changed = 0
     for change in changes:
         if change.module is not None:
             module = change.module.format(module)
@@ -127,10 +129,10 @@ def _apply(
         new = change.new_options(named)
         if set(new) & set(written):
             return
-        named |= new
-    is_changed = [bool(change.new_options(named)) or change.module is not None for change in changes]
-    is_common = all(change.is_common for change in changes) and sum(is_changed) <= 1
-    extra = {name: value for name, value in named.items() if {**options, **written}.get(name) != value}
+        named = {**named, **new}
+        changed += bool(new) or change.module is not None
+    is_common = all(change.is_common for change in changes) and changed <= 1
+    extra = {name: value for name, value in named.items() if original.get(name) != value}
     labels += [flow_text(extra)] if extra else []
     for repeated in (False, True) if row.number > 1 and module in attentions else (False,):
         final = named | ({REPEATED: True} if repeated else {})
