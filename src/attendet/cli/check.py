@@ -49,7 +49,7 @@ def check_command(
 
     # Loaded once, because a pipe cannot be read twice, and before torch is imported, because that takes seconds.
     file = load_model_file(model)
-    from attendet.models.lint.checker import fix_model_file
+    from attendet.models.lint.checker import correct_plan
     from attendet.models.lint.examination import examine
     from attendet.models.planning import plan_model
     from attendet.models.readings import attention_readings
@@ -62,7 +62,7 @@ def check_command(
     attention = attention_readings(plan)
     if not as_json:
         _print_findings(resolution.choices, attention, findings)
-    correction = None if fix is None else fix_model_file(file, dialect=dialect)
+    correction = None if fix is None else correct_plan(plan)
     if correction is not None:
         unexplained = tuple(finding for finding in resolution.findings if finding.is_fault)
         correction = replace(correction, remaining=(*correction.remaining, *unexplained))

@@ -11,7 +11,9 @@ import typer
 from attendet.errors import AttendetError, AttendetWarning, OptionError
 
 
-def confirm_many_sites(requests: Sequence[str], cfg: str | None, weights: str | None) -> None:
+def confirm_many_sites(
+    requests: Sequence[str], cfg: str | None, weights: str | None, dialect: str | None, like: str | None
+) -> None:
     """Ask whether attention shall be attached at more than 30 places; without a terminal, raise an error instead.
 
     Only the first of several processes asks.
@@ -20,6 +22,8 @@ def confirm_many_sites(requests: Sequence[str], cfg: str | None, weights: str | 
         requests: The values of `--attention`.
         cfg: The model file.
         weights: The weights, whose model file is used without `cfg`.
+        dialect: The dialect of the rows of `cfg`.
+        like: What a fork printed or trained, which decides how the rows of `cfg` are read.
 
     Raises:
         OptionError: If the user declines, or standard input is not a terminal.
@@ -30,7 +34,7 @@ def confirm_many_sites(requests: Sequence[str], cfg: str | None, weights: str | 
     if not is_first_process():
         return
     try:
-        counts = _count_sites(requests, cfg, weights)
+        counts = _count_sites(requests, cfg, weights, dialect, like)
     except AttendetError:
         # The run itself reports the error, with the place in the file.
         return
@@ -47,7 +51,9 @@ def confirm_many_sites(requests: Sequence[str], cfg: str | None, weights: str | 
         raise OptionError("nothing was attached", remedy="leave places out, as in cbam@residual-branch~model.4")
 
 
-def _count_sites(requests: Sequence[str], cfg: str | None, weights: str | None) -> list[int]:
+def _count_sites(
+    requests: Sequence[str], cfg: str | None, weights: str | None, dialect: str | None, like: str | None
+) -> list[int]:
     import torch
 
     from attendet.models.attention_request import parse_request
@@ -57,7 +63,9 @@ def _count_sites(requests: Sequence[str], cfg: str | None, weights: str | None) 
     from attendet.surgery import attach
     from attendet.weights import read_checkpoint
     from attendet.weights.io.opening import find_card, resolve_weights_path
+    from attendet.weights.io.parameter_counts import read_like
 
+    chosen = dialect or "auto"
     if cfg:
         file = load_model_file(cfg)
     else:
@@ -65,11 +73,12 @@ def _count_sites(requests: Sequence[str], cfg: str | None, weights: str | None) 
         card = find_card(read_checkpoint(path), path.name)
         if card is None:
             return [0] * len(requests)
-        file = read_model_file(card.text, card.model)
+        file, chosen = read_model_file(card.text, card.model), card.dialect
     counts = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", AttendetWarning)
-        detector = build_model(file, 1).detector
+        counted = None if like is None else read_like(like)
+        detector = build_model(file, 1, dialect=chosen, like=counted).detector
         side = 2 * int(max(detector.strides))
         for request in map(parse_request, requests):
             example = torch.zeros(1, 3, side, side)

@@ -87,7 +87,7 @@ def train_command(
     else:
         require_inputs(parameters)
         if attention and not yes:
-            confirm_many_sites(attention, cfg, weights)
+            confirm_many_sites(attention, cfg, weights, dialect, like)
         config, folder = _new_run(parameters), None
     from attendet.training.runner import train as run
 

@@ -66,7 +66,19 @@ def fix_model_file(model: ModelSource, *, dialect: str = "auto") -> Correction:
         >>> fix_model_file("yolov5s_CBAM").changes
         ()
     """
-    plan = plan_model(load_model_file(model), dialect=dialect, tolerant=True)
+    return correct_plan(plan_model(load_model_file(model), dialect=dialect, tolerant=True))
+
+
+def correct_plan(plan: ModelPlan) -> Correction:
+    """Correct the row numbers of a planned model file, as `fix_model_file` does.
+
+    Args:
+        plan: A tolerant plan of the file.
+
+    Example:
+        >>> correct_plan(plan_model("yolov5s_CBAM", tolerant=True)).remaining
+        ()
+    """
     corrected = plan
     for correct in (correct_shifts, read_unread_attention):
         rewiring = correct(corrected)

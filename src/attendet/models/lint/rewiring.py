@@ -7,7 +7,13 @@ from itertools import chain, islice
 
 from attendet.errors import ModelFileError
 from attendet.models.findings import LintKind
-from attendet.models.lint.shifts import Corrections, Shifts, attention_chain, references, shifted_references
+from attendet.models.lint.shifts import (
+    Corrections,
+    Shifts,
+    attention_chain,
+    references_of,
+    shifted_references,
+)
 from attendet.models.lint.structure import live_rows, structural_faults
 from attendet.models.lint.unknown_layouts import consistent_corrections
 from attendet.models.planning import ModelPlan, replan
@@ -83,7 +89,7 @@ def _with_attention_before_head(plan: ModelPlan, shifts: Shifts) -> Corrections:
 
     If row numbers of the head are corrected, attention was inserted before it, and it reads all of it.
     """
-    refs = [ref for ref in references(plan) if ref.row == len(plan.rows) - 1]
+    refs = references_of(plan, len(plan.rows) - 1)
     read = {ref: shifts.corrections.get(ref, ref.source.row) for ref in refs}
     ends = {ref: attention_chain(plan, row, shifts.inserted)[-1] for ref, row in read.items() if row >= 0}
     live = live_rows(plan, {(ref.row, ref.position): row for ref, row in shifts.corrections.items()})

@@ -50,12 +50,13 @@ class Shifts:
 
 def references(plan: ModelPlan) -> list[Reference]:
     """Return the row numbers of a file in their order."""
-    return [
-        Reference(planned.row.index, position, source)
-        for planned in plan.rows
-        for position, source in enumerate(planned.row.sources)
-        if source.written != -1
-    ]
+    return [reference for row in range(len(plan.rows)) for reference in references_of(plan, row)]
+
+
+def references_of(plan: ModelPlan, row: int) -> list[Reference]:
+    """Return the row numbers that a row of a file reads, in their order."""
+    sources = plan.rows[row].row.sources
+    return [Reference(row, position, source) for position, source in enumerate(sources) if source.written != -1]
 
 
 def shifted_references(plan: ModelPlan) -> list[Shifts]:

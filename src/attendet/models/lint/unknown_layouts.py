@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from attendet.models.lint.layout_matching import is_attention
-from attendet.models.lint.shifts import Corrections, Reference, Shifts, attention_chain, references
+from attendet.models.lint.shifts import Corrections, Reference, Shifts, attention_chain, references_of
 from attendet.models.lint.structure import live_rows
 from attendet.models.planning import ModelPlan
 
@@ -66,7 +66,7 @@ class _Wiring:
             if chosen is None:
                 return
             choice |= chosen
-        for levels in self._heads([ref for ref in references(self.plan) if ref.row == head]):
+        for levels in self._heads(references_of(self.plan, head)):
             changes = {ref: row for ref, row in {**choice, **levels}.items() if row != ref.source.row}
             if changes and self._is_consistent(list(levels.values()), changes, strides):
                 yield changes
@@ -77,7 +77,7 @@ class _Wiring:
         joins = len(sources) > 1
         chosen: dict[Reference, int] = {}
         stride = strides[row - 1] if any(source.written == -1 for source in sources) else None
-        for ref in (ref for ref in references(self.plan) if ref.row == row):
+        for ref in references_of(self.plan, row):
             fitting = [option for option in self._options(ref) if stride is None or strides.get(option) == stride]
             if not fitting or fitting[0] not in strides:
                 return None
