@@ -51,6 +51,7 @@ def shape_of(module: torch.nn.Module) -> tuple[int, float, int]:
         ("[-1, 1, CBAM, []]", (512, 16, 7)),
         ("[-1, 1, CBAM, [1024, 1024, 3]]", (512, 16, 3)),
         ("[-1, 1, CBAM, [1024, 16, true]]", (512, 16, 7)),
+        ("[-1, 1, CBAM, [1024, {}]]", (512, 16, 7)),
         ("[-1, 1, cbam, [1024, {reduction: 8, kernel_size: 3}]]", (512, 8, 3)),
     ],
 )

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from attendet.blocks.catalog import block
 from attendet.blocks.conv import Conv
-from attendet.blocks.wiring import BlockRequest, ModuleFactory, ModuleSpec, WiringRule
+from attendet.blocks.wiring import BlockRequest, ModuleFactory, ModuleSpec, WiringRule, split_options
 from attendet.errors import OptionError
 
 _EPSILON = 1e-4
@@ -44,9 +44,9 @@ def _specify_concat(make: ModuleFactory, request: BlockRequest) -> ModuleSpec:
 
 def _specify_sum(make: ModuleFactory, request: BlockRequest) -> ModuleSpec:
     """Specify `block(in, out, number of maps)`. The last number of the row is the output width, which is scaled."""
-    named = request.args[-1] if request.args and isinstance(request.args[-1], dict) else {}
-    widths = [arg for arg in request.args if isinstance(arg, int) and not isinstance(arg, bool)]
-    if len(widths) + bool(named) != len(request.args) or set(named) - {"norm"}:
+    positional, named = split_options(request.args)
+    widths = [arg for arg in positional if isinstance(arg, int) and not isinstance(arg, bool)]
+    if len(widths) != len(positional) or set(named) - {"norm"}:
         raise OptionError(
             f"the arguments must be widths and the option `norm`, got {list(request.args)}",
             remedy="write it like [256, 256] or [256, {norm: true}]",

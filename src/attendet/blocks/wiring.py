@@ -7,7 +7,7 @@ which arguments. The shape of the module's output is not part of the rule; it is
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal, TypeAlias
@@ -144,6 +144,18 @@ same_channels = WiringRule("same-channels", _same_channels)
 by_arguments = WiringRule("widen", _same_channels)
 per_channel = WiringRule("same-channels", _per_channel)
 detect = WiringRule("detect", _detect)
+
+
+def split_options(args: Sequence[Value]) -> tuple[tuple[Value, ...], dict[str, Any]]:
+    """Return the arguments by position, and the options by name that a mapping at the end of a row gives.
+
+    Example:
+        >>> split_options((1024, {"reduction": 8}))
+        ((1024,), {'reduction': 8})
+    """
+    if args and isinstance(args[-1], dict):
+        return tuple(args[:-1]), dict(args[-1])
+    return tuple(args), {}
 
 
 def chain(n: int, make: ModuleFactory) -> nn.Sequential:

@@ -195,22 +195,20 @@ def search_command(
     """
     require_file(file, "see docs/study.md")
     from attendet.cli.ui.search_table import SearchTable
-    from attendet.study.searching.search_design import read_search
-    from attendet.study.searching.search_records import SearchFolder
-    from attendet.study.searching.search_run import Search, run_search
+    from attendet.study.searching.search_run import run_search
+    from attendet.study.workflow import open_search
 
-    design = read_search(file)
-    folder = SearchFolder(Path("runs/search") / design.name if out is None else out)
+    search = open_search(file, out)
     try:
         with SearchTable() as observer:
-            record = run_search(Search(design, file.parent, folder), observer)
+            record = run_search(search, observer)
     except KeyboardInterrupt:
         typer.echo("interrupted: the same command continues", err=True)
         raise typer.Exit(INTERRUPTED) from None
     if as_json:
-        typer.echo(folder.record.read_text(encoding="utf-8"))
+        typer.echo(search.folder.record.read_text(encoding="utf-8"))
     else:
-        _print_search(record, folder)
+        _print_search(record, search.folder)
 
 
 def _check_executor(executor: str, workers: int | None, address: str | None) -> None:

@@ -208,10 +208,33 @@ def search(
             ...
         attendet.errors.OptionError: nowhere.yaml: the file cannot be read: No such file or directory
     """
+    return run_search(open_search(file, out), observer or SilentSearchObserver())
+
+
+def open_search(file: str | os.PathLike[str], out: str | os.PathLike[str] | None = None) -> Search:
+    """Return a search: its design, the folder of the file, and the folder of its records.
+
+    Args:
+        file: The design of the search.
+        out: Folder of the search (default: `runs/search/NAME`, with the search's name).
+
+    Raises:
+        OptionError: If the file is not a valid design.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     file = Path(folder, "search.yaml")
+        ...     _ = file.write_text(
+        ...         "{name: where, model: yolov5n, data: d.yaml, search: {attention: se, at: [neck, head]}, trials: 2}"
+        ...     )
+        ...     open_search(file).folder.path.as_posix()
+        'runs/search/where'
+    """
     path = Path(file)
     design = read_search(path)
     folder = SearchFolder(DEFAULT_SEARCH_ROOT / design.name if out is None else Path(out))
-    return run_search(Search(design, path.parent, folder), observer or SilentSearchObserver())
+    return Search(design, path.parent, folder)
 
 
 def make_executor(name: ExecutorName, workers: int | None = None, address: str | None = None) -> Executor:

@@ -10,12 +10,20 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import partial
 from inspect import signature
-from typing import Any
 
 from attendet.attention import create
 from attendet.attention.catalog import attentions, options_of, require_options
 from attendet.blocks.catalog import RegisteredBlock, blocks
-from attendet.blocks.wiring import BlockRequest, ModuleFactory, ModuleSpec, WiringRule, widen, widen_and_repeat
+from attendet.blocks.wiring import (
+    JOINING,
+    BlockRequest,
+    ModuleFactory,
+    ModuleSpec,
+    WiringRule,
+    split_options,
+    widen,
+    widen_and_repeat,
+)
 from attendet.errors import OptionError
 from attendet.models.composites.attention_blocks import (
     AttentionBottleneck,
@@ -65,6 +73,17 @@ def find_block(name: str) -> RegisteredBlock | None:
     return composite.registered() if composite else None
 
 
+def joins_maps(name: str) -> bool:
+    """Return whether a block joins feature maps of equal size, such as Concat; False if the name is unknown.
+
+    Example:
+        >>> joins_maps("Concat"), joins_maps("Conv"), joins_maps("Unheard")
+        (True, False, False)
+    """
+    block = find_block(name)
+    return block is not None and block.rule.kind in JOINING
+
+
 def find_composite(name: str) -> Composite | None:
     """Return the block with attention that has this name; None if the name does not combine a block and attention.
 
@@ -102,9 +121,7 @@ _ATTENTION_FIRST = {
 
 def _specify(composite: Composite, make: ModuleFactory, request: BlockRequest) -> ModuleSpec:
     """Specify the block of a row, whose last argument may be a mapping with options by name."""
-    last = request.args[-1] if request.args else None
-    named: dict[str, Any] = dict(last) if isinstance(last, dict) else {}
-    args = request.args[: len(request.args) - isinstance(last, dict)]
+    args, named = split_options(request.args)
     parameters = signature(make).parameters
     structure = {name: parameters[name].default for name in _STRUCTURE_OPTIONS[:2] if name in parameters}
     structure |= {name: named.pop(name) for name in tuple(named) if name in _STRUCTURE_OPTIONS and name in parameters}

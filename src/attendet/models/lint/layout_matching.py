@@ -9,8 +9,7 @@ from itertools import islice
 from typing import Literal, TypeAlias
 
 from attendet.attention.catalog import attentions
-from attendet.blocks.wiring import JOINING
-from attendet.models.composites.block_names import find_block
+from attendet.models.composites.block_names import joins_maps
 from attendet.models.lint.layouts import LAYERS, Layout, Role
 from attendet.models.planning import ModelPlan
 
@@ -122,8 +121,7 @@ def _row_class(plan: ModelPlan, row: int) -> RowClass:
     if row == len(plan.rows) - 1:
         return "head"
     if len(planned.row.sources) > 1:
-        block = find_block(planned.row.module)
-        return "join" if block is not None and block.rule.kind in JOINING else "unknown join"
+        return "join" if joins_maps(planned.row.module) else "unknown join"
     if is_attention(plan, row):
         return "attention"
     return "unknown" if planned.kind is None else _layer_class(plan, row)

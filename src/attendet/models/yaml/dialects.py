@@ -12,9 +12,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
+from attendet.blocks.wiring import split_options
 from attendet.errors import OptionError, unknown_name
 from attendet.models.yaml.argument_orders import MIN_WIDTH, argument_order
 from attendet.utils.yaml_nodes import Plain
+
+# Option of an attention row: whether the module is repeated as often as the row requests.
+REPEATED = "repeated"
 
 Meaning = Literal["width", "ratio", "kernel"]
 Scale: TypeAlias = Callable[[int], int]
@@ -101,8 +105,7 @@ def read_attention_args(
         >>> read_attention_args((1024, 8), None, lambda width: width // 2, "ema").options
         {'groups': 8}
     """
-    named: dict[str, Any] = dict(args[-1]) if args and isinstance(args[-1], dict) else {}
-    plain = args[: len(args) - bool(named)]
+    plain, named = split_options(args)
     order = argument_order(attention)
     if dialect is None and order is not None:
         width, options = order.read(plain)

@@ -18,14 +18,23 @@ from torch import Tensor, nn
 from attendet.attention import create
 from attendet.attention.base import Start
 from attendet.attention.catalog import attentions, options_of
-from attendet.blocks.wiring import JOINING, BlockRequest, ModuleFactory, ModuleSpec, RuleKind, chain, only_input
+from attendet.blocks.wiring import (
+    JOINING,
+    BlockRequest,
+    ModuleFactory,
+    ModuleSpec,
+    RuleKind,
+    chain,
+    only_input,
+)
 from attendet.errors import AttendetError, AttendetWarning, OptionError
 from attendet.models.composites.block_names import find_block
 from attendet.models.findings import Finding
 from attendet.models.yaml.activations import replace_activations
 from attendet.models.yaml.checkpoint_evidence import infer_cbam_options
-from attendet.models.yaml.dialects import MIN_WIDTH, Dialect, Reading, read_attention_args
+from attendet.models.yaml.dialects import REPEATED, Dialect, Reading, read_attention_args
 from attendet.models.yaml.model_file import Anchors, LayerRow, ModelFile, require_anchors
+from attendet.models.yaml.reading_findings import argument_findings, bottleneck_finding
 from attendet.models.yaml.unknown_blocks import unknown_block
 from attendet.utils.shape_propagation import ShapePropagation
 from attendet.utils.text import shorten
@@ -33,8 +42,6 @@ from attendet.utils.text import shorten
 ShapePart = Literal["channels", "size"]
 
 MAX_MODULES = 4_000
-# Option of an attention row: whether the module is repeated as often as the row requests.
-REPEATED = "repeated"
 _MAX_OUTPUT = 2**28
 
 # What torch and the blocks raise for invalid arguments.
@@ -163,8 +170,8 @@ def plan_row(row: LayerRow, sources: Sequence[Tensor], options: PlanOptions) -> 
     # Each bottleneck of a block warns about the same thing.
     doubts = dict.fromkeys(str(warning.message) for warning in caught if warning.category is AttendetWarning)
     findings = (
-        *_reading_findings(row, request, reading, options),
-        *(_bottleneck(row, doubt, request.channels[0]) for doubt in doubts),
+        *argument_findings(row, request, reading, options.dialect),
+        *(bottleneck_finding(row, doubt, request.channels[0]) for doubt in doubts),
     )
     return PlannedRow(row, outputs, kind, spec, reading, parameters, modules, findings)
 
@@ -244,51 +251,6 @@ def _require_equal_sizes(row: LayerRow, request: BlockRequest, sources: Sequence
         )
         message = f"{row.module} joins feature maps of different sizes: {strides}"
         raise RowError(Finding("unequal-concat", message, "read rows with the same stride", row.location, row.index))
-
-
-def _reading_findings(
-    row: LayerRow, request: BlockRequest, reading: Reading | None, options: PlanOptions
-) -> list[Finding]:
-    """Return the faults and remarks about the arguments of an attention row."""
-    if reading is None:
-        return []
-    channels = request.channels[0]
-    findings = [_bottleneck(row, doubt, channels) for doubt in reading.doubts]
-    if reading.width not in (None, channels):
-        scaled = options.dialect is None or options.dialect.scaled
-        width = f"{reading.width} channels{' after scaling' if scaled else ''}"
-        message = f"{row.module} declares {width}, but its input has {channels}"
-        remedy = _width_remedy(request, options)
-        findings.append(Finding("width", message, remedy, row.location, row.index))
-    if row.number > 1 and not _names_repeats(row):
-        repeated = options.dialect is not None and options.dialect.repeats
-        count = f"{request.repeats} modules in a row" if repeated else "one module"
-        message = f"forks disagree about {row.number} repeats of {row.module}; attendet builds {count}"
-        remedy = f"write 1, or {{{REPEATED}: true}} as the last argument"
-        findings.append(Finding("repeats", message, remedy, row.location, row.index))
-    return findings
-
-
-def _width_remedy(request: BlockRequest, options: PlanOptions) -> str:
-    channels = request.channels[0]
-    if options.dialect is not None and not options.dialect.scaled:
-        return f"declare {channels}"
-    declared = int(channels / request.width_multiple)
-    fits = declared >= MIN_WIDTH and request.scale(declared) == channels
-    return f"declare {declared}" if fits else "declare no width"
-
-
-def _names_repeats(row: LayerRow) -> bool:
-    named = row.args[-1] if row.args else None
-    return isinstance(named, dict) and REPEATED in named
-
-
-def _bottleneck(row: LayerRow, doubt: str, channels: int) -> Finding:
-    message, _, remedy = doubt.partition("; ")
-    # The largest usual ratio that leaves four hidden channels.
-    ratio = next((ratio for ratio in (16, 8, 4) if channels >= 4 * ratio), 2)
-    remedy = remedy or f"use a ratio of {ratio}"
-    return Finding("bottleneck", f"{row.module}: {message}", remedy, row.location, row.index)
 
 
 def _unbuildable(row: LayerRow, message: str, remedy: str | None = None) -> RowError:

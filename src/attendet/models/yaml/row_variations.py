@@ -12,12 +12,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from attendet.attention.catalog import attentions
+from attendet.blocks.wiring import split_options
 from attendet.errors import OptionError
 from attendet.models.composites.block_names import find_composite
 from attendet.models.yaml.argument_orders import MIN_WIDTH
-from attendet.models.yaml.dialects import DIALECTS, read_attention_args
+from attendet.models.yaml.dialects import DIALECTS, REPEATED, read_attention_args
 from attendet.models.yaml.model_file import LayerRow
-from attendet.models.yaml.row_planning import REPEATED
 from attendet.registry import normalize_name
 from attendet.utils.yaml_nodes import Plain
 
@@ -41,7 +41,7 @@ class Variation:
     @property
     def reading(self) -> str:
         """The module and its options, which are the same for rows of different widths."""
-        return f"{self.row.module} {flow_text(_named_options(self.row))}"
+        return f"{self.row.module} {flow_text(split_options(self.row.args)[1])}"
 
 
 @dataclass(frozen=True)
@@ -75,25 +75,25 @@ def variations(row: LayerRow, scale: Callable[[int], int], width: int) -> Iterat
         scale: Scales a declared width by the width multiple.
         width: The width that a row declares for the channels of this row's input, before scaling.
     """
-    written = _named_options(row)
+    positional, written = split_options(row.args)
     if row.module in attentions and find_composite(row.module) is None:
         yield from _attention_variations(row, written, scale, width)
     elif normalize_name(row.module) in _SUMS:
         for change in (_Change(), _Change({"norm": True})):
-            yield from _apply([change], row, {}, written, list(_positional(row)))
+            yield from _apply([change], row, {}, written, positional)
     elif (composite := find_composite(row.module)) is not None:
         changes = [_Change(), *_structure_changes(row.module)]
         inner = [_Change(), *(change for change in _CHANGES.get(composite.attention, ()) if change.module is None)]
         for structure in changes:
             for change in inner:
-                yield from _apply([structure, change], row, {}, written, list(_positional(row)))
+                yield from _apply([structure, change], row, {}, written, positional)
 
 
 def _attention_variations(
     row: LayerRow, written: Options, scale: Callable[[int], int], width: int
 ) -> Iterator[Variation]:
     attention = attentions.canonical(row.module)
-    first = next(iter(_positional(row)), None)
+    first = next(iter(split_options(row.args)[0]), None)
     is_declared = isinstance(first, int) and not isinstance(first, bool) and first >= MIN_WIDTH
     readings: list[Options] = []
     for dialect in (None, *DIALECTS.values()):
@@ -141,15 +141,6 @@ def _apply(
         args = (*positional, *([final] if final else []))
         label = " ".join([*labels, *([f"repeated {row.number} times"] if repeated else [])])
         yield Variation(replace(row, module=module, args=args), label, is_common)
-
-
-def _positional(row: LayerRow) -> tuple[Plain, ...]:
-    return tuple(arg for arg in row.args if not isinstance(arg, dict))
-
-
-def _named_options(row: LayerRow) -> dict[str, Any]:
-    last = row.args[-1] if row.args else None
-    return dict(last) if isinstance(last, dict) else {}
 
 
 def _structure_changes(module: str) -> tuple[_Change, ...]:

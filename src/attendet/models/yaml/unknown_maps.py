@@ -13,8 +13,7 @@ import torch
 from torch import Tensor
 
 from attendet.attention.catalog import attentions
-from attendet.blocks.wiring import JOINING
-from attendet.models.composites.block_names import find_block
+from attendet.models.composites.block_names import joins_maps
 from attendet.models.findings import Finding
 from attendet.models.yaml.model_file import MAX_WIDTH, LayerRow
 from attendet.models.yaml.row_planning import PlannedRow, PlanOptions, RowError, ShapePart, plan_row
@@ -44,7 +43,7 @@ def plan_row_tolerantly(row: LayerRow, sources: Sequence[SourceMap], options: Pl
     Returns:
         The planned row. If parts of its sources are unknown, it has only those findings that do not depend on them.
     """
-    joins = len(sources) > 1 and _joins(row)
+    joins = len(sources) > 1 and joins_maps(row.module)
     maps = _with_equal_sizes(sources) if joins else sources
     planned = _attempt(row, [source.tensor for source in maps], options)
     if any(source.unknown for source in maps):
@@ -52,11 +51,6 @@ def plan_row_tolerantly(row: LayerRow, sources: Sequence[SourceMap], options: Pl
     if joins and any("size" in source.unknown for source in sources):
         planned = replace(planned, unknown=planned.unknown | {"size"})
     return planned
-
-
-def _joins(row: LayerRow) -> bool:
-    block = find_block(row.module)
-    return block is not None and block.rule.kind in JOINING
 
 
 def _with_equal_sizes(sources: Sequence[SourceMap]) -> list[SourceMap]:
