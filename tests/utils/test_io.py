@@ -85,10 +85,14 @@ def test_broken_json_is_an_error_with_its_place(content: bytes, message: str, tm
 
 
 def test_a_missing_file_and_a_folder_cannot_be_read(tmp_path: Path) -> None:
-    for path, reason in ((tmp_path / "no.json", "No such file or directory"), (tmp_path, "Is a directory")):
+    problems = (
+        (tmp_path / "no.json", "the file cannot be read: No such file or directory"),
+        (tmp_path, "the path must be a regular file, got a folder"),
+    )
+    for path, problem in problems:
         with pytest.raises(DataError) as caught:
             read_json(path, 10)
-        assert str(caught.value) == f"{path}: the file cannot be read: {reason}"
+        assert str(caught.value) == f"{path}: {problem}"
 
 
 @given(VALUES)

@@ -15,6 +15,7 @@ from typing import Any
 
 from attendet.errors import AttendetError, DataError, Location, OutputError
 from attendet.utils.json_text import to_json
+from attendet.utils.regular_files import open_regular
 
 
 def read_bytes(
@@ -29,7 +30,7 @@ def read_bytes(
         remedy: Remedy in the error about a file that is too large.
 
     Raises:
-        AttendetError: If the file cannot be opened or is too large.
+        AttendetError: If the file cannot be opened, is too large, or is a folder, a pipe, or a device.
 
     Example:
         >>> import tempfile
@@ -39,11 +40,12 @@ def read_bytes(
         b'done'
     """
     where = Location(str(path))
-    try:
-        with path.open("rb") as file:
+    with open_regular(path, raises, max_bytes=max_bytes, remedy=remedy) as file:
+        try:
             content = file.read(max_bytes + 1)
-    except OSError as error:
-        raise raises(f"the file cannot be read: {error.strerror or error}", where=where) from error
+        except OSError as error:
+            raise raises(f"the file cannot be read: {error.strerror or error}", where=where) from error
+    # A pipe has no size, and a file can grow.
     if len(content) > max_bytes:
         raise raises(f"the file is larger than {max_bytes:,} bytes", where=where, remedy=remedy)
     return content
