@@ -62,6 +62,41 @@ def test_coco_scores_the_written_files_alike(
     assert metrics["map50_95"] == pytest.approx(precision.mean(), abs=1e-3)
 
 
+def test_detections_have_the_ids_of_the_coco_file(
+    run: RunFolder, data: Path, attendet: Callable[..., CommandResult], tmp_path: Path
+) -> None:
+    code, _, err = attendet("data", "convert", data, "--out", "converted", "--to", "coco")
+    assert code == 0, err
+    file = next((tmp_path / "converted").rglob("val.json"))
+    content = json.loads(file.read_text())
+    images = {entry["id"]: 900 - 7 * entry["id"] for entry in content["images"]}
+    categories = {1: 44, 2: 18}
+    for entry in content["images"]:
+        entry["id"] = images[entry["id"]]
+    for entry in content["categories"]:
+        entry["id"] = categories[entry["id"]]
+    for entry in content["annotations"]:
+        entry |= {"image_id": images[entry["image_id"]], "category_id": categories[entry["category_id"]]}
+    file.write_text(json.dumps(content))
+    names = "names: [red, blue]\n"
+    (tmp_path / "ids.yaml").write_text(f"path: converted\ntrain: {file}\nval: {file}\nformat: coco\n{names}")
+    code, out, err = attendet("val", run.best, "--data", "ids.yaml", "--out", "results", "--device", "cpu", "--json")
+    assert code == 0, err
+    detections = json.loads((tmp_path / "results" / "detections.json").read_text())
+    assert {each["image_id"] for each in detections} == set(images.values())
+    assert {each["category_id"] for each in detections} == {18, 44}
+    with contextlib.redirect_stdout(io.StringIO()):
+        truth = COCO(str(file))
+        scores = COCOeval_faster(truth, truth.loadRes(detections), "bbox")
+        scores.params.maxDets = [1, 10, 300]
+        scores.evaluate()
+        scores.accumulate()
+    assert json.loads(out)["map50"] == pytest.approx(scores.eval["precision"][0, :, :, 0, -1].mean(), abs=1e-3)
+    stated = json.loads((tmp_path / "results" / "truth.json").read_text())
+    assert {each["id"]: each["name"] for each in stated["categories"]} == {44: "red", 18: "blue"}
+    assert {each["image_id"] for each in stated["annotations"]} == set(images.values())
+
+
 def test_weights_of_one_class_are_validated_with_one_class(
     data: Path, attendet: Callable[..., CommandResult], tmp_path: Path
 ) -> None:

@@ -125,7 +125,7 @@ def _write(validation: Validation, project: Path, name: str, *, exist_ok: bool) 
     images = [str(record.image) for record in validation.records]
     write_json(folder / "metrics.json", validation.to_dict())
     write_json(folder / "detections.json", coco_detections(validation), indent=None)
-    write_text(folder / "truth.json", "".join(coco_text(names, validation.records, images)))
+    write_text(folder / "truth.json", "".join(coco_text(names, validation.records, images, validation.ids)))
     draw_validation(RunFolder(folder), validation, names)
     return folder
 

@@ -16,6 +16,7 @@ from typing import overload
 import numpy as np
 from numpy.typing import NDArray
 
+from attendet.data.coco_ids import CocoIds
 from attendet.data.label_counts import LabelCounts
 from attendet.errors import Location
 
@@ -248,6 +249,7 @@ class Split:
         digests: One digest per image file, in the order of `records`; equal files have equal digests.
         unlisted: Number of further problems that `problems` does not list, by kind.
         labels: How many images have labels.
+        coco_ids: Ids of images and categories in the COCO file of the split (default: it has no such file).
 
     Example:
         >>> Split("train", ("cat", "dog"), ImageRecords([ImageRecord(Path("a.jpg"), 640, 480)]))
@@ -262,6 +264,7 @@ class Split:
     digests: tuple[str, ...] = ()
     unlisted: Mapping[ProblemKind, int] = field(default_factory=dict)
     labels: LabelCounts = field(default_factory=LabelCounts)
+    coco_ids: CocoIds | None = None
 
     def __repr__(self) -> str:
         return (

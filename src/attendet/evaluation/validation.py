@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from attendet.data.coco_ids import CocoIds
 from attendet.data.formats.serialization import coco_result
 from attendet.data.label_counts import LabelCounts
 from attendet.data.reading.data_source import DataSource
@@ -53,6 +54,7 @@ class Validation:
         records: The images, in the order of the split.
         detections: One tensor (k, 6) per image, on the CPU: x1, y1, x2, y2 in pixels of the image, confidence, class.
         labels: How many images have labels.
+        coco_ids: Ids of images and categories in the COCO file of the split (default: it has no such file).
     """
 
     metrics: Metrics
@@ -60,6 +62,13 @@ class Validation:
     records: tuple[ImageRecord, ...]
     detections: tuple[Tensor, ...]
     labels: LabelCounts = field(default_factory=LabelCounts)
+    coco_ids: CocoIds | None = None
+
+    @property
+    def ids(self) -> CocoIds:
+        """Ids of images and classes: those of the COCO file that was read; for other formats, they count from 1."""
+        images = [str(record.image) for record in self.records]
+        return self.coco_ids or CocoIds.counted(images, [each.name for each in self.metrics.per_class])
 
     def to_dict(self) -> dict[str, Any]:
         """Return the metrics and the milliseconds per image as plain values, ready for JSON."""
@@ -123,7 +132,8 @@ def validate(
             progress(len(records), len(split.records))
         clock = time.perf_counter()
     per_image = SecondsPerImage(*(seconds / max(1, len(records)) for seconds in spent))
-    return Validation(evaluation.compute(), per_image, tuple(records), tuple(detections), split.labels)
+    metrics = evaluation.compute()
+    return Validation(metrics, per_image, tuple(records), tuple(detections), split.labels, split.coco_ids)
 
 
 def read_split_for_classes(
@@ -158,14 +168,12 @@ def read_split_for_classes(
 
 
 def coco_detections(validation: Validation) -> list[dict[str, Any]]:
-    """Return the detections of a validation as a COCO result file holds them.
-
-    Image ids count from 1 in the order of `Validation.records`, and category ids from 1 in the order of the classes:
-    the ids of `attendet.data.formats.serialization.coco_text`.
-    """
+    """Return the detections of a validation as a COCO result file holds them, with the ids of `validation.ids`."""
+    images = validation.ids.images
+    categories = [validation.ids.categories[each.name] for each in validation.metrics.per_class]
     return [
-        coco_result(number, str(record.image), int(category), box, confidence)
-        for number, (record, boxes) in enumerate(zip(validation.records, validation.detections, strict=True), 1)
+        coco_result(images[str(record.image)], str(record.image), categories[int(category)], box, confidence)
+        for record, boxes in zip(validation.records, validation.detections, strict=True)
         for *box, confidence, category in boxes.tolist()
     ]
 

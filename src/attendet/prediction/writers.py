@@ -177,7 +177,7 @@ class CocoWriter(ResultWriter):
         """Add the detections of a frame."""
         self._images += 1
         for each in detected_objects(detections):
-            entry = coco_result(self._images, frame.source.name, each.class_id, each.box, each.confidence)
+            entry = coco_result(self._images, frame.source.name, each.class_id + 1, each.box, each.confidence)
             entry["category_name"] = each.name
             if frame.number is not None:
                 entry["frame"] = frame.number

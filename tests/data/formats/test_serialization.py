@@ -65,7 +65,7 @@ def test_results_have_the_category_ids_of_the_ground_truth(tmp_path: Path) -> No
     item = ImageRecord(Path("a.png"), 100, 200, box, np.array([1]), np.array([False]))
     (tmp_path / "ground_truth.json").write_text("".join(coco_text(["cat", "dog"], [item], ["a.png"])))
     ground_truth = COCO(str(tmp_path / "ground_truth.json"))
-    (tmp_path / "results.json").write_text(json.dumps([coco_result(1, "a.png", 1, tuple(box[0].tolist()), 0.123456)]))
+    (tmp_path / "results.json").write_text(json.dumps([coco_result(1, "a.png", 2, tuple(box[0].tolist()), 0.123456)]))
     found = ground_truth.loadRes(str(tmp_path / "results.json"))
     (stated,), (result,) = (each.loadAnns(each.getAnnIds()) for each in (ground_truth, found))
     assert ground_truth.loadCats([result["category_id"]])[0]["name"] == "dog"

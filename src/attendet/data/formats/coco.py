@@ -30,6 +30,7 @@ class CocoFile:
         images: File name of each image, with the width and height that the file states (None if it does not), in the
             order of the file.
         annotations: The annotations of each image, in the order of `images`, as in the file.
+        image_ids: Id of each image, in the order of `images`.
         problems: Images and annotations that cannot be read, and annotations of images that the file does not have.
     """
 
@@ -37,6 +38,7 @@ class CocoFile:
     categories: Mapping[Any, str]
     images: Sequence[tuple[str, tuple[int, int] | None]]
     annotations: Sequence[Sequence[Mapping[str, Any]]]
+    image_ids: Sequence[int | str]
     problems: tuple[Problem, ...]
 
     @property
@@ -112,6 +114,7 @@ def read_coco(path: Path) -> CocoFile:
         _parse_categories(entries["categories"], where),
         tuple(images.values()),
         tuple(annotations.values()),
+        tuple(images),
         builder.build().problems,
     )
 

@@ -14,6 +14,7 @@ from xml.sax.saxutils import escape  # only writes; defusedxml is for untrusted 
 import numpy as np
 from numpy.typing import NDArray
 
+from attendet.data.coco_ids import CocoIds
 from attendet.data.formats.yolo import COORDINATE_TOLERANCE
 from attendet.data.records import ImageRecord
 from attendet.utils.json_text import to_json
@@ -63,15 +64,16 @@ def fits_yolo(boxes: NDArray[np.float64], sizes: NDArray[np.int64]) -> NDArray[n
     return np.asarray(inside & (normalized[:, 2:] >= 0).all(axis=1))
 
 
-def coco_text(names: Sequence[str], records: Iterable[ImageRecord], files: Sequence[str]) -> Iterator[str]:
+def coco_text(
+    names: Sequence[str], records: Sequence[ImageRecord], files: Sequence[str], ids: CocoIds | None = None
+) -> Iterator[str]:
     """Yield the text of a COCO file in pieces, with one image or one annotation per line.
-
-    Category ids count from 1 in the order of `names`, image ids from 1 in the order of `records`.
 
     Args:
         names: Class names, in the order of their indices.
-        records: Images and objects; iterated over twice.
+        records: Images and objects.
         files: File name of each image.
+        ids: Ids of images, by the paths of `records`, and of categories (default: both count from 1).
 
     Example:
         >>> import json
@@ -81,44 +83,48 @@ def coco_text(names: Sequence[str], records: Iterable[ImageRecord], files: Seque
         [{'id': 1, 'file_name': 'a.jpg', 'width': 100, 'height': 200}]
     """
     yield '{\n"info": {"description": "written by attendet"},\n"licenses": [],\n"categories": ['
-    yield from _json_lines({"id": category, "name": name} for category, name in enumerate(names, start=1))
+    categories = [ids.categories[name] for name in names] if ids else range(1, len(names) + 1)
+    images = [ids.images[str(record.image)] for record in records] if ids else range(1, len(records) + 1)
+    yield from _json_lines({"id": category, "name": name} for category, name in zip(categories, names, strict=True))
     yield '],\n"images": ['
     yield from _json_lines(
         {"id": image, "file_name": file, "width": record.width, "height": record.height}
-        for image, (record, file) in enumerate(zip(records, files, strict=True), start=1)
+        for image, record, file in zip(images, records, files, strict=True)
     )
     yield '],\n"annotations": ['
-    yield from _json_lines(_annotations(records))
+    yield from _json_lines(_annotations(records, images, categories))
     yield "]\n}\n"
 
 
-def coco_result(image: int, file: str, category: int, box: Sequence[float], score: float) -> dict[str, Any]:
+def coco_result(image: int | str, file: str, category: int | str, box: Sequence[float], score: float) -> dict[str, Any]:
     """Return a detection in COCO's results format.
 
     Args:
-        image: Id of the image, from 1.
+        image: Id of the image.
         file: File name of the image.
-        category: Class index, from 0; the category id is one more, as in `coco_text`.
+        category: Id of the category.
         box: x1, y1, x2, y2 in pixels of the image.
         score: Confidence, 0-1.
 
     Example:
-        >>> coco_result(1, "a.jpg", 0, (1.0, 2.0, 4.0, 6.0), 0.5)["bbox"]
+        >>> coco_result(1, "a.jpg", 1, (1.0, 2.0, 4.0, 6.0), 0.5)["bbox"]
         [1.0, 2.0, 3.0, 4.0]
     """
     x1, y1, x2, y2 = box
     return {
         "image_id": image,
         "file_name": file,
-        "category_id": category + 1,
+        "category_id": category,
         "bbox": [round(value, _RESULT_DECIMALS) for value in (x1, y1, x2 - x1, y2 - y1)],
         "score": round(score, _SCORE_DECIMALS),
     }
 
 
-def _annotations(records: Iterable[ImageRecord]) -> Iterator[dict[str, object]]:
+def _annotations(
+    records: Iterable[ImageRecord], images: Sequence[int | str], categories: Sequence[int | str]
+) -> Iterator[dict[str, object]]:
     number = 0
-    for image, record in enumerate(records, start=1):
+    for image, record in zip(images, records, strict=True):
         objects = zip(record.boxes.tolist(), record.classes.tolist(), record.crowd.tolist(), strict=True)
         for (x1, y1, x2, y2), category, crowd in objects:
             number += 1
@@ -126,7 +132,7 @@ def _annotations(records: Iterable[ImageRecord]) -> Iterator[dict[str, object]]:
             yield {
                 "id": number,
                 "image_id": image,
-                "category_id": category + 1,
+                "category_id": categories[category],
                 "bbox": [x, y, width, height],
                 "area": round(width * height, _PIXEL_DECIMALS),
                 "iscrowd": int(crowd),

@@ -126,6 +126,7 @@ class DataSource:
             digests=tuple(reading.digests),
             unlisted=problems.unlisted(),
             labels=counts,
+            coco_ids=files.coco_ids and files.coco_ids.for_classes(self.names),
         )
 
     def read_all(

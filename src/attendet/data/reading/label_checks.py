@@ -161,6 +161,6 @@ def drop_invalid(split: Split, *, single_class: bool = False) -> Split:
     is_first = np.zeros(len(boxes), np.bool_)
     is_first[np.unique(columns, axis=0, return_index=True)[1]] = True
     keep = is_first & (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
-    return replace(
-        split, names=("object",) if single_class else split.names, records=records.with_objects(boxes, classes, keep)
-    )
+    kept = replace(split, records=records.with_objects(boxes, classes, keep))
+    # The categories of a COCO file do not have the one class `object`.
+    return replace(kept, names=("object",), coco_ids=None) if single_class else kept

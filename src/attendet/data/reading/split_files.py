@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-from attendet.data.formats.coco import find_coco_file, find_image_folder, read_coco
+from attendet.data.coco_ids import CocoIds
+from attendet.data.formats.coco import CocoFile, find_coco_file, find_image_folder, read_coco
 from attendet.data.formats.labels import ImageLabels
 from attendet.data.formats.voc import find_voc_files
 from attendet.data.formats.yolo import label_path, resolve_images
@@ -27,11 +28,13 @@ class SplitFiles:
         labels: Path of the label file of each image; or the labels themselves, if one file has the
             labels of all images.
         problems: Problems of the files that describe the split.
+        coco_ids: Ids of images and categories in COCO files (default: in other files, and where ids are not unique).
     """
 
     images: Sequence[str]
     labels: Sequence[str] | Iterator[ImageLabels]
     problems: Sequence[Problem] = ()
+    coco_ids: CocoIds | None = None
 
 
 def find_split_files(
@@ -71,7 +74,18 @@ def _find_coco_files(split: str, entries: Sequence[SplitEntry], root: Path, imag
         folder = find_image_folder(coco, images, split, root)
         paths += [str(folder / name) for name, _ in coco.images]
     labels = chain.from_iterable(coco.labels() for coco in files)
-    return SplitFiles(paths, labels, [problem for coco in files for problem in coco.problems])
+    problems = [problem for coco in files for problem in coco.problems]
+    return SplitFiles(paths, labels, problems, _coco_ids(files, paths))
+
+
+def _coco_ids(files: Sequence[CocoFile], paths: Sequence[str]) -> CocoIds | None:
+    """Return the ids of images and categories, unless two images have one id, or two entries one image file."""
+    images = dict(zip(paths, chain.from_iterable(coco.image_ids for coco in files), strict=True))
+    if not len(set(images.values())) == len(images) == len(paths):
+        return None
+    # The first of several categories of one name is the class.
+    pairs = [(name, category) for coco in files for category, name in coco.categories.items()]
+    return CocoIds(images, dict(reversed(pairs)))
 
 
 def find_class_names(data_file: DataFile, format: str) -> tuple[str, ...]:  # noqa: A002 - the name of the option
