@@ -148,7 +148,8 @@ def _find_weights(content: Any, depth: int) -> PickledObject | dict[str, Any] | 
 
 def _training_settings(model: PickledObject | None, holder: dict[Any, Any]) -> dict[str, Any]:
     of_model = {name: model.attribute(name) for name in ("nc", "hyp")} if model else {}
-    others = {key: value for key, value in holder.items() if key not in (*_WEIGHT_KEYS, *_OPTIMIZER_KEYS)}
+    left_out = (*_WEIGHT_KEYS, *_OPTIMIZER_KEYS)
+    others = {key: value for key, value in holder.items() if isinstance(key, str) and key not in left_out}
     return plain_items(of_model) | plain_items(others)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import pickletools
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from io import BytesIO
 from typing import Any, TypeAlias
 
@@ -21,6 +21,11 @@ from attendet.weights.unpickle.placeholders import PickledName, PickledObject, c
 MAX_BYTES = 64 * 1024 * 1024
 MAX_STEPS = 1_000_000
 _BYTES_PER_STEP = 16
+# Python hashes text with a secret seed. The hash of a number is the number modulo 2**61 - 1, so that a file can choose
+# numbers whose every insertion compares the key with all others. A real mapping has at most 10,000 of them: the names
+# of classes, and the parameters of an optimizer.
+_COMPARISONS_PER_STEP = 64
+_SAFE_KEYS = (str, bytes)
 
 Replacement: TypeAlias = Callable[..., Any]
 
@@ -63,7 +68,8 @@ class _Machine:
         self.persistent = persistent
         self.stack: list[Any] = []
         self.marked: list[list[Any]] = []
-        self.memo: dict[int, Any] = {}
+        # A list and not a mapping, because a file can choose indices that collide.
+        self.memo: list[Any] = []
         self.steps = 0
 
     def run(self, data: BytesIO) -> Any:
@@ -104,13 +110,17 @@ class _Machine:
         self.push(self.stack[-1])
 
     def put(self, index: int) -> None:
-        # The memo is a mapping because a list would allocate memory for a huge index.
+        if not 0 <= index <= MAX_STEPS:
+            raise ValueError("the index of a repeated object is too large")
+        self.memo.extend([_UNSET] * (index + 1 - len(self.memo)))
         self.memo[index] = self.stack[-1]
 
     def memoize(self, _: None) -> None:
         self.put(len(self.memo))
 
     def get(self, index: int) -> None:
+        if not 0 <= index < len(self.memo) or self.memo[index] is _UNSET:
+            raise ValueError("it repeats an object that it does not have")
         self.push(self.memo[index])
 
     def pack(self, length: int) -> None:
@@ -138,6 +148,8 @@ class _Machine:
             target = target.entries
         if not isinstance(target, dict):
             raise TypeError(f"it sets items of a {type(target).__name__}")
+        # The mapping has this size on average while the items are added.
+        self.charge(_key_cost(items[::2], len(target) + len(items) // 4))
         target.update(zip(map(checked_key, items[::2]), items[1::2], strict=True))
 
     def name(self, text: str) -> None:
@@ -186,15 +198,27 @@ def _cost(argument: Any) -> int:
     match argument:
         case str() | bytes() | bytearray():
             return len(argument) // _BYTES_PER_STEP
-        case list() | tuple() | dict():
-            return len(argument)
+        case dict():
+            return len(argument) + _key_cost(argument, len(argument))
+        case list() | tuple():
+            # Pairs can become the items of a mapping.
+            pairs = (item for item in argument if isinstance(item, list | tuple) and len(item) == 2)
+            return len(argument) + _key_cost((key for key, _ in pairs), len(argument))
         case _:
             return 0
+
+
+def _key_cost(keys: Iterable[Any], size: int) -> int:
+    """Return the number of steps that putting keys into a mapping of a size counts as."""
+    parts = sum(len(key) if isinstance(key, tuple) else not isinstance(key, _SAFE_KEYS) for key in keys)
+    return parts * (size // _COMPARISONS_PER_STEP)
 
 
 def _pushes(make: Callable[[_Machine], Any]) -> Callable[[_Machine, Any], None]:
     return lambda machine, _: machine.push(make(machine))
 
+
+_UNSET = object()
 
 _OPCODES = {opcode.code.encode("latin-1"): opcode for opcode in pickletools.opcodes}
 

@@ -24,6 +24,7 @@ _MODULES = {
 _MAX_NAME_LENGTH = 200
 _MAX_KEY_LENGTH = 16
 _MAX_KEY_BITS = 64
+_MAX_KEY_TEXT = 200
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -125,11 +126,14 @@ def checked_key(key: Any) -> Any:
     """Return a mapping's key if its hash is cheap to compute.
 
     Raises:
-        TypeError: If the key is a nested or long tuple, or a huge integer. Hashing a tuple recurses without a limit.
+        TypeError: If the key is a nested or long tuple, a tuple with long text, or a huge integer. Hashing a tuple
+            recurses without a limit, and equal hashes compare its text.
     """
     parts = key if isinstance(key, tuple) else (key,)
     if len(parts) > _MAX_KEY_LENGTH or any(isinstance(part, tuple) for part in parts):
         raise TypeError("a key is a large tuple")
+    if parts is key and any(isinstance(part, str | bytes) and len(part) > _MAX_KEY_TEXT for part in parts):
+        raise TypeError("a key is a tuple with a long text")
     if any(isinstance(part, int) and part.bit_length() > _MAX_KEY_BITS for part in parts):
         raise TypeError("a key is a huge integer")
     return key

@@ -65,7 +65,7 @@ def class_names(value: Any) -> tuple[str, ...] | None:
         >>> class_names({1: "b", 0: "a"}), class_names(["a"]), class_names({7: "a"})
         (('a', 'b'), ('a',), None)
     """
-    if isinstance(value, dict) and len(value) <= _MAX_CLASSES and set(value) == set(range(len(value))):
+    if isinstance(value, dict) and len(value) <= _MAX_CLASSES and all(number in value for number in range(len(value))):
         value = [value[number] for number in range(len(value))]
     if not isinstance(value, list | tuple) or not 0 < len(value) <= _MAX_CLASSES:
         return None
