@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from supervision import Detections
 
+from attendet.data.loading.canvases import SingleCanvasRule
 from attendet.prediction.predictor import Predictor
 
 
@@ -25,6 +26,7 @@ def predict(
     classes: Iterable[str | int] | None = None,
     agnostic: bool = False,
     device: str = "auto",
+    canvas: SingleCanvasRule = "border",
 ) -> Detections | list[Detections]:
     """Detect objects in one image or in several.
 
@@ -42,6 +44,8 @@ def predict(
         classes: Names or numbers of the classes to keep (default: all).
         agnostic: Whether boxes of different classes suppress each other.
         device: `auto`, `cpu`, `cuda`, or the number of a GPU.
+        canvas: How much gray surrounds an image: `border` (at least half a stride of the network), `tight` (as little
+            as possible), or `square`.
 
     Returns:
         The detections of one image, or a list of them for a list of images: boxes `xyxy` in pixels, `confidence` in
@@ -71,6 +75,7 @@ def predict(
             classes=classes,
             agnostic=agnostic,
             device=device,
+            canvas=canvas,
         )
     )
     if isinstance(images, str | Path | os.PathLike | np.ndarray | Image.Image):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from attendet.data.loading.canvases import CanvasRule
 from attendet.data.reading import data_source
 from attendet.data.reading.data_source import DataSource
 from attendet.errors import OptionError
@@ -33,6 +34,7 @@ def validate(
     max_detections: int = 300,
     device: str = "auto",
     half: bool = False,
+    canvas: CanvasRule = "border",
     progress: Callable[[int, int], None] | None = None,
 ) -> Validation:
     """Measure weights on a split of a data set by COCO's protocol: `attendet val` as a function.
@@ -48,6 +50,8 @@ def validate(
         max_detections: Largest number of detections per image.
         device: `auto`, `cpu`, `cuda`, or the number of a GPU.
         half: Compute in half precision; needs CUDA.
+        canvas: How much gray surrounds an image: `border` (at least half a stride of the network), `tight` (as little
+            as possible), `square`, or `yolov5` (as the original's `val.py`, where it depends on the other images).
         progress: Called with (done, total) images.
 
     Returns:
@@ -71,7 +75,7 @@ def validate(
         raise OptionError(f"`half` needs CUDA, got the device {where!r}", remedy="leave it out")
     images = read_split_for_classes(opened.names, data_of(weights, data), split, progress)
     try:
-        options = ValidationConfig(confidence=confidence, iou=iou, max_detections=max_detections)
+        options = ValidationConfig(confidence=confidence, iou=iou, max_detections=max_detections, canvas=canvas)
     except ValidationError as error:
         first = error.errors()[0]
         raise OptionError(f"`{first['loc'][0]}` is {first['input']!r}", remedy=first["msg"].lower()) from error

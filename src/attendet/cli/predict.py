@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.markup import escape
@@ -89,6 +89,14 @@ def predict_command(
     ] = False,
     device: Device = "auto",
     half: Half = False,
+    canvas: Annotated[
+        Literal["border", "tight", "square"],
+        typer.Option(
+            "--canvas",
+            help="Gray around an image: at least half a stride, as little as possible, or a square.",
+            rich_help_panel=DETECTION,
+        ),
+    ] = "border",
     batch_size: BatchSize = 1,
     out: Annotated[
         Path | None,
@@ -162,6 +170,7 @@ def predict_command(
         agnostic=agnostic_nms,
         device=device,
         half=half,
+        canvas=canvas,
     )
     if data is not None:
         require_same_names(predictor.names, data)
@@ -246,7 +255,8 @@ def _run(
     from attendet.prediction.session import PredictionCounts, predict_frames
     from attendet.prediction.sources import expand_sources
 
-    frames = read_frames(expand_sources(sources, progress.skip, lines_of_standard_input()), progress.skip, stride)
+    expanded = expand_sources(sources, progress.skip, lines_of_standard_input())
+    frames = read_frames(expanded, progress.skip, stride, on_loss=progress.tell_loss)
     counts, folder = PredictionCounts(), None
     with progress.bar, ExitStack() as stack:
         try:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.markup import escape
 
 from attendet.cli.inputs import require_data, run_location, weights_and_sources
 from attendet.cli.options import (
+    DETECTION,
     INPUT,
     OUTPUT,
     AsJson,
@@ -59,6 +60,15 @@ def val_command(
     batch_size: BatchSize = 16,
     device: Device = "auto",
     half: Half = False,
+    canvas: Annotated[
+        Literal["border", "tight", "square", "yolov5"],
+        typer.Option(
+            "--canvas",
+            help="Gray around an image: at least half a stride, as little as possible, a square, or that of the "
+            "original's val.py, which depends on the other images.",
+            rich_help_panel=DETECTION,
+        ),
+    ] = "border",
     out: Annotated[
         Path | None,
         typer.Option(
@@ -103,6 +113,7 @@ def val_command(
             max_detections=max_detections,
             device=device,
             half=half,
+            canvas=canvas,
             progress=progress,
         )
     folder = _write(validation, *location, exist_ok=exist_ok) if is_written else None

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from attendet.data.loading.canvases import CanvasRule
 from attendet.utils.settings import Fraction, StrictModel
 
 
@@ -17,9 +18,12 @@ class ValidationConfig(StrictModel):
         iou: IoU threshold of non-maximum suppression, 0-1.
         max_detections: Largest number of detections per image.
         every_epoch: Whether training validates after each epoch, instead of after the last one only.
+        canvas: How much gray surrounds an image: `border`, `tight`, `square`, or `yolov5`; see
+            `attendet.data.loading.canvases.canvas_shapes`.
     """
 
     confidence: Fraction = 0.001
     iou: Fraction = 0.6
     max_detections: Annotated[int, Field(ge=1)] = 300
     every_epoch: bool = True
+    canvas: CanvasRule = "border"

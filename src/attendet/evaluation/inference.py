@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
+from attendet.data.loading.canvases import CanvasRule
 from attendet.data.loading.data_module import make_loader
 from attendet.data.loading.datasets import ValidationBatch, ValidationDataset
 from attendet.data.loading.image_store import OnDemandImages
@@ -18,7 +19,7 @@ from attendet.models.detector import Detector
 
 
 def validation_batches(
-    model: Detector, split: Split, imgsz: int, batch_size: int
+    model: Detector, split: Split, imgsz: int, batch_size: int, canvas: CanvasRule = "border"
 ) -> Iterator[tuple[ValidationBatch, Tensor]]:
     """Yield the images of a split in batches, each with the tensor that the network takes.
 
@@ -27,15 +28,17 @@ def validation_batches(
         split: The images.
         imgsz: Longer side of the images in pixels; a multiple of the largest stride.
         batch_size: Images per batch.
+        canvas: How the shape of the canvas of each image is chosen.
 
     Yields:
         The records and letterboxes of a batch, and its images (N, 3, H, W) in 0-1.
     """
     weight = next(model.parameters())
-    dataset = ValidationDataset(split.records, OnDemandImages(split.records, imgsz), imgsz, int(max(model.strides)))
+    images = OnDemandImages(split.records, imgsz)
+    dataset = ValidationDataset(split.records, images, imgsz, int(max(model.strides)), canvas)
     for batch in make_loader(dataset, dataset.batches(batch_size)):
-        images = batch.batch.images.to(weight.device).to(weight.dtype, memory_format=torch.channels_last)
-        yield batch, images / 255
+        pixels = batch.batch.images.to(weight.device).to(weight.dtype, memory_format=torch.channels_last)
+        yield batch, pixels / 255
 
 
 def detect_in_batch(

@@ -117,7 +117,7 @@ def validate(
     detections: list[Tensor] = []
     spent = [0.0, 0.0, 0.0]
     clock = time.perf_counter()
-    for batch, images in validation_batches(model, split, imgsz, batch_size):
+    for batch, images in validation_batches(model, split, imgsz, batch_size, config.canvas):
         clock = _lap(spent, 0, clock)
         raw = model(images)
         if images.is_cuda:

@@ -17,7 +17,8 @@ from supervision import Detections
 from torch import Tensor
 
 from attendet.data.images import ImageLike, read_image
-from attendet.data.loading.resizing import Letterbox, canvas_shapes, letterbox
+from attendet.data.loading.canvases import SingleCanvasRule, canvas_shapes
+from attendet.data.loading.resizing import Letterbox, letterbox
 from attendet.detection.class_names import class_index
 from attendet.detection.postprocess import CanvasPlacement, DetectionThresholds, detections_in_images
 from attendet.errors import DataError, OptionError
@@ -31,9 +32,9 @@ from attendet.weights.io import opening
 class Predictor:
     """A trained network that takes images and returns detections in their pixels.
 
-    The longer side of each image is scaled to `imgsz`, the shorter side by the same factor, and both are padded to a
-    multiple of the largest stride. The detections of an image do not depend on the other images of a batch, up to
-    rounding.
+    The longer side of each image is scaled to `imgsz`, the shorter side by the same factor, and both are padded with
+    gray to a multiple of the largest stride, by at least half a stride. The detections of an
+    image do not depend on the other images of a batch, up to rounding.
 
     Args:
         weights: A run's folder (its `weights/best.safetensors` is read), a `.safetensors` file, or a YOLOv5 `.pt`
@@ -46,6 +47,8 @@ class Predictor:
         agnostic: Whether boxes of different classes suppress each other.
         device: `auto` (a GPU if there is one), `cpu`, `cuda`, or the index of a GPU.
         half: Whether to compute in half precision; needs a GPU.
+        canvas: How much gray surrounds an image: `border`, `tight`, or `square`; see
+            `attendet.data.loading.canvases.canvas_shapes`.
 
     Attributes:
         names: Class names, in the order of their indices.
@@ -82,6 +85,7 @@ class Predictor:
         agnostic: bool = False,
         device: str = "auto",
         half: bool = False,
+        canvas: SingleCanvasRule = "border",
     ) -> None:
         self.device = torch.device(resolve_device(device))
         if half and self.device.type != "cuda":
@@ -92,6 +96,7 @@ class Predictor:
         self.imgsz = _check_imgsz(opened.imgsz if imgsz is None else imgsz)
         self._classes = None if classes is None else self._class_mask(classes).to(self.device)
         self._dtype = torch.float16 if half else torch.float32
+        self._canvas: SingleCanvasRule = canvas
         self._detector = prepare_for_inference(opened.detector, self.device, self._dtype)
         self._stride = int(max(opened.detector.strides))
         self.timings = Timings(partial(torch.cuda.synchronize, self.device) if self.device.type == "cuda" else None)
@@ -128,8 +133,9 @@ class Predictor:
         with self.timings.stage("read"):
             pixels = [_pixels(image) for image in images]
         sizes = np.array([image.shape[1::-1] for image in pixels], np.int64).reshape(-1, 2)
+        shapes = canvas_shapes(sizes, self.imgsz, self._stride, self._canvas)
         groups: dict[tuple[int, int], list[int]] = {}
-        for position, (height, width) in enumerate(canvas_shapes(sizes, self.imgsz, self._stride).tolist()):
+        for position, (height, width) in enumerate(shapes.tolist()):
             groups.setdefault((height, width), []).append(position)
         by_position: dict[int, Detections] = {}
         for shape, positions in groups.items():

@@ -205,6 +205,7 @@ def create_data_module(prepared: PreparedRun, folder: RunFolder, reporter: Repor
         mosaic_epochs=config.schedule.epochs - config.schedule.close_mosaic,
         cache_folder=folder.path.parent,
         local_processes=count_processes(devices, nodes=1),
+        canvas=config.validation.canvas,
     )
     splits = prepared.splits
     data = DetectionData(

@@ -160,6 +160,8 @@ def test_mosaic_ends_after_its_epochs(records: ImageRecords) -> None:
 def test_validation_batches_have_each_image_once_without_augmentation(records: ImageRecords) -> None:
     dataset = ValidationDataset(records, OnDemandImages(records, 64), 64, 32)
     parts = [dataset.batches(2, rank, 2) for rank in (0, 1)]
+    for batch in dataset.batches(2):
+        assert len({tuple(dataset.shapes[index].tolist()) for index in batch}) == 1
     assert sorted(index for part in parts for batch in part for index in batch) == list(range(7))
     for validation in make_loader(dataset, dataset.batches(2), 0):
         rows = validation.batch.targets

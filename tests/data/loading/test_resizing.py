@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attendet.data.loading.resizing import canvas_shapes, letterbox, resize, scaled_shapes
+from attendet.data.loading.canvases import canvas_shapes
+from attendet.data.loading.resizing import letterbox, resize, scaled_shapes
 
 
 @pytest.mark.parametrize(
@@ -45,12 +46,6 @@ def test_boxes_are_converted_to_the_canvas_and_back(width: int, height: int, siz
     np.testing.assert_allclose(position.to_image(on_canvas), boxes, atol=1e-9)
 
 
-def test_the_smallest_canvas_with_sides_divisible_by_the_stride() -> None:
-    sizes = np.array([[400, 100], [1000, 1], [320, 321]])
-    assert canvas_shapes(sizes[:2], 320, 32).tolist() == [[96, 320], [32, 320]]
-    assert canvas_shapes(sizes[2:], 320, 64).tolist() == [[320, 320]]
-
-
 def test_shrinking_averages_over_areas() -> None:
     # One white pixel in 4x4 makes the result gray; sampling every fourth pixel would lose it.
     image = np.zeros((64, 64, 3), np.uint8)
@@ -59,12 +54,9 @@ def test_shrinking_averages_over_areas() -> None:
     assert np.unique(shrunk).tolist() == [16]
 
 
-@given(st.integers(1, 5000), st.integers(1, 5000), st.integers(1, 1280), st.sampled_from([8, 32, 64]))
-def test_sizes_against_exact_fractions(width: int, height: int, size: int, stride: int) -> None:
-    sizes = np.array([[width, height]])
-    (scaled,), (canvas,) = scaled_shapes(sizes, size).tolist(), canvas_shapes(sizes, size, stride).tolist()
-    for side, scaled_side, canvas_side in zip((height, width), scaled, canvas, strict=True):
+@given(st.integers(1, 5000), st.integers(1, 5000), st.integers(1, 1280))
+def test_sizes_against_exact_fractions(width: int, height: int, size: int) -> None:
+    (scaled,) = scaled_shapes(np.array([[width, height]]), size).tolist()
+    for side, scaled_side in zip((height, width), scaled, strict=True):
         exact = Fraction(side * size, max(width, height))
         assert abs(scaled_side - exact) <= Fraction(1, 2) or scaled_side == 1
-        assert canvas_side % stride == 0
-        assert scaled_side <= canvas_side < scaled_side + stride

@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
 from attendet.data.loading.augmentation import Augmentation
+from attendet.data.loading.canvases import CanvasRule, canvas_shapes
 from attendet.data.loading.datasets import Batch, TrainingDataset, ValidationBatch, ValidationDataset
 from attendet.data.loading.image_store import DecodedImages, ImageCache, load_images
-from attendet.data.loading.resizing import canvas_shapes
 from attendet.data.loading.sampler import TrainingBatchSampler
 from attendet.data.records import Split
 
@@ -43,6 +43,7 @@ class LoaderConfig:
         mosaic_epochs: Number of epochs with mosaic; None for all.
         cache_folder: Folder for the file of `cache="disk"`; None for the folder of temporary files.
         local_processes: Number of processes on this machine that keep decoded images, each its own copy.
+        canvas: How the shape of the canvas of a validation image is chosen.
     """
 
     imgsz: int
@@ -55,6 +56,7 @@ class LoaderConfig:
     mosaic_epochs: int | None = None
     cache_folder: Path | None = None
     local_processes: int = 1
+    canvas: CanvasRule = "border"
 
 
 class DetectionData(LightningDataModule):
@@ -134,7 +136,7 @@ class DetectionData(LightningDataModule):
         return TrainingBatchSampler(
             len(sizes),
             loading.batch_size,
-            canvas_shapes(sizes, loading.imgsz, loading.stride) if loading.rect else square,
+            canvas_shapes(sizes, loading.imgsz, loading.stride, "tight") if loading.rect else square,
             seed=loading.seed,
             rank=self._rank(),
             world_size=self._world_size(),
@@ -155,7 +157,7 @@ class DetectionData(LightningDataModule):
         self.decode_images()
         loading = self.loading
         images = self._images[self.val_split.name]
-        dataset = ValidationDataset(self.val_split.records, images, loading.imgsz, loading.stride)
+        dataset = ValidationDataset(self.val_split.records, images, loading.imgsz, loading.stride, loading.canvas)
         batch_size = max(1, loading.batch_size // self._world_size())
         return make_loader(dataset, dataset.batches(batch_size, self._rank(), self._world_size()), loading.workers)
 

@@ -23,8 +23,9 @@ from attendet.data.loading.augmentation import (
     pad,
     warp,
 )
+from attendet.data.loading.canvases import CanvasRule, canvas_shapes
 from attendet.data.loading.image_store import DecodedImages
-from attendet.data.loading.resizing import Letterbox, canvas_shapes, letterbox
+from attendet.data.loading.resizing import Letterbox, letterbox
 from attendet.data.loading.sampler import SampleIndex
 from attendet.data.records import ImageRecord, ImageRecords
 
@@ -111,29 +112,40 @@ class ValidationDataset(Dataset[ValidationBatch]):
         images: The decoded images.
         imgsz: Longer side of a scaled image in pixels.
         stride: Largest stride of the network in pixels; the sides of canvases are multiples of it.
+        canvas: How the shape of the canvas of each image is chosen.
     """
 
-    def __init__(self, records: ImageRecords, images: DecodedImages, imgsz: int, stride: int) -> None:
+    def __init__(
+        self, records: ImageRecords, images: DecodedImages, imgsz: int, stride: int, canvas: CanvasRule = "border"
+    ) -> None:
         self.records, self.images, self.imgsz = records, images, imgsz
-        self.shapes = canvas_shapes(records.sizes, imgsz, stride)
+        self.shapes = canvas_shapes(records.sizes, imgsz, stride, canvas)
 
     def __getitem__(self, indices: Sequence[int]) -> ValidationBatch:
-        height, width = self.shapes[list(indices)].max(0).tolist()
+        height, width = self.shapes[indices[0]].tolist()
         samples = [self._sample(index, (height, width)) for index in indices]
         images, targets, records, letterboxes = zip(*samples, strict=True)
         return ValidationBatch(collate(list(zip(images, targets, strict=True))), records, letterboxes)
 
     def batches(self, batch_size: int, rank: int = 0, world_size: int = 1) -> list[list[int]]:
-        """Return the image indices of each batch of a process; images of similar shapes share a batch.
+        """Return the image indices of each batch of a process; the images of a batch have canvases of one shape.
+
+        So the detections of an image do not depend on the images in its batch.
 
         Args:
             batch_size: Images per batch of this process.
             rank: Index of this process.
             world_size: Number of processes, among which the images are divided.
         """
-        height, width = self.shapes.T
-        order = np.lexsort((height, height / width)).tolist()[rank::world_size]
-        return [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+        groups: dict[tuple[int, int], list[int]] = {}
+        for index, (height, width) in enumerate(self.shapes.tolist()):
+            groups.setdefault((height, width), []).append(index)
+        batches = [
+            group[start : start + batch_size]
+            for _, group in sorted(groups.items())
+            for start in range(0, len(group), batch_size)
+        ]
+        return batches[rank::world_size]
 
     def _sample(self, index: int, shape: tuple[int, int]) -> tuple[Tensor, Tensor, ImageRecord, Letterbox]:
         record = self.records[index]

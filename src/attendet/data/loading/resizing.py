@@ -90,24 +90,6 @@ def scaled_shapes(sizes: NDArray[np.int64], imgsz: int) -> NDArray[np.int64]:
     return np.maximum(1, np.rint(sizes[:, ::-1] * scale)).astype(np.int64)
 
 
-def canvas_shapes(sizes: NDArray[np.int64], imgsz: int, stride: int) -> NDArray[np.int64]:
-    """Return the smallest canvas for each scaled image whose sides are multiples of the stride.
-
-    Args:
-        sizes: (images, 2) width and height in pixels.
-        imgsz: Longer side of a scaled image in pixels.
-        stride: Largest stride of the network in pixels.
-
-    Returns:
-        (images, 2) height and width in pixels.
-
-    Example:
-        >>> canvas_shapes(np.array([[640, 480], [100, 400]]), 320, 32).tolist()
-        [[256, 320], [320, 96]]
-    """
-    return np.ceil(scaled_shapes(sizes, imgsz) / stride).astype(np.int64) * stride
-
-
 def letterbox(
     image: NDArray[np.uint8], imgsz: int, shape: tuple[int, int] | None = None
 ) -> tuple[NDArray[np.uint8], Letterbox]:

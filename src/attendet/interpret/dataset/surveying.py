@@ -67,6 +67,7 @@ def survey_sites(
         UnknownNameError: If no site matches the pattern.
         WeightsError: If the features at a site are not finite.
     """
+    config = config or ValidationConfig()
     model = prepare_for_inference(detector, device)
     sites = attention_sites(model, site)
     num_images = len(split.records)
@@ -76,12 +77,12 @@ def survey_sites(
     def measure(variants: Mapping[str, ModelVariant], done: int) -> dict[str, Metrics]:
         """Run each variant on all images."""
         evaluations = {name: Evaluation(split.names) for name in variants}
-        for batch, images in validation_batches(model, split, imgsz, batch_size):
+        for batch, images in validation_batches(model, split, imgsz, batch_size, config.canvas):
             truths = [ground_truth(record) for record in batch.records]
             for name, variant in variants.items():
                 with variant(batch):
                     raw = model(images)
-                evaluations[name].update(detect_in_batch(model, raw, batch, config or ValidationConfig()), truths)
+                evaluations[name].update(detect_in_batch(model, raw, batch, config), truths)
             done += len(truths)
             if progress:
                 progress(done, total)

@@ -14,7 +14,8 @@ from torch import Tensor
 from torchvision.transforms.v2 import functional
 
 from attendet.data.images import ImageLike, read_image
-from attendet.data.loading.resizing import Letterbox, canvas_shapes, letterbox
+from attendet.data.loading.canvases import canvas_shapes
+from attendet.data.loading.resizing import Letterbox, letterbox
 from attendet.detection.postprocess import CanvasPlacement
 from attendet.errors import DataError
 
@@ -72,7 +73,7 @@ def letterboxed_image(name: str, pixels: NDArray[np.uint8], imgsz: int, stride: 
     Example:
         >>> image = letterboxed_image("a.png", np.zeros((480, 640, 3), np.uint8), 320, 32)
         >>> image, image.extent
-        (InputImage('a.png', 640x480 pixels, tensor=(1, 3, 256, 320)), (0.0, -16.0, 640.0, 496.0))
+        (InputImage('a.png', 640x480 pixels, tensor=(1, 3, 256, 352)), (-32.0, -16.0, 672.0, 496.0))
     """
     height, width = pixels.shape[:2]
     rows, columns = canvas_shapes(np.array([[width, height]]), imgsz, stride)[0].tolist()
