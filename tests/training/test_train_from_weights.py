@@ -10,11 +10,14 @@ from safetensors.torch import load_file
 from attendet import build, save_weights
 from attendet.attention import CBAM
 from attendet.errors import OptionError, WeightsError
+from attendet.models.bundled import bundled_text
+from attendet.models.planning import ModelPlan
 from attendet.surgery import attached
 from attendet.training.run_folder import RunFolder
 from attendet.training.training_model import build_training_model
 from attendet.weights.io import opening
 from attendet.weights.io.model_card import ModelCard
+from attendet.weights.io.saving import write_tensors
 from tests.helpers.small_training import COLORS, MODEL, small, write_set
 
 NAMES = tuple(COLORS)
@@ -26,6 +29,18 @@ def test_weights_alone_bring_their_model(fit: Callable, start: Path) -> None:
     _, record, listener = fit(model__cfg=None, model__weights=str(start), optimizer__lr0=1e-12, schedule__epochs=1)
     assert Path(record.model["name"]).name == "small.yaml"
     assert any(line.endswith("kept 37 of 37 tensors") for line in listener.messages)
+
+
+def test_weights_that_describe_a_large_model_take_no_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: object) -> None:
+        raise AssertionError("the modules were created")
+
+    path = tmp_path / "small.safetensors"
+    write_tensors({"w": torch.zeros(1)}, path, ModelCard("m", bundled_text("yolov5s"), "auto", ("a",), 64), ())
+    monkeypatch.setattr(ModelPlan, "create_modules", fail)
+    config = small(Path("data.yaml"), path, tmp_path, model__cfg=None, model__weights=str(path))
+    with pytest.raises(WeightsError, match=r"it has 7,0[0-9,]+ parameters, but the file only 1 values \(3 parameters"):
+        build_training_model(config, ("a",))
 
 
 def test_weights_with_other_classes_keep_all_but_the_head(fit: Callable, start: Path, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from attendet.models.attention_request import parse_request
 from attendet.models.builder import build_model
 from attendet.models.costs import count_network
 from attendet.models.detector import Detector
+from attendet.models.planning import plan_model
 from attendet.models.resolution import resolve_readings
 from attendet.models.yaml.lookup import load_model_file
 from attendet.models.yaml.model_file import ModelFile, read_model_file
@@ -24,7 +25,7 @@ from attendet.training.config import TrainConfig
 from attendet.training.freezing import freeze
 from attendet.weights import Checkpoint, read_checkpoint
 from attendet.weights.io.model_card import ModelCard, stored_attention
-from attendet.weights.io.opening import find_card, read_card, resolve_weights_path
+from attendet.weights.io.opening import find_card, read_card, require_values, resolve_weights_path
 from attendet.weights.io.other_families import family_error, other_family
 from attendet.weights.io.parameter_counts import read_like
 from attendet.weights.io.weight_loading import load_checkpoint, restore_attention
@@ -109,6 +110,8 @@ def build_training_model(config: TrainConfig, names: tuple[str, ...]) -> Trainin
     tensors = checkpoint.tensors if checkpoint and same_model else {}
     plans = stored_attention(checkpoint) if checkpoint else ()
     start: Start = options.start or ("identity" if checkpoint else "paper")
+    if checkpoint and path and not options.cfg:
+        _require_values(file, len(names), dialect, checkpoint, path)
     built = build_model(file, len(names), dialect=dialect, start=start, checkpoint=tensors)
     detector = built.detector
     notes = [*choices, *(str(finding) for finding in built.findings())]
@@ -164,6 +167,15 @@ def _model_file(
         error = WeightsError("the file does not name its model", where=where, remedy="pass --cfg, too")
         raise family_error(family, where) if family else error
     return read_card(card, checkpoint, where), card.dialect
+
+
+def _require_values(file: ModelFile, num_classes: int, dialect: str, checkpoint: Checkpoint, path: Path) -> None:
+    """Raise an error if the weights have far fewer values than their own model file needs."""
+    try:
+        require_values(plan_model(file, num_classes=num_classes, dialect=dialect), checkpoint)
+    except WeightsError as error:
+        message = f"the model of the file cannot be built: {error.message}"
+        raise WeightsError(message, where=Location(str(path))) from error
 
 
 def _has_rows_of(card: ModelCard, file: ModelFile) -> bool:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from attendet.errors import Location, WeightsError
 from attendet.utils.modules import strip_wrapper_prefixes
+from attendet.utils.regular_files import open_regular
 from attendet.weights.formats.legacy import read_legacy
 from attendet.weights.formats.safetensors_file import is_safetensors, read_safetensors
 from attendet.weights.formats.zip_archive import read_zip_archive
@@ -86,10 +87,10 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
         ('module', ['weight', 'bias'], {'epoch': 3})
     """
     where = Location(os.fspath(path))
-    if not Path(path).is_file():
+    if not os.path.lexists(path):
         raise WeightsError("weights file not found", where=where)
     try:
-        with Path(path).open("rb") as file:
+        with open_regular(path, WeightsError) as file:
             return _read(file, Path(path))
     except WeightsError as error:
         raise WeightsError(error.message, where=where, remedy=error.remedy) from error
@@ -103,6 +104,8 @@ def _read(file: BinaryIO, path: Path) -> Checkpoint:
     file.seek(0)
     if is_safetensors(head):
         tensors, metadata = read_safetensors(path)
+        if not tensors:
+            raise WeightsError("the file contains no tensors")
         # The description of attached attention contains paths inside the network, so the keys must stay as they are.
         named = tensors if "attention" in metadata else strip_wrapper_prefixes(tensors)
         return Checkpoint(named, "safetensors", None, None, {}, metadata)

@@ -152,7 +152,7 @@ def open_checkpoint(checkpoint: Checkpoint, path: Path) -> OpenedDetector:
         raise _nameless(checkpoint, where)
     file = read_card(card, checkpoint, where)
     try:
-        _require_values(plan_model(file, num_classes=len(card.names), dialect=card.dialect), checkpoint)
+        require_values(plan_model(file, num_classes=len(card.names), dialect=card.dialect), checkpoint)
         built = build_model(file, len(card.names), dialect=card.dialect, checkpoint=checkpoint.tensors)
         detector = built.detector
         restore_attention(detector, stored_attention(checkpoint), checkpoint.tensors)
@@ -168,12 +168,21 @@ def open_checkpoint(checkpoint: Checkpoint, path: Path) -> OpenedDetector:
     return OpenedDetector(path, detector.train(False), card)
 
 
-def _require_values(plan: ModelPlan, checkpoint: Checkpoint) -> None:
-    """Raise an error if a file has far fewer values than its model: a small file must not ask for a huge model."""
+def require_values(plan: ModelPlan, checkpoint: Checkpoint) -> None:
+    """Raise an error if a file has far fewer values than the model it describes, before memory is taken for the model.
+
+    Args:
+        plan: The plan of the model file in the weights file.
+        checkpoint: Content of the weights file.
+
+    Raises:
+        WeightsError: If the model has more than three times as many parameters, and a million.
+    """
     parameters = sum(row.parameters for row in plan.rows)
     values = sum(tensor.numel() for tensor in checkpoint.tensors.values())
     if parameters > _MAX_RATIO * values + _MAX_SURPLUS:
-        raise WeightsError(f"it has {parameters:,} parameters, but the file only {values:,} values")
+        limit = f"{_MAX_RATIO} parameters per value and {_MAX_SURPLUS:,} more are the limit"
+        raise WeightsError(f"it has {parameters:,} parameters, but the file only {values:,} values ({limit})")
 
 
 def read_card(card: ModelCard, checkpoint: Checkpoint, where: Location) -> ModelFile:

@@ -70,6 +70,10 @@ def write_tensors(
             save_file(_unshared(tensors), temporary, metadata=metadata)
     except SafetensorError as error:
         raise OutputError(f"cannot be written: {error}", where=Location(str(path))) from error
+    except KeyError as error:
+        dtype = str(error.args[0]).removeprefix("torch.")
+        message = f"cannot be written: safetensors files have no tensors of the type {dtype}"
+        raise OutputError(message, where=Location(str(path)), remedy="convert them to float32") from error
 
 
 def _unshared(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -79,11 +79,18 @@ def load_checkpoint(
         names: Class names of the detector in the order of their indices.
 
     Raises:
-        WeightsError: If no tensor fits.
+        WeightsError: If no tensor fits, or the tensors are complex numbers and the network is not.
     """
     card = stored_card(checkpoint, where.file)
+    state = model.state_dict()
+    complex_keys = [key for key, value in checkpoint.tensors.items() if value.is_complex()]
+    if complex_keys and not any(value.is_complex() for value in state.values()):
+        message = (
+            f"the weights must be real numbers, got {checkpoint.tensors[complex_keys[0]].dtype} in {complex_keys[0]}"
+        )
+        raise WeightsError(message, where=where)
     aligned = align_tensors(
-        model.state_dict(),
+        state,
         checkpoint.tensors,
         model_names=names,
         file_names=card.names if card else checkpoint.names,

@@ -16,8 +16,9 @@ from attendet.weights.unpickle.tensors import TensorBuilder
 
 _MODULE_ATTRIBUTES = ("_parameters", "_buffers", "_modules")
 
-# The largest models have a few thousand modules and tensors, some of them shared.
-_MAX_ENTRIES = 100_000
+MAX_ENTRIES = 100_000
+"""Most modules and tensors of a file: the largest models have a few thousand, some of them shared."""
+
 # A module that is used in several places appears under several keys, but is stored once.
 _MAX_SHARING = 16
 
@@ -60,8 +61,8 @@ def module_specs(root: PickledObject) -> dict[str, TensorSpec]:
         prefix, module = pending.pop()
         # A small pickle can refer to one module many times, so every visit counts.
         visited += 1 + _length(module)
-        if visited > _MAX_ENTRIES:
-            raise WeightsError(f"the file has modules that contain each other, or more than {_MAX_ENTRIES:,} entries")
+        if visited > MAX_ENTRIES:
+            raise WeightsError(f"the file has modules that contain each other, or more than {MAX_ENTRIES:,} entries")
         specs |= _own_specs(prefix, module)
         children = [(_key(prefix, name), child) for name, child in module.attribute("_modules").items()]
         for key, child in reversed(children):
@@ -99,8 +100,8 @@ def state_dict_specs(state: Mapping[Any, Any]) -> dict[str, TensorSpec]:
     Raises:
         WeightsError: If there are too many entries.
     """
-    if len(state) > _MAX_ENTRIES:
-        raise WeightsError(f"the state dict has more than {_MAX_ENTRIES:,} entries")
+    if len(state) > MAX_ENTRIES:
+        raise WeightsError(f"the state dict has more than {MAX_ENTRIES:,} entries")
     return {_key("", key): value for key, value in state.items() if isinstance(value, TensorSpec)}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Protocol
 
 import torch
@@ -13,6 +14,7 @@ from attendet.weights.unpickle.placeholders import StorageSpec, TensorSpec
 
 # A tensor without elements takes no memory, but its shape must not overflow the integers of later computations.
 _MAX_EMPTY_SIZE = 2**31
+_MAX_AXES = 16
 
 
 class StorageReader(Protocol):
@@ -58,6 +60,27 @@ class TensorBuilder:
         return self._read[storage.key]
 
 
+def check_sides(size: Sequence[int]) -> None:
+    """Raise an error if a tensor has too many axes, or has no elements and sides that overflow.
+
+    Args:
+        size: The sides of the tensor; its elements, if it has any, are stored in the file and need no check.
+
+    Raises:
+        WeightsError: If the shape is impossible.
+
+    Example:
+        >>> check_sides((2**63, 0))
+        Traceback (most recent call last):
+        ...
+        attendet.errors.WeightsError: a tensor without elements has the impossible shape (9223372036854775808, 0)
+    """
+    if len(size) > _MAX_AXES:
+        raise WeightsError(f"a tensor has {len(size):,} axes, more than {_MAX_AXES}")
+    if not math.prod(size) and math.prod(max(side, 1) for side in size) > _MAX_EMPTY_SIZE:
+        raise WeightsError(f"a tensor without elements has the impossible shape {tuple(size)}")
+
+
 def _first_element(spec: TensorSpec) -> int:
     return spec.storage.start * spec.storage.dtype.itemsize // spec.dtype.itemsize
 
@@ -72,5 +95,6 @@ def _check_bounds(spec: TensorSpec) -> None:
         raise WeightsError(f"a tensor of shape {spec.size} does not fit into its storage of {available:,} elements")
     if storage.start + storage.count > storage.stored or (storage.start * storage.dtype.itemsize) % spec.dtype.itemsize:
         raise WeightsError("a view of a storage extends past the end of the storage")
-    if not elements and (math.prod(max(side, 1) for side in spec.size) > _MAX_EMPTY_SIZE or spec.offset > available):
-        raise WeightsError(f"a tensor without elements has the impossible shape {spec.size}")
+    check_sides(spec.size)
+    if not elements and spec.offset > available:
+        raise WeightsError("a tensor without elements starts past the end of its storage")
