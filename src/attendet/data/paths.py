@@ -9,7 +9,8 @@ from __future__ import annotations
 import glob
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 
 
 def exists(path: str | os.PathLike[str]) -> bool:
@@ -34,11 +35,45 @@ def is_folder(path: str | os.PathLike[str]) -> bool:
     return os.path.isdir(path)  # noqa: PTH112 - see exists
 
 
-def walk(folder: str) -> Iterator[tuple[str, list[str]]]:
+def locate(path: str, folders: Iterable[str | os.PathLike[str]] = ("",)) -> str | None:
+    r"""Return the first file or folder that a path names in some folders, or None.
+
+    Programs for Windows write backslashes between folders. They are taken for separators if no file has the name as it
+    is written.
+
+    Args:
+        path: An absolute path, or one that is relative to a folder.
+        folders: The folders, in the order of preference; by default the current folder.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     Path(folder, "a").mkdir()
+        ...     Path(folder, "a/b.jpg").touch()
+        ...     [locate(path, [folder]).removeprefix(folder) for path in ("a/b.jpg", "a\\b.jpg")]
+        ['/a/b.jpg', '/a/b.jpg']
+        >>> locate("nowhere/b.jpg")
+    """
+    for spelling in dict.fromkeys((path, path.replace("\\", "/"))):
+        for folder in folders:
+            candidate = os.path.normpath(os.path.join(folder, spelling))  # noqa: PTH118 - 100,000 times
+            # A name with a null character cannot exist, and `lexists` raises ValueError for it.
+            with suppress(ValueError):
+                if os.path.lexists(candidate):
+                    return candidate
+    return None
+
+
+def walk(folder: str, *, hidden: bool = False) -> Iterator[tuple[str, list[str]]]:
     """Yield a folder and all folders below it, each with the names of its files.
 
-    Folders and files come in alphabetical order; hidden ones are left out. Links to folders are followed, but each
+    Folders and files come in alphabetical order; hidden folders are left out. Links to folders are followed, but each
     folder is visited once, so that a link to a parent folder does not lead in a circle.
+
+    Args:
+        folder: The folder.
+        hidden: Whether to include files whose names start with a dot.
     """
     seen = set()
     for parent, folders, files in os.walk(folder, followlinks=True):
@@ -48,7 +83,7 @@ def walk(folder: str) -> Iterator[tuple[str, list[str]]]:
             continue
         seen.add(real)
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        yield parent, sorted(name for name in files if not name.startswith("."))
+        yield parent, sorted(name for name in files if hidden or not name.startswith("."))
 
 
 def expand_glob(pattern: str) -> Iterator[str]:

@@ -162,7 +162,7 @@ def test_a_data_file_names_a_voc_folder_a_list_or_a_folder_of_images_and_labels(
     file.write_text("train: voc\nval: voc\nnames: [cat]\n")
     with pytest.raises(DataError, match=r"no image of train can be used; .*unknown class \('dog'\)"):
         data_source.open(file).read("train")
-    with pytest.raises(DataError, match=r"ImageSets/Main has no val\.txt; use one of train, test"):
+    with pytest.raises(DataError, match=r"ImageSets/Main has no val\.txt; use one of test, train"):
         data_source.open(file).read("val")
     both = tmp_path / "both"
     write_image(both / "x.jpg")

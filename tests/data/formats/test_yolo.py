@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attendet.data.formats.labels import MAX_BYTES, MAX_PROBLEMS, labels_from_json, labels_to_json
-from attendet.data.formats.yolo import label_path, parse_yolo_labels, read_yolo_labels, resolve_images
+from attendet.data.formats.image_files import resolve_images
+from attendet.data.formats.yolo import label_path, parse_yolo_labels, read_yolo_labels
 from attendet.data.paths import expand_glob
 from attendet.data.reading import data_source
 from attendet.data.records import ProblemKind
@@ -116,10 +117,10 @@ def test_folders_and_patterns_with_a_link_to_a_parent_folder(tmp_path: Path) -> 
         ).write_text("no image")
     (tmp_path / "images/sub/up").symlink_to(tmp_path / "images")
     folder = str(tmp_path / "images")
-    names = [os.path.relpath(image, folder) for image in resolve_images(folder, str(tmp_path), HERE)]
+    names = [os.path.relpath(image, folder) for image in resolve_images(folder, str(tmp_path), HERE).images]
     assert names == ["a.JPG", "b.png", "[x]/d.png", "sub/c.bmp"]
-    assert [Path(image).name for image in resolve_images(f"{folder}/*.png", str(tmp_path), HERE)] == ["b.png"]
-    assert [Path(image).name for image in resolve_images(f"{folder}/su*", str(tmp_path), HERE)] == [
+    assert [Path(image).name for image in resolve_images(f"{folder}/*.png", str(tmp_path), HERE).images] == ["b.png"]
+    assert [Path(image).name for image in resolve_images(f"{folder}/su*", str(tmp_path), HERE).images] == [
         "c.bmp",
         "a.JPG",
         "b.png",
@@ -135,7 +136,7 @@ def test_patterns_match_every_image_once_and_no_label_files(tmp_path: Path) -> N
         (tmp_path / name).with_suffix(".txt").write_text("0 0.5 0.5 1 1\n")
     (tmp_path / "list.txt").write_text("a.png\n")
     for pattern, expected in {"*": ["a.png", "sub/b.png"], "**": ["a.png", "sub/b.png"], "li*.txt": ["a.png"]}.items():
-        found = resolve_images(f"{tmp_path}/{pattern}", str(tmp_path), HERE)
+        found = resolve_images(f"{tmp_path}/{pattern}", str(tmp_path), HERE).images
         assert [Path(image).relative_to(tmp_path).as_posix() for image in found] == expected
 
 
@@ -159,7 +160,7 @@ def test_links_to_a_parent_folder_are_followed_once(tmp_path: Path, pattern: str
         (tmp_path / "one/two" / name).symlink_to(tmp_path)
     write_image(tmp_path / "other disk/a.png", (8, 8))
     (tmp_path / "one/linked").symlink_to(tmp_path / "other disk")
-    found = resolve_images(f"{tmp_path}/one/{pattern}", str(tmp_path), HERE)
+    found = resolve_images(f"{tmp_path}/one/{pattern}", str(tmp_path), HERE).images
     assert sorted(Path(image).relative_to(tmp_path).as_posix() for image in found) == [
         "one/linked/a.png",
         "one/two/a.png",
@@ -176,7 +177,7 @@ def test_paths_in_a_list_are_absolute_or_relative_to_the_data_set_or_the_list(tm
     (lists / "train.txt").write_text("\r\n".join(lines))
     found = [
         Path(image).relative_to(tmp_path).as_posix()
-        for image in resolve_images(str(lists / "train.txt"), str(root), HERE)
+        for image in resolve_images(str(lists / "train.txt"), str(root), HERE).images
     ]
     assert found == [
         "set/images/a.png",

@@ -143,6 +143,7 @@ def test_a_data_source_as_text_and_as_json(yolo_folder: WriteYolo) -> None:
         "splits": {"train": [str(file.parent / "images")]},
         "root": str(file.parent),
         "images": None,
+        "layout": "yolo, found by labels/a.txt",
     }
 
 

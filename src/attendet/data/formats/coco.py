@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from attendet.data.formats.labels import MAX_COORDINATE, ImageLabels, LabelBuilder, parse_coordinate
-from attendet.data.paths import is_file, is_folder
+from attendet.data.paths import is_file
 from attendet.data.records import Problem
 from attendet.errors import DataError, Location
 from attendet.utils.io import read_json
@@ -27,8 +27,8 @@ class CocoFile:
     Attributes:
         file: Path of the JSON file.
         categories: Category names by id, in the order of the ids.
-        images: File name of each image, with the width and height that the file states (None if it does not), in the
-            order of the file.
+        images: File name of each image as in the file, with the width and height that the file states (None if it does
+            not), in the order of the file.
         annotations: The annotations of each image, in the order of `images`, as in the file.
         image_ids: Id of each image, in the order of `images`.
         problems: Images and annotations that cannot be read, and annotations of images that the file does not have.
@@ -49,9 +49,9 @@ class CocoFile:
     def labels(self) -> Iterator[ImageLabels]:
         """Yield the labels of each image; a class is a category name, or the id of a category that does not exist."""
         for (name, stated_size), of_image in zip(self.images, self.annotations, strict=True):
-            builder = LabelBuilder(self.file)
+            builder, shown = LabelBuilder(self.file), name.replace("\\", "/")
             for annotation in of_image:
-                description = f"{name}, annotation {short_repr(annotation.get('id'))}"
+                description = f"{shown}, annotation {short_repr(annotation.get('id'))}"
                 try:
                     category, box = self._category(annotation), _parse_box(annotation.get("bbox"))
                 except ValueError as error:
@@ -66,24 +66,6 @@ class CocoFile:
         if category_id is None or not _is_id(category_id):
             raise ValueError(f"category_id must be an integer or text, got {short_repr(category_id)}")
         return self.categories.get(category_id, category_id)
-
-
-def find_coco_file(path: Path, where: Location) -> Path:
-    """Return the JSON file that an entry of a split names: the path itself, or the only JSON file in a folder.
-
-    Args:
-        path: A JSON file, or a folder.
-        where: Location of the entry in its file, for messages.
-
-    Raises:
-        DataError: If a folder does not have exactly one JSON file.
-    """
-    if not is_folder(path):
-        return path
-    files = sorted(path.glob("*.json"))
-    if len(files) != 1:
-        raise DataError(f"{path} must have one JSON file, got {len(files)}", where=where, remedy="name the JSON file")
-    return files[0]
 
 
 def read_coco(path: Path) -> CocoFile:
@@ -135,7 +117,7 @@ def _parse_images(entries: Sequence[Any], builder: LabelBuilder) -> dict[Any, tu
         elif image_id in images:
             builder.add_problem(f"the id of {name} must be unique, got {short_repr(image_id)}")
         else:
-            images[image_id] = (name.replace("\\", "/"), _stated_size(entry))
+            images[image_id] = (name, _stated_size(entry))
     return images
 
 
@@ -187,35 +169,3 @@ def _parse_box(values: Any) -> tuple[float, float, float, float]:
 
 def _is_id(value: Any) -> bool:
     return isinstance(value, int | str) and not isinstance(value, bool)
-
-
-def find_image_folder(coco: CocoFile, images: Path | None, split: str, root: Path) -> Path:
-    """Return the folder that the image names of a COCO file are relative to.
-
-    Args:
-        coco: The COCO file.
-        images: The folder, if the data.yaml names it; otherwise it is searched for, near the COCO file and in `root`.
-        split: Name of the split, which the folder may be named after.
-        root: Folder of the data set.
-
-    Raises:
-        DataError: If none of the first images is found.
-    """
-    if images is not None:
-        return images
-    file = Path(coco.file)
-    # The images of instances_train2017.json are in a folder train2017.
-    suffix = file.stem.rsplit("_", maxsplit=1)[-1]
-    parents = dict.fromkeys((file.parent, file.parent.parent, root))
-    subfolders = ("", "images", f"images/{split}", f"images/{suffix}", split, suffix)
-    folders = [parent / subfolder for parent in parents for subfolder in subfolders]
-    for name, _ in coco.images[:20]:
-        for folder in folders:
-            if is_file(folder / name):
-                return folder
-    first = coco.images[0][0] if coco.images else "any image"
-    raise DataError(
-        f"{first} not found, neither next to the file nor in a folder `images`",
-        where=Location(coco.file),
-        remedy="name the folder of the images in data.yaml: `images: folder`",
-    )

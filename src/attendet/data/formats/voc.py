@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 from xml.sax import SAXException, SAXParseException
 from xml.sax.handler import ContentHandler
@@ -12,9 +10,6 @@ from defusedxml.common import DefusedXmlException
 from defusedxml.sax import parseString
 
 from attendet.data.formats.labels import ImageLabels, LabelBuilder, parse_coordinate, read_label_file
-from attendet.data.formats.yolo import read_lines
-from attendet.data.images import is_image
-from attendet.data.paths import is_file, is_folder
 from attendet.errors import DataError, Location
 from attendet.utils.text import shorten
 
@@ -160,66 +155,3 @@ def _check_name(text: str) -> str:
     if not text or not text.isprintable():
         raise ValueError(f"the name of an object must be printable text, got {shorten(text, 40)!r}")
     return text
-
-
-def find_voc_root(path: Path) -> Path | None:
-    """Return the folder with `Annotations` that a folder or a list of images belongs to, or None.
-
-    It is the folder itself, the folder of the list, or one of the three folders above.
-    """
-    folder = path if is_folder(path) else path.parent
-    return next((parent for parent in (folder, *list(folder.parents)[:3]) if is_folder(parent / "Annotations")), None)
-
-
-def find_voc_lists(root: Path) -> dict[str, Path]:
-    """Return the lists in `ImageSets/Main` of a VOC folder, by split: `train`, `val`, `test`, and `trainval`."""
-    lists = {name: root / "ImageSets" / "Main" / f"{name}.txt" for name in ("train", "val", "test", "trainval")}
-    return {name: path for name, path in lists.items() if is_file(path)}
-
-
-def find_voc_files(entry: Path, split: str, where: Location) -> Iterator[tuple[str, str]]:
-    """Yield the paths of the image and of the annotation file of each image in a split.
-
-    Args:
-        entry: A list of file stems, a VOC folder, or a folder with images and annotation files.
-        split: Name of the split, which selects the list of a VOC folder.
-        where: Location of the entry in its file, for messages.
-
-    Raises:
-        DataError: If a VOC folder has no list of the split, a list is not in a VOC folder, or it cannot be read.
-    """
-    root = find_voc_root(entry)
-    lists = find_voc_lists(entry)
-    if lists:
-        if split not in lists:
-            remedy = f"use one of {', '.join(lists)}"
-            raise DataError(f"{entry / 'ImageSets' / 'Main'} has no {split}.txt", where=where, remedy=remedy)
-        entry = lists[split]
-    if is_folder(entry):
-        folder = entry / "Annotations" if root == entry else entry
-        stems = sorted(path.stem for path in folder.glob("*.xml"))
-    elif root is None:
-        raise DataError(f"{entry} must be in a folder that has a folder Annotations", where=where)
-    else:
-        folder, stems = root / "Annotations", [_stem(line) for line in read_lines(str(entry))]
-    images = _images_by_stem([*((root / "JPEGImages", root / "images") if root else ()), folder])
-    for stem in stems:
-        image = images.get(stem) or str((root / "JPEGImages" if root else folder) / f"{stem}.jpg")
-        yield image, str(folder / f"{stem}.xml")
-
-
-def _stem(line: str) -> str:
-    """Return the file stem on a line of a list; lists of a single class have a flag (-1, 0, or 1) after the stem."""
-    columns = line.rsplit(maxsplit=1)
-    stem = columns[0] if len(columns) == 2 and columns[1] in ("-1", "0", "1") else line
-    return Path(stem).stem if is_image(stem) else stem
-
-
-def _images_by_stem(folders: list[Path]) -> dict[str, str]:
-    paths: dict[str, str] = {}
-    for folder in folders:
-        if folder.is_dir():
-            for path in sorted(folder.iterdir()):
-                if is_image(path.name):
-                    paths.setdefault(path.stem, str(path))
-    return paths

@@ -5,11 +5,12 @@ from __future__ import annotations
 import difflib
 import glob
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from attendet.data.paths import exists, is_folder
+from attendet.data.paths import is_folder, locate
 from attendet.errors import DataError, Location
 from attendet.utils.limits import MAX_CLASSES
 from attendet.utils.text import short_repr
@@ -23,6 +24,10 @@ _KEYS = ("path", *SPLITS, "names", "nc", "format", "images")
 # Similarity (0-1) from which a key counts as misspelled: `nam` and `valid` are similar to `names` and `val`, while
 # `author` and `train_label`, which other tools write, are similar to no key.
 _MIN_SIMILARITY = 0.75
+
+_PATH_KEY = re.compile(r"(path|train|val|test|images)\s*:")
+_DOUBLE_QUOTED = re.compile(r'"([^"]*)"')
+_WINDOWS_ESCAPE = re.compile(r'\\(?!["\\/ ]|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8})')
 
 _NAME_A_PATH = "name a folder, a glob pattern, or a file"
 
@@ -50,6 +55,7 @@ class DataFile:
         names: Class names, in the order of their indices; None if the file has no names.
         format: `yolo`, `coco`, or `voc`; None if the file does not state the format.
         images: Folder of the images of a COCO file; None if the file does not name it.
+        found_by: The file that shows the format, for messages; None if the format is stated.
     """
 
     root: Path
@@ -57,6 +63,7 @@ class DataFile:
     names: tuple[str, ...] | None
     format: str | None
     images: Path | None
+    found_by: str | None = None
 
 
 def is_data_file(path: Path) -> bool:
@@ -75,7 +82,7 @@ def read_data_file(file: Path) -> DataFile:
     Raises:
         DataError: If the file cannot be read, has a key that looks misspelled, or has a value that is not valid.
     """
-    text = read_yaml_text(file, DataError, MAX_BYTES)
+    text = _with_slashes(read_yaml_text(file, DataError, MAX_BYTES))
     top = parse(text, str(file), DataError)
     if not isinstance(top.value, dict):
         raise top.error("data.yaml must be a mapping of keys to values", "write lines like `train: images/train`")
@@ -103,30 +110,52 @@ def read_data_file(file: Path) -> DataFile:
     )
 
 
+def _with_slashes(text: str) -> str:
+    r"""Return the text of a data.yaml with the backslashes of paths in double quotes as they are meant.
+
+    In double quotes, YAML reads `\t` in "images\train" as a tab. A path with such an escape is put in single quotes,
+    which leaves its backslashes and the columns of the file as they are. Escapes for characters that are not ASCII, and
+    for the backslash itself, are kept.
+    """
+    lines = text.split("\n")
+    is_path = False
+    for index, line in enumerate(lines):
+        is_path = bool(_PATH_KEY.match(line)) or (is_path and line[:1] in (" ", "-", ""))
+        if is_path:
+            lines[index] = _DOUBLE_QUOTED.sub(lambda match: _requote(match[1]), line)
+    return "\n".join(lines)
+
+
+def _requote(quoted: str) -> str:
+    is_windows_path = _WINDOWS_ESCAPE.search(quoted) and "'" not in quoted
+    return f"'{quoted}'" if is_windows_path else f'"{quoted}"'
+
+
 def _root(node: Node | None, file: Path) -> Path:
     folder = file.resolve().parent
     if node is None or node.value is None:
         return folder
-    path = Path(os.path.expanduser(_path(node)))  # noqa: PTH111 - pathlib raises for users that do not exist
+    path = os.path.expanduser(_path(node))  # noqa: PTH111 - pathlib raises for users that do not exist
     candidates = dict.fromkeys((folder / path, Path.cwd() / path))
-    for candidate in candidates:
-        if is_folder(candidate):
-            return candidate.resolve()
+    found = locate(path, (folder, Path.cwd()))
+    if found is not None and is_folder(found):
+        return Path(found).resolve()
     raise node.error(f"folder not found: {' or '.join(map(str, candidates))}", "name the folder of the data set")
 
 
 def _resolve(text: str, root: Path, file: Path) -> str:
     """Return the absolute path for a path in the file: relative to `path`, to the file, or to the current folder."""
-    path = Path(os.path.expanduser(text))  # noqa: PTH111 - pathlib raises for users that do not exist
-    candidates = [folder / path for folder in (root, file.resolve().parent, Path.cwd())]
-    if path.parts[:1] == ("..",):
+    expanded = os.path.expanduser(text)  # noqa: PTH111 - pathlib raises for users that do not exist
+    folders = (root, file.resolve().parent, Path.cwd())
+    existing = locate(expanded, folders)
+    slashed = expanded.replace("\\", "/")
+    if existing is None and slashed.startswith("../"):
         # Roboflow writes ../train/images for the folder train/images next to the file.
-        candidates.append(root / Path(*path.parts[1:]))
-    existing = next((candidate for candidate in candidates if exists(candidate)), None)
-    if existing is None and glob.has_magic(text) and not path.is_absolute():
+        existing = locate(slashed.removeprefix("../"), [root])
+    if existing is None and glob.has_magic(text) and not Path(expanded).is_absolute():
         # Only the text in the file is a pattern; brackets in the name of the root folder are not.
-        return f"{glob.escape(str(root))}/{text}"
-    return str(existing or candidates[0])
+        return f"{glob.escape(str(root))}/{slashed}"
+    return existing or str(root / slashed)
 
 
 def _paths(node: Node) -> list[tuple[str, Node]]:
@@ -141,7 +170,7 @@ def _path(node: Node) -> str:
     if not isinstance(node.value, str) or not node.value.strip():
         raise node.error(f"the value must be a path, got {short_repr(node.plain())}", _NAME_A_PATH)
     if not node.value.isprintable():
-        raise node.error("the path must be a single line of text", _NAME_A_PATH)
+        raise node.error("the path must be a single line of text", f"{_NAME_A_PATH}, with / instead of \\")
     return node.value
 
 

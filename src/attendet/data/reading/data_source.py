@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from attendet.data.formats.labels import ImageLabels
-from attendet.data.images import ImageInfo
-from attendet.data.label_counts import LabelCounts
-from attendet.data.paths import exists
-from attendet.data.problems import ProblemList
-from attendet.data.reading.data_file import FORMATS, SplitEntry, is_data_file, read_data_file
+from attendet.data.paths import locate
+from attendet.data.reading.class_name_files import find_class_names
+from attendet.data.reading.darknet import is_darknet_file, read_darknet_file
+from attendet.data.reading.data_file import FORMATS, DataFile, SplitEntry, is_data_file, read_data_file
 from attendet.data.reading.file_cache import cache_path, read_files
-from attendet.data.reading.file_readers import ReadResult
-from attendet.data.reading.label_checks import LabelState, label_state, make_record
-from attendet.data.reading.layout import detect_format, detect_layout, find_data_file
-from attendet.data.reading.split_files import find_class_names, find_split_files
-from attendet.data.records import ImageRecord, ImageRecords, Problem, ProblemKind, Split
+from attendet.data.reading.layout import detect_format, detect_layout, find_data_file, short_path, unwrap
+from attendet.data.reading.split_files import find_split_files
+from attendet.data.reading.split_reading import ReadItem, SplitReading
+from attendet.data.records import ImageRecords, Problem, ProblemKind, Split
 from attendet.errors import DataError, Location, OptionError
 
 Progress: TypeAlias = Callable[[int, int], None]
@@ -41,6 +37,7 @@ class DataSource:
         splits: The paths that each split consists of, by its name.
         root: Folder of the data set.
         images: Folder of the images of a COCO file, if the data.yaml names it.
+        layout: How the format was found out, such as `yolo, found by labels/a.txt`.
     """
 
     file: Path
@@ -49,6 +46,7 @@ class DataSource:
     splits: Mapping[str, tuple[SplitEntry, ...]]
     root: Path
     images: Path | None = None
+    layout: str = ""
 
     def __repr__(self) -> str:
         return (
@@ -65,6 +63,7 @@ class DataSource:
             "splits": {name: [entry.path for entry in entries] for name, entries in self.splits.items()},
             "root": str(self.root),
             "images": None if self.images is None else str(self.images),
+            "layout": self.layout,
         }
 
     def read(
@@ -102,15 +101,14 @@ class DataSource:
         if not isinstance(labels, Iterator):
             labels = read_files(labels, self.format, cache=cache_file, workers=workers)
         infos = read_files(files.images, "image", cache=cache_file, workers=workers)
-        reading = _SplitReading(self._class_indices())
+        reading = SplitReading(self._class_indices())
         reading.problems.extend(files.problems)
         items = _with_progress(zip(files.images, infos, labels, strict=True), len(files.images), progress)
         records = ImageRecords(reading.records(items))
         problems = reading.problems
-        counts = reading.label_counts()
+        counts = reading.label_counts(self.format, short_path(files.place, self.root))
         if len(records) and not counts.found + counts.empty:
-            place = files.labels[0] if isinstance(files.labels, list) else entries[0].path
-            detail = f"{self.format} labels were looked for, first at {place}"
+            detail = f"{self.format} labels were looked for, first at {files.place}"
             problems.extend([Problem(ProblemKind.NO_LABELS, entries[0].where, detail)])
         if not len(records):
             first = f"the first of {problems.total:,} problems is {problems.listed[0]}" if problems.total else None
@@ -194,9 +192,13 @@ def open(data: str | os.PathLike[str], format: str = "auto") -> DataSource:  # n
     if format not in ("auto", *FORMATS):
         raise OptionError(f"`format` must be one of {', '.join(('auto', *FORMATS))}, got {format!r}")
     requested = None if format == "auto" else format
-    file = find_data_file(Path(data))
-    described = read_data_file(file) if is_data_file(file) else detect_layout(file, requested)
-    chosen = requested or described.format or detect_format(described)
+    file = find_data_file(Path(locate(os.fspath(data)) or data))
+    file = find_data_file(unwrap(file))
+    if is_data_file(file):
+        described = read_data_file(file)
+    else:
+        described = read_darknet_file(file) if is_darknet_file(file) else detect_layout(file, requested)
+    chosen, layout = _choose_format(described, requested)
     names = described.names or find_class_names(described, chosen)
     where = Location(str(file))
     if chosen != "yolo" and len(set(names)) < len(names):
@@ -207,84 +209,27 @@ def open(data: str | os.PathLike[str], format: str = "auto") -> DataSource:  # n
     if not names:
         remedy = "write a data.yaml with `path: folder`, `train: images`, and `names: [cat, dog]`"
         raise DataError("the data set has no class names", where=where, remedy=remedy)
-    return DataSource(file, chosen, names, described.splits, described.root, described.images)
+    return DataSource(file, chosen, names, described.splits, described.root, described.images, layout)
+
+
+def _choose_format(described: DataFile, requested: str | None) -> tuple[str, str]:
+    """Return the format of the labels, and how it was found out."""
+    if requested is not None:
+        return requested, f"{requested}, as requested"
+    if described.format is not None:
+        reason = "as the data file states" if described.found_by is None else f"found by {described.found_by}"
+        return described.format, f"{described.format}, {reason}"
+    chosen, file = detect_format(described)
+    reason = "no labels found" if file is None else f"found by {short_path(file, described.root)}"
+    return chosen, f"{chosen}, {reason}"
 
 
 def _step(step: str, progress: StepProgress | None) -> Progress | None:
     return None if progress is None else lambda done, total: progress(step, done, total)
 
 
-_Item: TypeAlias = tuple[str, ReadResult, ReadResult]
-
-
-def _with_progress(items: Iterator[_Item], total: int, progress: Progress | None) -> Iterator[_Item]:
+def _with_progress(items: Iterator[ReadItem], total: int, progress: Progress | None) -> Iterator[ReadItem]:
     for done, item in enumerate(items, start=1):
         yield item
         if progress is not None and (done % 32 == 0 or done == total):
             progress(done, total)
-
-
-class _SplitReading:
-    """The reading of a split, which makes records and collects problems and digests.
-
-    Args:
-        class_indices: Class index by the index or name that label files use.
-    """
-
-    def __init__(self, class_indices: Mapping[int | str, int]) -> None:
-        self.problems = ProblemList()
-        self.digests: list[str] = []
-        self._class_indices = class_indices
-        self._first_image: dict[str, str] = {}
-        self._counts: Counter[str] = Counter()
-        self._first_problem: str | None = None
-
-    def label_counts(self) -> LabelCounts:
-        """Return how many images had labels."""
-        return LabelCounts(**self._counts, first_problem=self._first_problem)
-
-    def records(self, items: Iterator[_Item]) -> Iterator[ImageRecord]:
-        """Yield a record for each image that can be read.
-
-        Args:
-            items: Path, properties, and labels of each image.
-        """
-        for image, info, labels in items:
-            if not image.isprintable():
-                where = Location(ascii(image)[1:-1])
-                self._add(ProblemKind.UNREADABLE_IMAGE, where, "its name has characters that cannot be printed")
-            elif isinstance(info, DataError):
-                if exists(image):
-                    self._add(ProblemKind.UNREADABLE_IMAGE, Location(image), info.message)
-                else:
-                    self._add(ProblemKind.MISSING_IMAGE, Location(image))
-            elif isinstance(labels, DataError):
-                problem = Problem(ProblemKind.UNREADABLE_LABELS, labels.where or Location(image), labels.message)
-                self.problems.extend([problem])
-                self._count("invalid", problem)
-            elif isinstance(info, ImageInfo) and isinstance(labels, ImageLabels):
-                record, problems = make_record(image, info, labels, self._class_indices)
-                listed = list(problems)
-                self.problems.extend(listed)
-                state, reason = label_state(record, listed)
-                self._count(state, reason)
-                # An image whose labels cannot be understood is not background: it is left out.
-                if state != "invalid":
-                    self._examine(image, info)
-                    yield record
-
-    def _examine(self, image: str, info: ImageInfo) -> None:
-        if info.rotated:
-            self._add(ProblemKind.ROTATED, Location(image))
-        first = self._first_image.setdefault(info.digest, image)
-        if first is not image:
-            self._add(ProblemKind.DUPLICATE_IMAGE, Location(image), f"the same as {first}")
-        self.digests.append(info.digest)
-
-    def _count(self, state: LabelState, reason: Problem | None) -> None:
-        self._counts[state] += 1
-        if reason is not None and self._first_problem is None:
-            self._first_problem = str(reason)
-
-    def _add(self, kind: ProblemKind, where: Location, detail: str = "") -> None:
-        self.problems.extend([Problem(kind, where, detail)])

@@ -1,22 +1,41 @@
-"""Detection of the layout of a data set that has no data.yaml, from the names of its folders and files."""
+"""Detection of the layout of a data set: the format of its labels, and the splits of a folder without a data.yaml."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from attendet.data.formats.voc import find_voc_lists, find_voc_root
-from attendet.data.formats.yolo import read_lines
-from attendet.data.images import is_image
+from attendet.data.formats.image_files import find_images
 from attendet.data.paths import exists
+from attendet.data.reading.coco_files import is_coco_file, is_named_after
+from attendet.data.reading.darknet import is_darknet_file, read_darknet_file
 from attendet.data.reading.data_file import SPLITS, DataFile, SplitEntry, is_data_file
+from attendet.data.reading.evidence import Evidence, find_evidence
+from attendet.data.reading.label_folders import IMAGE_FOLDERS, LABEL_FOLDERS, FolderListing, is_named
+from attendet.data.reading.split_names import split_of
+from attendet.data.reading.voc_files import find_voc_lists, list_of_split
 from attendet.errors import DataError, Location
 
-# How the folders and files of a split may be named.
-_SPLIT_NAMES = {"train": ("train",), "val": ("val", "valid", "validation"), "test": ("test",)}
+# How many folders that have nothing else may be around a data set.
+_MAX_WRAPPERS = 3
+
+
+@dataclass(frozen=True)
+class FolderLayout:
+    """The splits of a folder in one format.
+
+    Attributes:
+        described: The splits, as a data.yaml would describe them.
+        file: The file that shows the format.
+    """
+
+    described: DataFile
+    file: str
 
 
 def find_data_file(data: Path) -> Path:
-    """Return the data file in a folder: `data.yaml`, or the only YAML file.
+    """Return the data file in a folder: `data.yaml`, the only YAML file, or the only data file of darknet.
 
     A folder without a data file, and any path to a file, is returned unchanged.
 
@@ -27,9 +46,36 @@ def find_data_file(data: Path) -> Path:
         raise DataError("file or folder not found", where=Location(str(data)), remedy="name a data.yaml or a folder")
     if not data.is_dir():
         return data
-    data_files = sorted(path for path in data.iterdir() if is_data_file(path))
+    data_files = sorted(path for path in data.iterdir() if is_data_file(path) and not path.name.startswith("."))
     preferred = [path for path in data_files if path.stem == "data"]
-    return next(iter(preferred or (data_files if len(data_files) == 1 else [])), data)
+    darknet = [path for path in sorted(data.iterdir()) if is_darknet_file(path) and path.is_file()]
+    for candidates in (preferred, data_files, darknet):
+        if candidates and (len(candidates) == 1 or candidates is preferred):
+            return candidates[0]
+    return data
+
+
+def unwrap(data: Path) -> Path:
+    """Return the folder of the data set inside folders that have nothing else, as unpacked archives do.
+
+    A folder with a data file, with several folders, or with files other than notes is returned unchanged.
+    """
+    folder = data
+    for _ in range(_MAX_WRAPPERS):
+        listing = FolderListing()
+        folders = [name for name in listing.folders(str(folder)) if name != "__MACOSX"]
+        if len(folders) != 1 or _is_part(folders[0]) or find_data_file(folder) != folder:
+            break
+        if any(Path(name).suffix.lower() not in ("", ".md", ".txt") for name in listing.files(str(folder))):
+            break
+        folder = folder / folders[0]
+    return folder
+
+
+def _is_part(name: str) -> bool:
+    """Return whether a folder is a part of a data set by its name."""
+    names = frozenset[str]().union(IMAGE_FOLDERS, *LABEL_FOLDERS.values(), {"imagesets"})
+    return is_named(name, names) or split_of(name) is not None
 
 
 def detect_layout(data: Path, format: str | None) -> DataFile:  # noqa: A002 - the name of the option
@@ -40,95 +86,202 @@ def detect_layout(data: Path, format: str | None) -> DataFile:  # noqa: A002 - t
         format: The only format to look for (`yolo`, `coco`, or `voc`), or None for all.
 
     Raises:
-        DataError: If the path is not a data set in this format.
+        DataError: If the path is not a data set in this format, or has labels in several formats.
     """
     if data.is_file():
         if data.suffix.lower() != ".json" or format not in (None, "coco"):
             remedy = "name a .yaml or .json file"
             raise DataError("the file is not a data.yaml or a COCO file", where=Location(str(data)), remedy=remedy)
-        return _data_file(data.parent, "coco", {"train": data})
-    finders = {"voc": find_voc_lists, "yolo": _yolo_splits, "coco": _coco_splits}
-    for name, find in finders.items():
-        if format in (None, name) and (splits := find(data)):
-            if "train" in splits:
-                splits.pop("trainval", None)
-            return _data_file(data, name, splits)
-    searched = "ImageSets (VOC), images and labels (YOLO), or a COCO file" if format is None else f"{format} files"
-    raise DataError(f"no data.yaml found, and no {searched}", where=Location(str(data)), remedy="write a data.yaml")
+        return _data_file(data.parent, "coco", {"train": str(data)}, str(data))
+    listing = FolderListing()
+    folder = str(data.resolve())
+    layouts: dict[str, FolderLayout] = {}
+    for layout in _layouts(folder, listing):
+        layouts.setdefault(str(layout.described.format), layout)
+    if format is not None:
+        layouts = {name: layout for name, layout in layouts.items() if name == format}
+    if len(layouts) > 1:
+        raise _several_formats([(name, layout.file) for name, layout in layouts.items()], data, Location(str(data)))
+    if not layouts:
+        searched = "ImageSets (VOC), images and labels (YOLO), or a COCO file" if format is None else f"{format} files"
+        raise DataError(f"no data.yaml found, and no {searched}", where=Location(str(data)), remedy="write a data.yaml")
+    return next(iter(layouts.values())).described
 
 
-def detect_format(data_file: DataFile) -> str:
-    """Return the format (`yolo`, `coco`, or `voc`) of the first entry of a data file that exists."""
-    for entries in data_file.splits.values():
-        for entry in entries:
-            if exists(entry.path):
-                return _format_of(Path(entry.path))
-    return "yolo"
+def detect_format(data_file: DataFile) -> tuple[str, str | None]:
+    """Return the format (`yolo`, `coco`, or `voc`) of the labels of a data.yaml, and the file that shows it.
 
+    Label files where YOLOv5 looks for them decide, because this is what a data.yaml means without `format`. Without any
+    label file, the format is `yolo`.
 
-def read_class_names(root: Path) -> tuple[str, ...]:
-    """Return the class names in the `classes.txt` that labeling tools write; empty if the file does not exist."""
-    for file in (root / "classes.txt", root / "labels" / "classes.txt"):
-        if file.is_file():
-            return tuple(line for line in read_lines(str(file)) if line.isprintable())
-    return ()
-
-
-def _data_file(root: Path, format: str, splits: dict[str, Path]) -> DataFile:  # noqa: A002 - the name of the option
-    root = root.resolve()
-    entries = {name: (SplitEntry(str(path.resolve()), Location(str(path))),) for name, path in splits.items()}
-    return DataFile(root, entries, None, format, None)
-
-
-def _yolo_splits(folder: Path) -> dict[str, Path]:
-    """Return the splits of a folder that has labels, or an empty dict.
-
-    A split is `images/train`, `train/images`, or `train.txt`. Without splits, all images are for training.
+    Raises:
+        DataError: If there are labels in several formats, and none of them where YOLOv5 looks for labels.
     """
-    splits = {}
-    for split in SPLITS:
-        candidates = [path for name in _SPLIT_NAMES[split] for path in _split_paths(folder, name)]
-        existing = next((path for path in candidates if path.exists()), None)
-        if existing is not None:
-            splits[split] = existing
-    has_labels = (folder / "labels").is_dir() or any((path.parent / "labels").is_dir() for path in splits.values())
-    if not splits and (folder / "images").is_dir():
-        splits["train"] = folder / "images"
-    return splits if has_labels else {}
+    listing = FolderListing()
+    found: dict[str, Evidence] = {}
+    for split, entries in data_file.splits.items():
+        for entry in entries:
+            for evidence in find_evidence(entry, split, data_file.root, listing):
+                if evidence.format not in found or (evidence.is_usual and not found[evidence.format].is_usual):
+                    found[evidence.format] = evidence
+    usual = found.get("yolo")
+    if usual is not None and usual.is_usual:
+        return "yolo", usual.file
+    if len(found) > 1:
+        where = next(iter(data_file.splits.values()))[0].where
+        raise _several_formats([(each.format, each.file) for each in found.values()], data_file.root, where)
+    return next(((each.format, each.file) for each in found.values()), ("yolo", None))
 
 
-def _split_paths(folder: Path, name: str) -> tuple[Path, ...]:
-    return folder / "images" / name, folder / name / "images", folder / f"{name}.txt"
-
-
-def _coco_splits(folder: Path) -> dict[str, Path]:
-    """Return the COCO file of each split, by its name; a single file with another name is for training."""
-    files = sorted(
-        [*folder.glob("*.json"), *folder.glob("annotations/*.json"), *folder.glob("*/_annotations.coco.json")]
+def _several_formats(found: Sequence[tuple[str, str]], root: Path, where: Location) -> DataError:
+    listed = " and ".join(f"{name} ({short_path(file, root)})" for name, file in found)
+    names = " or ".join(name for name, _ in found)
+    return DataError(
+        f"labels must have one format, got {listed}", where=where, remedy=f"choose with `format: {names}` or --format"
     )
-    splits = {}
+
+
+def short_path(path: str, root: Path) -> str:
+    """Return a path relative to the folder of the data set, if it is inside it."""
+    for folder in (root, root.resolve()):
+        if path.startswith(f"{folder}/"):
+            return path.removeprefix(f"{folder}/")
+    return path
+
+
+def _data_file(root: Path, format: str, splits: Mapping[str, str], file: str) -> DataFile:  # noqa: A002
+    root = root.resolve()
+    entries = {name: (SplitEntry(str(Path(path).resolve()), Location(path)),) for name, path in splits.items()}
+    return DataFile(root, entries, None, format, None, short_path(str(Path(file).resolve()), root))
+
+
+def _layouts(folder: str, listing: FolderListing) -> Iterator[FolderLayout]:
+    """Yield each way to read a folder; of one format, the first way counts."""
+    yield from _darknet_layouts(folder, listing)
+    yield from _voc_layouts(folder, listing)
+    yield from _coco_layouts(folder, listing)
+    yield from _image_folder_layouts(folder, listing)
+
+
+def _darknet_layouts(folder: str, listing: FolderListing) -> Iterator[FolderLayout]:
+    for place in (folder, f"{folder}/data", f"{folder}/cfg"):
+        for file in listing.with_suffix(place, ".data"):
+            described = read_darknet_file(Path(file))
+            yield FolderLayout(described, file)
+
+
+def _voc_layouts(folder: str, listing: FolderListing) -> Iterator[FolderLayout]:
+    """Yield the lists in `ImageSets/Main` of the folder, or of one folder in it such as `VOCdevkit/VOC2007`."""
+    levels = [[folder]]
+    for _ in range(2):
+        levels.append([f"{above}/{name}" for above in levels[-1] for name in listing.folders(above)])
+    for level in levels:
+        roots = [root for root in level if find_voc_lists(root, listing)]
+        if len(roots) > 1:
+            raise DataError(
+                f"the folder must have one VOC data set, got {short_path(roots[0], Path(folder))} and "
+                f"{short_path(roots[1], Path(folder))}",
+                where=Location(folder),
+                remedy="name one of them, or list both in a data.yaml",
+            )
+        if roots:
+            lists = find_voc_lists(roots[0], listing)
+            splits = {split: path for split in SPLITS if (path := list_of_split(lists, split))}
+            if splits:
+                yield FolderLayout(
+                    _data_file(Path(roots[0]), "voc", splits, next(iter(splits.values()))), next(iter(splits.values()))
+                )
+            return
+
+
+def _coco_layouts(folder: str, listing: FolderListing) -> Iterator[FolderLayout]:
+    """Yield the COCO file of each split, by its name; a single file with another name is for training."""
+    named = [name for name in listing.folders(folder) if is_named(name, LABEL_FOLDERS[".json"]) or split_of(name)]
+    places = [folder, *(f"{folder}/{name}" for name in named)]
+    places += [
+        f"{place}/{name}"
+        for place in places[1:]
+        for name in listing.folders(place)
+        if not is_named(name, IMAGE_FOLDERS)
+    ]
+    files = [file for place in places for file in listing.with_suffix(place, ".json") if is_coco_file(file)]
+    splits: dict[str, str] = {}
     for split in SPLITS:
-        named = [file for file in files if _is_named_after(file, split)]
-        instances = [file for file in named if file.stem.startswith("instances")] or named
+        of_split = [file for file in files if is_named_after(file, split, folder)]
+        instances = [file for file in of_split if Path(file).stem.startswith("instances")] or of_split
         if instances:
-            splits[split] = instances[0]
-    return splits or ({"train": files[0]} if len(files) == 1 else {})
+            splits[split] = _only(instances, split, folder)
+    if not splits and len(files) == 1:
+        splits["train"] = files[0]
+    if splits:
+        yield FolderLayout(
+            _data_file(Path(folder), "coco", splits, next(iter(splits.values()))), next(iter(splits.values()))
+        )
 
 
-def _is_named_after(file: Path, split: str) -> bool:
-    """Return whether a COCO file belongs to a split: `train.json`, `instances_train2017.json`, `train/....json`."""
-    name_parts = (file.parent.name, *file.stem.rstrip("0123456789").split("_"))
-    return any(name in name_parts for name in _SPLIT_NAMES[split])
+def _image_folder_layouts(folder: str, listing: FolderListing) -> Iterator[FolderLayout]:
+    """Yield the folders or lists of the images of each split, once for each format of their labels."""
+    splits = _image_splits(folder, listing)
+    found: dict[str, str] = {}
+    for split, path in splits.items():
+        for evidence in find_evidence(SplitEntry(path, Location(path)), split, Path(folder), listing):
+            found.setdefault(evidence.format, evidence.file)
+    for name, file in found.items():
+        # Image folders do not tell the splits of a COCO file.
+        if name != "coco":
+            yield FolderLayout(_data_file(Path(folder), name, splits, file), file)
 
 
-def _format_of(path: Path) -> str:
-    if path.is_dir():
-        if (path / "Annotations").is_dir() or next(path.glob("*.xml"), None):
-            return "voc"
-        return "coco" if (path / "_annotations.coco.json").is_file() else "yolo"
-    if path.suffix.lower() == ".json":
-        return "coco"
-    if is_image(path.name) or find_voc_root(path) is None:
-        return "yolo"
-    # A list of paths of images is YOLO's, a list of file stems is VOC's.
-    return "yolo" if any(is_image(line) for line in read_lines(str(path))[:1]) else "voc"
+def _image_splits(folder: str, listing: FolderListing) -> dict[str, str]:
+    """Return the folder or list of the images of each split, or the images of the folder as the split `train`.
+
+    A split is `images/train`, `train/images`, `train`, or `train.txt`.
+    """
+    splits: dict[str, str] = {}
+    for split in SPLITS:
+        for candidates in _split_paths(folder, split, listing):
+            if candidates:
+                splits[split] = _only(candidates, split, folder)
+                break
+    if splits:
+        return splits
+    images = [f"{folder}/{name}" for name in listing.folders(folder) if is_named(name, IMAGE_FOLDERS)]
+    if images:
+        return {"train": _only(images, "train", folder)}
+    return {"train": folder} if find_images(folder).images else {}
+
+
+def _split_paths(folder: str, split: str, listing: FolderListing) -> Iterator[list[str]]:
+    folders = listing.folders(folder)
+    image_folders = [name for name in folders if is_named(name, IMAGE_FOLDERS)]
+    # `train_labels` has no images.
+    of_split = [name for name in folders if split_of(name) == split and not _has_label_word(name)]
+    yield [
+        f"{folder}/{images}/{name}"
+        for images in image_folders
+        for name in listing.folders(f"{folder}/{images}")
+        if split_of(name) == split
+    ]
+    yield [
+        f"{folder}/{name}/{images}"
+        for name in of_split
+        for images in listing.folders(f"{folder}/{name}")
+        if is_named(images, IMAGE_FOLDERS)
+    ]
+    yield [f"{folder}/{name}" for name in of_split if find_images(f"{folder}/{name}").images]
+    yield [file for file in listing.with_suffix(folder, ".txt") if split_of(Path(file).stem) == split]
+
+
+def _has_label_word(name: str) -> bool:
+    return any(word in name.lower() for words in LABEL_FOLDERS.values() for word in words)
+
+
+def _only(paths: Sequence[str], split: str, folder: str) -> str:
+    if len(paths) > 1:
+        listed = " and ".join(short_path(path, Path(folder)) for path in paths[:2])
+        raise DataError(
+            f"the split {split} must be one folder or file, got {listed}",
+            where=Location(folder),
+            remedy="name the splits in a data.yaml",
+        )
+    return paths[0]

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
 from attendet.data.coco_ids import CocoIds
-from attendet.data.formats.coco import CocoFile, find_coco_file, find_image_folder, read_coco
+from attendet.data.formats.coco import CocoFile
+from attendet.data.formats.image_files import join_image_files, resolve_images
 from attendet.data.formats.labels import ImageLabels
-from attendet.data.formats.voc import find_voc_files
-from attendet.data.formats.yolo import label_path, resolve_images
-from attendet.data.reading.data_file import DataFile, SplitEntry
-from attendet.data.reading.file_cache import cache_path, read_files
-from attendet.data.reading.layout import read_class_names
+from attendet.data.reading.coco_files import CocoImages, read_coco_entry
+from attendet.data.reading.data_file import SplitEntry
+from attendet.data.reading.label_folders import FolderListing, find_label_files
+from attendet.data.reading.passed_over import file_problems, foreign_prefix
+from attendet.data.reading.voc_files import find_voc_files
 from attendet.data.records import Problem
-from attendet.errors import DataError
 
 
 @dataclass(frozen=True)
@@ -27,12 +28,14 @@ class SplitFiles:
         images: Paths of the images.
         labels: Path of the label file of each image; or the labels themselves, if one file has the
             labels of all images.
+        place: The first label file or COCO file; or the place where the first was looked for.
         problems: Problems of the files that describe the split.
         coco_ids: Ids of images and categories in COCO files (default: in other files, and where ids are not unique).
     """
 
     images: Sequence[str]
     labels: Sequence[str] | Iterator[ImageLabels]
+    place: str
     problems: Sequence[Problem] = ()
     coco_ids: CocoIds | None = None
 
@@ -56,26 +59,29 @@ def find_split_files(
     Raises:
         DataError: If an entry does not exist or cannot be read.
     """
-    match format:
-        case "yolo":
-            paths = [image for entry in entries for image in resolve_images(entry.path, str(root), entry.where)]
-            return SplitFiles(paths, [label_path(image) for image in paths])
-        case "voc":
-            pairs = [pair for entry in entries for pair in find_voc_files(Path(entry.path), split, entry.where)]
-            return SplitFiles([image for image, _ in pairs], [xml for _, xml in pairs])
-        case _:
-            return _find_coco_files(split, entries, root, images)
+    listing = FolderListing()
+    if format == "coco":
+        found = [read_coco_entry(entry.path, split, root, images, entry.where, listing) for entry in entries]
+        return _coco_split_files(found)
+    if format == "yolo":
+        files = join_image_files([resolve_images(entry.path, str(root), entry.where) for entry in entries])
+        labels = find_label_files(files.images, ".txt", root, listing).paths
+    else:
+        pairs = [find_voc_files(entry.path, split, entry.where, root, listing) for entry in entries]
+        files = join_image_files([images for images, _ in pairs])
+        labels = [xml for _, of_entry in pairs for xml in of_entry]
+    problems = file_problems(files, ".txt" if format == "yolo" else ".xml", root, listing)
+    place = next(filter(os.path.lexists, labels), (labels or [entries[0].path])[0])
+    return SplitFiles(files.images, labels, place, problems)
 
 
-def _find_coco_files(split: str, entries: Sequence[SplitEntry], root: Path, images: Path | None) -> SplitFiles:
-    files = [read_coco(find_coco_file(Path(entry.path), entry.where)) for entry in entries]
-    paths: list[str] = []
-    for coco in files:
-        folder = find_image_folder(coco, images, split, root)
-        paths += [str(folder / name) for name, _ in coco.images]
-    labels = chain.from_iterable(coco.labels() for coco in files)
+def _coco_split_files(found: Sequence[CocoImages]) -> SplitFiles:
+    files = [each.coco for each in found]
+    paths = [path for each in found for path in each.paths]
     problems = [problem for coco in files for problem in coco.problems]
-    return SplitFiles(paths, labels, problems, _coco_ids(files, paths))
+    problems += [foreign_prefix(each.prefix, each.coco.file) for each in found if each.prefix]
+    labels = chain.from_iterable(coco.labels() for coco in files)
+    return SplitFiles(paths, labels, files[0].file, problems, _coco_ids(files, paths))
 
 
 def _coco_ids(files: Sequence[CocoFile], paths: Sequence[str]) -> CocoIds | None:
@@ -86,38 +92,3 @@ def _coco_ids(files: Sequence[CocoFile], paths: Sequence[str]) -> CocoIds | None
     # The first of several categories of one name is the class.
     pairs = [(name, category) for coco in files for category, name in coco.categories.items()]
     return CocoIds(images, dict(reversed(pairs)))
-
-
-def find_class_names(data_file: DataFile, format: str) -> tuple[str, ...]:  # noqa: A002 - the name of the option
-    """Find the class names of a data set in its label files, for a data.yaml without names.
-
-    YOLO's label files have no names: they are read from `classes.txt`. The names of a COCO file are in the order of the
-    category ids, names of VOC files in alphabetical order.
-
-    Args:
-        data_file: The data set.
-        format: `yolo`, `coco`, or `voc`.
-
-    Returns:
-        The names; empty if the label files have no names.
-
-    Raises:
-        DataError: If a COCO file cannot be read.
-    """
-    if format == "yolo":
-        return read_class_names(data_file.root)
-    entries = [(split, entry) for split, entries in data_file.splits.items() for entry in entries]
-    if format == "coco":
-        first = entries[0][1]
-        return read_coco(find_coco_file(Path(first.path), first.where)).names
-    names: set[str] = set()
-    for split, entry in entries:
-        try:
-            files = [xml for _, xml in find_voc_files(Path(entry.path), split, entry.where)]
-        except DataError:
-            # A split that cannot be read is an error when it is read, and no other split needs it.
-            continue
-        for labels in read_files(files, "voc", cache=cache_path(data_file.root)):
-            if isinstance(labels, ImageLabels):
-                names.update(map(str, labels.classes))
-    return tuple(sorted(names))

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from attendet.data.label_counts import LabelCounts
 from attendet.data.problems import ProblemCount, summarize_problems
 from attendet.data.reading import data_source
 from attendet.data.reading.data_source import DataSource, StepProgress
@@ -33,6 +34,7 @@ class DataReport:
         total: Numbers of all splits together.
         problems: Number of problems of each kind that occurs; errors come before warnings.
         remarks: Sentences about unusual properties that are not problems, such as classes without objects.
+        labels: How many images of each split have labels, and where the labels were found, by the name of the split.
         source: The data set, or None if the report was made from splits in memory.
     """
 
@@ -42,6 +44,7 @@ class DataReport:
     total: SplitStatistics
     problems: tuple[ProblemCount, ...]
     remarks: tuple[str, ...]
+    labels: Mapping[str, LabelCounts]
     source: DataSource | None = None
 
     @property
@@ -57,8 +60,13 @@ class DataReport:
     @property
     def title(self) -> str:
         """One line about the data set: its file, format, number of classes, and the training size."""
-        file = (str(self.source.file), self.source.format) if self.source else ()
+        file = (str(self.source.file), self.source.layout) if self.source else ()
         return ", ".join((*file, plural(len(self.names), "class", "classes"), f"box sizes at {self.imgsz} px"))
+
+    @property
+    def label_lines(self) -> tuple[str, ...]:
+        """One line about the labels of each split that was read from files."""
+        return tuple(f"{name}: {counts}" for name, counts in self.labels.items() if counts.format)
 
     @property
     def summary(self) -> str:
@@ -94,6 +102,7 @@ class DataReport:
             "errors": self.errors,
             "warnings": self.warnings,
             "remarks": list(self.remarks),
+            "labels": {name: asdict(counts) for name, counts in self.labels.items()},
         }
 
     def __repr__(self) -> str:
@@ -104,11 +113,12 @@ class DataReport:
 
     def __str__(self) -> str:
         remarks = [f"! {remark}" for remark in self.remarks]
-        return "\n".join([self.title, text_table(list(self.splits), self.rows()), *remarks, "", self.summary])
+        table = text_table(list(self.splits), self.rows())
+        return "\n".join([self.title, table, *self.label_lines, *remarks, "", self.summary])
 
     def _repr_html_(self) -> str:
         """Return the report as an HTML table, for notebooks."""
-        notes = (self.title, *self.remarks, self.summary)
+        notes = (self.title, *self.label_lines, *self.remarks, self.summary)
         return report_html(list(self.splits), self.rows(), notes)
 
 
@@ -176,7 +186,8 @@ def make_data_report(splits: Sequence[Split], imgsz: int = 640, source: DataSour
     statistics = {split.name: compute_statistics(split, part) for split, part in zip(splits, sides, strict=True)}
     total = sum_statistics([*statistics.values()], np.concatenate(sides))
     remarks = tuple(_remarks(names, statistics, imgsz))
-    return DataReport(names, imgsz, statistics, total, summarize_problems(splits), remarks, source)
+    labels = {split.name: split.labels for split in splits}
+    return DataReport(names, imgsz, statistics, total, summarize_problems(splits), remarks, labels, source)
 
 
 def _remarks(names: tuple[str, ...], splits: Mapping[str, SplitStatistics], imgsz: int) -> list[str]:

@@ -1,0 +1,106 @@
+"""Reading of a split: records of its images, and what was found out about its files and labels."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import TypeAlias
+
+from attendet.data.formats.labels import ImageLabels
+from attendet.data.images import ImageInfo
+from attendet.data.label_counts import LabelCounts
+from attendet.data.paths import exists
+from attendet.data.problems import ProblemList
+from attendet.data.reading.file_readers import ReadResult
+from attendet.data.reading.label_checks import LabelState, label_state, make_record
+from attendet.data.records import ImageRecord, Problem, ProblemKind
+from attendet.errors import DataError, Location
+
+ReadItem: TypeAlias = tuple[str, ReadResult, ReadResult]
+"""Path, properties, and labels of an image."""
+
+# Labeled files come first: training loses them.
+_PASSED_OVER = (ProblemKind.UNKNOWN_ENDING, ProblemKind.PASSED_OVER)
+
+
+class SplitReading:
+    """The reading of a split, which makes records and collects problems and digests.
+
+    Args:
+        class_indices: Class index by the index or name that label files use.
+    """
+
+    def __init__(self, class_indices: Mapping[int | str, int]) -> None:
+        self.problems = ProblemList()
+        self.digests: list[str] = []
+        self._class_indices = class_indices
+        self._first_image: dict[str, str] = {}
+        self._counts: Counter[str] = Counter()
+        self._first_problem: str | None = None
+
+    def label_counts(self, format: str, place: str) -> LabelCounts:  # noqa: A002 - the name of the option
+        """Return how many images had labels.
+
+        Args:
+            format: Format of the labels.
+            place: The first label file, or the place where it was looked for.
+        """
+        listed = self.problems.listed
+        passed_over = [problem for problem in listed if problem.kind in (*_PASSED_OVER, ProblemKind.FOREIGN_PATHS)]
+        counts = self.problems.unlisted() + Counter(problem.kind for problem in listed)
+        return LabelCounts(
+            **self._counts,
+            first_problem=self._first_problem,
+            format=format,
+            place=place,
+            remarks=tuple(str(each) for each in passed_over if each.kind is ProblemKind.FOREIGN_PATHS),
+            passed_over=sum(counts[kind] for kind in _PASSED_OVER),
+            first_passed_over=next((str(each) for each in passed_over if each.kind in _PASSED_OVER), None),
+        )
+
+    def records(self, items: Iterator[ReadItem]) -> Iterator[ImageRecord]:
+        """Yield a record for each image that can be read.
+
+        Args:
+            items: Path, properties, and labels of each image.
+        """
+        for image, info, labels in items:
+            if not image.isprintable():
+                where = Location(ascii(image)[1:-1])
+                self._add(ProblemKind.UNREADABLE_IMAGE, where, "its name has characters that cannot be printed")
+            elif isinstance(info, DataError):
+                if exists(image):
+                    self._add(ProblemKind.UNREADABLE_IMAGE, Location(image), info.message)
+                else:
+                    self._add(ProblemKind.MISSING_IMAGE, Location(image))
+            elif isinstance(labels, DataError):
+                problem = Problem(ProblemKind.UNREADABLE_LABELS, labels.where or Location(image), labels.message)
+                self.problems.extend([problem])
+                # A file that is missing in a format that has one for every image is no background either.
+                self._count("invalid" if exists(problem.where.file) else "missing", problem)
+            elif isinstance(info, ImageInfo) and isinstance(labels, ImageLabels):
+                record, problems = make_record(image, info, labels, self._class_indices)
+                listed = list(problems)
+                self.problems.extend(listed)
+                state, reason = label_state(record, listed)
+                self._count(state, reason)
+                # An image whose labels cannot be understood is not background: it is left out.
+                if state != "invalid":
+                    self._examine(image, info)
+                    yield record
+
+    def _examine(self, image: str, info: ImageInfo) -> None:
+        if info.rotated:
+            self._add(ProblemKind.ROTATED, Location(image))
+        first = self._first_image.setdefault(info.digest, image)
+        if first is not image:
+            self._add(ProblemKind.DUPLICATE_IMAGE, Location(image), f"the same as {first}")
+        self.digests.append(info.digest)
+
+    def _count(self, state: LabelState, reason: Problem | None) -> None:
+        self._counts[state] += 1
+        if reason is not None and self._first_problem is None:
+            self._first_problem = str(reason)
+
+    def _add(self, kind: ProblemKind, where: Location, detail: str = "") -> None:
+        self.problems.extend([Problem(kind, where, detail)])
