@@ -27,7 +27,7 @@ _MIN_SIMILARITY = 0.75
 
 _PATH_KEY = re.compile(r"(path|train|val|test|images)\s*:")
 _DOUBLE_QUOTED = re.compile(r'"([^"]*)"')
-_WINDOWS_ESCAPE = re.compile(r'\\(?!["\\/ ]|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8})')
+_WINDOWS_ESCAPE = re.compile(r'(?<!\\)(?:\\\\)*\\(?!["\\/ ]|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8})')
 
 _NAME_A_PATH = "name a folder, a glob pattern, or a file"
 
@@ -91,7 +91,7 @@ def read_data_file(file: Path) -> DataFile:
         # Keys of other tools are ignored. A misspelled `val` must not be: the split would be lost without a message.
         nearest = [] if key in _KEYS else difflib.get_close_matches(key.lower()[:100], _KEYS, 1, _MIN_SIMILARITY)
         if nearest:
-            raise node.error(f"unknown key {key!r}", f"did you mean {nearest[0]!r}?")
+            raise node.error(f"unknown key {short_repr(key)}", f"did you mean {nearest[0]!r}?")
     root = _root(keys.get("path"), file)
     splits = {
         split: tuple(SplitEntry(_resolve(path, root, file), node.location) for path, node in _paths(keys[split]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,7 +31,9 @@ class Evidence:
     is_usual: bool = False
 
 
-def find_evidence(entry: SplitEntry, split: str, root: Path, listing: FolderListing) -> Iterator[Evidence]:
+def find_evidence(
+    entry: SplitEntry, split: str, root: Path, listing: FolderListing, *, prefer_usual: bool
+) -> Iterator[Evidence]:
     """Yield a file for each format of the labels of an entry; nothing for an entry that does not exist.
 
     Args:
@@ -39,6 +41,8 @@ def find_evidence(entry: SplitEntry, split: str, root: Path, listing: FolderList
         split: Name of the split.
         root: Folder of the data set.
         listing: Names in folders.
+        prefer_usual: Whether to stop if there are labels where YOLOv5 looks for them, which is what a data.yaml means
+            whatever else the data set has.
 
     Raises:
         DataError: If two folders have label files of the same images, or several COCO files could be meant.
@@ -47,7 +51,8 @@ def find_evidence(entry: SplitEntry, split: str, root: Path, listing: FolderList
     if (voc_list := find_list(path, listing)) is not None:
         yield Evidence("voc", voc_list)
     elif is_folder(path):
-        yield from _evidence_of_folder(path, split, root, listing)
+        found = _evidence_of_folder(path, split, root, listing)
+        yield from _until_usual(found) if prefer_usual else found
     elif path.lower().endswith(".json") and is_file(path):
         yield Evidence("coco", path)
     elif is_file(path) and not is_image(path) and _is_voc_list(path, listing):
@@ -58,7 +63,15 @@ def find_evidence(entry: SplitEntry, split: str, root: Path, listing: FolderList
         except DataError:
             # It is an error when the split is read; another split may show the format.
             return
-        yield from _evidence_of_images(list(images), root, listing)
+        found = _evidence_of_images(images, root, listing)
+        yield from _until_usual(found) if prefer_usual else found
+
+
+def _until_usual(found: Iterator[Evidence]) -> Iterator[Evidence]:
+    for evidence in found:
+        yield evidence
+        if evidence.is_usual:
+            return
 
 
 def _evidence_of_folder(folder: str, split: str, root: Path, listing: FolderListing) -> Iterator[Evidence]:
@@ -66,25 +79,19 @@ def _evidence_of_folder(folder: str, split: str, root: Path, listing: FolderList
     if lists:
         yield Evidence("voc", next(iter(lists.values())))
         return
-    images = list(find_images(folder).images)
+    images = find_images(folder).images
     if images:
-        found = list(_evidence_of_images(images, root, listing))
-        yield from found
-        if any(each.is_usual for each in found):
-            return
+        yield from _evidence_of_images(images, root, listing)
     elif (xml := next(xml_files(folder), None)) is not None:
         yield Evidence("voc", xml)
     if (coco := find_coco_file(folder, split, root, listing)) is not None:
         yield Evidence("coco", coco.file)
 
 
-def _evidence_of_images(images: list[str], root: Path, listing: FolderListing) -> Iterator[Evidence]:
+def _evidence_of_images(images: Sequence[str], root: Path, listing: FolderListing) -> Iterator[Evidence]:
     text_files = find_label_files(images, ".txt", root, listing)
     if text_files.first is not None:
         yield Evidence("yolo", text_files.first, text_files.is_usual)
-        if text_files.is_usual:
-            # This is what a data.yaml means, whatever else the data set has.
-            return
     if (xml := find_label_files(images, ".xml", root, listing).first) is not None:
         yield Evidence("voc", xml)
 

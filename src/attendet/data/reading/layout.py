@@ -121,7 +121,7 @@ def detect_format(data_file: DataFile) -> tuple[str, str | None]:
     found: dict[str, Evidence] = {}
     for split, entries in data_file.splits.items():
         for entry in entries:
-            for evidence in find_evidence(entry, split, data_file.root, listing):
+            for evidence in find_evidence(entry, split, data_file.root, listing, prefer_usual=True):
                 if evidence.format not in found or (evidence.is_usual and not found[evidence.format].is_usual):
                     found[evidence.format] = evidence
     usual = found.get("yolo")
@@ -224,7 +224,8 @@ def _image_folder_layouts(folder: str, listing: FolderListing) -> Iterator[Folde
     splits = _image_splits(folder, listing)
     found: dict[str, str] = {}
     for split, path in splits.items():
-        for evidence in find_evidence(SplitEntry(path, Location(path)), split, Path(folder), listing):
+        entry = SplitEntry(path, Location(path))
+        for evidence in find_evidence(entry, split, Path(folder), listing, prefer_usual=False):
             found.setdefault(evidence.format, evidence.file)
     for name, file in found.items():
         # Image folders do not tell the splits of a COCO file.

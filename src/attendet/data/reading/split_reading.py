@@ -46,16 +46,16 @@ class SplitReading:
             place: The first label file, or the place where it was looked for.
         """
         listed = self.problems.listed
-        passed_over = [problem for problem in listed if problem.kind in (*_PASSED_OVER, ProblemKind.FOREIGN_PATHS)]
+        passed_over = [problem for kind in _PASSED_OVER for problem in listed if problem.kind is kind]
         counts = self.problems.unlisted() + Counter(problem.kind for problem in listed)
         return LabelCounts(
             **self._counts,
             first_problem=self._first_problem,
             format=format,
             place=place,
-            remarks=tuple(str(each) for each in passed_over if each.kind is ProblemKind.FOREIGN_PATHS),
+            remarks=tuple(str(problem) for problem in listed if problem.kind is ProblemKind.FOREIGN_PATHS),
             passed_over=sum(counts[kind] for kind in _PASSED_OVER),
-            first_passed_over=next((str(each) for each in passed_over if each.kind in _PASSED_OVER), None),
+            first_passed_over=str(passed_over[0]) if passed_over else None,
         )
 
     def records(self, items: Iterator[ReadItem]) -> Iterator[ImageRecord]:
