@@ -115,7 +115,8 @@ def test_inputs_that_cannot_be_read_are_named_and_skipped(
         assert f"attendet: {place}" in err
     code, out, err = predict("photos/broken.jpg", "nowhere", "--json", "--name", "nothing")
     assert (code, out) == (2, "")
-    assert "attendet: no input could be read; name images, videos, folders, or a camera's number\n" in err
+    remedy = "name images, videos, folders, addresses of streams, or a camera's number"
+    assert f"attendet: no input could be read; {remedy}\n" in err
     assert not (tmp_path / "runs" / "predict" / "nothing").exists()
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from attendet.prediction.input_frames import read_frames
 from attendet.prediction.sources import MediaKind, MediaSource, expand_sources
 
 LONG = "a" * 5000
@@ -59,18 +60,75 @@ def test_files_patterns_and_cameras() -> None:
 
 @pytest.mark.usefixtures("folder")
 def test_arguments_without_sources_are_reported_and_skipped() -> None:
-    assert found("nowhere.jpg", "empty", "set/*.bmp", "https://example.org/a.jpg", "", "set/a.png", "a\0b", LONG) == (
+    assert found("nowhere.jpg", "empty", "set/*.bmp", "", "set/a.png", "a\0b", LONG, "9" * 5000) == (
         ["set/a.png"],
         [
             "nowhere.jpg: file or folder not found",
             "empty: the folder has no image or video",
             "set/*.bmp: no image or video matches",
-            "https://example.org/a.jpg: file or folder not found; download it first",
             ": file or folder not found",
             "a\0b: file or folder not found",
             f"{LONG}: file or folder not found",
+            f"{'9' * 5000}: file or folder not found",
         ],
     )
+
+
+@pytest.mark.usefixtures("folder")
+def test_addresses_are_streams_whose_names_hide_passwords() -> None:
+    address = "rtsp://me:pw@host:554/live?channel=12&key=abc"
+    (stream,) = expand_sources([address], print)
+    assert stream == MediaSource(MediaKind.STREAM, "rtsp://host:554/live?channel=12&key=…", address)
+    assert "pw" not in repr(stream)
+    assert [source.kind for source in expand_sources(["HTTPS://host/*.mp4", "/dev/video3"], print)] == [
+        MediaKind.STREAM,
+        MediaKind.CAMERA,
+    ]
+    names, (error,) = found("ftp://me:pw@host/a.mp4")
+    assert names == []
+    assert error.startswith("ftp://host/a.mp4: an address must begin with one of http://, https://, rtsp://")
+
+
+def test_a_list_has_comments_backslashes_streams_and_cameras(folder: Path) -> None:
+    (folder / "set" / "a #1.png").touch()
+    (folder / "set" / "#2.png").touch()
+    lines = [
+        "# cameras of the yard",
+        "  0  # the gate",
+        "rtsp://host/1 # the door",
+        "",
+        "set\\a.png",
+        "./deep\\c.jpg # x",
+    ]
+    lines += ["set/a #1.png", "#2.png", "gone.jpg # it was here", "film\\gone.mp4", "   # nothing", "set/b.JPG\t"]
+    for name in ("streams.txt", "cameras.streams"):
+        (folder / "set" / name).write_text("\n".join(lines))
+        assert found(f"set/{name}") == (
+            ["0", "rtsp://host/1", "set/a.png", "set/deep/c.jpg", "set/a #1.png", "set/#2.png", "set/b.JPG"],
+            ["gone.jpg: file or folder not found", "film\\gone.mp4: file or folder not found"],
+        )
+
+
+def test_pipes_and_devices_with_the_names_of_videos_are_refused(folder: Path) -> None:
+    os.mkfifo(folder / "pipe.mp4")
+    os.mkfifo(folder / "pipe.txt")
+    (folder / "zero.ts").symlink_to("/dev/zero")
+    (folder / "lost.mkv").symlink_to("nowhere")
+    (folder / "film.avi").mkdir()
+    names, errors = found("pipe.mp4", "pipe.txt", "zero.ts", "film.avi", "lost.mkv")
+    assert names == []
+    assert errors == [
+        "pipe.mp4: the path must be a regular file, got a pipe",
+        "pipe.txt: the path must be a regular file, got a pipe",
+        "zero.ts: the path must be a regular file, got a device",
+        "film.avi: the folder has no image or video",
+        "lost.mkv: the file cannot be read: No such file or directory",
+    ]
+    (folder / "set" / "pipe.mp4").symlink_to(folder / "pipe.mp4")
+    told: list[str] = []
+    (folder / "set" / "a.png").unlink()
+    assert list(read_frames(expand_sources(["set"], print), lambda error: told.append(str(error)))) == []
+    assert "set/pipe.mp4: the path must be a regular file, got a pipe" in told
 
 
 def test_a_list_file_with_a_byte_order_mark_and_relative_paths(folder: Path) -> None:

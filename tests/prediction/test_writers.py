@@ -160,6 +160,32 @@ def test_annotated_images_keep_their_formats_and_videos_become_mp4(tmp_path: Pat
     assert len(read_with_opencv(tmp_path / "film-2.mp4")[0]) == 1
 
 
+def test_each_of_several_streams_has_its_own_video(tmp_path: Path) -> None:
+    streams = [MediaSource(MediaKind.STREAM, f"rtsp://host/{name}", f"rtsp://me:pw@host/{name}") for name in "ab"]
+    with AnnotatedWriter(tmp_path, NAMES, DrawingStyle(), refuse) as writer:
+        writer.write(video_frame(1, MediaSource(MediaKind.VIDEO, "film.avi")), detections())
+        for number in range(1, 5):
+            for name, source in zip("ab", streams, strict=True):
+                moment = VideoTimestamp(number, number - 1, Fraction(25), None)
+                writer.write(InputFrame(source, name, image(), moment), detections())
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.mp4", "b.mp4", "film.mp4"]
+    assert [len(read_with_opencv(tmp_path / f"{name}.mp4")[0]) for name in "ab"] == [4, 4]
+
+
+def test_spreadsheets_take_no_name_for_a_formula(tmp_path: Path) -> None:
+    found = detections(1)
+    found.data["class_name"] = np.array(["=HYPERLINK(1)"])
+    found.xyxy[0, 0] = -3.5
+    with CsvWriter(tmp_path / "p.csv") as writer:
+        for name in ("+a.png", "-a.png", "@a.png", "\ta.png", "plain.png"):
+            writer.write(photo_frame(name), found)
+    with (tmp_path / "p.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["image"] for row in rows] == ["'+a.png", "'-a.png", "'@a.png", "'\ta.png", "plain.png"]
+    assert {row["name"] for row in rows} == {"'=HYPERLINK(1)"}
+    assert {row["x1"] for row in rows} == {"-3.50"}, "numbers stay numbers"
+
+
 def test_no_unfinished_files_remain_after_an_error(tmp_path: Path) -> None:
     (tmp_path / "p.csv").write_text("older")
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +13,20 @@ from PIL import Image
 from supervision import Detections
 
 from attendet.data.loading.canvases import SingleCanvasRule
+from attendet.errors import AttendetError, AttendetWarning, DataError, OptionError
+from attendet.prediction.addresses import is_address
+from attendet.prediction.input_frames import read_frames
 from attendet.prediction.predictor import Predictor
+from attendet.prediction.session import FrameDetections, detect_in_frames
+from attendet.prediction.sources import MediaSource, expand_sources
 
 
 def predict(
     weights: str | os.PathLike[str] | Predictor,
-    images: str | os.PathLike[str] | NDArray[np.uint8] | Image.Image | Sequence[str | os.PathLike[str]],
+    images: str | os.PathLike[str] | NDArray[np.uint8] | Image.Image | Sequence[str | os.PathLike[str]] | None = None,
     *,
+    source: str | int | Sequence[str | int] | None = None,
+    stride: int = 1,
     imgsz: int | None = None,
     confidence: float = 0.25,
     iou: float = 0.45,
@@ -27,16 +35,19 @@ def predict(
     agnostic: bool = False,
     device: str = "auto",
     canvas: SingleCanvasRule = "border",
-) -> Detections | list[Detections]:
-    """Detect objects in one image or in several.
+) -> Detections | list[Detections] | Iterator[FrameDetections]:
+    """Detect objects in images, or in the frames of videos, streams, and cameras as they arrive.
 
-    To predict repeatedly, keep a `Predictor`: this function reads the weights at each call. For folders, videos, and
-    cameras use `attendet predict`.
+    To predict repeatedly, keep a `Predictor`: this function reads the weights at each call.
 
     Args:
         weights: A run's folder, a `.safetensors` file, a YOLOv5 `.pt` checkpoint, or a `Predictor`, whose own options
             are then used.
         images: A path, an array (H, W, 3) of red, green, blue in 0-255, a Pillow image, or a list of these.
+        source: Instead of images: a file, folder, pattern, list (`.txt`), address of a stream (`rtsp://…`), number of a
+            camera, or several of these, as `attendet predict` takes them. Streams are watched at the same time. A
+            source that cannot be read, and a lost connection, is a warning.
+        stride: Every how many frames of a video one is used.
         imgsz: Longer side in pixels that images are scaled to (default: that of training).
         confidence: Smallest score of a detection, 0-1.
         iou: IoU threshold of non-maximum suppression, 0-1.
@@ -49,12 +60,13 @@ def predict(
 
     Returns:
         The detections of one image, or a list of them for a list of images: boxes `xyxy` in pixels, `confidence` in
-        0-1, `class_id`, and `data["class_name"]`, the most confident first.
+        0-1, `class_id`, and `data["class_name"]`, the most confident first. For a source, an iterator of frames with
+        their detections; it ends with the last stream, and raises a `DataError` if nothing could be read.
 
     Raises:
         WeightsError: If the weights cannot be read.
         DataError: If an image cannot be read.
-        OptionError: If an option is invalid.
+        OptionError: If an option is invalid, or not exactly one of `images` and `source` is given.
 
     Example:
         >>> import attendet
@@ -62,7 +74,14 @@ def predict(
         Traceback (most recent call last):
             ...
         attendet.errors.WeightsError: nowhere/best.safetensors: weights file not found
+        >>> watched = attendet.predict("runs/train/exp", source="rtsp://camera.local/1")  # doctest: +SKIP
+        >>> for frame, detections in watched:  # doctest: +SKIP
+        ...     print(frame.number, len(detections))
     """
+    if (images is None) == (source is None):
+        raise OptionError("exactly one of `images` and `source` must be given")
+    if isinstance(images, str) and is_address(images):
+        raise OptionError("`images` must be files, got the address of a stream", remedy="give it as source=…")
     predictor = (
         weights
         if isinstance(weights, Predictor)
@@ -78,6 +97,31 @@ def predict(
             canvas=canvas,
         )
     )
+    if images is None:
+        return _in_sources(predictor, source, stride)
     if isinstance(images, str | Path | os.PathLike | np.ndarray | Image.Image):
         return predictor(images)
     return predictor.batch(list(images))
+
+
+def _in_sources(
+    predictor: Predictor, source: str | int | Sequence[str | int] | None, stride: int
+) -> Iterator[FrameDetections]:
+    """Yield the frames of sources with their detections."""
+    arguments = [str(each) for each in ([source] if isinstance(source, str | int) else source or ())]
+    frames = read_frames(expand_sources(arguments, _warn), _warn, stride, on_loss=_warn_of_loss)
+    is_empty = True
+    for found in detect_in_frames(predictor, frames):
+        is_empty = False
+        yield found
+    if is_empty:
+        raise DataError("no source could be read", remedy="see the warnings")
+
+
+def _warn(error: AttendetError) -> None:
+    warnings.warn(AttendetWarning(str(error)), stacklevel=2)
+
+
+def _warn_of_loss(source: MediaSource, reason: str) -> None:
+    message = f"{source.label}: the connection is lost ({reason}); connecting again"
+    warnings.warn(AttendetWarning(message), stacklevel=2)

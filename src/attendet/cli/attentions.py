@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from attendet.cli.options import AsJson
 from attendet.cli.ui.console import console
@@ -30,10 +29,10 @@ def attentions_command(
     rows = table(title, [("name", False), ("parameters", True), ("FLOPs", True), ("memory", True), ("paper", False)])
     for cost in costs:
         if "error" in cost:
-            rows.add_row(cost["name"], "", "", "", escape(cost["error"]))
+            rows.add_row(cost["name"], "", "", "", cost["error"])
             continue
         cells = (f"{cost['parameters']:,}", quantity(cost["flops"]), memory(cost["activation_bytes"]))
-        rows.add_row(cost["name"], *cells, escape(cost["paper"]))
+        rows.add_row(cost["name"], *cells, cost["paper"])
     out = console()
     out.print(rows)
     out.print("\nA multiply-add counts as two FLOPs; memory is saved in training for the backward pass.")

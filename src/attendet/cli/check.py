@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.markup import escape
 
 from attendet.cli.command import DEFECTS
 from attendet.cli.inputs import require_like, require_model
@@ -76,7 +75,7 @@ def check_command(
         _print_correction(correction, fix if is_written else None)
     else:
         count = plural(len(faults), "fault") if faults else None
-        console().print(escape(f"{count} in {model}" if count else f"{model}: no faults"))
+        console().print(f"{count} in {model}" if count else f"{model}: no faults")
     if correction.remaining if correction is not None else faults:
         raise typer.Exit(DEFECTS)
 
@@ -117,23 +116,23 @@ def _report(
 def _print_findings(choices: Sequence[str], attention: Sequence[AttentionReading], findings: Sequence[Finding]) -> None:
     out = console()
     for choice in choices:
-        out.print(escape(choice), style="green", soft_wrap=True)
+        out.print(choice, style="green", soft_wrap=True)
     for reading in attention:
         own, differs, others = str(reading).partition("; forks differ: ")
-        out.print(escape(own), style="cyan", soft_wrap=True)
+        out.print(own, style="cyan", soft_wrap=True)
         if differs:
-            out.print(escape(f"  forks differ: {others}"), style="dim", soft_wrap=True)
+            out.print(f"  forks differ: {others}", style="dim", soft_wrap=True)
     for finding in findings:
         label, style = ("fault", "red") if finding.is_fault else ("remark", "yellow")
-        out.print(escape(f"{label}: {finding}"), style=style, soft_wrap=True)
+        out.print(f"{label}: {finding}", style=style, soft_wrap=True)
 
 
 def _print_correction(correction: Correction, written: Path | None) -> None:
     out = console()
     for change in correction.changes:
-        out.print(escape(f"repaired {change}"), style="green")
+        out.print(f"repaired {change}", style="green")
     if written is not None:
-        out.print(escape(f"wrote {written}"))
+        out.print(f"wrote {written}")
     if correction.remaining:
         left = plural(len(correction.remaining), "fault has", "faults have")
         out.print(f"{left} to be repaired by hand" + ("" if written is not None else "; nothing was written"))

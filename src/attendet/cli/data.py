@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 import typer
-from rich.markup import escape
 
 from attendet.cli.command import DEFECTS, Verb, VerbGroup, show_help_without_verb
 from attendet.cli.inputs import require_data
@@ -101,7 +100,7 @@ def check_command(
     if not no_picture:
         draw_overview(splits, picture, title=data, imgsz=imgsz)
         if not as_json:
-            console().print(escape(f"plots: {picture}"), soft_wrap=True)
+            console().print(f"plots: {picture}", soft_wrap=True)
     if report.errors:
         raise typer.Exit(DEFECTS)
 
@@ -193,7 +192,7 @@ def get_command(
         typer.echo(to_json({**about, "license": public.license, "home": public.home}))
         return
     for line in (str(data_yaml), public.about, f"license: {public.license}", public.home):
-        console().print(escape(line), soft_wrap=True)
+        console().print(line, soft_wrap=True)
 
 
 def _conversion_losses(result: ConversionResult) -> list[str]:
@@ -218,9 +217,9 @@ def _print_converted(result: ConversionResult, losses: Sequence[str]) -> None:
         how = f"{result.copied:,} of them copied" if result.copied else "linked"
     boxes, classes = plural(result.objects, "box", "boxes"), plural(result.num_classes, "class", "classes")
     images = plural(result.images, "image")
-    out.print(escape(f"{result.data_yaml}: {images} ({how}), {boxes}, {classes}"), soft_wrap=True)
+    out.print(f"{result.data_yaml}: {images} ({how}), {boxes}, {classes}", soft_wrap=True)
     for line in losses:
-        out.print(escape(f"! {line}"), style="yellow", soft_wrap=True)
+        out.print(f"! {line}", style="yellow", soft_wrap=True)
 
 
 def _print_public_sets(*, as_json: bool) -> None:
@@ -233,5 +232,5 @@ def _print_public_sets(*, as_json: bool) -> None:
         return
     rows = table(None, [("name", False), ("content", False), ("license", False), ("home", False)])
     for each in known:
-        rows.add_row(each.name, escape(each.about), escape(each.license), each.home)
+        rows.add_row(each.name, each.about, each.license, each.home)
     console().print(rows)

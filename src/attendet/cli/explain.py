@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 
 from attendet.cli.command import DEFECTS
 from attendet.cli.explain_data import survey_data_set
@@ -212,7 +211,7 @@ def _explain_images(
         typer.echo(to_json({"folder": str(folder), **manifest}))
     else:
         tally.print()
-        console().print(f"results: {escape(str(folder))}; open {escape(str(folder / PAGE))}", soft_wrap=True)
+        console().print(f"results: {folder}; open {folder / PAGE}", soft_wrap=True)
     if skipped.count:
         raise typer.Exit(DEFECTS)
 
@@ -226,7 +225,7 @@ def _image_paths(sources: Iterable[str], skip: Callable[[AttendetError], None]) 
             yield source.name
         else:
             message = f"attention cannot be explained in a {source.kind.value}"
-            skip(DataError(message, where=Location(source.name), remedy="give images, such as single frames"))
+            skip(DataError(message, where=Location(source.label), remedy="give images, such as single frames"))
 
 
 def _count(paths: list[str], progress: Callable[[int, int], None]) -> Iterator[str]:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
-from rich.markup import escape
 
 from attendet.cli.ui.console import console, progress_bar
 from attendet.cli.ui.tables import change, score, table
@@ -94,7 +93,7 @@ def _print(survey: Survey, weights: str, folder: Path | None) -> None:
     weight_columns = ("mean", "std", "between", "fraction between", "saturated")
     object_columns = ("pointing", "by chance", "concentration", "correlation")
     numbers = (*weight_columns, *object_columns, "without", "constant")
-    rows = table(escape(weights), [(name, False) for name in texts] + [(name, True) for name in numbers])
+    rows = table(weights, [(name, False) for name in texts] + [(name, True) for name in numbers])
     for report in survey.sites:
         for row in _rows(report, metrics.map50_95):
             rows.add_row(*row)
@@ -108,11 +107,11 @@ def _print(survey: Survey, weights: str, folder: Path | None) -> None:
         soft_wrap=True,
     )
     for finding in survey.findings.values():
-        out.print(escape(finding.text), soft_wrap=True)
+        out.print(finding.text, soft_wrap=True)
     if survey.caution:
         out.print(survey.caution, soft_wrap=True)
     if folder is not None:
-        out.print(f"results: {escape(str(folder))}", soft_wrap=True)
+        out.print(f"results: {folder}", soft_wrap=True)
 
 
 def _rows(report: SiteReport, map50_95: float) -> list[list[str]]:
@@ -127,6 +126,6 @@ def _rows(report: SiteReport, map50_95: float) -> list[list[str]]:
     rows = []
     for number, part in enumerate(site.parts or (None,)):
         values = (part.mean, part.std, part.between, part.fraction_between, part.saturated) if part else (None,) * 5
-        name = (escape(site.path), site.attention) if number == 0 else ("", "")
+        name = (site.path, site.attention) if number == 0 else ("", "")
         rows.append([*name, part.name if part else "-", *map(score, values), *(of_site if number == 0 else [])])
     return rows

@@ -12,6 +12,8 @@ from attendet.errors import AttendetError, DataError, Location, OptionError, Wei
 from attendet.utils.io import refuse_existing
 from attendet.utils.limits import MAX_LINE_LENGTH
 
+_SOURCES = "name images, videos, folders, addresses of streams, or a camera's number"
+
 
 def weights_and_sources(
     argument: str | None, option: str | None, sources: Sequence[str] = ()
@@ -77,31 +79,31 @@ def count_sources(sources: Sequence[str], skip: Callable[[AttendetError], None])
     """Return the number of images and videos that sources name, or None if it is unknown before they are read.
 
     Args:
-        sources: Images, videos, folders, patterns, lists, cameras, or standard input.
+        sources: Images, videos, folders, patterns, lists, streams, cameras, or standard input.
         skip: Called with the error of each source that does not exist, if there is nothing to read at all.
 
     Raises:
         OptionError: If there is no source.
         DataError: If no source exists.
     """
-    from attendet.prediction.sources import MediaKind, expand_sources
+    from attendet.prediction.sources import expand_sources
 
     if not sources:
-        raise OptionError("no source is given", remedy="name images, videos, folders, or a camera's number")
+        raise OptionError("no source is given", remedy=_SOURCES)
     if "-" in sources:
         return None
     errors: list[AttendetError] = []
-    kinds = [source.kind for source in expand_sources(sources, errors.append)]
-    if not kinds:
+    are_watched = [source.is_watched for source in expand_sources(sources, errors.append)]
+    if not are_watched:
         for error in errors:
             skip(error)
         raise nothing_to_read()
-    return None if MediaKind.CAMERA in kinds else len(kinds)
+    return None if any(are_watched) else len(are_watched)
 
 
 def nothing_to_read() -> DataError:
     """Return the error for sources that cannot be read at all."""
-    return DataError("no input could be read", remedy="name images, videos, folders, or a camera's number")
+    return DataError("no input could be read", remedy=_SOURCES)
 
 
 def lines_of_standard_input() -> Iterator[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 
 from attendet.cli.inputs import require_like, require_model
 from attendet.cli.options import AsJson, Dialect, Like, Model, NumClasses
@@ -49,14 +48,14 @@ def print_summary(summary: ModelSummary) -> None:
     from attendet.models.summary import NUMBER_COLUMNS, SUMMARY_COLUMNS
 
     out = console()
-    rows = table(escape(summary.title), [(name, name in NUMBER_COLUMNS) for name in SUMMARY_COLUMNS])
+    rows = table(summary.title, [(name, name in NUMBER_COLUMNS) for name in SUMMARY_COLUMNS])
     for row in summary.rows:
-        rows.add_row(*map(escape, row.cells()), style="bold cyan" if row.attention else None)
+        rows.add_row(*row.cells(), style="bold cyan" if row.attention else None)
     out.print(rows)
     out.print(f"\n{summary.totals}")
     for choice in summary.choices:
-        out.print(escape(choice), style="green", soft_wrap=True)
+        out.print(choice, style="green", soft_wrap=True)
     for line in summary.attention_lines():
-        out.print(escape(f"* {line}"), style="cyan", soft_wrap=True)
+        out.print(f"* {line}", style="cyan", soft_wrap=True)
     for finding in summary.findings:
-        out.print(escape(f"! {finding}"), style="yellow", soft_wrap=True)
+        out.print(f"! {finding}", style="yellow", soft_wrap=True)

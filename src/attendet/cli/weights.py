@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
-from rich.markup import escape
 
 from attendet.cli.command import Verb, VerbGroup, show_help_without_verb
 from attendet.cli.inputs import require_weights
@@ -50,11 +49,11 @@ def inspect_command(file: File, as_json: AsJson = False) -> None:
     if as_json:
         typer.echo(to_json(content))
         return
-    rows = table(escape(str(path)), [("", False), ("", False)])
+    rows = table(str(path), [("", False), ("", False)])
     for name, value in content.items():
         if name in ("class", "reason") and value is None:
             continue
-        rows.add_row(name.replace("_", " "), escape(_text(value)))
+        rows.add_row(name.replace("_", " "), _text(value))
     console().print(rows)
 
 
@@ -96,7 +95,7 @@ def convert_command(
         typer.echo(to_json({"file": str(target), "tensors": tensors, "model": model, "num_classes": num_classes}))
     else:
         description = f"{model} with {num_classes} classes" if card else "unknown model"
-        typer.echo(f"{target}: {tensors} tensors, {description}")
+        console().print(f"{target}: {tensors} tensors, {description}", soft_wrap=True)
 
 
 def _content(checkpoint: Checkpoint, path: Path) -> dict[str, Any]:

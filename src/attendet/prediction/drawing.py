@@ -17,7 +17,8 @@ from supervision import Detections
 from attendet.errors import OptionError
 from attendet.prediction.input_frames import InputFrame
 from attendet.prediction.sources import MediaSource, OnSkip
-from attendet.prediction.video import VideoFile, VideoTimestamp
+from attendet.prediction.video import VideoTimestamp
+from attendet.prediction.video_file import VideoFile
 from attendet.prediction.writers import ResultWriter, image_suffix, write_image
 from attendet.utils.io import write_atomically
 
@@ -131,7 +132,8 @@ def _readable_on(color: sv.Color) -> sv.Color:
 class AnnotatedWriter(ResultWriter):
     """A writer of images with drawn detections, in their own names and formats, and of videos as mp4.
 
-    A video is finished as soon as a frame of another source arrives.
+    The video of a file is finished as soon as a frame of another source arrives. Those of streams and cameras, whose
+    frames come in turn, are finished at the end.
 
     Args:
         folder: The run's folder.
@@ -146,23 +148,23 @@ class AnnotatedWriter(ResultWriter):
         self._names = names
         self._style = style
         self._on_skip = on_skip
-        self._video: VideoFile | None = None
-        self._source: MediaSource | None = None
+        self._videos: dict[MediaSource, VideoFile] = {}
 
     def write(self, frame: InputFrame, detections: Detections) -> None:
         """Write a frame with its detections drawn."""
-        if frame.source is not self._source:
+        if frame.source not in self._videos and not all(source.is_watched for source in self._videos):
             self._stack.close()
-            self._video, self._source = None, frame.source
+            self._videos.clear()
         drawn = draw_detections(frame.image, detections, self._names, self._style)
         if frame.timestamp is None:
             write_image(self._folder / f"{frame.stem}{image_suffix(frame)}", drawn, self._on_skip)
         else:
-            video = self._video or self._open_video(frame, frame.timestamp)
+            video = self._videos.get(frame.source) or self._open_video(frame, frame.timestamp)
             video.write(drawn, frame.timestamp.tick)
 
     def _open_video(self, frame: InputFrame, timestamp: VideoTimestamp) -> VideoFile:
         temporary = self._stack.enter_context(write_atomically(self._folder / f"{frame.stem}.mp4"))
         height, width = frame.image.shape[:2]
-        self._video = self._stack.enter_context(VideoFile(temporary, timestamp.rate, width, height))
-        return self._video
+        video = self._stack.enter_context(VideoFile(temporary, timestamp.rate, width, height))
+        self._videos[frame.source] = video
+        return video

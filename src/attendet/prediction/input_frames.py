@@ -1,9 +1,8 @@
-"""The images and video frames of sources, and unique names for their output files."""
+"""The images and video frames of sources, with unique names for their output files."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,11 +11,13 @@ from numpy.typing import NDArray
 
 from attendet.data.images import read_image
 from attendet.errors import DataError
+from attendet.prediction.addresses import stem_of
+from attendet.prediction.media_content import is_video_file
 from attendet.prediction.sources import MediaKind, MediaSource, OnSkip
-from attendet.prediction.video import VideoTimestamp, read_camera, read_video
-
-MAX_NAME_BYTES = 230
-"""Longest stem of a file name in bytes: most file systems allow 255, and a number and a suffix follow."""
+from attendet.prediction.streams import OnLoss, ReconnectionPolicy
+from attendet.prediction.video import VideoTimestamp, read_video
+from attendet.prediction.watching import watch_streams
+from attendet.utils.file_names import UniqueNames
 
 
 @dataclass(frozen=True)
@@ -41,57 +42,66 @@ class InputFrame:
         return None if self.timestamp is None else self.timestamp.number
 
 
-class UniqueNames:
-    """Names that a number makes unique: `cell`, `cell-2`, `cell-3`.
-
-    Names that differ in case only are equal, as on some file systems. Names are cut to 230 bytes.
-
-    Example:
-        >>> names = UniqueNames()
-        >>> [names.take(name) for name in ("cell", "Cell", "cell-2", "cell")]
-        ['cell', 'Cell-2', 'cell-2-2', 'cell-3']
-    """
-
-    def __init__(self) -> None:
-        self._next: dict[str, int] = {}
-
-    def take(self, name: str) -> str:
-        """Return the name, or the name with the next free number if it is taken."""
-        while len(os.fsencode(name)) > MAX_NAME_BYTES:
-            name = name[:-1]
-        free, number = name, self._next.get(name.lower(), 1)
-        while free.lower() in self._next:
-            number += 1
-            free = f"{name}-{number}"
-        self._next[free.lower()] = 1
-        if free != name:
-            self._next[name.lower()] = number
-        return free
-
-
-def read_frames(sources: Iterable[MediaSource], on_skip: OnSkip, stride: int = 1) -> Iterator[InputFrame]:
+def read_frames(
+    sources: Iterable[MediaSource],
+    on_skip: OnSkip,
+    stride: int = 1,
+    *,
+    on_loss: OnLoss | None = None,
+    policy: ReconnectionPolicy | None = None,
+) -> Generator[InputFrame, None, None]:
     """Yield the images and video frames of sources, one at a time.
 
+    Files come first, in their order. Then all streams and cameras are watched at the same time, as `watch_streams`
+    describes.
+
     Args:
-        sources: Files and cameras.
+        sources: Files, streams, and cameras.
         on_skip: Called with the error of each source that cannot be read, or is read only in part.
         stride: Every how many frames of a video one is used.
+        on_loss: Called once per lost connection of a stream, before it is opened again (default: nothing).
+        policy: When a lost stream is opened again.
     """
     names = UniqueNames()
+    watched = []
     for source in sources:
+        if source.is_watched:
+            watched.append(source)
+            continue
         try:
-            yield from _frames_of(source, names, stride)
+            yield from _frames_of_file(source, names, stride)
         except DataError as error:
             on_skip(error)
+    stems: dict[MediaSource, str] = {}
+    for source, timestamp, image in watch_streams(watched, on_skip, on_loss or _ignore, stride, policy):
+        if source not in stems:
+            stems[source] = names.take(_stem(source))
+        yield InputFrame(source, stems[source], image, timestamp)
 
 
-def _frames_of(source: MediaSource, names: UniqueNames, stride: int) -> Iterator[InputFrame]:
-    if source.kind is MediaKind.IMAGE:
-        image = read_image(source.name)
-        yield InputFrame(source, names.take(Path(source.name).stem), image)
+def _frames_of_file(source: MediaSource, names: UniqueNames, stride: int) -> Generator[InputFrame, None, None]:
+    is_video = source.kind is MediaKind.VIDEO
+    try:
+        # Names are wrong at times: an image is tried where a video does not begin like one, and the other way round.
+        image = None if is_video and is_video_file(source.name) else read_image(source.name)
+    except DataError:
+        if not is_video and not is_video_file(source.name):
+            raise
+        image = None
+    if image is not None:
+        yield InputFrame(source, names.take(_stem(source)), image)
         return
-    is_camera = source.kind is MediaKind.CAMERA
     stem = None
-    for timestamp, image in (read_camera if is_camera else read_video)(source.name, stride):
-        stem = stem or names.take(f"camera{source.name}" if is_camera else Path(source.name).stem)
+    for timestamp, image in read_video(source.name, stride):
+        stem = stem or names.take(_stem(source))
         yield InputFrame(source, stem, image, timestamp)
+
+
+def _stem(source: MediaSource) -> str:
+    if source.kind is MediaKind.CAMERA:
+        return f"camera{source.name}"
+    return stem_of(source.address) if source.kind is MediaKind.STREAM else Path(source.name).stem
+
+
+def _ignore(source: MediaSource, reason: str) -> None:
+    """Tell nobody about a lost connection."""

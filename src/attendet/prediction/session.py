@@ -6,7 +6,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
+
+from supervision import Detections
 
 from attendet.errors import OptionError
 from attendet.prediction.input_frames import InputFrame
@@ -22,8 +24,8 @@ class PredictionCounts:
 
     Attributes:
         images: Number of image files.
-        videos: Number of videos and cameras.
-        frames: Number of frames of the videos and cameras.
+        videos: Number of videos, streams, and cameras.
+        frames: Number of their frames.
         detections: Number of detections by class name.
 
     Example:
@@ -62,6 +64,18 @@ class PredictionCounts:
         )
 
 
+class FrameDetections(NamedTuple):
+    """A frame, and what was detected in it.
+
+    Attributes:
+        frame: An image, or a frame of a video or stream.
+        detections: Its detections, the most confident first.
+    """
+
+    frame: InputFrame
+    detections: Detections
+
+
 def predict_frames(
     predictor: Predictor,
     frames: Iterator[InputFrame],
@@ -85,25 +99,41 @@ def predict_frames(
         OptionError: If the batch size is below 1.
         OutputError: If a file cannot be written.
     """
+    videos: set[str] = set()
+    for frame, detections in detect_in_frames(predictor, frames, batch_size):
+        with predictor.timings.stage("write"):
+            for writer in writers:
+                writer.write(frame, detections)
+        if frame.timestamp is None:
+            counts.images += 1
+        else:
+            counts.frames += 1
+            counts.videos += frame.stem not in videos
+            videos.add(frame.stem)
+        counts.detections.update(each.name for each in detected_objects(detections))
+        if progress is not None:
+            progress(frame)
+
+
+def detect_in_frames(
+    predictor: Predictor, frames: Iterator[InputFrame], batch_size: int = 1
+) -> Iterator[FrameDetections]:
+    """Yield frames with their detections; at most `batch_size` frames are in memory at a time.
+
+    Args:
+        predictor: The network; its timings get the stage `read`.
+        frames: The images and video frames.
+        batch_size: Number of frames that go through the network together.
+
+    Raises:
+        OptionError: If the batch size is below 1.
+    """
     if batch_size < 1:
         raise OptionError(f"`batch_size` must be a positive integer, got {batch_size}")
-    video = None
     while True:
         with predictor.timings.stage("read"):
             batch = list(islice(frames, batch_size))
         if not batch:
             return
         results = predictor.batch([frame.image for frame in batch])
-        for frame, detections in zip(batch, results, strict=True):
-            with predictor.timings.stage("write"):
-                for writer in writers:
-                    writer.write(frame, detections)
-            if frame.timestamp is None:
-                counts.images += 1
-            else:
-                counts.frames += 1
-                counts.videos += frame.source is not video
-                video = frame.source
-            counts.detections.update(each.name for each in detected_objects(detections))
-            if progress is not None:
-                progress(frame)
+        yield from map(FrameDetections, batch, results)

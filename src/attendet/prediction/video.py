@@ -1,26 +1,26 @@
-"""Frames of videos and cameras, and H.264 videos that are written frame by frame."""
+"""Frames of video files."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
-from typing import Any, Self
 
 import av
 import numpy as np
 from av.container import InputContainer
-from av.error import FFmpegError
+from av.error import FFmpegError, InvalidDataError
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from attendet.errors import DataError, Location, OutputError
+from attendet.errors import DataError, Location
+from attendet.prediction.media_content import video_format_of
 from attendet.utils.limits import MAX_FRAME_PIXELS
 
-# Playlists and similar formats are excluded: they make FFmpeg open other files and addresses.
-_CONTAINERS = "mov,matroska,webm,avi,mpeg,mpegts,asf,flv,ogg"
+CONTAINERS = "mov,matroska,webm,avi,mpeg,mpegts,mpegvideo,asf,flv,ogg"
+"""FFmpeg's names of the formats that are read. Playlists are not: they make FFmpeg open other files and addresses."""
+
 _MAX_RATE = 1000
 # Cameras and damaged videos can have wrong timestamps. Longer gaps between two frames are shortened to this.
 _MAX_GAP_SECONDS = 60
@@ -54,45 +54,26 @@ def read_video(path: str, stride: int = 1) -> Iterator[tuple[VideoTimestamp, NDA
         The position of a frame, and its pixels (H, W, 3) red, green, blue in 0-255, rotated as the video asks.
 
     Raises:
-        DataError: If the file is not a video, or is damaged; the frames before the damage have been yielded.
+        DataError: If the file is not a video, or is damaged; the frames before and after the damage have been yielded.
     """
-    options = {"protocol_whitelist": "file", "format_whitelist": _CONTAINERS}
-    return _frames(path, path, stride, options=options)
-
-
-def read_camera(number: str, stride: int = 1) -> Iterator[tuple[VideoTimestamp, NDArray[np.uint8]]]:
-    """Yield every `stride`-th frame of a camera until the process is interrupted.
-
-    Args:
-        number: Number of the camera: `0` is `/dev/video0`.
-        stride: Every how many frames one is yielded.
-
-    Yields:
-        As `read_video`.
-
-    Raises:
-        DataError: If the camera does not exist, or stops.
-    """
-    return _frames(f"/dev/video{number}", f"camera {number}", stride, format="v4l2")
-
-
-def _frames(
-    path: str, name: str, stride: int, **open_options: Any
-) -> Iterator[tuple[VideoTimestamp, NDArray[np.uint8]]]:
-    where = Location(name)
+    where = Location(path)
+    # Only a regular file has a format: FFmpeg would wait for a pipe, and read a device without end. Without a format,
+    # FFmpeg would also go by the name of the file.
+    form = video_format_of(path)
     number = 0
     try:
-        with av.open(path, mode="r", metadata_errors="replace", **open_options) as container:
-            stream = _video_stream(container, where)
+        options = {"protocol_whitelist": "file", "format_whitelist": CONTAINERS}
+        with av.open(path, mode="r", format=form, metadata_errors="replace", options=options) as container:
+            stream = video_stream(container, where)
             rate = _rate(stream, where) / stride
-            decoder = _Decoder()
+            decoder = FrameDecoder()
             tick, start, shape = -1, None, None
             for number, frame in enumerate(decoder.frames(container, stream), start=1):
                 if (number - 1) % stride:
                     continue
                 start = frame.time if start is None else start
-                tick = _next_tick(tick, rate, None if frame.time is None or start is None else frame.time - start)
-                image = _upright(frame)
+                tick = next_tick(tick, rate, None if frame.time is None or start is None else frame.time - start)
+                image = upright(frame)
                 if shape not in (None, image.shape):
                     raise DataError(f"the frame size changes at frame {number}", where=where)
                 shape = image.shape
@@ -107,27 +88,54 @@ def _frames(
         raise DataError(f"the video is damaged or truncated; {number} frames were read", where=where)
 
 
-class _Decoder:
-    """A decoder of the frames of a stream that notes whether data was damaged."""
+class FrameDecoder:
+    """A decoder of the frames of a stream that passes over damaged data, and notes it.
 
-    def __init__(self) -> None:
+    Args:
+        keeps_damaged: Whether a frame of damaged data is decoded as far as possible, instead of being left out.
+
+    Attributes:
+        is_damaged: Whether data was damaged so far.
+    """
+
+    def __init__(self, *, keeps_damaged: bool = True) -> None:
         self.is_damaged = False
+        self._keeps_damaged = keeps_damaged
 
     def frames(self, container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
+        """Yield the frames of a stream in the order in which they are shown."""
         for packet in container.demux(stream):
             self.is_damaged |= packet.is_corrupt
-            for frame in packet.decode():
+            if packet.is_corrupt and not self._keeps_damaged:
+                continue
+            try:
+                decoded = packet.decode()
+            except InvalidDataError:
+                # Recordings of broadcasts begin and end anywhere, and a network loses packets.
+                self.is_damaged = True
+                continue
+            for frame in decoded:
                 if isinstance(frame, VideoFrame):
                     yield frame
 
 
-def _upright(frame: VideoFrame) -> NDArray[np.uint8]:
+def upright(frame: VideoFrame) -> NDArray[np.uint8]:
+    """Return the pixels (H, W, 3) of a frame, rotated as the video asks: red, green, blue in 0-255."""
     pixels = np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
     # The rotation is counterclockwise, as `np.rot90` counts.
     return np.ascontiguousarray(np.rot90(pixels, round(frame.rotation / 90)))
 
 
-def _video_stream(container: InputContainer, where: Location) -> VideoStream:
+def video_stream(container: InputContainer, where: Location) -> VideoStream:
+    """Return the first video stream of an open container.
+
+    Args:
+        container: The container.
+        where: Its name, for errors.
+
+    Raises:
+        DataError: If there is none, or its frames are too large.
+    """
     if not container.streams.video:
         raise DataError("the file has no video stream", where=where)
     stream = container.streams.video[0]
@@ -147,7 +155,7 @@ def _rate(stream: VideoStream, where: Location) -> Fraction:
     return Fraction(rate)
 
 
-def _next_tick(last: int, rate: Fraction, seconds: float | None) -> int:
+def next_tick(last: int, rate: Fraction, seconds: float | None) -> int:
     """Return the tick of a frame: that of its time, but after the last frame and not too long after it.
 
     Args:
@@ -156,78 +164,9 @@ def _next_tick(last: int, rate: Fraction, seconds: float | None) -> int:
         seconds: Time of the frame since the first frame; None if unknown.
 
     Example:
-        >>> _next_tick(4, Fraction(25), 0.2), _next_tick(4, Fraction(25), 0.0), _next_tick(4, Fraction(25), 1e9)
+        >>> next_tick(4, Fraction(25), 0.2), next_tick(4, Fraction(25), 0.0), next_tick(4, Fraction(25), 1e9)
         (5, 5, 1505)
     """
     if seconds is None or last < 0:
         return last + 1
     return max(last + 1, min(round(seconds * rate), last + 1 + round(_MAX_GAP_SECONDS * rate)))
-
-
-class VideoFile:
-    """An H.264 video in an mp4 file that is written frame by frame.
-
-    A context manager: the file is finished when the block ends.
-
-    Args:
-        path: The file; its suffix is .mp4.
-        rate: Frames per second.
-        width: Width of the frames in pixels.
-        height: Height of the frames in pixels.
-
-    Raises:
-        OutputError: If the file cannot be written.
-    """
-
-    def __init__(self, path: Path, rate: Fraction, width: int, height: int) -> None:
-        self._where = Location(str(path))
-        if "libx264" not in av.codecs_available:
-            remedy = "install PyAV from PyPI, or write no videos (--nosave)"
-            raise OutputError("this build of PyAV cannot write H.264", where=self._where, remedy=remedy)
-        try:
-            self._container = av.open(str(path), mode="w")
-            stream = self._container.add_stream("libx264", rate=rate, options={"crf": "20", "preset": "veryfast"})
-        except (FFmpegError, OSError) as error:
-            raise self._error(error) from error
-        stream.width, stream.height = width, height
-        # The usual pixel format has half the color resolution, and so requires even sides.
-        stream.pix_fmt = "yuv444p" if width % 2 or height % 2 else "yuv420p"
-        stream.codec_context.time_base = 1 / rate
-        self._stream = stream
-        self._rate = rate
-
-    def write(self, image: NDArray[np.uint8], tick: int) -> None:
-        """Add a frame.
-
-        Args:
-            image: (H, W, 3) red, green, blue in 0-255.
-            tick: Time at which the frame is shown, in frames since the beginning; larger than that of the last frame.
-
-        Raises:
-            OutputError: If the file cannot be written.
-        """
-        frame = VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
-        frame.pts, frame.time_base = tick, 1 / self._rate
-        try:
-            self._container.mux(self._stream.encode(frame))
-        except (FFmpegError, OSError) as error:
-            raise self._error(error) from error
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        try:
-            if kind is None:
-                self._container.mux(self._stream.encode(None))
-            # Closing writes the index, without which players show nothing.
-            self._container.close()
-        except (FFmpegError, OSError) as error:
-            # An exception of the block is the cause, and must not be replaced.
-            if kind is None:
-                raise self._error(error) from error
-
-    def _error(self, error: Exception) -> OutputError:
-        return OutputError(
-            f"the video cannot be written: {getattr(error, 'strerror', None) or error}", where=self._where
-        )

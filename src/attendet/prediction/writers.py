@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import math
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -20,8 +19,10 @@ from supervision import Detections
 from attendet.data.formats.serialization import coco_result
 from attendet.data.images import is_image
 from attendet.errors import Location, OutputError
-from attendet.prediction.input_frames import InputFrame, UniqueNames
+from attendet.prediction.input_frames import InputFrame
 from attendet.prediction.sources import OnSkip
+from attendet.utils.csv_text import csv_cell
+from attendet.utils.file_names import UniqueNames, safe_file_name
 from attendet.utils.io import cannot_write, write_atomically, write_text
 from attendet.utils.json_text import to_json
 
@@ -145,9 +146,8 @@ class CsvWriter(ResultWriter):
         try:
             for each in detected_objects(detections):
                 box = [f"{side:.2f}" for side in each.box]
-                self._table.writerow(
-                    [frame.source.name, number, each.class_id, each.name, f"{each.confidence:.5f}", *box]
-                )
+                cells = [frame.source.name, number, each.class_id, each.name, f"{each.confidence:.5f}", *box]
+                self._table.writerow(map(csv_cell, cells))
         except OSError as error:
             raise cannot_write(self._path, error) from error
 
@@ -259,13 +259,3 @@ def _save(image: NDArray[np.uint8], path: Path) -> None:
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise _FormatError(str(error)) from error
-
-
-def safe_file_name(name: str) -> str:
-    """Return a name that every file system allows, and that cannot leave its folder.
-
-    Example:
-        >>> safe_file_name("../white cell"), safe_file_name("зебра"), safe_file_name("")
-        ('_white cell', 'зебра', '_')
-    """
-    return re.sub(r"[^\w .()+-]+", "_", name).strip(" .")[:100] or "_"

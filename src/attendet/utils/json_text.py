@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Mapping
 from typing import Any
-
-# In Python, the names of files that are not UTF-8 contain lone surrogates.
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def to_json(value: object, *, indent: int | None = 2) -> str:
     r"""Return a value as JSON text that every JSON reader accepts.
 
-    Numbers that are not finite become null, because JSON has no NaN. A lone surrogate, as in the name of a file that is
-    not UTF-8, is escaped, because UTF-8 cannot encode it.
+    Numbers that are not finite become null, because JSON has no NaN. Characters that a terminal would interpret are
+    escaped, and lone surrogates, as in the name of a file that is not UTF-8, which UTF-8 cannot encode.
 
     Args:
         value: Mappings, lists, tuples, and scalars, nested.
@@ -25,11 +21,13 @@ def to_json(value: object, *, indent: int | None = 2) -> str:
     Example:
         >>> to_json({"name": "зебра", "map50": float("nan")}, indent=None)
         '{"name": "зебра", "map50": null}'
-        >>> to_json("caf\udce9.png")
-        '"caf\\udce9.png"'
+        >>> to_json("caf\udce9.png"), to_json("a\u202eb")
+        ('"caf\\udce9.png"', '"a\\u202eb"')
     """
     text = json.dumps(finite_or_none(value), indent=indent, ensure_ascii=False, allow_nan=False)
-    return _SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+    # Only line breaks of the indentation are in the text itself.
+    unprintable = {character for character in set(text) if not character.isprintable()} - {"\n"}
+    return text.translate({ord(character): json.dumps(character)[1:-1] for character in unprintable})
 
 
 def finite_or_none(value: Any) -> Any:

@@ -42,10 +42,14 @@ def short_repr(value: object, length: int = 60) -> str:
         length: Maximum number of characters.
 
     Example:
-        >>> short_repr("cat"), short_repr([1, 2, 3, 4], 8)
-        ("'cat'", '[1, 2, …')
+        >>> short_repr("cat"), short_repr([1, 2, 3, 4], 8), short_repr(10**5000)
+        ("'cat'", '[1, 2, …', 'a huge int')
     """
-    return shorten(repr(value), length)
+    try:
+        return shorten(repr(value), length)
+    except (ValueError, RecursionError):
+        # Python refuses to write an integer of more than 4,300 digits.
+        return f"a huge {type(value).__name__}"
 
 
 def list_names(names: Sequence[str], limit: int) -> str:
@@ -69,6 +73,16 @@ def printable(text: str) -> str:
         'a?[2J.png'
     """
     return "".join(character if character.isprintable() else "?" for character in text)
+
+
+def printable_lines(text: str) -> str:
+    r"""Replace the same characters as `printable`, except line breaks.
+
+    Example:
+        >>> printable_lines("first\nsecond\x07")
+        'first\nsecond?'
+    """
+    return "\n".join(map(printable, text.split("\n")))
 
 
 def quantity(value: float, units: tuple[str, ...] = ("", "k", "M", "G", "T"), step: int = 1000) -> str:

@@ -4,30 +4,50 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Self
+from typing import Any, Self
 
 from rich.console import Console
 from rich.live import Live
-from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 from attendet.errors import AttendetError
-from attendet.utils.text import printable
+from attendet.utils.text import printable, printable_lines
 
 # Width of output that does not go to a terminal: the widest of our tables fits.
 _PIPE_WIDTH = 160
 
 
+class PlainConsole(Console):
+    """A console on which text is only text: nothing in it is markup, an emoji's name, or a control sequence.
+
+    Texts come from files of strangers. Line breaks are kept; other characters that a terminal cannot show, or would
+    interpret, become question marks. Styles are given as arguments.
+    """
+
+    def __init__(self, *, stderr: bool, width: int | None = None) -> None:
+        super().__init__(stderr=stderr, width=width, highlight=False, markup=False, emoji=False)
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Return a text without markup, for printing and for cells of tables."""
+        return super().render_str(printable_lines(text), **{**options, "markup": False, "emoji": False})
+
+
 def console(*, stderr: bool = False) -> Console:
     """Return a console for standard output or standard error, as wide as the terminal or as our widest table."""
-    plain = Console(stderr=stderr, highlight=False)
-    return plain if plain.is_terminal else Console(stderr=stderr, highlight=False, width=_PIPE_WIDTH)
+    plain = PlainConsole(stderr=stderr)
+    return plain if plain.is_terminal else PlainConsole(stderr=stderr, width=_PIPE_WIDTH)
 
 
 def print_skipped(error: AttendetError) -> None:
     """Print on standard error, in one line, why an input is skipped."""
-    console(stderr=True).print(escape(f"attendet: {printable(str(error))}"), style="yellow", soft_wrap=True)
+    print_remark(str(error))
+
+
+def print_remark(text: str) -> None:
+    """Print on standard error, in one line, what a user should know although the command continues."""
+    console(stderr=True).print(f"attendet: {printable(text)}", style="yellow", soft_wrap=True)
 
 
 @contextmanager
@@ -58,10 +78,12 @@ def step_progress(label: str, *, of_bytes: bool = False) -> Iterator[Callable[[s
     """
     amount = DownloadColumn() if of_bytes else MofNCompleteColumn()
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), amount, TimeRemainingColumn())
-    err = Console(stderr=True)
+    err = console(stderr=True)
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
-        task = bar.add_task(label, total=None)
-        yield lambda step, done, total: bar.update(task, description=step, completed=done, total=total or None)
+        task = bar.add_task(printable(label), total=None)
+        yield lambda step, done, total: bar.update(
+            task, description=printable(step), completed=done, total=total or None
+        )
 
 
 class LiveTable:
@@ -91,7 +113,7 @@ class LiveTable:
 
     def log(self, text: str) -> None:
         """Print a line."""
-        self._console.print(escape(text), soft_wrap=True)
+        self._console.print(text, soft_wrap=True)
 
     def show(self, table: Table) -> None:
         """Replace the table that is shown."""

@@ -6,8 +6,6 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from rich.markup import escape
-
 from attendet.cli.ui.console import console
 from attendet.cli.ui.tables import table
 from attendet.utils.text import plural, printable
@@ -65,12 +63,12 @@ class ExplanationTally:
         numbers = ("over positions", "entropy", "spread", "saturated", "features")
         rows = table(None, [(name, False) for name in texts] + [(name, True) for name in numbers])
         for row in self._rows.lines:
-            rows.add_row(*(escape(printable(cell)) for cell in row))
+            rows.add_row(*map(printable, row))
         out.print(rows)
         if self._rows.others:
             out.print(f"and {plural(self._rows.others, 'more row')}: the page lists all")
         for note in self._notes.lines:
-            out.print(escape(printable(note)), soft_wrap=True)
+            out.print(printable(note), soft_wrap=True)
         if self._notes.others:
             out.print(f"and {plural(self._notes.others, 'more note')}: the page lists all")
         detections = plural(self._detections["with"], "detection")

@@ -5,15 +5,15 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from attendet.cli.ui.console import console, print_skipped
+from attendet.cli.ui.console import console, print_remark, print_skipped
 from attendet.errors import AttendetError
 from attendet.utils.text import printable
 
 if TYPE_CHECKING:
     from attendet.prediction.input_frames import InputFrame
+    from attendet.prediction.sources import MediaSource
 
 
 class PredictionProgress:
@@ -32,11 +32,11 @@ class PredictionProgress:
         self._stride = stride
         err = console(stderr=True)
         self.bar = Progress(
-            TextColumn("{task.fields[count]} images, {task.fields[rate]:.1f} per second"),
+            TextColumn("{task.fields[count]} images, {task.fields[rate]:.1f} per second", markup=False),
             BarColumn(),
             TaskProgressColumn(),
             TimeRemainingColumn(),
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             console=err,
             transient=True,
             disable=not err.is_terminal,
@@ -54,6 +54,10 @@ class PredictionProgress:
         self.skipped += 1
         print_skipped(error)
 
+    def tell_loss(self, source: MediaSource, reason: str) -> None:
+        """Tell that the connection to a stream is lost, and is being opened again."""
+        print_remark(f"{source.label}: the connection is lost ({reason}); connecting again")
+
     def advance(self, frame: InputFrame) -> None:
         """Count an image or a frame of a video."""
         self._count += 1
@@ -66,5 +70,4 @@ class PredictionProgress:
             # The last step may be shorter, and the length that a video states may be wrong.
             fraction = max(0, min(self._stride, total - number + 1)) / total if total else 0.0
             name = f"{name} {number}" + (f" of {total}" if total else "")
-        description = escape(printable(name))
-        self.bar.update(self._task, description=description, count=self._count, rate=rate, advance=fraction)
+        self.bar.update(self._task, description=printable(name), count=self._count, rate=rate, advance=fraction)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich.markup import escape
 from rich.table import Table
 
 from attendet.cli.ui.console import LiveTable
-from attendet.cli.ui.tables import table
+from attendet.cli.ui.tables import styled, table
 from attendet.study.design.schema import METRIC_NAMES
 from attendet.utils.text import plural
 
@@ -46,9 +45,8 @@ def candidates_table(record: SearchRecord) -> Table:
     columns = [("candidate", False), ("epochs", True), (metric, True), ("", False)]
     rows = table(f"{_progress(record)}, seed {record.design.seed}", columns)
     for candidate in [*others[:1], *ranked, *others[1:]]:
-        color = _COLORS[candidate.state]
         name, epochs = candidate.attention or candidate.arm, f"{candidate.epochs}/{record.epochs}"
-        rows.add_row(escape(name), epochs, _score(candidate), f"[{color}]{candidate.state}[/{color}]")
+        rows.add_row(name, epochs, _score(candidate), styled(candidate.state, _COLORS[candidate.state]))
     return rows
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from attendet.cli.ui.console import LiveTable
-from attendet.cli.ui.tables import table
+from attendet.cli.ui.tables import styled, table
 from attendet.utils.text import plural
 
 if TYPE_CHECKING:
@@ -59,17 +59,17 @@ class StudyTable(LiveTable):
         states = {(cell.arm, cell.fraction, cell.seed): self._state(cell) for cell in self._cells}
         for arm, fraction in dict.fromkeys((cell.arm, cell.fraction) for cell in self._cells):
             name = arm if fraction == 1 else f"{arm}, {fraction:.0%} of the images"
-            rows.add_row(escape(name), *(states[arm, fraction, seed] for seed in seeds))
+            rows.add_row(name, *(states[arm, fraction, seed] for seed in seeds))
         return rows
 
-    def _state(self, cell: Cell) -> str:
+    def _state(self, cell: Cell) -> Text:
         if cell.key in self._ended:
             record = self._ended[cell.key]
-            return "[red]failed[/red]" if record.status == "failed" else f"[green]{_best(record):.3f}[/green]"
+            return styled("failed", "red") if record.status == "failed" else styled(f"{_best(record):.3f}", "green")
         if cell.key in self._running:
             epoch, score = self._running[cell.key]
-            return f"[yellow]{epoch}[/yellow]" + ("" if score is None else f" {score:.3f}")
-        return _WAITING
+            return styled(str(epoch), "yellow").append("" if score is None else f" {score:.3f}", "default")
+        return styled(_WAITING, "none")
 
 
 def arms_table(design: StudyDesign, seconds: Mapping[tuple[str, float], float] | None) -> Table:
@@ -82,12 +82,12 @@ def arms_table(design: StudyDesign, seconds: Mapping[tuple[str, float], float] |
     fractions = sorted(design.fractions, reverse=True)
     durations = [(f"min per run{'' if part == 1 else f', {part:.0%}'}", True) for part in fractions]
     columns = [("arm", False), ("description", False), ("runs", True), *(durations if seconds else [])]
-    rows = table(escape(design.name), columns)
+    rows = table(design.name, columns)
     for name, arm in design.arms.items():
         runs = f"{len(design.seeds) * len(fractions)}"
         minutes = [f"{seconds[name, part] / 60:.1f}" for part in fractions] if seconds else []
         mark = " (baseline)" if name == design.baseline else ""
-        rows.add_row(escape(name + mark), escape(arm.describe()), runs, *minutes)
+        rows.add_row(name + mark, arm.describe(), runs, *minutes)
     return rows
 
 

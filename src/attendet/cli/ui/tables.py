@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from rich.table import Table
+from rich.text import Text
+
+from attendet.utils.text import printable
 
 
 def table(title: str | None, columns: list[tuple[str, bool]]) -> Table:
@@ -16,6 +19,16 @@ def table(title: str | None, columns: list[tuple[str, bool]]) -> Table:
     for heading, numeric in columns:
         empty.add_column(heading, justify="right" if numeric else "left", overflow="fold", no_wrap=numeric)
     return empty
+
+
+def styled(text: str, style: str) -> Text:
+    """Return a text in a style, for a cell of a table; characters that a terminal interprets are replaced.
+
+    Example:
+        >>> styled("failed", "red").plain
+        'failed'
+    """
+    return Text(printable(text), style)
 
 
 def score(value: float | None) -> str:

@@ -6,7 +6,6 @@ import math
 from collections.abc import Mapping
 from typing import Self
 
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from attendet.cli.ui.console import console
@@ -18,10 +17,10 @@ class TrainingProgress:
     def __init__(self) -> None:
         self._console = console(stderr=True)
         columns = (
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=20),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[numbers]}"),
+            TextColumn("{task.fields[numbers]}", markup=False),
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
@@ -42,7 +41,7 @@ class TrainingProgress:
 
     def log(self, text: str) -> None:
         """Print a line."""
-        self._console.print(escape(text), soft_wrap=True)
+        self._console.print(text, soft_wrap=True)
 
     def on_data_progress(self, task: str, done: int, total: int) -> None:
         """Show the progress of reading the data."""
