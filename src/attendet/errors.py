@@ -7,6 +7,9 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+_MAX_LENGTH = 2000
+_MAX_NAME_LENGTH = 60
+
 
 @dataclass(frozen=True)
 class Location:
@@ -33,7 +36,8 @@ class Location:
 class AttendetError(Exception):
     """Base class of all errors that a user can cause.
 
-    The command line prints the error on one line and exits with 2.
+    The command line prints the error on one line and exits with 2. Message and remedy are shortened to 2,000 characters
+    each, because they can contain text of a file.
 
     Args:
         message: The problem, in one sentence that starts in lower case and has no period.
@@ -46,10 +50,10 @@ class AttendetError(Exception):
     """
 
     def __init__(self, message: str, *, where: Location | None = None, remedy: str | None = None) -> None:
-        super().__init__(message)
-        self.message = message
+        self.message = _shortened(message)
+        super().__init__(self.message)
         self.where = where
-        self.remedy = remedy
+        self.remedy = None if remedy is None else _shortened(remedy)
 
     def __str__(self) -> str:
         place = f"{self.where}: " if self.where else ""
@@ -59,6 +63,12 @@ class AttendetError(Exception):
     def __reduce__(self) -> tuple[object, ...]:
         # Exception's own method would drop `where` and `remedy` when the error is pickled to another process.
         return (_rebuild, (type(self), self.message, self.where, self.remedy))
+
+
+def _shortened(text: str, length: int = _MAX_LENGTH) -> str:
+    """Return a text of at most `length` characters; the middle of a longer text is left out."""
+    half = (length - 3) // 2
+    return text if len(text) <= length else f"{text[:half]} … {text[-half:]}"
 
 
 def _rebuild(
@@ -120,7 +130,7 @@ def unknown_name(
     names = sorted(known)
     suggestion = (nearest or nearest_name)(str(name), names)
     remedy = f"did you mean {suggestion!r}?" if suggestion else f"known are {', '.join(names)}" if names else None
-    return UnknownNameError(f"unknown {kind} {name!r}", remedy=remedy)
+    return UnknownNameError(f"unknown {kind} {_shortened(repr(name), _MAX_NAME_LENGTH)}", remedy=remedy)
 
 
 def nearest_name(name: str, known: Iterable[str]) -> str | None:

@@ -14,6 +14,7 @@ import attendet
 from attendet.errors import ModelFileError
 from attendet.models.bundled import bundled_text
 from attendet.models.lint.checker import check_model_file, fix_model_file
+from attendet.models.yaml.lookup import load_model_file
 from attendet.models.yaml.model_file import read_model_file
 from attendet.utils.yaml_nodes import MAX_BYTES, parse
 
@@ -192,13 +193,26 @@ def test_files_that_are_not_model_files(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(content)
         with pytest.raises(ModelFileError):
             attendet.build(tmp_path / name)
-    with pytest.raises(ModelFileError, match="cannot be read"):
+    with pytest.raises(ModelFileError, match="must be a regular file, got a folder"):
         attendet.build(tmp_path)
     with pytest.raises(ModelFileError, match="did you mean 'yolov5s_CBAM'"):
         attendet.build("yolov5s_CBMA")
-    for own_spelling in ("yolov5s.yaml", "yolov5s.yml", "YOLOv5s.yaml"):
+    for own_spelling in ("YOLOv5s.yaml", "models/yolov5s.yaml", "yolov5 s.yml"):
         with pytest.raises(ModelFileError, match=r"did you mean 'yolov5s'\?"):
             attendet.build(own_spelling)
+
+
+def test_a_bundled_name_with_a_suffix_means_the_bundled_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for own_spelling in ("yolov5n.yaml", "yolov5n.yml", Path("yolov5n.yaml")):
+        file = load_model_file(own_spelling)
+        assert (file.name, file.text) == ("yolov5n", GOOD)
+    (tmp_path / "yolov5n.yaml").write_text(GOOD.replace("nc: 80", "nc: 7"))
+    assert load_model_file("yolov5n.yaml").num_classes == 7
+    assert load_model_file("yolov5n").num_classes == 80
+    (tmp_path / "yolov5s.yaml").mkdir()
+    with pytest.raises(ModelFileError, match="must be a regular file"):
+        load_model_file("yolov5s.yaml")
 
 
 def test_assumed_outputs_of_broken_rows_have_limited_size(tmp_path: Path) -> None:

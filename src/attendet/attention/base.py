@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from attendet.attention.fx_tracing import TracedAsOne
 from attendet.errors import AttendetWarning, OptionError
 from attendet.utils.option_values import as_integer, positive_integer, positive_number
+from attendet.utils.text import short_repr
 
 Start = Literal["paper", "identity"]
 
@@ -101,7 +102,7 @@ class AdditiveTerm(TracedAsOne, ABC):
 def check_start(start: Start) -> None:
     """Raise an OptionError if `start` is neither `paper` nor `identity`."""
     if start not in ("paper", "identity"):
-        raise OptionError(f"`start` must be 'paper' or 'identity', got {start!r}")
+        raise OptionError(f"`start` must be 'paper' or 'identity', got {short_repr(start)}")
 
 
 def register_strength(module: nn.Module, start: Start) -> None:
@@ -245,7 +246,7 @@ def group_count(channels: int, groups: int | None, *, max_groups: int, multiple_
         above = [larger for larger in possible if larger > max(below, default=0)][:1]
         parts = f"into groups of a multiple of {multiple_of}" if multiple_of > 1 else "evenly"
         raise OptionError(
-            f"`groups` must divide {channels} channels {parts}, got {groups!r}",
+            f"`groups` must divide {channels} channels {parts}, got {short_repr(groups)}",
             remedy=f"use {' or '.join(str(near) for near in (*below, *above))} groups",
         )
     return count
@@ -264,7 +265,9 @@ def odd_kernel(kernel_size: int) -> int:
     """
     size = as_integer(kernel_size)
     if size is None or size < 1 or size % 2 == 0:
-        raise OptionError(f"`kernel_size` must be odd and positive, got {kernel_size!r}", remedy="use 3, 5, or 7")
+        raise OptionError(
+            f"`kernel_size` must be odd and positive, got {short_repr(kernel_size)}", remedy="use 3, 5, or 7"
+        )
     return size
 
 

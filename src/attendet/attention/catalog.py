@@ -9,6 +9,7 @@ from typing import Any
 from attendet.attention.base import Attention
 from attendet.errors import OptionError, nearest_name
 from attendet.registry import Registry
+from attendet.utils.text import short_repr
 
 attentions = Registry[type[Attention]]("attention", entry_point_group="attendet.attention", base=Attention)
 
@@ -61,7 +62,7 @@ def require_options(name: str, options: Iterable[str]) -> None:
             nearest = nearest_name(option, known)
             all_options = f"its options are {', '.join(known)}" if known else "it has no options"
             remedy = f"did you mean {nearest!r}?" if nearest else all_options
-            raise OptionError(f"{name} has no option {option!r}", remedy=remedy)
+            raise OptionError(f"{name} has no option {short_repr(option)}", remedy=remedy)
 
 
 def names() -> tuple[str, ...]:

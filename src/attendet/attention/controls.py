@@ -17,6 +17,7 @@ from attendet.attention.catalog import attentions, create, options_of
 from attendet.attention.dims import CONVOLUTIONS, Dims, check_dims, check_features
 from attendet.errors import OptionError
 from attendet.utils.option_values import as_integer
+from attendet.utils.text import short_repr
 
 NO_PAPER = "no paper: a control for comparisons"
 
@@ -113,7 +114,7 @@ class ControlConv1x1(Attention):
             )
         count = as_integer(parameters)
         if count is None or count < 0:
-            raise OptionError(f"`parameters` must be an integer of at least 0, got {parameters!r}")
+            raise OptionError(f"`parameters` must be an integer of at least 0, got {short_repr(parameters)}")
         width = max(1, (count + channels) // (2 * channels))
         self.reduce = CONVOLUTIONS[dims](channels, width, 1, bias=False)
         self.expand = CONVOLUTIONS[dims](width, channels, 1, bias=False)
@@ -210,7 +211,7 @@ class ControlNoiseGate(Attention):
         self.attention = _create_attention(like, channels, check_dims(dims), start=start, **options)
         if not _exchange_weights(self.attention, channels):
             raise OptionError(
-                f"`like` must be an attention that multiplies features by weights, got {like!r}",
+                f"`like` must be an attention that multiplies features by weights, got {short_repr(like)}",
                 remedy="use for example cbam",
             )
 
@@ -221,7 +222,7 @@ class ControlNoiseGate(Attention):
 
 def _create_attention(like: str, channels: int, dims: Dims, **options: Any) -> Attention:
     if attentions.get(like).paper == NO_PAPER:
-        raise OptionError(f"`like` must not be a control, got {like!r}", remedy="use for example cbam")
+        raise OptionError(f"`like` must not be a control, got {short_repr(like)}", remedy="use for example cbam")
     if "start" not in options_of(attentions.get(like)) and options.pop("start", "paper") != "paper":
         raise OptionError(f"{like} has no option 'start'", remedy="omit `start`")
     if dims != 2:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from attendet.attention.fx_tracing import recorded
 from attendet.errors import OptionError
 from attendet.utils.option_values import as_integer
+from attendet.utils.text import short_repr
 
 Dims = Literal[1, 2, 3]
 
@@ -37,7 +38,7 @@ def check_dims(dims: Dims) -> Dims:
     for known in _SHAPES:
         if count == known:
             return known
-    raise OptionError(f"`dims` must be 1, 2, or 3, got {dims!r}")
+    raise OptionError(f"`dims` must be 1, 2, or 3, got {short_repr(dims)}")
 
 
 @recorded

@@ -14,6 +14,7 @@ from attendet.attention.foreign_keys import accept_foreign_keys
 from attendet.errors import OptionError
 from attendet.ops.pooling import pool_positions
 from attendet.utils.option_values import as_number, positive_number
+from attendet.utils.text import short_repr
 
 FOREIGN_KEYS: Mapping[str, str] = {"conv.": "gate.conv."}
 
@@ -34,7 +35,7 @@ def adaptive_kernel(channels: int, gamma: float = 2, beta: float = 1) -> int:
     gamma = positive_number("gamma", gamma, remedy="the published value is 2")
     offset = as_number(beta)
     if offset is None:
-        raise OptionError(f"`beta` must be a finite number, got {beta!r}", remedy="the published value is 1")
+        raise OptionError(f"`beta` must be a finite number, got {short_repr(beta)}", remedy="the published value is 1")
     return 2 * int(abs((math.log2(channels) + offset) / gamma) / 2) + 1
 
 

@@ -26,6 +26,7 @@ from attendet.attention.norms import normalize
 from attendet.errors import OptionError, unknown_name
 from attendet.ops.pooling import pool_positions
 from attendet.utils.option_values import as_integer
+from attendet.utils.text import short_repr
 
 Variant = Literal["paper", "biased"]
 _VARIANTS: tuple[Variant, ...] = ("paper", "biased")
@@ -163,11 +164,11 @@ def _kernels_and_dilations(branches: int, kernel_sizes: Sequence[int] | None) ->
     if kernel_sizes is None:
         count = as_integer(branches)
         if count is None or count < 2:
-            raise OptionError(f"`branches` must be an integer of at least 2, got {branches!r}")
+            raise OptionError(f"`branches` must be an integer of at least 2, got {short_repr(branches)}")
         return [(3, dilation) for dilation in range(1, count + 1)]
     if not isinstance(kernel_sizes, Sequence) or isinstance(kernel_sizes, str) or len(kernel_sizes) < 2:
         raise OptionError(
-            f"`kernel_sizes` must be a list of at least 2 kernel sizes, got {kernel_sizes!r}",
+            f"`kernel_sizes` must be a list of at least 2 kernel sizes, got {short_repr(kernel_sizes)}",
             remedy="use for example [3, 5]",
         )
     return [(odd_kernel(size), 1) for size in kernel_sizes]

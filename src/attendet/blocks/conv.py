@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from attendet.blocks.catalog import block
 from attendet.blocks.wiring import by_arguments, widen
 from attendet.errors import OptionError
+from attendet.utils.text import short_repr
 
 
 @block(widen)
@@ -38,7 +39,9 @@ class Conv(nn.Module):
     ) -> None:
         super().__init__()
         if not isinstance(act, bool):
-            raise OptionError(f"`act` must be True or False, got {act!r}", remedy="use nn.Conv2d for a dilation")
+            raise OptionError(
+                f"`act` must be True or False, got {short_repr(act)}", remedy="use nn.Conv2d for a dilation"
+            )
         self.conv = nn.Conv2d(c1, c2, k, s, k // 2 if p is None else p, groups=g, bias=False)
         self.bn: nn.Module = norm(c2)
         self.act = nn.SiLU() if act else nn.Identity()
@@ -105,7 +108,7 @@ class SpaceToDepth(nn.Module):
     def __init__(self, dimension: int = 1) -> None:
         super().__init__()
         if dimension != 1:
-            raise OptionError(f"`dimension` must be 1, got {dimension!r}")
+            raise OptionError(f"`dimension` must be 1, got {short_repr(dimension)}")
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the features (N, 4·C, H/2, W/2)."""

@@ -14,6 +14,7 @@ from attendet.blocks.pool import SPP
 from attendet.blocks.transformer import TransformerBlock
 from attendet.blocks.wiring import chain, widen, widen_and_repeat
 from attendet.errors import OptionError
+from attendet.utils.text import short_repr
 
 
 @block(widen)
@@ -214,9 +215,10 @@ def hidden_width(c2: int, shortcut: bool, e: float) -> int:
         OptionError: If `shortcut` is not a boolean, or `e` is not a float.
     """
     if not isinstance(shortcut, bool):
-        raise OptionError(f"`shortcut` must be True or False, got {shortcut!r}")
+        raise OptionError(f"`shortcut` must be True or False, got {short_repr(shortcut)}")
     if not isinstance(e, float):
         raise OptionError(
-            f"`e` must be a fraction such as 0.5 or 1.0, got {e!r}", remedy="groups are not supported at this position"
+            f"`e` must be a fraction such as 0.5 or 1.0, got {short_repr(e)}",
+            remedy="groups are not supported at this position",
         )
     return int(c2 * e)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from attendet.blocks.catalog import block
 from attendet.blocks.wiring import concat, per_channel, same_channels, widen
 from attendet.errors import OptionError
+from attendet.utils.text import short_repr
 
 
 @block(concat)
@@ -30,7 +31,7 @@ class Concat(nn.Module):
     def __init__(self, dimension: int = 1) -> None:
         super().__init__()
         if dimension != 1:
-            raise OptionError(f"`dimension` of Concat must be 1 (channels), got {dimension!r}")
+            raise OptionError(f"`dimension` of Concat must be 1 (channels), got {short_repr(dimension)}")
 
     def forward(self, maps: Sequence[Tensor]) -> Tensor:
         """Return the concatenated maps (N, Σ c_i, H, W)."""

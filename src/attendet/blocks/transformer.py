@@ -8,6 +8,7 @@ from attendet.blocks.catalog import block
 from attendet.blocks.conv import Conv
 from attendet.blocks.wiring import widen
 from attendet.errors import OptionError
+from attendet.utils.text import short_repr
 
 _MAX_LAYERS = 12
 
@@ -64,9 +65,9 @@ class TransformerBlock(nn.Module):
     def __init__(self, c1: int, c2: int, heads: int = 4, n: int = 1) -> None:
         super().__init__()
         if not 1 <= n <= _MAX_LAYERS:
-            raise OptionError(f"`n` must be 1 to {_MAX_LAYERS} transformer layers, got {n!r}")
+            raise OptionError(f"`n` must be 1 to {_MAX_LAYERS} transformer layers, got {short_repr(n)}")
         if heads < 1 or c2 % heads:
-            raise OptionError(f"`heads` must divide the {c2} channels, got {heads!r}")
+            raise OptionError(f"`heads` must divide the {c2} channels, got {short_repr(heads)}")
         self.conv = Conv(c1, c2) if c1 != c2 else nn.Identity()
         self.linear = nn.Linear(c2, c2)
         self.tr = nn.Sequential(*(TransformerLayer(c2, heads) for _ in range(n)))

@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from attendet.errors import OptionError
+from attendet.utils.text import short_repr
 
 _MAX_CANDIDATES = 30_000
 
@@ -66,9 +67,9 @@ def check_thresholds(confidence: float, iou: float, max_detections: int) -> None
     """
     for name, value in (("confidence", confidence), ("iou", iou)):
         if not 0 <= value <= 1:
-            raise OptionError(f"`{name}` must be a number from 0 to 1, got {value!r}")
+            raise OptionError(f"`{name}` must be a number from 0 to 1, got {short_repr(value)}")
     if max_detections < 1:
-        raise OptionError(f"`max_detections` must be a positive integer, got {max_detections!r}")
+        raise OptionError(f"`max_detections` must be a positive integer, got {short_repr(max_detections)}")
 
 
 def _candidates(rows: Tensor, confidence: float, *, multi_label: bool) -> Tensor:

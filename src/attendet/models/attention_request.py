@@ -8,6 +8,7 @@ from typing import Any
 
 from attendet.attention.catalog import require_options
 from attendet.errors import OptionError
+from attendet.utils.text import short_repr
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ def parse_request(text: str) -> AttentionRequest:
     pairs = [pair.partition("=") for pair in assignments.split(",") if pair]
     if not at or not place or not all(key and equals and value for key, equals, value in pairs):
         raise OptionError(
-            f"`attention` must be NAME@PLACE or NAME:OPTION=VALUE,...@PLACE, got {text!r}",
+            f"`attention` must be NAME@PLACE or NAME:OPTION=VALUE,...@PLACE, got {short_repr(text)}",
             remedy="write it like cbam@neck or cbam:reduction=8@before:SPPF",
         )
     options = {key: _parse_value(value) for key, _, value in pairs}

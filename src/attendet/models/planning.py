@@ -25,9 +25,11 @@ from attendet.models.yaml.row_planning import (
     plan_row,
 )
 from attendet.models.yaml.unknown_maps import SourceMap, plan_row_tolerantly
+from attendet.utils.text import shorten
 
 _IMGSZ = 256
 _MAX_PARAMETERS = 1_000_000_000
+_MAX_KEY_LENGTH = 60
 
 
 @dataclass(frozen=True)
@@ -156,7 +158,7 @@ def _plan_or_raise(row: LayerRow, sources: Sequence[SourceMap], options: PlanOpt
 
 def _file_findings(file: ModelFile) -> list[Finding]:
     findings = [
-        Finding("unknown-key", f"`{key}` has no meaning in a model file", "remove it", where)
+        Finding("unknown-key", f"`{shorten(key, _MAX_KEY_LENGTH)}` has no meaning in a model file", "remove it", where)
         for key, where in file.unknown_keys
     ]
     if isinstance(file.anchors, int):

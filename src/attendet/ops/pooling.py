@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from attendet.errors import OptionError
+from attendet.utils.text import short_repr
 
 Pool = Literal["avg", "max", "lp", "lse"]
 POOLS: tuple[Pool, ...] = get_args(Pool)
@@ -87,7 +88,7 @@ def parse_pools(names: str | Sequence[str]) -> tuple[Pool, ...]:
     chosen = (names,) if isinstance(names, str) else tuple(names)
     known: dict[str, Pool] = {pool: pool for pool in POOLS}
     if not chosen or any(name not in known for name in chosen):
-        raise OptionError(f"pools must be 'both', or one or more of {', '.join(POOLS)}, got {names!r}")
+        raise OptionError(f"pools must be 'both', or one or more of {', '.join(POOLS)}, got {short_repr(names)}")
     return tuple(known[name] for name in chosen)
 
 

@@ -15,7 +15,7 @@ from attendet.surgery.hooks import input_point
 from attendet.surgery.regions import head_entries, is_within, neck_ends, region
 from attendet.surgery.residual import residual_branches
 from attendet.surgery.stages import stage_points
-from attendet.utils.text import list_names
+from attendet.utils.text import list_names, short_repr
 
 At: TypeAlias = str | type[nn.Module] | Sequence[str | type[nn.Module]]
 
@@ -48,7 +48,7 @@ def find_points(model: nn.Module, run: Trace, at: At) -> list[AttachmentPoint]:
         raise OptionError("`at` must name a place before `~`", remedy=f"write, for example, stage~{left_out[0]}")
     if not kept or not all(isinstance(item, str | type) for item in kept):
         raise OptionError(
-            f"`at` must be a placement, a path, a class, or a list of these, got {at!r}",
+            f"`at` must be a placement, a path, a class, or a list of these, got {short_repr(at)}",
             remedy="use, for example, stage",
         )
     found = [point for item in kept for point in _remaining_points(model, run, item)]
@@ -154,7 +154,7 @@ def _stages(model: nn.Module, run: Trace, argument: str) -> list[AttachmentPoint
         bounds[1]
     ):
         raise OptionError(
-            f"`stage` must be followed by stages from 1 to {len(ends)}, got {argument!r}",
+            f"`stage` must be followed by stages from 1 to {len(ends)}, got {short_repr(argument)}",
             remedy=f"write it like stage:1-{len(ends)}",
         )
     return ends[int(bounds[0]) - 1 : int(bounds[1])]
@@ -183,7 +183,10 @@ def _inside(model: nn.Module, run: Trace, argument: str) -> list[AttachmentPoint
     if child:
         paths = [path for owner in owners if (path := f"{owner}.{child}") in run.calls]
         return _require_some(
-            [AttachmentPoint(path) for path in paths], model, run, f"a child {child!r} of {parts[class_index]}"
+            [AttachmentPoint(path) for path in paths],
+            model,
+            run,
+            f"a child {short_repr(child)} of {parts[class_index]}",
         )
     points = [AttachmentPoint(path) for path in _branches_inside(model, run, tuple(owners))]
     return _require_some(points, model, run, f"a residual branch inside {argument}")
@@ -222,7 +225,7 @@ def _modules_of_class(model: nn.Module, run: Trace, argument: str) -> list[str]:
     nearest = nearest_name(name, names)
     place = f" in the {head}" if roots != ("",) else ""
     remedy = f"did you mean {nearest!r}?" if nearest else f"the classes are {', '.join(names)}"
-    raise OptionError(f"no module of class {name!r} runs{place}", remedy=remedy)
+    raise OptionError(f"no module of class {short_repr(name)} runs{place}", remedy=remedy)
 
 
 def _require_some(points: list[AttachmentPoint], model: nn.Module, run: Trace, requested: str) -> list[AttachmentPoint]:

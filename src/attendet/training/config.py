@@ -23,6 +23,7 @@ from attendet.training.config_sections import (
     ScheduleConfig,
 )
 from attendet.utils.settings import StrictModel, describe_invalid
+from attendet.utils.text import short_repr
 
 # The largest values of the settings of augmentation and loss; settings that are not listed have no upper limit.
 _MAX_VALUES = {
@@ -138,7 +139,7 @@ def _unknown_setting(key: str, known: tuple[str, ...]) -> OptionError:
     nearest = nearest_name(key, known) or nearest_name(key.rpartition(".")[2], names)
     full = next((name for name in known if nearest in (name, name.split(".")[1])), None)
     remedy = f"did you mean {full!r}?" if full else f"settings start with {', '.join(TrainConfig.model_fields)}"
-    return OptionError(f"unknown setting {key!r}", remedy=remedy)
+    return OptionError(f"unknown setting {short_repr(key)}", remedy=remedy)
 
 
 def _invalid_setting(error: ValidationError) -> OptionError:

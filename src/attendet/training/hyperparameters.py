@@ -7,6 +7,7 @@ from pathlib import Path
 
 from attendet.errors import OptionError, nearest_name
 from attendet.training.config import setting_names
+from attendet.utils.text import short_repr
 from attendet.utils.yaml_nodes import parse, read_yaml_text
 
 _SECTIONS = ("optimizer", "augment", "loss")
@@ -72,7 +73,7 @@ def read_hyperparameters(path: Path) -> Hyperparameters:
         if key not in by_name:
             nearest = nearest_name(key, by_name)
             remedy = f"did you mean {nearest!r}?" if nearest else None
-            raise node.error(f"unknown hyperparameter {key!r}", remedy=remedy)
+            raise node.error(f"unknown hyperparameter {short_repr(key)}", remedy=remedy)
         settings[by_name[key]] = value
     if "optimizer.lr0" in settings:
         settings.setdefault("optimizer.name", "SGD")

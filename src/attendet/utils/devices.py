@@ -8,6 +8,7 @@ import re
 import torch
 
 from attendet.errors import OptionError
+from attendet.utils.text import short_repr
 
 # [0-9] instead of \d or isdigit: those accept characters such as "²" that int() rejects.
 _CUDA_INDICES = re.compile(r"(?:cuda:)?([0-9]{1,6}(?:,[0-9]{1,6})*)")
@@ -40,7 +41,7 @@ def parse_device(name: str) -> tuple[str, tuple[int, ...]]:
     if normalized in ("", "auto"):
         normalized = "cuda" if torch.cuda.is_available() else "cpu"
     if normalized not in ("cpu", "cuda"):
-        raise OptionError(f"`device` must be auto, cpu, cuda, or GPU indices such as 0 or 0,1, got {name!r}")
+        raise OptionError(f"`device` must be auto, cpu, cuda, or GPU indices such as 0 or 0,1, got {short_repr(name)}")
     if normalized == "cuda" and not torch.cuda.is_available():
         raise OptionError("CUDA is not available on this machine", remedy="choose the device cpu")
     return normalized, ()

@@ -6,6 +6,7 @@ import math
 from numbers import Integral, Real
 
 from attendet.errors import OptionError
+from attendet.utils.text import short_repr
 
 
 def as_integer(value: object) -> int | None:
@@ -38,7 +39,7 @@ def positive_integer(name: str, value: object) -> int:
     """
     integer = as_integer(value)
     if integer is None or integer < 1:
-        raise OptionError(f"`{name}` must be a positive integer, got {value!r}")
+        raise OptionError(f"`{name}` must be a positive integer, got {short_repr(value)}")
     return integer
 
 
@@ -50,5 +51,5 @@ def positive_number(name: str, value: object, remedy: str | None = None) -> floa
     """
     number = as_number(value)
     if number is None or number <= 0:
-        raise OptionError(f"`{name}` must be a positive number, got {value!r}", remedy=remedy)
+        raise OptionError(f"`{name}` must be a positive number, got {short_repr(value)}", remedy=remedy)
     return number

@@ -6,6 +6,8 @@ from typing import Annotated, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from attendet.utils.text import short_repr
+
 Positive: TypeAlias = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 """A finite number above 0."""
 
@@ -43,4 +45,4 @@ def describe_invalid(name: str, message: str, value: object) -> str:
     """
     # "Input should be a valid integer, unable to parse string as an integer" states its rule in the first part.
     rule = message.replace("Input should", "must", 1).partition(", unable")[0].partition(", got")[0]
-    return f"`{name}` {rule}, got {value!r}"
+    return f"`{name}` {rule}, got {short_repr(value)}"

@@ -17,9 +17,14 @@ import yaml
 
 from attendet.errors import AttendetError, Location, ModelFileError
 from attendet.utils.io import read_text
+from attendet.utils.text import short_repr, shorten
 
 MAX_BYTES = 64 * 1024
 MAX_DEPTH = 8
+# More than the names of the most classes, and few enough for seconds.
+_MAX_VALUES = 110_000
+# Anchors and tags in error messages.
+_MAX_SHOWN = 40
 # The time to convert a number grows with the square of its length.
 _MAX_NUMBER_LENGTH = 40
 # Unicode categories: controls, formats (which can reverse the direction of text), lone surrogates, line separators.
@@ -106,6 +111,10 @@ def parse(text: str, file: str, raises: type[AttendetError] = ModelFileError) ->
         raise raises(f"the file is not YAML: {error.problem or error.context}", where=where) from error
     except yaml.YAMLError as error:
         raise raises(f"the file is not YAML: {str(error).splitlines()[0]}", where=Location(file)) from error
+    except (ValueError, ArithmeticError) as error:
+        # PyYAML does not check the numbers in "\U00110000" and "%YAML 1.99999".
+        message = "the file is not YAML: it has a character or a version that does not exist"
+        raise raises(message, where=Location(file)) from error
 
 
 @dataclass(frozen=True)
@@ -154,7 +163,7 @@ class _OpenMapping:
         elif isinstance(node.value, list | dict):
             raise node.error("a key must be a single value, got a list or a mapping")
         elif str(node.value) in self.items:
-            raise node.error(f"the key {node.value!r} is given twice", "remove one of them")
+            raise node.error(f"the key {short_repr(node.value)} is given twice", "remove one of them")
         else:
             self.key = str(node.value)
 
@@ -169,8 +178,12 @@ def _compose(events: Iterator[yaml.Event], source: _Source) -> Node:
     scalars = yaml.SafeLoader("")
     stack: list[_OpenList | _OpenMapping] = []
     root: Node | None = None
+    values = 0
     for event in events:
         _refuse_references(event, source)
+        values += isinstance(event, yaml.NodeEvent)
+        if values > _MAX_VALUES:
+            raise source.error(f"the file has more than {_MAX_VALUES:,} values", event.start_mark)
         match event:
             case yaml.SequenceStartEvent() | yaml.MappingStartEvent():
                 if len(stack) == MAX_DEPTH:
@@ -197,12 +210,18 @@ def _compose(events: Iterator[yaml.Event], source: _Source) -> Node:
 
 def _refuse_references(event: yaml.Event, source: _Source) -> None:
     if isinstance(event, yaml.AliasEvent):
-        raise source.error(f"the alias *{event.anchor} is not allowed", event.start_mark, "write out its value")
+        raise source.error(
+            f"the alias *{shorten(event.anchor, _MAX_SHOWN)} is not allowed", event.start_mark, "write out its value"
+        )
     if isinstance(event, yaml.NodeEvent) and event.anchor is not None:
-        raise source.error(f"the anchor &{event.anchor} is not allowed", event.start_mark, "remove it")
+        raise source.error(
+            f"the anchor &{shorten(event.anchor, _MAX_SHOWN)} is not allowed", event.start_mark, "remove it"
+        )
     tag = getattr(event, "tag", None)
     if tag not in (None, "!"):
-        raise source.error(f"the tag {tag} is not allowed", event.start_mark, "write a plain value")
+        raise source.error(
+            f"the tag {shorten(tag, _MAX_SHOWN)} is not allowed", event.start_mark, "write a plain value"
+        )
 
 
 def _scalar(event: yaml.ScalarEvent, source: _Source, scalars: yaml.SafeLoader) -> Node:
@@ -216,7 +235,7 @@ def _scalar(event: yaml.ScalarEvent, source: _Source, scalars: yaml.SafeLoader) 
         tag = scalars.resolve(yaml.ScalarNode, event.value, event.implicit)
         try:
             value = scalars.construct_object(yaml.ScalarNode(tag, event.value, start, end))
-        except (ValueError, yaml.YAMLError):
+        except (ValueError, ArithmeticError, yaml.YAMLError):
             # It looks like a number or a date, but is not valid.
             value = event.value
     if value is not None and not isinstance(value, int | float | bool | str):

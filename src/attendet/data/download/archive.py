@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from zipfile import ZipFile, ZipInfo
 
 from attendet.errors import DataError, Location
+from attendet.utils.text import short_repr
 
 MAX_FILES = 50_000
 
@@ -124,12 +125,12 @@ def _check_members(
     for member in members:
         parts = member.filename.rstrip("/").split("/")
         if any(part in ("", ".", "..") or "\\" in part or ":" in part or not part.isprintable() for part in parts):
-            raise DataError(f"archive member {member.filename!r} has a path outside the folder", where=where)
+            raise DataError(f"archive member {short_repr(member.filename)} has a path outside the folder", where=where)
         file_type = stat.S_IFMT(member.external_attr >> 16)
         if file_type not in (0, stat.S_IFREG, stat.S_IFDIR):
-            raise DataError(f"archive member {member.filename!r} must be a regular file", where=where)
+            raise DataError(f"archive member {short_repr(member.filename)} must be a regular file", where=where)
         if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise DataError(f"archive member {member.filename!r} must be stored or deflated", where=where)
+            raise DataError(f"archive member {short_repr(member.filename)} must be stored or deflated", where=where)
         if not member.is_dir() and len(parts) > 1:
             files.append((PurePosixPath(*parts[1:]), member))
     return files

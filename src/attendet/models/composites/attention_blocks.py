@@ -15,6 +15,7 @@ from attendet.blocks.conv import Conv, norm
 from attendet.blocks.csp import C3, Bottleneck, C2f
 from attendet.blocks.wiring import chain
 from attendet.errors import OptionError
+from attendet.utils.text import short_repr
 
 AttentionFactory: TypeAlias = Callable[[int], nn.Module]
 Place = Literal["inside", "instead"]
@@ -255,9 +256,9 @@ def _layer(
 ) -> AttentionFactory:
     """Return a function that makes one layer of the chain in a CSP block, given its channels."""
     if place not in ("inside", "instead"):
-        raise OptionError(f"`place` must be 'inside' or 'instead', got {place!r}")
+        raise OptionError(f"`place` must be 'inside' or 'instead', got {short_repr(place)}")
     if not isinstance(e, float):
-        raise OptionError(f"`bottleneck` must be a fraction such as 0.5 or 1.0, got {e!r}")
+        raise OptionError(f"`bottleneck` must be a fraction such as 0.5 or 1.0, got {short_repr(e)}")
     if place == "instead":
         return attention
     return lambda width: AttentionBottleneck(width, width, shortcut, e, kernel_sizes=kernel_sizes, attention=attention)

@@ -18,8 +18,8 @@ def load_model_file(model: ModelSource) -> ModelFile:
     """Read and validate the model file of a path or a bundled name.
 
     Args:
-        model: Path of a YOLOv5-style model file, or a bundled name such as `yolov5s`. A model file that was read before
-            is returned as it is.
+        model: Path of a YOLOv5-style model file, or a bundled name such as `yolov5s` or `yolov5s.yaml`. A model file
+            that was read before is returned as it is.
 
     Raises:
         ModelFileError: If there is no such file or bundled model, or the file is not valid.
@@ -31,11 +31,34 @@ def load_model_file(model: ModelSource) -> ModelFile:
     if isinstance(model, ModelFile):
         return model
     name = os.fspath(model)
-    if name in bundled_names():
-        return read_model_file(bundled_text(name), name)
+    bundled = find_bundled(name)
+    if bundled is not None:
+        return read_model_file(bundled_text(bundled), bundled)
     if os.path.lexists(name):
         return read_model_file(read_yaml_text(Path(name)), name)
-    # YOLOv5 writes the names of its models like file names.
-    nearest = misspelled_name(name.removesuffix(".yaml").removesuffix(".yml"), bundled_names())
+    nearest = misspelled_name(_without_suffix(Path(name).name), bundled_names())
     remedy = f"did you mean {nearest!r}?" if nearest else f"bundled models are {', '.join(bundled_names())}"
     raise ModelFileError("no such model file or bundled model", where=Location(name), remedy=remedy)
+
+
+def find_bundled(name: str) -> str | None:
+    """Return the name of the bundled model that a name means, or None.
+
+    YOLOv5 writes the names of its models like file names. `yolov5s.yaml` means the bundled model if there is no such
+    file.
+
+    Args:
+        name: A bundled name, with or without `.yaml` or `.yml`, or the path of a model file.
+
+    Example:
+        >>> find_bundled("yolov5s"), find_bundled("yolov5s.yaml"), find_bundled("models/yolov5s.yaml")
+        ('yolov5s', 'yolov5s', None)
+    """
+    if name in bundled_names():
+        return name
+    bundled = _without_suffix(name)
+    return bundled if bundled in bundled_names() and not os.path.lexists(name) else None
+
+
+def _without_suffix(name: str) -> str:
+    return name.removesuffix(".yaml").removesuffix(".yml")

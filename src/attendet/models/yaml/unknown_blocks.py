@@ -6,6 +6,7 @@ from attendet.attention.catalog import attentions
 from attendet.blocks.catalog import blocks
 from attendet.errors import AttendetError, UnknownNameError, misspelled_name
 from attendet.registry import normalize_name
+from attendet.utils.text import short_repr
 
 _SEGMENTATION = "a head for segmentation; attendet trains detectors"
 _YOLOV7 = "a block of YOLOv7, which no paper or table defines completely"
@@ -40,9 +41,9 @@ def unknown_block(name: str) -> AttendetError:
     if reason is None:
         nearest = misspelled_name(name, (*blocks.spellings(), *attentions.spellings()))
         return UnknownNameError(
-            f"unknown block or attention {name!r}",
+            f"unknown block or attention {short_repr(name)}",
             remedy=f"did you mean {nearest!r}?" if nearest else "register the block with attendet.blocks.block",
         )
     return UnknownNameError(
-        f"attendet does not have {name!r}: {reason}", remedy="register the block with attendet.blocks.block"
+        f"attendet does not have {short_repr(name)}: {reason}", remedy="register the block with attendet.blocks.block"
     )

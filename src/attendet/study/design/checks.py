@@ -11,7 +11,7 @@ from attendet.models.bundled import bundled_names
 from attendet.study.design.schema import DECIDED_BY_STUDY, MAX_RUNS, StudyDesign
 from attendet.study.statistics.power import min_seeds
 from attendet.training.config import TrainConfig, build_config
-from attendet.utils.text import plural
+from attendet.utils.text import plural, short_repr
 from attendet.utils.yaml_nodes import Node
 
 
@@ -68,14 +68,16 @@ def check_design(design: StudyDesign, root: Node) -> None:
 def _known_arm(name: str, design: StudyDesign, node: Node) -> None:
     if name not in design.arms:
         nearest = nearest_name(name, design.arms)
-        raise node.error(f"unknown arm {name!r}", f"did you mean {nearest!r}?" if nearest else known_names(design.arms))
+        raise node.error(
+            f"unknown arm {short_repr(name)}", f"did you mean {nearest!r}?" if nearest else known_names(design.arms)
+        )
 
 
 def _known_model(model: str, node: Node) -> None:
     if model not in bundled_names() and not model.endswith((".yaml", ".yml")):
         nearest = misspelled_name(model, bundled_names())
         remedy = f"did you mean {nearest!r}?" if nearest else "name a bundled model, or a model file ending in .yaml"
-        raise node.error(f"unknown model {model!r}", remedy)
+        raise node.error(f"unknown model {short_repr(model)}", remedy)
 
 
 def _known_settings(recipe: Mapping[str, object], place: Sequence[str], root: Node) -> None:

@@ -12,6 +12,7 @@ from attendet.errors import AttendetError, OptionError, nearest_name
 from attendet.study.design.checks import check_design, known_names, node_at, require_decidable
 from attendet.study.design.schema import Arm, StudyDesign
 from attendet.utils.settings import describe_invalid
+from attendet.utils.text import short_repr
 from attendet.utils.yaml_nodes import Node, parse, read_yaml_text
 
 # Replacements for messages of pydantic that talk about Python types, because users write YAML.
@@ -93,11 +94,11 @@ def _misfit(
         nearest = nearest_name(key, known)
         return node.error(f"unknown key {key!r}", f"did you mean {nearest!r}?" if nearest else known_names(known))
     if first["type"] == "missing":
-        return node.error(f"the key {key!r} is missing", f"add a line {key}: …")
+        return node.error(f"the key {short_repr(key)} is missing", f"add a line {key}: …")
     # For settings that are nested in a section, `place` ends in recipe, the section, and one of the allowed types.
     if place[-3:-2] == ("recipe",) and isinstance(first["input"], dict) and first["input"]:
         section, (name, value) = place[-2], next(iter(first["input"].items()))
-        return node.error(f"unknown setting {section!r}", f"write {section}.{name}: {value}")
+        return node.error(f"unknown setting {short_repr(section)}", f"write {section}.{name}: {value}")
     message = YAML_MESSAGES.get(first["type"], first["msg"])
     written = ".".join(str(part) for part in place if part != "[key]")
     return node.error(describe_invalid(written, message, first["input"]))

@@ -13,6 +13,7 @@ from attendet.attention.catalog import attentions
 from attendet.errors import Location, OptionError
 from attendet.models.attention_request import parse_request
 from attendet.models.bundled import bundled_names, bundled_text
+from attendet.models.yaml.lookup import find_bundled
 from attendet.study.design.schema import StudyDesign
 from attendet.training.config import TrainConfig, build_config
 from attendet.training.run_folder import RunFolder
@@ -124,9 +125,10 @@ def _changed_settings(config: TrainConfig) -> Iterator[tuple[str, object]]:
 
 
 def _content(word: str, folder: Path) -> str:
-    if word in bundled_names():
-        return hashlib.sha256(bundled_text(word).encode()).hexdigest()
     path = Path(resolve_path(word, folder))
+    bundled = find_bundled(str(path))
+    if bundled is not None:
+        return hashlib.sha256(bundled_text(bundled).encode()).hexdigest()
     path = RunFolder(path).best if path.is_dir() else path
     try:
         with path.open("rb") as file:

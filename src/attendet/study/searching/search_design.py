@@ -17,6 +17,7 @@ from attendet.study.design.design_file import validate_document
 from attendet.study.design.schema import DECIDED_BY_STUDY, Arm, Design, StudyDesign, Word, as_list
 from attendet.training.config import build_config
 from attendet.utils.settings import StrictModel
+from attendet.utils.text import short_repr
 from attendet.utils.yaml_nodes import Node, parse, read_yaml_text
 
 BASELINE = "baseline"
@@ -150,7 +151,7 @@ def parse_search(text: str, file: str = "search.yaml") -> SearchDesign:
 
 def _known(attention: str, node: Node) -> None:
     if "@" in attention:
-        raise node.error(f"attention must not name a place, got {attention!r}", "write places under `at`")
+        raise node.error(f"attention must not name a place, got {short_repr(attention)}", "write places under `at`")
     try:
         parse_request(f"{attention}@neck")
     except AttendetError as error:

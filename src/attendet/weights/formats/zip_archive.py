@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from attendet.errors import WeightsError
-from attendet.utils.text import printable, shorten
+from attendet.utils.text import printable, short_repr, shorten
 from attendet.weights.unpickle.allowed_calls import call_replacements
 from attendet.weights.unpickle.dtypes import storage_dtype
 from attendet.weights.unpickle.machine import MAX_BYTES, read_pickle
@@ -112,9 +112,9 @@ class _ArchiveStorages:
         member = self._members.get(f"{self._folder}/data/{key}")
         name = printable(shorten(key, 50))
         if member is None:
-            raise WeightsError(f"the file has no storage {name!r}")
+            raise WeightsError(f"the file has no storage {short_repr(name)}")
         if member.file_size != length:
-            raise WeightsError(f"the storage {name!r} must have {length:,} bytes, got {member.file_size:,}")
+            raise WeightsError(f"the storage {short_repr(name)} must have {length:,} bytes, got {member.file_size:,}")
         return member
 
     def _content(self, member: ZipInfo, limit: int) -> bytearray:
@@ -155,9 +155,9 @@ def _checked_members(archive: ZipFile) -> dict[str, ZipInfo]:
     for member, end in zip(members, ends, strict=True):
         name = printable(shorten(member.filename, 50))
         if member.compress_type != zipfile.ZIP_STORED or member.compress_size != member.file_size:
-            raise WeightsError(f"the member {name!r} is compressed, but torch.save does not compress")
+            raise WeightsError(f"the member {short_repr(name)} is compressed, but torch.save does not compress")
         if member.header_offset < 0 or member.header_offset + _HEADER_BYTES + member.file_size > end:
-            raise WeightsError(f"the member {name!r} overlaps another member")
+            raise WeightsError(f"the member {short_repr(name)} overlaps another member")
     return by_name
 
 
