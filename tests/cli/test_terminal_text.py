@@ -26,7 +26,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
         def __init__(self, *, stderr: bool, width: int | None = None) -> None:  # noqa: ARG002
             super().__init__(stderr=stderr, width=200)
             self.file = written
-            self._force_terminal = True
+            self._force_terminal = self.is_interactive = True
 
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.setattr(consoles, "PlainConsole", Terminal)
