@@ -11,7 +11,7 @@ import typer
 from attendet.cli.command import DEFECTS, Verb, VerbGroup, show_help_without_verb
 from attendet.cli.inputs import require_data
 from attendet.cli.options import INPUT, OUTPUT, AsJson
-from attendet.cli.ui.console import console, progress_bar, step_progress
+from attendet.cli.ui.console import console, print_font_advice, progress_bar, step_progress
 from attendet.cli.ui.data_table import print_data_report
 from attendet.cli.ui.tables import table
 from attendet.utils.io import refuse_existing
@@ -98,6 +98,7 @@ def check_command(
     else:
         print_data_report(report)
     if not no_picture:
+        print_font_advice(source.names)
         draw_overview(splits, picture, title=data, imgsz=imgsz)
         if not as_json:
             console().print(f"plots: {picture}", soft_wrap=True)

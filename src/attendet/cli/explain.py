@@ -26,7 +26,7 @@ from attendet.cli.options import (
     WeightsArgument,
     WeightsOption,
 )
-from attendet.cli.ui.console import console, print_skipped, progress_bar
+from attendet.cli.ui.console import console, print_font_advice, print_skipped, progress_bar
 from attendet.cli.ui.explanation_tally import ExplanationTally
 from attendet.errors import AttendetError, DataError, Location, OptionError
 from attendet.utils.io import read_json, refuse_existing
@@ -196,6 +196,7 @@ def _explain_images(
 
     target = resolve_device(device)
     network, request = open_network(weights, request)
+    print_font_advice(request.names)
     skipped = _SkippedImages()
     tally = ExplanationTally()
     paths = list(_image_paths(sources, skipped))

@@ -7,19 +7,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-import matplotlib as mpl
 import numpy as np
 import supervision as sv
 from numpy.typing import NDArray
-from PIL import ImageFont
+from PIL import Image
 from supervision import Detections
 
 from attendet.errors import OptionError
 from attendet.prediction.input_frames import InputFrame
+from attendet.prediction.labels import draw_label
 from attendet.prediction.sources import MediaSource, OnSkip
 from attendet.prediction.video import VideoTimestamp
 from attendet.prediction.video_file import VideoFile
 from attendet.prediction.writers import ResultWriter, image_suffix, write_image
+from attendet.utils.fonts import drawable_names
 from attendet.utils.io import write_atomically
 
 
@@ -72,45 +73,21 @@ def draw_detections(
     scene = np.ascontiguousarray(image[..., ::-1])
     boxes = sv.BoxAnnotator(color=palette, thickness=style.thickness or max(1, round(0.003 * side)))
     scene = boxes.annotate(scene, detections)
-    if style.labels and len(detections):
-        texts = _texts(detections, names, confidence=style.confidence)
-        scene = _label(scene, detections, texts, palette, font_size=max(9, round(0.022 * side)))
-    return np.ascontiguousarray(np.asarray(scene)[..., ::-1])
-
-
-def _label(
-    scene: NDArray[np.uint8], detections: sv.Detections, texts: list[str], palette: sv.ColorPalette, font_size: int
-) -> NDArray[np.uint8]:
-    font_path = str(Path(mpl.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf"))
-    padding = max(2, font_size // 4)
-    annotator = sv.RichLabelAnnotator(
-        color=palette,
-        text_color=sv.ColorPalette([_readable_on(color) for color in palette.colors]),
-        font_path=font_path,
-        font_size=font_size,
-        text_padding=padding,
-    )
-    font = ImageFont.truetype(font_path, font_size)
-    sizes = np.array([_text_size(font, text) for text in texts]) + 2 * padding
-    # The annotator puts a label above the upper left corner of its box. Boxes without extent, moved to where the label
-    # fits, keep every label inside the image.
-    height, width = scene.shape[:2]
-    x = np.minimum(detections.xyxy[:, 0], np.maximum(0, width - sizes[:, 0]))
-    y = np.maximum(detections.xyxy[:, 1], np.minimum(height, sizes[:, 1]))
-    anchors = sv.Detections(np.stack([x, y, x, y], axis=1), class_id=detections.class_id)
-    return np.asarray(annotator.annotate(scene, anchors, texts), np.uint8)
-
-
-def _text_size(font: ImageFont.FreeTypeFont, text: str) -> tuple[float, float]:
-    left, top, right, bottom = font.getbbox(text)
-    return right - left, bottom - top
+    drawn = Image.fromarray(np.ascontiguousarray(np.asarray(scene)[..., ::-1]))
+    if style.labels:
+        for number, text in enumerate(_texts(detections, names, confidence=style.confidence)):
+            x, y, *_ = detections.xyxy[number].tolist()
+            color = palette.by_idx(0 if detections.class_id is None else int(detections.class_id[number]))
+            draw_label(drawn, (x, y), text, color.as_rgb(), font_size=max(9, round(0.022 * side)))
+    return np.array(drawn)
 
 
 def _texts(detections: sv.Detections, names: Sequence[str], *, confidence: bool) -> list[str]:
     classes = np.zeros(len(detections), int) if detections.class_id is None else detections.class_id
+    drawn = drawable_names(names)
     if not confidence:
-        return [str(names[index]) for index in classes]
-    return [f"{names[index]} {score:.2f}" for index, score in zip(classes, _confidences(detections), strict=True)]
+        return [drawn[index] for index in classes]
+    return [f"{drawn[index]} {score:.2f}" for index, score in zip(classes, _confidences(detections), strict=True)]
 
 
 def _confidences(detections: sv.Detections) -> NDArray[np.floating]:
@@ -121,12 +98,6 @@ def _palette(num_classes: int) -> sv.ColorPalette:
     """Return a palette with at least one color per class."""
     default = sv.ColorPalette.DEFAULT
     return default if num_classes <= len(default.colors) else sv.ColorPalette.from_matplotlib("hsv", num_classes + 1)
-
-
-def _readable_on(color: sv.Color) -> sv.Color:
-    """Return black or white, whichever is readable on a color."""
-    brightness = 0.299 * color.r + 0.587 * color.g + 0.114 * color.b
-    return sv.Color.BLACK if brightness > 140 else sv.Color.WHITE
 
 
 class AnnotatedWriter(ResultWriter):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,8 +10,11 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.font_manager import fontManager
+from matplotlib.text import Text
 from PIL import Image
 
+from attendet.utils.fonts import DEFAULT_FONT, drawable_text, font_runs, is_drawable
 from attendet.utils.io import write_atomically
 from attendet.utils.text import shorten
 
@@ -48,17 +50,60 @@ def contrasting_color(color: str) -> str:
 
 
 def label_text(name: str, length: int = 24) -> str:
-    r"""Return a name as a label for matplotlib: on one line, shortened, and with dollar signs escaped.
+    r"""Return a text as a label for matplotlib: on one line, shortened, and with dollar signs escaped.
 
     Args:
-        name: Any text, such as the name of a class; matplotlib would read text between dollar signs as a formula.
+        name: Any text, such as a path; matplotlib would read text between dollar signs as a formula. Letters that no
+            font has become question marks.
         length: Maximum number of characters.
 
     Example:
         >>> label_text("a very long name of a class of things"), label_text("US$ and A$")
         ('a very long name of a c…', 'US\\$ and A\\$')
     """
-    return shorten(" ".join(name.split()), length).replace("$", r"\$")
+    return drawable_text(shorten(" ".join(name.split()), length)).replace("$", r"\$")
+
+
+def class_label(name: str, number: int, length: int = 24) -> str:
+    """Return the name of a class as a label for matplotlib; `class 0` if no font has its letters.
+
+    Args:
+        name: Name of the class.
+        number: Index of the class.
+        length: Maximum number of characters.
+
+    Example:
+        >>> class_label("cat", 0), class_label("\U000e4e10", 1)
+        ('cat', 'class 1')
+    """
+    one_line = " ".join(name.split())
+    return label_text(one_line if is_drawable(one_line) else f"class {number}", length)
+
+
+def complete_fonts(figure: Figure) -> None:
+    """Let the texts of a figure fall back to the fonts of the system that have their letters; call it before drawing.
+
+    Args:
+        figure: The figure, with all of its texts.
+    """
+    for axes in figure.axes:
+        # The texts of ticks are set when they are asked for.
+        axes.get_xticklabels()
+        axes.get_yticklabels()
+    for text in figure.findobj(Text):
+        content = text.get_text() if isinstance(text, Text) else ""
+        families = [_registered_family(font) for font, _ in font_runs(content) if font != DEFAULT_FONT]
+        if isinstance(text, Text) and families:
+            text.set_fontfamily(["DejaVu Sans", *families])
+
+
+def _registered_family(font: str) -> str:
+    """Return the name of a font's family, by which matplotlib finds it after this call."""
+    known = {entry.fname: entry.name for entry in fontManager.ttflist}
+    if font not in known:
+        fontManager.addfont(font)
+        known = {entry.fname: entry.name for entry in fontManager.ttflist}
+    return known[font]
 
 
 def new_figure(width: float, height: float, dots_per_inch: int = 120) -> Figure:
@@ -106,16 +151,14 @@ def save_figure(figure: Figure, path: Path) -> None:
         OutputError: If the file cannot be written.
     """
     canvas = FigureCanvasAgg(figure)
-    with warnings.catch_warnings():
-        # The font lacks some scripts and draws boxes instead. One warning per letter would not help.
-        warnings.filterwarnings("ignore", message="Glyph .* missing")
-        if path.suffix == ".svg":
-            with write_atomically(path) as temporary:
-                # Without the date, equal figures are equal files.
-                figure.savefig(temporary, format="svg", metadata={"Date": None})
-            return
-        # Figure.savefig would draw everything twice.
-        canvas.draw()
+    complete_fonts(figure)
+    if path.suffix == ".svg":
+        with write_atomically(path) as temporary:
+            # Without the date, equal figures are equal files.
+            figure.savefig(temporary, format="svg", metadata={"Date": None})
+        return
+    # Figure.savefig would draw everything twice.
+    canvas.draw()
     with write_atomically(path) as temporary:
         Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3]).save(temporary)
 

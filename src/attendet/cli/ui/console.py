@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Self
 
@@ -48,6 +48,15 @@ def print_skipped(error: AttendetError) -> None:
 def print_remark(text: str) -> None:
     """Print on standard error, in one line, what a user should know although the command continues."""
     console(stderr=True).print(f"attendet: {printable(text)}", style="yellow", soft_wrap=True)
+
+
+def print_font_advice(names: Sequence[str]) -> None:
+    """Print on standard error which class names pictures replace by numbers, if there are any."""
+    from attendet.utils.fonts import font_advice
+
+    advice = font_advice(names)
+    if advice is not None:
+        print_remark(advice)
 
 
 @contextmanager

@@ -9,14 +9,13 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from PIL import Image
 
 from attendet.data.records import Split, scaled_box_sides
 from attendet.errors import Location, OutputError
 from attendet.utils.io import write_atomically
-from attendet.utils.plotting import class_color, label_text, new_figure
+from attendet.utils.plotting import class_color, class_label, complete_fonts, label_text, new_figure
 
 # Written into the file, to recognize figures that may be replaced.
 _SIGNATURE = "attendet data check"
@@ -72,6 +71,7 @@ def draw_overview(splits: Sequence[Split], path: Path, *, title: str, imgsz: int
     """
     refuse_other_files(path)
     figure = overview_figure(splits, title=title, imgsz=imgsz)
+    complete_fonts(figure)
     with write_atomically(path) as temporary:
         figure.savefig(temporary, format="png", metadata={"Software": _SIGNATURE})
 
@@ -81,7 +81,7 @@ def overview_figure(splits: Sequence[Split], *, title: str, imgsz: int = 640) ->
     figure = new_figure(13, 10, dots_per_inch=110)
     images = sum(len(split.records) for split in splits)
     boxes = sum(len(split.records.classes) for split in splits)
-    figure.suptitle(f"{_label(title, 'data set', 80)}: {images:,} images, {boxes:,} boxes", fontsize=15)
+    figure.suptitle(f"{label_text(title, 80)}: {images:,} images, {boxes:,} boxes", fontsize=15)
     panels = figure.subplots(2, 2)
     _draw_class_balance(panels[0, 0], splits)
     _draw_box_sizes(panels[0, 1], splits, imgsz)
@@ -100,7 +100,7 @@ def _draw_class_balance(axes: Axes, splits: Sequence[Split]) -> None:
         bars = axes.barh(positions, counts[row, classes], height, color=class_color(row), label=split.name)
         if len(classes) * len(splits) <= _MAX_CLASSES:
             axes.bar_label(bars, labels=[f"{count:,}" for count in counts[row, classes]], padding=3, fontsize=9)
-    axes.set_yticks(np.arange(len(classes)), [_label(names[index], f"class {index}") for index in classes])
+    axes.set_yticks(np.arange(len(classes)), [class_label(names[index], index) for index in classes])
     # With space for fewer than three classes, the bar of a single class would fill the panel.
     half = max(3, len(classes)) / 2
     middle = (len(classes) - 1) / 2
@@ -199,9 +199,3 @@ def _line_style(row: int) -> str:
 
 def _integer(value: float, _: int) -> str:
     return f"{value:,.0f}"
-
-
-def _label(name: str, fallback: str, length: int = 24) -> str:
-    """Return a name as a label, or the fallback if the font lacks some of its characters."""
-    characters = get_font(findfont(FontProperties())).get_charmap()
-    return label_text(name, length) if all(ord(character) in characters for character in name) else fallback

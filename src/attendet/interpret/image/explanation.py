@@ -104,8 +104,11 @@ class Explanation:
         )
 
     def _repr_html_(self) -> Markup:
+        from attendet.utils.plotting import complete_fonts  # noqa: PLC0415 - see figure
+
         content = io.BytesIO()
         figure = self.figure()
+        complete_fonts(figure)
         figure.savefig(content, format="png", dpi=100)
         name = Path(self.image.name).name
         parts = [

@@ -17,7 +17,7 @@ from attendet.interpret.image.class_activation import ClassActivation
 from attendet.interpret.image.input_image import InputImage
 from attendet.interpret.image.network_output import NetworkOutput
 from attendet.interpret.image.site_explanation import JOIN_TEXTS, MapKind, SiteExplanation
-from attendet.utils.plotting import COLORS, INK, class_color, label_text, new_figure
+from attendet.utils.plotting import COLORS, INK, class_color, class_label, label_text, new_figure
 from attendet.utils.sampling import evenly_spaced
 from attendet.utils.text import plural
 
@@ -101,7 +101,7 @@ def _draw_legend(figure: Figure, with_attention: NetworkOutput, without_attentio
             for class_id, name in zip(detections.class_id, detections.data["class_name"], strict=True)
         }
         entries += [
-            (Line2D([], [], color=class_color(class_id), linewidth=2.5), label_text(names[class_id]))
+            (Line2D([], [], color=class_color(class_id), linewidth=2.5), class_label(names[class_id], class_id))
             for class_id in sorted(names)
         ]
     entries.append((Line2D([], [], color=INK, linestyle=panels.DASHES, linewidth=1.4), "only with, or only without"))

@@ -19,7 +19,7 @@ from attendet.interpret.image.input_image import InputImage, map_on_image
 from attendet.interpret.image.network_output import MAX_CLASSES, NetworkOutput, has_counterpart
 from attendet.interpret.image.site_explanation import Array, SiteExplanation
 from attendet.interpret.maps import SATURATION_MARGIN
-from attendet.utils.plotting import COLORS, FAINT, GRID, INK, class_color, contrasting_color, label_text
+from attendet.utils.plotting import COLORS, FAINT, GRID, INK, class_color, class_label, contrasting_color
 
 SEQUENTIAL, DIVERGING, ACTIVATION, FEATURES = "viridis", "PuOr_r", "inferno", "cividis"
 """Color maps of weights, of weights around 1, of class activation maps, and of features."""
@@ -60,7 +60,8 @@ def draw_detections_panel(
         confidence = float(detections.confidence[position]) if detections.confidence is not None else 1.0
         is_chosen = position + 1 == chosen
         has_label = is_chosen or num_classes > len(COLORS)
-        label = f"{detections.data['class_name'][position]} {confidence:.2f}" if has_label else ""
+        name = class_label(str(detections.data["class_name"][position]), class_id)
+        label = f"{name} {confidence:.2f}" if has_label else ""
         box = detections.xyxy[position] * scale
         _draw_box(axes, box, class_id, label, is_dashed=not is_common[position], is_bold=is_chosen)
 
@@ -84,7 +85,7 @@ def draw_classes(axes: Axes, with_attention: NetworkOutput, without_attention: N
     axes.set(xlim=(0, 1.18), ylim=(len(class_ids) - 0.5, -0.55))
     axes.set_yticks(rows, [""] * len(class_ids))
     for row, class_id in enumerate(class_ids):
-        text = label_text(names[class_id])
+        text = class_label(names[class_id], class_id)
         axes.text(0.01, row - 0.11, text, fontsize=FONT_SIZE - 1.5, color=INK, va="bottom")
     axes.set_xticks([0, 0.5, 1])
     _style_small_axes(axes)
@@ -187,7 +188,7 @@ def _draw_box(
     if label:
         # Above the box, or inside of it at the upper border of the image.
         alignment = "bottom" if y1 > 0.07 * axes.get_ylim()[0] else "top"
-        text = axes.text(max(x1, 0), max(y1, 0), label_text(label), fontsize=FONT_SIZE - 2, va=alignment)
+        text = axes.text(max(x1, 0), max(y1, 0), label, fontsize=FONT_SIZE - 2, va=alignment)
         text.set_color(contrasting_color(color))
         text.set_bbox({"facecolor": color, "edgecolor": "none", "pad": 0.8})
         text.set_clip_on(True)

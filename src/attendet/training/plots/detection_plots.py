@@ -16,8 +16,8 @@ from attendet.utils.plotting import (
     FAINT,
     INK,
     class_color,
+    class_label,
     highlighted_classes,
-    label_text,
     new_figure,
     save_figure,
     style_axes,
@@ -104,7 +104,7 @@ def draw_confusion_matrix(metrics: Metrics, path: Path) -> None:
     bar.ax.tick_params(labelsize=8, length=0, colors=INK)
     bar.outline.set_visible(False)
 
-    names = [label_text(each.name) for each in metrics.per_class]
+    names = [class_label(each.name, number) for number, each in enumerate(metrics.per_class)]
     font = min(9.0, 0.6 * side * 72 / (classes + 1))
     axes.set_xticks(range(classes + 1), [*names, "missed"], fontsize=font, rotation=90 if classes > 3 else 0)
     axes.set_yticks(range(classes + 1), [*names, "nothing"], fontsize=font)
@@ -145,7 +145,7 @@ def _draw(
     for index, number in enumerate(colored):
         color = class_color(number if len(classes) <= len(COLORS) else index)
         lines += axes.plot(x, curves[number], color=color, linewidth=1.5)
-        labels.append(f"{label_text(classes[number].name)}  {values[number]:.3f}")
+        labels.append(f"{class_label(classes[number].name, number)}  {values[number]:.3f}")
     present = ~np.isnan(curves).any(axis=1)
     if present.sum() > 1:
         lines += axes.plot(x, curves[present].mean(axis=0), color=INK, linewidth=2.6)

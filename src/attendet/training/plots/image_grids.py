@@ -19,7 +19,7 @@ from torch import Tensor
 from attendet.errors import OptionError
 from attendet.evaluation.curves import IOU
 from attendet.evaluation.matching import UNMATCHED, GroundTruth, ImageResult, match_detections
-from attendet.utils.plotting import COLORS, INK, class_color, contrasting_color, label_text, new_figure, save_figure
+from attendet.utils.plotting import COLORS, INK, class_color, class_label, contrasting_color, new_figure, save_figure
 
 _MAX_IMAGES = 16
 _MAX_PAIRS = 8
@@ -117,7 +117,10 @@ def _legend_entries(names: Sequence[str], classes: Sequence[Sequence[int]]) -> l
     if len(names) > len(COLORS):
         return []
     present = sorted({number for numbers in classes for number in numbers})
-    return [(Line2D([], [], color=class_color(number), linewidth=3), label_text(names[number])) for number in present]
+    return [
+        (Line2D([], [], color=class_color(number), linewidth=3), class_label(names[number], number))
+        for number in present
+    ]
 
 
 def _grid(
@@ -152,7 +155,7 @@ def _show(axes: Axes, image: NDArray[np.uint8], title: str = "") -> None:
 
 def _label(names: Sequence[str], number: int) -> str:
     """Return the class name to write at a box; empty if the color identifies the class."""
-    return "" if len(names) <= len(COLORS) else label_text(names[number], length=16)
+    return "" if len(names) <= len(COLORS) else class_label(names[number], number, length=16)
 
 
 def _draw_box(axes: Axes, box: Sequence[float], number: int, label: str, *, correct: bool) -> None:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from attendet.data.records import ImageRecords, scaled_box_sides
 from attendet.errors import OptionError
-from attendet.utils.plotting import COLORS, INK, label_text, new_figure, save_figure, style_axes
+from attendet.utils.plotting import COLORS, INK, class_label, new_figure, save_figure, style_axes
 
 # Without the palest blues, which look white.
 _SHADES = ListedColormap(colormaps["Blues"](np.linspace(0.2, 1, 256)))
@@ -94,7 +94,8 @@ def _class_counts(axes: Axes, counts: NDArray[np.int64], names: Sequence[str]) -
     if len(counts) <= _MAX_CLASSES_WITH_COUNTS:
         axes.bar_label(bars, fmt="{:,.0f}", fontsize=9, color=INK, padding=3)
         axes.margins(x=0.15)
-    axes.set_yticks(range(len(counts)), [label_text(name) for name in names], fontsize=min(9.0, 440 / len(counts)))
+    labels = [class_label(name, number) for number, name in enumerate(names)]
+    axes.set_yticks(range(len(counts)), labels, fontsize=min(9.0, 440 / len(counts)))
     axes.set_ylim(max(len(counts), 4) - 0.5, -0.5)
     axes.grid(visible=False, axis="y")
 
