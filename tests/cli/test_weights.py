@@ -88,3 +88,34 @@ def test_files_that_cannot_be_read(attendet: Callable[..., CommandResult], tmp_p
         assert (done.returncode, done.stdout) == (2, "")
         assert "a.pt: the file is not a weights file; supported are" in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["a.pt"]
+
+
+@pytest.mark.parametrize("name", ["m.onnx", "m.ONNX", "m.engine", "m.torchscript", "m.tflite", "m.mlpackage"])
+def test_convert_does_not_export(attendet: Callable[..., CommandResult], checkpoint: Path, name: str) -> None:
+    done = attendet("weights", "convert", str(checkpoint), "--out", str(checkpoint.with_name(name)))
+    assert (done.returncode, done.stdout) == (2, "")
+    remedy = "attendet does not export networks to other formats yet"
+    assert done.stderr == f"attendet: `--out` must be a .safetensors file, got {name!r}; {remedy}\n"
+    assert [path.name for path in checkpoint.parent.iterdir()] == ["cells.pt"]
+
+
+def test_verify(attendet: Callable[..., CommandResult], checkpoint: Path, tmp_path: Path) -> None:
+    done = attendet("weights", "verify", str(checkpoint))
+    assert (done.returncode, done.stdout) == (0, f"{checkpoint}: no digest\n")
+    run = tmp_path / "run"
+    package.save_weights(package.build("yolov5n", num_classes=2), run / "weights" / "best.safetensors")
+    file = run / "weights" / "last.safetensors"
+    package.save_weights(package.build("yolov5n", num_classes=2), file)
+    (run / "run.json").write_text("{}")
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 128
+    file.write_bytes(content)
+    done = attendet("weights", "verify", str(run))
+    assert (done.returncode, done.stderr) == (1, "")
+    assert done.stdout.splitlines() == [
+        f"{run / 'run.json'}: no digest",
+        f"{run / 'weights' / 'best.safetensors'}: intact",
+        f"{file}: damaged",
+    ]
+    states = json.loads(attendet("weights", "verify", str(run), "--json").stdout)
+    assert list(states.values()) == ["no digest", "intact", "damaged"]

@@ -1,4 +1,4 @@
-"""`attendet weights`: inspect weights files, and convert them to safetensors."""
+"""`attendet weights`: inspect weights files, convert them to safetensors, and find damage."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
-from attendet.cli.command import Verb, VerbGroup, show_help_without_verb
+from attendet.cli.command import DEFECTS, Verb, VerbGroup, show_help_without_verb
 from attendet.cli.inputs import require_weights
 from attendet.cli.options import OUTPUT, AsJson
 from attendet.cli.ui.console import console
@@ -21,10 +21,13 @@ from attendet.utils.text import list_names
 if TYPE_CHECKING:
     from attendet.weights import Checkpoint, ModelCard
 
-app = typer.Typer(cls=VerbGroup, invoke_without_command=True, help="Inspect or convert a weights file.")
+app = typer.Typer(cls=VerbGroup, invoke_without_command=True, help="Inspect, convert, or verify a weights file.")
 app.callback()(show_help_without_verb)
 
 _MAX_NAMES = 20
+# Files of exported networks. The remedy is to name the verb that writes them, once there is one.
+_EXPORTED = (".onnx", ".torchscript", ".engine", ".trt", ".tflite", ".pb", ".mlmodel", ".mlpackage", ".xml", ".pte")
+_EXPORT_REMEDY = "attendet does not export networks to other formats yet"
 
 File: TypeAlias = Annotated[
     str,
@@ -84,7 +87,7 @@ def convert_command(
     target = out or path.with_suffix(".safetensors")
     if target.suffix != ".safetensors":
         safe = f"name it {target.with_suffix('.safetensors').name}"
-        remedy = "attendet does not export networks yet" if target.suffix == ".onnx" else safe
+        remedy = _EXPORT_REMEDY if target.suffix.lower() in _EXPORTED else safe
         raise OptionError(f"`--out` must be a .safetensors file, got {target.name!r}", remedy=remedy)
     refuse_existing(target)
     checkpoint = read_checkpoint(path)
@@ -96,6 +99,37 @@ def convert_command(
     else:
         description = f"{model} with {num_classes} classes" if card else "unknown model"
         console().print(f"{target}: {tensors} tensors, {description}", soft_wrap=True)
+
+
+@app.command("verify", cls=Verb)
+def verify_command(file: File, as_json: AsJson = False) -> None:
+    """Compare a weights file, or all files of a run, with the digests that were stored when they were written.
+
+    Exits with code 1 if a file is damaged. Files of other programs and of earlier versions have no digest.
+    """
+    require_weights(file)
+    from attendet.weights.io.file_digests import DigestState, compare_digest
+
+    states = {str(path): compare_digest(path) for path in _files_with_digest(file)}
+    if as_json:
+        typer.echo(to_json(states))
+    else:
+        for path, state in states.items():
+            console().print(f"{path}: {state}", soft_wrap=True)
+    if DigestState.DAMAGED in states.values():
+        raise typer.Exit(DEFECTS)
+
+
+def _files_with_digest(file: str) -> list[Path]:
+    """Return the weights file itself, or the record, the weights, and the checkpoint in the folder of a run."""
+    from attendet.training.run_folder import RunFolder
+    from attendet.weights.io.opening import resolve_weights_path
+
+    weights, run = resolve_weights_path(file), RunFolder(Path(file))
+    if not run.path.is_dir():
+        return [weights]
+    others = [path for path in (run.record, run.checkpoint) if path.is_file()]
+    return [*others, *sorted(run.last.parent.glob("*.safetensors"))]
 
 
 def _content(checkpoint: Checkpoint, path: Path) -> dict[str, Any]:

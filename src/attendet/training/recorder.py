@@ -18,9 +18,11 @@ from attendet.training.reporter import Reporter
 from attendet.training.run_folder import RunFolder, write_results
 from attendet.training.task import LOSS_PARTS, DetectionTask
 from attendet.utils.io import write_atomically
+from attendet.weights.formats.reader import DESCRIPTION_KEY
 from attendet.weights.formats.zip_archive import check_zip_archive
+from attendet.weights.io.file_digests import append_digest
 from attendet.weights.io.model_card import ModelCard
-from attendet.weights.io.saving import save_weights
+from attendet.weights.io.saving import describe_weights, save_weights
 
 # Weight of mAP50-95 in the fitness; the remaining weight belongs to mAP50.
 _STRICT_WEIGHT = 0.9
@@ -95,6 +97,11 @@ class RunRecorder(Callback):
                 where=where,
                 remedy="start a new run from its weights",
             ) from error
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:  # noqa: ARG002
+        """Describe the network in the checkpoint, so that the checkpoint can be opened like a weights file."""
+        if isinstance(pl_module, DetectionTask):
+            checkpoint[DESCRIPTION_KEY] = describe_weights(pl_module.averaged_detector, self.card)
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         """Start timing the epoch, and report its start."""
@@ -213,6 +220,7 @@ def save_checkpoint(trainer: Trainer, path: Path) -> None:
         return
     with write_atomically(path) as temporary:
         trainer.save_checkpoint(temporary)
+        append_digest(temporary)
 
 
 def require_valid_checkpoint(checkpoint: Path) -> None:

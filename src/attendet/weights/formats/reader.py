@@ -30,8 +30,12 @@ from attendet.weights.unpickle.plain_values import class_names, model_file_text,
 _WEIGHT_KEYS = ("ema", "model", "state_dict", "model_state_dict")
 _MAX_NESTING = 2
 
-# Keys of optimizer states, which are not settings of the training.
-_OPTIMIZER_KEYS = ("optimizer", "optimizer_states")
+# Keys of optimizer states, and of the progress of a run of Lightning, which are not settings of the training.
+_STATE_KEYS = ("optimizer", "optimizer_states", "lr_schedulers", "loops", "callbacks")
+# In a checkpoint of `attendet train`: the averaged weights, which it validates and saves, and the description of the
+# network, as in the metadata of a safetensors file.
+_AVERAGED_PREFIX = "averaged.model."
+DESCRIPTION_KEY = "attendet"
 _HEAD_BYTES = 512
 
 
@@ -42,12 +46,13 @@ class Checkpoint:
     Attributes:
         tensors: Parameters and persistent buffers by key, as in a state dict: on the CPU, with the dtypes and strides
             of the file, without gradients. Tensors that share memory in the file share memory here, too.
-        kind: "safetensors", "state dict", or "module" for a pickled model, such as a YOLOv5 checkpoint.
+        kind: "safetensors", "state dict", "training checkpoint" of `attendet train`, or "module" for a pickled model,
+            such as a YOLOv5 checkpoint.
         names: Class names in the order of their indices; None if the file does not contain any.
         model_file: YAML text of the model file that a YOLOv5 model was built from, or None if it is not in the file.
         training: Other entries of a training checkpoint, such as "epoch", "opt", "hyp", "best_fitness", and "date", as
             plain values that JSON can hold (numbers may be NaN). "nc" is the number of classes of the model.
-        metadata: Metadata of a safetensors file; empty for other formats.
+        metadata: Metadata of a safetensors file, or of a training checkpoint; empty for other formats.
         module_class: Class of a pickled model, such as `models.yolo.DetectionModel`; None for other files.
     """
 
@@ -65,9 +70,9 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
 
     Supported formats are safetensors and both formats of `torch.save`, with a state dict, a training checkpoint around
     a state dict (also from Lightning), a pickled model, or a checkpoint of the original YOLOv5. If a file has weights
-    and their moving average, the average is read. The classes that a pickle names are never imported. The prefixes
-    `module.` and `_orig_mod.` are removed if all keys have them, except in a file that describes attached attention by
-    path.
+    and their moving average, as the checkpoint of an interrupted run does, the average is read. The classes that a
+    pickle names are never imported. The prefixes `module.` and `_orig_mod.` are removed if all keys have them, except
+    in a file that describes attached attention by path.
 
     Args:
         path: The file; its suffix does not matter.
@@ -124,6 +129,11 @@ def _read(file: BinaryIO, path: Path) -> Checkpoint:
     model = unwrap_module(weights) if isinstance(weights, PickledObject) else None
     if not specs:
         raise WeightsError("the model in the file has neither parameters nor buffers")
+    averaged = {
+        key.removeprefix(_AVERAGED_PREFIX): spec for key, spec in specs.items() if key.startswith(_AVERAGED_PREFIX)
+    }
+    if averaged:
+        return _training_checkpoint(read_tensors(averaged, builder, size), holder)
     return Checkpoint(
         tensors=strip_wrapper_prefixes(read_tensors(specs, builder, size)),
         kind="module" if model else "state dict",
@@ -133,6 +143,15 @@ def _read(file: BinaryIO, path: Path) -> Checkpoint:
         metadata={},
         module_class=str(model.type) if model else None,
     )
+
+
+def _training_checkpoint(tensors: dict[str, Tensor], holder: dict[Any, Any]) -> Checkpoint:
+    """Return the content of a checkpoint that `attendet train` continues from."""
+    stored = holder.get(DESCRIPTION_KEY)
+    description = stored if isinstance(stored, dict) else {}
+    metadata = {key: text for key, text in description.items() if isinstance(key, str) and isinstance(text, str)}
+    training = _training_settings(None, {key: value for key, value in holder.items() if key != DESCRIPTION_KEY})
+    return Checkpoint(tensors, "training checkpoint", None, None, training, metadata)
 
 
 def _find_weights(content: Any, depth: int) -> PickledObject | dict[str, Any] | None:
@@ -151,7 +170,7 @@ def _find_weights(content: Any, depth: int) -> PickledObject | dict[str, Any] | 
 
 def _training_settings(model: PickledObject | None, holder: dict[Any, Any]) -> dict[str, Any]:
     of_model = {name: model.attribute(name) for name in ("nc", "hyp")} if model else {}
-    left_out = (*_WEIGHT_KEYS, *_OPTIMIZER_KEYS)
+    left_out = (*_WEIGHT_KEYS, *_STATE_KEYS)
     others = {key: value for key, value in holder.items() if isinstance(key, str) and key not in left_out}
     return plain_items(of_model) | plain_items(others)
 

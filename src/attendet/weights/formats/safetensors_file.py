@@ -14,7 +14,9 @@ from attendet.utils.text import printable, shorten
 from attendet.weights.unpickle.collection import MAX_ENTRIES
 from attendet.weights.unpickle.tensors import check_sides
 
-_LENGTH_BYTES = 8
+LENGTH_BYTES = 8
+"""Bytes at the start of a file that state the length of its header."""
+
 # A header has about 100 bytes per tensor, and its metadata may contain a model file.
 _MAX_HEADER_BYTES = 32 * 1024 * 1024
 # Types of less than a byte, which torch cannot compute with.
@@ -29,8 +31,8 @@ def is_safetensors(head: bytes) -> bool:
         (True, False)
     """
     # The ninth byte of a zip archive or pickle is never a brace, even if the first eight bytes could be a length.
-    length = int.from_bytes(head[:_LENGTH_BYTES], "little")
-    return head[_LENGTH_BYTES : _LENGTH_BYTES + 1] == b"{" and length <= _MAX_HEADER_BYTES
+    length = int.from_bytes(head[:LENGTH_BYTES], "little")
+    return head[LENGTH_BYTES : LENGTH_BYTES + 1] == b"{" and length <= _MAX_HEADER_BYTES
 
 
 def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

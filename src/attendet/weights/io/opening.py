@@ -38,6 +38,8 @@ _COMPUTED_BUFFERS = ("anchor_grid",)
 # The readings of one model file differ in their numbers of parameters, but not by more than this.
 _MAX_RATIO = 3
 _MAX_SURPLUS = 1_000_000
+# Weights in the folder of a run, by priority.
+_RUN_FILES = (("weights", "best.safetensors"), ("weights", "last.safetensors"), ("checkpoint", "last.ckpt"))
 _ROW = re.compile(r"model\.[0-9]+\.")
 
 
@@ -256,8 +258,10 @@ def find_card(checkpoint: Checkpoint, model: str) -> ModelCard | None:
 def resolve_weights_path(path: str | os.PathLike[str]) -> Path:
     """Return the weights file that a path refers to: the path itself, or the best weights in a run's folder.
 
+    A run that was not validated yet has no best weights; its last weights, or those in its checkpoint, are used.
+
     Raises:
-        WeightsError: If the path is a folder without `weights/best.safetensors`.
+        WeightsError: If the path is a folder without weights.
 
     Example:
         >>> resolve_weights_path("best.safetensors").name
@@ -265,14 +269,12 @@ def resolve_weights_path(path: str | os.PathLike[str]) -> Path:
     """
     if not Path(path).is_dir():
         return Path(path)
-    best = Path(path, "weights", "best.safetensors")
-    if not best.is_file():
-        raise WeightsError(
-            "the folder has no weights/best.safetensors",
-            where=Location(os.fspath(path)),
-            remedy="name a weights file or a run's folder",
-        )
-    return best
+    files = [Path(path, *parts) for parts in _RUN_FILES]
+    found = next((file for file in files if file.is_file()), None)
+    if found is None:
+        message = f"the folder has no {'/'.join(_RUN_FILES[0])}"
+        raise WeightsError(message, where=Location(os.fspath(path)), remedy="name a weights file or a run's folder")
+    return found
 
 
 def _matching_bundled_model(tensors: Mapping[str, Tensor], num_classes: int) -> str | None:

@@ -16,13 +16,15 @@ from attendet.surgery import AttentionPlan, attached
 from attendet.surgery.attachment_plan import plans_of
 from attendet.utils.io import write_atomically
 from attendet.utils.modules import unwrap
+from attendet.weights.io.file_digests import PLACEHOLDER, write_digest
 from attendet.weights.io.model_card import ModelCard, attention_metadata, card_metadata
 
 
 def save_weights(model: nn.Module, path: str | os.PathLike[str], card: ModelCard | None = None) -> None:
     """Save the weights of a network atomically as a safetensors file; an existing file is replaced.
 
-    The file also describes the attention that is attached to the network, so that loading attaches it again.
+    The file also describes the attention that is attached to the network, so that loading attaches it again, and
+    contains a digest, with which `attendet weights verify` finds damage.
 
     Args:
         model: Any network; wrappers such as `DataParallel` and `torch.compile` are removed.
@@ -43,11 +45,30 @@ def save_weights(model: nn.Module, path: str | os.PathLike[str], card: ModelCard
         ...     print(load_weights(resnet18(), Path(folder, "resnet18.safetensors")))
         kept 122 of 122 tensors
     """
-    path = Path(path)
     model = unwrap(model)
+    write_tensors(model.state_dict(), Path(path), card, _attached_plans(model))
+
+
+def describe_weights(model: nn.Module, card: ModelCard | None) -> dict[str, str]:
+    """Return what a weights file states about a network besides its tensors.
+
+    Args:
+        model: The network; wrappers are removed.
+        card: The model card of a detector.
+
+    Raises:
+        OptionError: If attached attention was removed in another way than by `detach`.
+    """
+    return _description(card, _attached_plans(unwrap(model)))
+
+
+def _attached_plans(model: nn.Module) -> tuple[AttentionPlan, ...]:
     attached(model)  # raises if attached attention was lost
-    plans = tuple(plan.placed(prefix) for prefix, _, plan in plans_of(model))
-    write_tensors(model.state_dict(), path, card, plans)
+    return tuple(plan.placed(prefix) for prefix, _, plan in plans_of(model))
+
+
+def _description(card: ModelCard | None, plans: tuple[AttentionPlan, ...]) -> dict[str, str]:
+    return {"attendet": __version__, **(card_metadata(card) if card else {}), **attention_metadata(plans)}
 
 
 def write_tensors(
@@ -64,10 +85,11 @@ def write_tensors(
     Raises:
         OutputError: If the file cannot be written; an existing file then stays unchanged.
     """
-    metadata = {"attendet": __version__, **(card_metadata(card) if card else {}), **attention_metadata(plans)}
+    metadata = {"digest": PLACEHOLDER, **_description(card, plans)}
     try:
         with write_atomically(path) as temporary:
             save_file(_unshared(tensors), temporary, metadata=metadata)
+            write_digest(temporary)
     except SafetensorError as error:
         raise OutputError(f"cannot be written: {error}", where=Location(str(path))) from error
     except KeyError as error:
