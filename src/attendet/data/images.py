@@ -3,45 +3,44 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
-import threading
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from io import BufferedReader
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, BinaryIO, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image
+from PIL import Image
 
+from attendet.data.image_decoding.decoding_memory import decoding_bytes
+from attendet.data.image_decoding.display import SWAPS_SIDES, exif_orientation, largest_value, require_white, rgb_pixels
+from attendet.data.image_decoding.image_formats import (
+    FORMATS,
+    IMAGE_SUFFIXES,
+    PILLOW_FORMATS,
+    DecoderMissingError,
+    checked_source,
+    possible_formats,
+)
+from attendet.data.image_decoding.memory_budget import MemoryBudget
+from attendet.data.image_decoding.pillow_warnings import PillowWarningFilter
+from attendet.data.image_decoding.portable_map import read_portable_map
+from attendet.data.image_decoding.sixteen_bits import MAX_BIT_DEPTH, has_unknown_white, read_lower_bytes
+from attendet.data.image_decoding.unfinished_jpeg import finished_jpeg
 from attendet.data.paths import is_file
 from attendet.errors import DataError, Location
-from attendet.utils.limits import MAX_IMAGE_PIXELS
+from attendet.utils.limits import MAX_IMAGE_BYTES, MAX_IMAGE_PIXELS
+from attendet.utils.regular_files import open_regular
 from attendet.utils.text import printable, shorten
 
 ImageLike: TypeAlias = str | os.PathLike[str] | NDArray[np.uint8] | Image.Image
 """An image file, an array (H, W, 3) of red, green, blue in 0-255, or a Pillow image."""
 
-_SUFFIXES = frozenset({".bmp", ".dib", ".gif", ".jpe", ".jpeg", ".jpg", ".mpo", ".png", ".tif", ".tiff", ".webp"})
-
-# The formats are listed explicitly because Pillow has readers that run other programs (PostScript) for a file that only
-# looks like an image. Multi-picture files of cameras (MPO) open as JPEG.
-_FORMATS = ("BMP", "DIB", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
-
-_EXIF_TRANSPOSES = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-_EXIF_SWAPS_SIDES = frozenset({5, 6, 7, 8})
-_NO_WHITE = "images with 32 bits per channel do not define which value is white; save it with 8 or 16 bits"
+_BUDGET = MemoryBudget(MAX_IMAGE_BYTES)
+_PILLOW_WARNINGS = PillowWarningFilter()
 
 
 @dataclass(frozen=True)
@@ -53,38 +52,60 @@ class ImageInfo:
         height: Height in pixels, after EXIF rotation.
         rotated: Whether EXIF asks to rotate or mirror the stored pixels.
         digest: Digest of the bytes of the file (32 hexadecimal digits); equal files have equal digests.
+        unfinished: Whether the file is a JPEG file without an end marker that has all its pixels.
+        largest: Largest value in a PNG or TIFF file with 16 bits per channel, which does not state the value of white;
+            None for other files.
     """
 
     width: int
     height: int
     rotated: bool
     digest: str
+    unfinished: bool = False
+    largest: int | None = None
+
+
+@dataclass(frozen=True)
+class DecodedImage:
+    """The pixels of an image file.
+
+    Attributes:
+        pixels: (height, width, 3) red, green, blue in 0-255, after EXIF rotation.
+        unfinished: Whether the file is a JPEG file without an end marker that has all its pixels.
+    """
+
+    pixels: NDArray[np.uint8]
+    unfinished: bool
 
 
 def is_image(name: str) -> bool:
     """Return whether a file name has the suffix of an image format.
 
     Example:
-        >>> is_image("a.JPG"), is_image("a.txt")
-        (True, False)
+        >>> is_image("a.JPG"), is_image("a.heic"), is_image("a.txt")
+        (True, True, False)
     """
-    return Path(name).suffix.lower() in _SUFFIXES
+    return Path(name).suffix.lower() in IMAGE_SUFFIXES
 
 
-def read_image(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
+def read_image(path: str | os.PathLike[str], bit_depth: int = MAX_BIT_DEPTH) -> NDArray[np.uint8]:
     """Read the pixels of an image as it is displayed, that is, after its EXIF rotation.
 
-    Gray images get three equal channels, transparency is dropped, 16-bit values are reduced to their upper 8 bits, and
-    of several frames the first is read.
+    Gray images get three equal channels, transparency is dropped, and of several frames the first is read. The content
+    of the file decides its format, not its name.
 
     Args:
-        path: A BMP, GIF, JPEG, PNG, TIFF, or WebP file.
+        path: An AVIF, BMP, GIF, JPEG, JPEG 2000, PNG, PNM, TIFF, or WebP file, or a HEIF file if the package
+            pillow-heif is installed.
+        bit_depth: Number of bits (8 to 16) that the values of PNG and TIFF files with 16 bits per channel use. Their
+            upper 8 bits are kept: by default, 65,535 is white, and with 12 bits, 4,095 is.
 
     Returns:
         (height, width, 3) red, green, blue in 0-255.
 
     Raises:
-        DataError: If the file does not exist, cannot be decoded, or has more than 150 million pixels.
+        DataError: If the file does not exist, cannot be decoded, has more than 150 million pixels, or takes more than
+            700 MiB of memory.
 
     Example:
         >>> import tempfile
@@ -94,10 +115,26 @@ def read_image(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
         >>> pixels.shape, pixels[0, 0].tolist()
         ((2, 4, 3), [9, 9, 9])
     """
-    with _open_image(path) as (_, image):
-        image.load()
-        transpose = _EXIF_TRANSPOSES.get(_orientation(image))
-        return np.array(_as_rgb(image if transpose is None else image.transpose(transpose)))
+    return decode_image(path, bit_depth).pixels
+
+
+def decode_image(path: str | os.PathLike[str], bit_depth: int = MAX_BIT_DEPTH) -> DecodedImage:
+    """Read an image as `read_image` does, and find out whether its file is finished.
+
+    Args:
+        path: An image file.
+        bit_depth: Number of bits that values of 16 bits use; see `read_image`.
+
+    Raises:
+        DataError: If `read_image` would raise it.
+    """
+    with _open_image(path) as (file, opened):
+        is_deep = has_unknown_white(opened)
+        image, unfinished = _load(opened, file)
+        require_white(image)
+        lower = _lower_bytes(image, file) if is_deep and bit_depth != MAX_BIT_DEPTH else None
+        depth = bit_depth if is_deep else MAX_BIT_DEPTH
+        return DecodedImage(rgb_pixels(image, exif_orientation(image), depth, lower), unfinished)
 
 
 def read_image_info(path: str | os.PathLike[str]) -> ImageInfo:
@@ -117,96 +154,108 @@ def read_image_info(path: str | os.PathLike[str]) -> ImageInfo:
         >>> info.width, info.height, info.rotated, len(info.digest)
         (64, 48, False, 32)
     """
-    with _open_image(path) as (file, image):
-        width, height = image.size
-        rotated = _orientation(image) in _EXIF_TRANSPOSES
-        # At an eighth of the resolution, Pillow still reads all data of a JPEG and saves most of the arithmetic.
-        image.draft("RGB", (1, 1))
-        image.load()
-        if image.mode in ("I", "F"):
-            raise ValueError(_NO_WHITE)
+    with _open_image(path) as (file, opened):
+        width, height = opened.size
+        rotated = exif_orientation(opened) > 1
+        is_deep = has_unknown_white(opened)
+        if opened.format == "JPEG":
+            # At an eighth of the resolution, Pillow still reads all data and saves most of the arithmetic.
+            opened.draft("RGB", (1, 1))
+        image, unfinished = _load(opened, file)
+        require_white(image)
         # The orientation is asked for again: Pillow rotates TIFF files when it loads them, and their size is final.
-        if _orientation(image) in _EXIF_SWAPS_SIDES:
+        if exif_orientation(image) in SWAPS_SIDES:
             width, height = height, width
+        largest = largest_value(image, _lower_bytes(image, file)) if is_deep else None
         file.seek(0)
-        digest = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
-    return ImageInfo(width, height, rotated, digest)
+        digest = hashlib.file_digest(cast("Any", file), lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+    return ImageInfo(width, height, rotated, digest, unfinished, largest)
+
+
+def _load(image: Image.Image, file: BinaryIO) -> tuple[Image.Image, bool]:
+    """Decode an image; return it, and whether its JPEG file is unfinished."""
+    if image.format == "PPM":
+        image = read_portable_map(image, file)
+    content = finished_jpeg(_read_all(file)) if image.format == "JPEG" else None
+    if content is None:
+        image.load()
+        return image, False
+    finished = Image.open(io.BytesIO(content), formats=["JPEG"])
+    finished.load()
+    return finished, True
+
+
+def _read_all(file: BinaryIO) -> bytes:
+    file.seek(0)
+    return file.read()
+
+
+def _lower_bytes(image: Image.Image, file: BinaryIO) -> Image.Image | None:
+    """Return the lower bytes of a color image with 16 bits per channel; None for gray images."""
+    if image.mode.startswith("I"):
+        return None
+    file.seek(0)
+    lower = Image.open(file, formats=PILLOW_FORMATS)
+    read_lower_bytes(lower)
+    lower.load()
+    return lower
 
 
 @contextmanager
-def _open_image(path: str | os.PathLike[str]) -> Iterator[tuple[BufferedReader, Image.Image]]:
+def _open_image(path: str | os.PathLike[str]) -> Iterator[tuple[BinaryIO, Image.Image]]:
     """Open an image; turn every exception inside the `with` block into a `DataError`."""
     where = Location(str(path))
     if not is_file(path):
         raise DataError("image file not found", where=where)
     try:
-        with Path(path).open("rb") as file, _PILLOW_WARNINGS, Image.open(file, formats=_FORMATS) as image:
-            # Before it is decoded. Pillow itself refuses images from 179 million pixels.
-            if image.width * image.height > MAX_IMAGE_PIXELS:
-                raise Image.DecompressionBombError  # noqa: TRY301 - Pillow's own error has a higher limit
-            yield file, image
+        remedy = f"an image may take {MAX_IMAGE_BYTES:,} bytes of memory"
+        with (
+            open_regular(path, max_bytes=MAX_IMAGE_BYTES, remedy=remedy) as file,
+            checked_source(file) as source,
+            _PILLOW_WARNINGS,
+            Image.open(source, formats=possible_formats(file)) as image,
+        ):
+            _require_size(image, where)
+            with _BUDGET.reserve(_require_memory(image, source, where)):
+                yield source, image
+    except DataError:
+        raise
+    except DecoderMissingError as error:
+        raise DataError(str(error), where=where, remedy=error.remedy) from error
     except Image.DecompressionBombError as error:
-        what = f"the image has more than {MAX_IMAGE_PIXELS:,} pixels"
-        raise DataError(what, where=where, remedy="make it smaller") from error
+        raise _too_many_pixels(where) from error
     except Image.UnidentifiedImageError as error:
-        known = ", ".join(_FORMATS)
+        known = ", ".join(FORMATS)
         raise DataError("the file is not an image in a supported format", where=where, remedy=f"use {known}") from error
     except Exception as error:
         # Pillow's readers raise nearly every kind of exception for broken files.
         raise DataError(f"the image cannot be decoded: {_first_line(error)}", where=where) from error
 
 
-def _orientation(image: Image.Image) -> int:
-    """Return the EXIF orientation, or 1 (upright) if it is missing or cannot be read."""
-    try:
-        value = image.getexif().get(ExifTags.Base.Orientation, 1)
-    except Exception:  # noqa: BLE001 - the pixels are fine, and Pillow's EXIF reader may raise anything
-        return 1
-    return value if value in _EXIF_TRANSPOSES else 1
+def _require_size(image: Image.Image, where: Location) -> None:
+    """Raise an error if an image has no pixels or too many; Pillow itself refuses images from 179 million pixels."""
+    pixels = image.width * image.height
+    if pixels > MAX_IMAGE_PIXELS:
+        raise _too_many_pixels(where)
+    if pixels == 0:
+        raise DataError(f"an image must have pixels, got {image.width}x{image.height}", where=where)
 
 
-def _as_rgb(image: Image.Image) -> Image.Image:
-    if image.mode in ("I", "F"):
-        raise ValueError(_NO_WHITE)
-    if image.mode.startswith("I;16"):
-        # Pillow would clip the values at 255 instead of scaling them.
-        return Image.fromarray((np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8)).convert("RGB")
-    if image.mode in ("RGBa", "La"):
-        image = image.convert("RGBA" if image.mode == "RGBa" else "LA")
-    # Converting an RGB image would copy it, which takes half as long as decoding it.
-    return image if image.mode == "RGB" else image.convert("RGB")
+def _too_many_pixels(where: Location) -> DataError:
+    return DataError(f"the image has more than {MAX_IMAGE_PIXELS:,} pixels", where=where, remedy="make it smaller")
+
+
+def _require_memory(image: Image.Image, file: BinaryIO, where: Location) -> int:
+    """Return how many bytes decoding an image takes; raise an error if they are too many."""
+    needed = decoding_bytes(image, file)
+    # Some decoders start at the current position of the file.
+    file.seek(0)
+    if needed > MAX_IMAGE_BYTES:
+        message = f"decoding the image takes {needed:,} bytes of memory, and at most {MAX_IMAGE_BYTES:,} are allowed"
+        raise DataError(message, where=where, remedy="make it smaller")
+    return needed
 
 
 def _first_line(error: Exception) -> str:
     lines = str(error).splitlines()
     return shorten(printable(lines[0] if lines else type(error).__name__), 200)
-
-
-class _PillowWarningFilter:
-    """A context that suppresses Pillow's warnings about unusual files while any thread is inside it.
-
-    Warning filters belong to the process. With `warnings.catch_warnings` alone, threads that leave in another order
-    than they entered would restore the wrong filters.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._threads_inside = 0
-        self._original = warnings.catch_warnings()
-
-    def __enter__(self) -> None:
-        with self._lock:
-            if self._threads_inside == 0:
-                self._original = warnings.catch_warnings()
-                self._original.__enter__()
-                warnings.filterwarnings("ignore", module=r"PIL\.")
-            self._threads_inside += 1
-
-    def __exit__(self, *_: object) -> None:
-        with self._lock:
-            self._threads_inside -= 1
-            if self._threads_inside == 0:
-                self._original.__exit__(None, None, None)
-
-
-_PILLOW_WARNINGS = _PillowWarningFilter()

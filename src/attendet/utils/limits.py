@@ -12,6 +12,9 @@ MAX_IMGSZ = 8192
 MAX_IMAGE_PIXELS = 150_000_000
 """Most pixels (width times height) of an image file."""
 
+MAX_IMAGE_BYTES = 700 * 1024 * 1024
+"""Most bytes of memory that decoding an image file takes, and that all threads of a process take together."""
+
 MAX_FRAME_PIXELS = 2**26
 """Most pixels (width times height) of a video frame: a decoder holds several frames at once."""
 

@@ -18,6 +18,7 @@ from attendet.data.formats.voc import read_voc_labels
 from attendet.data.formats.yolo import read_yolo_labels
 from attendet.data.images import ImageInfo, read_image_info
 from attendet.errors import DataError, Location
+from attendet.utils.processes.child_processes import module_command, module_environment
 
 MIN_FILES_FOR_PROCESSES = 500
 """Number of files read before processes are started; starting them takes as long as reading a few hundred files."""
@@ -67,8 +68,9 @@ def _dump_image_info(info: ImageInfo) -> str:
 
 
 def _load_image_info(_: str, text: str) -> ImageInfo:
-    width, height, rotated, digest = json.loads(text)
-    return ImageInfo(int(width), int(height), bool(rotated), str(digest))
+    width, height, rotated, digest, unfinished, largest = json.loads(text)
+    largest = None if largest is None else int(largest)
+    return ImageInfo(int(width), int(height), bool(rotated), str(digest), bool(unfinished), largest)
 
 
 READERS: Mapping[str, FileReader] = {
@@ -135,10 +137,9 @@ def _read_line(process: subprocess.Popen[str]) -> str:
 
 
 def _start(reader: str) -> subprocess.Popen[str]:
-    # With -P and PYTHONPATH, the process imports the same modules as this process, and none from the current folder.
     return subprocess.Popen(  # noqa: S603 - this module, run by this interpreter
-        [sys.executable, "-P", "-m", "attendet.data.reading.file_readers", reader],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        module_command("attendet.data.reading.file_readers", reader),
+        env=module_environment(),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
