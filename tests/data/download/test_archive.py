@@ -64,7 +64,7 @@ def test_a_large_central_directory_is_refused_unread(
 
 
 @pytest.mark.parametrize("kind", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
-@pytest.mark.parametrize("damage", ["content", "header", "offset"])
+@pytest.mark.parametrize("damage", ["content", "header", "offset", "directory"])
 def test_damaged_archives(tmp_path: Path, kind: int, damage: str) -> None:
     content = bytearray(zip_bytes({"top/images/a.jpg": bytes(range(256)) * 40}, kind))
     at = content.rindex(b"PK\x01\x02")
@@ -72,6 +72,10 @@ def test_damaged_archives(tmp_path: Path, kind: int, damage: str) -> None:
         content[60:120] = b"\xff" * 60
     elif damage == "header":
         content[:4] = b"none"
+    elif damage == "directory":
+        # The directory seems to start later than it does, so that the member begins before the start of the file.
+        end = content.rindex(b"PK\x05\x06")
+        content[end + 16 : end + 20] = (at + 1000).to_bytes(4, "little")
     else:
         # The member begins after the end of the file.
         content[at + 42 : at + 46] = (10**9).to_bytes(4, "little")
@@ -84,3 +88,11 @@ def test_rare_compression_methods_are_refused(tmp_path: Path) -> None:
     (tmp_path / "a.zip").write_bytes(zip_bytes(CONTENT, zipfile.ZIP_LZMA))
     with pytest.raises(DataError, match="must be stored or deflated"):
         extract(tmp_path / "a.zip", tmp_path, CHOSEN, max_bytes=10**9)
+
+
+def test_a_member_that_occurs_twice_is_refused(tmp_path: Path) -> None:
+    content = zip_bytes({"top/images/a.jpg": b"first", "top/images/b.jpg": b"second"}, zipfile.ZIP_STORED)
+    (tmp_path / "a.zip").write_bytes(content.replace(b"b.jpg", b"a.jpg"))
+    with pytest.raises(DataError, match=r"archive member 'top/images/a.jpg' must occur once"):
+        extract(tmp_path / "a.zip", tmp_path, CHOSEN, max_bytes=10**9)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.zip"]

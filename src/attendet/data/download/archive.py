@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
@@ -34,7 +35,7 @@ def extract(
     """Extract the chosen files of an archive into a folder.
 
     The whole archive is refused, before anything is written, if any of its members has a path outside the folder, is a
-    link or a device, or uses a rare compression method, or if there are too many or too large members.
+    link or a device, occurs twice, or uses a rare compression method, or if there are too many or too large members.
 
     Args:
         archive: A zip file with a single top folder, as GitHub makes them.
@@ -78,6 +79,11 @@ def extract(
     except (zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError, ValueError) as error:
         # All exceptions that zipfile raises for broken and hostile archives.
         raise DataError(f"the archive is damaged: {error}", where=Location(str(archive))) from error
+    except OSError as error:
+        # A member that is stated to start before the file. Any other error is about the disk.
+        if error.errno != errno.EINVAL:
+            raise
+        raise DataError("the archive is damaged: a member is outside the file", where=Location(str(archive))) from error
 
 
 def _refuse_large_directory(archive: Path, max_files: int) -> None:
@@ -122,7 +128,11 @@ def _check_members(
     if size > max_bytes:
         raise DataError(f"the archive must expand to at most {max_bytes:,} bytes, got {size:,}", where=where)
     files = []
+    seen: set[str] = set()
     for member in members:
+        if member.filename in seen:
+            raise DataError(f"archive member {member.filename!r} must occur once", where=where)
+        seen.add(member.filename)
         parts = member.filename.rstrip("/").split("/")
         if any(part in ("", ".", "..") or "\\" in part or ":" in part or not part.isprintable() for part in parts):
             raise DataError(f"archive member {short_repr(member.filename)} has a path outside the folder", where=where)
