@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
+from rich.markup import escape
 
 from attendet.cli.ui.console import console, progress_bar
 from attendet.cli.ui.tables import change, score, table
@@ -14,6 +15,7 @@ from attendet.utils.json_text import to_json
 from attendet.utils.text import plural
 
 if TYPE_CHECKING:
+    from attendet.data.label_counts import LabelCounts
     from attendet.data.records import Split
     from attendet.interpret.dataset.survey import SiteReport, Survey
 
@@ -73,7 +75,7 @@ def survey_data_set(
     if as_json:
         typer.echo(to_json(survey_record(survey, about)))
     else:
-        _print(survey, weights, out)
+        _print(survey, images.labels, weights, out)
 
 
 def _first_images(split: Split, limit: int | None) -> Split:
@@ -87,7 +89,7 @@ def _first_images(split: Split, limit: int | None) -> Split:
     return replace(split, records=ImageRecords(split.records[index] for index in chosen))
 
 
-def _print(survey: Survey, weights: str, folder: Path | None) -> None:
+def _print(survey: Survey, labels: LabelCounts, weights: str, folder: Path | None) -> None:
     metrics = survey.metrics
     texts = ("site", "attention", "part")
     weight_columns = ("mean", "std", "between", "fraction between", "saturated")
@@ -106,6 +108,7 @@ def _print(survey: Survey, weights: str, folder: Path | None) -> None:
         f"{survey.noise:.3f} (one object more or less) are noise",
         soft_wrap=True,
     )
+    out.print(escape(str(labels)), soft_wrap=True)
     for finding in survey.findings.values():
         out.print(finding.text, soft_wrap=True)
     if survey.caution:

@@ -45,7 +45,8 @@ class LabelCounts:
         text = f"labels: {self.found:,} found, {self.empty:,} empty, {self.missing:,} missing, {self.invalid:,} invalid"
         parts = [text if self.first_problem is None else f"{text} (first: {self.first_problem})"]
         if self.format:
-            parts.append(f"{self.format}, first at {self.place}")
+            first = "first at" if self.found + self.empty + self.invalid else "looked for first at"
+            parts.append(f"{self.format}, {first} {self.place}")
         parts += self.remarks
         if self.passed_over:
             parts.append(f"{plural(self.passed_over, 'file')} passed over (first: {self.first_passed_over})")

@@ -47,7 +47,7 @@ def coco(file_names: Sequence[str]) -> str:
 
 
 def labeled(root: Path, pairs: dict[str, str], content: str) -> Path:
-    """Write images with their label files; the keys are paths of images, the values those of label files."""
+    """Write images with their label files; from the paths of images to the paths of label files."""
     images(root, *pairs)
     for label in pairs.values():
         text(root / label, content)

@@ -51,7 +51,7 @@ def test_a_split_without_labels_names_where_they_were_looked_for(yolo_folder: Wr
         DataError, match="no image of train has labels; yolo labels were looked for, first at "
     ) as raised:
         require_labels(split)
-    assert str(raised.value).endswith(f"first at {place}")
+    assert str(raised.value).endswith(f"first at {place}; {place}: label file is missing (treated as background)")
 
 
 def test_images_that_are_labeled_as_empty_have_labels(yolo_folder: WriteYolo) -> None:

@@ -275,7 +275,7 @@ def test_what_is_passed_over_is_counted_and_named(tmp_path: Path) -> None:
     counts = {problem.kind.name: problem.count for problem in report.problems}
     assert counts == {"UNKNOWN_ENDING": 1, "PASSED_OVER": 2}
     assert report.errors == 1
-    (line,) = report.label_lines
+    _, line = report.label_lines
     place = f"{tmp_path}/images/b.xyz: labeled file without a known image ending"
     reason = f"its labels are in {tmp_path}/labels/b.txt"
     assert line == (

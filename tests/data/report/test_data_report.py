@@ -100,8 +100,9 @@ def test_check_reads_all_splits(yolo_folder: Callable[..., Path]) -> None:
         (ProblemKind.MISSING_SPLIT, 1),
         (ProblemKind.UNKNOWN_CLASS, 1),
     ]
-    assert report.title == f"{file}, yolo, found by labels/a.txt, 2 classes, box sizes at 128 px"
-    assert report.label_lines[0].startswith("train: labels: 1 found, 0 empty, 0 missing, 1 invalid (first: ")
-    assert report.label_lines[0].endswith("; yolo, first at labels/a.txt")
+    assert report.title == f"{file}, yolo, 2 classes, box sizes at 128 px"
+    assert report.label_lines[0] == "layout: yolo, found by labels/a.txt"
+    assert report.label_lines[1].startswith("train: labels: 1 found, 0 empty, 0 missing, 1 invalid (first: ")
+    assert report.label_lines[1].endswith("; yolo, first at labels/a.txt")
     assert report.rows()[-1].examples == ("labels/a.txt:2 (7)",)
     assert report.splits["train"].sizes.median_width == 64

@@ -16,7 +16,7 @@ from attendet.errors import DataError, Location
 MAX_LIST_BYTES = 256 * 1024 * 1024
 """Largest list of images: a few million paths."""
 
-# After this many lines without a file, a list is broken, and its paths are not those of another machine.
+# After this many lines without a file, the list is broken; another machine is not the cause.
 _MAX_PREFIX_SEARCHES = 100
 
 
@@ -26,9 +26,8 @@ class ImageFiles:
 
     Attributes:
         images: Paths of the images.
-        others: Paths of the files in folders of images that are no images by their name.
-        foreign: Beginnings of the paths in lists that do not exist here, with the list: paths of another machine, or
-            of another folder.
+        others: Paths of the other files in folders of images: hidden, or without a known ending of an image.
+        foreign: Beginnings of paths that do not exist here and were left out, each with the list that has them.
     """
 
     images: Sequence[str]

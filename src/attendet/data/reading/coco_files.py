@@ -171,7 +171,7 @@ def read_coco_entry(
 
 
 def choose_coco_file(entry: str, split: str, root: Path, where: Location, listing: FolderListing) -> CocoChoice:
-    """Return the COCO file that an entry of a split names; the arguments are those of `read_coco_entry`.
+    """Return the COCO file that an entry of a split names; for the arguments, see `read_coco_entry`.
 
     Raises:
         DataError: If a folder has no COCO file, or several could be meant.
@@ -222,7 +222,7 @@ def find_coco_images(coco: CocoFile, images: Path | None, split: str, root: Path
         return CocoImages(coco, [locate(name, [images]) or str(images / name) for name in names])
     folders = _image_folders(Path(coco.file), split, root, entry)
     folder, prefix = _folder_of(names[:_TRIED_IMAGES], folders)
-    # Only if no image is where its name says: another folder may have another image of the same name.
+    # Only without any image in its place: another folder may have another image of the same name.
     by_name = {} if folder else _images_by_name([entry] if entry else folders)
     paths: list[str] = []
     for name in names:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from attendet.data.image_decoding.sixteen_bits import MAX_BIT_DEPTH, MIN_BIT_DEPTH, BitDepth
 from attendet.data.paths import is_folder, locate
 from attendet.errors import DataError, Location
 from attendet.utils.limits import MAX_CLASSES
@@ -20,7 +21,7 @@ MAX_BYTES = 512 * 1024
 SPLITS = ("train", "val", "test")
 FORMATS = ("yolo", "coco", "voc")
 
-_KEYS = ("path", *SPLITS, "names", "nc", "format", "images")
+_KEYS = ("path", *SPLITS, "names", "nc", "format", "images", "bit_depth")
 # Similarity (0-1) from which a key counts as misspelled: `nam` and `valid` are similar to `names` and `val`, while
 # `author` and `train_label`, which other tools write, are similar to no key.
 _MIN_SIMILARITY = 0.75
@@ -56,6 +57,8 @@ class DataFile:
         format: `yolo`, `coco`, or `voc`; None if the file does not state the format.
         images: Folder of the images of a COCO file; None if the file does not name it.
         found_by: The file that shows the format, for messages; None if the format is stated.
+        bit_depth: Number of bits (8 to 16) of the values in images with 16 bits per channel, or `auto`; None if the
+            file does not state it.
     """
 
     root: Path
@@ -64,6 +67,7 @@ class DataFile:
     format: str | None
     images: Path | None
     found_by: str | None = None
+    bit_depth: BitDepth | None = None
 
 
 def is_data_file(path: Path) -> bool:
@@ -107,6 +111,7 @@ def read_data_file(file: Path) -> DataFile:
         _names(keys.get("names"), keys.get("nc"), text),
         _format(keys.get("format")),
         Path(_resolve(images, root, file)) if images else None,
+        bit_depth=_bit_depth(keys.get("bit_depth")),
     )
 
 
@@ -180,6 +185,17 @@ def _format(node: Node | None) -> str | None:
     if node.value not in FORMATS:
         raise node.error(f"`format` must be one of {', '.join(FORMATS)}, got {short_repr(node.plain())}")
     return str(node.value)
+
+
+def _bit_depth(node: Node | None) -> BitDepth | None:
+    if node is None or node.value is None:
+        return None
+    if node.value == "auto":
+        return "auto"
+    if type(node.value) is not int or not MIN_BIT_DEPTH <= node.value <= MAX_BIT_DEPTH:
+        value = short_repr(node.plain())
+        raise node.error(f"`bit_depth` must be auto, or {MIN_BIT_DEPTH} to {MAX_BIT_DEPTH} bits, got {value}")
+    return node.value
 
 
 def _names(node: Node | None, count: Node | None, text: str) -> tuple[str, ...] | None:

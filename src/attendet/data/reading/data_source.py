@@ -18,6 +18,7 @@ from attendet.data.reading.split_files import find_split_files
 from attendet.data.reading.split_reading import ReadItem, SplitReading
 from attendet.data.records import ImageRecords, Problem, ProblemKind, Split
 from attendet.errors import DataError, Location, OptionError
+from attendet.utils.text import plural
 
 Progress: TypeAlias = Callable[[int, int], None]
 """Called with the number of images done and the number of all images."""
@@ -108,13 +109,14 @@ class DataSource:
         problems = reading.problems
         counts = reading.label_counts(self.format, short_path(files.place, self.root))
         if len(records) and not counts.found + counts.empty:
-            detail = f"{self.format} labels were looked for, first at {files.place}"
+            detail = f"{self.format} labels were looked for, first at {files.place}; {counts.first_problem}"
             problems.extend([Problem(ProblemKind.NO_LABELS, entries[0].where, detail)])
         if not len(records):
-            first = f"the first of {problems.total:,} problems is {problems.listed[0]}" if problems.total else None
-            raise DataError(
-                f"no image of {split} can be used", where=entries[0].where, remedy=first or "it has no images"
-            )
+            reason = "it has no images"
+            if problems.total:
+                count = plural(problems.total, "problem")
+                reason = f"the first of {count} is {problems.listed[0]}; {self.format} labels, first at {files.place}"
+            raise DataError(f"no image of {split} can be used", where=entries[0].where, remedy=reason)
         return Split(
             split,
             self.names,

@@ -23,7 +23,7 @@ class Evidence:
     Attributes:
         format: `yolo`, `coco`, or `voc`.
         file: Path of a label file, of a COCO file, or of a list in `ImageSets/Main`.
-        is_usual: Whether it is a label file where YOLOv5 looks for it.
+        is_usual: True for a label file where YOLOv5 looks for it.
     """
 
     format: str
@@ -41,8 +41,8 @@ def find_evidence(
         split: Name of the split.
         root: Folder of the data set.
         listing: Names in folders.
-        prefer_usual: Whether to stop if there are labels where YOLOv5 looks for them, which is what a data.yaml means
-            whatever else the data set has.
+        prefer_usual: Whether to stop after labels where YOLOv5 looks for them: a data.yaml means these, regardless of
+            other labels in the data set.
 
     Raises:
         DataError: If two folders have label files of the same images, or several COCO files could be meant.

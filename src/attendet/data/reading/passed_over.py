@@ -1,4 +1,4 @@
-"""Files that are no images by their name, and paths of another machine: both are counted and named."""
+"""Files in folders of images that are not read, and paths of another machine: both are counted and named."""
 
 from __future__ import annotations
 

@@ -1,12 +1,14 @@
-"""Reading of a split: records of its images, and what was found out about its files and labels."""
+"""Reading of a split: records of its images, their problems, and the states of their labels."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import TypeAlias
 
 from attendet.data.formats.labels import ImageLabels
+from attendet.data.image_decoding.sixteen_bits import MAX_BIT_DEPTH
 from attendet.data.images import ImageInfo
 from attendet.data.label_counts import LabelCounts
 from attendet.data.paths import exists
@@ -28,11 +30,19 @@ class SplitReading:
 
     Args:
         class_indices: Class index by the index or name that label files use.
+        bit_depth: Number of bits of the values in images with 16 bits per channel.
+
+    Attributes:
+        problems: The problems so far.
+        digests: Digests of the images so far.
+        largest: Largest value in images with 16 bits per channel so far; None without any.
     """
 
-    def __init__(self, class_indices: Mapping[int | str, int]) -> None:
+    def __init__(self, class_indices: Mapping[int | str, int], bit_depth: int = MAX_BIT_DEPTH) -> None:
+        self._bit_depth = bit_depth
         self.problems = ProblemList()
         self.digests: list[str] = []
+        self.largest: int | None = None
         self._class_indices = class_indices
         self._first_image: dict[str, str] = {}
         self._counts: Counter[str] = Counter()
@@ -76,7 +86,7 @@ class SplitReading:
             elif isinstance(labels, DataError):
                 problem = Problem(ProblemKind.UNREADABLE_LABELS, labels.where or Location(image), labels.message)
                 self.problems.extend([problem])
-                # A file that is missing in a format that has one for every image is no background either.
+                # VOC has a file for every image: an image without one is left out, too.
                 self._count("invalid" if exists(problem.where.file) else "missing", problem)
             elif isinstance(info, ImageInfo) and isinstance(labels, ImageLabels):
                 record, problems = make_record(image, info, labels, self._class_indices)
@@ -87,11 +97,15 @@ class SplitReading:
                 # An image whose labels cannot be understood is not background: it is left out.
                 if state != "invalid":
                     self._examine(image, info)
-                    yield record
+                    yield replace(record, bit_depth=self._bit_depth)
 
     def _examine(self, image: str, info: ImageInfo) -> None:
         if info.rotated:
             self._add(ProblemKind.ROTATED, Location(image))
+        if info.unfinished:
+            self._add(ProblemKind.UNFINISHED_JPEG, Location(image), "its pixels are there")
+        if info.largest is not None:
+            self.largest = max(info.largest, self.largest or 0)
         first = self._first_image.setdefault(info.digest, image)
         if first is not image:
             self._add(ProblemKind.DUPLICATE_IMAGE, Location(image), f"the same as {first}")

@@ -60,13 +60,14 @@ class DataReport:
     @property
     def title(self) -> str:
         """One line about the data set: its file, format, number of classes, and the training size."""
-        file = (str(self.source.file), self.source.layout) if self.source else ()
+        file = (str(self.source.file), self.source.format) if self.source else ()
         return ", ".join((*file, plural(len(self.names), "class", "classes"), f"box sizes at {self.imgsz} px"))
 
     @property
     def label_lines(self) -> tuple[str, ...]:
-        """One line about the labels of each split that was read from files."""
-        return tuple(f"{name}: {counts}" for name, counts in self.labels.items() if counts.format)
+        """One line about the layout of the data set, and one about the labels of each split."""
+        layout = (f"layout: {self.source.layout}",) if self.source else ()
+        return (*layout, *(f"{name}: {counts}" for name, counts in self.labels.items() if counts.format))
 
     @property
     def summary(self) -> str:
