@@ -44,4 +44,4 @@ def test_a_closed_pipe_is_not_an_error(options: list[str]) -> None:
         )
     finally:
         os.close(writing)
-    assert (done.returncode, done.stderr) == (1, "")
+    assert (done.returncode, done.stderr) == (141, "")

@@ -29,8 +29,10 @@ def declared_flags(verb: str) -> set[str]:
     return {flag for parameter in group.commands[verb].params for flag in parameter.opts}
 
 
-def run_and_interrupt(arguments: Sequence[str], folder: Path, when: Callable[[], bool]) -> CommandResult:
-    """Run the command in a new process, and send Ctrl-C as soon as a condition holds."""
+def run_and_interrupt(
+    arguments: Sequence[str], folder: Path, when: Callable[[], bool], number: signal.Signals = signal.SIGINT
+) -> CommandResult:
+    """Run the command in a new process, and send Ctrl-C, or another signal, as soon as a condition holds."""
     with subprocess.Popen(  # noqa: S603 (our own command)
         [COMMAND, *arguments],
         cwd=folder,
@@ -46,7 +48,7 @@ def run_and_interrupt(arguments: Sequence[str], folder: Path, when: Callable[[],
                 if time.monotonic() > deadline:
                     raise TimeoutError(f"attendet {arguments[0]}: the condition did not hold within {TIMEOUT_S} s")
                 time.sleep(0.05)
-            running.send_signal(signal.SIGINT)
+            running.send_signal(number)
             out, err = running.communicate(timeout=TIMEOUT_S)
         finally:
             running.kill()

@@ -13,13 +13,15 @@ from typer.core import TyperCommand, TyperGroup
 from attendet.cli.arguments import DeclaredOptions, rewrite_arguments
 from attendet.cli.yolov5_flags import VERBS
 from attendet.errors import OptionError, nearest_name
+from attendet.utils.processes.interruption import exit_code
+from attendet.utils.text import printable
 
 DEFECTS = 1
 """Exit code of a command that finished, but skipped inputs or found faults."""
 REFUSED = 2
 """Exit code after a mistake of the user, which one line on standard error explains."""
-INTERRUPTED = 130
-"""Exit code of a command that was interrupted with Ctrl-C (128 + SIGINT, as in shells)."""
+PIPE_CLOSED = 141
+"""Exit code of a command whose output nobody reads any more, such as `| head` (128 + SIGPIPE, as in shells)."""
 
 # Typer exports one of its parser's errors, BadParameter; its base class is the class of all usage errors.
 USAGE_ERROR: type[Exception] = typer.BadParameter.__bases__[0]
@@ -45,6 +47,18 @@ class Verb(TyperCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Rewrite the arguments of the verb and parse them."""
         return super().parse_args(ctx, rewrite_arguments(args, self._declared(ctx)))
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the verb; if a signal interrupts it, print one line, which ends with the notes of the interruption.
+
+        Raises:
+            Exit: With the exit code of the signal, if the verb was interrupted.
+        """
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as interrupt:
+            typer.echo(printable(": ".join(["interrupted", *getattr(interrupt, "__notes__", [])])), err=True)
+            raise typer.Exit(exit_code(interrupt)) from None
 
     def _declared(self, ctx: Any) -> DeclaredOptions:
         options = [each for each in self.get_params(ctx) if each.param_type_name == "option"]

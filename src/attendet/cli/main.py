@@ -9,9 +9,9 @@ from typing import Annotated, TypeAlias
 import typer
 
 from attendet._version import __version__
-from attendet.cli import attentions, check, data, explain, predict, study, summary, train, val, weights
+from attendet.cli import attentions, check, clean, data, explain, predict, study, summary, train, val, weights
 from attendet.cli.command import (
-    INTERRUPTED,
+    PIPE_CLOSED,
     REFUSED,
     USAGE_ERROR,
     Verb,
@@ -20,6 +20,9 @@ from attendet.cli.command import (
     show_help_without_verb,
 )
 from attendet.errors import AttendetError
+from attendet.utils.processes.interruption import exit_code, interrupted_by_signals
+from attendet.utils.processes.standard_streams import discard_unwritable_output, flush_streams, open_closed_streams
+from attendet.utils.processes.working_folder import ignore_working_folder
 from attendet.utils.text import printable
 
 DETECTORS, EXPERIMENTS, MODELS = "Detectors", "Data and studies", "Models and weights"
@@ -38,6 +41,7 @@ app.command("predict", cls=Verb, rich_help_panel=DETECTORS)(predict.predict_comm
 app.command("explain", cls=Verb, rich_help_panel=DETECTORS)(explain.explain_command)
 app.add_typer(data.app, name="data", rich_help_panel=EXPERIMENTS)
 app.add_typer(study.app, name="study", rich_help_panel=EXPERIMENTS)
+app.command("clean", cls=Verb, rich_help_panel=EXPERIMENTS)(clean.clean_command)
 app.command("summary", cls=Verb, rich_help_panel=MODELS)(summary.summary_command)
 app.command("check", cls=Verb, rich_help_panel=MODELS)(check.check_command)
 app.command("attentions", cls=Verb, rich_help_panel=MODELS)(attentions.attentions_command)
@@ -69,26 +73,48 @@ def attendet(ctx: typer.Context, version: Version = False) -> None:  # noqa: ARG
 
 
 def run() -> None:
-    """Run the command line; an error that a user can cause exits with code 2 and prints one line."""
+    """Run the command line; an error that a user can cause exits with code 2 and prints one line.
+
+    SIGTERM and SIGHUP interrupt it like Ctrl-C; the exit code is 128 plus the number of the signal.
+    """
+    open_closed_streams()
     try:
-        code = app(prog_name="attendet", standalone_mode=False)
+        with ignore_working_folder(), interrupted_by_signals():
+            code = _run()
+    except SystemExit as stop:
+        # Typer and Rich exit with 1 if nobody reads the output any more.
+        if not isinstance(stop.__context__, BrokenPipeError):
+            raise
+        code = PIPE_CLOSED
+    except BrokenPipeError:
+        code = PIPE_CLOSED
+    finally:
+        discard_unwritable_output()
+    sys.exit(code)
+
+
+def _run() -> int:
+    """Run the command line and return its exit code."""
+    try:
+        code = app(prog_name="attendet", standalone_mode=False) or 0
+        flush_streams()
     except AttendetError as error:
         # Names of files and messages of servers are part of it, and a terminal interprets control characters.
-        _refuse("\n".join(map(printable, f"attendet: {error}".split("\n"))))
+        return _refuse("\n".join(map(printable, f"attendet: {error}".split("\n"))))
     except USAGE_ERROR as error:
-        _refuse(printable(f"attendet: {describe_usage_error(error)}"))
-    except typer.Abort:
-        sys.exit(INTERRUPTED)
+        return _refuse(printable(f"attendet: {describe_usage_error(error)}"))
+    except typer.Abort as abort:
+        return exit_code(abort.__cause__)
     except UnicodeError:
-        _refuse("attendet: the name of a file is not valid text; rename the file")
+        return _refuse("attendet: the name of a file is not valid text; rename the file")
+    except BrokenPipeError:
+        raise
     except OSError as error:
-        # Typer itself handles a closed pipe, and exits with 1.
         place = f"{error.filename}: " if error.filename else ""
-        _refuse(printable(f"attendet: {place}{error.strerror or error}"))
-    else:
-        sys.exit(code or 0)
+        return _refuse(printable(f"attendet: {place}{error.strerror or error}"))
+    return code
 
 
-def _refuse(message: str) -> None:
+def _refuse(message: str) -> int:
     typer.echo(message, err=True)
-    sys.exit(REFUSED)
+    return REFUSED

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.markup import escape
 
-from attendet.cli.command import DEFECTS, INTERRUPTED
+from attendet.cli.command import DEFECTS
 from attendet.cli.inputs import (
     count_sources,
     lines_of_standard_input,
@@ -183,10 +183,10 @@ def predict_command(
         label_confidence=save_conf,
         prints_json=as_json,
     )
-    counts, folder, interrupted = _run(predictor, named, outputs, progress, stride=vid_stride, batch_size=batch_size)
+    counts, folder, interrupt = _run(predictor, named, outputs, progress, stride=vid_stride, batch_size=batch_size)
     _print(counts, predictor.timings, folder, progress.skipped, to_stderr=as_json)
-    if interrupted:
-        raise typer.Exit(INTERRUPTED)
+    if interrupt is not None:
+        raise interrupt
     if progress.skipped:
         raise typer.Exit(DEFECTS)
 
@@ -218,6 +218,7 @@ class _Outputs:
         from attendet.prediction.drawing import AnnotatedWriter
         from attendet.prediction.writers import CocoWriter, CropWriter, CsvWriter, LabelWriter
         from attendet.utils.io import new_run_folder
+        from attendet.utils.processes.folder_lock import exclusive_lock
 
         writers: dict[str, Callable[[Path], ResultWriter]] = {
             "images": lambda folder: AnnotatedWriter(folder, names, self.style, progress.skip),
@@ -227,6 +228,8 @@ class _Outputs:
             "json": lambda folder: CocoWriter(folder / "predictions.json"),
         }
         folder = new_run_folder(*self.location, exist_ok=self.exist_ok) if self.files else None
+        if folder is not None:
+            stack.enter_context(exclusive_lock(folder, "run"))
         opened = [
             stack.enter_context(make(folder))
             for kind, make in writers.items()
@@ -245,8 +248,8 @@ def _run(
     *,
     stride: int,
     batch_size: int,
-) -> tuple[PredictionCounts, Path | None, bool]:
-    """Detect objects in all sources; return the counts, the folder, and whether the run was interrupted.
+) -> tuple[PredictionCounts, Path | None, KeyboardInterrupt | None]:
+    """Detect objects in all sources; return the counts, the folder, and the interruption if there was one.
 
     Raises:
         DataError: If no source can be read.
@@ -268,10 +271,10 @@ def _run(
             folder, writers = outputs.open(predictor.names, progress, stack)
             frames = itertools.chain([first], frames)
             predict_frames(predictor, frames, writers, counts, batch_size=batch_size, progress=progress.advance)
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as interrupt:
             # A camera is usually ended like this, and the results so far are complete.
-            return counts, folder, True
-    return counts, folder, False
+            return counts, folder, interrupt
+    return counts, folder, None
 
 
 def _print(counts: PredictionCounts, timings: Timings, folder: Path | None, skipped: int, *, to_stderr: bool) -> None:

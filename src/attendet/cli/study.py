@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 import typer
 from rich.markup import escape
 
-from attendet.cli.command import DEFECTS, INTERRUPTED, Verb, VerbGroup, show_help_without_verb
+from attendet.cli.command import DEFECTS, Verb, VerbGroup, show_help_without_verb
 from attendet.cli.inputs import require_file
 from attendet.cli.options import COMPUTING, OUTPUT, AsJson
 from attendet.cli.ui.console import console
@@ -142,9 +142,9 @@ def run_command(
             result = workflow.run(
                 file, out=out, executor=executor, workers=workers, address=address, limit=limit, observer=observer
             )
-    except KeyboardInterrupt:
-        typer.echo("interrupted: the same command continues", err=True)
-        raise typer.Exit(INTERRUPTED) from None
+    except KeyboardInterrupt as interrupt:
+        interrupt.add_note("the same command continues")
+        raise
     published = workflow.report(result.folder.path) if result.finished else None
     if as_json:
         typer.echo(published.json.read_text(encoding="utf-8") if published else "{}")
@@ -202,9 +202,9 @@ def search_command(
     try:
         with SearchTable() as observer:
             record = run_search(search, observer)
-    except KeyboardInterrupt:
-        typer.echo("interrupted: the same command continues", err=True)
-        raise typer.Exit(INTERRUPTED) from None
+    except KeyboardInterrupt as interrupt:
+        interrupt.add_note("the same command continues")
+        raise
     if as_json:
         typer.echo(search.folder.record.read_text(encoding="utf-8"))
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +11,6 @@ import typer
 from rich.markup import escape
 
 from attendet.cli import train_options as options
-from attendet.cli.command import INTERRUPTED
 from attendet.cli.confirmation import confirm_many_sites
 from attendet.cli.options import AsJson
 from attendet.cli.train_settings import (
@@ -89,14 +89,18 @@ def train_command(
         if attention and not yes:
             confirm_many_sites(attention, cfg, weights, dialect, like)
         config, folder = _new_run(parameters), None
+    from attendet.training.hardware import is_first_process
     from attendet.training.runner import train as run
+    from attendet.utils.processes.child_processes import end_with_parent
 
+    if not is_first_process():
+        end_with_parent(os.getppid())
     try:
         with TrainingProgress() as reporter:
             written, record = run(config, reporter, command=tuple(sys.argv[1:]), resume=folder)
-    except KeyboardInterrupt:
-        typer.echo("interrupted: continue from the last completed epoch with --resume", err=True)
-        raise typer.Exit(INTERRUPTED) from None
+    except KeyboardInterrupt as interrupt:
+        interrupt.add_note("continue from the last completed epoch with --resume")
+        raise
     if record.metrics is None:
         # Of several processes, only the first validates and prints.
         return

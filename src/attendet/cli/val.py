@@ -125,20 +125,28 @@ def val_command(
 
 def _write(validation: Validation, project: Path, name: str, *, exist_ok: bool) -> Path:
     """Write metrics, detections, ground truth, and plots into a folder, and return it."""
+    from attendet.utils.io import new_run_folder
+    from attendet.utils.processes.folder_lock import exclusive_lock
+
+    folder = new_run_folder(project, name, exist_ok=exist_ok)
+    with exclusive_lock(folder, "run"):
+        _write_files(validation, folder)
+    return folder
+
+
+def _write_files(validation: Validation, folder: Path) -> None:
     from attendet.data.formats.serialization import coco_text
     from attendet.evaluation.validation import coco_detections
     from attendet.training.plots.run_plots import draw_validation
     from attendet.training.run_folder import RunFolder
-    from attendet.utils.io import new_run_folder, write_json, write_text
+    from attendet.utils.io import write_json, write_text
 
-    folder = new_run_folder(project, name, exist_ok=exist_ok)
     names = tuple(each.name for each in validation.metrics.per_class)
     images = [str(record.image) for record in validation.records]
     write_json(folder / "metrics.json", validation.to_dict())
     write_json(folder / "detections.json", coco_detections(validation), indent=None)
     write_text(folder / "truth.json", "".join(coco_text(names, validation.records, images, validation.ids)))
     draw_validation(RunFolder(folder), validation, names)
-    return folder
 
 
 def _print(validation: Validation, weights: str, folder: Path | None) -> None:

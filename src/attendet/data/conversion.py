@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import uuid
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -31,6 +29,7 @@ from attendet.data.records import ProblemKind, Split
 from attendet.errors import DataError, Location, OptionError, unknown_name
 from attendet.utils.html import Markup, html_table
 from attendet.utils.io import cannot_write, refuse_existing
+from attendet.utils.temporary_files import temporary_place
 from attendet.utils.text import plural
 
 CrowdPolicy: TypeAlias = Literal["refuse", "drop", "keep"]
@@ -172,20 +171,19 @@ def write_splits(
     file_names = _file_names(splits, to)
     fitted = [_fit(split, to, crowd) for split in _check_crowds(splits, to, crowd)]
     splits = [split for split, _, _ in fitted]
-    temporary = out.with_name(f".{out.name}.{uuid.uuid4().hex[:8]}")
+    transfer = ImageTransfer(files, sum(len(split.records) for split in splits), progress)
     try:
-        temporary.mkdir(parents=True)
-        transfer = ImageTransfer(files, sum(len(split.records) for split in splits), progress)
-        write = {"yolo": write_yolo, "coco": write_coco, "voc": write_voc}[to]
-        entries = write(temporary, splits, file_names, transfer)
-        content = {"path": ".", "format": to, **entries, "names": dict(enumerate(splits[0].names))}
-        text = yaml.safe_dump(content, allow_unicode=True, sort_keys=False, width=1000)
-        (temporary / "data.yaml").write_text(text, encoding="utf-8")
-        temporary.rename(out)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with temporary_place(out) as temporary:
+            temporary.mkdir()
+            write = {"yolo": write_yolo, "coco": write_coco, "voc": write_voc}[to]
+            entries = write(temporary, splits, file_names, transfer)
+            content = {"path": ".", "format": to, **entries, "names": dict(enumerate(splits[0].names))}
+            text = yaml.safe_dump(content, allow_unicode=True, sort_keys=False, width=1000)
+            (temporary / "data.yaml").write_text(text, encoding="utf-8")
+            temporary.rename(out)
     except OSError as error:
         raise cannot_write(out, error) from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
     return ConversionResult(
         out / "data.yaml",
         images=transfer.done,

@@ -19,6 +19,7 @@ from attendet.errors import DataError, Location, OptionError
 from attendet.models.bundled import bundled_names
 from attendet.models.detector import Detector
 from attendet.training.attention_monitor import require_attention
+from attendet.training.checkpoint_io import DirectCheckpointIO
 from attendet.training.config import TrainConfig
 from attendet.training.hardware import count_processes, resolve_accelerator, resolve_precision
 from attendet.training.recipe import TrainingRecipe, choose_recipe
@@ -187,6 +188,7 @@ def create_trainer(prepared: PreparedRun) -> Trainer:
             enable_progress_bar=False,
             enable_model_summary=False,
             enable_checkpointing=False,
+            plugins=DirectCheckpointIO(),
         )
 
 

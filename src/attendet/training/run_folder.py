@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import platform
-import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +32,7 @@ class RunRecord(StrictModel):
         names: Class names in the order of their indices.
         data: For each split, the numbers of images, objects, and skipped images, and a fingerprint.
         versions: Versions of Python, attendet, and the packages that affect results.
-        git: Commit of the working folder, and whether it has uncommitted changes; None outside a repository.
+        git: Commit that is checked out in the working folder; None outside a repository.
         device: Description of the device.
         computed_on: Name of the device in torch.
         notes: Sentences about problems in the data, fitted anchors, and weights that did not fit.
@@ -160,19 +159,6 @@ def read_results(path: Path) -> list[dict[str, float]]:
         raise DataError(
             "every row of the results must have a number in each column", where=Location(str(path))
         ) from error
-
-
-def git_state(folder: Path) -> dict[str, Any] | None:
-    """Return the commit of a folder and whether it has uncommitted changes; None without git or a repository."""
-
-    def git(*arguments: str) -> str:
-        command = ["git", "-C", str(folder), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()  # noqa: S603
-
-    try:
-        return {"commit": git("rev-parse", "HEAD"), "changed": bool(git("status", "--porcelain"))}
-    except (OSError, subprocess.SubprocessError):
-        return None
 
 
 def device_name(device: torch.device) -> str:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import shutil
 import signal
+import threading
 import time
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 
-from lightning.pytorch import Trainer, seed_everything
+from lightning.pytorch import Callback, LightningModule, Trainer, seed_everything
 from lightning.pytorch.loggers import TensorBoardLogger
 from pydantic import ValidationError
 
@@ -28,16 +30,19 @@ from attendet.training.run_folder import (
     RunFolder,
     RunRecord,
     device_name,
-    git_state,
     read_run,
 )
 from attendet.training.task import DetectionTask
+from attendet.utils.git_commit import read_commit
 from attendet.utils.io import new_run_folder
+from attendet.utils.processes.folder_lock import exclusive_lock
 from attendet.utils.provenance import PACKAGES, versions
 from attendet.utils.records import write_record
+from attendet.utils.temporary_files import remove_leftovers
 from attendet.weights.io import opening
 
 _TENSORBOARD = "tensorboard"
+_WORK = "run"
 
 
 def train(
@@ -56,17 +61,41 @@ def train(
         The folder and the record of the run.
 
     Raises:
-        AttendetError: If the configuration, the data, or the weights cannot be used, before any file is written; or if
-            the training cannot continue.
+        AttendetError: If the configuration, the data, or the weights cannot be used, before any file is written; if
+            another process works in the folder; or if the training cannot continue.
     """
     start = time.perf_counter()
     if not is_first_process():
         reporter = NullReporter()
-    seed_everything(config.schedule.seed, verbose=False)
-    prepared = prepare_run(config, reporter)
+    with ExitStack() as stack:
+        if resume and is_first_process():
+            stack.enter_context(exclusive_lock(resume.path, _WORK))
+            # Another process may have finished the run since its configuration was read.
+            config_to_resume(resume)
+            remove_leftovers(resume.path)
+        seed_everything(config.schedule.seed, verbose=False)
+        prepared = prepare_run(config, reporter)
+        trainer = create_trainer(prepared)
+        folder = resume or RunFolder(_create_folder(prepared.config, trainer))
+        if not resume and trainer.is_global_zero:
+            stack.enter_context(exclusive_lock(folder.path, _WORK))
+        return folder, _train_in(
+            folder, prepared, trainer, reporter, command, start=start, is_resumed=resume is not None
+        )
+
+
+def _train_in(
+    folder: RunFolder,
+    prepared: PreparedRun,
+    trainer: Trainer,
+    reporter: Reporter,
+    command: tuple[str, ...],
+    *,
+    start: float,
+    is_resumed: bool,
+) -> RunRecord:
+    """Train in a folder that no other process uses, and return the record of the run."""
     config = prepared.config
-    trainer = create_trainer(prepared)
-    folder = resume or RunFolder(_create_folder(config, trainer))
     card = prepared.model.card(prepared.splits["train"].names, config.schedule.imgsz)
     monitor = _attention_monitor(prepared, folder)
     recorder = RunRecorder(folder, card, reporter, monitor, start)
@@ -75,40 +104,56 @@ def train(
         trainer.loggers = [TensorBoardLogger(folder.path, name="", version=_TENSORBOARD)]
     data = create_data_module(prepared, folder, reporter)
     record = _initial_record(prepared, trainer, command, data)
-    if resume:
+    if is_resumed:
         record = _resumed_record(read_run(folder), record)
     task = DetectionTask(prepared.model.detector, prepared.splits["train"].names, prepared.recipe, config)
     with explain_resource_errors(config.schedule.batch_size, config.schedule.imgsz), quiet_lightning():
         if trainer.is_global_zero:
-            if not resume:
+            if not is_resumed:
                 _remove_old_files(folder)
             write_record(folder.record, record)
             draw_data(folder, data, prepared.splits["train"])
-        run_trainer(trainer, task, data, folder.checkpoint if resume else None)
+        run_trainer(trainer, task, data, folder.checkpoint if is_resumed else None)
         record = record.model_copy(update={"epochs": trainer.current_epoch, "best_epoch": recorder.best_epoch})
         if trainer.is_global_zero:
             record = _finish(folder, record, recorder, prepared, reporter)
-    return folder, record
+    return record
 
 
 def run_trainer(trainer: Trainer, task: DetectionTask, data: DetectionData, checkpoint: Path | None) -> None:
     """Run the training loop, from a checkpoint if there is one.
 
     Raises:
-        KeyboardInterrupt: On Ctrl-C (Lightning would raise SystemExit).
+        KeyboardInterrupt: On Ctrl-C, or a signal that is handled like it (Lightning would raise SystemExit).
         WeightsError: If the checkpoint is damaged.
     """
     if checkpoint is not None:
         require_valid_checkpoint(checkpoint)
     interrupt = signal.getsignal(signal.SIGINT)
+    trainer.callbacks.append(SignalHandlerKeeper())  # pyright: ignore[reportAttributeAccessIssue]
     try:
         trainer.fit(task, data, ckpt_path=checkpoint, weights_only=True if checkpoint else None)
     except SystemExit as error:
         # On Ctrl-C, Lightning raises SystemExit and leaves Ctrl-C disabled.
-        if trainer.interrupted:
+        if isinstance(error.__context__, KeyboardInterrupt):
             signal.signal(signal.SIGINT, interrupt)
-            raise KeyboardInterrupt from error
+            raise error.__context__ from None
         raise
+
+
+class SignalHandlerKeeper(Callback):
+    """Keeps the handler of SIGTERM that was set before training.
+
+    Lightning's handler lets all processes of a run exchange a message first, which never arrives if they are busy.
+    """
+
+    def __init__(self) -> None:
+        self._handler = signal.getsignal(signal.SIGTERM)
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+        """Set the handler again, unless it is the default."""
+        if callable(self._handler) and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, self._handler)
 
 
 def config_to_resume(folder: RunFolder) -> TrainConfig:
@@ -174,13 +219,18 @@ def _initial_record(
             for name, split in prepared.splits.items()
         },
         versions=versions(PACKAGES),
-        git=git_state(Path.cwd()),
+        git=_git_state(Path.cwd()),
         device=device_name(trainer.strategy.root_device),
         computed_on=str(trainer.strategy.root_device),
         notes=prepared.notes,
         initialization=weight_digests(prepared.model.detector),
         order=image_order_digest(batches, prepared.splits["train"].digests),
     )
+
+
+def _git_state(folder: Path) -> dict[str, str] | None:
+    commit = read_commit(folder)
+    return None if commit is None else {"commit": commit}
 
 
 def _resumed_record(before: RunRecord, record: RunRecord) -> RunRecord:

@@ -7,15 +7,16 @@ import csv
 import itertools
 import json
 import os
-import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from attendet.errors import AttendetError, DataError, Location, OutputError
+from attendet.utils.csv_text import csv_cell
 from attendet.utils.json_text import to_json
 from attendet.utils.regular_files import open_regular
+from attendet.utils.temporary_files import temporary_place
 
 
 def read_bytes(
@@ -117,7 +118,7 @@ def read_json(
 
 @contextmanager
 def write_atomically(path: Path) -> Iterator[Path]:
-    """Yield a temporary path next to `path`, with the same suffix, and rename it to `path` if the block succeeds.
+    """Yield a temporary path of the same name, and move the file there to `path` if the block succeeds.
 
     Until then an existing file stays in place; if the block raises, it stays for good. After a power failure the file
     is the old one or the new one. Missing folders are created.
@@ -133,19 +134,16 @@ def write_atomically(path: Path) -> Iterator[Path]:
         ...     [(path.name, path.read_text()) for path in Path(folder, "a").iterdir()]
         [('b.txt', 'done')]
     """
-    temporary = path.with_name(f".{uuid.uuid4().hex}{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        # Without this, the disk may hold the new name before the new content.
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        with temporary_place(path) as temporary:
+            yield temporary
+            # Without this, the disk may hold the new name before the new content.
+            with temporary.open("rb+") as file:
+                os.fsync(file.fileno())
+            temporary.replace(path)
     except OSError as error:
         raise cannot_write(path, error) from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -195,7 +193,8 @@ def write_csv(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
 
     Args:
         path: The file.
-        rows: At least one; the keys of the first row are the columns. None is written as an empty cell.
+        rows: At least one; the keys of the first row are the columns. None is written as an empty cell, and a text that
+            a spreadsheet would take for a formula with an apostrophe before it.
 
     Raises:
         OutputError: If the file cannot be written.
@@ -208,9 +207,10 @@ def write_csv(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
         ['epoch,map50', '1,0.5', '2,']
     """
     with write_atomically(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
+        columns = list(rows[0])
+        writer = csv.writer(file)
+        writer.writerow(map(csv_cell, columns))
+        writer.writerows([csv_cell(row.get(column)) for column in columns] for row in rows)
 
 
 def new_run_folder(project: Path, name: str, *, exist_ok: bool = False) -> Path:

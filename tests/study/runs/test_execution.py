@@ -153,7 +153,7 @@ def test_two_at_once_on_one_study_are_refused(tmp_path):
 
     class Nosy(FailingExecutor):
         def run(self, jobs, observer):
-            with pytest.raises(OptionError, match="another process is running the study"):
+            with pytest.raises(OptionError, match="another process works in this folder"):
                 run_study(study, FailingExecutor(), RecordingObserver())
             yield from super().run(jobs, observer)
 

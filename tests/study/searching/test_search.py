@@ -178,7 +178,7 @@ def test_two_at_once_are_refused_and_optuna_is_asked_for(
     search, watcher = open_search(write_search(tmp_path, SPACE)), RecordingSearchObserver()
 
     def again(_: SearchRecord) -> None:
-        with pytest.raises(OptionError, match="another process is running the search"):
+        with pytest.raises(OptionError, match="another process works in this folder"):
             run_search(search, RecordingSearchObserver())
 
     watcher.then = again

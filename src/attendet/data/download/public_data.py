@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,6 +12,8 @@ from attendet.data.download.archive import extract, folder_digest
 from attendet.data.download.http import fetch
 from attendet.errors import DataError, Location, unknown_name
 from attendet.utils.io import cannot_write, refuse_existing
+from attendet.utils.processes.folder_lock import exclusive_lock
+from attendet.utils.temporary_files import download_folder
 
 _MIB = 1024 * 1024
 
@@ -160,23 +162,30 @@ def download_public_set(
 ) -> Path:
     """Download a public data set; for arguments, result, and errors, see `get`."""
     refuse_existing(out)
-    archive = out.with_name(f".{out.name}.zip")
-    temporary = out.with_name(f".{out.name}.{os.getpid()}")
+    folder = download_folder(out)
+    archive, extracted = folder / "archive.zip", folder / "files"
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        if not archive.exists():
-            fetch(url or public.url, archive, max_bytes=public.max_download, progress=progress)
-        try:
-            temporary.mkdir()
-            _extract_and_verify(temporary, archive, public)
-            temporary.rename(out)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
-            # A complete archive is not needed again, whether its files were valid or not.
-            archive.unlink(missing_ok=True)
+        with exclusive_lock(folder, "download"):
+            shutil.rmtree(extracted, ignore_errors=True)
+            if not archive.exists():
+                fetch(url or public.url, archive, max_bytes=public.max_download, progress=progress)
+            try:
+                extracted.mkdir()
+                _extract_and_verify(extracted, archive, public)
+                extracted.rename(out)
+            finally:
+                # A complete archive is not needed again, whether its files were valid or not.
+                shutil.rmtree(folder, ignore_errors=True)
     except OSError as error:
         raise cannot_write(out, error) from error
+    finally:
+        _remove_if_empty(folder)
     return out / "data.yaml"
+
+
+def _remove_if_empty(folder: Path) -> None:
+    with suppress(OSError):
+        folder.rmdir()
 
 
 def _extract_and_verify(folder: Path, archive: Path, public: PublicSet) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import sys
@@ -24,6 +25,7 @@ from attendet.data.loading.datasets import Batch, TrainingDataset, ValidationBat
 from attendet.data.loading.image_store import DecodedImages, ImageCache, load_images
 from attendet.data.loading.sampler import TrainingBatchSampler
 from attendet.data.records import Split
+from attendet.utils.processes.child_processes import end_with_parent
 
 _MAX_WORKERS = 8
 
@@ -203,8 +205,11 @@ def init_worker(_: int) -> None:
     """Prepare a worker process: compute on one thread, and leave Ctrl-C and its message to the main process."""
     torch.set_num_threads(1)
     cv2.setNumThreads(0)
-    # Ctrl-C reaches the whole process group; the main process ends its workers.
+    # Ctrl-C reaches the whole process group; the main process ends its workers, and they end with it if it is killed.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    if parent is not None and parent.pid is not None:
+        end_with_parent(parent.pid)
     # The main process may end while it receives a batch; the thread that sends the batch would print a traceback.
     sys.excepthook = _ignore_closed_connections
 

@@ -21,6 +21,7 @@ from attendet.models.detector import Detector
 from attendet.utils.io import cannot_write, new_run_folder, refuse_existing, write_atomically, write_json
 from attendet.utils.plotting import save_figure
 from attendet.utils.provenance import versions
+from attendet.utils.text import plural
 
 PAGE, MANIFEST = "index.html", "manifest.json"
 """Names of the page and of the manifest."""
@@ -54,7 +55,8 @@ def write_explanations(
 
     Raises:
         OutputError: If the folder exists or cannot be written.
-        DataError: If there are no explanations. After any exception, the folder is removed.
+        DataError: If there are no explanations. After this and any other exception but the next, the folder is removed.
+        KeyboardInterrupt: On Ctrl-C, after the page and the manifest of the images so far are written.
     """
     try:
         folder.mkdir(parents=True)
@@ -64,7 +66,10 @@ def write_explanations(
     except OSError as error:
         raise cannot_write(folder, error) from error
     with _removed_on_error(folder):
-        return _write(explanations, folder, model, request, weights)
+        written, interrupt = _write(explanations, folder, model, request, weights)
+    if interrupt is not None:
+        raise interrupt
+    return written
 
 
 def write_run(
@@ -90,32 +95,43 @@ def write_run(
 
     Raises:
         OutputError: If the folder cannot be written.
-        DataError: If there are no explanations. After any exception, the folder is removed.
+        DataError: If there are no explanations. After this and any other exception but the next, the folder is removed.
+        KeyboardInterrupt: On Ctrl-C, after the page and the manifest of the images so far are written.
     """
     folder = new_run_folder(project, name)
     with _removed_on_error(folder):
-        return folder, _write(explanations, folder, model, request, weights)
+        written, interrupt = _write(explanations, folder, model, request, weights)
+    if interrupt is not None:
+        raise interrupt
+    return folder, written
 
 
 def _write(
     explanations: Iterable[Explanation], folder: Path, model: nn.Module, request: ExplanationRequest, weights: str
-) -> int:
+) -> tuple[int, KeyboardInterrupt | None]:
+    """Write explanations until the last one or an interruption; return their number, and the interruption."""
     # torch's own version also tells for which devices it was built.
     made_with = {**versions(_PACKAGES), "torch": str(torch.__version__)}
     title = f"What the attention of {weights or type(model).__name__} looks at"
-    entries = []
+    entries: list[dict[str, Any]] = []
+    interrupt = None
     with write_atomically(folder / PAGE) as temporary, temporary.open("w", encoding="utf-8") as file:
         page = ExplanationPage(file, title, _about(request, model), made_with)
-        for number, explanation in enumerate(explanations, start=1):
-            name = _file_name(explanation.image.name, number)
-            figure = explanation.figure()
-            save_figure(figure, folder / f"{name}.png")
-            save_figure(figure, folder / f"{name}.svg")
-            with write_atomically(folder / f"{name}.npz") as arrays:
-                np.savez_compressed(arrays, **_arrays(explanation))
-            page.add(explanation, (folder / f"{name}.png").read_bytes())
-            written = [f"{name}.{suffix}" for suffix in ("png", "svg", "npz")]
-            entries.append({"files": written, **explanation.to_dict()})
+        end = file.tell()
+        try:
+            for number, explanation in enumerate(explanations, start=1):
+                entries.append(_write_explanation(explanation, folder, number, page))
+                end = file.tell()
+        except KeyboardInterrupt as error:
+            if not entries:
+                raise
+            error.add_note(f"explained {plural(len(entries), 'image')}: {folder}")
+            interrupt = error
+            # The image whose explanation was being written.
+            file.seek(end)
+            file.truncate()
+            for path in folder.glob(f"{len(entries) + 1:03d}-*"):
+                path.unlink()
         if not entries:
             raise DataError("no image could be explained", remedy="name at least one image that can be read")
         page.close()
@@ -127,7 +143,19 @@ def _write(
         "images": entries,
     }
     write_json(folder / MANIFEST, manifest, indent=1)
-    return len(entries)
+    return len(entries), interrupt
+
+
+def _write_explanation(explanation: Explanation, folder: Path, number: int, page: ExplanationPage) -> dict[str, Any]:
+    """Write the files of an explanation, add it to the page, and return its entry of the manifest."""
+    name = _file_name(explanation.image.name, number)
+    figure = explanation.figure()
+    save_figure(figure, folder / f"{name}.png")
+    save_figure(figure, folder / f"{name}.svg")
+    with write_atomically(folder / f"{name}.npz") as arrays:
+        np.savez_compressed(arrays, **_arrays(explanation))
+    page.add(explanation, (folder / f"{name}.png").read_bytes())
+    return {"files": [f"{name}.{suffix}" for suffix in ("png", "svg", "npz")], **explanation.to_dict()}
 
 
 @contextmanager

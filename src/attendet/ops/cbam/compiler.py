@@ -64,10 +64,15 @@ def find_compiler() -> str:
     """
     chosen = os.environ.get("CXX")
     for candidate in (chosen,) if chosen else ("g++", "c++", "clang++"):
-        path = shutil.which(candidate)
+        path = shutil.which(candidate, path=_search_path())
         if path:
             return path
     raise OptionError(f"C++ compiler {chosen or ''}".rstrip() + " not found", remedy=_REMEDY)
+
+
+def _search_path() -> str:
+    """Return the absolute folders of $PATH: a compiler in the working folder may be a stranger's."""
+    return os.pathsep.join(entry for entry in os.get_exec_path() if Path(entry).is_absolute())
 
 
 def compile_to(path: Path, compiler: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from typing import Any
@@ -69,7 +70,14 @@ class RayExecutor:
         if ray.is_initialized():
             return
         try:
-            ray.init(address=self.address or "auto", log_to_driver=False, logging_level="ERROR")
+            # Ray's workers would import modules of the working folder; an empty folder takes its place.
+            with tempfile.TemporaryDirectory() as empty:
+                ray.init(
+                    address=self.address or "auto",
+                    log_to_driver=False,
+                    logging_level="ERROR",
+                    runtime_env={"working_dir": empty},
+                )
         except (ConnectionError, ValueError, RuntimeError) as error:
             where = f"at {self.address}" if self.address else "on this machine"
             raise OptionError(

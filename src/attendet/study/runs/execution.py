@@ -16,7 +16,6 @@ from attendet.study.records import CellRecord, StudyRecord
 from attendet.study.runs.cell_records import cell_record, failed_record
 from attendet.study.runs.costs import measure_costs
 from attendet.study.runs.executors import Executor, StudyObserver
-from attendet.study.runs.folder_lock import exclusive_lock
 from attendet.study.runs.job import Job, make_job
 from attendet.study.runs.pairing_checks import find_unpaired
 from attendet.training.config import build_config
@@ -25,7 +24,9 @@ from attendet.training.reporter import NullReporter
 from attendet.utils.html import Markup, html_table
 from attendet.utils.io import read_json
 from attendet.utils.limits import MAX_JSON_BYTES
+from attendet.utils.processes.folder_lock import exclusive_lock
 from attendet.utils.records import write_record
+from attendet.utils.temporary_files import remove_leftovers
 
 
 @dataclass(frozen=True)
@@ -121,6 +122,7 @@ def run_study(study: Study, executor: Executor, observer: StudyObserver, limit: 
     """
     data, cells = study.cells()
     with exclusive_lock(study.folder.path, "study"):
+        remove_leftovers(study.folder.path)
         write_record(study.folder.study, StudyRecord(design=study.design, data=data, cells=tuple(cells)))
         before = study.finished(cells)
         observer.on_plan(cells, list(before.values()))

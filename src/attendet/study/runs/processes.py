@@ -6,7 +6,6 @@ import contextlib
 import os
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections import deque
@@ -16,6 +15,7 @@ from typing import IO
 from attendet.study.records import MAX_ERROR_LENGTH
 from attendet.study.runs.executors import MAX_RETRIES, POLL_SECONDS, ProgressFollower, StudyObserver, describe_kill
 from attendet.study.runs.job import Job
+from attendet.utils.processes.child_processes import module_command, module_environment
 
 
 class ProcessExecutor:
@@ -73,12 +73,12 @@ class Worker:
     def __init__(self, job: Job, attempt: int, threads: int) -> None:
         self.job, self.attempt = job, attempt
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed in `_end`
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "attendet.study.runs.worker"],
+        self.process = subprocess.Popen(  # noqa: S603 - our own module, run by this interpreter
+            module_command("attendet.study.runs.worker", str(os.getpid())),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
-            env={**os.environ, "OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)},
+            env=module_environment(OMP_NUM_THREADS=str(threads), MKL_NUM_THREADS=str(threads)),
             # Ctrl-C goes only to this process, which stops the others itself.
             start_new_session=True,
         )

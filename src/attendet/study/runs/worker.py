@@ -1,4 +1,4 @@
-"""Run one training of a study in its own process: `python -m attendet.study.runs.worker`, job on standard input."""
+"""Run one training of a study: `python -P -m attendet.study.runs.worker PARENT`, with the job on standard input."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import os
 import sys
 import threading
 
-from attendet.study.runs.job import Job, try_job
-from attendet.training.reporter import NullReporter
+from attendet.utils.processes.child_processes import end_with_parent
+from attendet.utils.processes.working_folder import ignore_working_folder
 
 FAILED = 2
 
@@ -15,15 +15,17 @@ FAILED = 2
 def main() -> int:
     """Carry out the job in the first line of standard input; on failure, write the error message to standard output.
 
-    Standard input stays open as long as the parent process lives. When it closes, this process exits, so that no run
+    This process ends with its parent, whose number is the first argument, and when its standard input closes. So no run
     continues in the background while the next `attendet study run` resumes it.
     """
+    end_with_parent(int(sys.argv[1]))
     # Output of libraries must not be mixed with the error message.
     answer = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    job = Job.from_json(sys.stdin.readline())
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    error = try_job(job, NullReporter())
+    text = sys.stdin.readline()
+    threading.Thread(target=_end_with_input, daemon=True).start()
+    with ignore_working_folder():
+        error = _carry_out(text)
     if error is None:
         return 0
     # The parent reads after this process has ended, so the message must fit into the pipe; MAX_ERROR_LENGTH does.
@@ -32,8 +34,18 @@ def main() -> int:
     return FAILED
 
 
-def _end_with_parent() -> None:
-    sys.stdin.read()
+def _carry_out(text: str) -> str | None:
+    # Imported late: torch takes seconds, in which the parent may end.
+    from attendet.study.runs.job import Job, try_job  # noqa: PLC0415
+    from attendet.training.reporter import NullReporter  # noqa: PLC0415
+
+    return try_job(Job.from_json(text), NullReporter())
+
+
+def _end_with_input() -> None:
+    # Not sys.stdin.read(), which holds a lock: a forked process that loads images would wait for it forever.
+    while os.read(sys.stdin.fileno(), 1):
+        pass
     os._exit(FAILED)
 
 

@@ -13,7 +13,6 @@ from attendet.errors import AttendetError, OptionError
 from attendet.study.design.grid import Cell
 from attendet.study.folder import StudyFolder
 from attendet.study.runs.execution import Study
-from attendet.study.runs.folder_lock import exclusive_lock
 from attendet.study.runs.job import Job, describe_error, make_job, run_job
 from attendet.study.searching.drafting import draft_study, write_draft
 from attendet.study.searching.pruning import PruningListener
@@ -21,7 +20,9 @@ from attendet.study.searching.search_design import BASELINE, SearchDesign
 from attendet.study.searching.search_records import NO_EVIDENCE, Candidate, SearchFolder, SearchRecord, make_candidate
 from attendet.study.searching.trials import Trials, pruning_rungs, require_optuna
 from attendet.training.config import build_config
+from attendet.utils.processes.folder_lock import exclusive_lock
 from attendet.utils.records import write_record
+from attendet.utils.temporary_files import remove_leftovers
 
 if TYPE_CHECKING:
     from optuna.trial import Trial
@@ -91,6 +92,7 @@ def run_search(search: Search, observer: SearchObserver) -> SearchRecord:
     require_optuna()
     searching = SearchRun(search, observer)
     with exclusive_lock(search.folder.path, "search"):
+        remove_leftovers(search.folder.path)
         for trial in searching.order():
             searching.carry_out(trial)
         record = searching.record()
