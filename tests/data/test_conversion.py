@@ -231,6 +231,21 @@ def test_convert_reads_all_splits_and_counts_losses(yolo_folder: Callable[..., P
         convert(tmp_path / "absent", to="yolo", out=tmp_path / "yolo")
 
 
+def test_images_without_label_files_are_counted_and_splits_without_labels_left_out(
+    yolo_folder: Callable[..., Path], tmp_path: Path
+) -> None:
+    file = yolo_folder({"a": "0 0.5 0.5 0.5 0.5\n", "b": None, "c": "x", "more/d": None})
+    file.write_text(file.read_text() + "val: images/more\n")
+    result = convert(file, to="coco", out=tmp_path / "coco")
+    # The image in `more` belongs to both splits.
+    assert (result.images, result.missing, result.left_out) == (3, 2, 2)
+    assert result.lost == {ProblemKind.MALFORMED: 1, ProblemKind.NO_LABELS: 1}
+    assert list(read(tmp_path / "coco")) == ["train"]
+    file.write_text("train: images/more\nnames: [cat, dog]\n")
+    with pytest.raises(DataError, match="no image of train has labels"):
+        convert(file, to="coco", out=tmp_path / "new")
+
+
 def test_the_result_in_a_notebook_and_as_plain_values() -> None:
     lost = {ProblemKind.MISSING_IMAGE: 2, ProblemKind.UNKNOWN_CLASS: 1}
     result = ConversionResult(
@@ -246,6 +261,8 @@ def test_the_result_in_a_notebook_and_as_plain_values() -> None:
         ["copied", "4"],
         ["clipped", "5"],
         ["dropped", "6"],
+        ["left_out", "0"],
+        ["missing", "0"],
         [f"lost: {ProblemKind.MISSING_IMAGE.value}", "2"],
         [f"lost: {ProblemKind.UNKNOWN_CLASS.value}", "1"],
     ]

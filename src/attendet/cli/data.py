@@ -202,6 +202,8 @@ def _conversion_losses(result: ConversionResult) -> list[str]:
         f"{count:,} × {kind.value}: not converted; attendet data check lists the files"
         for kind, count in result.lost.items()
     ]
+    if result.left_out:
+        losses.append(f"{plural(result.left_out, 'image')} left out, because images or labels cannot be understood")
     if result.clipped:
         boxes = plural(result.clipped, "box", "boxes")
         losses.append(f"{boxes} clipped to the image, because YOLO cannot express them")
@@ -219,6 +221,8 @@ def _print_converted(result: ConversionResult, losses: Sequence[str]) -> None:
     boxes, classes = plural(result.objects, "box", "boxes"), plural(result.num_classes, "class", "classes")
     images = plural(result.images, "image")
     out.print(f"{result.data_yaml}: {images} ({how}), {boxes}, {classes}", soft_wrap=True)
+    if result.missing:
+        out.print(f"{plural(result.missing, 'image')} without a label file: written as background", soft_wrap=True)
     for line in losses:
         out.print(f"! {line}", style="yellow", soft_wrap=True)
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
-from rich.markup import escape
 
 from attendet.cli.ui.console import console, progress_bar
 from attendet.cli.ui.tables import change, score, table
@@ -64,7 +63,9 @@ def survey_data_set(
     attention_sites(opened.detector, site)
     target, size = resolve_device(device), imgsz or opened.imgsz
     with progress_bar("reading") as progress:
-        images = _first_images(read_split_for_classes(opened.names, data_source.open(data), split, progress), limit)
+        source, depth = data_source.open(data), opened.card.bit_depth
+        read = read_split_for_classes(opened.names, source, split, progress, bit_depth=depth)
+        images = _first_images(read, limit)
     with progress_bar("measuring") as progress, explain_resource_errors(batch_size, size):
         survey = survey_sites(
             opened.detector, images, size, site=site, batch_size=batch_size, device=target, progress=progress
@@ -108,7 +109,7 @@ def _print(survey: Survey, labels: LabelCounts, weights: str, folder: Path | Non
         f"{survey.noise:.3f} (one object more or less) are noise",
         soft_wrap=True,
     )
-    out.print(escape(str(labels)), soft_wrap=True)
+    out.print(str(labels), soft_wrap=True)
     for finding in survey.findings.values():
         out.print(finding.text, soft_wrap=True)
     if survey.caution:

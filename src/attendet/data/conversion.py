@@ -25,12 +25,13 @@ from attendet.data.formats.serialization import fits_yolo
 from attendet.data.reading import data_source
 from attendet.data.reading.data_file import FORMATS
 from attendet.data.reading.data_source import DataSource, Progress, StepProgress
+from attendet.data.reading.label_checks import require_labels
 from attendet.data.records import ProblemKind, Split
 from attendet.errors import DataError, Location, OptionError, unknown_name
 from attendet.utils.html import Markup, html_table
 from attendet.utils.io import cannot_write, refuse_existing
 from attendet.utils.temporary_files import temporary_place
-from attendet.utils.text import plural
+from attendet.utils.text import plural, short_repr
 
 CrowdPolicy: TypeAlias = Literal["refuse", "drop", "keep"]
 
@@ -40,8 +41,10 @@ _LOSSES = (
     ProblemKind.UNREADABLE_IMAGE,
     ProblemKind.MISSING_IMAGE,
     ProblemKind.UNREADABLE_LABELS,
+    ProblemKind.NO_LABELS,
     ProblemKind.MALFORMED,
     ProblemKind.UNKNOWN_CLASS,
+    ProblemKind.UNKNOWN_ENDING,
 )
 
 
@@ -59,6 +62,8 @@ class ConversionResult:
         dropped: Number of objects that were left out: crowds (with `crowd="drop"`), and, in YOLO, boxes entirely
             outside their image.
         lost: Number of splits, images, and labels that could not be read, by kind of problem.
+        left_out: Number of images that are not in the new data set.
+        missing: Number of images without a label file, which are background in the new data set.
     """
 
     data_yaml: Path
@@ -69,6 +74,8 @@ class ConversionResult:
     clipped: int
     dropped: int
     lost: Mapping[ProblemKind, int] = field(default_factory=dict)
+    left_out: int = 0
+    missing: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """Return the attributes as values that JSON can hold."""
@@ -77,7 +84,7 @@ class ConversionResult:
 
     def _repr_html_(self) -> Markup:
         """Return the numbers as a table, for notebooks."""
-        counts = ("images", "objects", "num_classes", "copied", "clipped", "dropped")
+        counts = ("images", "objects", "num_classes", "copied", "clipped", "dropped", "left_out", "missing")
         rows = [("data_yaml", str(self.data_yaml)), *((name, f"{getattr(self, name):,}") for name in counts)]
         rows += [(f"lost: {kind.value}", f"{count:,}") for kind, count in self.lost.items()]
         return html_table(("quantity", "value"), rows, label="conversion")
@@ -140,10 +147,18 @@ def convert(
     source = data if isinstance(data, DataSource) else data_source.open(data, format)
     splits = source.read_all(workers=workers, cache=cache, progress=progress)
     counts = sum((split.count_problems() for split in splits), Counter())
-    readable = [split for split in splits if len(split.records)]
+    # A split whose labels were not found would become a split of backgrounds.
+    labeled = [split for split in splits if len(split.records) and not split.count_problems()[ProblemKind.NO_LABELS]]
+    if not labeled:
+        require_labels(next(split for split in splits if len(split.records)))
     writing = None if progress is None else lambda done, total: progress("writing", done, total)
-    result = write_splits(readable, to, out, files=files, crowd=crowd, progress=writing)
-    return replace(result, lost={kind: counts[kind] for kind in _LOSSES if counts[kind]})
+    result = write_splits(labeled, to, out, files=files, crowd=crowd, progress=writing)
+    return replace(
+        result,
+        lost={kind: counts[kind] for kind in _LOSSES if counts[kind]},
+        left_out=sum(len(split.records) + split.skipped for split in splits) - result.images,
+        missing=sum(split.labels.missing for split in labeled) if source.format == "yolo" else 0,
+    )
 
 
 def write_splits(
@@ -227,7 +242,7 @@ def _check_format(to: str) -> None:
 def _check_names(names: Sequence[str], to: str) -> None:
     duplicates = [name for name, count in Counter(names).items() if count > 1]
     if duplicates and to != "yolo":
-        raise DataError(f"class names must be unique to convert to {to}, got {duplicates[0]!r} twice")
+        raise DataError(f"class names must be unique to convert to {to}, got {short_repr(duplicates[0])} twice")
 
 
 def _file_names(splits: Sequence[Split], to: str) -> FileNames:
@@ -253,7 +268,7 @@ def _file_names(splits: Sequence[Split], to: str) -> FileNames:
 def _check_crowds(splits: Sequence[Split], to: str, crowd: CrowdPolicy) -> Sequence[Split]:
     """Return the splits, unless they have groups of objects that the format cannot mark and `crowd` is `refuse`."""
     if crowd not in get_args(CrowdPolicy):
-        raise OptionError(f"`crowd` must be one of {', '.join(get_args(CrowdPolicy))}, got {crowd!r}")
+        raise OptionError(f"`crowd` must be one of {', '.join(get_args(CrowdPolicy))}, got {short_repr(crowd)}")
     count = sum(int(split.records.crowd.sum()) for split in splits)
     if count and to != "coco" and crowd == "refuse":
         raise OptionError(

@@ -126,10 +126,23 @@ def test_invalid_images_are_problems(tmp_path: Path) -> None:
         "MALFORMED image number 6 must have a file_name of printable text",
         "MALFORMED image number 7 must have a file_name of printable text",
         "MALFORMED the id of b.png must be an integer or text, got []",
+        "MALFORMED a.png: another image has its id 10, too",
         "WRONG_SIZE c.png is 64×48, not 48×64",
         "MISSING_IMAGE ",
     ]
-    assert split.skipped == 1
+    # It is unknown which image the annotations of a repeated id describe.
+    assert split.skipped == 2
+    assert [record.image.name for record in split.records] == ["b.png", "c.png"]
+
+
+def test_ids_of_images_as_numbers_and_as_text(tmp_path: Path) -> None:
+    content = example(tmp_path)
+    content["annotations"] = [annotation(1, "10", 0, [1, 2, 3, 4])]
+    split = data_source.open(write_json(tmp_path, content)).read("train")
+    assert split.records.image_indices().tolist() == [0]
+    content["annotations"] = [annotation(1, "11", 0, [1, 2, 3, 4])]
+    with pytest.raises(DataError, match=r"no annotation belongs to an image of the file; the first of 1 has .* '11'"):
+        data_source.open(write_json(tmp_path, content))
 
 
 @pytest.mark.parametrize(

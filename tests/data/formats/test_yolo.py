@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attendet.data.formats.labels import MAX_BYTES, MAX_PROBLEMS, labels_from_json, labels_to_json
 from attendet.data.formats.image_files import resolve_images
+from attendet.data.formats.labels import MAX_BYTES, MAX_PROBLEMS, labels_from_json, labels_to_json
 from attendet.data.formats.yolo import label_path, parse_yolo_labels, read_yolo_labels
 from attendet.data.paths import expand_glob
 from attendet.data.reading import data_source

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,10 @@ from attendet.utils.text import short_repr
 MAX_BYTES = 1024 * 1024 * 1024
 """Largest file: twice the size of the file of COCO's own 118,287 training images."""
 
+_LEAST_EQUAL_HASH = 2**60
+# Random ids of 64 bits have equal hashes by chance, but not this often.
+_MAX_EQUAL_HASHES = 16
+
 _ANNOTATION_KEYS = ("id", "image_id", "category_id", "bbox", "iscrowd")
 
 
@@ -31,6 +36,7 @@ class CocoFile:
             not), in the order of the file.
         annotations: The annotations of each image, in the order of `images`, as in the file.
         image_ids: Id of each image, in the order of `images`.
+        repeated_ids: Ids of several images; it is unknown which of them the annotations describe.
         problems: Images and annotations that cannot be read, and annotations of images that the file does not have.
     """
 
@@ -39,6 +45,7 @@ class CocoFile:
     images: Sequence[tuple[str, tuple[int, int] | None]]
     annotations: Sequence[Sequence[Mapping[str, Any]]]
     image_ids: Sequence[int | str]
+    repeated_ids: frozenset[int | str]
     problems: tuple[Problem, ...]
 
     @property
@@ -48,8 +55,11 @@ class CocoFile:
 
     def labels(self) -> Iterator[ImageLabels]:
         """Yield the labels of each image; a class is a category name, or the id of a category that does not exist."""
-        for (name, stated_size), of_image in zip(self.images, self.annotations, strict=True):
+        columns = zip(self.images, self.image_ids, self.annotations, strict=True)
+        for (name, stated_size), image_id, of_image in columns:
             builder, shown = LabelBuilder(self.file), name.replace("\\", "/")
+            if image_id in self.repeated_ids:
+                builder.add_problem(f"{shown}: another image has its id {short_repr(image_id)}, too")
             for annotation in of_image:
                 description = f"{shown}, annotation {short_repr(annotation.get('id'))}"
                 try:
@@ -88,8 +98,9 @@ def read_coco(path: Path) -> CocoFile:
     for key, value in entries.items():
         if not isinstance(value, list):
             raise DataError(f"`{key}` must be a list, got {short_repr(value)}", where=where)
+    _require_different_hashes([*content["images"], *entries["categories"]], where)
     builder = LabelBuilder(str(path))
-    images = _parse_images(content["images"], builder)
+    images, repeated_ids = _parse_images(content["images"], builder)
     annotations = _annotations_by_image(entries["annotations"], images, builder)
     return CocoFile(
         str(path),
@@ -97,8 +108,20 @@ def read_coco(path: Path) -> CocoFile:
         tuple(images.values()),
         tuple(annotations.values()),
         tuple(images),
+        frozenset(repeated_ids),
         builder.build().problems,
     )
+
+
+def _require_different_hashes(entries: Sequence[Any], where: Location) -> None:
+    """Raise an error if a file chose ids with equal hashes, so that a lookup compares all ids with each other.
+
+    The hash of an integer is the integer modulo 2**61 - 1, so that only larger ones can be equal.
+    """
+    ids = (entry.get("id") for entry in entries if isinstance(entry, dict))
+    large = {str(each): hash(each) for each in ids if isinstance(each, int) and abs(each) >= _LEAST_EQUAL_HASH}
+    if max(Counter(map(str, large.values())).values(), default=0) > _MAX_EQUAL_HASHES:
+        raise DataError("many ids are equal modulo 2**61 - 1", where=where, remedy="use ids below 2**60")
 
 
 def _drop_polygons(entry: dict[str, Any]) -> dict[str, Any]:
@@ -106,8 +129,11 @@ def _drop_polygons(entry: dict[str, Any]) -> dict[str, Any]:
     return {key: entry[key] for key in _ANNOTATION_KEYS if key in entry} if "image_id" in entry else entry
 
 
-def _parse_images(entries: Sequence[Any], builder: LabelBuilder) -> dict[Any, tuple[str, tuple[int, int] | None]]:
-    images = {}
+def _parse_images(
+    entries: Sequence[Any], builder: LabelBuilder
+) -> tuple[dict[Any, tuple[str, tuple[int, int] | None]], set[Any]]:
+    """Return the first image of each id, and the ids of several images."""
+    images, repeated_ids = {}, set()
     for number, entry in enumerate(entries, start=1):
         image_id, name = (entry.get(key) for key in ("id", "file_name")) if isinstance(entry, dict) else (None, None)
         if not isinstance(name, str) or not name or not name.isprintable():
@@ -116,24 +142,34 @@ def _parse_images(entries: Sequence[Any], builder: LabelBuilder) -> dict[Any, tu
             builder.add_problem(f"the id of {name} must be an integer or text, got {short_repr(image_id)}")
         elif image_id in images:
             builder.add_problem(f"the id of {name} must be unique, got {short_repr(image_id)}")
+            repeated_ids.add(image_id)
         else:
             images[image_id] = (name, _stated_size(entry))
-    return images
+    return images, repeated_ids
 
 
 def _annotations_by_image(
     entries: Sequence[Any], images: Mapping[Any, object], builder: LabelBuilder
 ) -> dict[Any, list[Mapping[str, Any]]]:
     annotations: dict[Any, list[Mapping[str, Any]]] = {image_id: [] for image_id in images}
+    # Some programs write the ids of images as numbers in one list and as text in the other.
+    by_text = {} if len({str(image_id) for image_id in images}) < len(images) else {str(each): each for each in images}
     for number, entry in enumerate(entries, start=1):
         image_id = entry.get("image_id") if isinstance(entry, dict) else None
         if not _is_id(image_id):
             builder.add_problem(f"annotation number {number} has no valid image_id")
-        elif image_id not in annotations:
+        elif (known_id := image_id if image_id in annotations else by_text.get(str(image_id))) is None:
             annotation_id = short_repr(entry.get("id"))
             builder.add_problem(f"annotation {annotation_id}: the file has no image with id {short_repr(image_id)}")
         else:
-            annotations[image_id].append(entry)
+            annotations[known_id].append(entry)
+    if entries and images and not any(annotations.values()):
+        raise DataError(
+            f"no annotation belongs to an image of the file; the first of {len(entries):,} has the image_id "
+            f"{short_repr(entries[0].get('image_id') if isinstance(entries[0], dict) else entries[0])}",
+            where=Location(builder.file),
+            remedy="use the ids of `images`",
+        )
     return annotations
 
 

@@ -111,8 +111,8 @@ def detect_layout(data: Path, format: str | None) -> DataFile:  # noqa: A002 - t
 def detect_format(data_file: DataFile) -> tuple[str, str | None]:
     """Return the format (`yolo`, `coco`, or `voc`) of the labels of a data.yaml, and the file that shows it.
 
-    Label files where YOLOv5 looks for them decide: a data.yaml without `format` means these. Without any label file, the
-    format is `yolo`.
+    Label files where YOLOv5 looks for them decide: a data.yaml without `format` means these. Without any label file,
+    the format is `yolo`.
 
     Raises:
         DataError: If there are labels in several formats, and none of them where YOLOv5 looks for labels.
