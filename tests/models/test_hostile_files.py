@@ -223,6 +223,12 @@ def test_assumed_outputs_of_broken_rows_have_limited_size(tmp_path: Path) -> Non
     assert fix_model_file(file).changes == ()
 
 
+def test_a_broken_row_behind_the_head_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(GOOD + "\n  - [-1, 1, C3TR, [64, 16]]\n")
+    with pytest.raises(ModelFileError, match=r"Detect must be the last row, got it as row 24 of 26"):
+        check_model_file(tmp_path / "a.yaml")
+
+
 def test_a_model_beyond_the_limit_of_parameters_takes_no_memory(tmp_path: Path) -> None:
     file = tmp_path / "model.yaml"
     file.write_text(GOOD.replace("width_multiple: 0.25", "width_multiple: 16.0"))

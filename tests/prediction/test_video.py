@@ -99,6 +99,15 @@ def test_files_that_are_not_videos_are_refused(tmp_path: Path) -> None:
         next(read_video(str(tmp_path / "sound.mp4")))
 
 
+def test_a_video_without_a_decoder_is_refused(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "a.mkv", codec="mpeg4")
+    content = path.read_bytes()
+    assert content.count(b"V_MPEG4/ISO/ASP") == 1
+    path.write_bytes(content.replace(b"V_MPEG4/ISO/ASP", b"V_UNKNOWN/CODEC"))
+    with pytest.raises(DataError, match=r"a\.mkv: no decoder for the video is known; save it as H\.264"):
+        next(read_video(str(path)))
+
+
 @pytest.mark.parametrize("size", [(160, 96), (161, 97), (2, 2), (1, 1)])
 def test_a_written_video_has_the_right_size_rate_and_frames(tmp_path: Path, size: tuple[int, int]) -> None:
     width, height = size

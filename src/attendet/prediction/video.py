@@ -134,12 +134,15 @@ def video_stream(container: InputContainer, where: Location) -> VideoStream:
         where: Its name, for errors.
 
     Raises:
-        DataError: If there is none, or its frames are too large.
+        DataError: If there is none, it has no decoder, or its frames are too large.
     """
     if not container.streams.video:
         raise DataError("the file has no video stream", where=where)
     stream = container.streams.video[0]
     context = stream.codec_context
+    if context is None:
+        # PyAV's types do not say that it is None without a decoder.
+        raise DataError("no decoder for the video is known", where=where, remedy="save it as H.264 in an mp4 file")
     if context.width * context.height > MAX_FRAME_PIXELS:
         message = f"frames must have at most {MAX_FRAME_PIXELS:,} pixels, got {context.width}x{context.height}"
         raise DataError(message, where=where, remedy="scale the video down")

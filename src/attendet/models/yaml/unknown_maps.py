@@ -85,7 +85,8 @@ def _unknown_parts(row: LayerRow, finding: Finding) -> frozenset[ShapePart]:
 def _assumed_output(sources: Sequence[Tensor]) -> Tensor:
     """Return a feature map with the height and width of the first source and the channels of all of them."""
     channels = min(sum(source.shape[1] for source in sources), MAX_WIDTH)
-    return _meta(channels, *sources[0].shape[2:])
+    # The outputs of a head have a fifth axis.
+    return _meta(channels, *sources[0].shape[2:4])
 
 
 def _other_map(source: SourceMap) -> Tensor:
