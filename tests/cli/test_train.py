@@ -226,7 +226,7 @@ def test_later_sources_override_earlier_ones(typed: Callable[..., TrainConfig | 
         ("--resume exp --out runs/a", "--out cannot be combined with --resume"),
         ("--resume --project runs", "no interrupted run found in runs; name its folder: --resume RUN"),
         ("--resume", "no interrupted run found in runs/train"),
-        ("--resume nowhere", "run record not found; name the folder of a training run"),
+        ("--resume nowhere --data moved.yaml", "run record not found; name the folder of a training run"),
     ],
 )
 def test_mistakes_are_reported_in_one_line(typed: Callable[..., TrainConfig | str], flags: str, message: str) -> None:

@@ -11,7 +11,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from attendet.errors import DataError, WeightsError
+import attendet
+from attendet.errors import DataError, OptionError, WeightsError
 from attendet.training.run_folder import RunFolder, read_run
 from attendet.training.runner import config_to_resume, train
 from tests.helpers.small_training import (
@@ -131,5 +132,43 @@ def test_changed_data_is_refused(interrupted: Callable[..., RunFolder], tmp_path
     file = write_set(tmp_path / "set", train=4, val=2)
     folder = interrupted(data=file)
     (tmp_path / "set" / "train" / "labels" / "1.txt").write_text("0 0.5 0.5 0.2 0.2")
-    with pytest.raises(DataError, match="the images or labels of train have changed since the run started; start"):
-        train(config_to_resume(folder), RecordingReporter(), resume=folder)
+    image = tmp_path / "set" / "train" / "images" / "1.png"
+    changed = f"{file}: the images or labels of train have changed since the run started: "
+    remedy = "name the data set of the run with --data, or start a new run"
+    counts = "there must be 4 images and 8 objects, got 4 images and 7 objects; "
+    assert refusal(folder) == f"{changed}{counts}the first image that differs is {image}; {remedy}"
+    (tmp_path / "set" / "train" / "labels" / "1.txt").write_text("0 0.5 0.5 0.2 0.2\n1 0.5 0.5 0.2 0.2")
+    assert refusal(folder) == f"{changed}the first image that differs is {image}; {remedy}"
+    image.unlink()
+    assert f"{changed}there must be 4 images and 8 objects, got 3 images and 6 objects; " in refusal(folder)
+    file.write_text(file.read_text().replace("blue", "green"))
+    assert refusal(folder) == f"{changed}the classes must be red, blue, got red, green; {remedy}"
+
+
+def refusal(folder: RunFolder, data: Path | None = None) -> str:
+    """Return the message of the error about the data of a run that is resumed."""
+    with pytest.raises(DataError) as caught:
+        train(config_to_resume(folder, data and str(data)), RecordingReporter(), resume=folder)
+    return str(caught.value)
+
+
+def test_moved_data_resumes_bit_for_bit(interrupted: Callable[..., RunFolder], model: Path, tmp_path: Path) -> None:
+    file = write_set(tmp_path / "set", train=8, val=4)
+    whole, _ = train(small(file, model, tmp_path / "whole", schedule__epochs=3), RecordingReporter())
+    folder = interrupted(data=file, schedule__epochs=3)
+    moved = tmp_path / "archive" / "moved"
+    moved.parent.mkdir()
+    (tmp_path / "set").rename(moved)
+    remedy = "if it was moved, name it: --resume RUN --data DATA"
+    assert refusal(folder) == f"{file}: the data set of the run was not found; {remedy}"
+    other = write_set(tmp_path / "other", train=6, val=4)
+    assert "have changed since the run started: there must be 8 images and " in refusal(folder, other)
+
+    result = attendet.train(moved / file.name, resume=folder.path)
+    assert result.record.configuration["data"]["path"] == str(moved / file.name)
+    assert rows_of(folder) == rows_of(whole)
+    for name in ("last", "best"):
+        first, second = (load_file(getattr(run, name)) for run in (folder, whole))
+        assert all(torch.equal(value, second[key]) for key, value in first.items())
+    with pytest.raises(OptionError, match=r"`resume` must be the only argument except `data`, got schedule\.seed"):
+        attendet.train(moved / file.name, resume=folder.path, seed=1)

@@ -91,7 +91,8 @@ def train(
         seed: Seed for all random number generators (default: 0).
         out: Folder of the run (default: `runs/train/exp`, numbered if it exists).
         exist_ok: Replace a run that is in `out` already.
-        resume: Folder of an interrupted run to continue with its own settings; excludes all other arguments.
+        resume: Folder of an interrupted run to continue with its own settings; excludes all other arguments except
+            `data`, the same data set in another place.
         settings: Every other setting by its dotted key, such as `{"optimizer.lr0": 0.002}`; see docs/training.md.
         reporter: Receives progress and log lines (default: silent).
 
@@ -124,13 +125,15 @@ def train(
     values = {key: value for key, value in given.items() if value is not None} | dict(settings or {})
     reporter = reporter or NullReporter()
     if resume is not None:
+        moved = values.pop("data.path", None)
         if values:
             raise OptionError(
-                f"`resume` must be the only argument, got {', '.join(sorted(values))}",
+                f"`resume` must be the only argument except `data`, got {', '.join(sorted(values))}",
                 remedy="a resumed run continues with its own settings",
             )
         folder = RunFolder(Path(resume))
-        finished, record = run_training(config_to_resume(folder), reporter, resume=folder)
+        config = config_to_resume(folder, None if moved is None else str(moved))
+        finished, record = run_training(config, reporter, resume=folder)
     else:
         if "data.path" not in values:
             raise OptionError("`data` must name a data set, got None", remedy="pass a data.yaml")

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
-from rich.markup import escape
 
 from attendet.cli import train_options as options
 from attendet.cli.confirmation import confirm_many_sites
@@ -83,7 +82,7 @@ def train_command(
     parameters = dict(locals())
     if resume is not None:
         refuse_with_resume(parameters)
-        config, folder = _resumed_run(resume, Path(project) if project else DEFAULT_PROJECT)
+        config, folder = _resumed_run(resume, Path(project) if project else DEFAULT_PROJECT, data)
     else:
         require_inputs(parameters)
         if attention and not yes:
@@ -118,19 +117,19 @@ def _new_run(parameters: dict[str, object]) -> TrainConfig:
     hyp, assignments, out = parameters["hyp"], parameters["settings"], parameters["out"]
     read = read_hyperparameters(hyp) if isinstance(hyp, Path) else Hyperparameters({})
     for note in read.notes:
-        typer.echo(note, err=True)
+        console(stderr=True).print(note, soft_wrap=True)
     settings = collect_settings(parameters, read.settings, assignments if isinstance(assignments, list) else [])
     exist_ok = bool(parameters["exist_ok"])
     folder = out if isinstance(out, Path) else None
     return build_config(locate_run(settings, folder, exist_ok=exist_ok, is_first_process=is_first_process()))
 
 
-def _resumed_run(resume: str, project: Path) -> tuple[TrainConfig, RunFolder]:
+def _resumed_run(resume: str, project: Path, data: str | None) -> tuple[TrainConfig, RunFolder]:
     from attendet.training.run_folder import RunFolder
     from attendet.training.runner import config_to_resume
 
     folder = RunFolder(_latest_run(project) if resume == LATEST else _run_of(Path(resume)))
-    return config_to_resume(folder), folder
+    return config_to_resume(folder, data), folder
 
 
 def _run_of(path: Path) -> Path:
@@ -158,7 +157,7 @@ def _print(folder: RunFolder, record: RunRecord) -> None:
     metrics = record.metrics or {}
     out.print(
         f"mAP50 {metrics['map50']:.3f}, mAP50-95 {metrics['map50_95']:.3f} on {plural(metrics['images'], 'image')}, "
-        f"with the weights of epoch {record.best_epoch}: {escape(str(folder.best))}",
+        f"with the weights of epoch {record.best_epoch}: {folder.best}",
         soft_wrap=True,
     )
-    out.print(escape(f"plots: {folder.path / 'pictures'}; record: {folder.record}"), soft_wrap=True)
+    out.print(f"plots: {folder.path / 'pictures'}; record: {folder.record}", soft_wrap=True)

@@ -110,7 +110,7 @@ Resume: TypeAlias = Annotated[
     str | None,
     typer.Option(
         metavar="[RUN]",
-        help="Resume an interrupted run: its folder, or the latest run if no value is given.",
+        help="Resume an interrupted run: its folder, or the latest run if no value is given. --data names moved data.",
         rich_help_panel=SCHEDULE,
     ),
 ]

@@ -132,14 +132,15 @@ def locate_run(
 def refuse_with_resume(parameters: Mapping[str, object]) -> None:
     """Raise an error if `--resume` is combined with a setting.
 
-    Only `--project` is allowed, and only without the name of a run: the latest run is searched there.
+    Only `--data` is allowed, for a data set that was moved, and without the name of a run `--project`: the latest run
+    is searched there.
 
     Raises:
         OptionError: If another parameter is given.
     """
-    allowed = "project" if parameters["resume"] == LATEST else None
+    allowed = ("data", "project") if parameters["resume"] == LATEST else ("data",)
     for name in (*SETTINGS, *NEGATIONS, "hyp", "settings", "out"):
-        if name != allowed and is_given(parameters[name]):
+        if name not in allowed and is_given(parameters[name]):
             flag = "set" if name == "settings" else name.replace("_", "-")
             raise OptionError(
                 f"--{flag} cannot be combined with --resume", remedy="a resumed run keeps its own settings"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import pickle
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,7 @@ class RunRecorder(Callback):
         reporter: Receives progress and log lines.
         monitor: Measures attention; its numbers become columns of the results.
         start: Start of the run, by `time.perf_counter`; None is now.
+        description: Text that the checkpoint contains besides the description of the network, by key.
 
     Attributes:
         rows: The rows of `results.csv`, one per epoch.
@@ -54,8 +56,10 @@ class RunRecorder(Callback):
         reporter: Reporter,
         monitor: AttentionMonitor | None = None,
         start: float | None = None,
+        description: Mapping[str, str] | None = None,
     ) -> None:
         self.folder, self.card, self.reporter, self.monitor = folder, card, reporter, monitor
+        self.description = dict(description or {})
         self.rows: list[dict[str, float]] = []
         self.best_fitness = -1.0
         self.best_epoch: int | None = None
@@ -101,7 +105,8 @@ class RunRecorder(Callback):
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:  # noqa: ARG002
         """Describe the network in the checkpoint, so that the checkpoint can be opened like a weights file."""
         if isinstance(pl_module, DetectionTask):
-            checkpoint[DESCRIPTION_KEY] = describe_weights(pl_module.averaged_detector, self.card)
+            network = describe_weights(pl_module.averaged_detector, self.card)
+            checkpoint[DESCRIPTION_KEY] = network | self.description
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         """Start timing the epoch, and report its start."""

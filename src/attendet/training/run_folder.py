@@ -13,9 +13,11 @@ import torch
 from pydantic import Field
 
 from attendet.errors import DataError, Location
-from attendet.utils.io import write_csv
+from attendet.utils.io import write_atomically, write_csv
+from attendet.utils.json_text import to_json
 from attendet.utils.records import read_record
 from attendet.utils.settings import StrictModel
+from attendet.weights.io.file_digests import PLACEHOLDER, require_intact, write_digest
 
 # The metrics of each class take most of a record. This limit is enough for a hundred thousand classes.
 _MAX_RECORD_BYTES = 64 * 1024 * 1024
@@ -43,6 +45,7 @@ class RunRecord(StrictModel):
         finished: Whether the run was completed.
         initialization: Digests of the initial weights of all layers outside attention, by path.
         order: Digest of the images of the first epoch in their order; empty if it is unknown.
+        digest: Digest of the file, by which damage is found; only in the file.
     """
 
     command: tuple[str, ...]
@@ -63,6 +66,7 @@ class RunRecord(StrictModel):
     finished: bool = False
     initialization: Mapping[str, str] = Field(default_factory=dict)
     order: str = ""
+    digest: str = ""
 
 
 @dataclass(frozen=True)
@@ -118,12 +122,37 @@ def read_run(folder: RunFolder) -> RunRecord:
     """Return the record of a run, `run.json`.
 
     Raises:
-        DataError: If the folder has no such file, or the file is damaged.
+        DataError: If the folder has no such file, or the file is damaged: its digest differs from its content.
     """
     if not folder.record.is_file():
         remedy = "name the folder of a training run"
         raise DataError("run record not found", where=Location(str(folder.record)), remedy=remedy)
-    return read_record(folder.record, RunRecord, max_bytes=_MAX_RECORD_BYTES)
+    require_intact(folder.record, DataError)
+    record = read_record(folder.record, RunRecord, max_bytes=_MAX_RECORD_BYTES)
+    return record.model_copy(update={"digest": ""})
+
+
+def write_run(folder: RunFolder, record: RunRecord) -> None:
+    """Write the record of a run atomically as `run.json`, with a digest.
+
+    Raises:
+        OutputError: If the file cannot be written.
+    """
+    content = record.model_copy(update={"digest": PLACEHOLDER}).model_dump(mode="json")
+    with write_atomically(folder.record) as temporary:
+        temporary.write_text(to_json(content), encoding="utf-8")
+        write_digest(temporary)
+
+
+def check_digests(folder: RunFolder) -> tuple[str, ...]:
+    """Return a sentence about each file that a resumed run needs and whose digest is missing.
+
+    Raises:
+        AttendetError: If a file is damaged: its digest differs from its content.
+    """
+    files = (folder.record, folder.checkpoint, folder.best, folder.last)
+    unknown = [path for path in files if path.is_file() and not require_intact(path)]
+    return tuple(f"{path.name} has no digest, so damage to it is not found" for path in unknown)
 
 
 def write_results(folder: RunFolder, rows: Sequence[Mapping[str, float]]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import threading
@@ -19,6 +20,7 @@ from attendet.errors import DataError, Location, OptionError
 from attendet.evaluation.validation import validate
 from attendet.training.attention_monitor import FILMSTRIP, AttentionMonitor
 from attendet.training.config import TrainConfig
+from attendet.training.data_changes import describe_images, require_same_data
 from attendet.training.hardware import is_first_process
 from attendet.training.pairing import image_order_digest, weight_digests
 from attendet.training.plots.run_plots import PICTURES, draw_data, draw_results
@@ -29,15 +31,16 @@ from attendet.training.resource_errors import explain_resource_errors, quiet_lig
 from attendet.training.run_folder import (
     RunFolder,
     RunRecord,
+    check_digests,
     device_name,
     read_run,
+    write_run,
 )
 from attendet.training.task import DetectionTask
 from attendet.utils.git_commit import read_commit
 from attendet.utils.io import new_run_folder
 from attendet.utils.processes.folder_lock import exclusive_lock
 from attendet.utils.provenance import PACKAGES, versions
-from attendet.utils.records import write_record
 from attendet.utils.temporary_files import remove_leftovers
 from attendet.weights.io import opening
 
@@ -71,8 +74,10 @@ def train(
         if resume and is_first_process():
             stack.enter_context(exclusive_lock(resume.path, _WORK))
             # Another process may have finished the run since its configuration was read.
-            config_to_resume(resume)
+            config_to_resume(resume, config.data.path)
             remove_leftovers(resume.path)
+        for line in check_digests(resume) if resume else ():
+            reporter.log(line)
         seed_everything(config.schedule.seed, verbose=False)
         prepared = prepare_run(config, reporter)
         trainer = create_trainer(prepared)
@@ -96,22 +101,25 @@ def _train_in(
 ) -> RunRecord:
     """Train in a folder that no other process uses, and return the record of the run."""
     config = prepared.config
-    card = prepared.model.card(prepared.splits["train"].names, config.schedule.imgsz)
+    images = prepared.splits["train"]
+    # Without images with 16 bits per channel, the weights do not depend on it.
+    bit_depth = images.records.bit_depth if images.largest is not None else None
+    card = prepared.model.card(images.names, config.schedule.imgsz, bit_depth)
     monitor = _attention_monitor(prepared, folder)
-    recorder = RunRecorder(folder, card, reporter, monitor, start)
+    recorder = RunRecorder(folder, card, reporter, monitor, start, describe_images(prepared.splits))
     trainer.callbacks += [*filter(None, [monitor]), recorder]  # pyright: ignore[reportAttributeAccessIssue]
     if config.output.tensorboard:
         trainer.loggers = [TensorBoardLogger(folder.path, name="", version=_TENSORBOARD)]
     data = create_data_module(prepared, folder, reporter)
     record = _initial_record(prepared, trainer, command, data)
     if is_resumed:
-        record = _resumed_record(read_run(folder), record)
+        record = _resumed_record(folder, record, prepared)
     task = DetectionTask(prepared.model.detector, prepared.splits["train"].names, prepared.recipe, config)
     with explain_resource_errors(config.schedule.batch_size, config.schedule.imgsz), quiet_lightning():
         if trainer.is_global_zero:
             if not is_resumed:
                 _remove_old_files(folder)
-            write_record(folder.record, record)
+            write_run(folder, record)
             draw_data(folder, data, prepared.splits["train"])
         run_trainer(trainer, task, data, folder.checkpoint if is_resumed else None)
         record = record.model_copy(update={"epochs": trainer.current_epoch, "best_epoch": recorder.best_epoch})
@@ -156,14 +164,16 @@ class SignalHandlerKeeper(Callback):
             signal.signal(signal.SIGTERM, self._handler)
 
 
-def config_to_resume(folder: RunFolder) -> TrainConfig:
+def config_to_resume(folder: RunFolder, data: str | None = None) -> TrainConfig:
     """Return the configuration of an interrupted run.
 
     Args:
         folder: The folder of the run.
+        data: The data set, if it was moved; `train` refuses another one.
 
     Raises:
-        DataError: If the folder contains no run, or its record is from another version of attendet.
+        DataError: If the folder contains no run, its record is from another version of attendet, or its data set was
+            moved.
         OptionError: If the run is finished, or has not completed an epoch.
     """
     record = read_run(folder)
@@ -172,7 +182,7 @@ def config_to_resume(folder: RunFolder) -> TrainConfig:
     if not folder.checkpoint.is_file():
         raise OptionError(f"the run in {folder.path} has not completed an epoch", remedy="start it again")
     try:
-        return TrainConfig.model_validate(record.configuration)
+        config = TrainConfig.model_validate(record.configuration)
     except ValidationError as error:
         first = ".".join(str(part) for part in error.errors()[0]["loc"])
         raise DataError(
@@ -180,6 +190,11 @@ def config_to_resume(folder: RunFolder) -> TrainConfig:
             where=Location(str(folder.record)),
             remedy="start a new run from its weights",
         ) from error
+    path = config.data.path if data is None else data
+    if not os.path.lexists(path):
+        remedy = "if it was moved, name it: --resume RUN --data DATA"
+        raise DataError("the data set of the run was not found", where=Location(path), remedy=remedy)
+    return config.model_copy(update={"data": config.data.model_copy(update={"path": path})})
 
 
 def _create_folder(config: TrainConfig, trainer: Trainer) -> Path:
@@ -233,20 +248,14 @@ def _git_state(folder: Path) -> dict[str, str] | None:
     return None if commit is None else {"commit": commit}
 
 
-def _resumed_record(before: RunRecord, record: RunRecord) -> RunRecord:
+def _resumed_record(folder: RunFolder, record: RunRecord, prepared: PreparedRun) -> RunRecord:
     """Return the record of a resumed run, with the entries that describe its start.
 
     Raises:
         DataError: If the data has changed since the run started.
     """
-    for name, entry in record.data.items():
-        if before.data.get(name, {}).get("fingerprint") != entry["fingerprint"]:
-            path = Location(str(record.configuration["data"]["path"]))
-            raise DataError(
-                f"the images or labels of {name} have changed since the run started",
-                where=path,
-                remedy="start a new run",
-            )
+    before = read_run(folder)
+    require_same_data(folder, before, record, prepared.splits)
     first = {"command": before.command, "initialization": before.initialization, "order": before.order}
     return record.model_copy(update=first)
 
@@ -283,6 +292,6 @@ def _finish(
         "finished": True,
     }
     record = record.model_copy(update=result)
-    write_record(folder.record, record)
+    write_run(folder, record)
     reporter.log(f"all files of this run are in {folder.path}")
     return record
