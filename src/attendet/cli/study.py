@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 import typer
-from rich.markup import escape
 
 from attendet.cli.command import DEFECTS, Verb, VerbGroup, show_help_without_verb
 from attendet.cli.inputs import require_file
 from attendet.cli.options import COMPUTING, OUTPUT, AsJson
 from attendet.cli.ui.console import console
+from attendet.cli.ui.tables import styled
 from attendet.errors import OptionError
 from attendet.utils.io import refuse_existing, write_text
 from attendet.utils.json_text import to_json
@@ -52,7 +52,7 @@ def init_command(
 
     refuse_existing(file)
     write_text(file, STUDY)
-    console().print(f"wrote {escape(str(file))}; edit it, then run attendet study plan {escape(str(file))}")
+    console().print(f"wrote {file}; edit it, then run attendet study plan {file}")
 
 
 @app.command("plan", cls=Verb)
@@ -93,7 +93,7 @@ def plan_command(
     terminal.print(arms_table(study.design, seconds))
     terminal.print()
     for line in describe_forecast(forecast, study.design):
-        terminal.print(escape(line), soft_wrap=True)
+        terminal.print(line, soft_wrap=True)
 
 
 @app.command("run", cls=Verb)
@@ -228,7 +228,7 @@ def _check_executor(executor: str, workers: int | None, address: str | None) -> 
 def _print_result(result: StudyRunResult) -> None:
     out = console()
     for name, error in result.failed:
-        out.print(f"[red]{escape(name)} failed:[/red] {escape(error)}", soft_wrap=True)
+        out.print(styled(f"{name} failed:", "red"), error, soft_wrap=True)
     if result.left:
         out.print(f"{plural(result.left, 'run is', 'runs are')} left: the same command continues")
 
@@ -236,10 +236,10 @@ def _print_result(result: StudyRunResult) -> None:
 def _print_report(published: Published) -> None:
     out = console()
     for contrast in published.report.contrasts:
-        out.print(escape(contrast.explanation), soft_wrap=True)
+        out.print(contrast.explanation, soft_wrap=True)
     for remark in published.report.remarks:
-        out.print(f"note: {escape(remark)}", soft_wrap=True)
-    out.print(f"report: {escape(str(published.markdown))}, {escape(str(published.html))}", soft_wrap=True)
+        out.print(f"note: {remark}", soft_wrap=True)
+    out.print(f"report: {published.markdown}, {published.html}", soft_wrap=True)
 
 
 def _print_search(record: SearchRecord, folder: SearchFolder) -> None:
@@ -250,5 +250,5 @@ def _print_search(record: SearchRecord, folder: SearchFolder) -> None:
     if record.exhausted:
         out.print(f"the search space is exhausted: {plural(len(record.candidates) - 1, 'candidate')}")
     out.print(record.note, soft_wrap=True)
-    draft = escape(str(folder.draft))
+    draft = str(folder.draft)
     out.print(f"draft of a study: {draft}; check it, then run attendet study plan {draft}", soft_wrap=True)

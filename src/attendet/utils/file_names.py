@@ -7,6 +7,9 @@ import re
 _MAX_BYTES = 230
 """Longest name in bytes: most file systems allow 255, and a number and a suffix follow."""
 
+# Some scripts, and pictures of several people, are written with invisible characters between others.
+_JOINERS = "\u200c\u200d"
+
 
 def safe_file_name(name: str) -> str:
     """Return a name that every file system allows, and that cannot leave its folder.
@@ -21,9 +24,9 @@ def safe_file_name(name: str) -> str:
 class UniqueNames:
     r"""Names that a number makes unique: `cell`, `cell-2`, `cell-3`.
 
-    Names that differ in case only are equal, as on some file systems. Control characters and separators of folders are
-    replaced, a name of dots only becomes `_`, and names are cut to 230 bytes. Other characters stay, also bytes that
-    are not UTF-8, so that a result is found by the name of its input.
+    Names that differ in case only are equal, as on some file systems. Separators of folders and characters that are not
+    visible are replaced, a name of dots only becomes `_`, and names are cut to 230 bytes. Other characters stay, also
+    bytes that are not UTF-8, so that a result is found by the name of its input.
 
     Example:
         >>> names = UniqueNames()
@@ -36,7 +39,7 @@ class UniqueNames:
 
     def take(self, name: str) -> str:
         """Return the name, or the name with the next free number if it is taken."""
-        name = re.sub(r"[\x00-\x1f\x7f/\\]", "_", name)
+        name = "".join(letter if _is_kept(letter) else "_" for letter in name)
         name = name if name.strip(". ") else "_"
         while len(name.encode("utf-8", "surrogatepass")) > _MAX_BYTES:
             name = name[:-1]
@@ -48,3 +51,8 @@ class UniqueNames:
         if free != name:
             self._next[name.lower()] = number
         return free
+
+
+def _is_kept(letter: str) -> bool:
+    """Return whether a character stays in a name; bytes that are not UTF-8 are surrogates in Python."""
+    return letter not in "/\\" and (letter.isprintable() or letter in _JOINERS or "\udc80" <= letter <= "\udcff")

@@ -13,7 +13,7 @@ from attendet.evaluation.matching import GroundTruth
 from attendet.evaluation.metrics import Evaluation, Metrics
 
 # Names that matplotlib would take for a formula, hide from legends, or have no letters for.
-HOSTILE = ["$x_", "_hidden", "细胞", "two\nlines", "a$b$c", "a very long name of a rare class of things"]
+HOSTILE = ["$x_", "_hidden", "клетка", "two\nlines", "a$b$c", "a very long name of a rare class of things"]
 
 
 def truth(*objects: tuple[float, float, float, float, int]) -> GroundTruth:

@@ -29,7 +29,7 @@ def test_each_class_has_its_curve_and_the_mean_is_their_mean(tmp_path: Path, fig
             assert np.array_equal(np.asarray(line.get_ydata()), y[number])
             assert np.array_equal(np.asarray(line.get_xdata()), x)
         assert np.asarray(lines[5].get_ydata()) == pytest.approx(np.nanmean(y, axis=0))
-        labels = ["\\$x_", "_hidden", "细胞", "two lines", "a\\$b\\$c", "all classes"]
+        labels = ["\\$x_", "_hidden", "клетка", "two lines", "a\\$b\\$c", "all classes"]
         shown = [f"{value:.3f}" for value in (*values[:5], mean) if value is not None]
         assert legend_of(figures[-1]) == [f"{label}  {value}" for label, value in zip(labels, shown, strict=True)]
         assert len({line.get_color() for line in lines}) == 6

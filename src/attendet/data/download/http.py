@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import http.client
 import re
 import time
@@ -12,6 +13,7 @@ from typing import IO
 from urllib.error import HTTPError, URLError
 
 from attendet.errors import DataError, Location
+from attendet.utils.text import short_repr
 
 _CHUNK = 1 << 16
 _TIMEOUT = 30.0
@@ -32,6 +34,7 @@ def fetch(
     progress: Callable[[int, int], None] | None = None,
     attempts: int = 4,
     pause: float = 1.0,
+    credentials: str | None = None,
 ) -> None:
     """Download a file. After an interruption, this call and later calls resume from a `.part` file next to the target.
 
@@ -45,6 +48,7 @@ def fetch(
             it).
         attempts: Number of attempts in this call.
         pause: Seconds before the second attempt; doubled before each further one.
+        credentials: `user:password` for the server; not sent to servers that it redirects to.
 
     Raises:
         DataError: If the address is not valid, the server does not answer or has no such file, or the file is larger
@@ -53,7 +57,7 @@ def fetch(
     partial = target.with_name(f"{target.name}.part")
     for attempt in range(attempts):
         try:
-            _fetch_rest(url, partial, max_bytes, progress or (lambda _done, _total: None))
+            _fetch_rest(url, partial, max_bytes, progress or (lambda _done, _total: None), credentials)
         except _InterruptedDownloadError as error:
             if attempt + 1 == attempts:
                 size = partial.stat().st_size if partial.exists() else 0
@@ -66,9 +70,11 @@ def fetch(
             return
 
 
-def _fetch_rest(url: str, partial: Path, max_bytes: int, progress: Callable[[int, int], None]) -> None:
+def _fetch_rest(
+    url: str, partial: Path, max_bytes: int, progress: Callable[[int, int], None], credentials: str | None
+) -> None:
     start = partial.stat().st_size if partial.exists() else 0
-    response = _request(url, partial, start)
+    response = _request(url, partial, start, credentials)
     if response is None:
         return
     with response:
@@ -88,7 +94,7 @@ def _fetch_rest(url: str, partial: Path, max_bytes: int, progress: Callable[[int
         raise _InterruptedDownloadError(f"{done:,} of {total:,} bytes arrived")
 
 
-def _request(url: str, partial: Path, start: int) -> http.client.HTTPResponse | None:
+def _request(url: str, partial: Path, start: int, credentials: str | None) -> http.client.HTTPResponse | None:
     """Return the response from byte `start` on, or None if the file ends there."""
     headers = {"User-Agent": "attendet", "Accept-Encoding": "identity"} | (
         {"Range": f"bytes={start}-"} if start else {}
@@ -96,7 +102,11 @@ def _request(url: str, partial: Path, start: int) -> http.client.HTTPResponse | 
     if not url.startswith(("https://", "http://")):
         raise _invalid_address(url)
     try:
-        return _opener().open(urllib.request.Request(url, headers=headers), timeout=_TIMEOUT)  # noqa: S310 - see _opener
+        request = urllib.request.Request(url, headers=headers)  # noqa: S310 - see _opener
+        if credentials is not None:
+            encoded = base64.b64encode(credentials.encode()).decode("ascii")
+            request.add_unredirected_header("Authorization", f"Basic {encoded}")
+        return _opener().open(request, timeout=_TIMEOUT)
     except HTTPError as error:
         error.close()
         if error.code == _RANGE_NOT_SATISFIABLE and start:
@@ -160,7 +170,7 @@ class _SafeRedirectHandler(urllib.request.HTTPRedirectHandler):
         newurl: str,
     ) -> urllib.request.Request | None:
         if not newurl.startswith("https://" if req.full_url.startswith("https://") else ("https://", "http://")):
-            raise DataError(f"the redirection to {newurl!r} is not followed", where=Location(req.full_url))
+            raise DataError(f"the redirection to {short_repr(newurl)} is not followed", where=Location(req.full_url))
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
