@@ -21,7 +21,7 @@ DEFECTS = 1
 REFUSED = 2
 """Exit code after a mistake of the user, which one line on standard error explains."""
 PIPE_CLOSED = 141
-"""Exit code of a command whose output nobody reads any more, such as `| head` (128 + SIGPIPE, as in shells)."""
+"""Exit code of a command whose output has no reader any more, as in `| head` (128 + SIGPIPE, as in shells)."""
 
 # Typer exports one of its parser's errors, BadParameter; its base class is the class of all usage errors.
 USAGE_ERROR: type[Exception] = typer.BadParameter.__bases__[0]

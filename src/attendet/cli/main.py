@@ -82,7 +82,7 @@ def run() -> None:
         with ignore_working_folder(), interrupted_by_signals():
             code = _run()
     except SystemExit as stop:
-        # Typer and Rich exit with 1 if nobody reads the output any more.
+        # Typer and Rich exit with 1 if the output has no reader any more.
         if not isinstance(stop.__context__, BrokenPipeError):
             raise
         code = PIPE_CLOSED

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,5 +17,16 @@ class DirectCheckpointIO(TorchCheckpointIO):
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:  # noqa: ARG002
-        """Write a checkpoint."""
-        torch.save(checkpoint, path)
+        """Write a checkpoint.
+
+        Raises:
+            OSError: If the file cannot be written.
+        """
+        try:
+            with Path(path).open("wb") as file:
+                torch.save(checkpoint, file)
+        except RuntimeError as error:
+            # torch raises an error of its own after that of the operating system, which has the reason.
+            if isinstance(error.__context__, OSError):
+                raise error.__context__ from None
+            raise

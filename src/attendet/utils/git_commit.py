@@ -17,9 +17,10 @@ _MAX_PACKED_BYTES = 2**24
 
 
 def read_commit(folder: Path) -> str | None:
-    """Return the commit that is checked out in the repository of a folder; None if there is none, or it is unknown.
+    """Return the commit that is checked out in the repository of a folder; None if it is unknown.
 
-    It is unknown if git stores its branches in another form than files. Variables such as GIT_DIR have no effect.
+    It is unknown outside a repository, and if git stores branches in another form than files. Variables such as
+    GIT_DIR have no effect.
 
     Args:
         folder: A folder in the repository.

@@ -1,4 +1,4 @@
-"""Folders with names of our own for unfinished files, and the removal of those that killed processes left."""
+"""Folders with names of our own for unfinished files, and the removal of folders that killed processes left."""
 
 from __future__ import annotations
 

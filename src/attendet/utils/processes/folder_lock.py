@@ -56,7 +56,7 @@ def exclusive_lock(folder: Path, what: str) -> Iterator[None]:
     try:
         yield
     finally:
-        # Removed while it is locked, so that nobody else can hold it.
+        # Removed while it is locked, so that no other process can hold it.
         with suppress(OSError):
             (folder / LOCK_NAME).unlink()
         os.close(file)

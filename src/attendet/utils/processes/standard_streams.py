@@ -22,7 +22,7 @@ def flush_streams() -> None:
     """Write everything that was printed.
 
     Raises:
-        OSError: If it cannot be written, such as `BrokenPipeError` if nobody reads it.
+        OSError: If it cannot be written, such as `BrokenPipeError` if it has no reader any more.
     """
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
