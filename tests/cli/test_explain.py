@@ -138,11 +138,10 @@ def test_rotated_and_letterboxed_photographs_are_explained_as_they_are_displayed
     one, other = json.loads(done.stdout)["images"]
     for entry in (one, other):
         assert (entry["width"], entry["height"]) == (64, 96)
-        # 96 pixels become 320, and 64 become 213 1/3 between padding, on a canvas of 224.
+        # 96 pixels become 320, and 64 become 213 1/3. With 16 pixels of gray, the canvas has 352x256 pixels.
         left, top, right, bottom = entry["extent"]
-        assert (top, bottom) == (pytest.approx(0, abs=0.5), pytest.approx(96, abs=0.5))
-        assert right - left == pytest.approx(224 * 96 / 320, abs=0.5)
-        assert left + right == pytest.approx(64, abs=1)
+        assert (right - left, bottom - top) == pytest.approx((256 * 96 / 320, 352 * 96 / 320), abs=0.5)
+        assert (left + right, top + bottom) == pytest.approx((64, 96), abs=1)
         for found in entry["with_attention"]["detections"]:
             x1, y1, x2, y2 = found["xyxy"]
             assert 0 <= x1 < x2 <= 64
@@ -151,7 +150,7 @@ def test_rotated_and_letterboxed_photographs_are_explained_as_they_are_displayed
     assert one["with_attention"]["detections"]
     folder = place / "runs/explain/exp"
     with np.load(folder / "001-upright.npz") as first, np.load(folder / "002-turned.npz") as second:
-        assert first["model.9/spatial"].shape == (10, 7)
+        assert first["model.9/spatial"].shape == (11, 8)
         for name in first:
             np.testing.assert_array_equal(first[name], second[name])
 

@@ -11,6 +11,7 @@ from supervision import Detections
 from torchvision.ops import batched_nms, box_convert
 
 from attendet import Predictor
+from attendet.data.loading.canvases import SingleCanvasRule
 from attendet.errors import AttendetError, DataError, OptionError, UnknownNameError, WeightsError
 from attendet.models.detector import Detector
 from tests.helpers.calibrated_detector import NAMES, calibrated_detector, photographs, write_weights
@@ -50,7 +51,8 @@ def assert_same(found: Detections, expected: NDArray[np.float32], width: int, he
 
 @pytest.fixture(scope="module")
 def predictor(weights: Path) -> Predictor:
-    return Predictor(weights, device="cpu")
+    """A predictor that gives an image of 96x64 pixels to the network as it is."""
+    return Predictor(weights, device="cpu", canvas="tight")
 
 
 def test_an_image_that_needs_no_scaling(predictor: Predictor, detector: Detector) -> None:
@@ -74,13 +76,27 @@ def test_a_large_image_is_averaged_and_boxes_are_in_its_pixels(predictor: Predic
     np.testing.assert_allclose(found.xyxy[:5], expected[:5, :4].clip(0, [576, 384, 576, 384]), atol=3)
 
 
-def test_padding_is_gray_and_centered(predictor: Predictor, detector: Detector) -> None:
-    image = photographs()[0][100:196, 200:250]
-    canvas = np.full((96, 64, 3), 114, np.uint8)
-    canvas[:, 7:57] = image
+@pytest.mark.parametrize(
+    ("rule", "shape", "left", "top"),
+    # 50 + 16 and 96 + 16 pixels are rounded up to 96 and 128.
+    [("tight", (96, 64), 7, 0), ("square", (96, 96), 23, 0), ("border", (128, 96), 23, 16)],
+)
+def test_padding_is_gray_and_centered(
+    weights: Path, detector: Detector, rule: SingleCanvasRule, shape: tuple[int, int], left: int, top: int
+) -> None:
+    image = photographs()[1][100:196, 200:250]
+    canvas = np.full((*shape, 3), 114, np.uint8)
+    canvas[top : top + 96, left : left + 50] = image
     expected = reference_detections(detector, canvas)
-    expected[:, [0, 2]] -= 7
-    assert_same(predictor(image), expected, 50, 96)
+    expected[:, :4] -= np.array([left, top, left, top], np.float32)
+    assert_same(Predictor(weights, device="cpu", canvas=rule)(image), expected, 50, 96)
+
+
+def test_the_border_is_the_default(weights: Path) -> None:
+    image = photographs()[0][100:164, 200:296]
+    found, expected = Predictor(weights, device="cpu")(image), Predictor(weights, device="cpu", canvas="border")(image)
+    assert found == expected
+    assert found != Predictor(weights, device="cpu", canvas="tight")(image)
 
 
 def test_boxes_of_a_constant_network_computed_by_hand(tmp_path: Path) -> None:
@@ -93,7 +109,7 @@ def test_boxes_of_a_constant_network_computed_by_hand(tmp_path: Path) -> None:
         # anchor's, the objectness is 0.8, and the score of class 1 is 0.9.
         sides, objectness, score = (np.log(share / (1 - share)) for share in (0.25, 0.8, 0.9))
         tensor(detector, "head.m.2.bias")[:7] = torch.tensor([0, 0, sides, sides, objectness, -20, score])
-    found = Predictor(write_weights(tmp_path / "w.safetensors", detector), imgsz=128, device="cpu")(
+    found = Predictor(write_weights(tmp_path / "w.safetensors", detector), imgsz=128, device="cpu", canvas="tight")(
         np.zeros((200, 400, 3), np.uint8)
     )
     # 400 pixels are scaled to 128, a factor of 0.32. Each of four by two cells of 32 pixels has a box of 29 x 22.5 at
@@ -159,13 +175,14 @@ def test_a_class_filter_applies_before_suppression(
     weights: Path, detector: Detector, classes: list[str | int], agnostic: bool
 ) -> None:
     image = photographs()[0][100:164, 200:296]
-    found = Predictor(weights, classes=classes, agnostic=agnostic, device="cpu")(image)
+    found = Predictor(weights, classes=classes, agnostic=agnostic, device="cpu", canvas="tight")(image)
     assert_same(found, reference_detections(detector, image, only=1, agnostic=agnostic), 96, 64)
 
 
 def test_options_reach_non_maximum_suppression(weights: Path, detector: Detector) -> None:
     image = photographs()[0][100:164, 200:296]
-    found = Predictor(weights, confidence=0.5, max_detections=6, agnostic=True, device="cpu")(image)
+    predictor = Predictor(weights, confidence=0.5, max_detections=6, agnostic=True, device="cpu", canvas="tight")
+    found = predictor(image)
     assert_same(found, reference_detections(detector, image, confidence=0.5, agnostic=True)[:6], 96, 64)
 
 
@@ -229,7 +246,7 @@ def test_too_little_memory_is_an_option_error(weights: Path, monkeypatch: pytest
         monkeypatch.setattr("attendet.prediction.predictor.letterbox", lambda *_: np.empty(2**60, np.uint8))
     else:
         monkeypatch.setattr(predictor._detector, "forward", lambda _: torch.empty(2**60))
-    with pytest.raises(OptionError, match=r"not enough memory on cpu for 2 images of 96x64 pixels; use a smaller"):
+    with pytest.raises(OptionError, match=r"not enough memory on cpu for 2 images of 128x96 pixels; use a smaller"):
         predictor.batch([np.zeros((64, 96, 3), np.uint8)] * 2)
 
 

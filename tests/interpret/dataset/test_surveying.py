@@ -18,6 +18,7 @@ from attendet.data.reading import data_source
 from attendet.data.reading.label_checks import drop_invalid
 from attendet.data.records import Split
 from attendet.errors import UnknownNameError, WeightsError
+from attendet.evaluation.config import ValidationConfig
 from attendet.evaluation.metrics import Metrics
 from attendet.evaluation.validation import validate
 from attendet.interpret import site_statistics
@@ -33,6 +34,8 @@ from tests.helpers.small_training import RecordingReporter, skip_plots, small
 from tests.helpers.typed_access import tensor
 from tests.interpret.dataset.test_survey import survey_of
 
+# Without borders, all maps of this data set have one shape.
+TIGHT = ValidationConfig(canvas="tight")
 SITES = ("model.2.attention", "model.3.attention")
 
 
@@ -71,7 +74,7 @@ def found(detector: Detector, split: Split) -> Survey:
     with pytest.MonkeyPatch.context() as patch:
         # All maps are 8 x 8 or 4 x 4, so every cell holds the same number of points.
         patch.setattr(site_statistics, "POINTS", 16)
-        return survey_sites(detector, split, 64, batch_size=3)
+        return survey_sites(detector, split, 64, TIGHT, batch_size=3)
 
 
 class Unchanged(nn.Module):
@@ -105,7 +108,7 @@ def scores_of(metrics: Metrics) -> tuple[float, ...]:
 
 def test_the_unchanged_network_is_measured_like_by_validation(found: Survey, detector: Detector, split: Split) -> None:
     assert scores_of(found.metrics) == pytest.approx(
-        scores_of(validate(detector, split, 64, batch_size=3).metrics), abs=1e-6
+        scores_of(validate(detector, split, 64, TIGHT, batch_size=3).metrics), abs=1e-6
     )
     # With a mAP of 0, the tests below would compare zeros.
     assert found.metrics.map50 > 0.3
@@ -114,7 +117,7 @@ def test_the_unchanged_network_is_measured_like_by_validation(found: Survey, det
 def test_without_a_site_equals_a_network_that_lacks_it(found: Survey, detector: Detector, split: Split) -> None:
     assert tuple(report.statistics.path for report in found.sites) == SITES
     for report in found.sites:
-        without = validate(with_replaced(detector, report.statistics.path, Unchanged()), split, 64, batch_size=3)
+        without = validate(with_replaced(detector, report.statistics.path, Unchanged()), split, 64, TIGHT, batch_size=3)
         assert scores_of(report.without) == pytest.approx(scores_of(without.metrics), abs=1e-6)
     assert len({report.without.map50_95 for report in found.sites} | {found.metrics.map50_95}) == 3
 
@@ -129,7 +132,7 @@ def test_constant_weights_are_the_means_of_all_gates(found: Survey, detector: De
             )
             for name, outputs in gates.items()
         ]
-        validate(observed, split, 64, batch_size=1)
+        validate(observed, split, 64, TIGHT, batch_size=1)
         for hook in hooks:
             hook.remove()
         means = [
@@ -138,7 +141,7 @@ def test_constant_weights_are_the_means_of_all_gates(found: Survey, detector: De
         ]
         validated = with_replaced(detector, report.statistics.path, Scale(*means))
         assert report.constant is not None
-        expected = scores_of(validate(validated, split, 64, batch_size=3).metrics)
+        expected = scores_of(validate(validated, split, 64, TIGHT, batch_size=3).metrics)
         assert scores_of(report.constant) == pytest.approx(expected, abs=1e-6)
 
 
@@ -148,7 +151,7 @@ def test_many_sites_take_several_passes(
     monkeypatch.setattr(surveying, "MAX_VARIANTS", 3)
     monkeypatch.setattr(site_statistics, "POINTS", 16)
     reported: list[tuple[int, int]] = []
-    again = survey_sites(detector, split, 64, batch_size=3, progress=lambda *done: reported.append(done))
+    again = survey_sites(detector, split, 64, TIGHT, batch_size=3, progress=lambda *done: reported.append(done))
     assert reported == [(3, 12), (4, 12), (7, 12), (8, 12), (11, 12), (12, 12)]
     for one, other in zip(found.sites, again.sites, strict=True):
         assert one.statistics == other.statistics
@@ -157,7 +160,7 @@ def test_many_sites_take_several_passes(
 
 def test_the_network_is_unchanged(detector: Detector, split: Split) -> None:
     snapshot = ModuleSnapshot(detector)
-    survey_sites(detector, split, 64, site="model.3*")
+    survey_sites(detector, split, 64, TIGHT, site="model.3*")
     assert snapshot.matches(detector)
 
 
@@ -172,7 +175,7 @@ def test_weights_with_nan_are_refused(detector: Detector, split: Split) -> None:
 
 def test_an_unknown_site_is_an_error(detector: Detector, split: Split) -> None:
     with pytest.raises(UnknownNameError):
-        survey_sites(detector, split, 64, site="neck")
+        survey_sites(detector, split, 64, TIGHT, site="neck")
 
 
 def test_the_picture_shows_every_site(found: Survey, tmp_path: Path) -> None:
@@ -186,8 +189,9 @@ def test_the_picture_shows_every_site(found: Survey, tmp_path: Path) -> None:
 
 
 def test_the_command_writes_json_csv_and_a_picture(
-    run: Path, data: Path, tmp_path: Path, found: Survey, capsys: pytest.CaptureFixture[str]
+    run: Path, data: Path, tmp_path: Path, detector: Detector, split: Split, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    found = survey_sites(detector, split, 64, batch_size=3)
     survey_data_set(str(run), str(data), batch_size=3, device="cpu", out=tmp_path, as_json=True)
     printed = json.loads(capsys.readouterr().out)
     assert printed == json.loads((tmp_path / "attention.json").read_text())

@@ -33,7 +33,7 @@ def test_an_image_takes_three_forward_passes_at_640_pixels(photographs: Photogra
     (explanation,) = attendet.explain(model, photographs[0])
     counter.remove()
     assert explanation.activation is not None
-    assert passes == [(1, 3, 448, 640)] * 3
+    assert passes == [(1, 3, 448, 672)] * 3
 
 
 def test_gates_equal_the_gates_of_the_network(detector: Detector, photographs: Photographs) -> None:
