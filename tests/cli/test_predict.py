@@ -237,7 +237,7 @@ def test_an_interruption_before_the_first_frame(
     def wait(path: str) -> None:  # noqa: ARG001
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("attendet.prediction.input_frames.read_image", wait)
+    monkeypatch.setattr("attendet.prediction.input_frames.decode_image", wait)
     code, out, _ = predict("photos")
     assert code == 130
     assert "0 images: 0 detections" in out

@@ -109,7 +109,9 @@ def _in_sources(
 ) -> Iterator[FrameDetections]:
     """Yield the frames of sources with their detections."""
     arguments = [str(each) for each in ([source] if isinstance(source, str | int) else source or ())]
-    frames = read_frames(expand_sources(arguments, _warn), _warn, stride, on_loss=_warn_of_loss)
+    frames = read_frames(
+        expand_sources(arguments, _warn), _warn, stride, on_loss=_warn_of_loss, bit_depth=predictor.bit_depth
+    )
     is_empty = True
     for found in detect_in_frames(predictor, frames):
         is_empty = False

@@ -73,7 +73,9 @@ def validate(
     where = resolve_device(device)
     if half and not where.startswith("cuda"):
         raise OptionError(f"`half` needs CUDA, got the device {where!r}", remedy="leave it out")
-    images = read_split_for_classes(opened.names, data_of(weights, data), split, progress)
+    images = read_split_for_classes(
+        opened.names, data_of(weights, data), split, progress, bit_depth=opened.card.bit_depth
+    )
     try:
         options = ValidationConfig(confidence=confidence, iou=iou, max_detections=max_detections, canvas=canvas)
     except ValidationError as error:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import itertools
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-from rich.markup import escape
 
 from attendet.cli.command import DEFECTS
 from attendet.cli.inputs import (
@@ -44,7 +43,7 @@ from attendet.cli.options import (
     WeightsArgument,
     WeightsOption,
 )
-from attendet.cli.ui.console import console, print_skipped
+from attendet.cli.ui.console import console, print_font_advice, print_skipped
 from attendet.cli.ui.prediction_progress import PredictionProgress
 from attendet.cli.ui.tables import table
 from attendet.errors import OptionError
@@ -174,6 +173,8 @@ def predict_command(
     )
     if data is not None:
         require_same_names(predictor.names, data)
+    if not nosave:
+        print_font_advice(predictor.names)
     files = {"images": not nosave, "labels": save_txt, "crops": save_crop, "csv": save_csv, "json": save_json}
     outputs = _Outputs(
         location=location,
@@ -259,9 +260,9 @@ def _run(
     from attendet.prediction.sources import expand_sources
 
     expanded = expand_sources(sources, progress.skip, lines_of_standard_input())
-    frames = read_frames(expanded, progress.skip, stride, on_loss=progress.tell_loss)
+    frames = read_frames(expanded, progress.skip, stride, on_loss=progress.tell_loss, bit_depth=predictor.bit_depth)
     counts, folder = PredictionCounts(), None
-    with progress.bar, ExitStack() as stack:
+    with progress.bar, closing(frames), ExitStack() as stack:
         try:
             with predictor.timings.stage("read"):
                 first = next(frames, None)
@@ -269,8 +270,8 @@ def _run(
                 raise nothing_to_read()
             # Opened only now, so that a run without any input leaves no folder behind.
             folder, writers = outputs.open(predictor.names, progress, stack)
-            frames = itertools.chain([first], frames)
-            predict_frames(predictor, frames, writers, counts, batch_size=batch_size, progress=progress.advance)
+            all_frames = itertools.chain([first], frames)
+            predict_frames(predictor, all_frames, writers, counts, batch_size=batch_size, progress=progress.advance)
         except KeyboardInterrupt as interrupt:
             # A camera is usually ended like this, and the results so far are complete.
             return counts, folder, interrupt
@@ -283,15 +284,18 @@ def _print(counts: PredictionCounts, timings: Timings, folder: Path | None, skip
     if counts.videos:
         inputs.append(f"{plural(counts.frames, 'frame')} of {plural(counts.videos, 'video')}")
     out.print(f"{', '.join(inputs)}: {plural(counts.detections.total(), 'detection')}")
+    if counts.unfinished:
+        files = plural(counts.unfinished, "JPEG file")
+        out.print(f"{files} without an end marker, read nevertheless")
     if counts.detections:
         rows = table(None, [("class", False), ("detections", True)])
         for name, number in counts.detections.most_common():
-            rows.add_row(escape(printable(name)), f"{number:,}")
+            rows.add_row(printable(name), f"{number:,}")
         out.print(rows)
     if counts.total:
         per_image = (f"{stage} {1000 * seconds / counts.total:.1f}" for stage, seconds in timings.seconds.items())
         out.print(f"ms per image: {', '.join(per_image)}")
     if folder is not None:
-        out.print(f"results: {escape(str(folder))}", soft_wrap=True)
+        out.print(f"results: {folder}", soft_wrap=True)
     if skipped:
         out.print(f"{plural(skipped, 'input or output', 'inputs or outputs')} skipped or incomplete, named above")

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-from rich.markup import escape
 
 from attendet.cli.inputs import require_data, run_location, weights_and_sources
 from attendet.cli.options import (
@@ -28,7 +27,7 @@ from attendet.cli.options import (
     WeightsArgument,
     WeightsOption,
 )
-from attendet.cli.ui.console import console, progress_bar
+from attendet.cli.ui.console import console, print_font_advice, progress_bar
 from attendet.cli.ui.tables import score, table
 from attendet.errors import OptionError
 from attendet.utils.json_text import to_json
@@ -146,18 +145,19 @@ def _write_files(validation: Validation, folder: Path) -> None:
     write_json(folder / "metrics.json", validation.to_dict())
     write_json(folder / "detections.json", coco_detections(validation), indent=None)
     write_text(folder / "truth.json", "".join(coco_text(names, validation.records, images, validation.ids)))
+    print_font_advice(names)
     draw_validation(RunFolder(folder), validation, names)
 
 
 def _print(validation: Validation, weights: str, folder: Path | None) -> None:
     metrics = validation.metrics
     headings = ["class", "images", "objects", "precision", "recall", "F1", "mAP50", "mAP50-95"]
-    rows = table(escape(weights), [(heading, heading != "class") for heading in headings])
+    rows = table(weights, [(heading, heading != "class") for heading in headings])
     means = (metrics.precision, metrics.recall, metrics.f1, metrics.map50, metrics.map50_95)
     rows.add_row("all", str(metrics.images), str(metrics.objects), *map(score, means), style="bold")
     for each in metrics.per_class:
         values = (each.precision, each.recall, each.f1, each.ap50, each.ap50_95)
-        rows.add_row(escape(each.name), str(each.images), str(each.objects), *map(score, values))
+        rows.add_row(each.name, str(each.images), str(each.objects), *map(score, values))
     out = console()
     out.print(rows)
     sizes = {"small": metrics.map_small, "medium": metrics.map_medium, "large": metrics.map_large}
@@ -166,6 +166,7 @@ def _print(validation: Validation, weights: str, folder: Path | None) -> None:
     if metrics.confidence is not None:
         out.print(f"precision, recall, and F1 at confidence {metrics.confidence:.3f}, where the mean F1 is highest")
     out.print(f"per image: {validation.seconds}")
-    out.print(escape(str(validation.labels)), soft_wrap=True)
+    for line in (str(validation.labels), *validation.remarks):
+        out.print(line, soft_wrap=True)
     if folder is not None:
-        out.print(f"results: {escape(str(folder))}", soft_wrap=True)
+        out.print(f"results: {folder}", soft_wrap=True)

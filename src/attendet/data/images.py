@@ -156,8 +156,9 @@ def read_image_info(path: str | os.PathLike[str]) -> ImageInfo:
     """
     with _open_image(path) as (file, opened):
         width, height = opened.size
-        rotated = exif_orientation(opened) > 1
+        # Asked for first: Pillow decodes a PNG file to find its EXIF data, and a decoded image has no raw values.
         is_deep = has_unknown_white(opened)
+        rotated = exif_orientation(opened) > 1
         if opened.format == "JPEG":
             # At an eighth of the resolution, Pillow still reads all data and saves most of the arithmetic.
             opened.draft("RGB", (1, 1))

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attendet.data.coco_ids import CocoIds
+from attendet.data.image_decoding.sixteen_bits import MAX_BIT_DEPTH
 from attendet.data.label_counts import LabelCounts
 from attendet.errors import Location
 
@@ -44,7 +45,11 @@ class ProblemKind(Enum):
     DUPLICATE_IMAGE = "duplicate image"
     DUPLICATE_ACROSS_SPLITS = "image in two splits"
     ROTATED = "image is rotated by EXIF"
+    UNFINISHED_JPEG = "JPEG file without an end marker"
     WRONG_SIZE = "labels state a different image size"
+    UNKNOWN_ENDING = "labeled file without a known image ending"
+    PASSED_OVER = "file passed over"
+    FOREIGN_PATHS = "paths of another machine"
 
     @property
     def is_error(self) -> bool:
@@ -63,6 +68,7 @@ _ERRORS = frozenset(
         ProblemKind.UNKNOWN_CLASS,
         ProblemKind.ZERO_AREA,
         ProblemKind.DUPLICATE_ACROSS_SPLITS,
+        ProblemKind.UNKNOWN_ENDING,
     }
 )
 
@@ -103,6 +109,7 @@ class ImageRecord:
         classes: (objects,) int64: class indices, from 0.
         crowd: (objects,) bool: whether the box holds a group of objects. Groups are not used for training, and a
             detector that misses one is not penalized.
+        bit_depth: Number of bits (8 to 16) of the values, if the file is a PNG or TIFF with 16 bits per channel.
 
     Example:
         >>> record = ImageRecord(Path("a.jpg"), 640, 480)
@@ -116,6 +123,7 @@ class ImageRecord:
     boxes: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 4)))
     classes: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     crowd: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
+    bit_depth: int = MAX_BIT_DEPTH
 
 
 class ImageRecords(Sequence[ImageRecord]):
@@ -131,6 +139,7 @@ class ImageRecords(Sequence[ImageRecord]):
         boxes: (objects, 4) float64: x1, y1, x2, y2 in pixels of the boxes of all images.
         classes: (objects,) int64: class indices of all objects.
         crowd: (objects,) bool: whether a box holds a group of objects.
+        bit_depth: Number of bits (8 to 16) of the values in files with 16 bits per channel, the same for all images.
 
     Example:
         >>> record = ImageRecord(
@@ -145,7 +154,9 @@ class ImageRecords(Sequence[ImageRecord]):
         names, sizes, counts = bytearray(), array("q"), array("q", [0])
         boxes, classes, crowd = bytearray(), bytearray(), bytearray()
         ends = array("q", [0])
+        self.bit_depth = MAX_BIT_DEPTH
         for record in records:
+            self.bit_depth = record.bit_depth
             names += os.fsencode(record.image)
             ends.append(len(names))
             sizes.extend((record.width, record.height))
@@ -179,9 +190,8 @@ class ImageRecords(Sequence[ImageRecord]):
         position = range(len(self))[index]
         objects = slice(self._starts[position], self._starts[position + 1])
         width, height = self.sizes[position].tolist()
-        return ImageRecord(
-            self.path(position), width, height, self.boxes[objects], self.classes[objects], self.crowd[objects]
-        )
+        labels = self.boxes[objects], self.classes[objects], self.crowd[objects]
+        return ImageRecord(self.path(position), width, height, *labels, bit_depth=self.bit_depth)
 
     def __iter__(self) -> Iterator[ImageRecord]:
         return (self[position] for position in range(len(self)))
@@ -250,6 +260,7 @@ class Split:
         unlisted: Number of further problems that `problems` does not list, by kind.
         labels: How many images have labels.
         coco_ids: Ids of images and categories in the COCO file of the split (default: it has no such file).
+        largest: Largest value in PNG and TIFF files with 16 bits per channel; None without such files.
 
     Example:
         >>> Split("train", ("cat", "dog"), ImageRecords([ImageRecord(Path("a.jpg"), 640, 480)]))
@@ -265,6 +276,7 @@ class Split:
     unlisted: Mapping[ProblemKind, int] = field(default_factory=dict)
     labels: LabelCounts = field(default_factory=LabelCounts)
     coco_ids: CocoIds | None = None
+    largest: int | None = None
 
     def __repr__(self) -> str:
         return (
@@ -277,7 +289,7 @@ class Split:
         return Counter(problem.kind for problem in self.problems) + Counter(self.unlisted)
 
     def fingerprint(self) -> str:
-        """Return a digest (32 hexadecimal digits) of class names, image files, and objects.
+        """Return a digest (32 hexadecimal digits) of class names, image files, their bit depth, and objects.
 
         Two equal splits have equal fingerprints, regardless of their folders.
         """
@@ -287,4 +299,6 @@ class Split:
         for column in (self.records.sizes, self.records.boxes, self.records.classes, self.records.crowd):
             digest.update(np.ascontiguousarray(column).tobytes())
         digest.update(self.records.image_indices().tobytes())
+        if self.records.bit_depth != MAX_BIT_DEPTH:
+            digest.update(bytes([self.records.bit_depth]))
         return digest.hexdigest()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import torch
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from attendet.data.coco_ids import CocoIds
 from attendet.data.formats.serialization import coco_result
+from attendet.data.image_remarks import image_remarks
 from attendet.data.label_counts import LabelCounts
 from attendet.data.reading.data_source import DataSource
 from attendet.data.reading.label_checks import drop_invalid, require_labels
@@ -55,6 +56,7 @@ class Validation:
         detections: One tensor (k, 6) per image, on the CPU: x1, y1, x2, y2 in pixels of the image, confidence, class.
         labels: How many images have labels.
         coco_ids: Ids of images and categories in the COCO file of the split (default: it has no such file).
+        remarks: Sentences about images that are read, but perhaps not as intended.
     """
 
     metrics: Metrics
@@ -63,6 +65,7 @@ class Validation:
     detections: tuple[Tensor, ...]
     labels: LabelCounts = field(default_factory=LabelCounts)
     coco_ids: CocoIds | None = None
+    remarks: tuple[str, ...] = ()
 
     @property
     def ids(self) -> CocoIds:
@@ -133,11 +136,18 @@ def validate(
         clock = time.perf_counter()
     per_image = SecondsPerImage(*(seconds / max(1, len(records)) for seconds in spent))
     metrics = evaluation.compute()
-    return Validation(metrics, per_image, tuple(records), tuple(detections), split.labels, split.coco_ids)
+    return Validation(
+        metrics, per_image, tuple(records), tuple(detections), split.labels, split.coco_ids, image_remarks(split)
+    )
 
 
 def read_split_for_classes(
-    names: Sequence[str], source: DataSource, split: str, progress: Callable[[int, int], None] | None = None
+    names: Sequence[str],
+    source: DataSource,
+    split: str,
+    progress: Callable[[int, int], None] | None = None,
+    *,
+    bit_depth: int | None = None,
 ) -> Split:
     """Read a split of a data set, and check that it has the classes that a network was trained on.
 
@@ -148,12 +158,14 @@ def read_split_for_classes(
         source: The data set.
         split: Name of the split.
         progress: Called with (done, total) images.
+        bit_depth: Number of bits of 16-bit values that the network was trained with (default: that of the data set).
 
     Raises:
         DataError: If the images cannot be read, or none of them has labels.
         OptionError: If the data set has other classes; the message names the first class that differs.
     """
     trained = tuple(names)
+    source = source if bit_depth is None else replace(source, bit_depth=bit_depth)
     read = source.read(split, progress=progress)
     require_labels(read)
     images = drop_invalid(read, single_class=trained == ("object",))

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from attendet.data.images import read_image
+from attendet.data.images import decode_image
 from attendet.errors import DataError
 from attendet.prediction.addresses import stem_of
 from attendet.prediction.media_content import is_video_file
@@ -29,12 +29,14 @@ class InputFrame:
         stem: Stem of the names of its output files: that of the source, made unique within the run.
         image: (H, W, 3) red, green, blue in 0-255.
         timestamp: Position in the video; None for an image.
+        unfinished: Whether the image is a JPEG file without an end marker that has all its pixels.
     """
 
     source: MediaSource
     stem: str
     image: NDArray[np.uint8]
     timestamp: VideoTimestamp | None = None
+    unfinished: bool = False
 
     @property
     def number(self) -> int | None:
@@ -49,6 +51,7 @@ def read_frames(
     *,
     on_loss: OnLoss | None = None,
     policy: ReconnectionPolicy | None = None,
+    bit_depth: int = 16,
 ) -> Generator[InputFrame, None, None]:
     """Yield the images and video frames of sources, one at a time.
 
@@ -61,6 +64,7 @@ def read_frames(
         stride: Every how many frames of a video one is used.
         on_loss: Called once per lost connection of a stream, before it is opened again (default: nothing).
         policy: When a lost stream is opened again.
+        bit_depth: Number of bits of the values in images with 16 bits per channel; see `attendet.data.read_image`.
     """
     names = UniqueNames()
     watched = []
@@ -69,7 +73,7 @@ def read_frames(
             watched.append(source)
             continue
         try:
-            yield from _frames_of_file(source, names, stride)
+            yield from _frames_of_file(source, names, stride, bit_depth)
         except DataError as error:
             on_skip(error)
     stems: dict[MediaSource, str] = {}
@@ -79,17 +83,19 @@ def read_frames(
         yield InputFrame(source, stems[source], image, timestamp)
 
 
-def _frames_of_file(source: MediaSource, names: UniqueNames, stride: int) -> Generator[InputFrame, None, None]:
+def _frames_of_file(
+    source: MediaSource, names: UniqueNames, stride: int, bit_depth: int
+) -> Generator[InputFrame, None, None]:
     is_video = source.kind is MediaKind.VIDEO
     try:
         # Names are wrong at times: an image is tried where a video does not begin like one, and the other way round.
-        image = None if is_video and is_video_file(source.name) else read_image(source.name)
+        image = None if is_video and is_video_file(source.name) else decode_image(source.name, bit_depth)
     except DataError:
         if not is_video and not is_video_file(source.name):
             raise
         image = None
     if image is not None:
-        yield InputFrame(source, names.take(_stem(source)), image)
+        yield InputFrame(source, names.take(_stem(source)), image.pixels, unfinished=image.unfinished)
         return
     stem = None
     for timestamp, image in read_video(source.name, stride):

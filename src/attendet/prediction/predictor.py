@@ -53,6 +53,7 @@ class Predictor:
     Attributes:
         names: Class names, in the order of their indices.
         imgsz: Longer side in pixels that images are scaled to.
+        bit_depth: Number of bits of the values in images with 16 bits per channel, as in training.
         device: Device that computes.
         timings: Seconds spent so far in the stages `read`, `prepare`, `network`, and `nms`.
 
@@ -93,6 +94,7 @@ class Predictor:
         self._thresholds = DetectionThresholds(float(confidence), float(iou), max_detections, agnostic=agnostic)
         opened = opening.open(weights)
         self.names = opened.names
+        self.bit_depth = opened.bit_depth
         self.imgsz = _check_imgsz(opened.imgsz if imgsz is None else imgsz)
         self._classes = None if classes is None else self._class_mask(classes).to(self.device)
         self._dtype = torch.float16 if half else torch.float32
@@ -131,7 +133,7 @@ class Predictor:
             OptionError: If the memory is too small for the batch.
         """
         with self.timings.stage("read"):
-            pixels = [_pixels(image) for image in images]
+            pixels = [_pixels(image, self.bit_depth) for image in images]
         sizes = np.array([image.shape[1::-1] for image in pixels], np.int64).reshape(-1, 2)
         shapes = canvas_shapes(sizes, self.imgsz, self._stride, self._canvas)
         groups: dict[tuple[int, int], list[int]] = {}
@@ -196,10 +198,10 @@ def _check_imgsz(imgsz: int) -> int:
     return imgsz
 
 
-def _pixels(image: ImageLike) -> NDArray[np.uint8]:
+def _pixels(image: ImageLike, bit_depth: int) -> NDArray[np.uint8]:
     """Return (H, W, 3) red, green, blue in 0-255."""
     if isinstance(image, str | os.PathLike):
-        return read_image(Path(image))
+        return read_image(Path(image), bit_depth)
     pixels = _pillow_pixels(image) if isinstance(image, Image.Image) else np.asarray(image)
     if pixels.dtype != np.uint8:
         raise DataError(f"an image must be an array of uint8 in 0-255, got {pixels.dtype}")

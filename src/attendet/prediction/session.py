@@ -26,16 +26,18 @@ class PredictionCounts:
         images: Number of image files.
         videos: Number of videos, streams, and cameras.
         frames: Number of their frames.
+        unfinished: Number of JPEG files without an end marker, which have all their pixels.
         detections: Number of detections by class name.
 
     Example:
         >>> PredictionCounts(images=2, detections=Counter({"cell": 7})).to_dict()
-        {'images': 2, 'videos': 0, 'frames': 0, 'detections': {'cell': 7}}
+        {'images': 2, 'videos': 0, 'frames': 0, 'unfinished': 0, 'detections': {'cell': 7}}
     """
 
     images: int = 0
     videos: int = 0
     frames: int = 0
+    unfinished: int = 0
     detections: Counter[str] = field(default_factory=Counter)
 
     @property
@@ -49,6 +51,7 @@ class PredictionCounts:
             "images": self.images,
             "videos": self.videos,
             "frames": self.frames,
+            "unfinished": self.unfinished,
             "detections": dict(self.detections),
         }
 
@@ -106,6 +109,7 @@ def predict_frames(
                 writer.write(frame, detections)
         if frame.timestamp is None:
             counts.images += 1
+            counts.unfinished += frame.unfinished
         else:
             counts.frames += 1
             counts.videos += frame.stem not in videos

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field
 
 from attendet.attention.base import Start
+from attendet.data.image_decoding.sixteen_bits import MAX_BIT_DEPTH, MIN_BIT_DEPTH
 from attendet.data.loading.image_store import ImageCache
 from attendet.utils.limits import MAX_IMGSZ
 from attendet.utils.settings import Fraction, NonNegative, Positive, StrictModel
@@ -70,7 +71,9 @@ class DataConfig(StrictModel):
         path: A data.yaml, a folder, or a COCO JSON file.
         fraction: Fraction of the training images to use, above 0 and up to 1; a smaller fraction is a subset of a
             larger one.
-        format: "yolo", "coco", "voc", or "auto" to detect it.
+        format: "yolo", "coco", "voc", "cvat", or "auto" to detect it.
+        bit_depth: Number of bits (8 to 16) of the values in images with 16 bits per channel, or "auto" for the bits
+            that the set uses; None takes that of the data.yaml, or 16.
         cache: Storage for decoded images: "ram", "disk", "none", or "auto" for ram if they fit.
         workers: Number of processes that augment images; None chooses it.
         rect: Whether batches are rectangles of images with similar shapes instead of squares; excludes mosaic.
@@ -80,7 +83,8 @@ class DataConfig(StrictModel):
 
     path: str
     fraction: Annotated[float, Field(gt=0, le=1)] = 1.0
-    format: Literal["auto", "yolo", "coco", "voc"] = "auto"
+    format: Literal["auto", "yolo", "coco", "voc", "cvat"] = "auto"
+    bit_depth: Annotated[int, Field(ge=MIN_BIT_DEPTH, le=MAX_BIT_DEPTH)] | Literal["auto"] | None = None
     cache: ImageCache = "auto"
     workers: Annotated[int, Field(ge=0, le=256)] | None = None
     rect: bool = False

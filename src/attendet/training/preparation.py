@@ -10,14 +10,15 @@ import numpy as np
 from lightning.pytorch import Trainer
 from torch import nn
 
+from attendet.data.image_remarks import image_remarks
 from attendet.data.loading.data_module import DetectionData, LoaderConfig
 from attendet.data.loading.sampler import image_weights
 from attendet.data.reading import data_source
 from attendet.data.reading.label_checks import drop_invalid, require_labels
 from attendet.data.records import ImageRecords, Split
 from attendet.errors import DataError, Location, OptionError
-from attendet.models.bundled import bundled_names
 from attendet.models.detector import Detector
+from attendet.models.yaml.lookup import find_bundled
 from attendet.training.attention_monitor import require_attention
 from attendet.training.checkpoint_io import DirectCheckpointIO
 from attendet.training.config import TrainConfig
@@ -27,6 +28,7 @@ from attendet.training.reporter import Reporter
 from attendet.training.resource_errors import quiet_lightning
 from attendet.training.run_folder import RunFolder
 from attendet.training.training_model import TrainingModel, build_training_model, fit_anchors_to_data
+from attendet.utils.fonts import font_advice
 from attendet.utils.text import plural
 
 _MAX_PROBLEMS = 3
@@ -79,10 +81,14 @@ def prepare_run(config: TrainConfig, reporter: Reporter) -> PreparedRun:
     if imgsz != config.schedule.imgsz:
         notes.append(f"imgsz rounded up from {config.schedule.imgsz} to {imgsz}, a multiple of the stride {stride}")
     schedule = config.schedule.model_copy(update={"imgsz": imgsz})
-    config = with_absolute_paths(config.model_copy(update={"schedule": schedule}))
+    # The run keeps the number of bits, so that it scales images like this even if the data set changes.
+    data = config.data.model_copy(update={"bit_depth": splits["train"].records.bit_depth})
+    config = with_absolute_paths(config.model_copy(update={"schedule": schedule, "data": data}))
     notes += [*model.notes, *fit_anchors_to_data(model, splits["train"].records, config)]
     steps = -(-len(splits["train"].records) // schedule.batch_size)
     recipe = choose_recipe(config.optimizer, schedule, steps, pretrained=model.pretrained)
+    advice = font_advice(splits["train"].names)
+    notes += [advice] if advice else []
     for line in (*notes, *recipe.reasons):
         reporter.log(line)
     return PreparedRun(config, splits, model, recipe, tuple(notes))
@@ -94,9 +100,10 @@ def with_absolute_paths(config: TrainConfig) -> TrainConfig:
     paths = {"cfg": config.model.cfg, "weights": config.model.weights}
     if config.model.like and Path(config.model.like).exists():
         paths["like"] = config.model.like
-    if config.model.cfg in bundled_names():
-        del paths["cfg"]
+    bundled = find_bundled(config.model.cfg) if config.model.cfg else None
     absolute = {name: str(Path(path).resolve()) for name, path in paths.items() if path}
+    if bundled is not None:
+        absolute["cfg"] = bundled
     return config.model_copy(update={"data": data, "model": config.model.model_copy(update=absolute)})
 
 
@@ -111,7 +118,7 @@ def read_run_split(config: TrainConfig, name: str, reporter: Reporter) -> Split:
     Raises:
         DataError: If the data set cannot be read.
     """
-    source = data_source.open(config.data.path, config.data.format)
+    source = data_source.open(config.data.path, config.data.format, config.data.bit_depth)
     split = source.read(name, progress=lambda done, total: reporter.on_data_progress(f"reading {name}", done, total))
     require_labels(split)
     split = drop_invalid(split, single_class=config.data.single_cls)
@@ -239,6 +246,7 @@ def _split_notes(split: Split) -> list[str]:
     errors = [problem for problem in split.problems if problem.kind.is_error]
     notes = [f"{split.name}: {plural(len(split.records), 'image')}, {plural(len(split.records.classes), 'object')}"]
     notes.append(f"{split.name}: {split.labels}")
+    notes += [f"{split.name}: {remark}" for remark in image_remarks(split)]
     if split.skipped:
         notes.append(f"{split.name}: {plural(split.skipped, 'image')} left out; see `attendet data check`")
     if errors:

@@ -53,10 +53,10 @@ class TrainingModel:
     pretrained: bool = False
     has_anchors: bool = True
 
-    def card(self, names: tuple[str, ...], imgsz: int) -> ModelCard:
+    def card(self, names: tuple[str, ...], imgsz: int, bit_depth: int | None = None) -> ModelCard:
         """Return the model card for files with the weights of the run."""
         # Only the name of the model file, because folders of this machine are meaningless on another one.
-        return ModelCard(Path(self.file.name).name, self.file.text, self.dialect, names, imgsz)
+        return ModelCard(Path(self.file.name).name, self.file.text, self.dialect, names, imgsz, bit_depth)
 
     def to_record(self, imgsz: int) -> dict[str, Any]:
         """Return the description of the model in the record of a run.

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-BitDepth: TypeAlias = "int | Literal['auto']"
+BitDepth: TypeAlias = int | Literal["auto"]
 """Number of bits (8 to 16) of the values in images with 16 bits per channel, or `auto` for the bits that a set uses."""
 
 MIN_BIT_DEPTH, MAX_BIT_DEPTH = 8, 16

@@ -51,7 +51,7 @@ class OnDemandImages:
 
     def __getitem__(self, index: int) -> NDArray[np.uint8]:
         record = self._records[index]
-        image = read_image(record.image)
+        image = read_image(record.image, record.bit_depth)
         height, width = image.shape[:2]
         if (width, height) != (record.width, record.height):
             stated = f"{record.width}x{record.height}"

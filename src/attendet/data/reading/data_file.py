@@ -19,7 +19,7 @@ from attendet.utils.yaml_nodes import Node, parse, read_yaml_text
 
 MAX_BYTES = 512 * 1024
 SPLITS = ("train", "val", "test")
-FORMATS = ("yolo", "coco", "voc")
+FORMATS = ("yolo", "coco", "voc", "cvat")
 
 _KEYS = ("path", *SPLITS, "names", "nc", "format", "images", "bit_depth")
 # Similarity (0-1) from which a key counts as misspelled: `nam` and `valid` are similar to `names` and `val`, while

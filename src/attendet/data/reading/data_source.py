@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from attendet.data.image_decoding.sixteen_bits import MAX_BIT_DEPTH, MIN_BIT_DEPTH, BitDepth, smallest_bit_depth
+from attendet.data.images import ImageInfo
 from attendet.data.paths import locate
 from attendet.data.reading.class_name_files import find_class_names
 from attendet.data.reading.darknet import is_darknet_file, read_darknet_file
@@ -39,6 +42,8 @@ class DataSource:
         root: Folder of the data set.
         images: Folder of the images of a COCO file, if the data.yaml names it.
         layout: How the format was found out, such as `yolo, found by labels/a.txt`.
+        bit_depth: Number of bits (8 to 16) of the values in images with 16 bits per channel; `auto` for the smallest of
+            8, 10, 12, 14, and 16 bits that holds the largest value of all splits.
     """
 
     file: Path
@@ -48,6 +53,7 @@ class DataSource:
     root: Path
     images: Path | None = None
     layout: str = ""
+    bit_depth: BitDepth = MAX_BIT_DEPTH
 
     def __repr__(self) -> str:
         return (
@@ -65,6 +71,7 @@ class DataSource:
             "root": str(self.root),
             "images": None if self.images is None else str(self.images),
             "layout": self.layout,
+            "bit_depth": self.bit_depth,
         }
 
     def read(
@@ -102,7 +109,11 @@ class DataSource:
         if not isinstance(labels, Iterator):
             labels = read_files(labels, self.format, cache=cache_file, workers=workers)
         infos = read_files(files.images, "image", cache=cache_file, workers=workers)
-        reading = SplitReading(self._class_indices())
+        largest, depth = None, self.bit_depth
+        if depth == "auto":
+            largest = self._largest_value(workers, cache=cache)
+            depth = MAX_BIT_DEPTH if largest is None else smallest_bit_depth(largest)
+        reading = SplitReading(self._class_indices(), depth)
         reading.problems.extend(files.problems)
         items = _with_progress(zip(files.images, infos, labels, strict=True), len(files.images), progress)
         records = ImageRecords(reading.records(items))
@@ -127,7 +138,23 @@ class DataSource:
             unlisted=problems.unlisted(),
             labels=counts,
             coco_ids=files.coco_ids and files.coco_ids.for_classes(self.names),
+            # With `auto`, a single split may use fewer bits than the data set.
+            largest=reading.largest if largest is None else largest,
         )
+
+    def _largest_value(self, workers: int | None, *, cache: bool) -> int | None:
+        """Return the largest value in images of all splits with 16 bits per channel; None without such images.
+
+        The brightness of an image must not depend on the other images of its split.
+        """
+        values: list[int] = []
+        for split, entries in self.splits.items():
+            # A split that cannot be found is an error when it is read.
+            with suppress(DataError):
+                images = find_split_files(self.format, split, entries, self.root, self.images).images
+                infos = read_files(images, "image", cache=cache_path(self.root) if cache else None, workers=workers)
+                values += [info.largest for info in infos if isinstance(info, ImageInfo) and info.largest is not None]
+        return max(values, default=None)
 
     def read_all(
         self, *, workers: int | None = None, cache: bool = True, progress: StepProgress | None = None
@@ -169,7 +196,11 @@ class DataSource:
         return {index if self.format == "yolo" else name: index for index, name in enumerate(self.names)}
 
 
-def open(data: str | os.PathLike[str], format: str = "auto") -> DataSource:  # noqa: A001, A002 - called as attendet.data.open
+def open(  # noqa: A001 - called as attendet.data.open
+    data: str | os.PathLike[str],
+    format: str = "auto",  # noqa: A002 - the name of the option
+    bit_depth: BitDepth | None = None,
+) -> DataSource:
     r"""Open a data set, without reading its images.
 
     Args:
@@ -177,10 +208,12 @@ def open(data: str | os.PathLike[str], format: str = "auto") -> DataSource:  # n
             with VOC's `ImageSets`, or with COCO files.
         format: Format of the labels: `yolo`, `coco`, or `voc`. With `auto`, the data.yaml states it, or it is detected
             from the files.
+        bit_depth: Number of bits (8 to 16) of the values in images with 16 bits per channel, or `auto` for the bits
+            that the set uses. By default, the data.yaml states it, or else it is 16.
 
     Raises:
         DataError: If the data set does not exist, or its description is not valid.
-        OptionError: If the format does not exist.
+        OptionError: If the format does not exist, or the bit depth is not 8 to 16.
 
     Example:
         >>> import tempfile
@@ -193,6 +226,8 @@ def open(data: str | os.PathLike[str], format: str = "auto") -> DataSource:  # n
     """
     if format not in ("auto", *FORMATS):
         raise OptionError(f"`format` must be one of {', '.join(('auto', *FORMATS))}, got {format!r}")
+    if bit_depth is not None and bit_depth != "auto" and not MIN_BIT_DEPTH <= bit_depth <= MAX_BIT_DEPTH:
+        raise OptionError(f"`bit_depth` must be auto, or {MIN_BIT_DEPTH} to {MAX_BIT_DEPTH} bits, got {bit_depth!r}")
     requested = None if format == "auto" else format
     file = find_data_file(Path(locate(os.fspath(data)) or data))
     file = find_data_file(unwrap(file))
@@ -211,7 +246,8 @@ def open(data: str | os.PathLike[str], format: str = "auto") -> DataSource:  # n
     if not names:
         remedy = "write a data.yaml with `path: folder`, `train: images`, and `names: [cat, dog]`"
         raise DataError("the data set has no class names", where=where, remedy=remedy)
-    return DataSource(file, chosen, names, described.splits, described.root, described.images, layout)
+    depth = bit_depth or described.bit_depth or MAX_BIT_DEPTH
+    return DataSource(file, chosen, names, described.splits, described.root, described.images, layout, depth)
 
 
 def _choose_format(described: DataFile, requested: str | None) -> tuple[str, str]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from attendet.data.image_remarks import bit_depth_remarks
 from attendet.data.label_counts import LabelCounts
 from attendet.data.problems import ProblemCount, summarize_problems
 from attendet.data.reading import data_source
@@ -186,7 +187,7 @@ def make_data_report(splits: Sequence[Split], imgsz: int = 640, source: DataSour
     sides = [scaled_box_sides(split.records, imgsz) for split in splits]
     statistics = {split.name: compute_statistics(split, part) for split, part in zip(splits, sides, strict=True)}
     total = sum_statistics([*statistics.values()], np.concatenate(sides))
-    remarks = tuple(_remarks(names, statistics, imgsz))
+    remarks = (*_remarks(names, statistics, imgsz), *bit_depth_remarks(splits))
     labels = {split.name: split.labels for split in splits}
     return DataReport(names, imgsz, statistics, total, summarize_problems(splits), remarks, labels, source)
 

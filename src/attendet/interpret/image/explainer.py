@@ -141,7 +141,7 @@ def open_network(
         return model, request
     opened = opening.open(model)
     names, imgsz = request.names or opened.names, request.imgsz or opened.imgsz
-    return opened.detector, replace(request, names=names, imgsz=imgsz)
+    return opened.detector, replace(request, names=names, imgsz=imgsz, bit_depth=opened.bit_depth)
 
 
 def explanations(
@@ -231,7 +231,7 @@ def _preparation(model: nn.Module, request: ExplanationRequest) -> Callable[[int
                     remedy="pass an array or a path, which is letterboxed",
                 )
             return image_of_tensor(f"image {number}", image)
-        name, pixels = read_pixels(image, number)
+        name, pixels = read_pixels(image, number, request.bit_depth)
         if is_detector:
             return letterboxed_image(name, pixels, imgsz, stride)
         return center_cropped_image(name, pixels, imgsz)

@@ -148,18 +148,19 @@ def map_on_image(values: NDArray[np.float32], image: InputImage, max_side: int |
     return np.where(outside_y[:, None] | outside_x[None], np.float32(np.nan), on_image)
 
 
-def read_pixels(image: ImageLike, number: int) -> tuple[str, NDArray[np.uint8]]:
+def read_pixels(image: ImageLike, number: int, bit_depth: int = 16) -> tuple[str, NDArray[np.uint8]]:
     """Return the name of an image and its pixels (H, W, 3).
 
     Args:
         image: A path, an array (H, W, 3) of red, green, blue in 0-255, or a Pillow image.
         number: Number of the image, from 1, which names an image without a path.
+        bit_depth: Number of bits of the values in files with 16 bits per channel.
 
     Raises:
         DataError: If the image cannot be read.
     """
     if isinstance(image, str | os.PathLike):
-        return os.fspath(image), read_image(Path(image))
+        return os.fspath(image), read_image(Path(image), bit_depth)
     pixels = np.asarray(image.convert("RGB") if isinstance(image, Image.Image) else image)
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or 0 in pixels.shape:
         raise DataError(

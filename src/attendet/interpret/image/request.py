@@ -23,6 +23,7 @@ class ExplanationRequest:
         names: Class names, in the order of their indices; they may be unknown (empty).
         imgsz: Longer side in pixels that the images of a detector are scaled to, or side of the images of a
             classifier; None for the default.
+        bit_depth: Number of bits (8 to 16) of the values in image files with 16 bits per channel.
 
     Raises:
         OptionError: If `detection` is below 1, or `imgsz` is not a possible size.
@@ -40,6 +41,7 @@ class ExplanationRequest:
     thresholds: DetectionThresholds = field(default_factory=DetectionThresholds)
     names: tuple[str, ...] = ()
     imgsz: int | None = None
+    bit_depth: int = 16
 
     def __post_init__(self) -> None:
         if self.detection < 1:

@@ -151,7 +151,7 @@ def _arm(run: RunFolder, record: RunRecord, device: torch.device) -> TimedArm:
 
 def _validation_split(record: RunRecord) -> Split:
     settings = record.configuration["data"]
-    return drop_invalid(data_source.open(settings["path"], settings["format"]).read("val"))
+    return drop_invalid(data_source.open(settings["path"], settings["format"], settings.get("bit_depth")).read("val"))
 
 
 def _images(split: Split, batch: int, size: int, device: torch.device) -> Tensor:

@@ -71,7 +71,7 @@ def draw_validation(folder: RunFolder, validation: Validation, names: tuple[str,
     records = [validation.records[index] for index in selected]
     detections = [validation.detections[index] for index in selected]
     prediction_grid(
-        [read_image(record.image) for record in records],
+        [read_image(record.image, record.bit_depth) for record in records],
         detections,
         [ground_truth(record) for record in records],
         names,

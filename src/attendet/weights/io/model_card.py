@@ -34,6 +34,8 @@ class ModelCard:
         dialect: Dialect in which the attention rows of the model file are read; "auto" detects it.
         names: Class names in the order of their indices.
         imgsz: Side of the training images in pixels.
+        bit_depth: Number of bits (8 to 16) of the values in training images with 16 bits per channel; None if it is
+            unknown.
 
     Example:
         >>> from attendet.models.bundled import bundled_text
@@ -46,6 +48,7 @@ class ModelCard:
     dialect: str
     names: tuple[str, ...]
     imgsz: int
+    bit_depth: int | None = None
 
 
 def card_metadata(card: ModelCard) -> dict[str, str]:
@@ -132,4 +135,5 @@ def _parse_card(text: str) -> ModelCard | None:
         return None
     texts = (card.model, card.text, card.dialect, *card.names)
     valid = all(isinstance(text, str) for text in texts) and type(card.imgsz) is int
+    valid = valid and (card.bit_depth is None or (type(card.bit_depth) is int and 8 <= card.bit_depth <= 16))
     return card if valid and card.names and 0 < card.imgsz <= MAX_IMGSZ else None

@@ -68,6 +68,11 @@ class OpenedDetector:
         return self.card.imgsz
 
     @property
+    def bit_depth(self) -> int:
+        """Number of bits of the values in images with 16 bits per channel, as in training; 16 if it is unknown."""
+        return self.card.bit_depth or 16
+
+    @property
     def attention(self) -> tuple[Attachment, ...]:
         """The attention that is attached to the detector; rows of its model file are not included."""
         return attached(self.detector)
