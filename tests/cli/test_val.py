@@ -117,7 +117,7 @@ def test_mistakes_are_reported_in_one_line(
     without_data.best.parent.mkdir(parents=True)
     shutil.copy(run.best, without_data.best)
     record = json.loads(run.record.read_text())
-    without_data.record.write_text(json.dumps({**record, "configuration": {}}))
+    without_data.record.write_text(json.dumps({**record, "configuration": {}, "digest": ""}))
     for arguments, message in (
         ([], "no weights are given; name the folder of a run or a weights file"),
         ([run.best], "no data set is given, and a weights file does not name one; give --data data.yaml"),

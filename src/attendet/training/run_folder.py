@@ -13,7 +13,7 @@ import torch
 from pydantic import Field
 
 from attendet.errors import DataError, Location
-from attendet.utils.io import write_atomically, write_csv
+from attendet.utils.io import read_text, write_atomically, write_csv
 from attendet.utils.json_text import to_json
 from attendet.utils.records import read_record
 from attendet.utils.settings import StrictModel
@@ -178,11 +178,8 @@ def read_results(path: Path) -> list[dict[str, float]]:
         DataError: If the file cannot be read, or a row does not have a number for each column.
     """
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            return [{column: float(value) for column, value in row.items()} for row in csv.DictReader(file)]
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise DataError(f"the results of a run cannot be read: {reason}", where=Location(str(path))) from error
+        rows = csv.DictReader(read_text(path, _MAX_RECORD_BYTES).splitlines())
+        return [{column: float(value) for column, value in row.items()} for row in rows]
     except (ValueError, TypeError, csv.Error) as error:
         # The csv module returns None for a missing value and a list for surplus values; float() rejects both.
         raise DataError(

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from attendet.attention.catalog import attentions
-from attendet.errors import Location, OptionError
+from attendet.errors import OptionError
 from attendet.models.attention_request import parse_request
 from attendet.models.bundled import bundled_names, bundled_text
 from attendet.models.yaml.lookup import find_bundled
 from attendet.study.design.schema import StudyDesign
 from attendet.training.config import TrainConfig, build_config
-from attendet.training.run_folder import RunFolder
+from attendet.utils.regular_files import open_regular
+from attendet.weights.io.opening import resolve_weights_path
 
 # These settings change the duration or the location of a run, or are hashed by content instead.
 WITHOUT_EFFECT = ("data.path", "data.cache", "data.workers", "model.cfg", "model.weights", "model.attention")
@@ -129,12 +130,8 @@ def _content(word: str, folder: Path) -> str:
     bundled = find_bundled(str(path))
     if bundled is not None:
         return hashlib.sha256(bundled_text(bundled).encode()).hexdigest()
-    path = RunFolder(path).best if path.is_dir() else path
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise OptionError(f"the file cannot be read: {error.strerror}", where=Location(str(path))) from error
+    with open_regular(resolve_weights_path(path), OptionError) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _key(identity: dict[str, Any]) -> str:
