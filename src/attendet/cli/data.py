@@ -29,7 +29,7 @@ Data: TypeAlias = Annotated[
     str, typer.Argument(metavar="DATA", help="A data.yaml, a folder, or a COCO json.", show_default=False)
 ]
 Format: TypeAlias = Annotated[
-    Literal["auto", "yolo", "coco", "voc"],
+    Literal["auto", "yolo", "coco", "voc", "cvat"],
     typer.Option("--format", help="Format of the labels; auto detects it.", rich_help_panel=INPUT),
 ]
 Workers: TypeAlias = Annotated[

@@ -23,7 +23,6 @@ from attendet.data.formats.dataset_writers import (
 )
 from attendet.data.formats.serialization import fits_yolo
 from attendet.data.reading import data_source
-from attendet.data.reading.data_file import FORMATS
 from attendet.data.reading.data_source import DataSource, Progress, StepProgress
 from attendet.data.reading.label_checks import require_labels
 from attendet.data.records import ProblemKind, Split
@@ -34,6 +33,8 @@ from attendet.utils.temporary_files import temporary_place
 from attendet.utils.text import plural, short_repr
 
 CrowdPolicy: TypeAlias = Literal["refuse", "drop", "keep"]
+
+_WRITERS = {"yolo": write_yolo, "coco": write_coco, "voc": write_voc}
 
 # Problems of the source that mean that an image or an object is missing from the new data set.
 _LOSSES = (
@@ -191,8 +192,7 @@ def write_splits(
         out.parent.mkdir(parents=True, exist_ok=True)
         with temporary_place(out) as temporary:
             temporary.mkdir()
-            write = {"yolo": write_yolo, "coco": write_coco, "voc": write_voc}[to]
-            entries = write(temporary, splits, file_names, transfer)
+            entries = _WRITERS[to](temporary, splits, file_names, transfer)
             content = {"path": ".", "format": to, **entries, "names": dict(enumerate(splits[0].names))}
             text = yaml.safe_dump(content, allow_unicode=True, sort_keys=False, width=1000)
             (temporary / "data.yaml").write_text(text, encoding="utf-8")
@@ -235,8 +235,8 @@ def unique_names(images: Sequence[Path]) -> list[str]:
 
 
 def _check_format(to: str) -> None:
-    if to not in FORMATS:
-        raise unknown_name("format", to, FORMATS)
+    if to not in _WRITERS:
+        raise unknown_name("format", to, _WRITERS)
 
 
 def _check_names(names: Sequence[str], to: str) -> None:

@@ -17,7 +17,7 @@ class LabelCounts:
         missing: Images without a label file: background in YOLO's format, left out in VOC's.
         invalid: Images that are left out because their labels cannot be understood.
         first_problem: The first missing or invalid labels, with their place; None without any.
-        format: `yolo`, `coco`, or `voc`; empty if the labels are not those of files.
+        format: `yolo`, `coco`, `voc`, or `cvat`; empty for labels without files.
         place: The first label file or COCO file, or the place where the first was looked for.
         remarks: Sentences about paths in lists.
         passed_over: Files in the folders of images that are not read: hidden, or without a known ending of an image.

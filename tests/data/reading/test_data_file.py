@@ -80,7 +80,7 @@ def test_keys_of_other_tools_are_ignored(tmp_path: Path) -> None:
         ("train: []\nnames: [a]", "the list must not be empty"),
         ("train: 3\nnames: [a]", "the value must be a path, got 3"),
         ("train: {a: b}\nnames: [a]", "the value must be a path, got {'a': 'b'}"),
-        ("train: images\nnames: [a]\nformat: yolov9", "`format` must be one of yolo, coco, voc, got 'yolov9'"),
+        ("train: images\nnames: [a]\nformat: yolov9", "`format` must be one of yolo, coco, voc, cvat, got 'yolov9'"),
         ("path: nowhere\ntrain: images\nnames: [a]", "folder not found: "),
         ("train: *x\nnames: [a]", "the alias *x is not allowed"),
         ("train: !!python/object/apply:os.system [ls]\nnames: [a]", "tag"),

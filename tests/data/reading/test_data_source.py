@@ -67,7 +67,7 @@ def test_data_sets_splits_and_formats_that_do_not_exist(tmp_path: Path, yolo_fol
     (tmp_path / "notes.txt").write_text("x")
     with pytest.raises(DataError, match=r"the file is not a data\.yaml or a COCO file"):
         data_source.open(tmp_path / "notes.txt")
-    with pytest.raises(OptionError, match="`format` must be one of auto, yolo, coco, voc, got 'csv'"):
+    with pytest.raises(OptionError, match="`format` must be one of auto, yolo, coco, voc, cvat, got 'csv'"):
         data_source.open(source.file, format="csv")
 
 

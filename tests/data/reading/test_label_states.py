@@ -98,7 +98,7 @@ def spoilt_set(root: Path, format: str, content: str | bytes | dict[str, Any]) -
     for seed, name in enumerate(("bad", "good")):
         write_image(root / f"images/{name}.png", seed=seed)
     good = {"yolo": GOOD, "voc": f"<annotation>{OBJECT.format('cat', 20)}</annotation>"}
-    if format == "coco":
+    if isinstance(content, dict):
         images = [{"id": number, "file_name": f"{name}.png"} for number, name in enumerate(("bad", "good"))]
         labels = [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4]}, {"id": 2, "image_id": 0, **content}]
         text = json.dumps({"images": images, "categories": [{"id": 1, "name": "cat"}], "annotations": labels})

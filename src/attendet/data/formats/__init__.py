@@ -1,4 +1,4 @@
-"""Label formats: YOLO, COCO, and Pascal VOC."""
+"""Label formats: YOLO, COCO, Pascal VOC, and CVAT."""
 
 import lazy_loader
 

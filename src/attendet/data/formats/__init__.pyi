@@ -1,5 +1,6 @@
 from .coco import CocoFile as CocoFile
 from .coco import read_coco as read_coco
+from .cvat import read_cvat as read_cvat
 from .labels import ImageLabels as ImageLabels
 from .labels import LabelBuilder as LabelBuilder
 from .serialization import coco_result as coco_result
@@ -24,6 +25,7 @@ __all__ = [
     "parse_voc_labels",
     "parse_yolo_labels",
     "read_coco",
+    "read_cvat",
     "read_voc_labels",
     "read_yolo_labels",
     "voc_text",

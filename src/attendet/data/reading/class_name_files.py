@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from attendet.data.formats.coco import read_coco
+from attendet.data.formats.cvat import read_cvat
 from attendet.data.formats.image_files import read_lines
 from attendet.data.formats.labels import ImageLabels
 from attendet.data.paths import is_folder
@@ -23,25 +24,27 @@ def find_class_names(data_file: DataFile, format: str) -> tuple[str, ...]:  # no
     """Find the class names of a data set in its label files, for a data.yaml without names.
 
     YOLO's label files have no names: they are read from `classes.txt` or `obj.names`. The names of a COCO file are in
-    the order of the category ids, names of VOC files in alphabetical order.
+    the order of the category ids, the names of CVAT as in its file, and names of VOC files in alphabetical order.
 
     Args:
         data_file: The data set.
-        format: `yolo`, `coco`, or `voc`.
+        format: `yolo`, `coco`, `voc`, or `cvat`.
 
     Returns:
         The names; empty if the label files have no names.
 
     Raises:
-        DataError: If a COCO file cannot be read, or two files with class names differ.
+        DataError: If a COCO file or a file of CVAT cannot be read, or two files with class names differ.
     """
     if format == "yolo":
         return _listed_names(data_file)
     entries = [(split, entry) for split, entries in data_file.splits.items() for entry in entries]
     listing = FolderListing()
+    split, first = entries[0]
     if format == "coco":
-        split, first = entries[0]
-        return read_coco(Path(choose_coco_file(first.path, split, data_file.root, first.where, listing).file)).names
+        return read_coco(Path(choose_coco_file(first, split, data_file.root, listing, "coco").file)).names
+    if format == "cvat":
+        return read_cvat(Path(choose_coco_file(first, split, data_file.root, listing, "cvat").file)).names
     names: set[str] = set()
     for split, entry in entries:
         try:

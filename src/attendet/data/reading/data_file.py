@@ -54,7 +54,7 @@ class DataFile:
         root: Folder of the data set.
         splits: Entries of each split.
         names: Class names, in the order of their indices; None if the file has no names.
-        format: `yolo`, `coco`, or `voc`; None if the file does not state the format.
+        format: `yolo`, `coco`, `voc`, or `cvat`; None if the file does not state the format.
         images: Folder of the images of a COCO file; None if the file does not name it.
         found_by: The file that shows the format, for messages; None if the format is stated.
         bit_depth: Number of bits (8 to 16) of the values in images with 16 bits per channel, or `auto`; None if the

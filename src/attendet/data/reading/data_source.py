@@ -36,7 +36,7 @@ class DataSource:
 
     Attributes:
         file: The data.yaml, COCO file, or folder that was opened.
-        format: `yolo`, `coco`, or `voc`.
+        format: `yolo`, `coco`, `voc`, or `cvat`.
         names: Class names, in the order of their indices.
         splits: The paths that each split consists of, by its name.
         root: Folder of the data set.
@@ -206,8 +206,8 @@ def open(  # noqa: A001 - called as attendet.data.open
     Args:
         data: A data.yaml as for YOLOv5; a COCO file; or a folder with a data.yaml, with YOLO's `images` and `labels`,
             with VOC's `ImageSets`, or with COCO files.
-        format: Format of the labels: `yolo`, `coco`, or `voc`. With `auto`, the data.yaml states it, or it is detected
-            from the files.
+        format: Format of the labels: `yolo`, `coco`, `voc`, or `cvat`. With `auto`, the data.yaml states it, or it is
+            detected from the files.
         bit_depth: Number of bits (8 to 16) of the values in images with 16 bits per channel, or `auto` for the bits
             that the set uses. By default, the data.yaml states it, or else it is 16.
 

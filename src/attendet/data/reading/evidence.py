@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from attendet.data.formats.cvat import is_cvat_file
 from attendet.data.formats.image_files import find_images, read_lines, resolve_images
 from attendet.data.images import is_image
 from attendet.data.paths import is_file, is_folder
@@ -21,8 +22,8 @@ class Evidence:
     """A file that shows the format of labels.
 
     Attributes:
-        format: `yolo`, `coco`, or `voc`.
-        file: Path of a label file, of a COCO file, or of a list in `ImageSets/Main`.
+        format: `yolo`, `coco`, `voc`, or `cvat`.
+        file: Path of a label file, of a file of COCO or CVAT, or of a list in `ImageSets/Main`.
         is_usual: True for a label file where YOLOv5 looks for it.
     """
 
@@ -55,6 +56,8 @@ def find_evidence(
         yield from _until_usual(found) if prefer_usual else found
     elif path.lower().endswith(".json") and is_file(path):
         yield Evidence("coco", path)
+    elif is_cvat_file(path):
+        yield Evidence("cvat", path)
     elif is_file(path) and not is_image(path) and _is_voc_list(path, listing):
         yield Evidence("voc", path)
     else:
@@ -82,10 +85,12 @@ def _evidence_of_folder(folder: str, split: str, root: Path, listing: FolderList
     images = find_images(folder).images
     if images:
         yield from _evidence_of_images(images, root, listing)
-    elif (xml := next(xml_files(folder), None)) is not None:
+    elif (xml := next(xml_files(folder), None)) is not None and not is_cvat_file(xml):
         yield Evidence("voc", xml)
     if (coco := find_coco_file(folder, split, root, listing)) is not None:
         yield Evidence("coco", coco.file)
+    if (cvat := find_coco_file(folder, split, root, listing, "cvat")) is not None:
+        yield Evidence("cvat", cvat.file)
 
 
 def _evidence_of_images(images: Sequence[str], root: Path, listing: FolderListing) -> Iterator[Evidence]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from attendet.data.formats.cvat import cvat_splits, is_cvat_file
 from attendet.data.formats.image_files import find_images
 from attendet.data.paths import exists
 from attendet.data.reading.coco_files import is_coco_file, is_named_after
@@ -83,12 +84,14 @@ def detect_layout(data: Path, format: str | None) -> DataFile:  # noqa: A002 - t
 
     Args:
         data: A folder, or a COCO file.
-        format: The only format to look for (`yolo`, `coco`, or `voc`), or None for all.
+        format: The only format to look for (`yolo`, `coco`, `voc`, or `cvat`), or None for all.
 
     Raises:
         DataError: If the path is not a data set in this format, or has labels in several formats.
     """
     if data.is_file():
+        if is_cvat_file(str(data)) and format in (None, "cvat"):
+            return _data_file(data.parent, "cvat", dict.fromkeys(cvat_splits(data), str(data)), str(data))
         if data.suffix.lower() != ".json" or format not in (None, "coco"):
             remedy = "name a .yaml or .json file"
             raise DataError("the file is not a data.yaml or a COCO file", where=Location(str(data)), remedy=remedy)
@@ -109,7 +112,7 @@ def detect_layout(data: Path, format: str | None) -> DataFile:  # noqa: A002 - t
 
 
 def detect_format(data_file: DataFile) -> tuple[str, str | None]:
-    """Return the format (`yolo`, `coco`, or `voc`) of the labels of a data.yaml, and the file that shows it.
+    """Return the format (`yolo`, `coco`, `voc`, or `cvat`) of the labels of a data.yaml, and the file that shows it.
 
     Label files where YOLOv5 looks for them decide: a data.yaml without `format` means these. Without any label file,
     the format is `yolo`.
@@ -160,6 +163,7 @@ def _layouts(folder: str, listing: FolderListing) -> Iterator[FolderLayout]:
     yield from _darknet_layouts(folder, listing)
     yield from _voc_layouts(folder, listing)
     yield from _coco_layouts(folder, listing)
+    yield from _cvat_layouts(folder, listing)
     yield from _image_folder_layouts(folder, listing)
 
 
@@ -219,6 +223,14 @@ def _coco_layouts(folder: str, listing: FolderListing) -> Iterator[FolderLayout]
         )
 
 
+def _cvat_layouts(folder: str, listing: FolderListing) -> Iterator[FolderLayout]:
+    """Yield the export "CVAT for images", usually `annotations.xml` next to `images`, with the subsets that it has."""
+    for file in listing.with_suffix(folder, ".xml"):
+        if is_cvat_file(file):
+            splits = dict.fromkeys(cvat_splits(Path(file)), file)
+            yield FolderLayout(_data_file(Path(folder), "cvat", splits, file), file)
+
+
 def _image_folder_layouts(folder: str, listing: FolderListing) -> Iterator[FolderLayout]:
     """Yield the folders or lists of the images of each split, once for each format of their labels."""
     splits = _image_splits(folder, listing)
@@ -228,8 +240,8 @@ def _image_folder_layouts(folder: str, listing: FolderListing) -> Iterator[Folde
         for evidence in find_evidence(entry, split, Path(folder), listing, prefer_usual=False):
             found.setdefault(evidence.format, evidence.file)
     for name, file in found.items():
-        # Image folders do not tell the splits of a COCO file.
-        if name != "coco":
+        # The splits of a COCO file or of CVAT are in the file or its name.
+        if name not in ("coco", "cvat"):
             yield FolderLayout(_data_file(Path(folder), name, splits, file), file)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 
@@ -12,7 +12,8 @@ from attendet.data.coco_ids import CocoIds
 from attendet.data.formats.coco import CocoFile
 from attendet.data.formats.image_files import join_image_files, resolve_images
 from attendet.data.formats.labels import ImageLabels
-from attendet.data.reading.coco_files import CocoImages, read_coco_entry
+from attendet.data.reading.coco_files import TableFormat
+from attendet.data.reading.coco_images import CocoImages, read_coco_entry
 from attendet.data.reading.data_file import SplitEntry
 from attendet.data.reading.label_folders import FolderListing, find_label_files
 from attendet.data.reading.passed_over import file_problems, foreign_prefix
@@ -50,7 +51,7 @@ def find_split_files(
     """Find the files of a split.
 
     Args:
-        format: `yolo`, `coco`, or `voc`.
+        format: `yolo`, `coco`, `voc`, or `cvat`.
         split: Name of the split.
         entries: What the split consists of.
         root: Folder of the data set.
@@ -60,9 +61,11 @@ def find_split_files(
         DataError: If an entry does not exist or cannot be read.
     """
     listing = FolderListing()
-    if format == "coco":
-        found = [read_coco_entry(entry.path, split, root, images, entry.where, listing) for entry in entries]
-        return _coco_split_files(found)
+    if format in ("coco", "cvat"):
+        table: TableFormat = "coco" if format == "coco" else "cvat"
+        found = [read_coco_entry(entry, split, root, images, listing, table) for entry in entries]
+        files = _coco_split_files(found)
+        return files if format == "coco" else replace(files, coco_ids=None)
     if format == "yolo":
         files = join_image_files([resolve_images(entry.path, str(root), entry.where) for entry in entries])
         labels = find_label_files(files.images, ".txt", root, listing).paths
