@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help install demo test test-slow coverage lint format docs pictures lock benchmark clean
+.PHONY: help install demo test test-slow fuzz coverage lint format docs pictures lock benchmark clean
 .DEFAULT_GOAL := help
 
 help: ## Show what each target does
@@ -45,6 +45,9 @@ test: lint ## Lint, then run the tests and doctests
 
 test-slow: install ## Run the long tests as well: studies on several processes and on a Ray cluster, simulations
 	$(BIN)/pytest -m "slow or not slow"
+
+fuzz: install ## Read hostile inputs for SECONDS from SEED, kill and resume commands; writes docs/reliability.md
+	$(BIN)/python -m tests.fuzz --seconds $(or $(SECONDS),600) --seed $(or $(SEED),1000000)
 
 coverage: install ## Run the tests and fail if they cover less than the floor in pyproject.toml
 	$(BIN)/pytest --cov=attendet --cov-report=term:skip-covered
