@@ -9,7 +9,7 @@ import pytest
 
 from attendet.data.reading.file_cache import cache_path
 from attendet.ops.cbam.compiler import cache_folder
-from attendet.utils.temporary_files import temporary_place
+from attendet.utils.processes.temporary_files import temporary_place
 from tests.helpers.command import CommandResult
 
 NAME = ".attendet-0123456789abcdef0123456789abcdef"

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import attendet as package
-from attendet.utils.temporary_files import remove_leftovers
+from attendet.utils.processes.temporary_files import remove_leftovers
 from tests.helpers.command import COMMAND, TIMEOUT_S, CommandResult
 
 MESSAGE = "attendet: No space left on device\n"

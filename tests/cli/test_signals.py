@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 import attendet as package
-from attendet.utils.temporary_files import download_folder, remove_leftovers
+from attendet.utils.processes.temporary_files import download_folder, remove_leftovers
 from tests.helpers.calibrated_detector import write_weights
 from tests.helpers.command import CommandResult, run_and_interrupt
 from tests.helpers.small_studies import write_small

@@ -11,7 +11,7 @@ import attendet as package
 from attendet.training.run_folder import RunFolder
 from attendet.training.runner import train
 from attendet.utils.processes.folder_lock import exclusive_lock
-from attendet.utils.temporary_files import remove_leftovers
+from attendet.utils.processes.temporary_files import remove_leftovers
 from tests.helpers.calibrated_detector import write_weights
 from tests.helpers.command import CommandResult
 from tests.helpers.small_studies import write_small

@@ -17,7 +17,7 @@ from attendet.utils.json_text import to_json
 from attendet.utils.text import plural, printable
 
 if TYPE_CHECKING:
-    from attendet.utils.temporary_files import Leftover
+    from attendet.utils.processes.temporary_files import Leftover
 
 # The cached content of label files (data/reading/file_cache.py), and compiled operators (ops/cbam/compiler.py).
 _CACHED = re.compile(r"data-[0-9a-f]{16}\.sqlite(-journal|-wal|-shm)?|cbam-[0-9a-f]{24}\.so")
@@ -42,7 +42,7 @@ def clean_command(
     running processes are kept. If something is kept, the exit code is 1.
     """
     require_file(folder, "name a folder, such as runs")
-    from attendet.utils.temporary_files import remove_leftovers
+    from attendet.utils.processes.temporary_files import remove_leftovers
 
     found = remove_leftovers(folder, dry_run=dry_run)
     if cache:
@@ -60,7 +60,7 @@ def clean_command(
 
 def _remove_cache(*, dry_run: bool) -> list[Leftover]:
     from attendet.ops.cbam.compiler import cache_folder
-    from attendet.utils.temporary_files import Leftover, remove_leftovers
+    from attendet.utils.processes.temporary_files import Leftover, remove_leftovers
 
     folder = cache_folder()
     if not folder.is_dir():

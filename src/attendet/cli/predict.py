@@ -228,14 +228,11 @@ class _Outputs:
             "csv": lambda folder: CsvWriter(folder / "predictions.csv"),
             "json": lambda folder: CocoWriter(folder / "predictions.json"),
         }
-        folder = new_run_folder(*self.location, exist_ok=self.exist_ok) if self.files else None
-        if folder is not None:
+        folder, opened = None, []
+        if self.files:
+            folder = new_run_folder(*self.location, exist_ok=self.exist_ok)
             stack.enter_context(exclusive_lock(folder, "run"))
-        opened = [
-            stack.enter_context(make(folder))
-            for kind, make in writers.items()
-            if folder is not None and kind in self.files
-        ]
+            opened = [stack.enter_context(make(folder)) for kind, make in writers.items() if kind in self.files]
         if self.prints_json:
             opened.append(stack.enter_context(CocoWriter(sys.stdout)))
         return folder, opened

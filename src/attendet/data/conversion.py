@@ -22,6 +22,7 @@ from attendet.data.formats.dataset_writers import (
     write_yolo,
 )
 from attendet.data.formats.serialization import fits_yolo
+from attendet.data.image_decoding.sixteen_bits import MAX_BIT_DEPTH
 from attendet.data.reading import data_source
 from attendet.data.reading.data_source import DataSource, Progress, StepProgress
 from attendet.data.reading.label_checks import require_labels
@@ -29,7 +30,7 @@ from attendet.data.records import ProblemKind, Split
 from attendet.errors import DataError, Location, OptionError, unknown_name
 from attendet.utils.html import Markup, html_table
 from attendet.utils.io import cannot_write, refuse_existing
-from attendet.utils.temporary_files import temporary_place
+from attendet.utils.processes.temporary_files import temporary_place
 from attendet.utils.text import plural, short_repr
 
 CrowdPolicy: TypeAlias = Literal["refuse", "drop", "keep"]
@@ -194,6 +195,8 @@ def write_splits(
             temporary.mkdir()
             entries = _WRITERS[to](temporary, splits, file_names, transfer)
             content = {"path": ".", "format": to, **entries, "names": dict(enumerate(splits[0].names))}
+            if splits[0].records.bit_depth != MAX_BIT_DEPTH:
+                content["bit_depth"] = splits[0].records.bit_depth
             text = yaml.safe_dump(content, allow_unicode=True, sort_keys=False, width=1000)
             (temporary / "data.yaml").write_text(text, encoding="utf-8")
             temporary.rename(out)

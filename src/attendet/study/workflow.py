@@ -260,7 +260,7 @@ def make_executor(name: ExecutorName, workers: int | None = None, address: str |
 
         return RayExecutor(address, workers)
     if name == "processes":
-        from attendet.study.runs.processes import ProcessExecutor  # noqa: PLC0415
+        from attendet.study.runs.process_executor import ProcessExecutor  # noqa: PLC0415
 
         return ProcessExecutor(workers or max(1, len(os.sched_getaffinity(0)) // 2))
     if workers not in (None, 1):

@@ -40,8 +40,8 @@ from attendet.training.task import DetectionTask
 from attendet.utils.git_commit import read_commit
 from attendet.utils.io import new_run_folder
 from attendet.utils.processes.folder_lock import exclusive_lock
+from attendet.utils.processes.temporary_files import remove_leftovers
 from attendet.utils.provenance import PACKAGES, versions
-from attendet.utils.temporary_files import remove_leftovers
 from attendet.weights.io import opening
 
 _TENSORBOARD = "tensorboard"

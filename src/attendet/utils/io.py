@@ -15,8 +15,8 @@ from typing import Any
 from attendet.errors import AttendetError, DataError, Location, OutputError
 from attendet.utils.csv_text import csv_cell
 from attendet.utils.json_text import to_json
+from attendet.utils.processes.temporary_files import temporary_place
 from attendet.utils.regular_files import open_regular
-from attendet.utils.temporary_files import temporary_place
 
 
 def read_bytes(

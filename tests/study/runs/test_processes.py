@@ -13,7 +13,7 @@ from attendet.study.design.grid import Cell
 from attendet.study.folder import read_study
 from attendet.study.runs.execution import run_study
 from attendet.study.runs.executors import MAX_RETRIES
-from attendet.study.runs.processes import ProcessExecutor
+from attendet.study.runs.process_executor import ProcessExecutor
 from tests.helpers.small_studies import RecordingObserver, children, open_study, write_small
 
 ARMS = "{a: , b: se:reduction=2@after:Conv}"

@@ -13,7 +13,7 @@ from attendet.data.download.http import fetch
 from attendet.errors import DataError, Location, unknown_name
 from attendet.utils.io import cannot_write, refuse_existing
 from attendet.utils.processes.folder_lock import exclusive_lock
-from attendet.utils.temporary_files import download_folder
+from attendet.utils.processes.temporary_files import download_folder
 
 _MIB = 1024 * 1024
 

@@ -14,7 +14,7 @@ from .job import Job as Job
 from .job import run_job as run_job
 from .job import try_job as try_job
 from .pairing_checks import find_unpaired as find_unpaired
-from .processes import ProcessExecutor as ProcessExecutor
+from .process_executor import ProcessExecutor as ProcessExecutor
 
 __all__ = [
     "Executor",

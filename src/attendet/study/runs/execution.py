@@ -25,8 +25,8 @@ from attendet.utils.html import Markup, html_table
 from attendet.utils.io import read_json
 from attendet.utils.limits import MAX_JSON_BYTES
 from attendet.utils.processes.folder_lock import exclusive_lock
+from attendet.utils.processes.temporary_files import remove_leftovers
 from attendet.utils.records import write_record
-from attendet.utils.temporary_files import remove_leftovers
 
 
 @dataclass(frozen=True)

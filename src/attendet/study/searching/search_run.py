@@ -21,8 +21,8 @@ from attendet.study.searching.search_records import NO_EVIDENCE, Candidate, Sear
 from attendet.study.searching.trials import Trials, pruning_rungs, require_optuna
 from attendet.training.config import build_config
 from attendet.utils.processes.folder_lock import exclusive_lock
+from attendet.utils.processes.temporary_files import remove_leftovers
 from attendet.utils.records import write_record
-from attendet.utils.temporary_files import remove_leftovers
 
 if TYPE_CHECKING:
     from optuna.trial import Trial

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from attendet.utils.io import write_atomically
-from attendet.utils.temporary_files import Leftover, download_folder, remove_leftovers, temporary_place
+from attendet.utils.processes.temporary_files import Leftover, download_folder, remove_leftovers, temporary_place
 
 NAME = ".attendet-0123456789abcdef0123456789abcdef"
 
@@ -94,7 +94,8 @@ def test_an_empty_folder_is_kept_until_its_process_has_had_time_to_lock_it(tmp_p
     path = tmp_path / NAME
     path.mkdir()
     assert [leftover.kept for leftover in remove_leftovers(tmp_path)] == ["it was created a moment ago"]
-    os.utime(path, (time.time() - 60,) * 2)
+    before = time.time() - 60
+    os.utime(path, (before, before))
     assert remove_leftovers(tmp_path) == [Leftover(path, 0, None)]
 
 
