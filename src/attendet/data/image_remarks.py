@@ -10,7 +10,7 @@ from attendet.utils.text import plural
 
 
 def image_remarks(split: Split) -> tuple[str, ...]:
-    """Return sentences about the JPEG files without an end marker and the bit depth of a split.
+    """Return sentences about JPEG files without an end marker, dark images, and the bit depth of a split.
 
     Args:
         split: A split as read.
@@ -28,7 +28,12 @@ def image_remarks(split: Split) -> tuple[str, ...]:
     if count:
         first = next(str(each.where) for each in split.problems if each.kind is ProblemKind.UNFINISHED_JPEG)
         remarks.append(f"{plural(count, 'JPEG file')} without an end marker, read nevertheless (first: {first})")
-    return (*remarks, *bit_depth_remarks([split]))
+    about_depth = bit_depth_remarks([split])
+    dark = split.count_problems()[ProblemKind.DARK_IMAGE]
+    if dark and not about_depth:
+        first = next(str(each) for each in split.problems if each.kind is ProblemKind.DARK_IMAGE)
+        remarks.append(f"{plural(dark, 'image')} with 16 bits per channel nearly black (first: {first})")
+    return (*remarks, *about_depth)
 
 
 def bit_depth_remarks(splits: Sequence[Split]) -> tuple[str, ...]:

@@ -46,6 +46,7 @@ class ProblemKind(Enum):
     DUPLICATE_ACROSS_SPLITS = "image in two splits"
     ROTATED = "image is rotated by EXIF"
     UNFINISHED_JPEG = "JPEG file without an end marker"
+    DARK_IMAGE = "16-bit image is nearly black"
     WRONG_SIZE = "labels state a different image size"
     UNKNOWN_ENDING = "labeled file without a known image ending"
     PASSED_OVER = "file passed over"
@@ -219,30 +220,6 @@ class ImageRecords(Sequence[ImageRecord]):
     def image_indices(self) -> NDArray[np.int64]:
         """Return the index of the image that each object is in, as (objects,) int64."""
         return np.repeat(np.arange(len(self)), np.diff(self._starts))
-
-
-def scaled_box_sides(records: ImageRecords, imgsz: int) -> NDArray[np.float64]:
-    """Return the sides of all boxes after images are scaled to the training size.
-
-    Boxes are clipped to their images, as in training.
-
-    Args:
-        records: Images and objects.
-        imgsz: The longer side of a scaled image in pixels.
-
-    Returns:
-        (objects, 2) width and height in pixels of the scaled image.
-
-    Example:
-        >>> box, crowd = np.array([[-8.0, 0, 8, 4]]), np.array([False])
-        >>> records = ImageRecords([ImageRecord(Path("a.jpg"), 640, 480, box, np.array([0]), crowd)])
-        >>> scaled_box_sides(records, 320).tolist()
-        [[4.0, 2.0]]
-    """
-    sizes = records.sizes[records.image_indices()]
-    clipped = np.clip(records.boxes, 0, np.tile(sizes, 2))
-    sides = np.maximum(clipped[:, 2:] - clipped[:, :2], 0)
-    return sides * (imgsz / sizes.max(axis=1, keepdims=True, initial=1))
 
 
 @dataclass(frozen=True)

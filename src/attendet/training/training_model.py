@@ -9,7 +9,8 @@ from typing import Any
 import torch
 
 from attendet.attention.base import Attention, Start
-from attendet.data.records import ImageRecords, scaled_box_sides
+from attendet.data.box_sides import scaled_box_sides
+from attendet.data.records import ImageRecords
 from attendet.detection.anchors import best_possible_recall, fit_anchors
 from attendet.errors import Location, ModelFileError, OptionError, WeightsError
 from attendet.models.attention_request import parse_request

@@ -145,9 +145,35 @@ def test_dark_and_white_images_are_named(bits: int, depth: int, remark: str | No
     assert [remark in each for each in about_bits if remark] == ([True] if remark else [])
 
 
-def test_a_dark_split_of_an_automatic_set_is_not_named(tmp_path: Path) -> None:
+def test_a_dark_split_does_not_change_the_bits_of_an_automatic_set(tmp_path: Path) -> None:
     [train, val] = data.open(data_set(tmp_path, values(9), values(14)), bit_depth="auto").read_all(cache=False)
-    assert (image_remarks(train), image_remarks(val)) == ((), ())
+    assert (bit_depth_remarks([train]), image_remarks(val)) == ((), ())
+    assert "nothing above 511 of 16,383, looks like 10 bits" in image_remarks(train)[0]
+
+
+@pytest.mark.parametrize("text", ["", "bit_depth: 12"])
+def test_conversion_keeps_the_bit_depth(text: str, tmp_path: Path) -> None:
+    file = data_set(tmp_path / "old", values(12), values(12), text)
+    for name in ("coco", "voc", "yolo"):
+        data.convert(file, to=name, out=tmp_path / name)
+        assert data.open(tmp_path / name).bit_depth == data.open(file).bit_depth
+
+
+def test_dark_images_among_bright_ones_are_counted(tmp_path: Path) -> None:
+    file = data_set(tmp_path, values(16), values(16))
+    for number, bits in enumerate((8, 12, 14, 15)):
+        write(tmp_path / f"images/train/{number}.tif", values(bits))
+        (tmp_path / f"labels/train/{number}.txt").write_text("0 0.5 0.5 0.5 0.5")
+    report = data.check(file, cache=False)
+    [dark] = [problem for problem in report.problems if problem.kind.name == "DARK_IMAGE"]
+    assert (dark.count, dark.kind.is_error) == (3, False)
+    assert [example.detail for example in dark.examples] == [
+        "nothing above 255 of 65,535, looks like 8 bits",
+        "nothing above 4,095 of 65,535, looks like 12 bits",
+        "nothing above 16,383 of 65,535, looks like 14 bits",
+    ]
+    [remark] = image_remarks(data.open(file).read("train", cache=False))
+    assert remark.startswith("3 images with 16 bits per channel nearly black (first: ")
 
 
 def test_the_bit_depth_is_part_of_the_fingerprint(tmp_path: Path) -> None:

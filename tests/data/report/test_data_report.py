@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from attendet.data.records import ImageRecords, ProblemKind, Split, scaled_box_sides
+from attendet.data.box_sides import scaled_box_sides
+from attendet.data.records import ImageRecords, ProblemKind, Split
 from attendet.data.report.data_report import check, make_data_report
 from tests.data.report.report_cases import NAMES, record, split_with_many_classes
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from attendet.data.formats.labels import ImageLabels
-from attendet.data.image_decoding.sixteen_bits import MAX_BIT_DEPTH
+from attendet.data.image_decoding.sixteen_bits import MAX_BIT_DEPTH, smallest_bit_depth
 from attendet.data.images import ImageInfo
 from attendet.data.label_counts import LabelCounts
 from attendet.data.paths import exists
@@ -23,6 +23,10 @@ ReadItem: TypeAlias = tuple[str, ReadResult, ReadResult]
 
 # Labeled files come first: training loses them.
 _PASSED_OVER = (ProblemKind.UNKNOWN_ENDING, ProblemKind.PASSED_OVER)
+
+
+# Fraction of white below which an image is nearly black: all values of a sensor with 14 of 16 bits.
+_DARK = 0.25
 
 
 class SplitReading:
@@ -106,6 +110,10 @@ class SplitReading:
             self._add(ProblemKind.UNFINISHED_JPEG, Location(image), "its pixels are there")
         if info.largest is not None:
             self.largest = max(info.largest, self.largest or 0)
+            if info.largest < 2**self._bit_depth * _DARK:
+                bits, white = smallest_bit_depth(info.largest), 2**self._bit_depth - 1
+                detail = f"nothing above {info.largest:,} of {white:,}, looks like {bits} bits"
+                self._add(ProblemKind.DARK_IMAGE, Location(image), detail)
         first = self._first_image.setdefault(info.digest, image)
         if first is not image:
             self._add(ProblemKind.DUPLICATE_IMAGE, Location(image), f"the same as {first}")

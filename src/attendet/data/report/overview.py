@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from PIL import Image
 
-from attendet.data.records import Split, scaled_box_sides
+from attendet.data.box_sides import scaled_box_sides
+from attendet.data.records import Split
 from attendet.errors import Location, OutputError
 from attendet.utils.io import write_atomically
 from attendet.utils.plotting import class_color, class_label, complete_fonts, label_text, new_figure

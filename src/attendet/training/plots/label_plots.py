@@ -13,7 +13,8 @@ from matplotlib.colors import ListedColormap
 from matplotlib.ticker import FormatStrFormatter, LogLocator, NullLocator
 from numpy.typing import NDArray
 
-from attendet.data.records import ImageRecords, scaled_box_sides
+from attendet.data.box_sides import scaled_box_sides
+from attendet.data.records import ImageRecords
 from attendet.errors import OptionError
 from attendet.utils.plotting import COLORS, INK, class_label, new_figure, save_figure, style_axes
 
