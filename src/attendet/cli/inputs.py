@@ -71,7 +71,9 @@ def require_data(path: str) -> None:
     Raises:
         DataError: If it does not exist.
     """
-    if not os.path.lexists(path):
+    from attendet.data.paths import locate
+
+    if locate(path) is None:
         raise DataError("data set not found", where=Location(path), remedy="name a data.yaml, a COCO json, or a folder")
 
 

@@ -144,6 +144,7 @@ def test_a_data_source_as_text_and_as_json(yolo_folder: WriteYolo) -> None:
         "root": str(file.parent),
         "images": None,
         "layout": "yolo, found by labels/a.txt",
+        "bit_depth": 16,
     }
 
 

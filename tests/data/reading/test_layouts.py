@@ -1,5 +1,6 @@
 """Layouts of data sets as tools write them: all are found by looking at the files, and named."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -284,3 +285,26 @@ def test_what_is_passed_over_is_counted_and_named(tmp_path: Path) -> None:
     )
     assert isinstance(report.labels["train"], LabelCounts)
     assert line in str(report)
+
+
+def test_one_of_several_data_files(tmp_path: Path) -> None:
+    labeled(tmp_path, {"images/a.png": "labels/a.txt"}, YOLO_ROW)
+    text(tmp_path / "hyp.yaml", "lr0: 0.01\n")
+    first = data_yaml(tmp_path, "train: images", "first.yaml")
+    assert open_data(tmp_path).file == first
+    data_yaml(tmp_path, "train: images", "second.yaml")
+    with pytest.raises(DataError, match=r"must have one data file, got first\.yaml and second\.yaml"):
+        open_data(tmp_path)
+    assert open_data(data_yaml(tmp_path, "train: images").parent).file == tmp_path / "data.yaml"
+
+
+def test_files_that_only_have_the_name_of_a_data_file(tmp_path: Path) -> None:
+    labeled(tmp_path, {"images/a.png": "labels/a.txt"}, YOLO_ROW)
+    text(tmp_path / "classes.txt", NAMES)
+    (tmp_path / "digits.data").write_bytes(b"\xff\x00\x01")
+    text(tmp_path / "package.json", '{"images": 3}')
+    os.mkfifo(tmp_path / "pipe.json")
+    os.mkfifo(tmp_path / "pipe.data")
+    assert_read(tmp_path, "yolo", {"train": 1})
+    with pytest.raises(DataError, match=r"the file is not a data\.yaml or a COCO file"):
+        open_data(tmp_path / "digits.data")

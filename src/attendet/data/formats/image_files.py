@@ -192,6 +192,8 @@ def read_lines(file: str) -> list[str]:
         DataError: If the file cannot be read, is not UTF-8 text, or has more than 256 MiB.
     """
     where = Location(file)
+    if not is_file(file):
+        raise DataError("the list must be a regular file", where=where)
     try:
         if Path(file).stat().st_size > MAX_LIST_BYTES:
             raise DataError(f"the file is larger than {MAX_LIST_BYTES:,} bytes", where=where)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from attendet.data.formats.cvat import is_cvat_file
-from attendet.data.paths import is_folder
+from attendet.data.paths import is_file, is_folder
 from attendet.data.reading.data_file import SplitEntry
 from attendet.data.reading.label_folders import (
     LABEL_FOLDERS,
@@ -42,6 +42,8 @@ class CocoChoice:
 
 def is_coco_file(path: str) -> bool:
     """Return whether a JSON file has COCO's keys `images` and `annotations` or `categories`, without parsing it."""
+    if not is_file(path):
+        return False
     try:
         with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:  # noqa: PTH123
             return content.find(b'"images"') >= 0 and any(content.find(key) >= 0 for key in _COCO_KEYS)

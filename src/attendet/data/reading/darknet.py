@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 from attendet.data.formats.image_files import read_lines
@@ -12,16 +13,18 @@ from attendet.errors import DataError, Location
 
 _SPLIT_KEYS = {"train": "train", "valid": "val", "val": "val", "test": "test"}
 _MAX_BYTES = 64 * 1024
+_LIST_LINE = re.compile(rb"^[ \t]*(train|valid|val|test)[ \t]*=", re.MULTILINE)
 
 
 def is_darknet_file(path: Path) -> bool:
-    """Return whether a path has the suffix of a data file of darknet.
-
-    Example:
-        >>> is_darknet_file(Path("data/obj.data")), is_darknet_file(Path("obj.names"))
-        (True, False)
-    """
-    return path.suffix.lower() == ".data"
+    """Return whether a file has the suffix `.data` and a line like `train = train.txt`."""
+    if path.suffix.lower() != ".data" or not is_file(path):
+        return False
+    try:
+        with path.open("rb") as file:
+            return _LIST_LINE.search(file.read(_MAX_BYTES)) is not None
+    except OSError:
+        return False
 
 
 def read_darknet_file(file: Path) -> DataFile:

@@ -15,8 +15,9 @@ from attendet.data.paths import locate
 from attendet.data.reading.class_name_files import find_class_names
 from attendet.data.reading.darknet import is_darknet_file, read_darknet_file
 from attendet.data.reading.data_file import FORMATS, DataFile, SplitEntry, is_data_file, read_data_file
+from attendet.data.reading.data_file_search import find_data_file, unwrap
 from attendet.data.reading.file_cache import cache_path, read_files
-from attendet.data.reading.layout import detect_format, detect_layout, find_data_file, short_path, unwrap
+from attendet.data.reading.layout import detect_format, detect_layout, short_path
 from attendet.data.reading.split_files import find_split_files
 from attendet.data.reading.split_reading import ReadItem, SplitReading
 from attendet.data.records import ImageRecords, Problem, ProblemKind, Split

@@ -8,18 +8,14 @@ from pathlib import Path
 
 from attendet.data.formats.cvat import cvat_splits, is_cvat_file
 from attendet.data.formats.image_files import find_images
-from attendet.data.paths import exists
 from attendet.data.reading.coco_files import is_coco_file, is_named_after
 from attendet.data.reading.darknet import is_darknet_file, read_darknet_file
-from attendet.data.reading.data_file import SPLITS, DataFile, SplitEntry, is_data_file
+from attendet.data.reading.data_file import SPLITS, DataFile, SplitEntry
 from attendet.data.reading.evidence import Evidence, find_evidence
 from attendet.data.reading.label_folders import IMAGE_FOLDERS, LABEL_FOLDERS, FolderListing, is_named
 from attendet.data.reading.split_names import split_of
 from attendet.data.reading.voc_files import find_voc_lists, list_of_split
 from attendet.errors import DataError, Location
-
-# How many folders that have nothing else may be around a data set.
-_MAX_WRAPPERS = 3
 
 
 @dataclass(frozen=True)
@@ -33,50 +29,6 @@ class FolderLayout:
 
     described: DataFile
     file: str
-
-
-def find_data_file(data: Path) -> Path:
-    """Return the data file in a folder: `data.yaml`, the only YAML file, or the only data file of darknet.
-
-    A folder without a data file, and any path to a file, is returned unchanged.
-
-    Raises:
-        DataError: If the path does not exist.
-    """
-    if not exists(data):
-        raise DataError("file or folder not found", where=Location(str(data)), remedy="name a data.yaml or a folder")
-    if not data.is_dir():
-        return data
-    data_files = sorted(path for path in data.iterdir() if is_data_file(path) and not path.name.startswith("."))
-    preferred = [path for path in data_files if path.stem == "data"]
-    darknet = [path for path in sorted(data.iterdir()) if is_darknet_file(path) and path.is_file()]
-    for candidates in (preferred, data_files, darknet):
-        if candidates and (len(candidates) == 1 or candidates is preferred):
-            return candidates[0]
-    return data
-
-
-def unwrap(data: Path) -> Path:
-    """Return the folder of the data set inside folders that have nothing else, as unpacked archives do.
-
-    A folder with a data file, with several folders, or with files other than notes is returned unchanged.
-    """
-    folder = data
-    for _ in range(_MAX_WRAPPERS):
-        listing = FolderListing()
-        folders = [name for name in listing.folders(str(folder)) if name != "__MACOSX"]
-        if len(folders) != 1 or _is_part(folders[0]) or find_data_file(folder) != folder:
-            break
-        if any(Path(name).suffix.lower() not in ("", ".md", ".txt") for name in listing.files(str(folder))):
-            break
-        folder = folder / folders[0]
-    return folder
-
-
-def _is_part(name: str) -> bool:
-    """Return whether a folder is a part of a data set by its name."""
-    names = frozenset[str]().union(IMAGE_FOLDERS, *LABEL_FOLDERS.values(), {"imagesets"})
-    return is_named(name, names) or split_of(name) is not None
 
 
 def detect_layout(data: Path, format: str | None) -> DataFile:  # noqa: A002 - the name of the option
@@ -170,8 +122,8 @@ def _layouts(folder: str, listing: FolderListing) -> Iterator[FolderLayout]:
 def _darknet_layouts(folder: str, listing: FolderListing) -> Iterator[FolderLayout]:
     for place in (folder, f"{folder}/data", f"{folder}/cfg"):
         for file in listing.with_suffix(place, ".data"):
-            described = read_darknet_file(Path(file))
-            yield FolderLayout(described, file)
+            if is_darknet_file(Path(file)):
+                yield FolderLayout(read_darknet_file(Path(file)), file)
 
 
 def _voc_layouts(folder: str, listing: FolderListing) -> Iterator[FolderLayout]:
