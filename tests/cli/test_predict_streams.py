@@ -99,6 +99,6 @@ def test_sources_in_python_that_cannot_be_read_are_warnings_and_then_an_error(we
     assert len(warned) == 2
     assert not [each for each in warned if "geheim" in str(each.message)]
     with pytest.raises(OptionError, match="exactly one of `images` and `source`"):
-        package.predict(weights)
+        package.predict(weights)  # pyright: ignore[reportCallIssue]
     with pytest.raises(OptionError, match="`images` must be files, got the address of a stream; give it as source"):
         package.predict(weights, address)

@@ -1,4 +1,4 @@
-"""Nothing that a file says reaches the terminal as anything but text."""
+"""Texts of files reach the terminal as nothing but text."""
 
 import io
 import json

@@ -34,7 +34,7 @@ class HttpRequest(BaseHTTPRequestHandler):
         except OSError:
             self.close_connection = True
 
-    def log_message(self, *_: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the signature of the base class)
         """Write nothing into the output of the tests."""
 
     def send(self, content: bytes, *, upto: int | None = None, kind: str = "video/mp4") -> None:

@@ -1,4 +1,4 @@
-"""Files are videos or images by what they contain."""
+"""Files are videos or images by their content."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -86,7 +86,7 @@ def frames_of(path: Path, *, ignore_damage: bool = False) -> list[object]:
 
 
 def write_as(path: Path, form: str, codec: str, count: int = 12, group: int = 12) -> Path:
-    """Write a video in a format, whatever the suffix is."""
+    """Write a video in a format, regardless of the suffix."""
     with av.open(str(path), "w", format=form) as container:
         stream = container.add_stream(codec, rate=Fraction(25), options={"g": str(group)})
         assert isinstance(stream, av.VideoStream)

@@ -23,7 +23,7 @@ QUICK = ReconnectionPolicy(tries=3, first_wait=0.02, steady=5.0, timeout=5.0)
 
 
 class Watched:
-    """The frames of sources, and what was told about them."""
+    """The frames of sources, and the messages about them."""
 
     def __init__(self, *sources: str, policy: ReconnectionPolicy = QUICK) -> None:
         self.errors: list[str] = []
@@ -63,7 +63,7 @@ def test_a_video_that_is_cut_goes_on_where_it_was(tmp_path: Path, *, accepts_ran
         watched = Watched(f"http://{server.place}/films/walk.mp4")
         frames = list(watched)
     assert watched.errors == []
-    assert len(watched.losses) == 1, "told once"
+    assert len(watched.losses) == 1, "one message"
     assert [frame.number for frame in frames] == list(range(1, 61))
     assert {frame.stem for frame in frames} == {"walk"}
     ticks = [frame.timestamp.tick for frame in frames if frame.timestamp]
@@ -175,7 +175,7 @@ def test_an_rtsp_stream_with_a_password_is_read_and_its_password_is_never_told(t
     with rtsp_server(content, credentials=encoded) as server:
         watched = Watched(f"rtsp://admin:pa%40ss@{server.place}/live/1")
         frames = list(watched)
-    # Over RTP, frames after the last whole packet are lost, and a live stream leaves out what is late.
+    # Over RTP, frames after the last whole packet are lost, and a live stream leaves out late ones.
     assert len(frames) >= 1
     assert frames[-1].number is not None
     assert frames[-1].number >= 30

@@ -100,7 +100,7 @@ def test_plots_show_the_letters_without_warnings(install: Callable[..., list[str
         bars = axes.barh([0, 1], [1, 2])
         axes.set_yticks([0, 1], [class_label(ZEBRA, 0), class_label("حصان", 1)])
         axes.set_title(label_text(f"{ZEBRA} $1"))
-        figure.legend([bars], [class_label(ZEBRA, 0)])
+        figure.legend([bars.patches[0]], [class_label(ZEBRA, 0)])
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             save_figure(figure, tmp_path / name)

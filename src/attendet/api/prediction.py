@@ -6,6 +6,7 @@ import os
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TypeAlias, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,10 +21,42 @@ from attendet.prediction.predictor import Predictor
 from attendet.prediction.session import FrameDetections, detect_in_frames
 from attendet.prediction.sources import MediaSource, expand_sources
 
+Images: TypeAlias = str | os.PathLike[str] | NDArray[np.uint8] | Image.Image | Sequence[str | os.PathLike[str]]
+"""A path, an array (H, W, 3), a Pillow image, or a list of these."""
 
+
+@overload
 def predict(
     weights: str | os.PathLike[str] | Predictor,
-    images: str | os.PathLike[str] | NDArray[np.uint8] | Image.Image | Sequence[str | os.PathLike[str]] | None = None,
+    images: Images,
+    *,
+    imgsz: int | None = None,
+    confidence: float = 0.25,
+    iou: float = 0.45,
+    max_detections: int = 1000,
+    classes: Iterable[str | int] | None = None,
+    agnostic: bool = False,
+    device: str = "auto",
+    canvas: SingleCanvasRule = "border",
+) -> Detections | list[Detections]: ...
+@overload
+def predict(
+    weights: str | os.PathLike[str] | Predictor,
+    *,
+    source: str | int | Sequence[str | int],
+    stride: int = 1,
+    imgsz: int | None = None,
+    confidence: float = 0.25,
+    iou: float = 0.45,
+    max_detections: int = 1000,
+    classes: Iterable[str | int] | None = None,
+    agnostic: bool = False,
+    device: str = "auto",
+    canvas: SingleCanvasRule = "border",
+) -> Iterator[FrameDetections]: ...
+def predict(
+    weights: str | os.PathLike[str] | Predictor,
+    images: Images | None = None,
     *,
     source: str | int | Sequence[str | int] | None = None,
     stride: int = 1,

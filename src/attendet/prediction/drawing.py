@@ -103,8 +103,8 @@ def _palette(num_classes: int) -> sv.ColorPalette:
 class AnnotatedWriter(ResultWriter):
     """A writer of images with drawn detections, in their own names and formats, and of videos as mp4.
 
-    The video of a file is finished as soon as a frame of another source arrives. Those of streams and cameras, whose
-    frames come in turn, are finished at the end.
+    The video of a file is finished as soon as a frame of another source arrives. The videos of streams and cameras,
+    whose frames come in turn, are finished at the end.
 
     Args:
         folder: The run's folder.

@@ -77,7 +77,7 @@ def read_frames(
         except DataError as error:
             on_skip(error)
     stems: dict[MediaSource, str] = {}
-    for source, timestamp, image in watch_streams(watched, on_skip, on_loss or _ignore, stride, policy):
+    for source, timestamp, image in watch_streams(watched, on_skip, on_loss or _ignore, stride, policy, bit_depth):
         if source not in stems:
             stems[source] = names.take(_stem(source))
         yield InputFrame(source, stems[source], image, timestamp)
@@ -110,4 +110,4 @@ def _stem(source: MediaSource) -> str:
 
 
 def _ignore(source: MediaSource, reason: str) -> None:
-    """Tell nobody about a lost connection."""
+    """Do nothing about a lost connection."""

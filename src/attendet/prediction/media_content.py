@@ -1,4 +1,4 @@
-"""Videos recognized by the first bytes of their files, whatever their names are."""
+"""Videos recognized by the first bytes of their files, regardless of their names."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def video_format_of(path: str | os.PathLike[str]) -> str | None:
 
 
 def video_format(head: bytes) -> str | None:
-    r"""Return FFmpeg's name of the format of which bytes are the beginning; None if they do not begin like a video.
+    r"""Return FFmpeg's name of the format that bytes begin with; None if they do not begin like a video.
 
     Args:
         head: The first 4,096 bytes of a file, or all of a smaller file.
@@ -79,7 +79,7 @@ def video_format(head: bytes) -> str | None:
 
 
 def _is_transport_stream(head: bytes) -> bool:
-    """Return whether sync bytes stand at equal distances.
+    """Return whether sync bytes are at equal distances.
 
     Three are enough at the start. A recording may also begin inside a packet, which takes more of them to be certain.
     """

@@ -68,7 +68,7 @@ class PredictionCounts:
 
 
 class FrameDetections(NamedTuple):
-    """A frame, and what was detected in it.
+    """A frame and its detections.
 
     Attributes:
         frame: An image, or a frame of a video or stream.

@@ -84,8 +84,8 @@ def expand_sources(
       or else to the folder of the list, and `#` begins a comment
     - `-`: such a list in `standard_input`
 
-    A file with the suffix of an image or a video is what its suffix says until it is read; any other file is a video if
-    it begins like one. Only the file names of one folder are in memory at a time.
+    A file with the suffix of an image or a video has this kind until it is read; any other file is a video if it begins
+    like one. Only the file names of one folder are in memory at a time.
 
     Args:
         arguments: The arguments of the command line.

@@ -57,7 +57,7 @@ class StreamReader:
     """A network stream, or a camera, that is read frame by frame.
 
     A stream that cannot be opened at first is an error at once. Afterwards, a lost connection is opened again. A video
-    of known length then goes on where it was cut; a live stream goes on with the present.
+    of known length then continues where it was cut; a live stream continues with the present.
 
     Args:
         source: The stream or camera.
@@ -65,6 +65,7 @@ class StreamReader:
         policy: When a lost stream is opened again.
         on_loss: Called once per loss.
         stop: Ends the reading when it is set.
+        bit_depth: Number of bits of the values in images with 16 bits per channel.
 
     Attributes:
         is_live: Whether frames arrive at their own pace, so that a slow reader has to leave some out. Known from the
@@ -72,7 +73,13 @@ class StreamReader:
     """
 
     def __init__(
-        self, source: MediaSource, stride: int, policy: ReconnectionPolicy, on_loss: OnLoss, stop: threading.Event
+        self,
+        source: MediaSource,
+        stride: int,
+        policy: ReconnectionPolicy,
+        on_loss: OnLoss,
+        stop: threading.Event,
+        bit_depth: int = 16,
     ) -> None:
         self._source = source
         self._where = Location(source.label)
@@ -80,6 +87,7 @@ class StreamReader:
         self._policy = policy
         self._on_loss = on_loss
         self._stop = stop
+        self._bit_depth = bit_depth
         self._number = 0
         self._tick = -1
         self._start = 0.0
@@ -94,7 +102,7 @@ class StreamReader:
             DataError: If the stream cannot be opened, or is lost and cannot be opened again.
         """
         if is_image_address(self._source.address):
-            yield None, _remote_image(self._source)
+            yield None, _remote_image(self._source, self._bit_depth)
             return
         failures = 0
         while not self._stop.is_set():
@@ -102,7 +110,7 @@ class StreamReader:
             try:
                 with self._open() as container:
                     if container.format.name in _PICTURES.split(","):
-                        yield None, _remote_image(self._source)
+                        yield None, _remote_image(self._source, self._bit_depth)
                         return
                     yield from self._frames_of_connection(container)
             except (FFmpegError, OSError, ValueError) as error:
@@ -209,14 +217,14 @@ def _rate(stream: VideoStream) -> Fraction:
     return possible[0] if possible else _USUAL_RATE
 
 
-def _remote_image(source: MediaSource) -> NDArray[np.uint8]:
+def _remote_image(source: MediaSource, bit_depth: int) -> NDArray[np.uint8]:
     """Download an image and return its pixels (H, W, 3): red, green, blue in 0-255."""
     address, credentials = without_credentials(source.address)
     try:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "image")
             fetch(address, path, max_bytes=_MAX_IMAGE_BYTES, attempts=2, credentials=credentials)
-            return read_image(path)
+            return read_image(path, bit_depth)
     except DataError as error:
         message, remedy = error.message, error.remedy
     # Without the original error, whose place is the address with its password.

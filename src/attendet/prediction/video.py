@@ -34,7 +34,7 @@ class VideoTimestamp:
         number: Number of the frame, from 1; frames that a stride skips are counted.
         tick: Time at which the frame is shown, in units of 1 / `rate` since the first frame.
         rate: Frames per second of the frames that are read.
-        total: Number of frames that the video states; None if it states none.
+        total: Number of frames that the video states; None if it is unknown.
     """
 
     number: int
@@ -134,14 +134,14 @@ def video_stream(container: InputContainer, where: Location) -> VideoStream:
         where: Its name, for errors.
 
     Raises:
-        DataError: If there is none, it has no decoder, or its frames are too large.
+        DataError: If it is missing, has no decoder, or its frames are too large.
     """
     if not container.streams.video:
         raise DataError("the file has no video stream", where=where)
     stream = container.streams.video[0]
     context = stream.codec_context
     if context is None:
-        # PyAV's types do not say that it is None without a decoder.
+        # Without a decoder it is None, contrary to PyAV's types.
         raise DataError("no decoder for the video is known", where=where, remedy="save it as H.264 in an mp4 file")
     if context.width * context.height > MAX_FRAME_PIXELS:
         message = f"frames must have at most {MAX_FRAME_PIXELS:,} pixels, got {context.width}x{context.height}"

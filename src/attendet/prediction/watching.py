@@ -40,11 +40,12 @@ def watch_streams(
     on_loss: OnLoss,
     stride: int = 1,
     policy: ReconnectionPolicy | None = None,
+    bit_depth: int = 16,
 ) -> Iterator[WatchedFrame]:
     """Yield the frames of streams and cameras as they arrive, in turn, until all have ended.
 
-    Each stream is read by a thread that holds one frame. A live stream replaces a frame that nobody has taken yet, so
-    that a slow reader gets the present and memory stays bounded; a video of known length waits, so that every frame is
+    Each stream is read by a thread that holds one frame. A live stream replaces a frame that was not taken yet, so that
+    a slow reader gets the present and memory stays bounded; a video of known length waits, so that every frame is
     used. A stream that stops does not delay the others.
 
     Args:
@@ -53,12 +54,11 @@ def watch_streams(
         on_loss: Called once per lost connection, before it is opened again.
         stride: Every how many frames of a stream one is used.
         policy: When a lost stream is opened again.
+        bit_depth: Number of bits of the values in images with 16 bits per channel; see `attendet.data.read_image`.
     """
     board = _Board(tuple(dict.fromkeys(sources)))
-    threads = [
-        threading.Thread(target=board.read, args=(slot, stride, policy or ReconnectionPolicy()), daemon=True)
-        for slot in board.slots
-    ]
+    options = (stride, policy or ReconnectionPolicy(), bit_depth)
+    threads = [threading.Thread(target=board.read, args=(slot, *options), daemon=True) for slot in board.slots]
     for thread in threads:
         thread.start()
     try:
@@ -81,7 +81,7 @@ class _Slot:
 
     Attributes:
         source: The stream or camera.
-        frame: Its newest frame that nobody has taken yet.
+        frame: Its newest frame, until it is taken.
         is_open: Whether more frames may come.
     """
 
@@ -100,13 +100,13 @@ class _Board:
         self._messages: deque[tuple[MediaSource, str] | BaseException] = deque()
         self._turn = 0
 
-    def read(self, slot: _Slot, stride: int, policy: ReconnectionPolicy) -> None:
-        """Read one stream to its end; run in a thread of its own."""
-        reader = StreamReader(slot.source, stride, policy, lambda *loss: self._add(loss), self._stop)
+    def read(self, slot: _Slot, stride: int, policy: ReconnectionPolicy, bit_depth: int) -> None:
+        """Read one stream until it ends; run in a thread of its own."""
+        reader = StreamReader(slot.source, stride, policy, lambda *loss: self._add(loss), self._stop, bit_depth)
         try:
             for timestamp, image in reader.frames():
                 self._put(slot, WatchedFrame(slot.source, timestamp, image), replace=reader.is_live)
-        except BaseException as error:  # noqa: BLE001 - the reader raises what is not about the stream
+        except BaseException as error:  # noqa: BLE001 - the reading thread raises other errors
             self._add(error)
         with self._changed:
             slot.is_open = False
@@ -128,7 +128,7 @@ class _Board:
                 self._changed.wait()
 
     def end(self, threads: Sequence[threading.Thread]) -> None:
-        """Stop all threads; one that waits for the network is left to end by itself."""
+        """Stop all threads; one that waits for the network ends after this call."""
         self._stop.set()
         with self._changed:
             self._changed.notify_all()
@@ -149,7 +149,7 @@ class _Board:
             self._changed.notify_all()
 
     def _next_full_slot(self) -> _Slot | None:
-        """Return the next slot in turn that has a frame, so that a fast stream leaves the others theirs."""
+        """Return the next slot in turn that has a frame, so that every stream gets its turn."""
         count = len(self.slots)
         for step in range(count):
             slot = self.slots[(self._turn + step) % count]

@@ -18,7 +18,7 @@ from attendet.utils.text import printable, short_repr
 DEFAULT_FONT = str(Path(mpl.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf"))
 """The font that comes with matplotlib: Latin, Greek, Cyrillic, Hebrew, Arabic, Armenian, Georgian, and symbols."""
 
-# Fonts that have a glyph for every character, which says only that it is missing, and fonts of colored pictures.
+# Fonts that draw the same sign for every character, and fonts of colored pictures.
 _NOT_LETTERS = ("lastresort", "adobeblank", "coloremoji")
 _PLAIN_STYLES = frozenset({"regular", "book", "roman", "medium", "normal"})
 _FIRST_INDIC = 0x900
@@ -26,7 +26,7 @@ _JOINERS = " \u200c\u200d"
 
 
 def drawable_names(names: Sequence[str]) -> list[str]:
-    """Return class names for pictures: `class 0` for a name of which no font on the system has all letters.
+    """Return class names for pictures: `class 0` for a name whose letters no font on the system has.
 
     Args:
         names: Class names, in the order of their indices.
@@ -40,7 +40,7 @@ def drawable_names(names: Sequence[str]) -> list[str]:
 
 
 def font_advice(names: Sequence[str]) -> str | None:
-    """Return a sentence on the names that pictures replace, and on the fonts to install; None if there are none.
+    """Return a sentence on the names that pictures replace, and on the fonts to install; None without such names.
 
     Example:
         >>> font_advice(["cat"])
@@ -123,7 +123,7 @@ class _FontLibrary:
         self._font_of |= dict.fromkeys(wanted)
 
     def font_of(self, letter: str) -> str | None:
-        """Return the font of a letter; None if there is none, or the letter is not visible."""
+        """Return the font of a letter; None without such a font, or if the letter is not visible."""
         self.find(letter)
         return self._font_of.get(letter)
 
@@ -180,7 +180,7 @@ def _is_east_asian(letter: str) -> bool:
 @cache
 def _can_shape() -> bool:
     """Return whether both drawing libraries order and join letters; matplotlib does from 3.11 on."""
-    return features.check("raqm") and hasattr(ft2font, "__libraqm_version__")
+    return bool(features.check("raqm")) and hasattr(ft2font, "__libraqm_version__")
 
 
 def _fonts() -> Iterator[str]:
