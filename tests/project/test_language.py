@@ -7,7 +7,7 @@ import pytest
 
 from tests.helpers.tools import load_tool
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 CHECKED = [
     "src",
     "docs",
@@ -21,7 +21,7 @@ CHECKED = [
     "SECURITY.md",
     "CODE_OF_CONDUCT.md",
 ]
-QUOTING = {"docs/style.md", "tools/language.py", "tests/test_language.py"}
+QUOTING = {"docs/style.md", "tools/language.py", "tests/project/test_language.py"}
 """Files that quote banned phrases."""
 
 language = load_tool("language")
