@@ -34,6 +34,6 @@ def is_test(node: ast.stmt) -> bool:
     return not any(ast.unparse(decorator).startswith("pytest.mark.skip(") for decorator in node.decorator_list)
 
 
-def test_a_function_that_is_no_test_is_noticed() -> None:
+def test_functions_that_are_not_tests_are_noticed() -> None:
     source = "def helper(): ...\n@pytest.mark.skip('x')\ndef test_a(): ...\ndef test_b(): ...\nx = 1\n"
     assert [is_test(node) for node in ast.parse(source).body] == [False, False, True, False]
