@@ -120,6 +120,20 @@ def test_inputs_that_cannot_be_read_are_named_and_skipped(
     assert not (tmp_path / "runs" / "predict" / "nothing").exists()
 
 
+def test_jpeg_files_without_an_end_marker_are_read_and_counted(
+    predict: Callable[..., CommandResult], tmp_path: Path
+) -> None:
+    whole = (tmp_path / "photos" / "flower.jpg").read_bytes()
+    (tmp_path / "photos" / "unfinished.jfif").write_bytes(whole[:-2])
+    (tmp_path / "photos" / "truncated.jpg").write_bytes(whole[: len(whole) // 2])
+    code, out, err = predict("photos", "--nosave")
+    assert code == 1
+    assert "3 images: " in out
+    assert "1 JPEG file without an end marker, read nevertheless" in out
+    assert "truncated.jpg: the image cannot be decoded: the file is truncated" in err
+    assert "unfinished" not in err
+
+
 def test_nosave_writes_nothing(predict: Callable[..., CommandResult], tmp_path: Path) -> None:
     code, out, _ = predict("photos", "--nosave")
     assert code == 0

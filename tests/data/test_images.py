@@ -155,7 +155,7 @@ def test_files_that_are_not_images_are_errors(tmp_path: Path) -> None:
         file.write_bytes(content)
         with pytest.raises(DataError, match=f"{name}: the file is not an image in a supported format"):
             read_image(file)
-    with pytest.raises(DataError, match="image file not found"):
+    with pytest.raises(DataError, match="the image must be a regular file, got a folder, pipe, or device"):
         read_image_info(tmp_path)
     with pytest.raises(DataError, match="image file not found"):
         read_image(tmp_path / "absent.jpg")

@@ -30,7 +30,7 @@ from attendet.data.image_decoding.pillow_warnings import PillowWarningFilter
 from attendet.data.image_decoding.portable_map import read_portable_map
 from attendet.data.image_decoding.sixteen_bits import MAX_BIT_DEPTH, has_unknown_white, read_lower_bytes
 from attendet.data.image_decoding.unfinished_jpeg import finished_jpeg
-from attendet.data.paths import is_file
+from attendet.data.paths import exists, is_file
 from attendet.errors import DataError, Location
 from attendet.utils.limits import MAX_IMAGE_BYTES, MAX_IMAGE_PIXELS
 from attendet.utils.regular_files import open_regular
@@ -207,7 +207,8 @@ def _open_image(path: str | os.PathLike[str]) -> Iterator[tuple[BinaryIO, Image.
     """Open an image; turn every exception inside the `with` block into a `DataError`."""
     where = Location(str(path))
     if not is_file(path):
-        raise DataError("image file not found", where=where)
+        what = "the image must be a regular file, got a folder, pipe, or device"
+        raise DataError(what if exists(path) else "image file not found", where=where)
     try:
         remedy = f"an image may take {MAX_IMAGE_BYTES:,} bytes of memory"
         with (

@@ -149,5 +149,5 @@ def test_what_is_no_regular_file_is_an_error_at_once(suffix: str, tmp_path: Path
     device.symlink_to("/dev/zero")
     for path in (pipe, folder, device):
         for read in (read_image, read_image_info):
-            with pytest.raises(DataError, match="image file not found"):
+            with pytest.raises(DataError, match="the image must be a regular file"):
                 read(path)

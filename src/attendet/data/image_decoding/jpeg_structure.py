@@ -81,6 +81,7 @@ def check_jpeg_segments(content: bytes) -> None:
     Args:
         content: The file.
     """
+    frame = jpeg_frame(content)
     exif_segments = scans = 0
     for marker, _ in jpeg_segments(content):
         exif_segments += marker == _EXIF
@@ -89,6 +90,9 @@ def check_jpeg_segments(content: bytes) -> None:
             raise ValueError(f"the JPEG file has more than {_MAX_EXIF_SEGMENTS} EXIF segments")
         if scans > _MAX_SCANS:
             raise ValueError(f"the JPEG file has more than {_MAX_SCANS} scans")
+        if scans and (frame is None or not frame.coefficient_bytes):
+            # A decoder that works row by row ends after the first scan.
+            return
 
 
 def jpeg_frame(content: bytes) -> JpegFrame | None:
