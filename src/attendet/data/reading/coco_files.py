@@ -15,7 +15,6 @@ from attendet.data.reading.data_file import SplitEntry
 from attendet.data.reading.label_folders import (
     LABEL_FOLDERS,
     FolderListing,
-    is_named,
     parents_within,
 )
 from attendet.data.reading.split_names import split_of
@@ -128,12 +127,9 @@ def _coco_places(folder: str, root: Path, listing: FolderListing) -> Iterator[st
     """Yield the folders that may have the COCO file of a folder of images, the nearest first."""
     for parent in parents_within(folder, root):
         yield parent
-        for name in listing.folders(parent):
-            if is_named(name, LABEL_FOLDERS[".json"]):
-                yield f"{parent}/{name}"
-                yield from (
-                    f"{parent}/{name}/{split}" for split in listing.folders(f"{parent}/{name}") if split_of(split)
-                )
+        for name in listing.named(parent, LABEL_FOLDERS[".json"]):
+            yield f"{parent}/{name}"
+            yield from (f"{parent}/{name}/{split}" for split in listing.folders(f"{parent}/{name}") if split_of(split))
 
 
 def _only(files: Sequence[str], folder: str) -> str:

@@ -13,7 +13,7 @@ from attendet.data.formats.image_files import find_images
 from attendet.data.paths import is_file, is_folder, locate
 from attendet.data.reading.coco_files import TableFormat, choose_coco_file
 from attendet.data.reading.data_file import SplitEntry
-from attendet.data.reading.label_folders import IMAGE_FOLDERS, FolderListing, is_named
+from attendet.data.reading.label_folders import IMAGE_FOLDERS, FolderListing
 from attendet.data.reading.split_names import split_of
 from attendet.errors import DataError, Location
 
@@ -123,7 +123,7 @@ def _image_folders(file: Path, split: str, root: Path, entry: str) -> list[str]:
     parents = [*filter(None, [entry and os.path.dirname(entry)]), str(file.parent), str(file.parent.parent), str(root)]  # noqa: PTH120
     folders = [entry] if entry else []
     for parent in dict.fromkeys(parents):
-        named = [name for name in listing.folders(parent) if is_named(name, IMAGE_FOLDERS)]
+        named = listing.named(parent, IMAGE_FOLDERS)
         folders += [parent, *(f"{parent}/{name}" for name in named)]
         for place in (*(f"{parent}/{name}" for name in named), parent):
             folders += [f"{place}/{part}" for part in (split, suffix)]

@@ -22,7 +22,6 @@ from attendet.data.reading.split_files import find_split_files
 from attendet.data.reading.split_reading import ReadItem, SplitReading
 from attendet.data.records import ImageRecords, Problem, ProblemKind, Split
 from attendet.errors import DataError, Location, OptionError
-from attendet.utils.text import plural
 
 Progress: TypeAlias = Callable[[int, int], None]
 """Called with the number of images done and the number of all images."""
@@ -126,8 +125,8 @@ class DataSource:
         if not len(records):
             reason = "it has no images"
             if problems.total:
-                count = plural(problems.total, "problem")
-                reason = f"the first of {count} is {problems.listed[0]}; {self.format} labels, first at {files.place}"
+                which = f"the first of {problems.total:,} problems" if problems.total > 1 else "the only problem"
+                reason = f"{which} is {problems.listed[0]}; {self.format} labels, first at {files.place}"
             raise DataError(f"no image of {split} can be used", where=entries[0].where, remedy=reason)
         return Split(
             split,

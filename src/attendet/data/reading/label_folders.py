@@ -32,6 +32,7 @@ class FolderListing:
 
     def __init__(self) -> None:
         self._names: dict[str, tuple[dict[str, str], list[str]]] = {}
+        self._spellings: dict[str, dict[str, list[str]]] = {}
 
     def files(self, folder: str) -> dict[str, str]:
         """Return the names of the visible files in a folder, by the name with a suffix in lower case."""
@@ -40,6 +41,15 @@ class FolderListing:
     def folders(self, folder: str) -> list[str]:
         """Return the names of the visible folders in a folder, in alphabetical order."""
         return self._list(folder)[1]
+
+    def named(self, folder: str, names: frozenset[str]) -> list[str]:
+        """Return the names of the visible folders in a folder that have one of some names, in any case."""
+        if folder not in self._spellings:
+            spellings: dict[str, list[str]] = {}
+            for name in self.folders(folder):
+                spellings.setdefault(name.lower(), []).append(name)
+            self._spellings[folder] = spellings
+        return sorted(spelling for name in names for spelling in self._spellings[folder].get(name, ()))
 
     def with_suffix(self, folder: str, suffix: str) -> list[str]:
         """Return the paths of the files in a folder that have a suffix, in any case and in alphabetical order."""
@@ -119,23 +129,21 @@ def find_label_files(images: Sequence[str], suffix: str, root: Path, listing: Fo
 
 def _label_folder(folder: str, stems: Sequence[str], suffix: str, root: Path, listing: FolderListing) -> str:
     usual = _usual_folder(folder)
-    candidates = [
-        place for place in _candidates(folder, suffix, root, listing) if _has_any(place, stems, suffix, listing)
-    ]
-    if suffix == ".txt" and (usual in candidates or _has_any(usual, stems, suffix, listing)):
+    if suffix == ".txt" and _has_any(usual, stems, suffix, listing):
         return usual
-    if len(candidates) > 1:
+    candidates = _candidates(folder, suffix, root, listing)
+    found = [place for place in candidates if _has_any(place, stems, suffix, listing)]
+    if len(found) > 1:
         raise DataError(
-            f"the images must have one folder of {suffix} labels, but {candidates[0]} and {candidates[1]} have files of"
-            " the same names",
+            f"the images must have one folder of {suffix} labels, but {found[0]} and {found[1]} have files of the same"
+            " names",
             where=Location(folder),
             remedy="rename or move one of the two folders",
         )
-    if candidates:
-        return candidates[0]
-    if suffix == ".txt":
-        return usual
-    return next((place for place in _candidates(folder, suffix, root, listing) if place != folder), folder)
+    if found:
+        return found[0]
+    # Nothing is there: messages name the most likely place.
+    return usual if suffix == ".txt" else next((place for place in candidates if place != folder), folder)
 
 
 def _usual_folder(folder: str) -> str:
@@ -161,14 +169,13 @@ def _possible_places(folder: str, suffix: str, root: Path, listing: FolderListin
     yield folder
     for parent in parents_within(folder, root):
         below = [part for part in os.path.relpath(folder, parent).split("/") if part != "."]
-        for name in listing.folders(parent):
-            place = f"{parent}/{name}"
-            if is_named(name, LABEL_FOLDERS[suffix]) and name not in below[:1]:
-                splits = [part for part in below if not is_named(part, IMAGE_FOLDERS)]
+        splits = [part for part in below if not is_named(part, IMAGE_FOLDERS)]
+        for name in listing.named(parent, LABEL_FOLDERS[suffix]):
+            if name not in below[:1]:
                 # labels/train for train, images/train, and train/images; labels for images/train.
-                yield from dict.fromkeys("/".join([place, *rest]) for rest in (below, below[1:], splits, ()))
-            elif below and _is_counterpart(below[0], name, suffix):
-                yield "/".join([place, *below[1:]])
+                yield from dict.fromkeys("/".join([parent, name, *rest]) for rest in (below, below[1:], splits, ()))
+        for name in listing.named(parent, _counterparts(below[0], suffix)) if below else ():
+            yield "/".join([parent, name, *below[1:]])
 
 
 def parents_within(folder: str, root: Path) -> list[str]:
@@ -183,12 +190,11 @@ def is_named(name: str, names: frozenset[str]) -> bool:
     return name.lower() in names
 
 
-def _is_counterpart(images: str, labels: str, suffix: str) -> bool:
-    """Return whether two names differ in the word for images and labels only: `train_images` and `train_labels`."""
+def _counterparts(images: str, suffix: str) -> frozenset[str]:
+    """Return the names of a folder with a word for labels in place of the word for images.
+
+    Of `train_images`, this is `train_labels` and the like; `images` has none, because it has no other word.
+    """
     lower = images.lower()
-    return any(
-        lower.replace(word, label) == labels.lower()
-        for word in IMAGE_FOLDERS
-        if word in lower and word != lower
-        for label in LABEL_FOLDERS[suffix]
-    )
+    words = [word for word in IMAGE_FOLDERS if word in lower and word != lower]
+    return frozenset(lower.replace(word, label) for word in words for label in LABEL_FOLDERS[suffix])

@@ -210,7 +210,7 @@ def _image_splits(folder: str, listing: FolderListing) -> dict[str, str]:
                 break
     if splits:
         return splits
-    images = [f"{folder}/{name}" for name in listing.folders(folder) if is_named(name, IMAGE_FOLDERS)]
+    images = [f"{folder}/{name}" for name in listing.named(folder, IMAGE_FOLDERS)]
     if images:
         return {"train": _only(images, "train", folder)}
     return {"train": folder} if find_images(folder).images else {}
@@ -218,7 +218,7 @@ def _image_splits(folder: str, listing: FolderListing) -> dict[str, str]:
 
 def _split_paths(folder: str, split: str, listing: FolderListing) -> Iterator[list[str]]:
     folders = listing.folders(folder)
-    image_folders = [name for name in folders if is_named(name, IMAGE_FOLDERS)]
+    image_folders = listing.named(folder, IMAGE_FOLDERS)
     # `train_labels` has no images.
     of_split = [name for name in folders if split_of(name) == split and not _has_label_word(name)]
     yield [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -91,7 +92,7 @@ class SplitReading:
                 problem = Problem(ProblemKind.UNREADABLE_LABELS, labels.where or Location(image), labels.message)
                 self.problems.extend([problem])
                 # VOC has a file for every image: an image without one is left out, too.
-                self._count("invalid" if exists(problem.where.file) else "missing", problem)
+                self._count("invalid" if os.path.lexists(problem.where.file) else "missing", problem)
             elif isinstance(info, ImageInfo) and isinstance(labels, ImageLabels):
                 record, problems = make_record(image, info, labels, self._class_indices)
                 listed = list(problems)

@@ -126,7 +126,7 @@ def find_list(entry: str, listing: FolderListing) -> str | None:
 def _files_of_folder(entry: str, root: Path, listing: FolderListing) -> tuple[ImageFiles, list[str]]:
     """Return the images of a folder, and the annotation files without an image in it."""
     own = find_annotations(entry, listing)
-    folders = [f"{entry}/{name}" for name in listing.folders(entry) if is_named(name, IMAGE_FOLDERS)]
+    folders = [f"{entry}/{name}" for name in listing.named(entry, IMAGE_FOLDERS)]
     # The masks of VOC's segmentation have the names of the images.
     found = find_images(folders[0]) if own and len(folders) == 1 else find_images(entry)
     if not found.images and not folders:
@@ -154,10 +154,8 @@ def _image_places(entry: str, root: Path, listing: FolderListing) -> list[str]:
     places = []
     for parent in parents_within(os.path.dirname(entry), root):  # noqa: PTH120 - a text, as all paths here
         below = [part for part in os.path.relpath(entry, parent).split("/") if part != "."]
-        for name in listing.folders(parent):
-            if is_named(name, IMAGE_FOLDERS):
-                nearer = "/".join([parent, name, *below[1:]])
-                places += [nearer, f"{parent}/{name}"]
+        for name in listing.named(parent, IMAGE_FOLDERS):
+            places += ["/".join([parent, name, *below[1:]]), f"{parent}/{name}"]
     return [place for place in dict.fromkeys(places) if is_folder(place)]
 
 
@@ -170,7 +168,7 @@ def _files_of_list(entry: str, where: Location, root: Path, listing: FolderListi
     annotations = voc_root and find_annotations(voc_root, listing)
     if voc_root is None or annotations is None:
         raise DataError(f"{entry} must be in a folder that has a folder Annotations", where=where)
-    folders = [f"{voc_root}/{name}" for name in listing.folders(voc_root) if is_named(name, IMAGE_FOLDERS)]
+    folders = [f"{voc_root}/{name}" for name in listing.named(voc_root, IMAGE_FOLDERS)]
     images = _images_by_stem([*folders, annotations] if folders else [annotations, voc_root])
     stems = [_stem(line) for line in lines]
     paths = [_image_of(stem, images) or f"{(folders or [voc_root])[0]}/{stem}.jpg" for stem in stems]
