@@ -1,9 +1,12 @@
 """Fixtures of all tests: the command, oracles, real data, and devices; and a temporary cache folder."""
 
 import os
+import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -25,6 +28,8 @@ jaxtyping.install_import_hook("attendet.detection", "beartype.beartype")
 settings.register_profile("attendet", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("attendet")
 
+ONE_DAY = 24 * 3600  # seconds
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """Let parallel workers use one thread each, and keep the user's cache unchanged."""
@@ -40,6 +45,11 @@ def use_temporary_cache(config: pytest.Config) -> None:
 
     It links the fused CBAM operators of the user's cache, because compiling them takes 15 seconds.
     """
+    for abandoned in Path(tempfile.gettempdir()).glob("attendet-cache-*"):
+        # A test run that was killed leaves its folder; another one may be removing it.
+        with suppress(OSError):
+            if time.time() - abandoned.stat().st_mtime > ONE_DAY:
+                shutil.rmtree(abandoned)
     folder = tempfile.TemporaryDirectory(prefix="attendet-cache-", ignore_cleanup_errors=True)
     config.add_cleanup(folder.cleanup)
     own = Path(folder.name, "attendet")

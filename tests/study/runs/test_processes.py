@@ -36,7 +36,7 @@ def test_a_study_is_completed_if_one_of_two_processes_is_killed(tmp_path: Path) 
     outcome = run_study(study, ProcessExecutor(2), watcher)
     assert (outcome.finished, outcome.failed) == (2, ())
     assert children(WORKER) == []
-    assert sum("its process was killed" in line for line in watcher.messages) == 1
+    assert sum("the process was killed" in line for line in watcher.messages) == 1
     for record in read_study(study.folder).cells.values():
         assert record.history["epoch"] == [1, 2, 3, 4, 5, 6]
     # Their times show that the epochs before were not done again.
@@ -61,7 +61,7 @@ def test_a_run_that_is_always_killed_fails_and_the_other_continues(tmp_path: Pat
     assert len(started) == MAX_RETRIES + 1
     assert outcome.left == 1
     assert [name for name, _ in outcome.failed] == ["a-seed0"]
-    assert f"its process was killed {MAX_RETRIES + 1} times (SIGKILL)" in outcome.failed[0][1]
+    assert f"the process was killed {MAX_RETRIES + 1} times (SIGKILL)" in outcome.failed[0][1]
 
 
 def test_errors_in_a_process_are_reported(tmp_path: Path) -> None:
@@ -80,8 +80,8 @@ def test_errors_in_a_process_are_reported(tmp_path: Path) -> None:
 def test_a_killed_study_leaves_no_process_and_can_be_resumed(tmp_path: Path) -> None:
     file = write_small(tmp_path, ARMS, epochs=14)
     command = [sys.executable, "-m", "attendet", "study", "run", str(file), "--executor", "processes", "--workers", "1"]
-    killed = subprocess.Popen([*command, "--project", str(tmp_path / "runs")], stderr=subprocess.PIPE)  # noqa: S603
     study = open_study(file)
+    killed = subprocess.Popen([*command, "--out", str(study.folder.path)], stderr=subprocess.PIPE)  # noqa: S603
     job = study.job(study.cells()[1][0])
     wait_for(lambda: job.run.results.is_file() and len(job.run.results.read_text().splitlines()) > 2)
     workers = children(WORKER, killed.pid)
