@@ -1,4 +1,4 @@
-"""A pipe that nobody writes to, in the place of any file that a user names, ends with an error at once."""
+"""A pipe without a writer, in the place of any file that a user names, is an error at once."""
 
 import os
 import subprocess

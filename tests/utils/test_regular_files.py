@@ -1,4 +1,4 @@
-"""A path that is not a regular file fails at once, with an error that says what it is."""
+"""A path that is not a regular file fails at once, with an error that names its kind."""
 
 import os
 import socket
@@ -16,9 +16,9 @@ READ = "import sys; from pathlib import Path; from attendet.utils.io import read
 READ += "sys.stdout.buffer.write(read_bytes(Path(sys.argv[1]), 100))"
 
 
-def refusal(path: str | Path, **options: int) -> str:
+def refusal(path: str | Path, max_bytes: int | None = None) -> str:
     with pytest.raises(DataError) as caught:
-        open_regular(path, **options)
+        open_regular(path, max_bytes=max_bytes)
     return str(caught.value)
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import re
 import stat
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 from attendet.errors import AttendetError, DataError, Location
 
@@ -27,7 +27,7 @@ def open_regular(
     *,
     max_bytes: int | None = None,
     remedy: str | None = None,
-) -> BinaryIO:
+) -> BufferedReader:
     """Open a regular file to read its bytes; opening anything else fails at once, and never waits.
 
     Only the pipes `/dev/stdin` and `/dev/fd/N` are opened too, because the user handed them over.
@@ -67,7 +67,9 @@ def open_regular(
     return file
 
 
-def _opened(path: str | os.PathLike[str], where: Location, raises: type[AttendetError], flags: int = 0) -> BinaryIO:
+def _opened(
+    path: str | os.PathLike[str], where: Location, raises: type[AttendetError], flags: int = 0
+) -> BufferedReader:
     try:
         return open(path, "rb", opener=lambda name, mode: os.open(name, mode | flags))
     except IsADirectoryError as error:

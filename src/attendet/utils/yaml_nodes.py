@@ -211,7 +211,9 @@ def _compose(events: Iterator[yaml.Event], source: _Source) -> Node:
 def _refuse_references(event: yaml.Event, source: _Source) -> None:
     if isinstance(event, yaml.AliasEvent):
         raise source.error(
-            f"the alias *{shorten(event.anchor, _MAX_SHOWN)} is not allowed", event.start_mark, "write out its value"
+            f"the alias *{shorten(str(event.anchor), _MAX_SHOWN)} is not allowed",
+            event.start_mark,
+            "write out its value",
         )
     if isinstance(event, yaml.NodeEvent) and event.anchor is not None:
         raise source.error(

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,7 @@ except DataError as error:
 """
 
 
-def write(path: Path, image_ids: list[object], category_ids: list[object]) -> Path:
+def write(path: Path, image_ids: Sequence[object], category_ids: Sequence[object]) -> Path:
     images = [{"id": image_id, "file_name": f"{number}.jpg"} for number, image_id in enumerate(image_ids)]
     categories = [{"id": category_id, "name": f"c{number}"} for number, category_id in enumerate(category_ids)]
     annotations = [{"id": 1, "image_id": image_ids[0], "category_id": category_ids[0], "bbox": [1, 1, 5, 5]}]

@@ -46,7 +46,7 @@ def test_every_kind_of_change_is_found(file: Path) -> None:
         changed = bytearray(content)
         changed[place] ^= 1 << bit
         file.write_bytes(changed)
-        # Without its mark, or with a digest that is none, a file is as one of another program.
+        # Without its mark, or with an invalid digest, a file counts as one without a digest.
         is_mark = mark <= place < mark + len(PLACEHOLDER)
         assert compare_digest(file) is DigestState.DAMAGED or is_mark, place
     for changed in (content[:100], content + b"\0", content[:200] + content[201:]):

@@ -50,7 +50,7 @@ def save_weights(model: nn.Module, path: str | os.PathLike[str], card: ModelCard
 
 
 def describe_weights(model: nn.Module, card: ModelCard | None) -> dict[str, str]:
-    """Return what a weights file states about a network besides its tensors.
+    """Return the metadata with which a weights file describes a network.
 
     Args:
         model: The network; wrappers are removed.
