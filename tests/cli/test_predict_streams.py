@@ -13,8 +13,8 @@ from attendet.errors import AttendetWarning, DataError, OptionError
 from attendet.prediction.session import FrameDetections
 from tests.helpers.calibrated_detector import calibrated_detector, write_weights
 from tests.helpers.command import CommandResult, run_and_interrupt
-from tests.helpers.stream_servers import HttpRequest, free_port, http_server
 from tests.helpers.videos import write_video
+from tests.prediction.stream_servers import HttpRequest, free_port, http_server
 
 
 @pytest.fixture(scope="module")

@@ -16,8 +16,8 @@ from PIL import Image
 from attendet.prediction.input_frames import InputFrame, read_frames
 from attendet.prediction.sources import MediaSource, expand_sources
 from attendet.prediction.streams import ReconnectionPolicy
-from tests.helpers.stream_servers import HttpRequest, free_port, gray_jpeg, http_server, rtsp_server
 from tests.helpers.videos import read_with_opencv, write_video
+from tests.prediction.stream_servers import HttpRequest, free_port, gray_jpeg, http_server, rtsp_server
 
 QUICK = ReconnectionPolicy(tries=3, first_wait=0.02, steady=5.0, timeout=5.0)
 

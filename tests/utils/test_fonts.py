@@ -14,7 +14,7 @@ from attendet.prediction.drawing import draw_detections
 from attendet.utils import fonts
 from attendet.utils.fonts import DEFAULT_FONT, drawable_names, drawable_text, font_advice, font_runs, is_drawable
 from attendet.utils.plotting import class_label, complete_fonts, label_text, new_figure, save_figure
-from tests.helpers.block_fonts import write_font
+from tests.utils.block_fonts import write_font
 
 ZEBRA, DOG = "斑马", "शेर"
 

@@ -14,8 +14,8 @@ from PIL import Image
 from supervision import Detections
 
 from attendet.errors import OptionError
+from attendet.prediction.box_labels import draw_label
 from attendet.prediction.input_frames import InputFrame
-from attendet.prediction.labels import draw_label
 from attendet.prediction.sources import MediaSource, OnSkip
 from attendet.prediction.video import VideoTimestamp
 from attendet.prediction.video_file import VideoFile
