@@ -35,9 +35,10 @@ def is_cvat_file(path: str) -> bool:
         return False
     try:
         with open(path, "rb") as file:  # noqa: PTH123 - a text, as all paths of layouts
-            return b"<annotations>" in file.read(_HEAD)
+            head = file.read(_HEAD)
     except OSError:
         return False
+    return b"<annotations>" in head and any(element in head for element in (b"<meta>", b"<image ", b"<track "))
 
 
 def read_cvat(path: Path, split: str | None = None) -> CocoFile:

@@ -193,7 +193,8 @@ def is_named(name: str, names: frozenset[str]) -> bool:
 def _counterparts(images: str, suffix: str) -> frozenset[str]:
     """Return the names of a folder with a word for labels in place of the word for images.
 
-    Of `train_images`, this is `train_labels` and the like; `images` has none, because it has no other word.
+    `train_images` gives `train_labels` and `train_annotations`, among others. `images` alone gives nothing: its
+    counterparts are the usual names.
     """
     lower = images.lower()
     words = [word for word in IMAGE_FOLDERS if word in lower and word != lower]

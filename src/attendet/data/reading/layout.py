@@ -90,9 +90,9 @@ def detect_format(data_file: DataFile) -> tuple[str, str | None]:
 
 def _several_formats(found: Sequence[tuple[str, str]], root: Path, where: Location) -> DataError:
     listed = " and ".join(f"{name} ({short_path(file, root)})" for name, file in found)
-    names = " or ".join(name for name, _ in found)
+    names = " or ".join(f"`format: {name}`" for name, _ in found)
     return DataError(
-        f"labels must have one format, got {listed}", where=where, remedy=f"choose with `format: {names}` or --format"
+        f"labels must have one format, got {listed}", where=where, remedy=f"choose with {names}, or with --format"
     )
 
 
