@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 _MAX_LENGTH = 2000
+_MAX_PLACE_LENGTH = 4200
 _MAX_NAME_LENGTH = 60
 
 
@@ -56,7 +57,8 @@ class AttendetError(Exception):
         self.remedy = None if remedy is None else _shortened(remedy)
 
     def __str__(self) -> str:
-        place = f"{self.where}: " if self.where else ""
+        # A list of files can name a "path" of any length; the system has none of more than 4,096 bytes.
+        place = f"{_shortened(str(self.where), _MAX_PLACE_LENGTH)}: " if self.where else ""
         remedy = f"; {self.remedy}" if self.remedy else ""
         return f"{place}{self.message}{remedy}"
 

@@ -97,7 +97,7 @@ def _resume_training(inputs: Path, results: Path) -> list[str]:  # noqa: ARG001 
 
 
 def _run_study(inputs: Path, results: Path) -> list[str]:
-    return ["study", "run", str(inputs / "study.yaml"), "--project", str(results)]
+    return ["study", "run", str(inputs / "study.yaml"), "--out", str(results)]
 
 
 def _trained(results: Path) -> object:
@@ -110,7 +110,7 @@ def _trained(results: Path) -> object:
 
 def _studied(results: Path) -> object:
     """Return the numbers of all records of the study."""
-    cells = read_study(StudyFolder(results / "tiny")).cells
+    cells = read_study(StudyFolder(results)).cells
     return {key: (cell.status, cell.history, cell.best, cell.initialization) for key, cell in cells.items()}
 
 
@@ -120,7 +120,7 @@ def _finished_epochs(results: Path) -> int:
 
 
 def _finished_runs(results: Path) -> int:
-    return len(list(results.glob("tiny/cells/*.json")))
+    return len(list(results.glob("cells/*.json")))
 
 
 VERBS: Mapping[str, KilledVerb] = {

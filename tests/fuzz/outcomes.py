@@ -10,8 +10,8 @@ from enum import Enum
 from attendet.errors import AttendetError
 from tests.fuzz.kinds import Case
 
-MAX_MESSAGE = 5000
-"""Most characters of an error message, which names a path of the file system."""
+MAX_MESSAGE = 10_000
+"""Most characters of an error: a path of at most 4,200, a message, and a remedy."""
 
 
 class Outcome(Enum):

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from attendet.errors import AttendetError, DataError, OptionError, unknown_name
+from attendet.errors import AttendetError, DataError, Location, OptionError, unknown_name
 from attendet.utils.text import short_repr
 from attendet.utils.yaml_nodes import parse
 
@@ -108,3 +108,12 @@ def test_errors_are_shortened() -> None:
     assert len(str(unknown_name("block", "a" * 10_000_000, ["C3"]))) < 200
     assert short_repr(10**5000) == "a huge int"
     assert len(short_repr(["a" * 10_000_000])) == 60
+
+
+def test_places_are_shortened() -> None:
+    error = DataError("file not found", where=Location("a" * 100_000, 3))
+    assert len(str(error)) < 4300
+    assert str(error).startswith("aaaa")
+    assert str(error).endswith("aaaa:3: file not found")
+    path = "/" + "b" * 4095
+    assert str(DataError("file not found", where=Location(path))) == f"{path}: file not found"
