@@ -42,13 +42,17 @@ class FileSnapshot(RecordingReporter):
     def on_epoch_end(self, row: Mapping[str, float], *, is_best: bool) -> None:
         super().on_epoch_end(row, is_best=is_best)
         if len(self.rows) == 1:
-            self.files = {path: path.read_bytes() for path in self.folder.path.rglob("*") if path.is_file()}
+            self.files = self._content()
 
     def check(self) -> None:
         """Check that the files are the same as after the first epoch."""
         assert {"last.safetensors", "last.ckpt", "results.csv"} <= {path.name for path in self.files}
-        now = {path: path.read_bytes() for path in self.folder.path.rglob("*") if path.is_file()}
-        assert now == self.files
+        assert self._content() == self.files
+
+    def _content(self) -> dict[Path, bytes]:
+        """Return the content of all files but the lock, which a running process holds."""
+        files = [path for path in self.folder.path.rglob("*") if path.is_file() and path.name != ".lock"]
+        return {path: path.read_bytes() for path in files}
 
 
 def test_a_loss_that_is_not_finite(fit: Callable, folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
