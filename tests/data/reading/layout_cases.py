@@ -4,6 +4,8 @@ import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from attendet.data import open as open_data
+from attendet.data.reading.data_source import DataSource
 from tests.helpers.data_sets import write_image
 
 SIZE = (64, 48)
@@ -57,3 +59,18 @@ def labeled(root: Path, pairs: dict[str, str], content: str) -> Path:
 def data_yaml(root: Path, lines: str, name: str = "data.yaml") -> Path:
     """Write a data.yaml with the names of the classes."""
     return text(root / name, lines + "\nnames: [cat, dog]\n")
+
+
+def assert_read(data: Path, format: str, splits: dict[str, int]) -> DataSource:  # noqa: A002 - the name of the option
+    """Open a data set and check its format, the number of images of its splits, and all boxes."""
+    source = open_data(data)
+    assert (source.format, source.names) == (format, ("cat", "dog"))
+    assert list(source.splits) == list(splits)
+    for name, count in splits.items():
+        split = source.read(name)
+        assert [each.kind.name for each in split.problems if each.kind.name != "DUPLICATE_IMAGE"] == []
+        assert split.records.boxes.tolist() == [BOX] * count
+        assert split.records.classes.tolist() == [1] * count
+        assert (split.labels.found, split.labels.format) == (count, format)
+        assert (split.labels.place) in str(split.labels)
+    return source

@@ -1,31 +1,23 @@
 """Layouts of data sets as tools write them: all are found by looking at the files, and named."""
 
-import os
 from pathlib import Path
 
 import pytest
 
-from attendet.data import check
 from attendet.data import open as open_data
-from attendet.data.label_counts import LabelCounts
-from attendet.data.reading.data_source import DataSource
 from attendet.errors import DataError
-from tests.data.reading.layout_cases import BOX, NAMES, XML, YOLO_ROW, coco, data_yaml, images, labeled, text
-
-
-def assert_read(data: Path, format: str, splits: dict[str, int]) -> DataSource:  # noqa: A002 - the name of the option
-    """Open a data set and check its format, the number of images of its splits, and all boxes."""
-    source = open_data(data)
-    assert (source.format, source.names) == (format, ("cat", "dog"))
-    assert list(source.splits) == list(splits)
-    for name, count in splits.items():
-        split = source.read(name)
-        assert [each.kind.name for each in split.problems if each.kind.name != "DUPLICATE_IMAGE"] == []
-        assert split.records.boxes.tolist() == [BOX] * count
-        assert split.records.classes.tolist() == [1] * count
-        assert (split.labels.found, split.labels.format) == (count, format)
-        assert (split.labels.place) in str(split.labels)
-    return source
+from tests.data.reading.layout_cases import (
+    BOX,
+    NAMES,
+    XML,
+    YOLO_ROW,
+    assert_read,
+    coco,
+    data_yaml,
+    images,
+    labeled,
+    text,
+)
 
 
 @pytest.mark.parametrize(
@@ -249,62 +241,3 @@ def test_two_folders_of_a_split_or_two_lists_of_names_are_errors(tmp_path: Path)
     text(root / "obj.names", "dog\ncat\n")
     with pytest.raises(DataError, match=r"class names must be the same in .*classes\.txt and .*obj\.names"):
         open_data(text(root / "data.yaml", "train: images/train2014\n"))
-
-
-@pytest.mark.parametrize(
-    "line", ["train: images\\train", 'train: "images\\train"', 'train: ["images\\train"]', "train: images\\*\\*.png"]
-)
-def test_backslashes_in_a_data_file(line: str, tmp_path: Path) -> None:
-    root = labeled(tmp_path / "new set", {"images/train/a.png": "labels/train/a.txt"}, YOLO_ROW)
-    assert_read(data_yaml(root, line), "yolo", {"train": 1})
-    assert_read(data_yaml(tmp_path, f'path: ".\\new set"\n{line}'), "yolo", {"train": 1})
-
-
-def test_escapes_and_names_of_files_with_backslashes_keep_their_meaning(tmp_path: Path) -> None:
-    labeled(tmp_path, {"café/a.png": "café/a.txt", "b\\train/a.png": "b\\train/a.txt"}, YOLO_ROW)
-    assert_read(data_yaml(tmp_path, 'train: "caf\\xe9"'), "yolo", {"train": 1})
-    assert_read(data_yaml(tmp_path, "train: b\\train"), "yolo", {"train": 1})
-    assert_read(data_yaml(tmp_path, 'train: "b\\\\train"'), "yolo", {"train": 1})
-
-
-def test_what_is_passed_over_is_counted_and_named(tmp_path: Path) -> None:
-    labeled(tmp_path, {"images/a.png": "labels/a.txt"}, YOLO_ROW)
-    for name in ("b.xyz", "c.raw", ".hidden.png", "._a.png", "Thumbs.db", "README.md", "notes.txt"):
-        text(tmp_path / "images" / name, "x")
-    text(tmp_path / "labels/b.txt", YOLO_ROW)
-    report = check(data_yaml(tmp_path, "train: images"))
-    counts = {problem.kind.name: problem.count for problem in report.problems}
-    assert counts == {"UNKNOWN_ENDING": 1, "PASSED_OVER": 2}
-    assert report.errors == 1
-    _, line = report.label_lines
-    place = f"{tmp_path}/images/b.xyz: labeled file without a known image ending"
-    reason = f"its labels are in {tmp_path}/labels/b.txt"
-    assert line == (
-        "train: labels: 1 found, 0 empty, 0 missing, 0 invalid; yolo, first at labels/a.txt; "
-        f"3 files passed over (first: {place} ({reason}))"
-    )
-    assert isinstance(report.labels["train"], LabelCounts)
-    assert line in str(report)
-
-
-def test_one_of_several_data_files(tmp_path: Path) -> None:
-    labeled(tmp_path, {"images/a.png": "labels/a.txt"}, YOLO_ROW)
-    text(tmp_path / "hyp.yaml", "lr0: 0.01\n")
-    first = data_yaml(tmp_path, "train: images", "first.yaml")
-    assert open_data(tmp_path).file == first
-    data_yaml(tmp_path, "train: images", "second.yaml")
-    with pytest.raises(DataError, match=r"must have one data file, got first\.yaml and second\.yaml"):
-        open_data(tmp_path)
-    assert open_data(data_yaml(tmp_path, "train: images").parent).file == tmp_path / "data.yaml"
-
-
-def test_files_that_only_have_the_name_of_a_data_file(tmp_path: Path) -> None:
-    labeled(tmp_path, {"images/a.png": "labels/a.txt"}, YOLO_ROW)
-    text(tmp_path / "classes.txt", NAMES)
-    (tmp_path / "digits.data").write_bytes(b"\xff\x00\x01")
-    text(tmp_path / "package.json", '{"images": 3}')
-    os.mkfifo(tmp_path / "pipe.json")
-    os.mkfifo(tmp_path / "pipe.data")
-    assert_read(tmp_path, "yolo", {"train": 1})
-    with pytest.raises(DataError, match=r"the file is not a data\.yaml or a COCO file"):
-        open_data(tmp_path / "digits.data")
