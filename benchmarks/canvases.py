@@ -1,4 +1,4 @@
-"""Measure what the gray around images costs: mAP and time of trained weights on canvases of different shapes.
+"""Measure what the gray around images brings and costs: mAP of trained weights on canvases of different shapes.
 
     python benchmarks/canvases.py WEIGHTS DATA [WEIGHTS DATA ...] [--imgsz 256 320 384] [--split val] [--out FILE]
 
@@ -8,7 +8,6 @@ Each pair of weights and data set is measured at each image size with each rule.
 from __future__ import annotations
 
 import argparse
-import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -32,12 +31,11 @@ from attendet.utils.io import write_text
 from attendet.weights.io import opening
 
 _BATCH = 16
-_HEADING = f"""# Gray around images
+_HEADING = """# Gray around images
 
-Accuracy on the validation images with the same weights, and the time of the network alone, on canvases of different
-shapes ({torch.get_num_threads()} threads, torch {torch.__version__}). The rules are those of
+Accuracy on the validation images with the same weights on canvases of different shapes. The rules are those of
 `attendet.data.loading.canvases`; the border is the least gray along an axis. The standard error of the difference is
-that of a bootstrap over the images.
+that of a bootstrap over the images. The time of the network is proportional to the number of pixels.
 """
 
 ShapeRule = Callable[[NDArray[np.int64], int, int], NDArray[np.int64]]
@@ -55,25 +53,22 @@ RULES: dict[str, ShapeRule] = {
 def detections(
     model: Detector, split: Split, imgsz: int, rule: ShapeRule
 ) -> tuple[list[torch.Tensor], list[GroundTruth], float]:
-    """Return the detections and objects of each image, and the seconds that the network took."""
+    """Return the detections and the objects of each image, and the mean number of pixels of a canvas."""
     stride = int(max(model.strides))
     images = load_images(split.records, imgsz, "ram")
     dataset = ValidationDataset(split.records, images, imgsz, stride)
     dataset.shapes = rule(split.records.sizes, imgsz, stride)
     by_image: dict[int, tuple[torch.Tensor, GroundTruth]] = {}
-    seconds = 0.0
     batches = dataset.batches(_BATCH)
     for indices, batch in zip(batches, make_loader(dataset, batches, workers=0), strict=True):
         pixels = batch.batch.images.to(torch.float32, memory_format=torch.channels_last) / 255
-        start = time.perf_counter()
-        raw = model(pixels)
-        seconds += time.perf_counter() - start
-        found = detect_in_batch(model, raw, batch, ValidationConfig())
+        found = detect_in_batch(model, model(pixels), batch, ValidationConfig())
         truths = map(ground_truth, batch.records)
         by_image |= dict(zip(indices, zip(found, truths, strict=True), strict=True))
     # The order of the batches differs between rules.
     results = [by_image[index] for index in sorted(by_image)]
-    return [found for found, _ in results], [truth for _, truth in results], seconds
+    pixels_per_image = float(dataset.shapes.prod(1).mean())
+    return [found for found, _ in results], [truth for _, truth in results], pixels_per_image
 
 
 def accuracy(names: Sequence[str], found: Sequence[torch.Tensor], truths: Sequence[GroundTruth]) -> tuple[float, float]:
@@ -100,17 +95,16 @@ def rows(weights: str, data: str, split: str, imgsz: int, resamples: int) -> Ite
     opened = opening.open(weights)
     model = prepare_for_inference(opened.detector, "cpu")
     images = read_split_for_classes(opened.names, data_source.open(data), split)
-    reference = None
+    reference: tuple[NDArray[np.float64], float] | None = None
     for name, rule in RULES.items():
-        found, truths, seconds = detections(model, images, imgsz, rule)
+        found, truths, pixels = detections(model, images, imgsz, rule)
         map50_95, map50 = accuracy(images.names, found, truths)
         means = resampled(images.names, found, truths, resamples)
-        reference = means if reference is None else reference
-        difference = means - reference
-        per_image = 1000 * seconds / len(found)
+        reference = reference or (means, pixels)
+        difference = means - reference[0]
         yield (
             f"| {Path(data).stem} | {imgsz} | {name} | {map50_95:.4f} | {map50:.4f} | "
-            f"{difference.mean():+.4f} ± {difference.std(ddof=1):.4f} | {per_image:.1f} |"
+            f"{difference.mean():+.4f} ± {difference.std(ddof=1):.4f} | {pixels / reference[1]:.2f} |"
         )
 
 
@@ -126,7 +120,7 @@ def main() -> None:
     if len(options.pairs) % 2:
         parser.error("give a data set after each weights file")
     lines = [
-        "| data set | pixels | rule | mAP50-95 | mAP50 | mAP50-95 minus tight (± standard error) | network, ms/image |",
+        "| data set | pixels | rule | mAP50-95 | mAP50 | minus tight (± standard error) | pixels of the canvas / tight |",
         "|---|---|---|---|---|---|---|",
     ]
     print("\n".join(lines))

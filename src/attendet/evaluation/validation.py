@@ -13,11 +13,11 @@ from torch import Tensor
 
 from attendet.data.coco_ids import CocoIds
 from attendet.data.formats.serialization import coco_result
-from attendet.data.image_remarks import image_remarks
 from attendet.data.label_counts import LabelCounts
 from attendet.data.reading.data_source import DataSource
 from attendet.data.reading.label_checks import drop_invalid, require_labels
 from attendet.data.records import ImageRecord, Split
+from attendet.data.remarks import image_remarks
 from attendet.errors import OptionError
 from attendet.evaluation.config import ValidationConfig
 from attendet.evaluation.inference import detect_in_batch, ground_truth, validation_batches

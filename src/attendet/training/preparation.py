@@ -10,12 +10,12 @@ import numpy as np
 from lightning.pytorch import Trainer
 from torch import nn
 
-from attendet.data.image_remarks import image_remarks
 from attendet.data.loading.data_module import DetectionData, LoaderConfig
 from attendet.data.loading.sampler import image_weights
 from attendet.data.reading import data_source
 from attendet.data.reading.label_checks import drop_invalid, require_labels
 from attendet.data.records import ImageRecords, Split
+from attendet.data.remarks import image_remarks
 from attendet.errors import DataError, Location, OptionError
 from attendet.models.detector import Detector
 from attendet.models.yaml.lookup import find_bundled

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from attendet import data
-from attendet.data.image_remarks import bit_depth_remarks, image_remarks
 from attendet.data.images import read_image, read_image_info
+from attendet.data.remarks import bit_depth_remarks, image_remarks
 from attendet.errors import DataError, OptionError
 from tests.helpers.data_sets import write_data_file
 

@@ -6,6 +6,7 @@ from .augmentation import mixup as mixup
 from .augmentation import mosaic as mosaic
 from .augmentation import pad as pad
 from .augmentation import warp as warp
+from .canvases import canvas_shapes as canvas_shapes
 from .data_module import DetectionData as DetectionData
 from .data_module import LoaderConfig as LoaderConfig
 from .data_module import make_loader as make_loader
@@ -22,7 +23,6 @@ from .image_store import ImageCache as ImageCache
 from .image_store import OnDemandImages as OnDemandImages
 from .image_store import load_images as load_images
 from .resizing import Letterbox as Letterbox
-from .resizing import canvas_shapes as canvas_shapes
 from .resizing import letterbox as letterbox
 from .resizing import resize as resize
 from .resizing import scaled_shapes as scaled_shapes

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from attendet.data.box_sides import scaled_box_sides
-from attendet.data.image_remarks import bit_depth_remarks
 from attendet.data.label_counts import LabelCounts
 from attendet.data.problems import ProblemCount, summarize_problems
 from attendet.data.reading import data_source
 from attendet.data.reading.data_source import DataSource, StepProgress
 from attendet.data.records import Split
+from attendet.data.remarks import bit_depth_remarks
 from attendet.data.report.report_table import TableRow, report_html, report_rows, text_table
 from attendet.data.report.split_statistics import TINY_SIDE, SplitStatistics, compute_statistics, sum_statistics
 from attendet.utils.text import list_names, plural
