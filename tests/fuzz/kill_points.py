@@ -111,7 +111,14 @@ def _trained(results: Path) -> object:
 def _studied(results: Path) -> object:
     """Return the numbers of all records of the study."""
     cells = read_study(StudyFolder(results)).cells
-    return {key: (cell.status, cell.history, cell.best, cell.initialization) for key, cell in cells.items()}
+    return {
+        key: (cell.status, _without_seconds(cell.history), cell.best, cell.initialization, cell.order)
+        for key, cell in cells.items()
+    }
+
+
+def _without_seconds(history: Mapping[str, list[float | None]]) -> dict[str, list[float | None]]:
+    return {column: values for column, values in history.items() if column != "seconds"}
 
 
 def _finished_epochs(results: Path) -> int:
