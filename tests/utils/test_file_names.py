@@ -45,5 +45,11 @@ def test_names_are_recognized() -> None:
     assert names.take("x" * 400) == "x" * 230
 
 
+def test_classes_of_any_script_have_folders_with_their_names() -> None:
+    for name in ("बिल्ली", "น้ำ", "می\u200cخواهم", "cafe\u0301", "斑马"):
+        assert safe_file_name(name) == name
+    assert safe_file_name("\u200d") == "_"
+
+
 def test_a_class_cannot_choose_the_folder_of_its_crops() -> None:
     assert [safe_file_name(name) for name in ("../..", "/etc", "", "\udce9", "a:b")] == ["_", "_etc", "_", "_", "a_b"]

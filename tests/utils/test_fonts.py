@@ -47,7 +47,9 @@ def test_without_a_font_a_class_has_its_number_and_a_package_is_named(install: C
     )
     assert "fonts-noto-cjk" in advice
     assert "fonts-noto-core" in (font_advice([DOG]) or "")
-    assert font_advice(["cat", "зебра", "حصان"]) is None
+    assert "fonts-symbola" in (font_advice(["👩\u200d🔬"]) or "")
+    assert font_advice(["cat", "зебра", "حصان", "a\u2003b"]) is None
+    assert "control characters" in (font_advice(["a\x1b[2J"]) or "")
 
 
 def test_fonts_of_the_system_are_used_for_the_letters_that_the_default_lacks(install: Callable[..., list[str]]) -> None:

@@ -31,7 +31,7 @@ from attendet.errors import DataError, Location, OptionError, unknown_name
 from attendet.utils.html import Markup, html_table
 from attendet.utils.io import cannot_write, refuse_existing
 from attendet.utils.processes.temporary_files import temporary_place
-from attendet.utils.text import plural, short_repr
+from attendet.utils.text import is_legible, plural, short_repr
 
 CrowdPolicy: TypeAlias = Literal["refuse", "drop", "keep"]
 
@@ -258,7 +258,7 @@ def _file_names(splits: Sequence[Split], to: str) -> FileNames:
     images = [[record.image for split in group for record in split.records] for group in groups]
     names = [name for group in images for name in unique_names(group)]
     for image, name in zip(chain.from_iterable(images), names, strict=True):
-        if not name.isprintable() or name != name.strip() or name.startswith("."):
+        if not is_legible(name) or name != name.strip() or name.startswith("."):
             raise DataError(
                 f"the new file name must be printable and not start with a dot or a space, got {name!a}",
                 where=Location(ascii(str(image))[1:-1]),

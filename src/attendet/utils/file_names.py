@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import re
+import unicodedata
+
+from attendet.utils.text import JOINERS, is_legible
 
 _MAX_BYTES = 230
 """Longest name in bytes: most file systems allow 255, and a number and a suffix follow."""
-
-# Some scripts, and pictures of several people, are written with invisible characters between others.
-_JOINERS = "\u200c\u200d"
 
 
 def safe_file_name(name: str) -> str:
     """Return a name that every file system allows, and that cannot leave its folder.
 
     Example:
-        >>> safe_file_name("../white cell"), safe_file_name("зебра"), safe_file_name("")
-        ('_white cell', 'зебра', '_')
+        >>> safe_file_name("../white cell"), safe_file_name("зебра"), safe_file_name("बिल्ली"), safe_file_name("")
+        ('_white cell', 'зебра', 'बिल्ली', '_')
     """
-    return re.sub(r"[^\w .()+-]+", "_", name).strip(" .")[:100] or "_"
+    marked = "".join(letter if _is_safe(letter) else "/" for letter in name)
+    return re.sub("/+", "_", marked).strip(f" .{JOINERS}")[:100] or "_"
 
 
 class UniqueNames:
@@ -40,7 +41,7 @@ class UniqueNames:
     def take(self, name: str) -> str:
         """Return the name, or the name with the next free number if it is taken."""
         name = "".join(letter if _is_kept(letter) else "_" for letter in name)
-        name = name if name.strip(". ") else "_"
+        name = name if name.strip(f". {JOINERS}") else "_"
         while len(name.encode("utf-8", "surrogatepass")) > _MAX_BYTES:
             name = name[:-1]
         free, number = name, self._next.get(name.lower(), 1)
@@ -53,6 +54,11 @@ class UniqueNames:
         return free
 
 
+def _is_safe(letter: str) -> bool:
+    """Return whether a character is a letter, a digit, a mark of a letter (as in Indic scripts), or harmless."""
+    return letter.isalnum() or letter in f"_ .()+-{JOINERS}" or unicodedata.category(letter).startswith("M")
+
+
 def _is_kept(letter: str) -> bool:
     """Return whether a character stays in a name; bytes that are not UTF-8 are surrogates in Python."""
-    return letter not in "/\\" and (letter.isprintable() or letter in _JOINERS or "\udc80" <= letter <= "\udcff")
+    return letter not in "/\\" and (is_legible(letter) or "\udc80" <= letter <= "\udcff")

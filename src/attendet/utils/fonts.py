@@ -13,7 +13,7 @@ from matplotlib.font_manager import findSystemFonts
 from matplotlib.ft2font import FT2Font
 from PIL import features
 
-from attendet.utils.text import printable, short_repr
+from attendet.utils.text import is_legible, printable, short_repr
 
 DEFAULT_FONT = str(Path(mpl.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf"))
 """The font that comes with matplotlib: Latin, Greek, Cyrillic, Hebrew, Arabic, Armenian, Georgian, and symbols."""
@@ -22,7 +22,6 @@ DEFAULT_FONT = str(Path(mpl.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf"))
 _NOT_LETTERS = ("lastresort", "adobeblank", "coloremoji")
 _PLAIN_STYLES = frozenset({"regular", "book", "roman", "medium", "normal"})
 _FIRST_INDIC = 0x900
-_JOINERS = " \u200c\u200d"
 
 
 def drawable_names(names: Sequence[str]) -> list[str]:
@@ -52,10 +51,11 @@ def font_advice(names: Sequence[str]) -> str | None:
     name = names[missing[0]]
     others = f" (and {len(missing) - 1:,} more)" if len(missing) > 1 else ""
     shown = f"pictures show `{drawn[missing[0]]}` for {short_repr(printable(name), 40)}{others}"
+    if not is_legible(name):
+        return f"{shown}: it has control characters, or characters that Unicode does not define"
     if _library().has_all(name):
         return f"{shown}: this version of matplotlib or Pillow does not order and join its letters"
-    package = "fonts-noto-cjk" if any(map(_is_east_asian, name)) else "fonts-noto-core"
-    return f"{shown}: no font on this system has its letters; install {package}, or another font that has them"
+    return f"{shown}: no font on this system has its letters; install {_package(name)}, or another font that has them"
 
 
 def is_drawable(text: str) -> bool:
@@ -65,8 +65,7 @@ def is_drawable(text: str) -> bool:
         >>> is_drawable("cat"), is_drawable("\U000e4e10")
         (True, False)
     """
-    is_text = all(letter.isprintable() or letter in _JOINERS for letter in text)
-    return is_text and _library().has_all(text) and (_can_shape() or not any(map(_needs_shaping, text)))
+    return is_legible(text) and _library().has_all(text) and (_can_shape() or not any(map(_needs_shaping, text)))
 
 
 def drawable_text(text: str) -> str:
@@ -77,7 +76,7 @@ def drawable_text(text: str) -> str:
         'cat ?'
     """
     _library().find(text)
-    return "".join(letter if letter in _JOINERS or is_drawable(letter) else "?" for letter in text)
+    return "".join(letter if is_drawable(letter) else "?" for letter in text)
 
 
 def font_runs(text: str) -> list[tuple[str, str]]:
@@ -173,8 +172,12 @@ def _needs_shaping(letter: str) -> bool:
     return unicodedata.bidirectional(letter) in ("R", "AL") or is_indic
 
 
-def _is_east_asian(letter: str) -> bool:
-    return unicodedata.east_asian_width(letter) in ("W", "F")
+def _package(name: str) -> str:
+    """Return the package of Debian with a font for the first letter of a name that no font of the system has."""
+    letter = next(letter for letter in name if not _library().has_all(letter))
+    if unicodedata.category(letter).startswith("S"):
+        return "fonts-symbola"  # emoji with outlines
+    return "fonts-noto-cjk" if unicodedata.east_asian_width(letter) in ("W", "F") else "fonts-noto-core"
 
 
 @cache

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Collection, Sequence
+
+JOINERS = "\u200c\u200d"
+"""Invisible characters that join or separate their neighbors in Persian, Indic scripts, and emoji."""
+
+
+def _is_legible(character: str) -> bool:
+    return character.isprintable() or character in JOINERS or unicodedata.category(character) == "Zs"
 
 
 def plural(count: int, one: str, many: str = "") -> str:
@@ -61,6 +69,18 @@ def list_names(names: Sequence[str], limit: int) -> str:
     """
     others = f" and {len(names) - limit:,} more" if len(names) > limit else ""
     return ", ".join(names[:limit]) + others
+
+
+def is_legible(text: str) -> bool:
+    r"""Return whether a text is one line without control characters, so that it can be a name in any script.
+
+    Spaces of all widths are allowed, as in the screenshots of macOS, and the joiners that some scripts need.
+
+    Example:
+        >>> is_legible("blood cell"), is_legible("全\u3000角"), is_legible("می\u200cخواهم"), is_legible("a\x1bb")
+        (True, True, True, False)
+    """
+    return all(map(_is_legible, text))
 
 
 def printable(text: str) -> str:

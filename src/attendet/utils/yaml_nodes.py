@@ -17,7 +17,7 @@ import yaml
 
 from attendet.errors import AttendetError, Location, ModelFileError
 from attendet.utils.io import read_text
-from attendet.utils.text import short_repr, shorten
+from attendet.utils.text import JOINERS, short_repr, shorten
 
 MAX_BYTES = 64 * 1024
 MAX_DEPTH = 8
@@ -29,8 +29,7 @@ _MAX_SHOWN = 40
 _MAX_NUMBER_LENGTH = 40
 # Unicode categories: controls, formats (which can reverse the direction of text), lone surrogates, line separators.
 _INVISIBLE_CATEGORIES = ("Cc", "Cf", "Cs", "Zl", "Zp")
-# Emoji and some scripts need the joiners U+200C and U+200D.
-_ALLOWED_INVISIBLE = "\n\t\u200c\u200d"
+_ALLOWED_INVISIBLE = f"\n\t{JOINERS}"
 
 # PyYAML has two unrelated classes of marks, and its types allow events without any.
 _Mark: TypeAlias = Any

@@ -21,11 +21,22 @@ def test_names_as_a_list_a_mapping_a_number_or_words_special_to_yaml(tmp_path: P
         "nc: 2": ("class0", "class1"),
         "names: [on, 007, 1.50, null, yes sir]": ("on", "007", "1.50", "null", "yes sir"),
         "names: [Äpfel, 梨, don't]": ("Äpfel", "梨", "don't"),
+        "names: [می\u200cخواهم, 全\u3000角, 👩\u200d🔬]": ("می\u200cخواهم", "全\u3000角", "👩\u200d🔬"),
         "names:\n" + "\n".join(f"  {number}: name {number}" for number in range(5000)): tuple(
             f"name {number}" for number in range(5000)
         ),
     }.items():
         assert data_source.open(write_data_file(tmp_path, f"train: images\n{names}\n")).names == expected
+
+
+def test_a_control_character_in_a_list_of_names_shifts_no_class(tmp_path: Path) -> None:
+    write_image(tmp_path / "images/a.png")
+    data_file = write_data_file(tmp_path, "train: images\n")
+    (tmp_path / "classes.txt").write_text("می\u200cخواهم\ndog\n")
+    assert data_source.open(data_file).names == ("می\u200cخواهم", "dog")
+    (tmp_path / "classes.txt").write_text("cat\x1b[2J\ndog\n")
+    with pytest.raises(DataError, match=r"classes\.txt: a class name must be a line of text .*'cat\\x1b\[2J'"):
+        data_source.open(data_file)
 
 
 def test_other_keys_of_yolov5_are_ignored(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from attendet.data.paths import is_file
 from attendet.data.records import Problem
 from attendet.errors import DataError, Location
 from attendet.utils.io import read_json
-from attendet.utils.text import short_repr
+from attendet.utils.text import is_legible, short_repr
 
 MAX_BYTES = 1024 * 1024 * 1024
 """Largest file: twice the size of the file of COCO's own 118,287 training images."""
@@ -136,7 +136,7 @@ def _parse_images(
     images, repeated_ids = {}, set()
     for number, entry in enumerate(entries, start=1):
         image_id, name = (entry.get(key) for key in ("id", "file_name")) if isinstance(entry, dict) else (None, None)
-        if not isinstance(name, str) or not name or not name.isprintable():
+        if not isinstance(name, str) or not name or not is_legible(name):
             builder.add_problem(f"image number {number} must have a file_name of printable text")
         elif not _is_id(image_id):
             builder.add_problem(f"the id of {name} must be an integer or text, got {short_repr(image_id)}")
@@ -184,7 +184,7 @@ def _parse_categories(entries: Sequence[Any], where: Location) -> dict[Any, str]
     categories = {}
     for number, entry in enumerate(entries, start=1):
         category_id, name = (entry.get(key) for key in ("id", "name")) if isinstance(entry, dict) else (None, None)
-        if not _is_id(category_id) or not isinstance(name, str) or not name.strip() or not name.isprintable():
+        if not _is_id(category_id) or not isinstance(name, str) or not name.strip() or not is_legible(name):
             raise DataError(f"category number {number} must have an id and a name of printable text", where=where)
         if category_id in categories:
             raise DataError(f"category ids must be unique, got {short_repr(category_id)} twice", where=where)

@@ -17,7 +17,7 @@ from attendet.data.formats.labels import MAX_COORDINATE, LabelBuilder, parse_coo
 from attendet.data.paths import is_file
 from attendet.errors import DataError, Location
 from attendet.utils.io import read_bytes
-from attendet.utils.text import shorten
+from attendet.utils.text import is_legible, shorten
 
 MAX_BYTES = 256 * 1024 * 1024
 """Largest file: about a million boxes."""
@@ -155,13 +155,13 @@ class _CvatHandler(ContentHandler):
 
     def _add_name(self, text: str) -> str:
         name = text.strip()
-        if name and name.isprintable():
+        if name and is_legible(name):
             self._names.setdefault(name, name)
         return name
 
     def _add_image(self, attrs: Mapping[str, str]) -> None:
         name = attrs.get("name", "")
-        if not name or not name.isprintable():
+        if not name or not is_legible(name):
             # Its shapes must not belong to the image before it.
             self._builder.add_problem(f"image number {len(self._images) + 1} must have a name of printable text")
             name = f"image number {len(self._images) + 1}"

@@ -12,6 +12,7 @@ from pathlib import Path
 from attendet.data.images import is_image
 from attendet.data.paths import expand_glob, is_file, is_folder, locate, walk
 from attendet.errors import DataError, Location
+from attendet.utils.text import is_legible, short_repr
 
 MAX_LIST_BYTES = 256 * 1024 * 1024
 """Largest list of images: a few million paths."""
@@ -203,3 +204,17 @@ def read_lines(file: str) -> list[str]:
         raise DataError(f"the file cannot be read: {error.strerror}", where=where) from error
     except UnicodeDecodeError as error:
         raise DataError("the file is not UTF-8 text", where=where) from error
+
+
+def read_names(file: str) -> tuple[str, ...]:
+    """Return the class names in a text file with one name per line.
+
+    Raises:
+        DataError: If the file cannot be read, or a name has control characters.
+    """
+    names = tuple(read_lines(file))
+    for name in names:
+        if not is_legible(name):
+            message = f"a class name must be a line of text without control characters, got {short_repr(name)}"
+            raise DataError(message, where=Location(file))
+    return names

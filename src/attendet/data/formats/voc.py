@@ -11,7 +11,7 @@ from defusedxml.sax import parseString
 
 from attendet.data.formats.labels import ImageLabels, LabelBuilder, parse_coordinate, read_label_file
 from attendet.errors import DataError, Location
-from attendet.utils.text import shorten
+from attendet.utils.text import is_legible, shorten
 
 _MAX_VALUE_LENGTH = 1000
 _MAX_DEPTH = 16
@@ -152,6 +152,6 @@ class _AnnotationHandler(ContentHandler):
 
 
 def _check_name(text: str) -> str:
-    if not text or not text.isprintable():
+    if not text or not is_legible(text):
         raise ValueError(f"the name of an object must be printable text, got {shorten(text, 40)!r}")
     return text

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from attendet.data.formats.coco import read_coco
 from attendet.data.formats.cvat import read_cvat
-from attendet.data.formats.image_files import read_lines
+from attendet.data.formats.image_files import read_names
 from attendet.data.formats.labels import ImageLabels
 from attendet.data.paths import is_folder
 from attendet.data.reading.coco_files import choose_coco_file
@@ -71,7 +71,7 @@ def _listed_names(data_file: DataFile) -> tuple[str, ...]:
     for file in dict.fromkeys(folder / name for name in _NAMES_FILES for folder in folders):
         if not file.is_file():
             continue
-        names = tuple(line for line in read_lines(str(file)) if line.isprintable())
+        names = read_names(str(file))
         if first is None:
             first = (file, names)
         elif names != first[1]:

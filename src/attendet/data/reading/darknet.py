@@ -6,7 +6,7 @@ import os
 import re
 from pathlib import Path
 
-from attendet.data.formats.image_files import read_lines
+from attendet.data.formats.image_files import read_lines, read_names
 from attendet.data.paths import is_file, locate
 from attendet.data.reading.data_file import DataFile, SplitEntry
 from attendet.errors import DataError, Location
@@ -61,7 +61,7 @@ def read_darknet_file(file: Path) -> DataFile:
         )
     names = None
     if values.get("names") and (found := find_listed(values["names"], bases)) is not None:
-        names = tuple(line for line in read_lines(found[1]) if line.isprintable())
+        names = read_names(found[1])
     return DataFile(root, splits, names or None, "yolo", None)
 
 

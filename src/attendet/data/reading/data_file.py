@@ -14,7 +14,7 @@ from attendet.data.image_decoding.sixteen_bits import MAX_BIT_DEPTH, MIN_BIT_DEP
 from attendet.data.paths import is_folder, locate
 from attendet.errors import DataError, Location
 from attendet.utils.limits import MAX_CLASSES
-from attendet.utils.text import short_repr
+from attendet.utils.text import is_legible, short_repr
 from attendet.utils.yaml_nodes import Node, parse, read_yaml_text
 
 MAX_BYTES = 512 * 1024
@@ -174,7 +174,7 @@ def _paths(node: Node) -> list[tuple[str, Node]]:
 def _path(node: Node) -> str:
     if not isinstance(node.value, str) or not node.value.strip():
         raise node.error(f"the value must be a path, got {short_repr(node.plain())}", _NAME_A_PATH)
-    if not node.value.isprintable():
+    if not is_legible(node.value):
         raise node.error("the path must be a single line of text", f"{_NAME_A_PATH}, with / instead of \\")
     return node.value
 
@@ -233,7 +233,7 @@ def _num_classes(node: Node | None) -> int | None:
 def _name(node: Node, text: str) -> str:
     """Return a class name as it is written in the file; YAML would read `on` as true and `007` as 7."""
     name = node.value if isinstance(node.value, str) else text[slice(*node.span)]
-    if isinstance(node.value, list | dict) or not name.strip() or not name.isprintable():
+    if isinstance(node.value, list | dict) or not name.strip() or not is_legible(name):
         raise node.error(
             f"a class name must be text, got {short_repr(node.plain())}", "write a word, in quotes if necessary"
         )

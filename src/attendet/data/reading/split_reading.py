@@ -18,6 +18,7 @@ from attendet.data.reading.file_readers import ReadResult
 from attendet.data.reading.label_checks import LabelState, label_state, make_record
 from attendet.data.records import ImageRecord, Problem, ProblemKind
 from attendet.errors import DataError, Location
+from attendet.utils.text import is_legible
 
 ReadItem: TypeAlias = tuple[str, ReadResult, ReadResult]
 """Path, properties, and labels of an image."""
@@ -80,9 +81,9 @@ class SplitReading:
             items: Path, properties, and labels of each image.
         """
         for image, info, labels in items:
-            if not image.isprintable():
+            if not is_legible(image):
                 where = Location(ascii(image)[1:-1])
-                self._add(ProblemKind.UNREADABLE_IMAGE, where, "its name has characters that cannot be printed")
+                self._add(ProblemKind.UNREADABLE_IMAGE, where, "its name has control characters")
             elif isinstance(info, DataError):
                 if exists(image):
                     self._add(ProblemKind.UNREADABLE_IMAGE, Location(image), info.message)
