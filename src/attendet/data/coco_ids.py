@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
@@ -12,11 +13,11 @@ class CocoIds:
     """Ids of images and categories.
 
     Attributes:
-        images: Id by the path of the image.
+        images: Ids by the path of the image: one, or more if the file lists the image more than once.
         categories: Id by the name of the class.
     """
 
-    images: Mapping[str, int | str]
+    images: Mapping[str, Sequence[int | str]]
     categories: Mapping[str, int | str]
 
     @classmethod
@@ -29,12 +30,42 @@ class CocoIds:
 
         Example:
             >>> CocoIds.counted(["a.jpg", "b.jpg"], ["cat"])
-            CocoIds(images={'a.jpg': 1, 'b.jpg': 2}, categories={'cat': 1})
+            CocoIds(images={'a.jpg': [1], 'b.jpg': [2]}, categories={'cat': 1})
         """
-        return cls(
-            {image: number for number, image in enumerate(images, start=1)},
-            {name: number for number, name in enumerate(names, start=1)},
-        )
+        return cls.of_images(images, count(1), {name: number for number, name in enumerate(names, start=1)})
+
+    @classmethod
+    def of_images(
+        cls, images: Iterable[str], image_ids: Iterable[int | str], categories: Mapping[str, int | str]
+    ) -> CocoIds:
+        """Join the paths of images and their ids.
+
+        Args:
+            images: Paths of the images.
+            image_ids: Id of each image; further ids are ignored.
+            categories: Id by the name of the class.
+        """
+        by_path: dict[str, list[int | str]] = {}
+        for image, image_id in zip(images, image_ids, strict=False):
+            by_path.setdefault(image, []).append(image_id)
+        return cls(by_path, categories)
+
+    def image_ids(self, images: Iterable[str]) -> list[int | str]:
+        """Return the id of each image; an image that occurs for the second time has its second id.
+
+        Args:
+            images: Paths of the images.
+
+        Example:
+            >>> CocoIds({"a.jpg": [7, 9], "b.jpg": [8]}, {}).image_ids(["a.jpg", "b.jpg", "a.jpg"])
+            [7, 8, 9]
+        """
+        occurrences: Counter[str] = Counter()
+        image_ids = []
+        for image in images:
+            image_ids.append(self.images[image][occurrences[image]])
+            occurrences[image] += 1
+        return image_ids
 
     def for_classes(self, names: Sequence[str]) -> CocoIds:
         """Return the ids with a category for each class; classes that the file does not have get the next free ids.

@@ -19,7 +19,7 @@ class LabelCounts:
         first_problem: The first missing or invalid labels, with their place; None without any.
         format: `yolo`, `coco`, `voc`, or `cvat`; empty for labels without files.
         place: The first label file or COCO file, or the place where the first was looked for.
-        remarks: Sentences about paths in lists.
+        remarks: Sentences about paths in lists, and about ids in COCO files.
         passed_over: Files in the folders of images that are not read: hidden, or without a known ending of an image.
         first_passed_over: The first of these files with the reason, a labeled one if there is any; None without any.
 

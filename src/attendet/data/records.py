@@ -51,6 +51,7 @@ class ProblemKind(Enum):
     UNKNOWN_ENDING = "labeled file without a known image ending"
     PASSED_OVER = "file passed over"
     FOREIGN_PATHS = "paths of another machine"
+    CONFLICTING_IDS = "COCO files have conflicting ids"
 
     @property
     def is_error(self) -> bool:
@@ -236,7 +237,8 @@ class Split:
         digests: One digest per image file, in the order of `records`; equal files have equal digests.
         unlisted: Number of further problems that `problems` does not list, by kind.
         labels: How many images have labels.
-        coco_ids: Ids of images and categories in the COCO file of the split (default: it has no such file).
+        coco_ids: Ids of images and categories in the COCO files of the split (default: it has no such file, or
+            two images have one id).
         largest: Largest value in PNG and TIFF files with 16 bits per channel; None without such files.
 
     Example:

@@ -69,7 +69,7 @@ class Validation:
 
     @property
     def ids(self) -> CocoIds:
-        """Ids of images and classes: those of the COCO file that was read; for other formats, they count from 1."""
+        """Ids of images and classes: the ids of the COCO file that was read; for other formats, they count from 1."""
         images = [str(record.image) for record in self.records]
         return self.coco_ids or CocoIds.counted(images, [each.name for each in self.metrics.per_class])
 
@@ -181,11 +181,12 @@ def read_split_for_classes(
 
 def coco_detections(validation: Validation) -> list[dict[str, Any]]:
     """Return the detections of a validation as a COCO result file holds them, with the ids of `validation.ids`."""
-    images = validation.ids.images
-    categories = [validation.ids.categories[each.name] for each in validation.metrics.per_class]
+    ids = validation.ids
+    categories = [ids.categories[each.name] for each in validation.metrics.per_class]
+    images = [str(record.image) for record in validation.records]
     return [
-        coco_result(images[str(record.image)], str(record.image), categories[int(category)], box, confidence)
-        for record, boxes in zip(validation.records, validation.detections, strict=True)
+        coco_result(image_id, image, categories[int(category)], box, confidence)
+        for image_id, image, boxes in zip(ids.image_ids(images), images, validation.detections, strict=True)
         for *box, confidence, category in boxes.tolist()
     ]
 

@@ -84,7 +84,7 @@ def coco_text(
     """
     yield '{\n"info": {"description": "written by attendet"},\n"licenses": [],\n"categories": ['
     categories = [ids.categories[name] for name in names] if ids else range(1, len(names) + 1)
-    images = [ids.images[str(record.image)] for record in records] if ids else range(1, len(records) + 1)
+    images = ids.image_ids(str(record.image) for record in records) if ids else range(1, len(records) + 1)
     yield from _json_lines({"id": category, "name": name} for category, name in zip(categories, names, strict=True))
     yield '],\n"images": ['
     yield from _json_lines(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from attendet.data.coco_ids import CocoIds
 from attendet.data.image_decoding.sixteen_bits import MAX_BIT_DEPTH, MIN_BIT_DEPTH, BitDepth, smallest_bit_depth
 from attendet.data.images import ImageInfo
 from attendet.data.paths import locate
@@ -18,7 +19,7 @@ from attendet.data.reading.data_file import FORMATS, DataFile, SplitEntry, is_da
 from attendet.data.reading.data_file_search import find_data_file, unwrap
 from attendet.data.reading.file_cache import cache_path, read_files
 from attendet.data.reading.layout import detect_format, detect_layout, short_path
-from attendet.data.reading.split_files import find_split_files
+from attendet.data.reading.split_files import SplitFiles, find_split_files
 from attendet.data.reading.split_reading import ReadItem, SplitReading
 from attendet.data.records import ImageRecords, Problem, ProblemKind, Split
 from attendet.errors import DataError, Location, OptionError
@@ -137,10 +138,18 @@ class DataSource:
             digests=tuple(reading.digests),
             unlisted=problems.unlisted(),
             labels=counts,
-            coco_ids=files.coco_ids and files.coco_ids.for_classes(self.names),
+            coco_ids=self._coco_ids(files, records, reading.kept),
             # With `auto`, a single split may use fewer bits than the data set.
             largest=reading.largest if largest is None else largest,
         )
+
+    def _coco_ids(self, files: SplitFiles, records: ImageRecords, kept: Sequence[int]) -> CocoIds | None:
+        """Return the ids of COCO files, if there are any, for the images that could be read."""
+        if files.image_ids is None:
+            return None
+        images = (str(records.path(position)) for position in range(len(records)))
+        ids = CocoIds.of_images(images, (files.image_ids[index] for index in kept), files.categories)
+        return ids.for_classes(self.names)
 
     def _largest_value(self, workers: int | None, *, cache: bool) -> int | None:
         """Return the largest value in images of all splits with 16 bits per channel; None without such images.

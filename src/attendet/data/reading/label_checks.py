@@ -162,5 +162,8 @@ def drop_invalid(split: Split, *, single_class: bool = False) -> Split:
     is_first[np.unique(columns, axis=0, return_index=True)[1]] = True
     keep = is_first & (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
     kept = replace(split, records=records.with_objects(boxes, classes, keep))
+    if not single_class:
+        return kept
     # The categories of a COCO file do not have the one class `object`.
-    return replace(kept, names=("object",), coco_ids=None) if single_class else kept
+    ids = split.coco_ids and replace(split.coco_ids, categories={"object": 1})
+    return replace(kept, names=("object",), coco_ids=ids)

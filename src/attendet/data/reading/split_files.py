@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 
-from attendet.data.coco_ids import CocoIds
 from attendet.data.formats.coco import CocoFile
 from attendet.data.formats.image_files import join_image_files, resolve_images
 from attendet.data.formats.labels import ImageLabels
@@ -18,7 +18,9 @@ from attendet.data.reading.data_file import SplitEntry
 from attendet.data.reading.label_folders import FolderListing, find_label_files
 from attendet.data.reading.passed_over import file_problems, foreign_prefix
 from attendet.data.reading.voc_files import find_voc_files
-from attendet.data.records import Problem
+from attendet.data.records import Problem, ProblemKind
+from attendet.errors import Location
+from attendet.utils.text import short_repr
 
 
 @dataclass(frozen=True)
@@ -31,14 +33,16 @@ class SplitFiles:
             labels of all images.
         place: The first label file or COCO file; or the place where the first was looked for.
         problems: Problems of the files that describe the split.
-        coco_ids: Ids of images and categories in COCO files (default: in other files, and where ids are not unique).
+        image_ids: Id of each image in COCO files (default: there are no such files, or two images have one id).
+        categories: Id of each category in COCO files, by its name.
     """
 
     images: Sequence[str]
     labels: Sequence[str] | Iterator[ImageLabels]
     place: str
     problems: Sequence[Problem] = ()
-    coco_ids: CocoIds | None = None
+    image_ids: Sequence[int | str] | None = None
+    categories: Mapping[str, int | str] = field(default_factory=dict)
 
 
 def find_split_files(
@@ -65,7 +69,7 @@ def find_split_files(
         table: TableFormat = "coco" if format == "coco" else "cvat"
         found = [read_coco_entry(entry, split, root, images, listing, table) for entry in entries]
         files = _coco_split_files(found)
-        return files if format == "coco" else replace(files, coco_ids=None)
+        return files if format == "coco" else replace(files, image_ids=None)
     if format == "yolo":
         files = join_image_files([resolve_images(entry.path, str(root), entry.where) for entry in entries])
         labels = find_label_files(files.images, ".txt", root, listing).paths
@@ -80,18 +84,41 @@ def find_split_files(
 
 def _coco_split_files(found: Sequence[CocoImages]) -> SplitFiles:
     files = [each.coco for each in found]
-    paths = [path for each in found for path in each.paths]
     problems = [problem for coco in files for problem in coco.problems]
     problems += [foreign_prefix(each.prefix, each.coco.file) for each in found if each.prefix]
-    labels = chain.from_iterable(coco.labels() for coco in files)
-    return SplitFiles(paths, labels, files[0].file, problems, _coco_ids(files, paths))
+    image_ids = list(chain.from_iterable(coco.image_ids for coco in files))
+    has_unique_ids = len(set(image_ids)) == len(image_ids)
+    categories, conflicts = _categories(files)
+    if not has_unique_ids:
+        twice = next(image_id for image_id, times in Counter(image_ids).items() if times > 1)
+        conflicts = [_conflict(files, f"the image id {short_repr(twice)} is there twice; ids in results count from 1")]
+    return SplitFiles(
+        [path for each in found for path in each.paths],
+        chain.from_iterable(coco.labels() for coco in files),
+        files[0].file,
+        [*problems, *conflicts],
+        image_ids if has_unique_ids else None,
+        categories,
+    )
 
 
-def _coco_ids(files: Sequence[CocoFile], paths: Sequence[str]) -> CocoIds | None:
-    """Return the ids of images and categories, unless two images have one id, or two entries one image file."""
-    images = dict(zip(paths, chain.from_iterable(coco.image_ids for coco in files), strict=True))
-    if not len(set(images.values())) == len(images) == len(paths):
-        return None
-    # The first of several categories of one name is the class.
-    pairs = [(name, category) for coco in files for category, name in coco.categories.items()]
-    return CocoIds(images, dict(reversed(pairs)))
+def _categories(files: Sequence[CocoFile]) -> tuple[dict[str, int | str], list[Problem]]:
+    """Return the category ids by name, and a problem if the files disagree about them."""
+    categories: dict[str, int | str] = {}
+    different = None
+    for coco in files:
+        # The first of several categories of one name is the class.
+        of_file = {name: category for category, name in reversed(list(coco.categories.items()))}
+        for name, category in of_file.items():
+            if categories.setdefault(name, category) != category:
+                different = different or name
+    if len(set(categories.values())) < len(categories):
+        return {}, [_conflict(files, "two categories have one id; category ids in results count from 1")]
+    if different is None:
+        return categories, []
+    detail = f"the category {short_repr(different)} has two ids; results have {short_repr(categories[different])}"
+    return categories, [_conflict(files, detail)]
+
+
+def _conflict(files: Sequence[CocoFile], detail: str) -> Problem:
+    return Problem(ProblemKind.CONFLICTING_IDS, Location(files[-1].file), detail)

@@ -23,6 +23,9 @@ from attendet.utils.text import is_legible
 ReadItem: TypeAlias = tuple[str, ReadResult, ReadResult]
 """Path, properties, and labels of an image."""
 
+# Problems of the files that describe a split, which every command prints.
+_REMARKS = (ProblemKind.FOREIGN_PATHS, ProblemKind.CONFLICTING_IDS)
+
 # Labeled files come first: training loses them.
 _PASSED_OVER = (ProblemKind.UNKNOWN_ENDING, ProblemKind.PASSED_OVER)
 
@@ -42,6 +45,7 @@ class SplitReading:
         problems: The problems so far.
         digests: Digests of the images so far.
         largest: Largest value in images with 16 bits per channel so far; None without any.
+        kept: Index (from 0) of each image that has a record so far.
     """
 
     def __init__(self, class_indices: Mapping[int | str, int], bit_depth: int = MAX_BIT_DEPTH) -> None:
@@ -49,6 +53,7 @@ class SplitReading:
         self.problems = ProblemList()
         self.digests: list[str] = []
         self.largest: int | None = None
+        self.kept: list[int] = []
         self._class_indices = class_indices
         self._first_image: dict[str, str] = {}
         self._counts: Counter[str] = Counter()
@@ -69,7 +74,7 @@ class SplitReading:
             first_problem=self._first_problem,
             format=format,
             place=place,
-            remarks=tuple(str(problem) for problem in listed if problem.kind is ProblemKind.FOREIGN_PATHS),
+            remarks=tuple(str(problem) for problem in listed if problem.kind in _REMARKS),
             passed_over=sum(counts[kind] for kind in _PASSED_OVER),
             first_passed_over=str(passed_over[0]) if passed_over else None,
         )
@@ -80,7 +85,7 @@ class SplitReading:
         Args:
             items: Path, properties, and labels of each image.
         """
-        for image, info, labels in items:
+        for index, (image, info, labels) in enumerate(items):
             if not is_legible(image):
                 where = Location(ascii(image)[1:-1])
                 self._add(ProblemKind.UNREADABLE_IMAGE, where, "its name has control characters")
@@ -103,6 +108,7 @@ class SplitReading:
                 # An image whose labels cannot be understood is not background: it is left out.
                 if state != "invalid":
                     self._examine(image, info)
+                    self.kept.append(index)
                     yield replace(record, bit_depth=self._bit_depth)
 
     def _examine(self, image: str, info: ImageInfo) -> None:
