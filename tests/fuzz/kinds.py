@@ -28,7 +28,7 @@ class Kind:
 
     write: Write
     readers: tuple[Read, ...]
-    inputs: int = 300
+    inputs: int = 100
     rehearsals: int = 8
 
 

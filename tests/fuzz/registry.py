@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from attendet.weights import read_checkpoint
 from tests.fuzz.generators.archives import write_data_archive, write_torch_archive
 from tests.fuzz.generators.image_files import write_image_file
 from tests.fuzz.generators.label_files import write_coco_set, write_voc_set, write_yolo_set
@@ -40,19 +41,22 @@ def _mostly(read: Read, rarely: Read) -> tuple[Read, ...]:
     return (*(7 * (read,)), rarely)
 
 
+# Most crafted files hold tensors without a model, which `attendet.open` refuses.
+_WEIGHTS = (*(4 * (read_checkpoint,)), *(3 * (open_weights,)), _INSPECT)
+
 KINDS: Mapping[str, Kind] = {
-    "pickle": Kind(write_pickle, _mostly(open_weights, _INSPECT)),
-    "pickled object": Kind(write_real_pickle, _mostly(open_weights, _INSPECT)),
-    "torch archive": Kind(write_torch_archive, _mostly(open_weights, _INSPECT)),
+    "pickle": Kind(write_pickle, _WEIGHTS, inputs=50),
+    "pickled object": Kind(write_real_pickle, _WEIGHTS, inputs=50),
+    "torch archive": Kind(write_torch_archive, _WEIGHTS, inputs=50),
     "data archive": Kind(write_data_archive, (unpack,)),
-    "safetensors": Kind(write_safetensors, _mostly(open_weights, _INSPECT), inputs=100),
-    "model file": Kind(write_model_file, _mostly(check_model, _CHECK), inputs=100),
+    "safetensors": Kind(write_safetensors, _mostly(open_weights, _INSPECT), inputs=25),
+    "model file": Kind(write_model_file, _mostly(check_model, _CHECK), inputs=25),
     "data.yaml": Kind(write_data_file, _mostly(read_data, check_data)),
     "hyperparameters": Kind(write_hyperparameters, (read_hyp,)),
     "study.yaml": Kind(write_study, (read_study_design,)),
-    "YOLO labels": Kind(write_yolo_set, _mostly(read_data, _CHECK_DATA)),
-    "VOC labels": Kind(write_voc_set, _mostly(read_data, _CHECK_DATA)),
-    "COCO labels": Kind(write_coco_set, _mostly(read_data, _CHECK_DATA)),
+    "YOLO labels": Kind(write_yolo_set, _mostly(read_data, _CHECK_DATA), inputs=40),
+    "VOC labels": Kind(write_voc_set, _mostly(read_data, _CHECK_DATA), inputs=40),
+    "COCO labels": Kind(write_coco_set, _mostly(read_data, _CHECK_DATA), inputs=40),
     "image": Kind(write_image_file, (read_picture, read_media)),
     "video": Kind(write_video, (read_media,)),
     "list of files": Kind(write_list, (list_sources, read_listed)),

@@ -11,7 +11,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from tests.fuzz.generators.containers import hostile_zip
+from tests.fuzz.generators.containers import hostile_zip, zip_bytes
 from tests.fuzz.hostile_values import CALLABLES, PLANTED_MODULE, TEXTS, equal_hashes
 from tests.fuzz.hostile_values import integer as any_integer
 from tests.fuzz.mutations import mutate_bytes, sometimes
@@ -70,11 +70,13 @@ def write_pickle(random: Random, folder: Path) -> Path:
     if sometimes(random, 0.3):
         program = mutate_bytes(random, program)
     path = folder / random.choice(("last.pt", "best.pth", "a.ckpt", "weights.bin"))
-    match random.choice(("zip", "zip", "zip", "legacy", "bare")):
+    # Most containers are valid, so that the pickle is reached.
+    match random.choice((*(6 * ("zip",)), "legacy", "legacy", "bare")):
         case "zip":
-            path.write_bytes(hostile_zip(random, {"a/data.pkl": PROTOCOL + program + b".", "a/data/0": _STORAGE}))
+            path.write_bytes(_archive(random, PROTOCOL + program + b"."))
         case "legacy":
-            legacy(path, program, ("0",), struct.pack("<q", 8) + _STORAGE)
+            old = program.replace(storage(8), storage(8, view=b"N"))
+            legacy(path, old, ("0",), struct.pack("<q", 8) + _STORAGE)
         case _:
             path.write_bytes(PROTOCOL + program + b".")
     return path
@@ -100,10 +102,15 @@ def write_real_pickle(random: Random, folder: Path) -> Path:
     pickled = _dumps(content, random.randrange(6))
     path = folder / "last.pt"
     if sometimes(random, 0.5):
-        path.write_bytes(hostile_zip(random, {"a/data.pkl": pickled, "a/data/0": _STORAGE}))
+        path.write_bytes(_archive(random, pickled))
     else:
         path.write_bytes(mutate_bytes(random, pickled) if sometimes(random, 0.3) else pickled)
     return path
+
+
+def _archive(random: Random, pickled: bytes) -> bytes:
+    members = {"a/data.pkl": pickled, "a/data/0": _STORAGE}
+    return hostile_zip(random, members) if sometimes(random, 0.1) else zip_bytes(members.items())
 
 
 def _dumps(content: Any, protocol: int) -> bytes:
