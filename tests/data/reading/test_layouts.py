@@ -36,6 +36,10 @@ from tests.data.reading.layout_cases import (
         ("train_images/a.png", "train_labels/a.txt"),
         ("images/part 1/a.png", "annotations/part 1/a.txt"),
         ("train/images/a.png", "labels/train/a.txt"),
+        ("images/a.png", "labels/txt/a.txt"),
+        ("images/a.png", "yolo_labels/a.txt"),
+        ("images/train/a.png", "labels-yolo/train/a.txt"),
+        ("train/a.png", "train_label/a.txt"),
     ],
 )
 def test_text_files_of_labels(image: str, label: str, tmp_path: Path) -> None:
@@ -59,6 +63,8 @@ def test_text_files_of_labels(image: str, label: str, tmp_path: Path) -> None:
         ("set/deep/images/a.png", "set/deep/Annotations/a.xml"),
         ("train/a.png", "Annotations/train/a.xml"),
         ("photos/a.png", "xmls/a.xml"),
+        ("images/a.png", "annotations/xmls/a.xml"),
+        ("images/train/a.png", "annotations/xmls/train/a.xml"),
     ],
 )
 @pytest.mark.parametrize("lines", ["train: {}", "train: {}\nformat: voc"])
@@ -76,6 +82,14 @@ def test_voc_sets_named_by_their_annotations_or_by_the_name_of_a_list(tmp_path: 
     text(tmp_path / "imagesets/main/train.txt", "a\n")
     assert_read(data_yaml(tmp_path, "train: train\nformat: voc"), "voc", {"train": 1})
     assert_read(data_yaml(tmp_path, "train: train"), "voc", {"train": 1})
+    assert_read(data_yaml(tmp_path, "train: imagesets/main/train"), "voc", {"train": 1})
+
+
+def test_folders_with_a_word_for_labels_have_the_labels_of_their_split(tmp_path: Path) -> None:
+    labeled(tmp_path, {"train/a.png": "train_label/a.txt", "val/a.png": "val_label/a.txt"}, YOLO_ROW)
+    (tmp_path / "val_label/a.txt").unlink()
+    source = open_data(data_yaml(tmp_path, "train: train\nval: val"))
+    assert [split.labels.found for split in source.read_all()] == [1, 0]
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from attendet.data.formats.yolo import label_path
+from attendet.data.reading.split_names import split_of
 from attendet.errors import DataError, Location
 
 IMAGE_FOLDERS = frozenset({"images", "image", "imgs", "img", "jpegimages", "photos", "pictures"})
@@ -19,6 +21,9 @@ LABEL_FOLDERS = {
     ".json": frozenset({"annotations", "annotation", "labels", "label"}),
 }
 """Usual names of folders of label files, in lower case, by the suffix of the files."""
+
+# Between the words of a name.
+_SEPARATOR = re.compile(r"[^a-z]+")
 
 # How many folders above the images a folder of labels may be, if they are not below the folder of the data set.
 _MAX_PARENTS = 3
@@ -33,6 +38,7 @@ class FolderListing:
     def __init__(self) -> None:
         self._names: dict[str, tuple[dict[str, str], list[str]]] = {}
         self._spellings: dict[str, dict[str, list[str]]] = {}
+        self._with_word: dict[tuple[str, frozenset[str]], list[str]] = {}
 
     def files(self, folder: str) -> dict[str, str]:
         """Return the names of the visible files in a folder, by the name with a suffix in lower case."""
@@ -50,6 +56,13 @@ class FolderListing:
                 spellings.setdefault(name.lower(), []).append(name)
             self._spellings[folder] = spellings
         return sorted(spelling for name in names for spelling in self._spellings[folder].get(name, ()))
+
+    def with_word(self, folder: str, words: frozenset[str]) -> list[str]:
+        """Return the names of the visible folders in a folder that have one of some words, such as `labels_yolo`."""
+        if (folder, words) not in self._with_word:
+            names = self.folders(folder)
+            self._with_word[folder, words] = [name for name in names if words & set(_SEPARATOR.split(name.lower()))]
+        return self._with_word[folder, words]
 
     def with_suffix(self, folder: str, suffix: str) -> list[str]:
         """Return the paths of the files in a folder that have a suffix, in any case and in alphabetical order."""
@@ -97,7 +110,8 @@ def find_label_files(images: Sequence[str], suffix: str, root: Path, listing: Fo
 
     The label files of a folder of images are in one folder: for `.txt`, where YOLOv5 looks for them (`labels` instead
     of `images`), if any image has its label file there; otherwise in a folder with a usual name next to the images,
-    next to one of the folders above, or in the folder of the images.
+    next to one of the folders above, or in the folder of the images; otherwise in a folder there whose name has a usual
+    word, such as `labels_yolo`.
 
     Args:
         images: Paths of the images.
@@ -131,8 +145,11 @@ def _label_folder(folder: str, stems: Sequence[str], suffix: str, root: Path, li
     usual = _usual_folder(folder)
     if suffix == ".txt" and _has_any(usual, stems, suffix, listing):
         return usual
-    candidates = _candidates(folder, suffix, root, listing)
+    candidates = _existing(_usual_places(folder, suffix, root, listing), listing)
     found = [place for place in candidates if _has_any(place, stems, suffix, listing)]
+    if not found:
+        others = _existing(_places_with_word(folder, suffix, root, listing), listing)
+        found = [place for place in others if _has_any(place, stems, suffix, listing)]
     if len(found) > 1:
         raise DataError(
             f"the images must have one folder of {suffix} labels, but {found[0]} and {found[1]} have files of the same"
@@ -155,27 +172,53 @@ def _has_any(place: str, stems: Sequence[str], suffix: str, listing: FolderListi
     return bool(files) and any(stem + suffix in files for stem in stems)
 
 
-def _candidates(folder: str, suffix: str, root: Path, listing: FolderListing) -> list[str]:
-    """Return the existing folders that may have the labels of a folder of images; the nearest come first."""
-    places: dict[str, str] = {}
-    for place in _possible_places(folder, suffix, root, listing):
+def _existing(places: Iterable[str], listing: FolderListing) -> list[str]:
+    """Return the folders that exist and have files."""
+    existing: dict[str, str] = {}
+    for place in places:
         if listing.files(place):
             # On a file system that ignores case, two spellings are one folder.
-            places.setdefault(os.path.realpath(place), place)
-    return list(places.values())
+            existing.setdefault(os.path.realpath(place), place)
+    return list(existing.values())
 
 
-def _possible_places(folder: str, suffix: str, root: Path, listing: FolderListing) -> Iterator[str]:
+def _usual_places(folder: str, suffix: str, root: Path, listing: FolderListing) -> Iterator[str]:
+    """Yield the folders that may have the labels of a folder of images by their usual names; the nearest come first."""
     yield folder
+    usual = LABEL_FOLDERS[suffix]
     for parent in parents_within(folder, root):
-        below = [part for part in os.path.relpath(folder, parent).split("/") if part != "."]
-        splits = [part for part in below if not is_named(part, IMAGE_FOLDERS)]
-        for name in listing.named(parent, LABEL_FOLDERS[suffix]):
+        below = _parts_below(folder, parent)
+        for name in listing.named(parent, usual):
             if name not in below[:1]:
-                # labels/train for train, images/train, and train/images; labels for images/train.
-                yield from dict.fromkeys("/".join([parent, name, *rest]) for rest in (below, below[1:], splits, ()))
+                yield from _with_subfolders(f"{parent}/{name}", below)
+                # annotations/xmls, as in data sets with files of several kinds.
+                for inner in listing.named(f"{parent}/{name}", usual):
+                    yield from _with_subfolders(f"{parent}/{name}/{inner}", below)
         for name in listing.named(parent, _counterparts(below[0], suffix)) if below else ():
             yield "/".join([parent, name, *below[1:]])
+
+
+def _places_with_word(folder: str, suffix: str, root: Path, listing: FolderListing) -> Iterator[str]:
+    """Yield the folders whose names have a word for labels, and no other split than the folder of images."""
+    for parent in parents_within(folder, root):
+        below = _parts_below(folder, parent)
+        splits = {split for part in below if (split := split_of(part))}
+        for name in listing.with_word(parent, LABEL_FOLDERS[suffix]):
+            if name not in below[:1] and (not splits or split_of(name) in (None, *splits)):
+                yield from _with_subfolders(f"{parent}/{name}", below)
+
+
+def _parts_below(folder: str, parent: str) -> list[str]:
+    return [part for part in os.path.relpath(folder, parent).split("/") if part != "."]
+
+
+def _with_subfolders(place: str, below: Sequence[str]) -> Iterator[str]:
+    """Yield the places that correspond to folders of images below the parent of a folder of labels.
+
+    In `labels`, these are `labels/train` for `train`, `images/train`, and `train/images`; and `labels` itself.
+    """
+    splits = [part for part in below if not is_named(part, IMAGE_FOLDERS)]
+    yield from dict.fromkeys("/".join([place, *rest]) for rest in (below, below[1:], splits, ()))
 
 
 def parents_within(folder: str, root: Path) -> list[str]:

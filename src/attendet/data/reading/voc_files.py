@@ -114,13 +114,16 @@ def find_voc_files(
 def find_list(entry: str, listing: FolderListing) -> str | None:
     """Return the list in `ImageSets/Main` that an entry names by its stem, if nothing exists at its path.
 
-    For `train: train`, this is `ImageSets/Main/train.txt` in the folder of the data set.
+    For `train: train` and `train: ImageSets/Main/train`, this is `ImageSets/Main/train.txt` in the folder of the data
+    set.
     """
     if os.path.lexists(entry):
         return None
     path = Path(entry)
     lists = find_voc_lists(str(path.parent), listing)
-    return lists.get(path.stem if path.suffix.lower() == ".txt" else path.name)
+    named = lists.get(path.stem if path.suffix.lower() == ".txt" else path.name)
+    below = [each for parent in path.parents[2:3] for each in find_voc_lists(str(parent), listing).values()]
+    return named or next((each for each in below if os.path.splitext(each)[0] == entry), None)  # noqa: PTH122
 
 
 def _files_of_folder(entry: str, root: Path, listing: FolderListing) -> tuple[ImageFiles, list[str]]:
