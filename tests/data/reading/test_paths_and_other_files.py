@@ -76,3 +76,14 @@ def test_files_that_only_have_the_name_of_a_data_file(tmp_path: Path) -> None:
     assert_read(tmp_path, "yolo", {"train": 1})
     with pytest.raises(DataError, match=r"the file is not a data\.yaml or a COCO file"):
         open_data(tmp_path / "digits.data")
+
+
+def test_files_that_are_passed_over_are_not_the_reason_for_a_split_without_images(tmp_path: Path) -> None:
+    labeled(tmp_path, {"images/a.png": "labels/a.txt"}, "1 0.5\n")
+    for name in (".hidden.png", "b.xyz"):
+        text(tmp_path / "images" / name, "x")
+    with pytest.raises(DataError, match=r"the first of 3 problems is .*a\.txt:1: malformed label"):
+        open_data(data_yaml(tmp_path, "train: images")).read("train")
+    (tmp_path / "images/a.png").unlink()
+    with pytest.raises(DataError, match=r"the first of 2 problems is .*\.hidden\.png: file passed over"):
+        open_data(tmp_path).read("train")

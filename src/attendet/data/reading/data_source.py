@@ -127,7 +127,8 @@ class DataSource:
             reason = "it has no images"
             if problems.total:
                 which = f"the first of {problems.total:,} problems" if problems.total > 1 else "the only problem"
-                reason = f"{which} is {problems.listed[0]}; {self.format} labels, first at {files.place}"
+                first = next(filter(_costs_image, problems.listed), problems.listed[0])
+                reason = f"{which} is {first}; {self.format} labels, first at {files.place}"
             raise DataError(f"no image of {split} can be used", where=entries[0].where, remedy=reason)
         return Split(
             split,
@@ -280,3 +281,8 @@ def _with_progress(items: Iterator[ReadItem], total: int, progress: Progress | N
         yield item
         if progress is not None and (done % 32 == 0 or done == total):
             progress(done, total)
+
+
+def _costs_image(problem: Problem) -> bool:
+    """Return whether a problem can be the reason why an image of a split is left out."""
+    return problem.kind.is_error and problem.kind is not ProblemKind.UNKNOWN_ENDING
