@@ -223,8 +223,11 @@ def test_assumed_outputs_of_broken_rows_have_limited_size(tmp_path: Path) -> Non
     assert fix_model_file(file).changes == ()
 
 
-def test_a_broken_row_behind_the_head_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "a.yaml").write_text(GOOD + "\n  - [-1, 1, C3TR, [64, 16]]\n")
+@pytest.mark.parametrize("neck", ["C3, [256, False]", "Nope, []"])
+def test_a_broken_row_behind_the_head_is_refused(tmp_path: Path, neck: str) -> None:
+    assert "C3, [256, False]" in GOOD
+    text = GOOD.replace("C3, [256, False]", neck)
+    (tmp_path / "a.yaml").write_text(text + "\n  - [-1, 1, C3TR, [64, 16]]\n")
     with pytest.raises(ModelFileError, match=r"Detect must be the last row, got it as row 24 of 26"):
         check_model_file(tmp_path / "a.yaml")
 

@@ -91,7 +91,7 @@ def _assumed_output(sources: Sequence[Tensor]) -> Tensor:
 
 def _other_map(source: SourceMap) -> Tensor:
     """Return a map that differs from the source in everything that is unknown."""
-    channels, height, width = source.tensor.shape[1:]
+    channels, height, width = source.tensor.shape[1:4]
     if "channels" in source.unknown:
         channels = channels * 2 if channels * 2 <= MAX_WIDTH else channels // 2
     if "size" in source.unknown:
