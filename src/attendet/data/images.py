@@ -28,7 +28,13 @@ from attendet.data.image_decoding.image_formats import (
 from attendet.data.image_decoding.memory_budget import MemoryBudget
 from attendet.data.image_decoding.pillow_warnings import PillowWarningFilter
 from attendet.data.image_decoding.portable_map import read_portable_map
-from attendet.data.image_decoding.sixteen_bits import MAX_BIT_DEPTH, has_unknown_white, read_lower_bytes
+from attendet.data.image_decoding.sixteen_bits import (
+    MAX_BIT_DEPTH,
+    gray_alpha_lower_bytes,
+    has_unknown_white,
+    is_gray_with_alpha,
+    read_lower_bytes,
+)
 from attendet.data.image_decoding.unfinished_jpeg import finished_jpeg
 from attendet.data.paths import exists, is_file
 from attendet.errors import DataError, Location
@@ -53,8 +59,8 @@ class ImageInfo:
         rotated: Whether EXIF asks to rotate or mirror the stored pixels.
         digest: Digest of the bytes of the file (32 hexadecimal digits); equal files have equal digests.
         unfinished: Whether the file is a JPEG file without an end marker that has all its pixels.
-        largest: Largest value in a PNG or TIFF file with 16 bits per channel, which does not state the value of white;
-            None for other files.
+        largest: Largest value in a PNG, TIFF, or PNM file with 16 bits per channel, which does not state the value of
+            white; None for other files.
     """
 
     width: int
@@ -97,8 +103,8 @@ def read_image(path: str | os.PathLike[str], bit_depth: int = MAX_BIT_DEPTH) -> 
     Args:
         path: An AVIF, BMP, GIF, JPEG, JPEG 2000, PNG, PNM, TIFF, or WebP file, or a HEIF file if the package
             pillow-heif is installed.
-        bit_depth: Number of bits (8 to 16) that the values of PNG and TIFF files with 16 bits per channel use. Their
-            upper 8 bits are kept: by default, 65,535 is white, and with 12 bits, 4,095 is.
+        bit_depth: Number of bits (8 to 16) that the values of PNG, TIFF, and PNM files with 16 bits per channel use.
+            Their upper 8 bits are kept: by default, 65,535 is white, and with 12 bits, 4,095 is.
 
     Returns:
         (height, width, 3) red, green, blue in 0-255.
@@ -197,6 +203,10 @@ def _lower_bytes(image: Image.Image, file: BinaryIO) -> Image.Image | None:
         return None
     file.seek(0)
     lower = Image.open(file, formats=PILLOW_FORMATS)
+    if lower.format == "PPM":
+        return read_portable_map(lower, file, lower=True)
+    if is_gray_with_alpha(lower):
+        return gray_alpha_lower_bytes(_read_all(file))
     read_lower_bytes(lower)
     lower.load()
     return lower

@@ -239,7 +239,7 @@ class Split:
         labels: How many images have labels.
         coco_ids: Ids of images and categories in the COCO files of the split (default: it has no such file, or
             two images have one id).
-        largest: Largest value in PNG and TIFF files with 16 bits per channel; None without such files.
+        largest: Largest value in PNG, TIFF, and PNM files with 16 bits per channel; None without such files.
 
     Example:
         >>> Split("train", ("cat", "dog"), ImageRecords([ImageRecord(Path("a.jpg"), 640, 480)]))

@@ -1,5 +1,7 @@
 """Images with 16 bits per channel are scaled by the bits that they use."""
 
+import struct
+import zlib
 from pathlib import Path
 
 import cv2
@@ -42,6 +44,54 @@ def test_the_upper_bits_are_kept(suffix: str, channels: int, bits: int, tmp_path
     np.testing.assert_array_equal(read_image(file), colors // 256)
     np.testing.assert_array_equal(read_image(file, 8), np.minimum(colors, 255))
     assert read_image_info(file).largest == 2**bits - 1
+
+
+def map_text(stored: np.ndarray) -> bytes:
+    return b"%s 64 48 65535 %s" % (b"P2" if stored.ndim == 2 else b"P3", b" ".join(b"%d" % v for v in stored.ravel()))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("is_text", [False, True])
+def test_portable_maps_whose_white_is_65535(channels: int, is_text: bool, tmp_path: Path) -> None:
+    stored = values(12, channels)
+    file = tmp_path / "a.pnm"
+    if is_text:
+        file.write_bytes(map_text(stored))
+    else:
+        write(file.with_suffix(".pgm" if channels == 1 else ".ppm"), stored).rename(file)
+    colors = np.stack([stored] * 3, axis=-1) if channels == 1 else stored
+    np.testing.assert_array_equal(read_image(file, 12), colors // 16)
+    np.testing.assert_array_equal(read_image(file), colors // 256)
+    assert read_image_info(file).largest == 4095
+
+
+def test_portable_maps_with_another_white_are_scaled_by_it(tmp_path: Path) -> None:
+    file = tmp_path / "a.pgm"
+    file.write_bytes(b"P5 64 48 4095\n" + values(12).astype(">u2").tobytes())
+    np.testing.assert_array_equal(read_image(file, 12), read_image(file))
+    assert (read_image(file).max(), read_image_info(file).largest) == (255, None)
+
+
+def test_gray_with_alpha(tmp_path: Path) -> None:
+    gray = values(12)
+    rows = np.stack([gray, np.full_like(gray, 65_535)], axis=-1).astype(">u2").reshape(48, -1)
+    header = struct.pack(">IIBBBBB", 64, 48, 16, 4, 0, 0, 0)
+    chunks = [
+        (b"IHDR", header),
+        (b"IDAT", zlib.compress(b"".join(b"\0" + row.tobytes() for row in rows))),
+        (b"IEND", b""),
+    ]
+    file = tmp_path / "a.png"
+    file.write_bytes(
+        b"\x89PNG\r\n\x1a\n"
+        + b"".join(
+            struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+            for kind, body in chunks
+        )
+    )
+    np.testing.assert_array_equal(read_image(file, 12)[..., 1], gray // 16)
+    np.testing.assert_array_equal(read_image(file)[..., 2], gray // 256)
+    assert read_image_info(file).largest == 4095
 
 
 @pytest.mark.parametrize("compression", [None, "tiff_deflate", "tiff_lzw"])

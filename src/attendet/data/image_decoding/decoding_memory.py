@@ -38,7 +38,7 @@ def decoding_bytes(image: Image.Image, file: BinaryIO) -> int:
     pixels = image.width * image.height
     stored = _BYTES_PER_PIXEL.get(image.mode, 4)
     # The lower bytes of a color image with 16 bits per channel are a second image.
-    copies = 2 if stored == 4 and has_unknown_white(image) else 1
+    copies = 2 if stored == 4 and image.mode != "I" and has_unknown_white(image) else 1
     per_pixel = copies * stored + OUTPUT_BYTES + _DECODER_BYTES_PER_PIXEL.get(image.format or "", 0)
     total = file.seek(0, os.SEEK_END) + image.height * _ROW_BYTES + pixels * per_pixel
     if isinstance(image, JpegImagePlugin.JpegImageFile):

@@ -15,6 +15,7 @@ _MAX_BITMAP_TEXT_BYTES = 16 * 1024 * 1024
 _SPACE = rb"(?:\s|#[^\r\n]*[\r\n])+"
 # The format, the width, the height, and the value of white, which bitmaps do not have.
 _HEADER = re.compile(rb"P(?:[14](?:%(s)s\d{1,10}){2}|[2356](?:%(s)s\d{1,10}){3})\s" % {b"s": _SPACE})
+_WHITE_OF_16_BITS = 65_535
 _COMMENT = re.compile(rb"#[^\r\n]*")
 
 
@@ -29,12 +30,14 @@ def check_map_header(file: BinaryIO) -> None:
         raise ValueError(f"the file has no header of a portable map in its first {_MAX_HEADER_BYTES:,} bytes")
 
 
-def read_portable_map(image: Image.Image, file: BinaryIO) -> Image.Image:
+def read_portable_map(image: Image.Image, file: BinaryIO, *, lower: bool = False) -> Image.Image:
     """Return the decoded image of a gray or color map for which Pillow would take minutes.
 
     Args:
         image: The image, as Pillow opened it; it is not decoded. Images that Pillow reads fast are returned unchanged.
         file: The file of the image; its position changes.
+        lower: Whether to return the lower byte of each value of a color map whose white is 65,535, instead of the upper
+            one. Gray maps with this white have all 16 bits anyway.
 
     Raises:
         ValueError: If the file is truncated, or a bitmap of text has more than 16 MiB.
@@ -54,9 +57,15 @@ def read_portable_map(image: Image.Image, file: BinaryIO) -> Image.Image:
     values = _read_text(file.read(), white) if decoder == "ppm_plain" else _read_binary(file, count, white)
     if len(values) < count:
         raise ValueError("the file is truncated")
+    shape = (image.height, image.width, 3) if channels == 3 else (image.height, image.width)
+    if white == _WHITE_OF_16_BITS:
+        values = values[:count].reshape(shape)
+        if channels == 1:
+            return Image.fromarray(values.astype(np.uint16))
+        levels = np.arange(_WHITE_OF_16_BITS + 1)
+        return Image.fromarray((levels & 255 if lower else levels >> 8).astype(np.uint8)[values])
     # A value larger than white is white.
     levels = np.minimum(np.rint(np.arange(256 if white < 256 else 65536) * 255 / white), 255).astype(np.uint8)
-    shape = (image.height, image.width, 3) if channels == 3 else (image.height, image.width)
     return Image.fromarray(levels[values[:count]].reshape(shape))
 
 

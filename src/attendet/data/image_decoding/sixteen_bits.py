@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import sys
+import zlib
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -18,6 +20,7 @@ MIN_BIT_DEPTH, MAX_BIT_DEPTH = 8, 16
 _DEPTHS = (8, 10, 12, 14, 16)
 # JPEG 2000 and AVIF files state how many bits they use, so that their white is known.
 _FORMATS_WITHOUT_WHITE = ("PNG", "TIFF")
+_GRAY_ALPHA, _PNG_RGBA = "LA;16B", 6
 # Pillow's decoders keep one byte per channel of a color image: the upper one, or the lower one if they are asked to
 # read the bytes in the other order.
 _OTHER_ORDER = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}
@@ -29,9 +32,13 @@ def has_unknown_white(image: Image.Image) -> bool:
     Args:
         image: The image, as Pillow opened it; it is not decoded.
     """
+    if image.format == "PPM":
+        # Programs write 65,535 as the white of a portable map without looking at its values.
+        arguments = _arguments(image)
+        return arguments == "I;16B" or (isinstance(arguments, tuple) and arguments[1:] == (2**MAX_BIT_DEPTH - 1,))
     if image.format not in _FORMATS_WITHOUT_WHITE:
         return False
-    return image.mode.startswith("I;16") or _other_order(_raw_mode(image)) is not None
+    return image.mode.startswith("I;16") or is_gray_with_alpha(image) or _other_order(_raw_mode(image)) is not None
 
 
 def read_lower_bytes(image: Image.Image) -> None:
@@ -45,6 +52,25 @@ def read_lower_bytes(image: Image.Image) -> None:
         tiles: list[Any] = getattr(image, "tile", [])
         changed = [type(tile)(*tile[:3], _with_raw_mode(tile[3], lower)) for tile in tiles]
         image.tile = changed  # pyright: ignore[reportAttributeAccessIssue] - every file format has tiles
+
+
+def is_gray_with_alpha(image: Image.Image) -> bool:
+    """Return whether a file has gray and alpha of 16 bits; the image is not decoded."""
+    return _raw_mode(image) == _GRAY_ALPHA
+
+
+def gray_alpha_lower_bytes(content: bytes) -> Image.Image:
+    """Return the lower byte of each gray value of a PNG file with gray and alpha of 16 bits.
+
+    Pillow cannot read these files in the other order. They have four bytes per pixel, as files with red, green, blue,
+    and alpha of 8 bits do, so that the lower byte of gray is green in a file with that header.
+
+    Args:
+        content: The file.
+    """
+    header = content[12:24] + bytes((8, _PNG_RGBA)) + content[26:29]
+    changed = content[:12] + header + zlib.crc32(header).to_bytes(4) + content[33:]
+    return Image.open(io.BytesIO(changed), formats=["PNG"]).getchannel("G")
 
 
 def to_sixteen_bits(upper: NDArray[np.uint8], lower: NDArray[np.uint8]) -> NDArray[np.uint16]:
@@ -83,10 +109,15 @@ def smallest_bit_depth(largest: int) -> int:
 
 def _raw_mode(image: Image.Image) -> str:
     """Return Pillow's name for the layout of the values in the file, such as `RGB;16B`."""
-    tiles = getattr(image, "tile", [])
-    arguments = tiles[0][3] if tiles else ""
+    arguments = _arguments(image)
     first = arguments[0] if isinstance(arguments, tuple) and arguments else arguments
     return first if isinstance(first, str) else ""
+
+
+def _arguments(image: Image.Image) -> Any:
+    """Return what Pillow passes to the decoder of an image that is not decoded."""
+    tiles = getattr(image, "tile", [])
+    return tiles[0][3] if tiles else ""
 
 
 def _other_order(raw_mode: str) -> str | None:

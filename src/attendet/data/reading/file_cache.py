@@ -28,7 +28,7 @@ LOCK_TIMEOUT = 3.0
 RECENT = 2.0
 """Seconds after a change during which a file is known by its content; clocks of file systems are coarse."""
 
-VERSION = 4
+VERSION = 5
 """Version of the cache; results of another version are dropped."""
 
 
