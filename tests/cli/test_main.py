@@ -29,6 +29,16 @@ def test_errors_of_the_system_are_reported_with_the_file(
     assert attendet("summary", "yolov5n") == (2, "", f"{message}\n")
 
 
+@pytest.mark.parametrize("verb", [("data", "check"), ("weights", "inspect"), ("summary",), ("data", "get")])
+def test_verbs_that_take_no_address_hide_its_password(
+    attendet: Callable[..., CommandResult], verb: tuple[str, ...]
+) -> None:
+    code, out, err = attendet(*verb, "http://me:geheim@host/a.jpg")
+    assert (code, out) == (2, "")
+    assert "http://host/a.jpg" in err
+    assert "geheim" not in err
+
+
 @pytest.mark.parametrize("options", [[], ["--json"]])
 def test_a_closed_pipe_is_not_an_error(options: list[str]) -> None:
     reading, writing = os.pipe()

@@ -9,7 +9,7 @@ import pytest
 from attendet.prediction.input_frames import read_frames
 from attendet.prediction.sources import MediaKind, MediaSource, expand_sources
 
-LONG = "a" * 5000
+LONG = "a" * 4100
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def test_files_patterns_and_cameras() -> None:
 
 @pytest.mark.usefixtures("folder")
 def test_arguments_without_sources_are_reported_and_skipped() -> None:
-    assert found("nowhere.jpg", "empty", "set/*.bmp", "", "set/a.png", "a\0b", LONG, "9" * 5000) == (
+    assert found("nowhere.jpg", "empty", "set/*.bmp", "", "set/a.png", "a\0b", LONG, "9" * 4000) == (
         ["set/a.png"],
         [
             "nowhere.jpg: file or folder not found",
@@ -69,7 +69,7 @@ def test_arguments_without_sources_are_reported_and_skipped() -> None:
             ": file or folder not found",
             "a\0b: file or folder not found",
             f"{LONG}: file or folder not found",
-            f"{'9' * 5000}: file or folder not found",
+            f"{'9' * 4000}: file or folder not found",
         ],
     )
 

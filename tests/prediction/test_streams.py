@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from attendet.prediction.addresses import public_name, stem_of
 from attendet.prediction.input_frames import InputFrame, read_frames
 from attendet.prediction.sources import MediaSource, expand_sources
 from attendet.prediction.streams import ReconnectionPolicy
@@ -196,6 +197,8 @@ def test_errors_about_an_address_hide_its_password_also_in_a_traceback() -> None
         f"rtmp://admin:geheim@127.0.0.1:{port}/live/x",
         "gopher://admin:geheim@example.org/1",
         "http://admin:geheim@[::bad/x",
+        "rtsp:/admin:geheim@example.org/1",
+        "admin:geheim@example.org/1",
     ]
     errors: list[BaseException] = []
     assert list(read_frames(expand_sources(addresses, errors.append), errors.append, policy=QUICK)) == []
@@ -203,6 +206,26 @@ def test_errors_about_an_address_hide_its_password_also_in_a_traceback() -> None
     for error in errors:
         chain = [error, error.__cause__, None if error.__suppress_context__ else error.__context__]
         assert not [each for each in chain if each is not None and ("heim" in str(each) or "admin" in str(each))]
+
+
+@pytest.mark.parametrize(
+    ("address", "name", "stem"),
+    [
+        ("rtsp://host/1?pin=123&channel=2&Subtype=0", "rtsp://host/1?pin=…&channel=2&Subtype=0", "host_1"),
+        ("rtsp://host/1?f00dcafe", "rtsp://host/1?…", "host_1"),
+        ("rtsp://host/user=me_password=12_channel=1.sdp", "rtsp://host/user=…", "host_user_"),
+        ("http://host/a;key=12.mp4", "http://host/a;key=…", "host_a_key_"),
+        ("http://host/a.mp4?x", "http://host/a.mp4?…", "a"),
+    ],
+)
+def test_parameters_are_hidden_unless_they_number_a_channel(address: str, name: str, stem: str) -> None:
+    assert (public_name(address), stem_of(address)) == (name, stem)
+
+
+def test_a_password_that_must_be_escaped_is_explained() -> None:
+    errors: list[BaseException] = []
+    list(read_frames(expand_sources(["rtsp://me:a#b@127.0.0.1:1/1"], errors.append), errors.append, policy=QUICK))
+    assert str(errors[0]).endswith("in a user or password, write / as %2F, ? as %3F, and # as %23")
 
 
 def test_a_udp_stream_is_read() -> None:
@@ -230,4 +253,4 @@ def test_a_camera_that_does_not_exist_is_told() -> None:
     watched = Watched("99", "/dev/video98")
     assert list(watched) == []
     starts = sorted(error.partition(";")[0] for error in watched.errors)
-    assert starts == [f"camera {n}: the stream cannot be opened: No such file or directory" for n in (98, 99)]
+    assert starts == [f"camera {n}: the camera cannot be opened: No such file or directory" for n in (98, 99)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import re
 import sys
 from typing import Annotated, TypeAlias
 
@@ -26,6 +27,8 @@ from attendet.utils.processes.working_folder import ignore_working_folder
 from attendet.utils.text import printable
 
 DETECTORS, EXPERIMENTS, MODELS = "Detectors", "Data and studies", "Models and weights"
+
+_CREDENTIALS = re.compile(r"(\w+://)[^\s/@]*@")
 
 app = typer.Typer(
     name="attendet",
@@ -116,5 +119,6 @@ def _run() -> int:
 
 
 def _refuse(message: str) -> int:
-    typer.echo(message, err=True)
+    # A verb that takes no address quotes it as the name of a file.
+    typer.echo(_CREDENTIALS.sub(r"\1", message), err=True)
     return REFUSED

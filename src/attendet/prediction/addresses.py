@@ -22,8 +22,11 @@ PROTOCOLS: Mapping[str, str] = {
 }
 """Schemes of addresses that are opened, and the protocols that FFmpeg may use for each; never local files."""
 
-# A number of a channel may be shown; anything else behind an equals sign may be a password or a token.
-_VALUE = re.compile(r"=(?!\d{1,3}(?:[&;,/#]|$))[^&;,/#]*")
+# The number of a channel may be shown; any other parameter may be a password or a token.
+_SHOWN = re.compile(r"(?:ch|channel|cam|camera|stream|subtype|profile)=\d{1,3}", re.IGNORECASE)
+_PARAMETER = re.compile(r"([^?&;,/#=]*=)[^&;,/#]*|(?<=[?&])[^&;,/#=]+(?=[&;,/#]|$)")
+# Addresses with mistakes: without a slash of `://`, or without `rtsp://` before `user:password@`.
+_CREDENTIALS = re.compile(rf"\A((?:{'|'.join(PROTOCOLS)}):/?)?[^/:@\s]{{2,}}:.*@", re.IGNORECASE | re.DOTALL)
 
 
 def is_address(text: str) -> bool:
@@ -45,16 +48,30 @@ def public_name(address: str) -> str:
     """Return an address without user, password, and values that may be secret, for messages and results.
 
     Example:
-        >>> public_name("rtsp://admin:se@cr/et@10.0.0.5:554/live?channel=2&token=9f8e")
-        'rtsp://10.0.0.5:554/live?channel=2&token=…'
-        >>> public_name("photos/a.jpg")
-        'photos/a.jpg'
+        >>> public_name("rtsp://admin:se@cr/et@10.0.0.5:554/live?channel=2&pin=123&9f8e")
+        'rtsp://10.0.0.5:554/live?channel=2&pin=…&…'
+        >>> public_name("rtsp:/me:pw@host/1"), public_name("me:pw@host/1"), public_name("photos/a.jpg")
+        ('rtsp:/host/1', 'host/1', 'photos/a.jpg')
     """
     scheme, mark, rest = address.partition("://")
     if not mark:
-        return address
+        return _CREDENTIALS.sub(r"\1", address)
     # A password may contain / and @ although it should not.
-    return f"{scheme}{mark}{_VALUE.sub('=…', rest.rpartition('@')[2])}"
+    return f"{scheme}{mark}{_PARAMETER.sub(_public_parameter, rest.rpartition('@')[2])}"
+
+
+def _public_parameter(parameter: re.Match[str]) -> str:
+    return parameter[0] if _SHOWN.fullmatch(parameter[0]) else f"{parameter[1] or ''}…"
+
+
+def has_misplaced_at_sign(address: str) -> bool:
+    """Return whether an address has `@` behind its host only, as after a password that contains / ? or #.
+
+    Example:
+        >>> has_misplaced_at_sign("rtsp://me:a/b@host/1"), has_misplaced_at_sign("rtsp://me:ab@host/1")
+        (True, False)
+    """
+    return "@" in address and without_credentials(address)[1] is None
 
 
 def without_credentials(address: str) -> tuple[str, str | None]:
@@ -89,11 +106,12 @@ def stem_of(address: str) -> str:
         >>> stem_of("https://host/films/walk.mp4?x=1"), stem_of("rtsp://me:pw@10.0.0.5:554/live/1")
         ('walk', '10.0.0.5_554_live_1')
     """
-    file_name = _path(address).rpartition("/")[2]
+    name = public_name(address)
+    file_name = _path(name).rpartition("/")[2]
     stem, dot, _ = file_name.rpartition(".")
     if dot and stem and scheme_of(address).startswith("http"):
         return safe_file_name(stem)
-    without_query = public_name(address).partition("://")[2].partition("?")[0]
+    without_query = name.partition("://")[2].partition("?")[0]
     return safe_file_name(without_query.replace(":", "_"))
 
 

@@ -134,7 +134,8 @@ def _sources_at(text: str, folder: str | os.PathLike[str] = "") -> Iterator[Medi
         message = f"an address must begin with one of {known}"
         raise DataError(message, where=Location(public_name(text)), remedy="or download the file first")
     elif path is None:
-        raise DataError("file or folder not found", where=Location(text))
+        # It may be an address with a mistake, and so contain a password.
+        raise DataError("file or folder not found", where=Location(public_name(text)))
     elif is_folder(path):
         try:
             names = sorted(entry.path for entry in os.scandir(path))

@@ -21,7 +21,13 @@ from numpy.typing import NDArray
 from attendet.data.download.http import fetch
 from attendet.data.images import read_image
 from attendet.errors import DataError, Location
-from attendet.prediction.addresses import PROTOCOLS, is_image_address, scheme_of, without_credentials
+from attendet.prediction.addresses import (
+    PROTOCOLS,
+    has_misplaced_at_sign,
+    is_image_address,
+    scheme_of,
+    without_credentials,
+)
 from attendet.prediction.sources import MediaKind, MediaSource
 from attendet.prediction.video import CONTAINERS, FrameDecoder, VideoTimestamp, next_tick, upright, video_stream
 from attendet.utils.text import plural
@@ -118,8 +124,7 @@ class StreamReader:
             else:
                 return
             if self._number == 0:
-                remedy = "check the address, and that the stream is on"
-                raise DataError(f"the stream cannot be opened: {reason}", where=self._where, remedy=remedy)
+                raise self._opening_error(reason)
             if self._number > number:
                 self._on_loss(self._source, reason)
                 failures = 0 if time.monotonic() - opened_at >= self._policy.steady else failures
@@ -142,6 +147,15 @@ class StreamReader:
             options["rtsp_flags"] = "prefer_tcp"
         address = f"{scheme}{self._source.address[len(scheme) :]}"
         return av.open(address, mode="r", metadata_errors="replace", options=options, timeout=timeout)
+
+    def _opening_error(self, reason: str) -> DataError:
+        if self._source.kind is MediaKind.CAMERA:
+            message, remedy = "the camera cannot be opened", "check its number, and that no other program uses it"
+        else:
+            message, remedy = "the stream cannot be opened", "check the address, and that the stream is on"
+            if has_misplaced_at_sign(self._source.address):
+                remedy = "in a user or password, write / as %2F, ? as %3F, and # as %23"
+        return DataError(f"{message}: {reason}", where=self._where, remedy=remedy)
 
     def _reason(self, error: Exception) -> str:
         """Return the reason of an error without its address, which may contain a password."""
