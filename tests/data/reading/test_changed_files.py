@@ -91,3 +91,14 @@ def test_another_list_of_images_and_other_names(source_folder: Path) -> None:
     second = open_data(source_folder)
     assert (second.names, second.read("train").records[0].image.name) == (("dog", "cat"), "b.png")
     assert second.read("train").fingerprint() != first.read("train").fingerprint()
+
+
+@pytest.mark.parametrize(("clock", "is_recent"), [(-3600, True), (0, True), (3600, False)])
+def test_files_that_changed_now_or_in_the_future_are_known_by_their_content(
+    clock: int, is_recent: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    label, now = text(tmp_path / "a.txt", YOLO_ROW), time.time()
+    monkeypatch.setattr(file_cache.time, "time", lambda: now + clock)
+    stamp = file_cache._stamp(str(label))
+    assert stamp is not None
+    assert bool(stamp[-1]) is is_recent
