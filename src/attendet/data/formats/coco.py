@@ -34,7 +34,8 @@ class CocoFile:
         categories: Category names by id, in the order of the ids.
         images: File name of each image as in the file, with the width and height that the file states (None if it does
             not), in the order of the file.
-        annotations: The annotations of each image, in the order of `images`, as in the file.
+        annotations: The annotations of each image, in the order of `images`, as in the file. One of another format
+            that cannot be a box has a `problem` instead of a `bbox`.
         image_ids: Id of each image, in the order of `images`.
         repeated_ids: Ids of several images; it is unknown which of them the annotations describe.
         problems: Images and annotations that cannot be read, and annotations of images that the file does not have.
@@ -63,7 +64,7 @@ class CocoFile:
             for annotation in of_image:
                 description = f"{shown}, annotation {short_repr(annotation.get('id'))}"
                 try:
-                    category, box = self._category(annotation), _parse_box(annotation.get("bbox"))
+                    category, box = self._category(annotation), _box(annotation)
                 except ValueError as error:
                     builder.add_problem(f"{description}: {error}")
                 else:
@@ -193,8 +194,11 @@ def _parse_categories(entries: Sequence[Any], where: Location) -> dict[Any, str]
     return dict(sorted(categories.items(), key=lambda item: (isinstance(item[0], str), item[0])))
 
 
-def _parse_box(values: Any) -> tuple[float, float, float, float]:
+def _box(annotation: Mapping[str, Any]) -> tuple[float, float, float, float]:
     """Return the corners of a box given as x, y, width, height; raise ValueError if it is not valid."""
+    if "problem" in annotation:
+        raise ValueError(annotation["problem"])
+    values = annotation.get("bbox")
     if not isinstance(values, list) or len(values) != 4:
         raise ValueError(f"bbox must be four numbers, got {short_repr(values)}")
     x, y, width, height = map(parse_coordinate, values)

@@ -171,12 +171,11 @@ class _CvatHandler(ContentHandler):
 
     def _shape(self, kind: str, attrs: Mapping[str, str]) -> dict[str, Any]:
         number = len(self._shapes[-1]) + 1
-        label = self._add_name(attrs.get("label", "")) or None
+        shape = {"id": number, "category_id": self._add_name(attrs.get("label", "")) or None}
         try:
-            box: Any = _box_of(kind, attrs)
+            return {**shape, "bbox": _box_of(kind, attrs)}
         except ValueError as error:
-            box = str(error)
-        return {"id": number, "category_id": label, "bbox": box}
+            return {**shape, "problem": str(error)}
 
 
 _SUBSETS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
