@@ -33,8 +33,8 @@ from attendet.weights.io import opening
 _BATCH = 16
 _HEADING = """# Gray around images
 
-Accuracy on the validation images with the same weights on canvases of different shapes. The rules are those of
-`attendet.data.loading.canvases`; the border is the least gray along an axis. The standard error of the difference is
+Accuracy on the validation images with the same weights on canvases of different shapes. `attendet.data.loading.canvases`
+defines the rules; the border is the least gray along an axis. The standard error of the difference is
 that of a bootstrap over the images. The time of the network is proportional to the number of pixels.
 """
 

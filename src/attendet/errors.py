@@ -57,7 +57,7 @@ class AttendetError(Exception):
         self.remedy = None if remedy is None else _shortened(remedy)
 
     def __str__(self) -> str:
-        # A list of files can name a "path" of any length; the system has none of more than 4,096 bytes.
+        # A list of files can name a "path" of any length; systems allow at most 4,096 bytes.
         place = f"{_shortened(str(self.where), _MAX_PLACE_LENGTH)}: " if self.where else ""
         remedy = f"; {self.remedy}" if self.remedy else ""
         return f"{place}{self.message}{remedy}"

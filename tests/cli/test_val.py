@@ -131,7 +131,7 @@ def test_mistakes_are_reported_in_one_line(
         ([run.path, "--out", run.path], "already exists"),
         ([run.path, "--out", "a", "--project", "b"], "--project cannot be combined with --out"),
         ([run.path, "--batch-size", "4", "8"], "`--batch-size` takes one value, got 4 8"),
-        ([run.path, "--task", "speed"], "invalid value for '--split' / '--task'"),
+        ([run.path, "--task", "speed"], "invalid value for '--split' / '--task': 'speed' is not one of"),
         ([run.path, "--save-txt"], "attendet val does not support --save-txt; --save-json writes all detections"),
         ([run.path, "--device", "tpu"], "`device` must be auto, cpu, cuda, or GPU indices such as 0 or 0,1, got 'tpu'"),
         ([run.path, "--split", "test"], "test"),

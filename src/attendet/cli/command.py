@@ -106,7 +106,7 @@ def describe_usage_error(error: Exception) -> str:
     """Return a mistake that the parser found as one line without its final period."""
     message = " ".join(error.format_message().split())  # pyright: ignore[reportAttributeAccessIssue]
     message = _EXTRA_ARGUMENT.sub(r"unexpected argument \1", message.rstrip("."))
-    message = message.replace(": Input should", ": it should")
+    message = message.replace(": Input should", ": it should").replace(": Value error, ", ": ")
     context = getattr(error, "ctx", None)
     remedy = f"; see {context.command_path} --help" if context is not None else ""
     return message[:1].lower() + message[1:] + remedy

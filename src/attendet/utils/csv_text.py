@@ -1,4 +1,4 @@
-"""Cells of CSV tables that spreadsheets show as text, whatever the text is."""
+"""Cells of CSV tables that spreadsheets show as text, never as formulas."""
 
 from __future__ import annotations
 

@@ -115,7 +115,7 @@ def _raw_mode(image: Image.Image) -> str:
 
 
 def _arguments(image: Image.Image) -> Any:
-    """Return what Pillow passes to the decoder of an image that is not decoded."""
+    """Return the arguments that Pillow passes to the decoder of an image that is not decoded."""
     tiles = getattr(image, "tile", [])
     return tiles[0][3] if tiles else ""
 
