@@ -53,7 +53,7 @@ def test_large_ids_that_do_not_collide_are_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", ["1e999", "NaN", "9" * 5000, "[" * 100_000, "1.5", "true"])
-def test_ids_that_are_no_integers(tmp_path: Path, number: str) -> None:
+def test_ids_that_are_not_integers(tmp_path: Path, number: str) -> None:
     path = tmp_path / "a.json"
     path.write_text(f'{{"images": [{{"id": {number}, "file_name": "a.jpg"}}]}}')
     try:

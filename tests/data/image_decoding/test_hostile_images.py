@@ -142,7 +142,7 @@ def test_threads_share_the_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png", "tif"])
-def test_what_is_no_regular_file_is_an_error_at_once(suffix: str, tmp_path: Path) -> None:
+def test_pipes_devices_and_folders_are_errors_at_once(suffix: str, tmp_path: Path) -> None:
     pipe, folder, device = (tmp_path / f"{name}.{suffix}" for name in ("pipe", "folder", "device"))
     os.mkfifo(pipe)
     folder.mkdir()

@@ -65,7 +65,7 @@ def test_the_last_bytes_are_missing(encoding: str, missing: int, tmp_path: Path)
     assert not differs[:-17].any()
 
 
-def test_the_pixels_are_those_of_opencv(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_pixels_equal_the_pixels_of_opencv(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "a.jpg"
     for missing in (1, 2, 5):
         file.write_bytes(jpeg()[:-missing])

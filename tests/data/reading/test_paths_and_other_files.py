@@ -35,7 +35,7 @@ def test_escapes_and_names_of_files_with_backslashes_keep_their_meaning(tmp_path
     assert_read(data_yaml(tmp_path, 'train: "b\\\\train"'), "yolo", {"train": 1})
 
 
-def test_what_is_passed_over_is_counted_and_named(tmp_path: Path) -> None:
+def test_files_that_are_not_read_are_counted_and_named(tmp_path: Path) -> None:
     labeled(tmp_path, {"images/a.png": "labels/a.txt"}, YOLO_ROW)
     for name in ("b.xyz", "c.raw", ".hidden.png", "._a.png", "Thumbs.db", "README.md", "notes.txt"):
         text(tmp_path / "images" / name, "x")
