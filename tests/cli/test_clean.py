@@ -23,7 +23,7 @@ def leftover(tmp_path: Path) -> Path:
     return folder
 
 
-def test_it_says_what_it_removed_and_how_many_bytes(attendet: Callable[..., CommandResult], leftover: Path) -> None:
+def test_it_lists_the_removed_files_and_their_bytes(attendet: Callable[..., CommandResult], leftover: Path) -> None:
     place = f"runs/exp/weights/{NAME}"
     dry = attendet("clean", "--dry-run")
     assert dry == (0, f"would remove {place}: 12,345 bytes\nwould remove 1 item, 12,345 bytes\n", "")

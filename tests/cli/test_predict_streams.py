@@ -64,7 +64,7 @@ def test_two_cameras_are_watched_until_an_interruption(weights: str, tmp_path: P
     assert f"http://{server.place}/west?key=…" in written
 
 
-def test_numbers_after_classes_are_no_cameras(
+def test_numbers_after_classes_are_not_cameras(
     weights: str, attendet: Callable[..., CommandResult], tmp_path: Path
 ) -> None:
     write_video(tmp_path / "a.mp4", count=2)

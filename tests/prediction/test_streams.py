@@ -49,7 +49,7 @@ class Watched:
 
 
 @pytest.mark.parametrize("accepts_ranges", [True, False])
-def test_a_video_that_is_cut_goes_on_where_it_was(tmp_path: Path, *, accepts_ranges: bool) -> None:
+def test_a_video_that_is_interrupted_continues_at_the_same_frame(tmp_path: Path, *, accepts_ranges: bool) -> None:
     path = write_video(tmp_path / "walk.mp4", count=60)
     expected, _ = read_with_opencv(path)
     content = path.read_bytes()
@@ -73,7 +73,7 @@ def test_a_video_that_is_cut_goes_on_where_it_was(tmp_path: Path, *, accepts_ran
         assert np.abs(frame.image.astype(int) - image).mean() < 3
 
 
-def test_a_camera_that_is_cut_goes_on_with_the_present() -> None:
+def test_a_camera_that_is_interrupted_continues_with_the_current_image() -> None:
     parts = iter([range(10, 60, 10), range(60, 110, 10)])
 
     def answer(request: HttpRequest) -> None:
@@ -150,7 +150,7 @@ def test_a_stream_that_hangs_does_not_delay_the_others(tmp_path: Path) -> None:
     }
 
 
-def test_images_by_address_are_those_of_the_file(tmp_path: Path) -> None:
+def test_images_by_address_equal_the_images_of_the_file(tmp_path: Path) -> None:
     Image.fromarray(np.arange(48 * 64 * 3, dtype=np.uint8).reshape(48, 64, 3)).save(tmp_path / "a.png")
     content = (tmp_path / "a.png").read_bytes()
     answers = {
@@ -170,7 +170,7 @@ def test_images_by_address_are_those_of_the_file(tmp_path: Path) -> None:
     assert {error.split(": ")[0].rpartition("/")[2] for error in watched.errors} == {"broken.jpg", "none.jpg"}
 
 
-def test_an_rtsp_stream_with_a_password_is_read_and_its_password_is_never_told(tmp_path: Path) -> None:
+def test_an_rtsp_stream_with_a_password_is_read_and_its_password_is_never_printed(tmp_path: Path) -> None:
     content = write_video(tmp_path / "a.ts", count=40).read_bytes()
     encoded = base64.b64encode(b"admin:pa@ss").decode()
     with rtsp_server(content, credentials=encoded) as server:
@@ -249,7 +249,7 @@ def send_video(address: str) -> None:
             time.sleep(0.02)
 
 
-def test_a_camera_that_does_not_exist_is_told() -> None:
+def test_a_camera_that_does_not_exist_is_an_error() -> None:
     watched = Watched("99", "/dev/video98")
     assert list(watched) == []
     starts = sorted(error.partition(";")[0] for error in watched.errors)

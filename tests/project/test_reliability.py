@@ -32,7 +32,7 @@ def test_the_machine_has_no_name() -> None:
     assert {"Python", "torch", "pillow", "av"} <= record.versions.keys()
 
 
-def test_counts_are_those_of_the_findings() -> None:
+def test_counts_equal_the_number_of_findings() -> None:
     outcomes = [Outcome.ACCEPTED, Outcome.REFUSED, Outcome.TRACEBACK, Outcome.LOST]
     findings = [Finding(Case("image", seed), outcome) for seed, outcome in enumerate(outcomes)]
     table = make_record(findings, ["image", "video"], 7, "Linux x86_64, CPU").table()

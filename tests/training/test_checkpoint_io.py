@@ -31,7 +31,7 @@ def test_a_full_disk_is_named_and_nothing_is_left(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_checkpoint_is_what_torch_saves(tmp_path: Path) -> None:
+def test_the_checkpoint_equals_a_file_of_torch_save(tmp_path: Path) -> None:
     DirectCheckpointIO().save_checkpoint(CHECKPOINT, tmp_path / "last.ckpt")
     loaded = torch.load(tmp_path / "last.ckpt", weights_only=True)
     assert loaded["epoch"] == 3

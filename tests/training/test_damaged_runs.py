@@ -95,7 +95,7 @@ def test_the_checkpoint_opens_with_its_averaged_weights(interrupted: Callable[..
     assert len(report.kept) == report.total
 
 
-def test_a_run_without_validated_weights_is_opened_from_what_it_has(interrupted: Callable[..., RunFolder]) -> None:
+def test_a_run_without_validated_weights_is_opened_from_its_other_files(interrupted: Callable[..., RunFolder]) -> None:
     folder = interrupted(schedule__epochs=2)
     assert resolve_weights_path(folder.path) == folder.best
     folder.best.unlink()

@@ -81,14 +81,14 @@ def test_git_does_not_run(repository: Path, tmp_path: Path, monkeypatch: pytest.
         "\0",
     ],
 )
-def test_an_unknown_commit_is_none(tmp_path: Path, head: str) -> None:
+def test_an_unknown_commit_gives_none(tmp_path: Path, head: str) -> None:
     (tmp_path / "a" / ".git").mkdir(parents=True)
     (tmp_path / "a" / ".git" / "HEAD").write_text(head)
     (tmp_path / "secret").write_text(COMMIT)
     assert read_commit(tmp_path / "a") is None
 
 
-def test_hostile_files_are_neither_waited_for_nor_read_to_their_end(tmp_path: Path) -> None:
+def test_hostile_files_are_neither_waited_for_nor_read_completely(tmp_path: Path) -> None:
     (tmp_path / "a" / ".git").mkdir(parents=True)
     head = tmp_path / "a" / ".git" / "HEAD"
     os.mkfifo(head)
