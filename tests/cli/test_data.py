@@ -132,6 +132,8 @@ def test_a_converted_data_set_passes_the_check(
         assert (report["format"], report["names"], report["errors"], report["warnings"]) == (to, ["cat", "dog"], 0, 0)
         assert report["splits"]["val"]["objects_by_class"] == [1, 1]
     assert (tmp_path / "yolo/labels/train/a.txt").read_text() == "0 0.5 0.5 0.25 0.5\n1 0.25 0.5 0.5 1\n"
+    done = attendet("data", "convert", str(good), "again", "--to", "coco")
+    assert (done.returncode, (tmp_path / "again/data.yaml").is_file()) == (0, True)
     done = attendet("data", "convert", str(good), "--to", "coco", "--out", "yolo")
     assert (done.returncode, done.stderr) == (2, "attendet: yolo: already exists; choose another name\n")
 
@@ -218,20 +220,17 @@ def test_get_lists_the_public_sets(attendet: Callable[..., CommandResult]) -> No
         (["check", "\x1b[2J.yaml"], "attendet: ?[2J.yaml: data set not found"),
         (["convert", "nowhere.yaml", "--to", "yolo", "--out", "out"], "nowhere.yaml: data set not found"),
         (["convert", "a.yaml", "--to", "yola", "--out", "out"], "invalid value for '--to'"),
-        (["convert", "a.yaml", "out", "--to", "yolo"], "missing option '--out'; see attendet data convert --help"),
-        (
-            ["convert", "a.yaml", "b.yaml", "--to", "yolo", "--out", "out"],
-            "unexpected argument b.yaml; see attendet data convert --help",
-        ),
+        (["convert", "{data}", "--to", "yolo"], "no folder is given to write into; give --out DIR"),
+        (["convert", "{data}", "b", "--to", "yolo", "--out", "out"], "must be named once, got b and --out out"),
         (["check", "a.yaml", "--imgsz", "320", "640"], "`--imgsz` takes one value, got 320 640"),
         (["get", "pear"], "did you mean 'pear640'?"),
         (["get", "bccd", "--url", "/etc/passwd"], "/etc/passwd: the address must be a valid http or https URL"),
     ],
 )
 def test_a_mistake_is_reported_in_one_line_with_exit_code_2(
-    attendet: Callable[..., CommandResult], args: list[str], message: str
+    attendet: Callable[..., CommandResult], good: Path, args: list[str], message: str
 ) -> None:
-    done = attendet("data", *args)
+    done = attendet("data", *(argument.format(data=good) for argument in args))
     assert done.returncode == 2
     assert message in done.stderr
     assert done.stderr.count("\n") == 1

@@ -14,6 +14,7 @@ from attendet.cli.options import INPUT, OUTPUT, AsJson
 from attendet.cli.ui.console import console, print_font_advice, progress_bar, step_progress
 from attendet.cli.ui.data_table import print_data_report
 from attendet.cli.ui.tables import table
+from attendet.errors import OptionError
 from attendet.utils.io import refuse_existing
 from attendet.utils.json_text import to_json
 from attendet.utils.limits import MAX_IMGSZ
@@ -113,9 +114,10 @@ def convert_command(
         Literal["yolo", "coco", "voc"],
         typer.Option(help="Format to write.", show_default=False, rich_help_panel=OUTPUT),
     ],
+    folder: Annotated[Path | None, typer.Argument(metavar="DIR", help="The same as --out.", show_default=False)] = None,
     out: Annotated[
-        Path, typer.Option(metavar="DIR", help="New folder to write.", show_default=False, rich_help_panel=OUTPUT)
-    ],
+        Path | None, typer.Option(metavar="DIR", help="New folder to write.", rich_help_panel=OUTPUT)
+    ] = None,
     format: Format = "auto",  # noqa: A002  # the name of the option
     workers: Workers = None,
     copy: Annotated[
@@ -141,13 +143,14 @@ def convert_command(
     Exits with code 1 if something could not be converted.
     """
     require_data(data)
-    refuse_existing(out)
+    target = _one_folder(folder, out)
+    refuse_existing(target)
     from attendet.data.conversion import convert
 
     files = "auto" if copy is None else "copy" if copy else "link"
     with step_progress("reading") as progress:
         result = convert(
-            data, to=to, out=out, format=format, files=files, crowd=crowd, workers=workers, progress=progress
+            data, to=to, out=target, format=format, files=files, crowd=crowd, workers=workers, progress=progress
         )
     losses = _conversion_losses(result)
     if as_json:
@@ -156,6 +159,16 @@ def convert_command(
         _print_converted(result, losses)
     if losses:
         raise typer.Exit(DEFECTS)
+
+
+def _one_folder(folder: Path | None, out: Path | None) -> Path:
+    """Return the folder that is named as an argument or as an option."""
+    if folder is not None and out is not None:
+        raise OptionError(f"the new folder must be named once, got {folder} and --out {out}")
+    target = folder or out
+    if target is None:
+        raise OptionError("no folder is given to write into", remedy="give --out DIR")
+    return target
 
 
 @app.command("get", cls=Verb)
