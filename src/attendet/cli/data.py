@@ -216,7 +216,8 @@ def _conversion_losses(result: ConversionResult) -> list[str]:
         for kind, count in result.lost.items()
     ]
     if result.left_out:
-        losses.append(f"{plural(result.left_out, 'image')} left out, because images or labels cannot be understood")
+        reason = "images or labels cannot be understood, or a split has no labels"
+        losses.append(f"{plural(result.left_out, 'image')} left out, because {reason}")
     if result.clipped:
         boxes = plural(result.clipped, "box", "boxes")
         losses.append(f"{boxes} clipped to the image, because YOLO cannot express them")
