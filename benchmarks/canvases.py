@@ -33,9 +33,9 @@ from attendet.weights.io import opening
 _BATCH = 16
 _HEADING = """# Gray around images
 
-Accuracy on the validation images with the same weights on canvases of different shapes. `attendet.data.loading.canvases`
-defines the rules; the border is the least gray along an axis. The standard error of the difference is
-that of a bootstrap over the images. The time of the network is proportional to the number of pixels.
+Accuracy on the validation images with the same weights on canvases of different shapes. The border is the least gray
+along an axis; `attendet.data.loading.canvases` defines all rules. The standard error of the difference comes from a
+bootstrap over the images. The time of the network is proportional to the number of pixels.
 """
 
 ShapeRule = Callable[[NDArray[np.int64], int, int], NDArray[np.int64]]
@@ -120,7 +120,7 @@ def main() -> None:
     if len(options.pairs) % 2:
         parser.error("give a data set after each weights file")
     lines = [
-        "| data set | pixels | rule | mAP50-95 | mAP50 | minus tight (± standard error) | pixels of the canvas / tight |",
+        "| data set | pixels | rule | mAP50-95 | mAP50 | minus tight (± standard error) | pixels / tight |",
         "|---|---|---|---|---|---|---|",
     ]
     print("\n".join(lines))

@@ -91,7 +91,7 @@ def test_images_that_cannot_be_read_are_named_and_skipped(explain: Callable[...,
         (["photos", "--out", "photos"], [], "already exists"),
         (["photos", "--device", "abacus"], [], "abacus"),
         (["clip.mp4"], ["clip.mp4"], "no image could be explained; name at least one image that can be read"),
-        (["0"], ["0"], "no image could be explained; name at least one image that can be read"),
+        (["0"], ["camera 0"], "no image could be explained; name at least one image that can be read"),
     ],
 )
 def test_mistakes_are_reported_and_nothing_is_written(
@@ -118,7 +118,7 @@ def test_sources_equal_the_sources_of_predict_except_videos_and_cameras(
     assert done.returncode == 1
     video, camera = done.stderr.splitlines()
     assert video.startswith("attendet: clip.mp4: attention cannot be explained in a video")
-    assert camera.startswith("attendet: 7: attention cannot be explained in a camera")
+    assert camera.startswith("attendet: camera 7: attention cannot be explained in a camera")
     assert "1 image:" in done.stdout
     assert [path.name for path in (place / "runs/explain/exp").glob("*.png")] == ["001-b.png"]
 

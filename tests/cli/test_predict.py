@@ -248,7 +248,7 @@ def test_an_image_that_its_format_cannot_hold_is_named(predict: Callable[..., Co
 def test_an_interruption_before_the_first_frame(
     predict: Callable[..., CommandResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def wait(path: str) -> None:  # noqa: ARG001
+    def wait(*_: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("attendet.prediction.input_frames.decode_image", wait)

@@ -76,10 +76,12 @@ def test_every_setting_of_training_is_a_flag() -> None:
     # Only --set reaches these: their names mean something else on the command line.
     assert missing == {
         "data.format",
+        "data.bit_depth",
         "anchors.min_recall",
         "validation.confidence",
         "validation.iou",
         "validation.max_detections",
+        "validation.canvas",
     }
     assert by_flag <= set(setting_names())
     for flag, key in SETTING_FLAGS["train"].items():

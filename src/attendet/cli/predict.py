@@ -92,7 +92,8 @@ def predict_command(
         Literal["border", "tight", "square"],
         typer.Option(
             "--canvas",
-            help="Gray around an image: at least half a stride, as little as possible, or a square.",
+            metavar="RULE",
+            help="Gray around an image: at least half a stride (border), as little as possible (tight), or a square.",
             rich_help_panel=DETECTION,
         ),
     ] = "border",

@@ -63,8 +63,9 @@ def val_command(
         Literal["border", "tight", "square", "yolov5"],
         typer.Option(
             "--canvas",
-            help="Gray around an image: at least half a stride, as little as possible, a square, or that of the "
-            "original's val.py, which depends on the other images.",
+            metavar="RULE",
+            help="Gray around an image: at least half a stride (border), as little as possible (tight), a square, or as "
+            "in the original's val.py (yolov5), where it depends on the other images.",
             rich_help_panel=DETECTION,
         ),
     ] = "border",

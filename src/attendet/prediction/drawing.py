@@ -119,23 +119,24 @@ class AnnotatedWriter(ResultWriter):
         self._names = names
         self._style = style
         self._on_skip = on_skip
-        self._videos: dict[MediaSource, VideoFile] = {}
+        # By the stems of their names, because a source can be named twice.
+        self._videos: dict[str, tuple[MediaSource, VideoFile]] = {}
 
     def write(self, frame: InputFrame, detections: Detections) -> None:
         """Write a frame with its detections drawn."""
-        if frame.source not in self._videos and not all(source.is_watched for source in self._videos):
+        if frame.stem not in self._videos and not all(source.is_watched for source, _ in self._videos.values()):
             self._stack.close()
             self._videos.clear()
         drawn = draw_detections(frame.image, detections, self._names, self._style)
         if frame.timestamp is None:
             write_image(self._folder / f"{frame.stem}{image_suffix(frame)}", drawn, self._on_skip)
         else:
-            video = self._videos.get(frame.source) or self._open_video(frame, frame.timestamp)
+            if frame.stem not in self._videos:
+                self._videos[frame.stem] = frame.source, self._open_video(frame, frame.timestamp)
+            _, video = self._videos[frame.stem]
             video.write(drawn, frame.timestamp.tick)
 
     def _open_video(self, frame: InputFrame, timestamp: VideoTimestamp) -> VideoFile:
         temporary = self._stack.enter_context(write_atomically(self._folder / f"{frame.stem}.mp4"))
         height, width = frame.image.shape[:2]
-        video = self._stack.enter_context(VideoFile(temporary, timestamp.rate, width, height))
-        self._videos[frame.source] = video
-        return video
+        return self._stack.enter_context(VideoFile(temporary, timestamp.rate, width, height))

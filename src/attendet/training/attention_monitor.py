@@ -9,6 +9,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from attendet.attention.base import Attention
+from attendet.data.loading.canvases import CanvasRule
 from attendet.data.loading.datasets import ValidationBatch, ValidationDataset
 from attendet.data.loading.image_store import OnDemandImages
 from attendet.data.records import ImageRecords, Split
@@ -45,12 +46,15 @@ class AttentionMonitor(Callback):
         imgsz: Longer side of the images in pixels.
         stride: Largest stride of the detector.
         every: Number of epochs between two measurements.
+        canvas: How the shape of the canvas of each image is chosen.
     """
 
-    def __init__(self, folder: RunFolder, split: Split, imgsz: int, stride: int, every: int) -> None:
+    def __init__(
+        self, folder: RunFolder, split: Split, imgsz: int, stride: int, every: int, canvas: CanvasRule = "border"
+    ) -> None:
         self.folder, self.every = folder, every
         records = ImageRecords(split.records[number] for number in evenly_spaced(len(split.records), _MAX_IMAGES))
-        self._dataset = ValidationDataset(records, OnDemandImages(records, imgsz), imgsz, stride)
+        self._dataset = ValidationDataset(records, OnDemandImages(records, imgsz), imgsz, stride, canvas)
         with_objects = [number for number, record in enumerate(records) if len(record.classes)]
         self._film_image = with_objects[len(with_objects) // 2] if with_objects else 0
         self._batches: list[ValidationBatch] = []

@@ -208,7 +208,10 @@ def _create_folder(config: TrainConfig, trainer: Trainer) -> Path:
 def _attention_monitor(prepared: PreparedRun, folder: RunFolder) -> AttentionMonitor | None:
     config, stride = prepared.config, int(max(prepared.model.detector.strides))
     every = config.output.watch_attention
-    return AttentionMonitor(folder, prepared.splits["val"], config.schedule.imgsz, stride, every) if every else None
+    if not every:
+        return None
+    val, canvas = prepared.splits["val"], config.validation.canvas
+    return AttentionMonitor(folder, val, config.schedule.imgsz, stride, every, canvas)
 
 
 def _initial_record(

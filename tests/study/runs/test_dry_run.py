@@ -54,7 +54,8 @@ def test_data_are_taken_as_training_takes_them(tmp_path: Path, monkeypatch: pyte
     data = tmp_path / "set" / "data.yaml"
     data.write_text(data.read_text().replace("[red, blue]", "[red, red]"))
     # By the looks of it this is VOC now, where objects name their class.
-    (tmp_path / "set" / "train" / "images" / "stray.xml").touch()
+    for label in [*(tmp_path / "set").rglob("*.txt")]:
+        label.rename(label.with_suffix(".xml"))
     with pytest.raises(OptionError, match="class names must be unique, got 'red' twice"):
         dry_run_arms(open_study(file), file)
     file.write_text(file.read_text().replace("recipe: {schedule", "recipe: {data.format: yolo, schedule"))
