@@ -64,8 +64,8 @@ def val_command(
         typer.Option(
             "--canvas",
             metavar="RULE",
-            help="Gray around an image: at least half a stride (border), as little as possible (tight), a square, or as "
-            "in the original's val.py (yolov5), where it depends on the other images.",
+            help="Gray around an image: at least half a stride (border), as little as possible (tight), a square, or "
+            "as in the original's val.py (yolov5), where it depends on the other images.",
             rich_help_panel=DETECTION,
         ),
     ] = "border",
