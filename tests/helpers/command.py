@@ -39,8 +39,8 @@ def run_and_interrupt(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        # A shell that starts the tests in the background lets every child process ignore SIGINT.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
+        # A shell that starts the tests in the background lets every child process ignore SIGINT, and nohup SIGHUP.
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # noqa: PLW1509
     ) as running:
         try:
             deadline = time.monotonic() + TIMEOUT_S

@@ -3,12 +3,24 @@
 import os
 import signal
 import threading
+from collections.abc import Iterator
 
 import pytest
 
 from attendet.utils.processes.interruption import Interruption, exit_code, interrupted_by_signals
 
 
+@pytest.fixture
+def usual_handlers() -> Iterator[None]:
+    """Undo that nohup ignores SIGHUP, and a shell SIGINT of the processes that it starts in the background."""
+    usual = {signal.SIGHUP: signal.SIG_DFL, signal.SIGINT: signal.default_int_handler}
+    before = {number: signal.signal(number, handler) for number, handler in usual.items()}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("usual_handlers")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGINT, 130)])
 def test_the_exit_code_tells_the_signal(number: signal.Signals, code: int) -> None:
     before = [signal.getsignal(each) for each in signal.valid_signals()]
