@@ -64,10 +64,10 @@ def test_files_that_are_not_videos(tmp_path: Path) -> None:
     errors: list[str] = []
     sources = expand_sources([str(tmp_path)], lambda error: errors.append(str(error)))
     assert not [source for source in sources if source.name.endswith(("ts", "md", "fasta"))]
-    told: list[str] = []
+    messages: list[str] = []
     named = expand_sources([str(tmp_path / "app.ts")], print)
-    assert list(read_frames(named, lambda error: told.append(str(error)))) == []
-    assert told[0].startswith(f"{tmp_path}/app.ts: ")
+    assert list(read_frames(named, lambda error: messages.append(str(error)))) == []
+    assert messages[0].startswith(f"{tmp_path}/app.ts: ")
 
 
 def test_an_image_with_the_name_of_a_video_is_an_image(tmp_path: Path) -> None:

@@ -125,10 +125,10 @@ def test_pipes_and_devices_with_the_names_of_videos_are_refused(folder: Path) ->
         "lost.mkv: the file cannot be read: No such file or directory",
     ]
     (folder / "set" / "pipe.mp4").symlink_to(folder / "pipe.mp4")
-    told: list[str] = []
+    messages: list[str] = []
     (folder / "set" / "a.png").unlink()
-    assert list(read_frames(expand_sources(["set"], print), lambda error: told.append(str(error)))) == []
-    assert "set/pipe.mp4: the path must be a regular file, got a pipe" in told
+    assert list(read_frames(expand_sources(["set"], print), lambda error: messages.append(str(error)))) == []
+    assert "set/pipe.mp4: the path must be a regular file, got a pipe" in messages
 
 
 def test_a_list_file_with_a_byte_order_mark_and_relative_paths(folder: Path) -> None:

@@ -1,6 +1,7 @@
 """Fixtures that train a small network on small images of colored rectangles in a second."""
 
-from collections.abc import Callable
+import resource
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -45,3 +46,12 @@ def start(tmp_path_factory: pytest.TempPathFactory, data: Path, model: Path) -> 
         skip_plots(patch)
         config = small(data, model, tmp_path_factory.mktemp("start"), schedule__epochs=40, augment__mosaic=0)
         return train(config, RecordingReporter())[0].path
+
+
+@pytest.fixture
+def small_files() -> Iterator[None]:
+    """Limit the files of this process to 16 KB, which has the effect of a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (16_384, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)

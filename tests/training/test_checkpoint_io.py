@@ -1,7 +1,5 @@
 """A checkpoint that cannot be written is an error with the reason of the operating system."""
 
-import resource
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,15 +10,6 @@ from attendet.training.checkpoint_io import DirectCheckpointIO
 from attendet.utils.io import write_atomically
 
 CHECKPOINT = {"weights": torch.arange(20_000.0), "epoch": 3}
-
-
-@pytest.fixture
-def small_files() -> Iterator[None]:
-    """Limit the files of this process to 16 KB, which has the effect of a full disk."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (16_384, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.mark.usefixtures("small_files")

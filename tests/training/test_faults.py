@@ -1,8 +1,7 @@
 """Failures during a run are reported in one line, and the last valid files are kept."""
 
-import resource
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -124,15 +123,6 @@ def test_a_full_disk(fit: Callable, folder: RunFolder, monkeypatch: pytest.Monke
         assert [path.name for path in folder.checkpoint.parent.iterdir()] == ["last.ckpt"]
     opening.open(folder.last)
     assert not read_run(folder).finished
-
-
-@pytest.fixture
-def small_files() -> Iterator[None]:
-    """Limit the files of this process to 16 KB, which has the effect of a full disk."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (16_384, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.mark.usefixtures("small_files")

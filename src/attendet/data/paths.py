@@ -35,6 +35,23 @@ def is_folder(path: str | os.PathLike[str]) -> bool:
     return os.path.isdir(path)  # noqa: PTH112 - see exists
 
 
+def read_head(path: str | os.PathLike[str], count: int) -> bytes:
+    """Return the first bytes of a regular file; none of a file that does not exist or cannot be read.
+
+    Args:
+        path: The file.
+        count: Largest number of bytes.
+
+    Example:
+        >>> read_head("nowhere.data", 100)
+        b''
+    """
+    if is_file(path):
+        with suppress(OSError), open(path, "rb") as file:  # noqa: PTH123 - see exists
+            return file.read(count)
+    return b""
+
+
 def locate(path: str, folders: Iterable[str | os.PathLike[str]] = ("",)) -> str | None:
     r"""Return the first file or folder that a path names in some folders, or None.
 

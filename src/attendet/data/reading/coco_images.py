@@ -55,7 +55,7 @@ def read_coco_entry(
         format: `coco` or `cvat`.
 
     Raises:
-        DataError: If there is no such file, it cannot be read, or no image is found.
+        DataError: If the COCO file is missing or cannot be read, or no image is found.
     """
     choice = choose_coco_file(entry, split, root, listing, format)
     coco = read_cvat(Path(choice.file), split) if format == "cvat" else read_coco(Path(choice.file))

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from attendet.data.formats.image_files import read_lines, read_names
-from attendet.data.paths import is_file, locate
+from attendet.data.paths import is_file, locate, read_head
 from attendet.data.reading.data_file import DataFile, SplitEntry
 from attendet.errors import DataError, Location
 
@@ -18,13 +18,7 @@ _LIST_LINE = re.compile(rb"^[ \t]*(train|valid|val|test)[ \t]*=", re.MULTILINE)
 
 def is_darknet_file(path: Path) -> bool:
     """Return whether a file has the suffix `.data` and a line like `train = train.txt`."""
-    if path.suffix.lower() != ".data" or not is_file(path):
-        return False
-    try:
-        with path.open("rb") as file:
-            return _LIST_LINE.search(file.read(_MAX_BYTES)) is not None
-    except OSError:
-        return False
+    return path.suffix.lower() == ".data" and _LIST_LINE.search(read_head(path, _MAX_BYTES)) is not None
 
 
 def read_darknet_file(file: Path) -> DataFile:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from attendet.data.paths import exists, is_file
+from attendet.data.paths import exists, read_head
 from attendet.data.reading.darknet import is_darknet_file
 from attendet.data.reading.data_file import is_data_file
 from attendet.data.reading.label_folders import IMAGE_FOLDERS, LABEL_FOLDERS, FolderListing, is_named
@@ -73,13 +73,7 @@ def _only(files: Sequence[Path], folder: Path) -> Path:
 
 
 def _names_splits(file: Path) -> bool:
-    if not is_file(file):
-        return False
-    try:
-        with file.open("rb") as content:
-            return _SPLIT_LINE.search(content.read(_HEAD)) is not None
-    except OSError:
-        return False
+    return _SPLIT_LINE.search(read_head(file, _HEAD)) is not None
 
 
 def _is_part(name: str) -> bool:

@@ -33,7 +33,7 @@ class SplitFiles:
             labels of all images.
         place: The first label file or COCO file; or the place where the first was looked for.
         problems: Problems of the files that describe the split.
-        image_ids: Id of each image in COCO files (default: there are no such files, or two images have one id).
+        image_ids: Id of each image in COCO files (default: other formats, or two images have one id).
         categories: Id of each category in COCO files, by its name.
     """
 

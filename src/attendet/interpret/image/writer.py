@@ -55,7 +55,7 @@ def write_explanations(
 
     Raises:
         OutputError: If the folder exists or cannot be written.
-        DataError: If there are no explanations. After this and any other exception but the next, the folder is removed.
+        DataError: If `explanations` is empty. The folder is removed after every exception except the next.
         KeyboardInterrupt: On Ctrl-C, after the page and the manifest of the images so far are written.
     """
     try:
@@ -95,7 +95,7 @@ def write_run(
 
     Raises:
         OutputError: If the folder cannot be written.
-        DataError: If there are no explanations. After this and any other exception but the next, the folder is removed.
+        DataError: If `explanations` is empty. The folder is removed after every exception except the next.
         KeyboardInterrupt: On Ctrl-C, after the page and the manifest of the images so far are written.
     """
     folder = new_run_folder(project, name)

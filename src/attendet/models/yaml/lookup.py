@@ -44,8 +44,8 @@ def load_model_file(model: ModelSource) -> ModelFile:
 def find_bundled(name: str) -> str | None:
     """Return the name of the bundled model that a name means, or None.
 
-    YOLOv5 writes the names of its models like file names. `yolov5s.yaml` means the bundled model if there is no such
-    file.
+    YOLOv5 writes the names of its models like file names: `yolov5s.yaml` means the bundled model, unless a file has
+    that name.
 
     Args:
         name: A bundled name, with or without `.yaml` or `.yml`, or the path of a model file.

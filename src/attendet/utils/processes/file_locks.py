@@ -44,6 +44,6 @@ def open_lock_file(folder: int) -> int:
         folder: Descriptor of the folder.
 
     Raises:
-        OSError: If there is no such file.
+        OSError: If the file does not exist.
     """
     return os.open(LOCK_NAME, _FLAGS, dir_fd=folder)
