@@ -1,0 +1,176 @@
+"""The description of a network that its exported file contains, so that the file alone is enough to use it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import Field, ValidationError
+
+from attendet.errors import OptionError
+from attendet.utils.json_text import to_json
+from attendet.utils.limits import MAX_CLASSES, MAX_IMGSZ, MAX_JSON_BYTES
+from attendet.utils.records import describe_mismatch
+from attendet.utils.settings import Fraction, StrictModel
+
+METADATA_KEY = "attendet"
+"""Name of the entry of a file's metadata that holds its description, as JSON."""
+
+Precision: TypeAlias = Literal["float32", "float16", "int8"]
+Side: TypeAlias = Annotated[int, Field(ge=1, le=MAX_IMGSZ)]
+
+
+class InputShape(StrictModel):
+    """The shape of the images that a file takes; None stands for any number.
+
+    Attributes:
+        batch: Number of images.
+        height: Height in pixels; if it is None, any multiple of the largest stride.
+        width: Width in pixels; if it is None, any multiple of the largest stride.
+    """
+
+    batch: Annotated[int, Field(ge=1)] | None = None
+    height: Side | None = None
+    width: Side | None = None
+
+
+class LetterboxRule(StrictModel):
+    """The placement of an image on a canvas: its longer side is scaled to `imgsz`, and the rest is filled with gray.
+
+    Attributes:
+        canvas: Rule of `attendet.data.loading.canvases.canvas_shapes`; `fixed` for a file that takes one shape only.
+        border: Least width of the gray along an axis, as strides.
+        gray: Gray level around the image, 0-255.
+    """
+
+    canvas: Literal["border", "fixed"] = "border"
+    border: float = 0.5
+    gray: int = 114
+
+
+class BakedSelection(StrictModel):
+    """The options of the non-maximum suppression that a file contains.
+
+    Attributes:
+        confidence: Smallest score of a detection, 0-1.
+        iou: IoU above which a box is suppressed by a more confident one, 0-1.
+        max_detections: Number of detections per image in the output.
+        agnostic: Whether boxes of different classes suppress each other.
+    """
+
+    confidence: Fraction
+    iou: Fraction
+    max_detections: Annotated[int, Field(ge=1)]
+    agnostic: bool
+
+
+class GateTensor(StrictModel):
+    """The output of one part of an attention module, which is an output of the file.
+
+    Attributes:
+        name: Path of the part in the attention module, such as `channel`.
+        output: Name of the output of the file.
+        role: `gate`, `weights`, `softmax`, or `term`, as in `attendet.interpret.capture.GateOutput`.
+        outermost: Whether the output is applied to features itself.
+        range: Smallest and largest weight of a gate.
+    """
+
+    name: str
+    output: str
+    role: Literal["gate", "weights", "softmax", "term"]
+    outermost: bool
+    range: tuple[float, float] | None = None
+
+
+class GateSite(StrictModel):
+    """An attention module whose maps are outputs of a file.
+
+    Attributes:
+        path: Path of the module in the network.
+        module: Name of its class.
+        channels: Number of channels of its features.
+        join: How the output features follow from the input features, see `attendet.interpret.maps.find_join`.
+        maps: Names of the outputs that hold the maps `spatial` (N, H, W), `channels` (N, C), `before` (N, H, W), and
+            `after` (N, H, W), see `attendet.interpret.image.site_explanation.SiteExplanation`.
+        spatial_kind: What `spatial` holds: `weight` or `softmax`.
+        channel_kind: What `channels` holds: `weight`, `softmax`, or `term`.
+        parts: Outputs of the module's parts.
+    """
+
+    path: str
+    module: str
+    channels: int
+    join: str
+    maps: dict[str, str]
+    spatial_kind: Literal["weight", "softmax", "term"]
+    channel_kind: Literal["weight", "softmax", "term"]
+    parts: tuple[GateTensor, ...]
+
+
+class FileDescription(StrictModel):
+    """What an exported file contains, and how it is used.
+
+    Attributes:
+        kind: `detector` for a file that returns boxes; `network` for any other network.
+        names: Class names in the order of their indices; empty if they are unknown.
+        imgsz: Longer side in pixels that images are scaled to; None for a network that is not a detector.
+        bit_depth: Number of bits of the values in images with 16 bits per channel; None if it is unknown.
+        strides: Stride of each level in pixels; empty for a network that is not a detector.
+        shape: Shape of the images.
+        letterbox: Placement of an image on its canvas; None for a network that is not a detector.
+        selection: Options of the non-maximum suppression in the file. None: the output holds all predictions.
+        outputs: Names of the outputs. `predictions` (N, rows, num_classes + 5) is that of
+            `attendet.detection.decoding.decode`. With a selection, `detections` (N, max_detections, 6) is x1, y1, x2,
+            y2 in pixels of the canvas, confidence, class, the most confident first; the rest has confidence 0.
+        gates: Attention modules whose maps are outputs.
+        precision: Number format of the convolutions.
+        model: Name of the model file.
+        text: The model file (YAML).
+        attention: Plans of attached attention, as `attendet.surgery.AttentionPlan.to_dict`; empty if the attention was
+            left out.
+        has_attention: Whether the attention of the network is in the file.
+        weights_digest: SHA-256 digest of the names and values of the network's tensors.
+        versions: Versions of attendet, torch, and the converter.
+        parity: Differences from torch, as `attendet.export.Parity.to_dict`; empty before they are measured.
+
+    Example:
+        >>> description = FileDescription(kind="network", outputs=("output",), weights_digest="", versions={})
+        >>> read_description(description.to_json()) == description
+        True
+    """
+
+    kind: Literal["detector", "network"]
+    names: Annotated[tuple[str, ...], Field(max_length=MAX_CLASSES)] = ()
+    imgsz: Side | None = None
+    bit_depth: Annotated[int, Field(ge=8, le=16)] | None = None
+    strides: tuple[Annotated[float, Field(gt=0, le=MAX_IMGSZ)], ...] = ()
+    shape: InputShape = InputShape()
+    letterbox: LetterboxRule | None = None
+    selection: BakedSelection | None = None
+    outputs: tuple[str, ...]
+    gates: tuple[GateSite, ...] = ()
+    precision: Precision = "float32"
+    model: str | None = None
+    text: str | None = None
+    attention: tuple[dict[str, Any], ...] = ()
+    has_attention: bool = False
+    weights_digest: str
+    versions: dict[str, str]
+    parity: dict[str, Any] = {}  # noqa: RUF012 - pydantic copies defaults
+
+    def to_json(self) -> str:
+        """Return the description as one line of JSON."""
+        return to_json(self.model_dump(mode="json"), indent=None)
+
+
+def read_description(text: str) -> FileDescription:
+    """Return the description in the metadata of a file.
+
+    Raises:
+        OptionError: If it is not such a description.
+    """
+    if len(text) > MAX_JSON_BYTES:
+        raise OptionError(f"the description must have at most {MAX_JSON_BYTES:,} characters, got {len(text):,}")
+    try:
+        return FileDescription.model_validate_json(text)
+    except ValidationError as error:
+        raise OptionError(f"the description of the network is damaged: {describe_mismatch(error)}") from error
