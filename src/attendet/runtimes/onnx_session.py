@@ -1,0 +1,64 @@
+"""An ONNX file that onnxruntime runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from attendet.errors import Location, OptionError, WeightsError
+from attendet.runtimes.exported_file import ExportedFile, description_of_file
+from attendet.runtimes.extras import require
+from attendet.runtimes.file_description import METADATA_KEY
+
+_ERRORS_ONLY = 3
+
+
+class OnnxRuntime(ExportedFile):
+    """An ONNX file that onnxruntime runs.
+
+    The number of threads is that of torch.
+
+    Args:
+        path: The file.
+        device: `auto` (a GPU if onnxruntime supports it), `cpu`, or `cuda`.
+
+    Raises:
+        OptionError: If onnxruntime is not installed, or does not support the device.
+        WeightsError: If the file cannot be read.
+    """
+
+    def __init__(self, path: Path, device: str = "auto") -> None:
+        runtime = require("onnxruntime", "export", f"read {path.name}")
+        options = runtime.SessionOptions()
+        options.log_severity_level = _ERRORS_ONLY
+        options.intra_op_num_threads = torch.get_num_threads()
+        providers = _providers(device, runtime.get_available_providers())
+        try:
+            self._session = runtime.InferenceSession(str(path), options, providers=providers)
+        except Exception as error:  # onnxruntime's own classes of errors derive from Exception alone
+            message = f"onnxruntime cannot read the file: {_first_line(error)}"
+            raise WeightsError(message, where=Location(str(path))) from error
+        metadata = self._session.get_modelmeta().custom_metadata_map
+        super().__init__(path, description_of_file(metadata.get(METADATA_KEY), path))
+        self._input = self._session.get_inputs()[0].name
+
+    def run_batch(self, images: Tensor) -> tuple[Tensor, ...]:
+        """Return all outputs for images (N, C, …) on the CPU."""
+        outputs = self._session.run(list(self.description.outputs), {self._input: images.contiguous().numpy()})
+        return tuple(map(torch.from_numpy, outputs))
+
+
+def _providers(device: str, available: list[str]) -> list[str]:
+    """Return the providers of onnxruntime for a device."""
+    supports_gpu = "CUDAExecutionProvider" in available
+    wants_gpu = device not in ("auto", "cpu") or (device == "auto" and supports_gpu)
+    if wants_gpu and not supports_gpu:
+        message = f"`device` must be cpu for ONNX files, because this onnxruntime has no CUDA, got {device!r}"
+        raise OptionError(message, remedy="install onnxruntime-gpu")
+    return ["CUDAExecutionProvider", "CPUExecutionProvider"] if wants_gpu else ["CPUExecutionProvider"]
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
