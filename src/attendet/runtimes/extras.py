@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from types import ModuleType
 
 from attendet.errors import OptionError
+
+_TELEMETRY = "openvino_telemetry"
 
 
 def require(module: str, extra: str, purpose: str) -> ModuleType:
@@ -29,10 +34,28 @@ def require(module: str, extra: str, purpose: str) -> ModuleType:
     """
     remedy = f"pip install 'attendet[{extra}]'"
     try:
-        return import_module(module)
+        with _without_telemetry():
+            return import_module(module)
     except ModuleNotFoundError as error:
         if error.name in (module, module.partition(".")[0]):
             raise OptionError(f"`{module}` must be installed to {purpose}", remedy=remedy) from error
         raise OptionError(f"`{module}` must have the package {error.name!r} to {purpose}", remedy=remedy) from error
     except (ImportError, OSError) as error:
         raise OptionError(f"`{module}` must load to {purpose}, got {error}", remedy=remedy) from error
+
+
+@contextmanager
+def _without_telemetry() -> Iterator[None]:
+    """Hide the package with which OpenVINO and NNCF report every import and call to their maker.
+
+    Both do without it if it is not installed. Otherwise they connect to the network and write files to the home folder.
+    """
+    hidden = sys.modules.get(_TELEMETRY)
+    # None makes the import fail as if the package was missing.
+    sys.modules[_TELEMETRY] = None  # pyright: ignore[reportArgumentType]
+    try:
+        yield
+    finally:
+        del sys.modules[_TELEMETRY]
+        if hidden is not None:
+            sys.modules[_TELEMETRY] = hidden
