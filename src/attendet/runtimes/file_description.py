@@ -115,6 +115,8 @@ class FileDescription(StrictModel):
         imgsz: Longer side in pixels that images are scaled to; None for a network that is not a detector.
         bit_depth: Number of bits of the values in images with 16 bits per channel; None if it is unknown.
         strides: Stride of each level in pixels; empty for a network that is not a detector.
+        anchors: Width and height of the anchors of each level in pixels, if the file holds the raw maps of the head and
+            the runtime decodes them; empty if the file decodes them.
         shape: Shape of the images.
         letterbox: Placement of an image on its canvas; None for a network that is not a detector.
         selection: Options of the non-maximum suppression in the file. None: the output holds all predictions.
@@ -143,6 +145,7 @@ class FileDescription(StrictModel):
     imgsz: Side | None = None
     bit_depth: Annotated[int, Field(ge=8, le=16)] | None = None
     strides: tuple[Annotated[float, Field(gt=0, le=MAX_IMGSZ)], ...] = ()
+    anchors: tuple[tuple[tuple[float, float], ...], ...] = ()
     shape: InputShape = InputShape()
     letterbox: LetterboxRule | None = None
     selection: BakedSelection | None = None
