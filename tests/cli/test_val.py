@@ -127,7 +127,7 @@ def test_mistakes_are_reported_in_one_line(
         ([run.path, run.best], "unexpected argument"),
         ([run.path, "--weights", run.best], "weights must be one file, got"),
         ([run.path, "--data", "nowhere.yaml"], "nowhere.yaml: data set not found"),
-        ([run.path, "--half", "--device", "cpu"], "`half` needs CUDA"),
+        ([run.path, "--half", "--device", "cpu"], "`half` needs a GPU"),
         ([run.path, "--out", run.path], "already exists"),
         ([run.path, "--out", "a", "--project", "b"], "--project cannot be combined with --out"),
         ([run.path, "--batch-size", "4", "8"], "`--batch-size` takes one value, got 4 8"),

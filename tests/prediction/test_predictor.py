@@ -61,7 +61,7 @@ def test_an_image_that_needs_no_scaling(predictor: Predictor, detector: Detector
     assert_same(found, reference_detections(detector, image), 96, 64)
     assert list(found.data["class_name"]) == [NAMES[number] for number in np.asarray(found.class_id)]
     assert (np.diff(np.asarray(found.confidence)) <= 0).all()
-    assert repr(predictor) == "Predictor(num_classes=2, imgsz=96, device='cpu')"
+    assert repr(predictor) == "Predictor(num_classes=2, imgsz=96, runtime=TorchRuntime)"
 
 
 def test_a_large_image_is_averaged_and_boxes_are_in_its_pixels(predictor: Predictor, detector: Detector) -> None:
@@ -245,8 +245,8 @@ def test_too_little_memory_is_an_option_error(weights: Path, monkeypatch: pytest
     if place == "canvas":
         monkeypatch.setattr("attendet.prediction.predictor.letterbox", lambda *_: np.empty(2**60, np.uint8))
     else:
-        monkeypatch.setattr(predictor._detector, "forward", lambda _: torch.empty(2**60))
-    with pytest.raises(OptionError, match=r"not enough memory on cpu for 2 images of 128x96 pixels; use a smaller"):
+        monkeypatch.setattr(predictor.runtime._detector, "forward", lambda _: torch.empty(2**60))
+    with pytest.raises(OptionError, match=r"not enough memory for 2 images of 128x96 pixels; use a smaller"):
         predictor.batch([np.zeros((64, 96, 3), np.uint8)] * 2)
 
 
@@ -254,7 +254,7 @@ def test_other_runtime_errors_are_not_taken_for_too_little_memory(
     weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     predictor = Predictor(weights, device="cpu")
-    monkeypatch.setattr(predictor._detector, "forward", lambda batch: batch + torch.zeros(5, 7))
+    monkeypatch.setattr(predictor.runtime._detector, "forward", lambda batch: batch + torch.zeros(5, 7))
     with pytest.raises(RuntimeError, match="size of tensor"):
         predictor(np.zeros((64, 96, 3), np.uint8))
 

@@ -14,6 +14,7 @@ from PIL import Image
 from supervision import Detections
 
 from attendet.data.loading.canvases import SingleCanvasRule
+from attendet.data.loading.resizing import ImageSize
 from attendet.errors import AttendetError, AttendetWarning, DataError, OptionError
 from attendet.prediction.addresses import is_address
 from attendet.prediction.input_frames import read_frames
@@ -30,12 +31,12 @@ def predict(
     weights: str | os.PathLike[str] | Predictor,
     images: Images,
     *,
-    imgsz: int | None = None,
-    confidence: float = 0.25,
-    iou: float = 0.45,
-    max_detections: int = 1000,
+    imgsz: ImageSize | None = None,
+    confidence: float | None = None,
+    iou: float | None = None,
+    max_detections: int | None = None,
     classes: Iterable[str | int] | None = None,
-    agnostic: bool = False,
+    agnostic: bool | None = None,
     device: str = "auto",
     canvas: SingleCanvasRule = "border",
 ) -> Detections | list[Detections]: ...
@@ -45,12 +46,12 @@ def predict(
     *,
     source: str | int | Sequence[str | int],
     stride: int = 1,
-    imgsz: int | None = None,
-    confidence: float = 0.25,
-    iou: float = 0.45,
-    max_detections: int = 1000,
+    imgsz: ImageSize | None = None,
+    confidence: float | None = None,
+    iou: float | None = None,
+    max_detections: int | None = None,
     classes: Iterable[str | int] | None = None,
-    agnostic: bool = False,
+    agnostic: bool | None = None,
     device: str = "auto",
     canvas: SingleCanvasRule = "border",
 ) -> Iterator[FrameDetections]: ...
@@ -60,12 +61,12 @@ def predict(
     *,
     source: str | int | Sequence[str | int] | None = None,
     stride: int = 1,
-    imgsz: int | None = None,
-    confidence: float = 0.25,
-    iou: float = 0.45,
-    max_detections: int = 1000,
+    imgsz: ImageSize | None = None,
+    confidence: float | None = None,
+    iou: float | None = None,
+    max_detections: int | None = None,
     classes: Iterable[str | int] | None = None,
-    agnostic: bool = False,
+    agnostic: bool | None = None,
     device: str = "auto",
     canvas: SingleCanvasRule = "border",
 ) -> Detections | list[Detections] | Iterator[FrameDetections]:
@@ -74,19 +75,21 @@ def predict(
     To predict repeatedly, keep a `Predictor`: this function reads the weights at each call.
 
     Args:
-        weights: A run's folder, a `.safetensors` file, a YOLOv5 `.pt` checkpoint, or a `Predictor`, whose own options
-            are then used.
+        weights: A run's folder, a `.safetensors` file, a YOLOv5 `.pt` checkpoint, an exported file, or a `Predictor`,
+            whose own options are then used.
         images: A path, an array (H, W, 3) of red, green, blue in 0-255, a Pillow image, or a list of these.
         source: Instead of images: a file, folder, pattern, list (`.txt`), address of a stream (`rtsp://…`), number of a
             camera, or several of these, as `attendet predict` takes them. Streams are watched at the same time. A
             source that cannot be read, and a lost connection, is a warning.
         stride: Every how many frames of a video one is used.
-        imgsz: Longer side in pixels that images are scaled to (default: that of training).
-        confidence: Smallest score of a detection, 0-1.
-        iou: IoU threshold of non-maximum suppression, 0-1.
-        max_detections: Largest number of detections per image.
+        imgsz: Longer side in pixels that images are scaled to, or height and width of all canvases (default: that of
+            training; for an exported file of fixed size, its height and width).
+        confidence: Smallest score of a detection, 0-1 (default: 0.25). An exported file that selects detections itself
+            has its own defaults for this and the next three options, and its own limits.
+        iou: IoU threshold of non-maximum suppression, 0-1 (default: 0.45).
+        max_detections: Largest number of detections per image (default: 1000).
         classes: Names or numbers of the classes to keep (default: all).
-        agnostic: Whether boxes of different classes suppress each other.
+        agnostic: Whether boxes of different classes suppress each other (default: False).
         device: `auto`, `cpu`, `cuda`, or the number of a GPU.
         canvas: How much gray surrounds an image: `border` (at least half a stride of the network), `tight` (as little
             as possible), or `square`.

@@ -9,17 +9,22 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from attendet.data.loading.canvases import CanvasRule
+from attendet.data.loading.resizing import ImageSize
 from attendet.data.reading import data_source
 from attendet.data.reading.data_source import DataSource
+from attendet.detection.postprocess import DetectionThresholds
 from attendet.errors import OptionError
 from attendet.evaluation.config import ValidationConfig
 from attendet.evaluation.validation import Validation, read_split_for_classes
 from attendet.evaluation.validation import validate as validate_split
+from attendet.runtimes import opening
+from attendet.runtimes.detection import choose_thresholds
+from attendet.runtimes.image_size import choose_image_size
 from attendet.training.config_sections import DataConfig
 from attendet.training.resource_errors import explain_resource_errors
 from attendet.training.run_folder import RunFolder, read_run
-from attendet.utils.devices import resolve_device
-from attendet.weights.io import opening
+
+_DEFAULTS = DetectionThresholds(confidence=0.001, iou=0.6, max_detections=300)
 
 
 def validate(
@@ -27,11 +32,11 @@ def validate(
     data: str | os.PathLike[str] | None = None,
     *,
     split: str = "val",
-    imgsz: int | None = None,
+    imgsz: ImageSize | None = None,
     batch_size: int = 16,
-    confidence: float = 0.001,
-    iou: float = 0.6,
-    max_detections: int = 300,
+    confidence: float | None = None,
+    iou: float | None = None,
+    max_detections: int | None = None,
     device: str = "auto",
     half: bool = False,
     canvas: CanvasRule = "border",
@@ -40,14 +45,16 @@ def validate(
     """Measure weights on a split of a data set by COCO's protocol: `attendet val` as a function.
 
     Args:
-        weights: A run's folder, a `.safetensors` file, or a YOLOv5 `.pt` checkpoint.
+        weights: A run's folder, a `.safetensors` file, a YOLOv5 `.pt` checkpoint, or an exported file.
         data: A data.yaml, a folder, or a COCO JSON (default: the data set of the run, if `weights` is a run's folder).
         split: `train`, `val`, or `test`.
-        imgsz: Longer side of the images in pixels (default: that of training).
+        imgsz: Longer side of the images in pixels, or height and width of all canvases (default: that of training; for
+            an exported file of fixed size, its height and width).
         batch_size: Images per batch.
-        confidence: Smallest score of a detection, 0-1.
-        iou: IoU threshold of non-maximum suppression, 0-1.
-        max_detections: Largest number of detections per image.
+        confidence: Smallest score of a detection, 0-1 (default: 0.001). An exported file that selects detections itself
+            has its own defaults for this and the next two options, and its own limits.
+        iou: IoU threshold of non-maximum suppression, 0-1 (default: 0.6).
+        max_detections: Largest number of detections per image (default: 300).
         device: `auto`, `cpu`, `cuda`, or the number of a GPU.
         half: Compute in half precision; needs CUDA.
         canvas: How much gray surrounds an image: `border` (at least half a stride of the network), `tight` (as little
@@ -69,29 +76,17 @@ def validate(
             ...
         attendet.errors.WeightsError: nowhere/best.safetensors: weights file not found
     """
-    opened = opening.open(weights)
-    where = resolve_device(device)
-    if half and not where.startswith("cuda"):
-        raise OptionError(f"`half` needs CUDA, got the device {where!r}", remedy="leave it out")
-    images = read_split_for_classes(
-        opened.names, data_of(weights, data), split, progress, bit_depth=opened.card.bit_depth
+    runtime = opening.open(weights, device, half=half)
+    size = choose_image_size(runtime, imgsz)
+    thresholds = choose_thresholds(runtime, _DEFAULTS, confidence=confidence, iou=iou, max_detections=max_detections)
+    options = ValidationConfig(
+        confidence=thresholds.confidence, iou=thresholds.iou, max_detections=thresholds.max_detections, canvas=canvas
     )
-    try:
-        options = ValidationConfig(confidence=confidence, iou=iou, max_detections=max_detections, canvas=canvas)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise OptionError(f"`{first['loc'][0]}` is {first['input']!r}", remedy=first["msg"].lower()) from error
-    with explain_resource_errors(batch_size, imgsz or opened.imgsz):
-        return validate_split(
-            opened.detector,
-            images,
-            imgsz or opened.imgsz,
-            options,
-            batch_size=batch_size,
-            device=where,
-            half=half,
-            progress=progress,
-        )
+    images = read_split_for_classes(
+        runtime.names, data_of(weights, data), split, progress, bit_depth=runtime.description.bit_depth
+    )
+    with explain_resource_errors(batch_size, max(size) if isinstance(size, tuple) else size):
+        return validate_split(runtime, images, size, options, batch_size=batch_size, progress=progress)
 
 
 def data_of(weights: str | os.PathLike[str], data: str | os.PathLike[str] | None) -> DataSource:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
@@ -11,48 +11,44 @@ from attendet.data.loading.canvases import CanvasRule
 from attendet.data.loading.data_module import make_loader
 from attendet.data.loading.datasets import ValidationBatch, ValidationDataset
 from attendet.data.loading.image_store import OnDemandImages
+from attendet.data.loading.resizing import ImageSize
 from attendet.data.records import ImageRecord, Split
-from attendet.detection.postprocess import CanvasPlacement, DetectionThresholds, detections_in_images
+from attendet.detection.postprocess import CanvasPlacement, DetectionThresholds
 from attendet.evaluation.config import ValidationConfig
 from attendet.evaluation.matching import GroundTruth
-from attendet.models.detector import Detector
+from attendet.runtimes.detection import select_in_images
+from attendet.runtimes.file_description import BakedSelection
 
 
 def validation_batches(
-    model: Detector, split: Split, imgsz: int, batch_size: int, canvas: CanvasRule = "border"
-) -> Iterator[tuple[ValidationBatch, Tensor]]:
-    """Yield the images of a split in batches, each with the tensor that the network takes.
+    split: Split, imgsz: ImageSize, stride: int, batch_size: int, canvas: CanvasRule = "border"
+) -> Iterator[ValidationBatch]:
+    """Yield the images of a split in batches, letterboxed, as uint8 (N, 3, H, W).
 
     Args:
-        model: The network; the tensors have the device and the type of its weights.
         split: The images.
-        imgsz: Longer side of the images in pixels; a multiple of the largest stride.
+        imgsz: Longer side of the images in pixels, or height and width of all canvases; multiples of the stride.
+        stride: Largest stride of the network in pixels.
         batch_size: Images per batch.
         canvas: How the shape of the canvas of each image is chosen.
-
-    Yields:
-        The records and letterboxes of a batch, and its images (N, 3, H, W) in 0-1.
     """
-    weight = next(model.parameters())
     images = OnDemandImages(split.records, imgsz)
-    dataset = ValidationDataset(split.records, images, imgsz, int(max(model.strides)), canvas)
-    for batch in make_loader(dataset, dataset.batches(batch_size)):
-        pixels = batch.batch.images.to(weight.device).to(weight.dtype, memory_format=torch.channels_last)
-        yield batch, pixels / 255
+    dataset = ValidationDataset(split.records, images, imgsz, stride, canvas)
+    yield from make_loader(dataset, dataset.batches(batch_size))
 
 
 def detect_in_batch(
-    detector: Detector, raw: Sequence[Tensor], batch: ValidationBatch, config: ValidationConfig
+    outputs: Tensor, batch: ValidationBatch, config: ValidationConfig, selection: BakedSelection | None = None
 ) -> list[Tensor]:
     """Return the detections of each image of a batch.
 
     As in YOLOv5's validation, a box is a detection of every class whose score is high enough.
 
     Args:
-        detector: The network.
-        raw: Its raw maps for the batch.
+        outputs: Decoded predictions (N, rows, num_classes + 5) for the batch, or detections that the file has selected.
         batch: The images.
         config: Thresholds of the detections.
+        selection: How the file has selected detections; None if it has not.
 
     Returns:
         One tensor (k, 6) per image, on the CPU: x1, y1, x2, y2 in pixels of the image, confidence, class.
@@ -62,7 +58,7 @@ def detect_in_batch(
         CanvasPlacement(record.width, record.height, letterbox.scale, letterbox.left, letterbox.top)
         for record, letterbox in zip(batch.records, batch.letterboxes, strict=True)
     ]
-    return detections_in_images(detector.decode(raw), placements, thresholds, drop_empty=False)
+    return select_in_images(outputs, selection, placements, thresholds, drop_empty=False)
 
 
 def ground_truth(record: ImageRecord) -> GroundTruth:

@@ -14,6 +14,7 @@ from torch import Tensor
 from attendet.data.coco_ids import CocoIds
 from attendet.data.formats.serialization import coco_result
 from attendet.data.label_counts import LabelCounts
+from attendet.data.loading.resizing import ImageSize
 from attendet.data.reading.data_source import DataSource
 from attendet.data.reading.label_checks import drop_invalid, require_labels
 from attendet.data.records import ImageRecord, Split
@@ -22,8 +23,12 @@ from attendet.errors import OptionError
 from attendet.evaluation.config import ValidationConfig
 from attendet.evaluation.inference import detect_in_batch, ground_truth, validation_batches
 from attendet.evaluation.metrics import Evaluation, Metrics
-from attendet.models.detector import Detector, prepare_for_inference
+from attendet.models.detector import Detector
+from attendet.runtimes.file_description import BakedSelection
+from attendet.runtimes.protocol import Runtime
+from attendet.runtimes.torch_runtime import TorchRuntime
 from attendet.utils.html import Markup, escape
+from attendet.weights.io.model_card import ModelCard
 
 
 @dataclass(frozen=True)
@@ -32,8 +37,8 @@ class SecondsPerImage:
 
     Attributes:
         load: Reading and letterboxing.
-        network: From the batch to the raw maps.
-        nms: From the raw maps to the detections.
+        network: From the batch to the predictions.
+        nms: From the predictions to the detections.
     """
 
     load: float
@@ -88,9 +93,9 @@ class Validation:
 
 @torch.inference_mode()
 def validate(
-    detector: Detector,
+    network: Detector | Runtime,
     split: Split,
-    imgsz: int,
+    imgsz: ImageSize,
     config: ValidationConfig | None = None,
     *,
     batch_size: int = 16,
@@ -100,33 +105,34 @@ def validate(
 ) -> Validation:
     """Measure a network on a split.
 
-    The network runs with its batch norms folded into the convolutions. The metrics do not depend on the speed of the
+    A detector runs with its batch norms folded into the convolutions. The metrics do not depend on the speed of the
     machine.
 
     Args:
-        detector: The network; it is not changed.
+        network: A detector, which is not changed, or the runtime of one.
         split: The images.
-        imgsz: Longer side of the images in pixels; a multiple of the largest stride.
-        config: Thresholds of the detections.
+        imgsz: Longer side of the images in pixels, or height and width of all canvases, multiples of the stride.
+        config: Thresholds of the detections. A file that selects detections itself has its own.
         batch_size: Images per batch.
-        device: Device that computes, in the notation of torch.
-        half: Whether to compute in half precision.
+        device: Device that computes a detector, in the notation of torch.
+        half: Whether to compute a detector in half precision.
         progress: Called with (done, total) images.
     """
     config = config or ValidationConfig()
-    model = prepare_for_inference(detector, device, torch.float16 if half else torch.float32)
+    runtime = network if not isinstance(network, Detector) else _in_torch(network, split, imgsz, device, half=half)
+    selection, stride = runtime.description.selection, int(max(runtime.strides))
     evaluation = Evaluation(split.names)
     records: list[ImageRecord] = []
     detections: list[Tensor] = []
     spent = [0.0, 0.0, 0.0]
     clock = time.perf_counter()
-    for batch, images in validation_batches(model, split, imgsz, batch_size, config.canvas):
+    for batch in validation_batches(split, imgsz, stride, batch_size, config.canvas):
         clock = _lap(spent, 0, clock)
-        raw = model(images)
-        if images.is_cuda:
+        outputs = runtime.predict(batch.batch.images)
+        if outputs.is_cuda:
             torch.cuda.synchronize()
         clock = _lap(spent, 1, clock)
-        detected = detect_in_batch(model, raw, batch, config)
+        detected = detect_in_batch(outputs, batch, config, selection)
         clock = _lap(spent, 2, clock)
         evaluation.update(detected, [ground_truth(record) for record in batch.records])
         records += batch.records
@@ -136,9 +142,8 @@ def validate(
         clock = time.perf_counter()
     per_image = SecondsPerImage(*(seconds / max(1, len(records)) for seconds in spent))
     metrics = evaluation.compute()
-    return Validation(
-        metrics, per_image, tuple(records), tuple(detections), split.labels, split.coco_ids, image_remarks(split)
-    )
+    remarks = (*image_remarks(split), *_selection_remarks(selection))
+    return Validation(metrics, per_image, tuple(records), tuple(detections), split.labels, split.coco_ids, remarks)
 
 
 def read_split_for_classes(
@@ -189,6 +194,19 @@ def coco_detections(validation: Validation) -> list[dict[str, Any]]:
         for image_id, image, boxes in zip(ids.image_ids(images), images, validation.detections, strict=True)
         for *box, confidence, category in boxes.tolist()
     ]
+
+
+def _in_torch(detector: Detector, split: Split, imgsz: ImageSize, device: str, *, half: bool) -> TorchRuntime:
+    longer_side = imgsz if isinstance(imgsz, int) else max(imgsz)
+    return TorchRuntime(detector, ModelCard("", "", "auto", split.names, longer_side), device, half=half)
+
+
+def _selection_remarks(selection: BakedSelection | None) -> tuple[str, ...]:
+    if selection is None:
+        return ()
+    thresholds = f"confidence {selection.confidence:g}, IoU {selection.iou:g}, at most {selection.max_detections}"
+    remark = f"the file selects detections itself ({thresholds} per image), which makes mAP lower than usual"
+    return (remark,)
 
 
 def _name(name: str | None) -> str:

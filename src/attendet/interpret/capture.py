@@ -156,7 +156,8 @@ class _SiteHooks:
                 is_outermost = not any(name.startswith(f"{other}.") for other in outer)
                 if is_outermost:
                     outer.append(name)
-                hook = _PartHook(self._parts, name, is_outermost)
+                # The range is read here, because an exporter that records the pass cannot read values.
+                hook = _PartHook(self._parts, name, is_outermost, _range_of(part))
                 stack.callback(part.register_forward_hook(hook).remove)
         stack.callback(self._module.register_forward_hook(self._after_call, with_kwargs=True).remove)
 
@@ -178,13 +179,17 @@ class _PartHook:
     outputs: list[GateOutput]
     name: str
     is_outermost: bool
+    limits: tuple[float, float] | None
 
     def __call__(self, module: nn.Module, _: tuple[Any, ...], output: Tensor) -> None:
-        limits = None
-        if isinstance(module, Gate):
-            low, high = module.range.tolist()
-            limits = (low, high)
-        self.outputs.append(GateOutput(self.name, _role(module), output.detach(), self.is_outermost, limits))
+        self.outputs.append(GateOutput(self.name, _role(module), output.detach(), self.is_outermost, self.limits))
+
+
+def _range_of(part: nn.Module) -> tuple[float, float] | None:
+    if not isinstance(part, Gate):
+        return None
+    low, high = part.range.tolist()
+    return low, high
 
 
 def _with_image_axis(part: GateOutput, ndim: int) -> GateOutput:

@@ -6,7 +6,6 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,15 +17,15 @@ from torch import Tensor
 
 from attendet.data.images import ImageLike, read_image
 from attendet.data.loading.canvases import SingleCanvasRule, canvas_shapes
-from attendet.data.loading.resizing import Letterbox, letterbox
+from attendet.data.loading.resizing import ImageSize, Letterbox, letterbox
 from attendet.detection.class_names import class_index
-from attendet.detection.postprocess import CanvasPlacement, DetectionThresholds, detections_in_images
+from attendet.detection.postprocess import CanvasPlacement, DetectionThresholds
 from attendet.errors import DataError, OptionError
-from attendet.models.detector import prepare_for_inference
-from attendet.utils.devices import is_out_of_memory, resolve_device
-from attendet.utils.limits import MAX_IMGSZ
+from attendet.runtimes import opening
+from attendet.runtimes.detection import choose_thresholds, select_in_images
+from attendet.runtimes.image_size import choose_image_size
+from attendet.utils.devices import is_out_of_memory, parse_device
 from attendet.utils.text import plural
-from attendet.weights.io import opening
 
 
 class Predictor:
@@ -37,14 +36,16 @@ class Predictor:
     image do not depend on the other images of a batch, up to rounding.
 
     Args:
-        weights: A run's folder (its `weights/best.safetensors` is read), a `.safetensors` file, or a YOLOv5 `.pt`
-            checkpoint.
-        imgsz: Longer side in pixels that images are scaled to (default: that of training).
-        confidence: Smallest score (objectness · class score) of a detection, 0-1.
-        iou: IoU threshold of non-maximum suppression, 0-1.
-        max_detections: Largest number of detections per image.
+        weights: A run's folder (its `weights/best.safetensors` is read), a `.safetensors` file, a YOLOv5 `.pt`
+            checkpoint, or an exported file (`.onnx`, `.xml`, `.param`, `.pt2`).
+        imgsz: Longer side in pixels that images are scaled to; or height and width, multiples of the largest stride, of
+            all canvases (default: that of training; for an exported file of fixed size, its height and width).
+        confidence: Smallest score (objectness · class score) of a detection, 0-1 (default: 0.25). An exported file that
+            selects detections itself has its own defaults for this and the next three options, and its own limits.
+        iou: IoU threshold of non-maximum suppression, 0-1 (default: 0.45).
+        max_detections: Largest number of detections per image (default: 1000).
         classes: Names or indices of the classes to keep (default: all).
-        agnostic: Whether boxes of different classes suppress each other.
+        agnostic: Whether boxes of different classes suppress each other (default: False).
         device: `auto` (a GPU if there is one), `cpu`, `cuda`, or the index of a GPU.
         half: Whether to compute in half precision; needs a GPU.
         canvas: How much gray surrounds an image: `border`, `tight`, or `square`; see
@@ -52,9 +53,9 @@ class Predictor:
 
     Attributes:
         names: Class names, in the order of their indices.
-        imgsz: Longer side in pixels that images are scaled to.
+        imgsz: Longer side in pixels that images are scaled to, or height and width of all canvases.
         bit_depth: Number of bits of the values in images with 16 bits per channel, as in training.
-        device: Device that computes.
+        runtime: The network, and what runs it.
         timings: Seconds spent so far in the stages `read`, `prepare`, `network`, and `nms`.
 
     Raises:
@@ -69,7 +70,7 @@ class Predictor:
         ...     torch.save(attendet.build("yolov5n", num_classes=2).state_dict(), path)
         ...     predictor = Predictor(path, imgsz=320, device="cpu")
         >>> predictor
-        Predictor(num_classes=2, imgsz=320, device='cpu')
+        Predictor(num_classes=2, imgsz=320, runtime=TorchRuntime)
         >>> predictor(np.zeros((48, 64, 3), np.uint8)).xyxy.shape
         (0, 4)
     """
@@ -78,34 +79,39 @@ class Predictor:
         self,
         weights: str | os.PathLike[str],
         *,
-        imgsz: int | None = None,
-        confidence: float = 0.25,
-        iou: float = 0.45,
-        max_detections: int = 1000,
+        imgsz: ImageSize | None = None,
+        confidence: float | None = None,
+        iou: float | None = None,
+        max_detections: int | None = None,
         classes: Iterable[str | int] | None = None,
-        agnostic: bool = False,
+        agnostic: bool | None = None,
         device: str = "auto",
         half: bool = False,
         canvas: SingleCanvasRule = "border",
     ) -> None:
-        self.device = torch.device(resolve_device(device))
-        if half and self.device.type != "cuda":
-            raise OptionError(f"`half` needs a GPU, got the device {str(self.device)!r}", remedy="leave it out")
-        self._thresholds = DetectionThresholds(float(confidence), float(iou), max_detections, agnostic=agnostic)
-        opened = opening.open(weights)
-        self.names = opened.names
-        self.bit_depth = opened.bit_depth
-        self.imgsz = _check_imgsz(opened.imgsz if imgsz is None else imgsz)
-        self._classes = None if classes is None else self._class_mask(classes).to(self.device)
-        self._dtype = torch.float16 if half else torch.float32
+        runtime = opening.open(weights, device, half=half)
+        self.runtime = runtime
+        self._thresholds = choose_thresholds(
+            runtime,
+            DetectionThresholds(),
+            confidence=confidence,
+            iou=iou,
+            max_detections=max_detections,
+            agnostic=agnostic,
+        )
+        self.names = runtime.names
+        self.bit_depth = runtime.description.bit_depth or 16
+        self.imgsz = choose_image_size(runtime, imgsz)
+        self._classes = None if classes is None else self._class_mask(classes)
         self._canvas: SingleCanvasRule = canvas
-        self._detector = prepare_for_inference(opened.detector, self.device, self._dtype)
-        self._stride = int(max(opened.detector.strides))
-        self.timings = Timings(partial(torch.cuda.synchronize, self.device) if self.device.type == "cuda" else None)
+        self._stride = int(max(runtime.strides))
+        uses_gpu = parse_device(device)[0] == "cuda"
+        self.timings = Timings(torch.cuda.synchronize if uses_gpu else None)
 
     def __repr__(self) -> str:
-        """Show classes, image size, and device."""
-        return f"Predictor(num_classes={len(self.names)}, imgsz={self.imgsz}, device={str(self.device)!r})"
+        """Show classes, image size, and runtime."""
+        runtime = type(self.runtime).__name__
+        return f"Predictor(num_classes={len(self.names)}, imgsz={self.imgsz}, runtime={runtime})"
 
     def __call__(self, image: ImageLike) -> Detections:
         """Return the detections of an image.
@@ -148,7 +154,7 @@ class Predictor:
                 if not is_out_of_memory(error):
                     raise
                 batch = f"{plural(len(group), 'image')} of {shape[1]}x{shape[0]} pixels"
-                message = f"not enough memory on {self.device} for {batch}"
+                message = f"not enough memory for {batch}"
                 raise OptionError(message, remedy="use a smaller batch or image size") from error
             by_position.update(zip(positions, detections, strict=True))
         return [by_position[position] for position in range(len(pixels))]
@@ -158,13 +164,14 @@ class Predictor:
         """Return the detections of images that need a canvas of this shape (height, width)."""
         with self.timings.stage("prepare"):
             canvases, letterboxes = zip(*(letterbox(image, self.imgsz, shape) for image in images), strict=True)
-            batch = torch.from_numpy(np.stack(canvases)).to(self.device)
-            batch = batch.permute(0, 3, 1, 2).to(self._dtype).div_(255)
+            batch = torch.from_numpy(np.stack(canvases)).permute(0, 3, 1, 2)
         with self.timings.stage("network"):
-            predictions = self._detector.decode(self._detector(batch))
+            outputs = self.runtime.predict(batch)
         with self.timings.stage("nms"):
             placements = [_placement(image, placed) for image, placed in zip(images, letterboxes, strict=True)]
-            rows_by_image = detections_in_images(predictions, placements, self._thresholds, classes=self._classes)
+            selection, classes = self.runtime.description.selection, self._classes
+            classes = None if classes is None else classes.to(outputs.device)
+            rows_by_image = select_in_images(outputs, selection, placements, self._thresholds, classes=classes)
             return [self._detections(rows) for rows in rows_by_image]
 
     def _class_mask(self, classes: Iterable[str | int]) -> Tensor:
@@ -190,12 +197,6 @@ class Predictor:
 def _placement(image: NDArray[np.uint8], placed: Letterbox) -> CanvasPlacement:
     height, width = image.shape[:2]
     return CanvasPlacement(width, height, placed.scale, placed.left, placed.top)
-
-
-def _check_imgsz(imgsz: int) -> int:
-    if not 1 <= imgsz <= MAX_IMGSZ:
-        raise OptionError(f"`imgsz` must be 1 to {MAX_IMGSZ} pixels, got {imgsz}")
-    return imgsz
 
 
 def _pixels(image: ImageLike, bit_depth: int) -> NDArray[np.uint8]:

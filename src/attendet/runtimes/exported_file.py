@@ -10,6 +10,7 @@ from torch import Tensor
 from attendet.errors import Location, OptionError, WeightsError
 from attendet.runtimes.file_description import FileDescription, read_description
 from attendet.runtimes.fixed_batches import run_in_batches
+from attendet.runtimes.unit_range import in_unit_range
 
 
 class ExportedFile(ABC):
@@ -52,12 +53,13 @@ class ExportedFile(ABC):
         """Return all outputs by their names.
 
         Args:
-            images: (N, 3, H, W) float32 in 0-1 for detectors; (N, C, …) as the network takes them otherwise.
+            images: (N, 3, H, W), uint8 in 0-255 or floating-point in 0-1, for detectors; (N, C, …) as the network takes
+                them otherwise.
 
         Raises:
             OptionError: If the file does not take images of this shape.
         """
-        outputs = run_in_batches(self.run_batch, images.float().cpu(), self.description.shape)
+        outputs = run_in_batches(self.run_batch, in_unit_range(images.cpu()), self.description.shape)
         return dict(zip(self.description.outputs, outputs, strict=True))
 
     @abstractmethod

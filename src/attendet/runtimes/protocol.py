@@ -44,7 +44,7 @@ class Runtime(Protocol):
         """Run the network.
 
         Args:
-            images: (N, 3, H, W) float32 in 0-1, on any device.
+            images: (N, 3, H, W), uint8 in 0-255 or floating-point in 0-1, on any device.
 
         Returns:
             Predictions (N, rows, num_classes + 5) in float32, as `attendet.detection.decoding.decode` returns them; or,

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from functools import cached_property
-
 import torch
 from torch import Tensor
 
 from attendet.models.detector import Detector, prepare_for_inference
-from attendet.runtimes.file_description import FileDescription
 from attendet.runtimes.network_description import describe_detector
+from attendet.runtimes.unit_range import in_unit_range
 from attendet.weights.io.model_card import ModelCard
 
 
@@ -22,6 +20,10 @@ class TorchRuntime:
         device: Device that computes, in the notation of torch.
         half: Whether to compute in half precision.
 
+    Attributes:
+        description: The complete description of the network.
+        image_size: None: any multiple of the largest stride is taken.
+
     Example:
         >>> import attendet
         >>> card = ModelCard("", "", "auto", ("cell",), 320)
@@ -33,32 +35,27 @@ class TorchRuntime:
     image_size = None
 
     def __init__(self, detector: Detector, card: ModelCard, device: str = "cpu", *, half: bool = False) -> None:
-        self._original, self._card = detector, card
+        self.description, self._imgsz = describe_detector(detector, card), card.imgsz
         self._device, self._dtype = torch.device(device), torch.float16 if half else torch.float32
         self._detector = prepare_for_inference(detector, self._device, self._dtype)
 
     @property
     def names(self) -> tuple[str, ...]:
         """Class names in the order of their indices."""
-        return self._card.names
+        return self.description.names
 
     @property
     def imgsz(self) -> int:
         """Longer side in pixels that images are scaled to."""
-        return self._card.imgsz
+        return self._imgsz
 
     @property
     def strides(self) -> tuple[float, ...]:
         """Stride of each level in pixels."""
         return self._detector.strides
 
-    @cached_property
-    def description(self) -> FileDescription:
-        """The complete description of the network."""
-        return describe_detector(self._original, self._card)
-
     @torch.inference_mode()
     def predict(self, images: Tensor) -> Tensor:
-        """Return predictions (N, rows, num_classes + 5) for images (N, 3, H, W) in 0-1."""
-        images = images.to(self._device, self._dtype, memory_format=torch.channels_last)
+        """Return predictions (N, rows, num_classes + 5) for images (N, 3, H, W), as `Runtime.predict`."""
+        images = in_unit_range(images.to(self._device), self._dtype).contiguous(memory_format=torch.channels_last)
         return self._detector.decode(self._detector(images))

@@ -120,7 +120,7 @@ class DetectionTask(LightningModule):
         images = self._in_unit_range(batch.batch.images)
         raw = self.averaged_detector(images)
         self._log_parts("val", self._loss(self.averaged_detector, raw, batch.batch.targets), len(images))
-        detections = detect_in_batch(self.averaged_detector, raw, batch, self.config.validation)
+        detections = detect_in_batch(self.averaged_detector.decode(raw), batch, self.config.validation)
         self._evaluation.update(detections, [ground_truth(record) for record in batch.records])
 
     def on_validation_epoch_end(self) -> None:

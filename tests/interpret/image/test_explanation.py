@@ -62,7 +62,7 @@ def test_detections_match_the_predictor_with_and_without_attention(weights: Path
     predictor = attendet.Predictor(weights, device="cpu")
     with_attention = predictor(photographs[1])
     # Without attention: the module returns its input.
-    predictor._detector.model[9].forward = lambda x: x
+    predictor.runtime._detector.model[9].forward = lambda x: x
     without = predictor(photographs[1])
     for output, expected in ((explanation.with_attention, with_attention), (explanation.without_attention, without)):
         found = output.detections

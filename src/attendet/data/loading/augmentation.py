@@ -11,7 +11,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from attendet.data.loading.resizing import FILL, letterbox
+from attendet.data.loading.resizing import FILL, place_on_canvas
 
 # A box that an augmentation cuts down to less than this does not show its object any more.
 _MIN_SIDE = 2.0
@@ -83,7 +83,7 @@ def pad(sample: TrainingSample, shape: tuple[int, int]) -> TrainingSample:
         >>> padded.image.shape, padded.boxes.tolist()
         ((64, 64, 3), [[0.0, 8.0, 8.0, 16.0]])
     """
-    canvas, position = letterbox(sample.image, max(sample.image.shape[:2]), shape)
+    canvas, position = place_on_canvas(sample.image, shape, sample.image.shape)
     return TrainingSample(canvas, position.to_canvas(sample.boxes), sample.classes)
 
 

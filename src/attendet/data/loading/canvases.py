@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from attendet.data.loading.resizing import scaled_shapes
+from attendet.data.loading.resizing import ImageSize, scaled_shapes
 
 SingleCanvasRule: TypeAlias = Literal["border", "tight", "square"]
 """How the shape of a canvas is chosen, regardless of other images; see `canvas_shapes`."""
@@ -21,7 +21,9 @@ _BORDER = 0.5
 _YOLOV5_BATCH = 32
 
 
-def canvas_shapes(sizes: NDArray[np.int64], imgsz: int, stride: int, rule: CanvasRule = "border") -> NDArray[np.int64]:
+def canvas_shapes(
+    sizes: NDArray[np.int64], imgsz: ImageSize, stride: int, rule: CanvasRule = "border"
+) -> NDArray[np.int64]:
     """Return the shape of the canvas for each image; its sides are multiples of the stride.
 
     Networks of the YOLO family were trained on images with gray around them, and find objects at the edge of an image
@@ -37,7 +39,8 @@ def canvas_shapes(sizes: NDArray[np.int64], imgsz: int, stride: int, rule: Canva
 
     Args:
         sizes: (images, 2) width and height in pixels.
-        imgsz: Longer side of a scaled image in pixels.
+        imgsz: Longer side of a scaled image in pixels. Or height and width of all canvases, multiples of the stride;
+            the rule then has no effect.
         stride: Largest stride of the network in pixels.
         rule: `border`, `tight`, `square`, or `yolov5`.
 
@@ -53,6 +56,8 @@ def canvas_shapes(sizes: NDArray[np.int64], imgsz: int, stride: int, rule: Canva
         square [[320, 320], [320, 320]]
         yolov5 [[352, 352], [352, 352]]
     """
+    if isinstance(imgsz, tuple):
+        return np.tile(np.array(imgsz, np.int64), (len(sizes), 1))
     match rule:
         case "border":
             return border_shapes(sizes, imgsz, stride, _BORDER)

@@ -25,7 +25,7 @@ from attendet.data.loading.augmentation import (
 )
 from attendet.data.loading.canvases import CanvasRule, canvas_shapes
 from attendet.data.loading.image_store import DecodedImages
-from attendet.data.loading.resizing import Letterbox, letterbox
+from attendet.data.loading.resizing import ImageSize, Letterbox, place_on_canvas
 from attendet.data.loading.sampler import SampleIndex
 from attendet.data.records import ImageRecord, ImageRecords
 
@@ -110,15 +110,20 @@ class ValidationDataset(Dataset[ValidationBatch]):
     Args:
         records: Images and objects.
         images: The decoded images.
-        imgsz: Longer side of a scaled image in pixels.
+        imgsz: Longer side of a scaled image in pixels, or height and width of all canvases.
         stride: Largest stride of the network in pixels; the sides of canvases are multiples of it.
         canvas: How the shape of the canvas of each image is chosen.
     """
 
     def __init__(
-        self, records: ImageRecords, images: DecodedImages, imgsz: int, stride: int, canvas: CanvasRule = "border"
+        self,
+        records: ImageRecords,
+        images: DecodedImages,
+        imgsz: ImageSize,
+        stride: int,
+        canvas: CanvasRule = "border",
     ) -> None:
-        self.records, self.images, self.imgsz = records, images, imgsz
+        self.records, self.images = records, images
         self.shapes = canvas_shapes(records.sizes, imgsz, stride, canvas)
 
     def __getitem__(self, indices: Sequence[int]) -> ValidationBatch:
@@ -149,11 +154,8 @@ class ValidationDataset(Dataset[ValidationBatch]):
 
     def _sample(self, index: int, shape: tuple[int, int]) -> tuple[Tensor, Tensor, ImageRecord, Letterbox]:
         record = self.records[index]
-        image = self.images[index]
-        canvas, position = letterbox(image, self.imgsz, shape)
         # The decoded image is scaled already: the scale of the letterbox refers to the image file.
-        scale = (image.shape[1] / record.width, image.shape[0] / record.height)
-        position = Letterbox(scale, position.left, position.top)
+        canvas, position = place_on_canvas(self.images[index], shape, (record.height, record.width))
         used = ~record.crowd
         targets = normalize_targets(position.to_canvas(record.boxes[used]), record.classes[used], shape)
         return image_to_tensor(canvas), targets, record, position

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attendet.data.images import read_image
-from attendet.data.loading.resizing import resize, scaled_shapes
+from attendet.data.loading.resizing import ImageSize, resize, scaled_shapes
 from attendet.data.records import ImageRecords
 from attendet.errors import DataError, Location
 
@@ -40,13 +40,13 @@ class OnDemandImages:
 
     Args:
         records: The images.
-        imgsz: Longer side of a decoded image in pixels.
+        imgsz: Longer side of a decoded image in pixels, or height and width that it must not exceed.
 
     Raises:
         DataError: On access, if an image cannot be decoded, or its size has changed since the data set was read.
     """
 
-    def __init__(self, records: ImageRecords, imgsz: int) -> None:
+    def __init__(self, records: ImageRecords, imgsz: ImageSize) -> None:
         self._records, self._imgsz = records, imgsz
 
     def __getitem__(self, index: int) -> NDArray[np.uint8]:

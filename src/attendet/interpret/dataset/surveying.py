@@ -26,6 +26,7 @@ from attendet.interpret.dataset.survey import SiteReport, Survey
 from attendet.interpret.image_region import regions_of
 from attendet.interpret.site_statistics import SiteStatistics, SiteStatisticsCollector
 from attendet.models.detector import Detector, prepare_for_inference
+from attendet.runtimes.unit_range import in_unit_range
 from attendet.surgery import disabled
 
 MAX_VARIANTS = 8
@@ -77,12 +78,13 @@ def survey_sites(
     def measure(variants: Mapping[str, ModelVariant], done: int) -> dict[str, Metrics]:
         """Run each variant on all images."""
         evaluations = {name: Evaluation(split.names) for name in variants}
-        for batch, images in validation_batches(model, split, imgsz, batch_size, config.canvas):
+        for batch in validation_batches(split, imgsz, int(max(model.strides)), batch_size, config.canvas):
+            images = in_unit_range(batch.batch.images.to(device)).contiguous(memory_format=torch.channels_last)
             truths = [ground_truth(record) for record in batch.records]
             for name, variant in variants.items():
                 with variant(batch):
                     raw = model(images)
-                evaluations[name].update(detect_in_batch(model, raw, batch, config), truths)
+                evaluations[name].update(detect_in_batch(model.decode(raw), batch, config), truths)
             done += len(truths)
             if progress:
                 progress(done, total)

@@ -16,7 +16,8 @@ from attendet.interpret.image import panels
 from attendet.interpret.image.class_activation import ClassActivation
 from attendet.interpret.image.input_image import InputImage
 from attendet.interpret.image.network_output import NetworkOutput
-from attendet.interpret.image.site_explanation import JOIN_TEXTS, MapKind, SiteExplanation
+from attendet.interpret.image.site_explanation import JOIN_TEXTS, SiteExplanation
+from attendet.interpret.site_maps import MapKind
 from attendet.utils.plotting import COLORS, INK, class_color, class_label, label_text, new_figure
 from attendet.utils.sampling import evenly_spaced
 from attendet.utils.text import plural

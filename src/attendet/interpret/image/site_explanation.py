@@ -13,16 +13,13 @@ from torch import Tensor
 from attendet.interpret.capture import AttentionPass, GateOutput, OutputRole
 from attendet.interpret.maps import (
     Join,
-    channel_weights,
     entropy,
     find_join,
-    magnitude,
     saturated_fraction,
-    spatial_weights,
 )
+from attendet.interpret.site_maps import MapKind, compute_site_maps
 
 Array = NDArray[np.float32]
-MapKind = Literal["weight", "softmax", "term"]
 
 JOIN_TEXTS: dict[Join, str] = {
     "product": "features × weights",
@@ -171,50 +168,25 @@ def explain_site(call: AttentionPass) -> SiteExplanation:
         >>> sites[0], sites[0].spatial.shape, sites[0].channels.shape, sites[0].saturated
         (SiteExplanation('', CBAM, 64x5x7, join='product'), (5, 7), (64,), 0.0)
     """
-    spatial, spatial_kind = _spatial_map(call)
-    channels, channel_kind = _channel_strip(call)
+    maps = compute_site_maps(call)
     _, *shape = call.before.shape
     return SiteExplanation(
         path=f"{call.path}#{call.call + 1}" if call.call else call.path,
         module=type(call.module).__name__,
         shape=(shape[0], shape[1], shape[2]),
         join=find_join(call),
-        spatial=None if spatial is None else _array(spatial[0]),
-        spatial_kind=spatial_kind,
-        channels=None if channels is None else _array(channels[0]),
-        channel_kind=channel_kind,
-        before=_array(magnitude(call.before)[0]),
-        after=_array(magnitude(call.after)[0]),
-        parts=tuple(_summarize(part) for part in call.parts),
+        spatial=None if maps.spatial is None else _array(maps.spatial[0]),
+        spatial_kind=maps.spatial_kind,
+        channels=None if maps.channels is None else _array(maps.channels[0]),
+        channel_kind=maps.channel_kind,
+        before=_array(maps.before[0]),
+        after=_array(maps.after[0]),
+        parts=tuple(summarize_part(part) for part in call.parts),
     )
 
 
-def _spatial_map(call: AttentionPass) -> tuple[Tensor | None, MapKind]:
-    """Return the map over positions (N, H, W), and its kind; the map is None if nothing varies over positions."""
-    weights = spatial_weights(call)
-    if weights is not None:
-        return weights, "weight"
-    softmax = _first_output(call, "softmax", ndim=4)
-    return (None if softmax is None else softmax[:, 0].float() * softmax[0, 0].numel()), "softmax"
-
-
-def _channel_strip(call: AttentionPass) -> tuple[Tensor | None, MapKind]:
-    """Return the strip over channels (N, C), and its kind; the strip is None if nothing varies over channels."""
-    weights = channel_weights(call)
-    if weights is not None:
-        return weights, "weight"
-    softmax = _first_output(call, "softmax", ndim=5)
-    if softmax is not None:
-        return softmax[:, -1].float().flatten(2).mean(2), "softmax"
-    term = next((part.value for part in call.applied_parts if part.role == "term"), None)
-    return (None if term is None else term.float().flatten(2).mean(2).expand(call.before.shape[:2])), "term"
-
-
-def _first_output(call: AttentionPass, role: OutputRole, ndim: int) -> Tensor | None:
-    return next((part.value for part in call.parts if part.role == role and part.value.ndim == ndim), None)
-
-
-def _summarize(part: GateOutput) -> PartSummary:
+def summarize_part(part: GateOutput) -> PartSummary:
+    """Return the numbers of the output of one part, for the first image of the batch."""
     first = part.value[:1].float()
     is_strip = first.ndim == 4 and first.shape[1] > 1 and first.shape[2:].numel() == 1 and part.role != "term"
     saturated = saturated_fraction(GateOutput(part.name, part.role, first, part.outermost, part.range))
