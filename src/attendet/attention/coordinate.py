@@ -61,7 +61,7 @@ class CoordinateWeights(AttentionWeights):
         rows = x.mean(3, keepdim=True)
         columns = x.mean(2, keepdim=True).transpose(2, 3)
         encoding = functional.hardswish(normalize(self.norm, self.encode(torch.cat([rows, columns], dim=2))))
-        row_encoding, column_encoding = encoding.split([x.shape[2], x.shape[3]], dim=2)
+        row_encoding, column_encoding = encoding[:, :, : x.shape[2]], encoding[:, :, x.shape[2] :]
         return (self.height(row_encoding) * self.width(column_encoding.transpose(2, 3))).to(x.dtype)
 
 

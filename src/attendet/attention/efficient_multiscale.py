@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from attendet.attention.base import Attention, Gate, Start, check_channels, group_count, zero_
 from attendet.attention.catalog import attentions
@@ -30,19 +31,26 @@ class CrossGate(Gate):
 
     def logits(self, x: Tensor) -> Tensor:
         """Return the logits (N, C, H, W)."""
-        grouped = x.unflatten(1, (-1, self.width)).flatten(0, 1)
-        axis_branch, local_branch = self.axis_branch(grouped), self.conv3x3(grouped)
-        planes = _weighted_sum(axis_branch, local_branch) + _weighted_sum(local_branch, axis_branch)
-        groups = x.shape[1] // self.width
-        return planes.unflatten(0, (x.shape[0], groups)).expand(-1, -1, self.width, -1, -1).flatten(1, 2)
+        axis_branch, local_branch = self.axis_branch(x), _convolve_groups(self.conv3x3, x)
+        planes = self._weighted_sum(axis_branch, local_branch) + self._weighted_sum(local_branch, axis_branch)
+        return planes.expand(-1, -1, self.width, -1, -1).flatten(1, 2)
 
-    def axis_branch(self, grouped: Tensor) -> Tensor:
-        """Return the branch of the 1x1 convolution, GN(x · σ(f^h) · σ(f^w)), of shape (N·G, C/G, H, W)."""
-        rows = grouped.mean(3, keepdim=True)
-        columns = grouped.mean(2, keepdim=True).transpose(2, 3)
-        encoding = torch.sigmoid(self.conv1x1(torch.cat([rows, columns], dim=2)))
-        row_gate, column_gate = encoding.split([grouped.shape[2], grouped.shape[3]], dim=2)
-        return self.norm(grouped * row_gate * column_gate.transpose(2, 3))
+    def axis_branch(self, x: Tensor) -> Tensor:
+        """Return the branch of the 1x1 convolution, GN(x · σ(f^h) · σ(f^w)), of shape (N, C, H, W)."""
+        rows = x.mean(3, keepdim=True)
+        columns = x.mean(2, keepdim=True).transpose(2, 3)
+        encoding = torch.sigmoid(_convolve_groups(self.conv1x1, torch.cat([rows, columns], dim=2)))
+        row_gate, column_gate = encoding[:, :, : x.shape[2]], encoding[:, :, x.shape[2] :]
+        weighted = x * row_gate * column_gate.transpose(2, 3)
+        return self.norm(weighted.unflatten(1, (-1, self.width))).flatten(1, 2)
+
+    def _weighted_sum(self, selecting: Tensor, selected: Tensor) -> Tensor:
+        """Return each group's channel sum of `selected`, weighted by the softmax of the means of `selecting`.
+
+        Both have the shape (N, C, H, W), the sums (N, G, 1, H, W).
+        """
+        weights = torch.softmax(selecting.mean((2, 3), keepdim=True).unflatten(1, (-1, self.width)), 2)
+        return (weights * selected.unflatten(1, (-1, self.width))).sum(2, keepdim=True)
 
     def extra_repr(self) -> str:
         """Return the number of channels per group."""
@@ -53,14 +61,14 @@ class CrossGate(Gate):
 class EMA(Attention):
     """Efficient Multi-scale Attention: one plane of weights per group of channels, computed from two branches.
 
-    Each of the G groups of c = C/G channels is treated as an image. All groups share the same weights:
+    All G groups of c = C/G channels share the same weights:
 
     | step | | shape |
     |---|---|---|
-    | 1x1 branch | z^h, z^w = means over columns, over rows; [f^h, f^w] = 1x1 convolution of both | (N·G, c, H + W) |
-    | | x1 = GN(x · σ(f^h) · σ(f^w)), GN of one group per channel | (N·G, c, H, W) |
-    | 3x3 branch | x2 = 3x3 convolution of x | (N·G, c, H, W) |
-    | cross-spatial | p = softmax(mean of x1) · x2 + softmax(mean of x2) · x1, over channels | (N·G, 1, H, W) |
+    | 1x1 branch | z^h, z^w = means over columns, over rows; [f^h, f^w] = 1x1 convolution of both | (N, G, c, H + W) |
+    | | x1 = GN(x · σ(f^h) · σ(f^w)), GN of one group per channel | (N, G, c, H, W) |
+    | 3x3 branch | x2 = 3x3 convolution of x | (N, G, c, H, W) |
+    | cross-spatial | p = softmax(mean of x1) · x2 + softmax(mean of x2) · x1, over channels | (N, G, 1, H, W) |
     | | y = x · σ(p) | (N, C, H, W) |
 
     With one norm group per channel, the mean of x1 over positions equals the bias of the norm for every x, so the
@@ -110,7 +118,12 @@ class EMA(Attention):
         return x * self.gate(x)
 
 
-def _weighted_sum(selecting: Tensor, selected: Tensor) -> Tensor:
-    """Return the channel sum (N·G, 1, H, W) of `selected`, weighted by the softmax of the means of `selecting`."""
-    weights = torch.softmax(selecting.mean((2, 3), keepdim=True), 1)
-    return (weights * selected).sum(1, keepdim=True)
+def _convolve_groups(conv: nn.Conv2d, x: Tensor) -> Tensor:
+    """Apply a convolution of C/G channels to each group of C/G channels: (N, C, H, W) → the same shape.
+
+    The groups do not become images of a larger batch, because runtimes such as ncnn have no batch axis.
+    """
+    groups = x.shape[1] // conv.in_channels
+    weight = conv.weight.repeat(groups, 1, 1, 1)
+    bias = None if conv.bias is None else conv.bias.repeat(groups)
+    return functional.conv2d(x, weight, bias, padding=conv.padding, groups=groups)

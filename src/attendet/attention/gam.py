@@ -36,7 +36,7 @@ class PointwiseGate(Gate):
 
     def logits(self, x: Tensor) -> Tensor:
         """Return the logits (N, C, H, W)."""
-        return self.fc2(torch.relu(self.fc1(x.movedim(1, -1)))).movedim(-1, 1)
+        return self.fc2(torch.relu(self.fc1(x.permute(0, 2, 3, 1)))).permute(0, 3, 1, 2)
 
 
 class WideGate(Gate):

@@ -40,8 +40,11 @@ class PlaneNorm(nn.Module):
         """Return (..., C, H, W) normalized over H and W."""
         if x.numel() == 0:
             return x * self.weight[:, None, None] + self.bias[:, None, None]
-        variance, mean = torch.var_mean(x, dim=(-2, -1), correction=0, keepdim=True)
-        normalized = (x - mean) * torch.rsqrt(variance + self.eps)
+        # Two means instead of `torch.var_mean`, which the converter of ncnn does not know.
+        values = x.to(torch.promote_types(x.dtype, torch.float32))
+        centered = values - values.mean((-2, -1), keepdim=True)
+        variance = centered.square().mean((-2, -1), keepdim=True)
+        normalized = (centered * torch.rsqrt(variance + self.eps)).to(x.dtype)
         return normalized * self.weight[:, None, None] + self.bias[:, None, None]
 
     def extra_repr(self) -> str:

@@ -157,7 +157,10 @@ class SelectiveKernel(Attention):
         features = [branch(x) for branch in self.branches]
         weights = self.branch_weights(reduce(torch.add, features))
         mixed = reduce(torch.add, [weights[:, index] * feature for index, feature in enumerate(features)])
-        return torch.lerp(x, mixed.to(x.dtype), self.strength.type_as(x))
+        strength = self.strength.type_as(x)
+        # Exactly x for 0 and exactly the mixed features for 1, as `torch.lerp`, which the converter of ncnn does not
+        # know.
+        return x * (1 - strength) + mixed.to(x.dtype) * strength
 
 
 def _kernels_and_dilations(branches: int, kernel_sizes: Sequence[int] | None) -> list[tuple[int, int]]:

@@ -37,10 +37,15 @@ class SplitGate(Gate):
 
     def logits(self, x: Tensor) -> Tensor:
         """Return the logits (N, C, H, W)."""
-        first, second = x.unflatten(1, (self.groups, 2, -1)).unbind(2)
+        # The channels of a half and the rows share an axis where they can, because ncnn has four axes at most.
+        width = self.channel_weight.shape[1]
+        halves = x.reshape(x.shape[0], self.groups, 2, width * x.shape[2], x.shape[3])
+        first, second = (half.unflatten(2, (width, -1)) for half in halves.unbind(2))
         channel = self.channel_weight * first.mean((-2, -1), keepdim=True) + self.channel_bias
         spatial = self.spatial_weight * self.norm(second) + self.spatial_bias
-        return torch.stack([channel.expand_as(spatial), spatial], dim=2).flatten(1, 3)
+        # Zeros of the full shape expand the weights, because ncnn expands to constant sizes only.
+        pair = [logits.flatten(2, 3).unsqueeze(2) for logits in (channel + first.clamp(0, 0), spatial)]
+        return torch.cat(pair, dim=2).flatten(1, 2).unflatten(2, (width, -1)).flatten(1, 2)
 
     def extra_repr(self) -> str:
         """Return the number of groups."""
@@ -106,4 +111,7 @@ class ShuffleAttention(Attention):
         """Return the features (N, C, H, W) multiplied by their weights, with shuffled channels."""
         weighted = x * self.gate(x)
         shuffled = weighted.unflatten(1, (2, -1)).transpose(1, 2).flatten(1, 2)
+        if torch.jit.is_tracing():  # pyright: ignore[reportPrivateImportUsage]
+            # A trace keeps the order of this moment, because ncnn has no `where`.
+            return weighted if self.in_order else shuffled
         return torch.where(self.in_order, weighted, shuffled)
