@@ -1,4 +1,4 @@
-"""Canvases equal those of attendet bit for bit."""
+"""Canvases equal the canvases of attendet bit for bit."""
 
 import numpy as np
 import pytest

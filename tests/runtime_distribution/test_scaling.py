@@ -46,7 +46,7 @@ def test_interpolation_is_that_of_opencv_in_other_proportions(rows: int, columns
 
 def test_a_large_photograph_is_scaled_as_by_attendet() -> None:
     """It is converted in several bands."""
-    image = cv2.resize(PHOTOGRAPHS[0], (4032, 3024), interpolation=cv2.INTER_CUBIC)
+    image = np.asarray(cv2.resize(PHOTOGRAPHS[0], (4032, 3024), interpolation=cv2.INTER_CUBIC), np.uint8)
     np.testing.assert_array_equal(scale_image(image, 640), resize(image, 640))
 
 

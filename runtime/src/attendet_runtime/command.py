@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code.
 
     Args:
-        arguments: Arguments of the command (default: those of the process).
+        arguments: Arguments of the command (default: `sys.argv`).
     """
     try:
         code = _run(_parser().parse_args(arguments))

@@ -27,8 +27,8 @@ class SiteMaps:
         path: Path of the module in the network.
         module: Name of its class.
         kind: Contents of `spatial`: `weight`, `softmax`, or `term`.
-        spatial: (h, w) map over positions of the canvas; None if the module has none.
-        channels: (C,) values of the channels; None if the module has none.
+        spatial: (h, w) map over positions of the canvas; None if nothing varies over positions.
+        channels: (C,) values of the channels; None if nothing varies over channels.
         before: (h, w) magnitude of the features in front of the module.
         after: (h, w) magnitude of the features behind it.
         placement: Position of the image on the canvas.

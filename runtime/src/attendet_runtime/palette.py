@@ -1,4 +1,4 @@
-"""Colors of classes, equal to those of attendet's pictures."""
+"""Colors of classes, equal to the colors in attendet's pictures, and colors of maps."""
 
 from __future__ import annotations
 
