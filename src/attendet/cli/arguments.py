@@ -181,7 +181,9 @@ class _ArgumentRewriter:
         if len(values) == 1 or (name in _IMAGE_SIZES and len(set(values)) == 1):
             return values[0]
         if name in _IMAGE_SIZES:
-            remedy = "give the longer side only: images keep their aspect ratio"
+            remedy = (
+                "give the longer side only: images keep their aspect ratio; or fix height and width: --imgsz 384,640"
+            )
         elif name == "--device":
             remedy = f"write --device {','.join(values)}"
         elif "--source" in self._declared.lists:

@@ -96,8 +96,8 @@ def explain_command(
             rich_help_panel=DETECTION,
         ),
     ] = 1,
-    confidence: Confidence = _CONFIDENCE,
-    iou: Iou = _IOU,
+    confidence: Confidence = None,
+    iou: Iou = None,
     batch_size: Annotated[
         int | None,
         typer.Option(
@@ -128,7 +128,7 @@ def explain_command(
     """
     path, sources = weights_and_sources(weights, weights_option, [*(images or ()), *(sources_option or ())])
     for_images = {"--class": class_name, "--detection": detection != 1}
-    for_images |= {"--conf": confidence != _CONFIDENCE, "--iou": iou != _IOU}
+    for_images |= {"--conf": confidence is not None, "--iou": iou is not None}
     for_data = {"--split": split, "--limit": limit is not None, "--batch-size": batch_size}
     _check_options(data, sources, for_images, for_data)
     if out is not None:
@@ -155,7 +155,7 @@ def explain_command(
         site=site,
         class_name=class_name,
         detection=detection,
-        thresholds=DetectionThresholds(confidence, iou),
+        thresholds=DetectionThresholds(_CONFIDENCE if confidence is None else confidence, _IOU if iou is None else iou),
         imgsz=imgsz,
     )
     _explain_images(path, sources, request, device=device, out=out, as_json=as_json)

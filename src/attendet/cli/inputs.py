@@ -12,6 +12,7 @@ from attendet.errors import AttendetError, DataError, Location, OptionError, Wei
 from attendet.utils.io import refuse_existing
 from attendet.utils.limits import MAX_LINE_LENGTH
 
+_MIN_SIDE = 32
 _SOURCES = "name images, videos, folders, addresses of streams, or a camera's number"
 
 
@@ -122,6 +123,28 @@ def split_names(texts: Sequence[str]) -> list[str]:
         ['cat', '3', 'dog']
     """
     return [name.strip() for text in texts for name in text.split(",") if name.strip()]
+
+
+def parse_image_size(text: str | None) -> int | tuple[int, int] | None:
+    """Return the value of `--imgsz`: one number of pixels, or height and width.
+
+    Raises:
+        OptionError: If it is neither.
+
+    Example:
+        >>> parse_image_size("640"), parse_image_size("384,640"), parse_image_size(None)
+        (640, (384, 640), None)
+    """
+    if text is None:
+        return None
+    sides = [part.strip() for part in text.replace("x", ",").split(",")]
+    if not all(side.isascii() and side.isdigit() for side in sides) or len(sides) not in (1, 2):
+        rule = "`--imgsz` must be a number of pixels, or height and width as in 384,640"
+        raise OptionError(f"{rule}, got {text!r}")
+    numbers = [int(side) for side in sides]
+    if min(numbers) < _MIN_SIDE:
+        raise OptionError(f"`--imgsz` must be at least {_MIN_SIDE} pixels, got {text}")
+    return numbers[0] if len(numbers) == 1 else (numbers[0], numbers[1])
 
 
 def require_same_names(names: Sequence[str], data: str) -> None:

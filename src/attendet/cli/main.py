@@ -10,7 +10,7 @@ from typing import Annotated, TypeAlias
 import typer
 
 from attendet._version import __version__
-from attendet.cli import attentions, check, clean, data, explain, predict, study, summary, train, val, weights
+from attendet.cli import attentions, check, clean, data, explain, export, predict, study, summary, train, val, weights
 from attendet.cli.command import (
     PIPE_CLOSED,
     REFUSED,
@@ -42,6 +42,7 @@ app.command("train", cls=Verb, rich_help_panel=DETECTORS)(train.train_command)
 app.command("val", cls=Verb, rich_help_panel=DETECTORS)(val.val_command)
 app.command("predict", cls=Verb, rich_help_panel=DETECTORS)(predict.predict_command)
 app.command("explain", cls=Verb, rich_help_panel=DETECTORS)(explain.explain_command)
+app.command("export", cls=Verb, rich_help_panel=DETECTORS)(export.export_command)
 app.add_typer(data.app, name="data", rich_help_panel=EXPERIMENTS)
 app.add_typer(study.app, name="study", rich_help_panel=EXPERIMENTS)
 app.command("clean", cls=Verb, rich_help_panel=EXPERIMENTS)(clean.clean_command)

@@ -33,7 +33,9 @@ NumClasses: TypeAlias = Annotated[
 WeightsArgument: TypeAlias = Annotated[
     str | None,
     typer.Argument(
-        metavar="WEIGHTS", help="Folder of a run, .safetensors file, or .pt file of YOLOv5.", show_default=False
+        metavar="WEIGHTS",
+        help="Folder of a run, .safetensors file, .pt file of YOLOv5, or exported file (.onnx, .xml, .param, .pt2).",
+        show_default=False,
     ),
 ]
 WeightsOption: TypeAlias = Annotated[
@@ -68,37 +70,49 @@ ImageSize: TypeAlias = Annotated[
         rich_help_panel=DETECTION,
     ),
 ]
+CanvasSize: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--imgsz",
+        "--img",
+        "--img-size",
+        metavar="PIXELS",
+        help="Length that the longer side of each image is scaled to; or HEIGHT,WIDTH that each image is fitted into. "
+        "[default: as in training]",
+        rich_help_panel=DETECTION,
+    ),
+]
 Confidence: TypeAlias = Annotated[
-    float,
+    float | None,
     typer.Option(
         "--conf",
         "--conf-thres",
         metavar="0-1",
-        help="Drop detections with a lower confidence.",
+        help="Drop detections with a lower confidence. [default: 0.25; val: 0.001]",
         min=0,
         max=1,
         rich_help_panel=DETECTION,
     ),
 ]
 Iou: TypeAlias = Annotated[
-    float,
+    float | None,
     typer.Option(
         "--iou",
         "--iou-thres",
         metavar="0-1",
-        help="Drop a box whose IoU with a more confident box of its class is higher.",
+        help="Drop a box whose IoU with a more confident box of its class is higher. [default: 0.45; val: 0.6]",
         min=0,
         max=1,
         rich_help_panel=DETECTION,
     ),
 ]
 MaxDetections: TypeAlias = Annotated[
-    int,
+    int | None,
     typer.Option(
         "--max-det",
         "--max-detections",
         metavar="N",
-        help="Keep at most N detections per image.",
+        help="Keep at most N detections per image. [default: 1000; val, export: 300]",
         min=1,
         rich_help_panel=DETECTION,
     ),

@@ -17,6 +17,7 @@ from attendet.cli.inputs import (
     count_sources,
     lines_of_standard_input,
     nothing_to_read,
+    parse_image_size,
     require_data,
     require_same_names,
     run_location,
@@ -29,11 +30,11 @@ from attendet.cli.options import (
     OUTPUT,
     AsJson,
     BatchSize,
+    CanvasSize,
     Confidence,
     Device,
     ExistOk,
     Half,
-    ImageSize,
     Iou,
     MaxDetections,
     Name,
@@ -68,10 +69,10 @@ def predict_command(
     vid_stride: Annotated[
         int, typer.Option(metavar="N", help="Use every Nth frame of a video.", min=1, rich_help_panel=INPUT)
     ] = 1,
-    imgsz: ImageSize = None,
-    confidence: Confidence = 0.25,
-    iou: Iou = 0.45,
-    max_detections: MaxDetections = 1000,
+    imgsz: CanvasSize = None,
+    confidence: Confidence = None,
+    iou: Iou = None,
+    max_detections: MaxDetections = None,
     classes: Annotated[
         list[str] | None,
         typer.Option(
@@ -155,6 +156,7 @@ def predict_command(
     path, named = weights_and_sources(weights, weights_option, [*(sources or ()), *(sources_option or ())])
     if data is not None:
         require_data(data)
+    size = parse_image_size(imgsz)
     location = run_location(out, project, name, Path("runs/predict"), exist_ok=exist_ok)
     progress = PredictionProgress(count_sources(named, print_skipped), vid_stride)
     from attendet.prediction.drawing import DrawingStyle
@@ -162,12 +164,12 @@ def predict_command(
 
     predictor = Predictor(
         path,
-        imgsz=imgsz,
+        imgsz=size,
         confidence=confidence,
         iou=iou,
         max_detections=max_detections,
         classes=None if classes is None else split_names(classes),
-        agnostic=agnostic_nms,
+        agnostic=agnostic_nms or None,
         device=device,
         half=half,
         canvas=canvas,

@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from attendet.cli.inputs import require_data, run_location, weights_and_sources
+from attendet.cli.inputs import parse_image_size, require_data, run_location, weights_and_sources
 from attendet.cli.options import (
     DETECTION,
     INPUT,
     OUTPUT,
     AsJson,
     BatchSize,
+    CanvasSize,
     Confidence,
     Device,
     ExistOk,
     Half,
-    ImageSize,
     Iou,
     MaxDetections,
     Name,
@@ -52,10 +52,10 @@ def val_command(
     split: Annotated[
         SplitName, typer.Option("--split", "--task", help="Part of the data set.", rich_help_panel=INPUT)
     ] = "val",
-    imgsz: ImageSize = None,
-    confidence: Confidence = 0.001,
-    iou: Iou = 0.6,
-    max_detections: MaxDetections = 300,
+    imgsz: CanvasSize = None,
+    confidence: Confidence = None,
+    iou: Iou = None,
+    max_detections: MaxDetections = None,
     batch_size: BatchSize = 16,
     device: Device = "auto",
     half: Half = False,
@@ -97,6 +97,7 @@ def val_command(
         require_data(data)
     elif not Path(path).is_dir():
         raise OptionError("no data set is given, and a weights file does not name one", remedy="give --data data.yaml")
+    size = parse_image_size(imgsz)
     is_written = save_json or any(value is not None for value in (out, project, name))
     location = run_location(out, project, name, DEFAULT_PROJECT, exist_ok=exist_ok)
     from attendet.api.validation import validate
@@ -106,7 +107,7 @@ def val_command(
             path,
             data,
             split=split,
-            imgsz=imgsz,
+            imgsz=size,
             batch_size=batch_size,
             confidence=confidence,
             iou=iou,

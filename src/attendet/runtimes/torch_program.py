@@ -40,7 +40,7 @@ class ProgramRuntime(ExportedFile):
 
     def __init__(self, path: Path, device: str = "auto") -> None:
         self._device = torch.device(resolve_device(device))
-        program, text = _read_program(path)
+        program, text = read_program(path)
         super().__init__(path, description_of_file(text, path))
         if self._device.type != "cpu":
             program = move_to_device_pass(program, self._device)
@@ -53,8 +53,12 @@ class ProgramRuntime(ExportedFile):
         return tuple(outputs) if isinstance(outputs, tuple | list) else (outputs,)
 
 
-def _read_program(path: Path) -> tuple[Any, str | None]:
-    """Return the program in a file, and its description."""
+def read_program(path: Path) -> tuple[Any, str | None]:
+    """Return the program in a `.pt2` file, and its description.
+
+    Raises:
+        WeightsError: If the file cannot be read, or reading it could run code.
+    """
     where = Location(str(path))
     with open_regular(path, WeightsError) as file:
         content = file.read(_MAX_BYTES + 1)

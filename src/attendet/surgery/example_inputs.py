@@ -46,6 +46,23 @@ def trace_example(model: nn.Module, example: Any = None) -> tuple[Trace, tuple[A
     )
 
 
+def example_inputs(model: nn.Module) -> Tensor:
+    """Return an input of a network that takes one tensor: noise in 0-1, with the channels of its first convolution.
+
+    Raises:
+        OptionError: If the network has no convolution.
+
+    Example:
+        >>> example_inputs(nn.Conv2d(3, 8, 3)).shape
+        torch.Size([1, 3, 256, 256])
+    """
+    candidate = next(_candidate_inputs(model), None)
+    if candidate is None:
+        message = f"{type(model).__name__} has no convolution, from which the size of its input could be inferred"
+        raise OptionError(message, remedy="pass `example`: an input of the network")
+    return candidate[0]
+
+
 def _candidate_inputs(model: nn.Module) -> Iterator[tuple[Any, ...]]:
     first = next((m for m in model.modules() if isinstance(m, nn.Conv1d | nn.Conv2d | nn.Conv3d)), None)
     if first is None:

@@ -1,0 +1,234 @@
+"""`attendet export`: write a network as files for other runtimes, each compared with torch."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from attendet.cli.command import DEFECTS
+from attendet.cli.inputs import parse_image_size, require_data, split_names
+from attendet.cli.options import COMPUTING, DETECTION, INPUT, OUTPUT, AsJson, Confidence, Iou, MaxDetections
+from attendet.cli.ui.console import console
+from attendet.cli.ui.tables import styled, table
+from attendet.errors import OptionError
+from attendet.utils.json_text import to_json
+from attendet.utils.text import plural
+
+if TYPE_CHECKING:
+    from attendet.export import Exported, ExportOptions
+
+_FILE = "File"
+
+
+def export_command(
+    model: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="MODEL",
+            help="Folder of a run, .safetensors file, .pt file of YOLOv5, or a model file (random weights).",
+            show_default=False,
+        ),
+    ] = None,
+    weights: Annotated[
+        str | None, typer.Option("--weights", metavar="WEIGHTS", help="The same as MODEL.", rich_help_panel=INPUT)
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DATA",
+            help="Data set to measure mAP with, in torch and in the file, and to calibrate int8 with.",
+            rich_help_panel=INPUT,
+        ),
+    ] = None,
+    formats: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--format",
+            "--include",
+            metavar="NAMES",
+            help="onnx, openvino, torch, ncnn, executorch, tensorrt; several with commas. [default: onnx]",
+            rich_help_panel=_FILE,
+        ),
+    ] = None,
+    imgsz: Annotated[
+        str | None,
+        typer.Option(
+            "--imgsz",
+            "--img",
+            "--img-size",
+            metavar="PIXELS",
+            help="Longer side of images, or HEIGHT,WIDTH with --static. [default: as in training]",
+            rich_help_panel=_FILE,
+        ),
+    ] = None,
+    static: Annotated[
+        bool,
+        typer.Option(
+            "--static", help="Take images of this size only, into which all are fitted.", rich_help_panel=_FILE
+        ),
+    ] = False,
+    batch: Annotated[
+        int | None,
+        typer.Option(
+            "--batch",
+            "--batch-size",
+            metavar="N",
+            help="With --static: number of images at a time. [default: 1]",
+            min=1,
+            rich_help_panel=_FILE,
+        ),
+    ] = None,
+    half: Annotated[bool, typer.Option("--half", help="Compute in 16 bits.", rich_help_panel=_FILE)] = False,
+    int8: Annotated[
+        bool, typer.Option("--int8", help="Compute convolutions in 8 bits; needs --data.", rich_help_panel=_FILE)
+    ] = False,
+    gates: Annotated[
+        bool,
+        typer.Option("--gates", help="Also return the maps of attention, for attendet explain.", rich_help_panel=_FILE),
+    ] = False,
+    no_attention: Annotated[
+        bool, typer.Option("--no-attention", help="Leave every attention module out.", rich_help_panel=_FILE)
+    ] = False,
+    opset: Annotated[
+        int, typer.Option(metavar="N", help="Version of the ONNX operators.", min=18, max=23, rich_help_panel=_FILE)
+    ] = 20,
+    nms: Annotated[
+        bool, typer.Option("--nms", help="Select detections in the file.", rich_help_panel=DETECTION)
+    ] = False,
+    confidence: Confidence = None,
+    iou: Iou = None,
+    max_detections: MaxDetections = None,
+    agnostic_nms: Annotated[
+        bool,
+        typer.Option(
+            "--agnostic-nms", help="Boxes of different classes suppress each other, too.", rich_help_panel=DETECTION
+        ),
+    ] = False,
+    tolerance: Annotated[
+        float | None,
+        typer.Option(
+            metavar="NUMBER",
+            help="Largest difference from torch, of scores and of boxes as a fraction of the canvas. "
+            "[default: 0.001; with --half: 0.02]",
+            rich_help_panel=COMPUTING,
+        ),
+    ] = None,
+    accept: Annotated[
+        bool,
+        typer.Option("--accept", help="Keep a file whose mAP is too low.", rich_help_panel=COMPUTING),
+    ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Folder of the files. [default: that of the weights]", rich_help_panel=OUTPUT),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write a network as files for other runtimes, and compare each file with torch on several canvases and batches.
+
+    A file that differs by more than --tolerance, or loses too much mAP, is kept with .failed at the end of its name:
+    the exit code is then 1.
+    """
+    path = _one_model(model, weights)
+    if data is not None:
+        require_data(data)
+    thresholds = {
+        "--conf": confidence,
+        "--iou": iou,
+        "--max-det": max_detections,
+        "--agnostic-nms": agnostic_nms or None,
+    }
+    unused = next((name for name, value in thresholds.items() if value is not None), None)
+    if unused is not None and not nms:
+        raise OptionError(f"{unused} has no effect without --nms", remedy="give both")
+    if half and int8:
+        raise OptionError("--half cannot be combined with --int8", remedy="give one of them")
+    size = parse_image_size(imgsz)
+    from attendet.api.exporting import export_files
+    from attendet.export import ExportOptions
+    from attendet.runtimes.file_description import BakedSelection
+
+    selection = BakedSelection(
+        confidence=0.25 if confidence is None else confidence,
+        iou=0.45 if iou is None else iou,
+        max_detections=300 if max_detections is None else max_detections,
+        agnostic=agnostic_nms,
+    )
+    options = ExportOptions(
+        imgsz=size,
+        batch=batch,
+        static=static,
+        selection=selection if nms else None,
+        precision="int8" if int8 else "float16" if half else "float32",
+        gates=gates,
+        attention=not no_attention,
+        opset=opset,
+        tolerance=tolerance,
+        accept=accept,
+    )
+    err = console(stderr=True)
+    exported = []
+    names = split_names(formats or ["onnx"])
+    for each in export_files(path, names, options=options, out=out, data=data, report=err.print):
+        exported.append(each)
+        if not as_json:
+            _print(each, options)
+    if as_json:
+        typer.echo(to_json([each.to_dict() for each in exported]))
+    if not all(each.passes for each in exported):
+        raise typer.Exit(DEFECTS)
+
+
+def _one_model(argument: str | None, option: str | None) -> str:
+    given = [each for each in (argument, option) if each is not None]
+    if len(given) != 1:
+        found = "none" if not given else " and ".join(given)
+        remedy = "name a run's folder, a weights file, or a model"
+        raise OptionError(f"exactly one network must be named, got {found}", remedy=remedy)
+    return os.fspath(given[0])
+
+
+def _print(exported: Exported, options: ExportOptions) -> None:
+    """Print the differences of a file from torch, and how it is used."""
+    out = console()
+    parity = exported.parity
+    images = f"{parity.real_images} real" if parity.real_images else "synthetic"
+    rows = table(None, [("compared with torch", False), ("largest difference", True), ("limit", True)])
+    names = {"boxes": "boxes (fraction of the canvas)", "scores": "scores (0-1)"}
+    for name, value in parity.differences.items():
+        rows.add_row(
+            names.get(name, f"{name} (fraction of the largest value)"), f"{value:.1e}", f"{parity.tolerance:g}"
+        )
+    if exported.metadata.selection is not None:
+        rows.add_row("detections that differ", f"{parity.unmatched} of {parity.detections}", "0")
+    if parity.quality is not None:
+        quality = parity.quality
+        text = (
+            f"mAP50-95 on {plural(quality.images, 'image')}: {quality.map_torch:.4f} in torch, {quality.map_file:.4f}"
+        )
+        rows.add_row(text, f"{100 * quality.loss:+.2f} points", f"{100 * quality.limit:g}")
+    out.print(rows)
+    shapes = ", ".join("x".join(map(str, shape)) for shape in dict.fromkeys(parity.inputs))
+    out.print(f"on {images} images in batches of {shapes}", soft_wrap=True)
+    for failure in parity.failures:
+        out.print(styled(f"{exported.path.name}: {failure}", "red"), soft_wrap=True)
+    out.print(f"{exported.path}: {exported.size / 2**20:.1f} MB", soft_wrap=True)
+    if exported.format == "tensorrt" and exported.passes:
+        out.print(f"TensorRT (not verified here): {trtexec_line(exported, options)}", soft_wrap=True)
+
+
+def trtexec_line(exported: Exported, options: ExportOptions) -> str:
+    """Return the command with which TensorRT builds its engine from an ONNX file.
+
+    The file states the precision of each operator, also in 8 and 16 bits, so the command does not.
+    """
+    command = [f"trtexec --onnx={exported.path}", f"--saveEngine={exported.path.with_suffix('.engine')}"]
+    imgsz = exported.metadata.imgsz
+    if not options.static and imgsz is not None:
+        stride = int(max(exported.metadata.strides))
+        side = -(-imgsz // stride) * stride
+        shapes = (("min", 1, stride), ("opt", 1, side), ("max", 8, side + stride))
+        command += [f"--{name}Shapes=images:{count}x3x{sides}x{sides}" for name, count, sides in shapes]
+    return " ".join(command)
