@@ -10,6 +10,7 @@ from tests.helpers.tools import load_tool
 ROOT = Path(__file__).parents[2]
 CHECKED = [
     "src",
+    "runtime",
     "docs",
     "tools",
     "benchmarks",

@@ -1,7 +1,6 @@
 """The exported detector of these tests, and its weights; written once for all workers."""
 
 import fcntl
-import sys
 from pathlib import Path
 
 import pytest
@@ -11,9 +10,6 @@ from tests.helpers.calibrated_detector import calibrated_detector, write_weights
 from tests.runtime_distribution.exported_files import IMGSZ, export_detector
 
 RUNTIME = Path(__file__).parents[2] / "runtime"
-if str(RUNTIME / "src") not in sys.path:
-    # It is another distribution, which the environment of the tests does not have to contain.
-    sys.path.append(str(RUNTIME / "src"))
 
 
 @pytest.fixture(scope="session")

@@ -4,12 +4,12 @@ import json
 from typing import Any
 
 import pytest
-from attendet_runtime.description import BakedSelection, parse_description
-from attendet_runtime.errors import RuntimeFileError
 from hypothesis import given
 from hypothesis import strategies as st
 
 from attendet.runtimes.file_description import METADATA_KEY, GateSite
+from attendet_runtime.description import BakedSelection, parse_description
+from attendet_runtime.errors import RuntimeFileError
 from tests.helpers.calibrated_detector import NAMES
 from tests.runtime_distribution.exported_files import baked_description, fixed_description, small_description
 

@@ -5,9 +5,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from attendet_runtime.detections import Detections as Found
-from attendet_runtime.detector import Detector, Options
-from attendet_runtime.errors import RuntimeFileError, UsageError
 from numpy.typing import NDArray
 from supervision import Detections
 
@@ -16,6 +13,9 @@ from attendet.data.loading.canvases import canvas_shapes
 from attendet.data.loading.resizing import letterbox
 from attendet.detection.postprocess import CanvasPlacement, DetectionThresholds, detections_in_images
 from attendet.prediction import Predictor
+from attendet_runtime.detections import Detections as Found
+from attendet_runtime.detector import Detector, Options
+from attendet_runtime.errors import RuntimeFileError, UsageError
 from tests.helpers.calibrated_detector import photographs
 from tests.runtime_distribution.exported_files import (
     IMGSZ,

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 import torch
-from attendet_runtime.description import BorderRule, Description, parse_description
-from attendet_runtime.letterbox import place_image, to_network_input
 from hypothesis import given
 from hypothesis import strategies as st
 
 from attendet.data.loading.canvases import border_shapes, canvas_shapes
 from attendet.data.loading.resizing import letterbox
 from attendet.detection.postprocess import CanvasPlacement, to_image_pixels
+from attendet_runtime.description import BorderRule, Description, parse_description
+from attendet_runtime.letterbox import place_image, to_network_input
 from tests.helpers.calibrated_detector import photographs
 from tests.runtime_distribution.exported_files import fixed_description, small_description
 
@@ -22,7 +22,7 @@ def described(**changes: object) -> Description:
 
 
 @given(size=SIZES, imgsz=st.integers(1, 320), stride=st.sampled_from([8, 32, 64]))
-def test_canvases_are_those_of_attendet(size: tuple[int, int], imgsz: int, stride: int) -> None:
+def test_canvases_equal_those_in_attendet(size: tuple[int, int], imgsz: int, stride: int) -> None:
     image = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
     shape = canvas_shapes(np.array([size[::-1]]), imgsz, stride)[0].tolist()
     expected, position = letterbox(image, imgsz, tuple(shape))

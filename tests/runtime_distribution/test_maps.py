@@ -5,15 +5,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
+
+from attendet.interpret.image import input_image
+from attendet.runtimes.file_description import GateSite
 from attendet_runtime.description import parse_description
 from attendet_runtime.detector import Detector
 from attendet_runtime.errors import UsageError
 from attendet_runtime.letterbox import place_image
 from attendet_runtime.maps import SiteMaps, map_on_image, overlay_picture
-from numpy.typing import NDArray
-
-from attendet.interpret.image import input_image
-from attendet.runtimes.file_description import GateSite
 from tests.helpers.calibrated_detector import photographs
 from tests.runtime_distribution.exported_files import small_description, write_constant_graph
 

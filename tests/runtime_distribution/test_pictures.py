@@ -6,25 +6,25 @@ import cv2
 import numpy as np
 import pytest
 import supervision as sv
-from attendet_runtime.box_labels import drawable_names, label_font
-from attendet_runtime.detections import Detections
-from attendet_runtime.drawing import draw_detections
-from attendet_runtime.errors import UsageError
-from attendet_runtime.palette import class_colors
-from attendet_runtime.rectangles import draw_rectangle
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import ImageFont
 
 from attendet.prediction import drawing
 from attendet.utils.fonts import DEFAULT_FONT
+from attendet_runtime.box_labels import drawable_names, label_font
+from attendet_runtime.detections import Detections
+from attendet_runtime.drawing import draw_detections
+from attendet_runtime.errors import UsageError
+from attendet_runtime.palette import class_colors
+from attendet_runtime.rectangles import draw_rectangle
 from tests.helpers.calibrated_detector import NAMES, photographs
 
 PLACES = st.integers(-30, 130)
 
 
 @given(x1=PLACES, y1=PLACES, x2=PLACES, y2=PLACES, thickness=st.integers(1, 40))
-def test_rectangles_are_those_of_opencv(x1: int, y1: int, x2: int, y2: int, thickness: int) -> None:
+def test_rectangles_are_drawn_as_by_opencv(x1: int, y1: int, x2: int, y2: int, thickness: int) -> None:
     expected, image = np.zeros((2, 90, 110, 3), np.uint8)
     cv2.rectangle(expected, (x1, y1), (x2, y2), (30, 20, 10), thickness)
     draw_rectangle(image, (min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2)), (30, 20, 10), thickness)
@@ -32,7 +32,7 @@ def test_rectangles_are_those_of_opencv(x1: int, y1: int, x2: int, y2: int, thic
 
 
 @pytest.mark.parametrize("num_classes", [1, 21, 22, 80, 91, 365, 601, 1203])
-def test_colors_are_those_of_attendet(num_classes: int) -> None:
+def test_classes_have_the_same_colors_as_in_attendet(num_classes: int) -> None:
     expected = [color.as_rgb() for color in drawing._palette(num_classes).colors]
     assert class_colors(num_classes) == expected
 
@@ -53,7 +53,7 @@ def their_detections(detections: Detections) -> sv.Detections:
 
 @pytest.mark.parametrize("number", [0, 1, 40])
 @pytest.mark.parametrize("thickness", [None, 1, 6])
-def test_pictures_without_labels_are_those_of_attendet(number: int, thickness: int | None) -> None:
+def test_pictures_without_labels_equal_pictures_by_attendet(number: int, thickness: int | None) -> None:
     image = photographs()[1]
     detections = random_detections(number, *image.shape[:2])
     expected = drawing.draw_detections(
@@ -64,7 +64,7 @@ def test_pictures_without_labels_are_those_of_attendet(number: int, thickness: i
 
 
 @pytest.mark.parametrize("shape", [(427, 640), (60, 90), (900, 1400)])
-def test_pictures_with_labels_in_the_same_font_are_those_of_attendet(shape: tuple[int, int]) -> None:
+def test_pictures_with_labels_in_the_same_font_equal_pictures_by_attendet(shape: tuple[int, int]) -> None:
     image = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
     detections = random_detections(30, *shape)
     expected = drawing.draw_detections(image, their_detections(detections), NAMES)

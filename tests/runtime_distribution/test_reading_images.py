@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from attendet_runtime.errors import ImageError
-from attendet_runtime.images import read_image, to_pixels
 from PIL import Image
 
 from attendet.data import images
+from attendet_runtime.errors import ImageError
+from attendet_runtime.images import read_image, to_pixels
 from tests.helpers.calibrated_detector import photographs
 
 PHOTOGRAPH = Image.fromarray(photographs()[0]).resize((97, 61))

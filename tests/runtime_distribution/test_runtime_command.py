@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
+
 from attendet_runtime.command import main
 from attendet_runtime.detector import Detector
 from attendet_runtime.drawing import draw_detections
-from PIL import Image
-
 from tests.helpers.calibrated_detector import photographs
 from tests.runtime_distribution.exported_files import baked_description, write_constant_graph
 from tests.runtime_distribution.test_detecting import BAKED

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 import torch
-from attendet_runtime.errors import UsageError
-from attendet_runtime.letterbox import Placement
-from attendet_runtime.suppression import Thresholds, detections_in_image, select_detections
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from attendet.detection.postprocess import CanvasPlacement, DetectionThresholds, detect_on_canvas, detections_in_images
+from attendet_runtime.errors import UsageError
+from attendet_runtime.letterbox import Placement
+from attendet_runtime.suppression import Thresholds, detections_in_image, select_detections
 
 CLASSES = 3
 
