@@ -9,17 +9,20 @@ from torch import nn
 
 from attendet.attention import create
 from attendet.errors import OptionError, WeightsError
-from attendet.export.executorch_file import (
-    describe_executorch,
-    read_executorch_description,
-    run_executorch,
-    write_executorch,
-)
+from attendet.export.executorch_file import describe_executorch, write_executorch
 from attendet.export.program import export_program
-from attendet.runtimes.file_description import FileDescription
+from attendet.runtimes.executorch_program import ExecutorchRuntime
+from attendet.runtimes.file_description import FileDescription, InputShape
 
-DESCRIPTION = FileDescription(kind="network", outputs=("output",), weights_digest="", versions={}, text="é\n\u2028")
 SHAPE = (1, 3, 32, 48)
+DESCRIPTION = FileDescription(
+    kind="network",
+    shape=InputShape(batch=1, height=32, width=48),
+    outputs=("output",),
+    weights_digest="",
+    versions={},
+    text="é\n\u2028",
+)
 
 
 @pytest.fixture(scope="module")
@@ -36,37 +39,41 @@ def exported(network: nn.Module, tmp_path_factory: pytest.TempPathFactory) -> Pa
     return path
 
 
-def test_the_output_equals_torch(network: nn.Module, exported: Path):
-    first, second = torch.rand(SHAPE), torch.rand(SHAPE)
-    (actual,) = run_executorch(exported, first)
-    run_executorch(exported, second)
+def test_the_output_equals_torch_also_after_later_calls(network: nn.Module, exported: Path):
+    runtime = ExecutorchRuntime(exported)
+    images, others = torch.rand(3, *SHAPE[1:]), torch.rand(SHAPE)
+    actual = runtime.predict(images)
+    runtime.predict(others)
     with torch.no_grad():
-        torch.testing.assert_close(actual, network(first), atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(actual, network(images), atol=1e-5, rtol=1e-5)
 
 
 def test_a_new_description_keeps_the_program(exported: Path):
     images = torch.rand(SHAPE)
-    (before,) = run_executorch(exported, images)
-    assert read_executorch_description(exported) == DESCRIPTION
+    before = ExecutorchRuntime(exported)
+    assert before.description == DESCRIPTION
     measured = DESCRIPTION.model_copy(update={"parity": {"largest": 1e-6}})
     size = exported.stat().st_size
     describe_executorch(exported, measured)
-    assert read_executorch_description(exported) == measured
+    after = ExecutorchRuntime(exported)
+    assert after.description == measured
     assert exported.stat().st_size == size + len(measured.to_json()) - len(DESCRIPTION.to_json())
-    (after,) = run_executorch(exported, images)
-    assert torch.equal(before, after)
+    assert torch.equal(before.predict(images), after.predict(images))
 
 
 def test_images_of_another_shape_are_refused(exported: Path):
-    with pytest.raises(OptionError, match=r"the shape \(1, 3, 32, 48\) for this file, got \(2, 3, 32, 48\)"):
-        run_executorch(exported, torch.rand(2, 3, 32, 48))
+    runtime = ExecutorchRuntime(exported)
+    with pytest.raises(OptionError, match="the height of images must be 32 pixels for this file, got 64"):
+        runtime.predict(torch.rand(1, 3, 64, 48))
+    with pytest.raises(WeightsError, match=r"ExecuTorch cannot run images of shape \(1, 4, 32, 48\)"):
+        runtime.predict(torch.rand(1, 4, 32, 48))
 
 
 def test_a_damaged_program_is_an_error(exported: Path, tmp_path: Path):
     content = exported.read_bytes()
     (tmp_path / "a.pte").write_bytes(b"\0" * 100 + content[100:])
     with pytest.raises(WeightsError, match=r"a\.pte: ExecuTorch cannot read the file"):
-        run_executorch(tmp_path / "a.pte", torch.rand(SHAPE))
+        ExecutorchRuntime(tmp_path / "a.pte")
 
 
 def test_a_program_of_any_size_is_refused(network: nn.Module, tmp_path: Path):
@@ -75,10 +82,10 @@ def test_a_program_of_any_size_is_refused(network: nn.Module, tmp_path: Path):
         write_executorch(program, tmp_path / "a.pte", DESCRIPTION)
 
 
-def test_a_file_of_another_program_has_no_description(tmp_path: Path):
-    (tmp_path / "a.pte").write_bytes(b"ET12")
+def test_a_file_of_another_program_has_no_description(exported: Path, tmp_path: Path):
+    (tmp_path / "a.pte").write_bytes(exported.read_bytes().rpartition(b"\nattendet ")[0])
     with pytest.raises(WeightsError, match="was not exported by attendet"):
-        read_executorch_description(tmp_path / "a.pte")
+        ExecutorchRuntime(tmp_path / "a.pte")
 
 
 def test_a_missing_package_is_one_line(network: nn.Module, tmp_path: Path, monkeypatch):

@@ -15,13 +15,11 @@ import torch
 from torch import Tensor
 from torch.export import ExportedProgram
 
-from attendet.errors import Location, OptionError, WeightsError
+from attendet.errors import OptionError
+from attendet.runtimes.executorch_program import join_executorch, split_executorch
 from attendet.runtimes.extras import require
-from attendet.runtimes.file_description import METADATA_KEY, FileDescription, read_description
-from attendet.utils.io import read_bytes, write_atomically
-
-_MAX_BYTES = 2**31
-_SEPARATOR = f"\n{METADATA_KEY} ".encode()
+from attendet.runtimes.file_description import FileDescription
+from attendet.utils.io import write_atomically
 
 
 def write_executorch(program: ExportedProgram, path: Path, description: FileDescription) -> None:
@@ -59,60 +57,15 @@ def describe_executorch(path: Path, description: FileDescription) -> None:
     """Replace the description in a `.pte` file, for example after the parity was measured.
 
     Raises:
-        WeightsError: If the file cannot be read, or has no description.
+        WeightsError: If the file cannot be read.
         OutputError: If the file cannot be written.
     """
-    _write(path, _split(path)[0], description)
+    _write(path, split_executorch(path)[0], description)
 
 
-def read_executorch_description(path: Path) -> FileDescription:
-    """Return the description in a `.pte` file.
-
-    Raises:
-        WeightsError: If the file cannot be read, or has no description.
-        OptionError: If the description is damaged.
-    """
-    return read_description(_split(path)[1])
-
-
-def run_executorch(path: Path, images: Tensor) -> tuple[Tensor, ...]:
-    """Return the outputs of a `.pte` file, computed by the runtime of ExecuTorch.
-
-    Args:
-        path: The file.
-        images: Images of the shape that the file takes.
-
-    Raises:
-        OptionError: If ExecuTorch is not installed, or the images have another shape.
-        WeightsError: If the file cannot be read.
-    """
-    with _quiet():
-        runtime = require("executorch.runtime", "executorch", f"read {path.name}").Runtime.get()
-    try:
-        # The method does not keep the program alive by itself.
-        program = runtime.load_program(_split(path)[0])
-        method = program.load_method("forward")
-    except RuntimeError as error:
-        raise WeightsError(f"ExecuTorch cannot read the file: {error}", where=Location(str(path))) from error
-    expected = tuple(method.metadata.input_tensor_meta(0).sizes())
-    if tuple(images.shape) != expected:
-        raise OptionError(f"images must have the shape {expected} for this file, got {tuple(images.shape)}")
-    # The tensors that it returns are memory of the method.
-    return tuple(output.clone() for output in method.execute([images.contiguous()]))
-
-
-def _write(path: Path, content: bytes, description: FileDescription) -> None:
+def _write(path: Path, program: bytes, description: FileDescription) -> None:
     with write_atomically(path) as temporary:
-        temporary.write_bytes(content + _SEPARATOR + description.to_json().encode() + b"\n")
-
-
-def _split(path: Path) -> tuple[bytes, str]:
-    """Return the program of a file, and the description behind it."""
-    program, separator, description = read_bytes(path, _MAX_BYTES, WeightsError).rpartition(_SEPARATOR)
-    if not separator:
-        message = "the file was not exported by attendet: it does not describe its classes and boxes"
-        raise WeightsError(message, where=Location(str(path)), remedy="export the weights with `attendet export`")
-    return program, description.decode("utf-8", "replace")
+        temporary.write_bytes(join_executorch(program, description.to_json()))
 
 
 def _require_fixed_shape(program: ExportedProgram) -> None:
