@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attendet.errors import OptionError
+from attendet.export.quantization.decoding_part import last_convolutions
 from attendet.export.quantization.tool_output import relayed_output
 from attendet.runtimes.extras import require
 from attendet.utils.io import write_atomically
@@ -25,8 +26,10 @@ def quantize_onnx(
 ) -> None:
     """Write a copy of an ONNX file whose convolutions compute with 8-bit weights and activations.
 
-    QuantizeLinear and DequantizeLinear operators surround the convolutions only. Weights have one scale per output
-    channel, and 0 as their zero point. Batch size and image size stay dynamic, and the metadata is kept.
+    All other operators compute in float32, and so do the last convolutions, whose outputs are decoded into boxes and
+    scores; see `attendet.export.quantization.decoding_part`. Weights have one scale per output channel, and 0 as their
+    zero point. The range of an activation is the mean of the ranges in the calibration images, which depends less on
+    single images than the range in all of them. Batch size and image size stay dynamic, and the metadata is kept.
 
     Args:
         source: The float32 file; its first input takes the images.
@@ -36,32 +39,39 @@ def quantize_onnx(
             TensorRT reads only symmetric files.
 
     Raises:
-        OptionError: If a package is missing, there are no images, or the network has no convolution.
+        OptionError: If a package is missing, there are no images, or no convolution can be quantized.
         OutputError: If the file cannot be written.
     """
     onnx = require("onnx", "int8", _PURPOSE)
     quantization = require("onnxruntime.quantization", "int8", _PURPOSE)
     pre_process = require("onnxruntime.quantization.shape_inference", "int8", _PURPOSE).quant_pre_process
     original = onnx.load(source)
-    if not any(node.op_type == "Conv" for node in original.graph.node):
-        raise OptionError("the network must have a convolution to be quantized, got none")
     reader = _calibration_reader(quantization.CalibrationDataReader, original.graph.input[0].name, images)
     symmetric = activations == "symmetric"
     with write_atomically(target) as temporary, relayed_output("onnxruntime"):
         prepared, quantized = temporary.with_name("prepared.onnx"), temporary.with_name("quantized.onnx")
         # Symbolic shape inference fails on the arithmetic of dynamic sizes.
         pre_process(source, prepared, skip_symbolic_shape=True)
+        model = onnx.load(prepared)
+        chosen = _name_convolutions(model.graph)
+        onnx.save(model, prepared)
         quantization.quantize_static(
             prepared,
             quantized,
             reader,
             quant_format=quantization.QuantFormat.QDQ,
             op_types_to_quantize=["Conv"],
+            nodes_to_quantize=chosen,
             per_channel=True,
             activation_type=quantization.QuantType.QInt8 if symmetric else quantization.QuantType.QUInt8,
             weight_type=quantization.QuantType.QInt8,
             calibrate_method=quantization.CalibrationMethod.MinMax,
-            extra_options={"ActivationSymmetric": symmetric, "WeightSymmetric": True, "QuantizeBias": not symmetric},
+            extra_options={
+                "ActivationSymmetric": symmetric,
+                "WeightSymmetric": True,
+                "QuantizeBias": not symmetric,
+                "CalibMovingAverage": True,
+            },
         )
         model = onnx.load(quantized)
         _restore_header(model, original)
@@ -76,6 +86,24 @@ def _calibration_reader(base: type, name: str, images: Iterable[NDArray[np.float
         raise OptionError("`images` must have at least one calibration image, got none")
     inputs = ({name: image} for part in ([first], remaining) for image in part)
     return type("CalibrationReader", (base,), {"get_next": lambda _: next(inputs, None)})()
+
+
+def _name_convolutions(graph: Any) -> list[str]:
+    """Give every node of a graph a name of its own, and return the names of all but the last convolutions."""
+    readers: dict[str, list[int]] = {}
+    for index, node in enumerate(graph.node):
+        node.name = f"{node.op_type}_{index}"
+        for name in node.input:
+            readers.setdefault(name, []).append(index)
+    successors = {
+        index: [reader for name in node.output for reader in readers.get(name, ())]
+        for index, node in enumerate(graph.node)
+    }
+    convolutions = {index for index, node in enumerate(graph.node) if node.op_type == "Conv"}
+    chosen = convolutions - last_convolutions(successors, convolutions)
+    if not chosen:
+        raise OptionError("the network must have convolutions before its last ones to be quantized, got none")
+    return [graph.node[index].name for index in sorted(chosen)]
 
 
 def _restore_header(model: Any, original: Any) -> None:
