@@ -192,16 +192,14 @@ def _explain_images(
     """Explain images, write the explanations into a folder, and print a table or the manifest."""
     from attendet.interpret.image.explainer import explanations, open_network
     from attendet.interpret.image.writer import MANIFEST, PAGE, write_explanations, write_run
-    from attendet.utils.devices import resolve_device
 
-    target = resolve_device(device)
-    network, request = open_network(weights, request)
+    network, request = open_network(weights, request, device)
     print_font_advice(request.names)
     skipped = _SkippedImages()
     tally = ExplanationTally()
     paths = list(_image_paths(sources, skipped))
     with progress_bar("explaining") as progress:
-        found = tally.collect(explanations(network.to(target), _count(paths, progress), request, skipped))
+        found = tally.collect(explanations(network, _count(paths, progress), request, skipped))
         if out is None:
             folder, _ = write_run(found, Path("runs/explain"), "exp", network, request, weights)
         else:

@@ -10,6 +10,7 @@ import typer
 
 from attendet.cli.ui.console import console, progress_bar
 from attendet.cli.ui.tables import change, score, table
+from attendet.errors import OptionError
 from attendet.utils.json_text import to_json
 from attendet.utils.text import plural
 
@@ -54,10 +55,14 @@ def survey_data_set(
     from attendet.interpret.capture import attention_sites
     from attendet.interpret.dataset.survey_files import survey_record, write_survey
     from attendet.interpret.dataset.surveying import survey_sites
+    from attendet.runtimes.opening import is_exported
     from attendet.training.resource_errors import explain_resource_errors
     from attendet.utils.devices import resolve_device
     from attendet.weights.io import opening
 
+    if is_exported(weights):
+        message = "--data needs weights, because the survey changes the network, got an exported file"
+        raise OptionError(message, remedy="name the weights that were exported")
     opened = opening.open(weights)
     # A wrong pattern should be reported before the images are read.
     attention_sites(opened.detector, site)

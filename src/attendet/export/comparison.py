@@ -31,8 +31,8 @@ def comparison_inputs(source: GraphSource, images: Sequence[NDArray[np.uint8]]) 
     description = source.description
     if description.kind != "detector":
         return list(example_batches(source.images, static=source.options.static))
-    fixed = (description.shape.height, description.shape.width)
-    size = fixed if None not in fixed else description.imgsz
+    height, width = description.shape.height, description.shape.width
+    size = (height, width) if height and width else description.imgsz or max(source.images.shape[2:])
     stride = int(max(description.strides))
     return list(parity_batches(images or synthetic_images(), size, stride, batch=description.shape.batch))
 

@@ -108,7 +108,7 @@ def export_network(
         OutputError: If a file cannot be written.
     """
     options, data, report = options or ExportOptions(), data or ExportData(), report or (lambda _: None)
-    known_formats = [require_supported(options, file_format) for file_format in formats]
+    known_formats: list[ExportFormat] = [require_supported(options, name) for name in formats]
     imgsz = _image_size(subject, options)
     calibration = _calibration_images(subject, options, data, imgsz)
     try:

@@ -48,8 +48,8 @@ class ExportOptions:
         gates: Whether the file also returns the maps of its attention modules.
         attention: Whether attention is kept; otherwise every attention module is left out.
         opset: Version of the ONNX operators.
-        tolerance: Largest difference from torch, see `attendet.export.Parity` (default: 1e-3 in float32, 2e-2 in float16;
-            the quality of an int8 file is its mAP).
+        tolerance: Largest difference from torch, see `attendet.export.parity.Parity` (default: 1e-3 in float32, 2e-2 in
+            float16; an int8 file is measured by its mAP instead).
         accept: Whether a file whose mAP is too low is kept under its name.
 
     Raises:

@@ -99,7 +99,7 @@ class GateSite(StrictModel):
     path: str
     module: str
     channels: int
-    join: str
+    join: Literal["product", "shuffled product", "sum", "maximum", "addition", "mixture", "none"]
     maps: dict[str, str]
     spatial_kind: Literal["weight", "softmax", "term"]
     channel_kind: Literal["weight", "softmax", "term"]

@@ -42,7 +42,8 @@ class ExplanationTally:
         self._rows = _FirstLines[tuple[str, ...]]()
         self._notes = _FirstLines[str]()
         self._images = 0
-        self._detections = {"with": 0, "without": 0}
+        # A file that was exported has no output without attention.
+        self._detections: dict[str, int] = {}
 
     def collect(self, explanations: Iterable[Explanation]) -> Iterator[Explanation]:
         """Yield explanations after collecting their rows."""
@@ -50,7 +51,8 @@ class ExplanationTally:
             self._images += 1
             outputs = {"with": explanation.with_attention, "without": explanation.without_attention}
             for gates, output in outputs.items():
-                self._detections[gates] += 0 if output.detections is None else len(output.detections)
+                if output.detections is not None:
+                    self._detections[gates] = self._detections.get(gates, 0) + len(output.detections)
             name = Path(explanation.image.name).name
             self._notes.extend(f"{name}: {note}" for note in explanation.notes)
             self._rows.extend(_row(name, site) for site in explanation.sites)
@@ -71,10 +73,10 @@ class ExplanationTally:
             out.print(printable(note), soft_wrap=True)
         if self._notes.others:
             out.print(f"and {plural(self._notes.others, 'more note')}: the page lists all")
-        detections = plural(self._detections["with"], "detection")
-        out.print(
-            f"{plural(self._images, 'image')}: {detections}, {self._detections['without']:,} with attention disabled"
-        )
+        detections = plural(self._detections.get("with", 0), "detection")
+        without = self._detections.get("without")
+        others = "" if without is None else f", {without:,} with attention disabled"
+        out.print(f"{plural(self._images, 'image')}: {detections}{others}")
 
 
 def _row(name: str, site: SiteExplanation) -> tuple[str, ...]:

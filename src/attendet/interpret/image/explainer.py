@@ -27,6 +27,7 @@ from attendet.interpret.capture import (
 from attendet.interpret.image.activation_target import find_target
 from attendet.interpret.image.class_activation import compute_class_activation, record_feature_shapes
 from attendet.interpret.image.explanation import Explanation
+from attendet.interpret.image.file_explainer import file_explanations
 from attendet.interpret.image.input_image import (
     InputImage,
     center_cropped_image,
@@ -38,7 +39,10 @@ from attendet.interpret.image.network_output import read_output
 from attendet.interpret.image.request import ExplanationRequest
 from attendet.interpret.image.site_explanation import SiteExplanation, explain_site
 from attendet.models.detector import Detector
+from attendet.runtimes.exported_file import ExportedFile
+from attendet.runtimes.opening import is_exported, open_detector_file
 from attendet.surgery import disabled
+from attendet.utils.devices import resolve_device
 from attendet.utils.modules import evaluation_mode, unwrapped
 from attendet.weights.io import opening
 
@@ -71,7 +75,9 @@ def explain(
     Args:
         model: A network with attention, attached or built in: a `Detector`, a classifier that returns logits
             (N, num_classes), or any other network that takes (N, C, H, W), whose attention alone is explained. Or the
-            weights of a detector: a run's folder, a `.safetensors` file, or a YOLOv5 `.pt` checkpoint.
+            weights of a detector: a run's folder, a `.safetensors` file, a YOLOv5 `.pt` checkpoint, or a file that was
+            exported with `gates`. Explanations from such a file have neither class activation maps nor the output
+            without attention.
         images: Paths, arrays (H, W, 3) of red, green, blue in 0-255, Pillow images, or one of these. Detectors take
             them letterboxed, with values in 0-1; other networks as torchvision's classifiers do: the center, 7/8 of the
             shorter side, normalized. Tensors (N, C, H, W) or (C, H, W) are passed to the network unchanged.
@@ -114,7 +120,7 @@ def explain(
         names=tuple(names),
         imgsz=imgsz,
     )
-    network, request = open_network(model, request)
+    network, request = open_network(model, request, "cpu")
     explained = explanations(network, images, request)
     if out is None:
         return list(explained)
@@ -128,24 +134,28 @@ def explain(
 
 
 def open_network(
-    model: nn.Module | str | os.PathLike[str], request: ExplanationRequest
-) -> tuple[nn.Module, ExplanationRequest]:
-    """Return the network of weights, and the request with their class names and image size as defaults.
+    model: nn.Module | str | os.PathLike[str], request: ExplanationRequest, device: str = "auto"
+) -> tuple[nn.Module | ExportedFile, ExplanationRequest]:
+    """Return the network of weights on a device, and the request with their class names and image size as defaults.
 
     A network is returned as it is, with the request.
 
     Raises:
         WeightsError: If the weights cannot be read.
+        OptionError: If the device does not exist, or a package that an exported file needs is not installed.
     """
     if isinstance(model, nn.Module):
         return model, request
+    if is_exported(model):
+        return open_detector_file(Path(model), device), request
     opened = opening.open(model)
     names, imgsz = request.names or opened.names, request.imgsz or opened.imgsz
-    return opened.detector, replace(request, names=names, imgsz=imgsz, bit_depth=opened.bit_depth)
+    request = replace(request, names=names, imgsz=imgsz, bit_depth=opened.bit_depth)
+    return opened.detector.to(resolve_device(device)), request
 
 
 def explanations(
-    model: nn.Module,
+    model: nn.Module | ExportedFile,
     images: ImageLike | Tensor | Iterable[ImageLike | Tensor],
     request: ExplanationRequest | None = None,
     on_skip: Callable[[AttendetError], None] | None = None,
@@ -153,7 +163,7 @@ def explanations(
     """Yield the explanations of images one at a time.
 
     Args:
-        model: A network, as in `explain`.
+        model: A network, as in `explain`, or an exported file.
         images: Images, as in `explain`; they are read one at a time.
         request: Options of the explanations.
         on_skip: Called with the error of each image that cannot be read; the image is skipped (default: the error is
@@ -166,6 +176,9 @@ def explanations(
         WeightsError: If the network computes values that are not finite.
     """
     request = request or ExplanationRequest()
+    if isinstance(model, ExportedFile):
+        yield from file_explanations(model, _single_images(images), request, on_skip)
+        return
     # Errors in the request are raised before an image is read.
     with unwrapped(model) as network:
         attention_sites(network, request.site)

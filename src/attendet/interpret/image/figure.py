@@ -105,7 +105,11 @@ def _draw_legend(figure: Figure, with_attention: NetworkOutput, without_attentio
             (Line2D([], [], color=class_color(class_id), linewidth=2.5), class_label(names[class_id], class_id))
             for class_id in sorted(names)
         ]
-    entries.append((Line2D([], [], color=INK, linestyle=panels.DASHES, linewidth=1.4), "only with, or only without"))
+    if len(outputs) > 1:
+        dashes = Line2D([], [], color=INK, linestyle=panels.DASHES, linewidth=1.4)
+        entries.append((dashes, "only with, or only without"))
+    if not entries:
+        return
     handles, labels = zip(*entries, strict=True)
     options = {"ncols": len(entries), "fontsize": 8.5, "frameon": False, "borderaxespad": 0.4}
     figure.legend(handles, labels, loc="upper right", **options)
@@ -126,6 +130,11 @@ def _draw_outputs(
         panels.draw_detections_panel(axes[1], image, without_found, with_found, num_classes, None)
         panels.set_title(axes[0], f"with attention: {_count(with_found)}")
         panels.set_title(axes[1], f"gates disabled: {_count(without_found)}")
+        return
+    if with_found is not None:
+        panels.draw_detections_panel(axes[0], image, with_found, with_found, with_attention.num_classes, None)
+        panels.set_title(axes[0], f"with attention: {_count(with_found)}")
+        panels.draw_text(axes[1], "no output without attention")
         return
     panels.draw_image(axes[0], image)
     panels.set_title(axes[0], "image")

@@ -15,7 +15,7 @@ from torchvision.transforms.v2 import functional
 
 from attendet.data.images import ImageLike, read_image
 from attendet.data.loading.canvases import canvas_shapes
-from attendet.data.loading.resizing import Letterbox, letterbox
+from attendet.data.loading.resizing import ImageSize, Letterbox, letterbox
 from attendet.detection.postprocess import CanvasPlacement
 from attendet.errors import DataError
 
@@ -61,13 +61,13 @@ class InputImage:
         return f"InputImage({self.name!r}, {width}x{height} pixels, tensor={tuple(self.tensor.shape)})"
 
 
-def letterboxed_image(name: str, pixels: NDArray[np.uint8], imgsz: int, stride: int) -> InputImage:
+def letterboxed_image(name: str, pixels: NDArray[np.uint8], imgsz: ImageSize, stride: int) -> InputImage:
     """Prepare an image for a detector: on a gray canvas, with values in 0-1.
 
     Args:
         name: Name of the image.
         pixels: (H, W, 3) red, green, blue in 0-255.
-        imgsz: Longer side in pixels that the image is scaled to.
+        imgsz: Longer side in pixels that the image is scaled to, or height and width of the canvas.
         stride: Largest stride of the detector; the sides of the canvas are multiples of it.
 
     Example:

@@ -18,6 +18,7 @@ from attendet.interpret.image.explanation import Explanation
 from attendet.interpret.image.explanation_page import ExplanationPage
 from attendet.interpret.image.request import ExplanationRequest
 from attendet.models.detector import Detector
+from attendet.runtimes.exported_file import ExportedFile
 from attendet.utils.io import cannot_write, new_run_folder, refuse_existing, write_atomically, write_json
 from attendet.utils.plotting import save_figure
 from attendet.utils.provenance import versions
@@ -30,7 +31,11 @@ _PACKAGES = ("torch", "torchvision", "torchcam", "numpy", "matplotlib")
 
 
 def write_explanations(
-    explanations: Iterable[Explanation], folder: Path, model: nn.Module, request: ExplanationRequest, weights: str = ""
+    explanations: Iterable[Explanation],
+    folder: Path,
+    model: nn.Module | ExportedFile,
+    request: ExplanationRequest,
+    weights: str = "",
 ) -> int:
     """Write explanations into a new folder, one at a time.
 
@@ -46,7 +51,7 @@ def write_explanations(
     Args:
         explanations: The explanations.
         folder: The folder; it must not exist.
-        model: The network.
+        model: The network, or the exported file.
         request: The options of the explanations.
         weights: Path of the network's weights, for the manifest.
 
@@ -76,7 +81,7 @@ def write_run(
     explanations: Iterable[Explanation],
     project: Path,
     name: str,
-    model: nn.Module,
+    model: nn.Module | ExportedFile,
     request: ExplanationRequest,
     weights: str = "",
 ) -> tuple[Path, int]:
@@ -86,7 +91,7 @@ def write_run(
         explanations: The explanations.
         project: The folder of all runs.
         name: Name of the run.
-        model: The network.
+        model: The network, or the exported file.
         request: The options of the explanations.
         weights: Path of the network's weights, for the manifest.
 
@@ -107,7 +112,11 @@ def write_run(
 
 
 def _write(
-    explanations: Iterable[Explanation], folder: Path, model: nn.Module, request: ExplanationRequest, weights: str
+    explanations: Iterable[Explanation],
+    folder: Path,
+    model: nn.Module | ExportedFile,
+    request: ExplanationRequest,
+    weights: str,
 ) -> tuple[int, KeyboardInterrupt | None]:
     """Write explanations until the last one or an interruption; return their number, and the interruption."""
     # torch's own version also tells for which devices it was built.
@@ -171,10 +180,10 @@ def _removed_on_error(folder: Path) -> Iterator[None]:
         raise
 
 
-def _about(request: ExplanationRequest, model: nn.Module) -> str:
+def _about(request: ExplanationRequest, model: nn.Module | ExportedFile) -> str:
     sites = "All attention modules" if request.site == "*" else f"Attention modules that match {request.site}"
     confidence = f"; detections of confidence {request.thresholds.confidence:g} or more"
-    return f"{sites}{confidence if isinstance(model, Detector) else ''}."
+    return f"{sites}{confidence if isinstance(model, Detector | ExportedFile) else ''}."
 
 
 def _file_name(name: str, number: int) -> str:
