@@ -2,8 +2,8 @@
 
 python tools/zoo_formats.py
 
-Each module stands between two convolutions, as in a network, with random weights and running statistics. It is exported
-for 64 channels with open sizes and run at two sizes. A single image, because ncnn takes no more.
+Each module is placed between two convolutions, as in a network, and has random weights and running statistics. It is
+exported for 64 channels with open sizes and run at two sizes, on a single image, because ncnn takes no more.
 """
 
 from __future__ import annotations
@@ -37,14 +37,15 @@ DESCRIPTION = FileDescription(
 )
 PACKAGES = ("torch", "onnx", "onnxruntime", "openvino", "ncnn", "pnnx")
 
-_TEXT = """# Attention modules in other runtimes
+_SIZES = " and ".join("×".join(map(str, shape[2:])) for shape in (EXPORTED, OTHER))
+_TEXT = f"""# Attention modules in other runtimes
 
 Every attention module, compared with torch after export: the largest difference of a value, as a fraction of the
-largest value that torch returns, over two sizes of features ({exported} and {other}). Each module has 64 channels, default
-options, and random weights and running statistics, and stands between two convolutions. The files leave the size open.
-OpenVINO computes in float32 here; by default it uses bfloat16 on processors that have it.
+largest value that torch returns, over two sizes of features ({_SIZES}). Each module has {CHANNELS} channels, default
+options, random weights, and random running statistics, and is placed between two convolutions. The files leave the
+size open. OpenVINO computes in float32 here; by default it uses bfloat16 on processors that have it.
 
-Written by `python tools/zoo_formats.py` with {versions}.
+Written by `python tools/zoo_formats.py` with {{versions}}.
 
 | module | ONNX (onnxruntime) | OpenVINO | ncnn |
 |---|---|---|---|
@@ -52,7 +53,7 @@ Written by `python tools/zoo_formats.py` with {versions}.
 
 
 def example_network(name: str) -> nn.Module:
-    """Return a network with an attention module between two convolutions, whose weights are not those of its start."""
+    """Return a network with an attention module between two convolutions, with random weights."""
     torch.manual_seed(0)
     module = create(name, CHANNELS)
     for parameter in module.parameters():
@@ -98,7 +99,7 @@ def largest_difference(runtime: ExportedFile, network: nn.Module) -> float:
 
 
 def row(name: str) -> str:
-    """Return the row of a module in the table: a difference for each format, or the reason why there is none."""
+    """Return the row of a module in the table: a difference for each format, or the reason of a failure."""
     network, cells = example_network(name), []
     with tempfile.TemporaryDirectory() as folder:
         for opened in FORMATS:
@@ -111,11 +112,8 @@ def row(name: str) -> str:
 
 def page() -> str:
     """Return the page with a row for every attention module."""
-    text = _TEXT.format(
-        exported="×".join(map(str, EXPORTED[2:])),
-        other="×".join(map(str, OTHER[2:])),
-        versions=", ".join(f"{name} {version}" for name, version in versions(PACKAGES).items() if name in PACKAGES),
-    )
+    known = {name: version for name, version in versions(PACKAGES).items() if name in PACKAGES}
+    text = _TEXT.format(versions=", ".join(f"{name} {version}" for name, version in known.items()))
     return text + "\n".join(map(row, names())) + "\n"
 
 

@@ -1,4 +1,4 @@
-"""No attention module joins, sums, or folds anything on the batch axis: runtimes such as ncnn have none."""
+"""No attention module joins, sums, or folds anything on the batch axis: runtimes such as ncnn do not have it."""
 
 import pytest
 import torch
@@ -15,7 +15,7 @@ def test_the_first_axis_of_every_map_is_the_number_of_images(name: str):
     maps = {node for node in program.graph.nodes if node.name in program.graph_signature.user_inputs}
     for node in program.graph.nodes:
         value = node.meta.get("val")
-        # A constant that only takes its type from the features is no map.
+        # A constant that only takes its type from the features does not count.
         is_constant = node.target is torch.ops.aten.type_as.default and node.args[0] not in maps
         if isinstance(value, torch.Tensor) and maps.intersection(node.all_input_nodes) and not is_constant:
             maps.add(node)

@@ -32,7 +32,9 @@ def test_a_module_in_a_missing_package_is_missing():
         ("raise ImportError('libgomp.so.1: cannot open shared object file')", "libgomp.so.1"),
     ],
 )
-def test_a_module_that_does_not_load_says_why(tmp_path: Path, monkeypatch, content: str, message: str):
+def test_the_reason_for_a_module_that_cannot_be_loaded_is_in_the_message(
+    tmp_path: Path, monkeypatch, content: str, message: str
+):
     (tmp_path / "broken_runtime.py").write_text(content)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "broken_runtime", raising=False)

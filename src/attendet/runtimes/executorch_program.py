@@ -57,7 +57,7 @@ class ExecutorchRuntime(ExportedFile):
 
 
 def split_executorch(path: Path) -> tuple[bytes, str | None]:
-    """Return the program in a `.pte` file and the description behind it, which is None if there is none.
+    """Return the program in a `.pte` file and the description behind it, or None if it has no description.
 
     Raises:
         WeightsError: If the file cannot be read.

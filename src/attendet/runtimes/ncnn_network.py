@@ -95,7 +95,7 @@ def ncnn_weights_path(path: Path) -> Path:
 
 
 def description_text(path: Path) -> str | None:
-    """Return the description in the last line of a `.param` file, or None if it has none.
+    """Return the description in the last line of a `.param` file, or None if it has no description.
 
     ncnn reads as many lines as the second line counts, so a line behind them has no effect there.
 

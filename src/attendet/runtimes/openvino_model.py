@@ -27,7 +27,7 @@ class OpenVinoRuntime(ExportedFile):
             pixels, and the mAP stays the same. Otherwise it computes in float32.
 
     Attributes:
-        computes_in: Number format of the computations, `f32` or what the processor prefers, such as `bf16`.
+        computes_in: Number format of the computations, `f32`, or with `native_precision` another one, such as `bf16`.
 
     Raises:
         OptionError: If OpenVINO is not installed, or the device is another one.
