@@ -67,7 +67,7 @@ class ChannelGate(Gate):
     def logits(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return the logits (N, C, 1, 1)."""
         check_features(x, self.dims, mask)
-        # Not stacked on the batch axis, which ncnn does not have: its converter would write other sums without an error.
+        # Not stacked on the batch axis, which ncnn does not have: its converter would write wrong sums with no error.
         pooled = torch.stack([pool_positions(x, kind, mask) for kind in self.pool], dim=1)
         logits = self.fc2(torch.relu(self.fc1(pooled))).sum(1)
         return logits.reshape(*logits.shape, *[1] * self.dims)
