@@ -1,5 +1,6 @@
 """ncnn files: what pnnx writes, and the networks and options that it does not convert."""
 
+import copy
 import subprocess
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from torch import nn
 import attendet
 from attendet.attention import create
 from attendet.errors import OptionError
+from attendet.export.graph import NetworkGraph
 from attendet.export.ncnn_file import anchors_of, describe_ncnn, without_decoding, write_ncnn
 from attendet.models.detector import prepare_for_inference
 from attendet.runtimes.file_description import FileDescription, InputShape
@@ -65,7 +67,7 @@ def test_a_detector_is_the_network_in_torch_at_every_size(tmp_path: Path):
         torch.testing.assert_close(actual[..., 4:], expected[..., 4:], atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("name", ["cbam", "gc", "triplet", "simam"])
+@pytest.mark.parametrize("name", ["cbam", "gc", "triplet", "simam", "coordinate"])
 def test_attention_at_two_sizes(tmp_path: Path, name: str):
     network = nn.Sequential(nn.Conv2d(3, 64, 3, padding=1), create(name, 64)).eval()
     write_ncnn(network, torch.rand(1, 3, 20, 20), tmp_path / "a.param", NETWORK)
@@ -89,6 +91,21 @@ def test_half_precision_stores_weights_of_half_the_size(tmp_path: Path):
         expected = network(images)
     difference = (NcnnRuntime(tmp_path / "half.param").predict(images) - expected).abs().max()
     assert 0 < difference < 1e-3
+
+
+def test_a_network_in_half_precision_is_converted_in_float32(tmp_path: Path):
+    network = nn.Sequential(nn.Conv2d(3, 64, 3), create("cbam", 64)).eval().half()
+    graph = NetworkGraph(network, torch.float16)
+    description = NETWORK.model_copy(update={"precision": "float16"})
+    write_ncnn(graph, torch.rand(1, 3, 16, 16).half(), tmp_path / "a.param", description)
+    images = torch.rand(1, 3, 16, 16)
+    # The graph keeps its precision, in which torch rounds after every operation.
+    with torch.no_grad():
+        (expected,) = graph(images)
+        exact = copy.deepcopy(network).float()(images)
+    actual = NcnnRuntime(tmp_path / "a.param").predict(images)
+    torch.testing.assert_close(actual, exact, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(actual, expected, atol=5e-3, rtol=5e-3)
 
 
 def test_a_line_about_an_unsupported_operator_is_an_error_and_leaves_no_file(tmp_path: Path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 import subprocess
 import tempfile
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 
 from attendet.blocks import Detect
 from attendet.errors import OptionError
+from attendet.export.graph import NetworkGraph
 from attendet.models.detector import Detector
 from attendet.runtimes.extras import require
 from attendet.runtimes.file_description import FileDescription
@@ -92,7 +94,7 @@ def write_ncnn(network: nn.Module, images: Tensor, path: Path, description: File
     if description.shape.height is None:
         shapes.append(_other_shape(images.shape, int(max(description.strides, default=32))))
     with tempfile.TemporaryDirectory(prefix="attendet-") as folder:
-        _save_trace(network, images, Path(folder, "network.pt"))
+        _save_trace(_in_float32(network), images.float(), Path(folder, "network.pt"))
         half = description.precision == "float16"
         _convert(converter, Path(folder), shapes, half=half)
         layers = read_text(Path(folder, "network.ncnn.param"), _MAX_PARAM_BYTES, OptionError)
@@ -110,6 +112,17 @@ def describe_ncnn(path: Path, description: FileDescription) -> None:
         OutputError: If the file cannot be written.
     """
     write_text(path, with_description(read_text(path, _MAX_PARAM_BYTES, OptionError), description.to_json()))
+
+
+def _in_float32(network: nn.Module) -> nn.Module:
+    """Return a network that computes in float32: the converter rounds weights itself."""
+    if all(parameter.dtype is torch.float32 for parameter in network.parameters()):
+        return network
+    converted = copy.deepcopy(network).float()
+    for module in converted.modules():
+        if isinstance(module, NetworkGraph):
+            module.dtype = torch.float32
+    return converted
 
 
 def _save_trace(network: nn.Module, images: Tensor, path: Path) -> None:
