@@ -1,6 +1,5 @@
-from .accuracy_gate import MAX_LOSS as MAX_LOSS
-from .accuracy_gate import QuantizationOutcome as QuantizationOutcome
 from .calibration import CALIBRATION_IMAGES as CALIBRATION_IMAGES
+from .calibration import MAX_LOSS as MAX_LOSS
 from .calibration import CalibrationImages as CalibrationImages
 from .onnx_int8 import ActivationRange as ActivationRange
 from .onnx_int8 import quantize_onnx as quantize_onnx
@@ -11,7 +10,6 @@ __all__ = [
     "MAX_LOSS",
     "ActivationRange",
     "CalibrationImages",
-    "QuantizationOutcome",
     "quantize_onnx",
     "quantize_openvino",
 ]

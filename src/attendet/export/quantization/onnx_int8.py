@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attendet.errors import OptionError
-from attendet.export.quantization.decoding_part import last_convolutions
+from attendet.export.quantization.decoding_part import decoding_nodes, last_convolutions
 from attendet.export.quantization.tool_output import relayed_output
 from attendet.runtimes.extras import require
 from attendet.utils.io import write_atomically
@@ -19,6 +20,7 @@ ActivationRange: TypeAlias = Literal["asymmetric", "symmetric"]
 """Placement of the 256 values of an activation: from its minimum to its maximum, or equally far below and above 0."""
 
 _PURPOSE = "write an int8 ONNX file"
+_OPERATORS = ["Conv"]
 
 
 def quantize_onnx(
@@ -46,21 +48,21 @@ def quantize_onnx(
     quantization = require("onnxruntime.quantization", "int8", _PURPOSE)
     pre_process = require("onnxruntime.quantization.shape_inference", "int8", _PURPOSE).quant_pre_process
     original = onnx.load(source)
-    reader = _calibration_reader(quantization.CalibrationDataReader, original.graph.input[0].name, images)
+    reader = _calibration_reader(quantization.CalibrationDataReader, original.graph.input[0], images)
     symmetric = activations == "symmetric"
     with write_atomically(target) as temporary, relayed_output("onnxruntime"):
         prepared, quantized = temporary.with_name("prepared.onnx"), temporary.with_name("quantized.onnx")
         # Symbolic shape inference fails on the arithmetic of dynamic sizes.
         pre_process(source, prepared, skip_symbolic_shape=True)
         model = onnx.load(prepared)
-        chosen = _name_convolutions(model.graph)
+        chosen = _nodes_before_decoding(model.graph)
         onnx.save(model, prepared)
         quantization.quantize_static(
             prepared,
             quantized,
             reader,
             quant_format=quantization.QuantFormat.QDQ,
-            op_types_to_quantize=["Conv"],
+            op_types_to_quantize=_OPERATORS,
             nodes_to_quantize=chosen,
             per_channel=True,
             activation_type=quantization.QuantType.QInt8 if symmetric else quantization.QuantType.QUInt8,
@@ -78,18 +80,22 @@ def quantize_onnx(
         onnx.save(model, temporary)
 
 
-def _calibration_reader(base: type, name: str, images: Iterable[NDArray[np.float32]]) -> Any:
-    """Return the images in the form that onnxruntime reads: an object whose `get_next` returns the inputs by name."""
-    remaining = iter(images)
-    first = next(remaining, None)
+def _calibration_reader(base: type, value: Any, images: Iterable[NDArray[np.float32]]) -> Any:
+    """Return the images in the form that onnxruntime reads: an object whose `get_next` returns the inputs by name.
+
+    A file with a fixed batch size takes copies of each image.
+    """
+    copies = value.type.tensor_type.shape.dim[0].dim_value or 1
+    inputs = ({value.name: np.repeat(image, copies, axis=0)} for image in images)
+    first = next(inputs, None)
     if first is None:
         raise OptionError("`images` must have at least one calibration image, got none")
-    inputs = ({name: image} for part in ([first], remaining) for image in part)
+    inputs = itertools.chain([first], inputs)
     return type("CalibrationReader", (base,), {"get_next": lambda _: next(inputs, None)})()
 
 
-def _name_convolutions(graph: Any) -> list[str]:
-    """Give every node of a graph a name of its own, and return the names of all but the last convolutions."""
+def _nodes_before_decoding(graph: Any) -> list[str]:
+    """Give every node of a graph a name of its own, and return the names of those before the last convolutions."""
     readers: dict[str, list[int]] = {}
     for index, node in enumerate(graph.node):
         node.name = f"{node.op_type}_{index}"
@@ -100,10 +106,11 @@ def _name_convolutions(graph: Any) -> list[str]:
         for index, node in enumerate(graph.node)
     }
     convolutions = {index for index, node in enumerate(graph.node) if node.op_type == "Conv"}
-    chosen = convolutions - last_convolutions(successors, convolutions)
-    if not chosen:
+    last = last_convolutions(successors, convolutions)
+    if convolutions == last:
         raise OptionError("the network must have convolutions before its last ones to be quantized, got none")
-    return [graph.node[index].name for index in sorted(chosen)]
+    excluded = last | decoding_nodes(successors, convolutions)
+    return [node.name for index, node in enumerate(graph.node) if index not in excluded]
 
 
 def _restore_header(model: Any, original: Any) -> None:

@@ -43,10 +43,13 @@ def quantize_openvino(source: Path, target: Path, images: Sequence[NDArray[np.fl
         raise OptionError("`images` must have at least one calibration image, got none")
     model = openvino.Core().read_model(source)
     ignored = nncf.IgnoredScope(names=decoding_operators(model))
+    batch = model.input(0).get_partial_shape()[0]
+    # A file with a fixed batch size takes copies of each image.
+    copies = batch.get_length() if batch.is_static else 1
     with relayed_output("nncf", "nncf"):
         quantized = nncf.quantize(
             model,
-            nncf.Dataset(images),
+            nncf.Dataset(images, lambda image: np.repeat(image, copies, axis=0)),
             preset=nncf.QuantizationPreset.MIXED,
             subset_size=len(images),
             ignored_scope=ignored,

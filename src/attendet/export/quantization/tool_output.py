@@ -24,9 +24,10 @@ def relayed_output(tool: str, logger: str | None = None) -> Iterator[None]:
         logger: Name of the tool's logger (default: the root logger). Its handlers and its level are restored.
 
     Example:
-        >>> with warnings.catch_warnings(record=True) as caught, relayed_output("converter", "converter"):
-        ...     print("step 1 of 2")
-        ...     logging.getLogger("converter").warning("range of %s is unknown", "a")
+        >>> with warnings.catch_warnings(record=True, action="always") as caught:
+        ...     with relayed_output("converter", "converter"):
+        ...         print("step 1 of 2")
+        ...         logging.getLogger("converter").warning("range of %s is unknown", "a")
         >>> [str(each.message) for each in caught]
         ['converter: range of a is unknown']
     """
