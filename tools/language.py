@@ -105,7 +105,8 @@ def markdown(text: str) -> Iterator[tuple[int, str]]:
 def python_and_markdown(paths: Sequence[Path]) -> list[Path]:
     """Return the Python and Markdown files among files and below folders, sorted."""
     found = [path for top in paths for path in ([top] if top.is_file() else top.rglob("*")) if path.is_file()]
-    return sorted(path for path in found if path.suffix in (".py", ".md"))
+    # Packages of JavaScript bring pages of their own.
+    return sorted(path for path in found if path.suffix in (".py", ".md") and "node_modules" not in path.parts)
 
 
 def main() -> int:
