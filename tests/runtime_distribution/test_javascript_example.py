@@ -57,7 +57,7 @@ class _QuietHandler(SimpleHTTPRequestHandler):
 
     extensions_map = SimpleHTTPRequestHandler.extensions_map | {".mjs": "text/javascript", ".js": "text/javascript"}
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the name in the base class)
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002, ARG002 (the names in the base class)
         return
 
 
