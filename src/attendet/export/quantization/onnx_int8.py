@@ -30,8 +30,8 @@ def quantize_onnx(
 
     All other operators compute in float32, and so do the last convolutions, whose outputs are decoded into boxes and
     scores; see `attendet.export.quantization.decoding_part`. Weights have one scale per output channel, and 0 as their
-    zero point. The range of an activation is the mean of the ranges in the calibration images, which depends less on
-    single images than the range in all of them. Batch size and image size stay dynamic, and the metadata is kept.
+    zero point; activations have the range of all calibration images. Batch size and image size stay dynamic, and the
+    metadata is kept.
 
     Args:
         source: The float32 file; its first input takes the images.
@@ -72,7 +72,6 @@ def quantize_onnx(
                 "ActivationSymmetric": symmetric,
                 "WeightSymmetric": True,
                 "QuantizeBias": not symmetric,
-                "CalibMovingAverage": True,
             },
         )
         model = onnx.load(quantized)

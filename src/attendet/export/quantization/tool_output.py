@@ -17,7 +17,7 @@ def relayed_output(tool: str, logger: str | None = None) -> Iterator[None]:
     """Turn the warnings that a tool logs into warnings of attendet, and swallow what it prints.
 
     Only the command line writes to the terminal. Without this, a first line on the root logger would configure the
-    logging of the whole process, and progress bars would mix with those of the command.
+    logging of the whole process, and its progress bars would mix with the command's own.
 
     Args:
         tool: Name of the tool, in front of each warning.
