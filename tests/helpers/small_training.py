@@ -41,6 +41,10 @@ head:
 """
 
 
+# With CBAM behind the last convolution.
+MODEL_WITH_CBAM = MODEL.replace("head:", "  - [-1, 1, CBAM, [16]]\nhead:").replace("[2, 3, 4]", "[2, 3, 5]")
+
+
 class RecordingReporter:
     """Records messages, steps, and rows of results."""
 
@@ -110,12 +114,12 @@ def write_set(root: Path, train: int = 8, val: int = 4, size: tuple[int, int] = 
     return file
 
 
-def train_to_find(folder: Path) -> RunFolder:
+def train_to_find(folder: Path, model: str = MODEL, images: int = 8) -> RunFolder:
     """Train with all plots on images of 96x64 pixels, which are scaled to 64, until the detector finds objects."""
-    (folder / "small.yaml").write_text(MODEL)
+    (folder / "small.yaml").write_text(model)
     still = {f"augment__{name}": 0 for name in ("mosaic", "scale", "translate", "hsv_h", "hsv_s", "hsv_v")}
     config = small(
-        write_set(folder / "wide", train=8, val=5, size=(96, 64)),
+        write_set(folder / "wide", train=images, val=5, size=(96, 64)),
         folder / "small.yaml",
         folder / "runs",
         schedule__epochs=40,

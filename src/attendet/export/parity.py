@@ -106,7 +106,8 @@ class Parity:
 
     def to_dict(self) -> dict[str, Any]:
         """Return all numbers as plain values, ready for JSON."""
-        return {**asdict(self), "differences": dict(self.differences), "passes": self.passes}
+        inputs = [list(shape) for shape in self.inputs]
+        return {**asdict(self), "inputs": inputs, "differences": dict(self.differences), "passes": self.passes}
 
 
 def compare_predictions(expected: Tensor, actual: Tensor, longer_side: int, *, exact: bool) -> dict[str, float]:

@@ -48,7 +48,8 @@ def parity_batches(
         height, width = canvas_shapes(np.array([image.shape[1::-1]]), imgsz, stride)[0].tolist()
         yield _to_tensor([letterbox(image, imgsz, (height, width))[0]])
     square = -(-imgsz // stride) * stride
-    half = max(stride, square // 2 // stride * stride)
+    # A feature map of the largest stride has several positions, so that maps over positions exist.
+    half = max(2 * stride, square // 2 // stride * stride)
     for count, side in zip(_BATCHES[1:], (half, square), strict=True):
         chosen = [images[number % len(images)] for number in range(count)]
         yield _to_tensor([letterbox(image, min(side, imgsz), (side, side))[0] for image in chosen])

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
+from torch.utils._sympy.value_ranges import ValueRanges
 
 from attendet.errors import OptionError
 
@@ -39,6 +40,7 @@ def export_program(graph: nn.Module, images: Tensor, *, dynamic: bool) -> Export
         message = f"torch.export cannot record the network: {type(error).__name__}: {first_line}"
         raise OptionError(message, remedy=remedy) from error
     _remove_source_notes(program)
+    _allow_small_sizes(program)
     return program
 
 
@@ -55,6 +57,12 @@ def _step(sizes: Sequence[int]) -> int:
     while any(size % step for size in sizes):
         step //= 2
     return step
+
+
+def _allow_small_sizes(program: ExportedProgram) -> None:
+    """Let sizes start at 1: torch.export excludes sizes at which a feature map would have a side of 1."""
+    for symbol, limits in program.range_constraints.items():
+        program.range_constraints[symbol] = ValueRanges(min(1, limits.lower), limits.upper)
 
 
 def _remove_source_notes(program: ExportedProgram) -> None:
