@@ -17,6 +17,7 @@ import attendet
 SOURCE = Path(attendet.__file__).parent
 
 SAME_FILE_NAMES = {
+    "benchmarking": "the package, and the public function over it",
     "catalog": "the registry of the modules that a package offers",
     "cbam": "CBAM as a module (attention) and as operators (ops)",
     "config": "the settings of the package",

@@ -142,32 +142,41 @@ def export_files(
     report: Callable[[str], None] | None = None,
 ) -> Iterator[Exported]:
     """Write a network in several formats, and yield each file; the arguments are those of `export`."""
-    opened = _open(model, names, example)
+    opened = open_subject(model, names, example)
     subject = opened.subject
     if subject.description.kind != "detector":
         for name, value in (("data", data), ("nms", options.selection), ("imgsz", options.imgsz)):
             if value is not None:
                 raise OptionError(f"`{name}` must be left out for a network that is not a detector")
-    images = _data(model, data, subject.description, int8=options.precision == "int8")
+    images = export_data(model, data, subject.description, int8=options.precision == "int8")
     folder = Path(out) if out is not None else opened.folder
     yield from export_network(subject, formats, folder, options, images, report)
 
 
 @dataclass(frozen=True)
-class _OpenedSubject:
+class OpenedSubject:
+    """A network that a user named.
+
+    Attributes:
+        subject: The network.
+        folder: Folder in which its files are expected.
+    """
+
     subject: ExportSubject
     folder: Path
 
 
-def _open(model: nn.Module | str | os.PathLike[str], names: Sequence[str], example: Tensor | None) -> _OpenedSubject:
+def open_subject(
+    model: nn.Module | str | os.PathLike[str], names: Sequence[str], example: Tensor | None
+) -> OpenedSubject:
     """Return the network that a user names, and the folder in which its files are expected."""
     if isinstance(model, nn.Module):
         network = unwrap(model)
         stem = type(network).__name__.lower()
         if isinstance(network, Detector):
             card = ModelCard("", "", "auto", _class_names(names, network.num_classes), _DEFAULT_IMGSZ)
-            return _OpenedSubject(ExportSubject(network, describe_detector(network, card), stem), DEFAULT_FOLDER)
-        return _OpenedSubject(ExportSubject(network, describe_network(network), stem, example), DEFAULT_FOLDER)
+            return OpenedSubject(ExportSubject(network, describe_detector(network, card), stem), DEFAULT_FOLDER)
+        return OpenedSubject(ExportSubject(network, describe_network(network), stem, example), DEFAULT_FOLDER)
     if example is not None:
         raise OptionError("`example` must be left out for weights", remedy="give imgsz=…")
     if not os.path.lexists(model) or Path(model).suffix.lower() in (".yaml", ".yml"):
@@ -175,10 +184,10 @@ def _open(model: nn.Module | str | os.PathLike[str], names: Sequence[str], examp
         detector = build(os.fspath(model)).train(False)
         card = ModelCard(file.name, file.text, "auto", _class_names(names, detector.num_classes), _DEFAULT_IMGSZ)
         name = Path(file.name).stem
-        return _OpenedSubject(ExportSubject(detector, describe_detector(detector, card), name), DEFAULT_FOLDER)
+        return OpenedSubject(ExportSubject(detector, describe_detector(detector, card), name), DEFAULT_FOLDER)
     opened = opening.open(model)
     description = describe_detector(opened.detector, opened.card)
-    return _OpenedSubject(ExportSubject(opened.detector, description, opened.path.stem), opened.path.parent)
+    return OpenedSubject(ExportSubject(opened.detector, description, opened.path.stem), opened.path.parent)
 
 
 def _class_names(names: Sequence[str], count: int) -> tuple[str, ...]:
@@ -187,7 +196,7 @@ def _class_names(names: Sequence[str], count: int) -> tuple[str, ...]:
     return tuple(names) or tuple(map(str, range(count)))
 
 
-def _data(
+def export_data(
     model: nn.Module | str | os.PathLike[str],
     data: str | os.PathLike[str] | None,
     description: FileDescription,

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from attendet.cli.command import DEFECTS
-from attendet.cli.inputs import parse_image_size, require_data, split_names
+from attendet.cli.inputs import one_model, parse_image_size, require_data, split_names
 from attendet.cli.options import COMPUTING, DETECTION, INPUT, OUTPUT, AsJson, Confidence, Iou, MaxDetections
 from attendet.cli.ui.console import console
 from attendet.cli.ui.tables import styled, table
@@ -131,7 +130,7 @@ def export_command(
     A file that differs by more than --tolerance, or loses too much mAP, is kept with .failed at the end of its name:
     the exit code is then 1.
     """
-    path = _one_model(model, weights)
+    path = one_model(model, weights)
     if data is not None:
         require_data(data)
     thresholds = {
@@ -179,15 +178,6 @@ def export_command(
         typer.echo(to_json([each.to_dict() for each in exported]))
     if not all(each.passes for each in exported):
         raise typer.Exit(DEFECTS)
-
-
-def _one_model(argument: str | None, option: str | None) -> str:
-    given = [each for each in (argument, option) if each is not None]
-    if len(given) != 1:
-        found = "none" if not given else " and ".join(given)
-        remedy = "name a run's folder, a weights file, or a model"
-        raise OptionError(f"exactly one network must be named, got {found}", remedy=remedy)
-    return os.fspath(given[0])
 
 
 def _print(exported: Exported, options: ExportOptions) -> None:

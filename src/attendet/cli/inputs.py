@@ -41,6 +41,28 @@ def weights_and_sources(
     return weights, others
 
 
+def one_model(argument: str | None, option: str | None) -> str:
+    """Return the network of a verb, given as its argument or with `--weights`.
+
+    Args:
+        argument: The argument.
+        option: The value of `--weights`.
+
+    Raises:
+        OptionError: If both or none are given.
+
+    Example:
+        >>> one_model("yolov5n", None)
+        'yolov5n'
+    """
+    given = [each for each in (argument, option) if each is not None]
+    if len(given) != 1:
+        found = "none" if not given else " and ".join(given)
+        remedy = "name a run's folder, a weights file, or a model"
+        raise OptionError(f"exactly one network must be named, got {found}", remedy=remedy)
+    return given[0]
+
+
 def require_weights(path: str) -> None:
     """Raise an error if a weights file or the folder of a run does not exist.
 

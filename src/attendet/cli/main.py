@@ -10,7 +10,21 @@ from typing import Annotated, TypeAlias
 import typer
 
 from attendet._version import __version__
-from attendet.cli import attentions, check, clean, data, explain, export, predict, study, summary, train, val, weights
+from attendet.cli import (
+    attentions,
+    benchmark,
+    check,
+    clean,
+    data,
+    explain,
+    export,
+    predict,
+    study,
+    summary,
+    train,
+    val,
+    weights,
+)
 from attendet.cli.command import (
     PIPE_CLOSED,
     REFUSED,
@@ -43,6 +57,7 @@ app.command("val", cls=Verb, rich_help_panel=DETECTORS)(val.val_command)
 app.command("predict", cls=Verb, rich_help_panel=DETECTORS)(predict.predict_command)
 app.command("explain", cls=Verb, rich_help_panel=DETECTORS)(explain.explain_command)
 app.command("export", cls=Verb, rich_help_panel=DETECTORS)(export.export_command)
+app.command("benchmark", cls=Verb, rich_help_panel=DETECTORS)(benchmark.benchmark_command)
 app.add_typer(data.app, name="data", rich_help_panel=EXPERIMENTS)
 app.add_typer(study.app, name="study", rich_help_panel=EXPERIMENTS)
 app.command("clean", cls=Verb, rich_help_panel=EXPERIMENTS)(clean.clean_command)
