@@ -94,7 +94,8 @@ def test_a_file_that_looks_like_a_setting_is_a_file(tmp_path: Path, monkeypatch:
         (
             PREDICT,
             "w.pt photos --imgsz 320 640",
-            "`--imgsz` takes one value, got 320 640; give the longer side only: images keep their aspect ratio; or fix height and width: --imgsz 384,640",
+            "`--imgsz` takes one value, got 320 640; give the longer side only: images keep their aspect ratio; "
+            "or fix height and width: --imgsz 384,640",
         ),
         (
             PREDICT,

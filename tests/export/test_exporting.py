@@ -83,7 +83,12 @@ def test_a_static_file_takes_one_size_and_any_number_of_images(exported: Export,
     result = exported("onnx", static=True, imgsz=(64, 96), batch=2)
     runtime = open_file(result.path, "cpu")
     assert runtime.image_size == (64, 96)
-    assert [axis.dim_value for axis in onnx.load(result.path).graph.input[0].type.tensor_type.shape.dim] == [2, 3, 64, 96]
+    assert [axis.dim_value for axis in onnx.load(result.path).graph.input[0].type.tensor_type.shape.dim] == [
+        2,
+        3,
+        64,
+        96,
+    ]
     images = torch.rand(5, 3, 64, 96)
     expected = predictions_of(opening.open(run.best).detector, images)
     torch.testing.assert_close(runtime.predict(images), expected, atol=1e-3, rtol=1e-4)
@@ -203,7 +208,7 @@ def test_a_file_without_maps_cannot_be_explained(exported: Export, data: Path) -
     image = next((data.parent / "val" / "images").glob("*.png"))
     with pytest.raises(OptionError, match="must return the maps of its attention to be explained, got none"):
         attendet.explain(exported("onnx").path, image)
-    with pytest.raises(attendet.errors.UnknownNameError, match="unknown attention module 'model.7'"):
+    with pytest.raises(attendet.errors.UnknownNameError, match=r"unknown attention module 'model\.7'"):
         attendet.explain(exported("onnx", gates=True).path, image, site="model.7")
 
 
@@ -223,9 +228,9 @@ def test_the_description_tells_how_a_file_is_used(exported: Export, run: RunFold
     # The model file in the description builds the same network.
     rebuilt = run.path / "again.yaml"
     rebuilt.write_text(description.text)
-    assert len(attendet.build(str(rebuilt), num_classes=2).state_dict()) == len(
-        opening.open(run.best).detector.state_dict()
-    )
+    with pytest.warns(attendet.AttendetWarning, match="leaves 1 of 16 channels"):
+        again = attendet.build(str(rebuilt), num_classes=2)
+    assert again.state_dict().keys() == opening.open(run.best).detector.state_dict().keys()
 
 
 @pytest.mark.parametrize("file_format", ["onnx", "torch"])

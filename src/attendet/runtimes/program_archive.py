@@ -17,7 +17,8 @@ from torch.export.pt2_archive import PT2ArchiveReader
 from attendet.errors import WeightsError
 
 _MODEL = "models/model.json"
-_FOLDERS = ("data/weights/", "data/constants/", "data/sample_inputs/", "models/", "extra/", ".data/")
+_EXAMPLES = "data/sample_inputs/"
+_FOLDERS = ("data/weights/", "data/constants/", _EXAMPLES, "models/", "extra/", ".data/")
 _FILES = ("archive_format", "archive_version", "version", "byteorder")
 _MAX_MODEL_BYTES = 2**28
 _MAX_EXPRESSION = 100_000
@@ -55,6 +56,8 @@ def require_harmless_program(content: BinaryIO) -> None:
             raise WeightsError(f"the file must contain a plain program, got the entry {name!r}")
         if name.startswith("models/") and name != _MODEL:
             raise WeightsError(f"the file must contain one program, got the entry {name!r}")
+        if name.startswith(_EXAMPLES) and reader.read_bytes(name):
+            raise WeightsError("the program must have no example inputs, which torch would unpickle")
         if name.endswith("_config.json"):
             _require_no_pickles(json.loads(_read(reader, name)))
     if _MODEL not in names:
