@@ -59,7 +59,7 @@ def example_network(name: str) -> nn.Module:
     for parameter in module.parameters():
         nn.init.normal_(parameter, std=0.3)
     for key, buffer in module.named_buffers():
-        if key.endswith("running_mean"):
+        if key.endswith("mean"):
             nn.init.normal_(buffer, std=0.1)
         elif key.endswith("running_var"):
             nn.init.uniform_(buffer, 0.5, 1.5)
