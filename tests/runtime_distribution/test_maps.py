@@ -11,7 +11,7 @@ from attendet.interpret.image import input_image
 from attendet.runtimes.file_description import GateSite
 from attendet_runtime.description import parse_description
 from attendet_runtime.detector import Detector
-from attendet_runtime.errors import UsageError
+from attendet_runtime.errors import RuntimeFileError, UsageError
 from attendet_runtime.letterbox import place_image
 from attendet_runtime.maps import SiteMaps, map_on_image, overlay_picture
 from tests.helpers.calibrated_detector import photographs
@@ -62,6 +62,14 @@ def test_a_file_without_maps_is_an_error(tmp_path: Path) -> None:
     outputs = {"predictions": np.zeros((3, 7), np.float32)}
     detector = Detector(write_constant_graph(tmp_path / "a.onnx", outputs, small_description()))
     with pytest.raises(UsageError, match="has no attention maps; write them with `attendet export --gates`"):
+        detector.explain(photographs()[0])
+
+
+def test_maps_with_other_axes_are_an_error(tmp_path: Path) -> None:
+    description = small_description(outputs=("predictions", "spatial"), gates=(site_of(spatial="spatial"),))
+    outputs = {"predictions": np.zeros((3, 7), np.float32), "spatial": STRIP}
+    detector = Detector(write_constant_graph(tmp_path / "a.onnx", outputs, description))
+    with pytest.raises(RuntimeFileError, match=r"the map `spatial` of 'model.9.gate' must have 2 axes, got \(5,\)"):
         detector.explain(photographs()[0])
 
 

@@ -11,9 +11,9 @@ from attendet_runtime.command import main
 from attendet_runtime.detector import Detector
 from attendet_runtime.drawing import draw_detections
 from tests.helpers.calibrated_detector import photographs
-from tests.runtime_distribution.exported_files import baked_description, write_constant_graph
+from tests.runtime_distribution.exported_files import baked_description, small_description, write_constant_graph
 from tests.runtime_distribution.test_detecting import BAKED
-from tests.runtime_distribution.test_maps import file_with_maps
+from tests.runtime_distribution.test_maps import MAP, file_with_maps, site_of
 
 
 @pytest.fixture
@@ -80,6 +80,16 @@ def test_maps_are_pictures_next_to_the_image(folder: Path, capsys: pytest.Captur
     with Image.open(folder / "found" / "temple_model.9.gate.png") as picture:
         assert picture.size == (640, 427)
     assert "results: found" in capsys.readouterr().out
+
+
+def test_paths_in_the_file_do_not_lead_out_of_the_folder(folder: Path) -> None:
+    site = site_of(spatial="spatial").model_copy(update={"path": "../../up/" + "x" * 5000})
+    description = small_description(outputs=("predictions", "spatial"), gates=(site,))
+    outputs = {"predictions": np.zeros((3, 7), np.float32), "spatial": MAP}
+    write_constant_graph(Path("hostile.onnx"), outputs, description)
+    assert main(["hostile.onnx", "temple.png", "--maps", "--out", "found"]) == 0
+    written = sorted(path.name for path in (folder / "found").iterdir())
+    assert written == ["temple.png", "temple_.._.._up_" + "x" * 91 + ".png"]
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -29,6 +30,9 @@ INTERRUPTED = 130
 PIPE_CLOSED = 141
 """Exit code of a command whose output has no reader any more, as in `| head` (128 + SIGPIPE, as in shells)."""
 
+# Characters of the path of a module in the name of a picture.
+_MAX_PATH = 100
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code.
@@ -41,6 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except UserError as error:
         _tell(str(error), sys.stderr)
+        return REFUSED
+    except MemoryError:
+        _tell("not enough memory for an image, or for the canvas of the file", sys.stderr)
         return REFUSED
     except KeyboardInterrupt:
         _tell("interrupted", sys.stderr)
@@ -124,7 +131,8 @@ def _run(arguments: argparse.Namespace) -> int:
         for site in sites:
             picture = overlay_picture(pixels, site)
             if picture is not None:
-                folder.write(name, picture, f"_{site.path}")
+                # The path is text of the file, which must not lead out of the folder.
+                folder.write(name, picture, "_" + re.sub(r"[^\w.-]", "_", site.path)[:_MAX_PATH])
     _print(counts, entries, folder, as_json=arguments.json)
     if not entries:
         raise UserError("no image could be read")

@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -118,16 +117,16 @@ class Detector:
         detections = self._selected(outputs[main], placement)
         return detections, sites_in_image(sites, outputs, placement, canvas.shape[:2])
 
-    def _run(self, images: NDArray[np.float32], outputs: list[str]) -> list[NDArray[Any]]:
+    def _run(self, images: NDArray[np.float32], outputs: list[str]) -> list[NDArray[np.float32]]:
         """Return the outputs for one image, without the axis of the batch."""
-        if self.description.batch is not None and self.description.batch > 1:
-            rest = np.zeros((self.description.batch - 1, *images.shape[1:]), np.float32)
-            images = np.concatenate([images, rest])
         try:
+            if self.description.batch is not None and self.description.batch > 1:
+                rest = np.zeros((self.description.batch - 1, *images.shape[1:]), np.float32)
+                images = np.concatenate([images, rest])
             results = self._session.run(outputs, {_INPUT: images})
+            return [np.asarray(result, np.float32)[0] for result in results]
         except Exception as error:  # onnxruntime's own classes of errors derive from Exception alone
             raise RuntimeFileError(f"onnxruntime cannot run the file: {first_line(error)}") from error
-        return [np.asarray(result)[0] for result in results]
 
     def _selected(self, output: NDArray[np.float32], placement: Placement) -> Detections:
         columns = 6 if self.description.selection is not None else len(self.names) + 5
@@ -137,6 +136,8 @@ class Detector:
             rows = select_detections(output, self._thresholds, self._classes)
         else:
             rows = output[(output[:, 4] > 0) & (output[:, 4] > np.float32(self._thresholds.confidence))]
+            if not ((rows[:, 5] >= 0) & (rows[:, 5] < len(self.names))).all():
+                raise RuntimeFileError(f"the classes of detections must be 0 to {len(self.names) - 1}")
             if self._classes is not None:
                 rows = rows[self._classes[rows[:, 5].astype(np.int64)]]
             rows = rows[: self._thresholds.max_detections]

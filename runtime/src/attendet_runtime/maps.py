@@ -9,10 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attendet_runtime.description import GateSite
+from attendet_runtime.errors import RuntimeFileError
 from attendet_runtime.letterbox import Placement
 from attendet_runtime.palette import heat_colors
 
-_MAPS = ("spatial", "channels", "before", "after")
+# The maps of a site, and the number of their axes.
+_MAPS = {"spatial": 2, "channels": 1, "before": 2, "after": 2}
 # Opacity of a map over its image.
 _OPACITY = 0.6
 # Differences below this are rounding errors, and do not get different colors.
@@ -59,10 +61,18 @@ def sites_in_image(
         outputs: Outputs of the file for one image, by name.
         placement: Position of the image on the canvas.
         canvas: Height and width of the canvas in pixels.
+
+    Raises:
+        RuntimeFileError: If a map has the wrong number of axes.
     """
     found = []
     for site in sites:
         maps = {name: outputs[output] for name, output in site.maps.items() if name in _MAPS}
+        for name, values in maps.items():
+            if values.ndim != _MAPS[name] or 0 in values.shape:
+                raise RuntimeFileError(
+                    f"the map `{name}` of {site.path!r} must have {_MAPS[name]} axes, got {values.shape}"
+                )
         spatial, channels, before, after = map(maps.get, _MAPS)
         found.append(
             SiteMaps(site.path, site.module, site.spatial_kind, spatial, channels, before, after, placement, canvas)
@@ -102,7 +112,8 @@ def overlay_picture(image: NDArray[np.uint8], site: SiteMaps) -> NDArray[np.uint
     """
     if site.spatial is None:
         return None
-    values = map_on_image(site.spatial, site)
+    # Values that are not numbers get the lowest color.
+    values = np.nan_to_num(map_on_image(site.spatial, site), posinf=0, neginf=0)
     low, high = float(values.min()), float(values.max())
     span = max(high - low, _SMALLEST_SPAN)
     colors = heat_colors()[np.clip((values - low) / span * 255, 0, 255).astype(np.uint8)]

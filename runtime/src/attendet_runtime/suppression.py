@@ -68,13 +68,15 @@ def select_detections(
     if classes is not None:
         predictions = predictions[classes[predictions[:, 5:].argmax(1)]]
     confidence = np.float32(thresholds.confidence)
-    likely = predictions[predictions[:, 4] > confidence]
-    candidates = _candidates(likely, confidence, multi_label=thresholds.multi_label)
-    if thresholds.agnostic or len(candidates) <= _MAX_MOVED:
-        groups = np.zeros(len(candidates), np.float32) if thresholds.agnostic else candidates[:, 5]
-        kept = _suppress(_moved_apart(candidates[:, :4], groups), thresholds.iou)
-    else:
-        kept = _suppress_by_class(candidates, thresholds.iou)
+    # Infinite sides and two boxes without an area give values that are not numbers, which suppress nothing.
+    with np.errstate(invalid="ignore", over="ignore"):
+        likely = predictions[predictions[:, 4] > confidence]
+        candidates = _candidates(likely, confidence, multi_label=thresholds.multi_label)
+        if thresholds.agnostic or len(candidates) <= _MAX_MOVED:
+            groups = np.zeros(len(candidates), np.float32) if thresholds.agnostic else candidates[:, 5]
+            kept = _suppress(_moved_apart(candidates[:, :4], groups), thresholds.iou)
+        else:
+            kept = _suppress_by_class(candidates, thresholds.iou)
     return candidates[kept[: thresholds.max_detections]]
 
 
@@ -129,9 +131,7 @@ def _suppress(boxes: NDArray[np.float32], iou: float) -> NDArray[np.intp]:
         width = np.minimum(x2[best], x2[waiting]) - np.maximum(x1[best], x1[waiting])
         height = np.minimum(y2[best], y2[waiting]) - np.maximum(y1[best], y1[waiting])
         common = np.maximum(width, np.float32(0)) * np.maximum(height, np.float32(0))
-        with np.errstate(invalid="ignore"):
-            # Two boxes without an area give NaN, which suppresses nothing.
-            overlap = common / (areas[best] + areas[waiting] - common)
+        overlap = common / (areas[best] + areas[waiting] - common)
         # The threshold stays in float64, as in torchvision.
         waiting = waiting[~(overlap.astype(np.float64) > iou)]
     return np.array(kept, np.intp)

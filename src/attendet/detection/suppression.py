@@ -55,7 +55,9 @@ def nms(
         candidates = _candidates(image[image[:, 4] > confidence], confidence, multi_label=multi_label)
         boxes, scores, classes = candidates[:, :4], candidates[:, 4], candidates[:, 5]
         groups = torch.zeros_like(classes) if agnostic else classes
-        detections.append(candidates[batched_nms(boxes, scores, groups, iou)[:max_detections]])
+        # In order of the candidates: torchvision orders many boxes of equal scores arbitrarily.
+        kept = batched_nms(boxes, scores, groups, iou).sort().values
+        detections.append(candidates[kept[:max_detections]])
     return detections
 
 
