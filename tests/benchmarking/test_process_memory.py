@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from attendet.benchmarking.process_memory import measure_peak_memory
 from attendet.benchmarking.variants import Variant
 from attendet.errors import OptionError
-from attendet.export import ExportSubject
+from attendet.exporting import ExportSubject
 from attendet.runtimes.network_description import describe_network
 
 MEGABYTE = 2**20

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from attendet.benchmarking import variant_files
-from attendet.export import ExportOptions
+from attendet.exporting import ExportOptions
 from tests.helpers.command import CommandResult
 from tests.helpers.small_training import MODEL
 

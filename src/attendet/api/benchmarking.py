@@ -11,9 +11,17 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from attendet.api.exporting import export_data, open_subject
-from attendet.benchmarking import Benchmark, choose_variants, draw_benchmark, example_of, measure_subject, torch_threads
+from attendet.benchmarking import (
+    Benchmark,
+    choose_variants,
+    draw_benchmark,
+    example_of,
+    measure_subject,
+    torch_threads,
+    write_variants,
+)
 from attendet.errors import DataError, OptionError
-from attendet.export import ExportData, ExportSubject
+from attendet.exporting import ExportData, ExportSubject
 from attendet.utils.io import cannot_write, write_json
 
 
@@ -83,16 +91,11 @@ def benchmark(
             if value is not None:
                 raise OptionError(f"`{name}` must be left out for a network that is not a detector")
     images = _data(model, data, subject, int8=int8)
+    report = report or (lambda _: None)
     with _folder(out) as folder, torch_threads(threads):
-        measured = measure_subject(
-            subject,
-            variants,
-            folder,
-            example_of(subject, images, imgsz, batch),
-            images,
-            repeats,
-            report or (lambda _: None),
-        )
+        example_pass = example_of(subject, images, imgsz, batch)
+        files = write_variants(subject, variants, folder, tuple(example_pass.shape), images, report)
+        measured = measure_subject(subject, variants, files, example_pass, images, repeats, report)
         if out is not None:
             write_json(folder / "benchmark.json", measured.to_dict())
             draw_benchmark(measured, folder / "benchmark.png")

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 
 from attendet.benchmarking.benchmark_rows import Benchmark
 from attendet.benchmarking.latency import Durations
+from attendet.benchmarking.variants import EAGER
 from attendet.utils.plotting import COLORS, INK, label_text, new_figure, save_figure, style_axes
 
 _MARKERS = "osD^vP"
@@ -43,14 +44,17 @@ def draw_benchmark(benchmark: Benchmark, path: Path) -> None:
 
 
 def _draw_points(axes: Axes, points: Sequence[tuple[str, Durations, float]]) -> None:
-    for number, (name, latency, accuracy) in enumerate(sorted(points, key=lambda point: point[1].median)):
+    # The network in torch is black; the others have colors.
+    others = [name for name, _, _ in points if name != EAGER]
+    for name, latency, accuracy in sorted(points, key=lambda point: point[1].median):
+        number = others.index(name) if name in others else None
         lower, median, upper = latency.quartiles
         axes.errorbar(
             median,
             accuracy,
             xerr=[[median - lower], [upper - median]],
-            color=COLORS[number % len(COLORS)],
-            marker=_MARKERS[number % len(_MARKERS)],
+            color=INK if number is None else COLORS[number % len(COLORS)],
+            marker="X" if number is None else _MARKERS[number % len(_MARKERS)],
             markeredgecolor="white",
             markersize=9,
             linestyle="none",

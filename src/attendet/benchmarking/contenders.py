@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from attendet.benchmarking.variants import Variant
 from attendet.errors import OptionError
-from attendet.export import ExportSubject
-from attendet.export.formats import open_format
-from attendet.export.graph import DetectorGraph, NetworkGraph
+from attendet.exporting import ExportSubject
+from attendet.exporting.formats import open_format
+from attendet.exporting.graph import DetectorGraph, NetworkGraph
 from attendet.models.detector import Detector, prepare_for_inference
 from attendet.runtimes.exported_file import ExportedFile
 from attendet.runtimes.openvino_model import OpenVinoRuntime

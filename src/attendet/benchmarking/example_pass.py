@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from attendet.export import ExportData, ExportSubject
-from attendet.export.parity_images import parity_batches, synthetic_images
+from attendet.exporting import ExportData, ExportSubject
+from attendet.exporting.parity_images import parity_batches, synthetic_images
 from attendet.runtimes.image_size import require_image_size
 
 _DEFAULT_IMGSZ = 640

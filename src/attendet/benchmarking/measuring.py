@@ -16,11 +16,11 @@ from attendet.benchmarking.benchmark_rows import Benchmark, BenchmarkRow
 from attendet.benchmarking.contenders import open_contender
 from attendet.benchmarking.latency import Durations, measure_interleaved
 from attendet.benchmarking.process_memory import measure_peak_memory
-from attendet.benchmarking.variant_files import VariantFile, write_variants
+from attendet.benchmarking.variant_files import VariantFile
 from attendet.benchmarking.variants import EAGER, Variant
 from attendet.errors import OptionError, WeightsError
 from attendet.evaluation.validation import validate
-from attendet.export import ExportData, ExportSubject
+from attendet.exporting import ExportData, ExportSubject
 from attendet.runtimes.openvino_model import OpenVinoRuntime
 from attendet.runtimes.protocol import Runtime
 from attendet.utils.provenance import versions
@@ -112,28 +112,30 @@ def measure_latency(contenders: Sequence[Contender], images: Tensor, repeats: in
 def measure_subject(
     subject: ExportSubject,
     variants: Sequence[Variant],
-    folder: Path,
+    files: Mapping[Variant, VariantFile],
     images: Tensor,
     data: ExportData,
     repeats: int,
     report: Callable[[str], None],
+    *,
+    memory: bool = True,
 ) -> Benchmark:
-    """Write, open, and measure all variants of a network with the present number of threads.
+    """Open and measure all variants of a network with the present number of threads.
 
     Args:
         subject: The network.
         variants: The variants; the network in torch is the first.
-        folder: Folder of the files.
+        files: The files of the variants that have one.
         images: Input (N, C, …) of a pass, floating-point in 0-1.
-        data: Images for the comparison with torch, for mAP, and for int8 files.
+        data: Images on which mAP is measured, if any.
         repeats: Number of durations of each variant.
         report: Called with a sentence before each step that takes seconds.
+        memory: Whether to measure memory, which takes some seconds per variant.
     """
-    files = write_variants(subject, variants, folder, tuple(images.shape), data, report)
     contenders = open_contenders(subject, variants, files)
-    memory = _measure_memory(subject, contenders, images, report)
+    peaks = _measure_memory(subject, contenders, images, report) if memory else {}
     quality = {each.name: _measure_quality(each, max(images.shape[2:]), data, report) for each in contenders}
-    rows = [_row(subject, each, memory[each.name], quality[each.name]) for each in contenders]
+    rows = [_row(subject, each, peaks.get(each.name), quality[each.name]) for each in contenders]
     report(f"measuring latency: {repeats} passes of each format, in turn")
     latencies = measure_latency(contenders, images, repeats)
     validation = data.validation

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from attendet.benchmarking.variants import Variant
 from attendet.errors import OptionError, WeightsError
-from attendet.export import ExportData, Exported, ExportOptions, ExportSubject, export_network
+from attendet.exporting import ExportData, Exported, ExportOptions, ExportSubject, export_network
 from attendet.runtimes.file_description import Precision
 
 

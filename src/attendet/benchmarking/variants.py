@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 
 from attendet.errors import OptionError, unknown_name
-from attendet.export.options import ExportFormat
+from attendet.exporting.export_options import ExportFormat
 from attendet.runtimes.extras import require
 from attendet.runtimes.file_description import Precision
 
