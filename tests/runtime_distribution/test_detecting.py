@@ -52,7 +52,7 @@ def rows_of(found: Found) -> NDArray[np.float32]:
 
 
 @pytest.mark.parametrize(
-    ("imgsz", "confidence", "agnostic"), [(IMGSZ, 0.25, False), (320, 0.6, True), (640, 0.5, False)]
+    ("imgsz", "confidence", "agnostic"), [(IMGSZ, 0.25, False), (320, 0.6, True), (416, 0.95, False)]
 )
 def test_photographs_have_the_detections_of_attendet(
     weights: Path, onnx_file: Path, imgsz: int, confidence: float, agnostic: bool

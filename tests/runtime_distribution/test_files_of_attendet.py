@@ -10,7 +10,6 @@ import torch
 from PIL import Image
 
 import attendet
-from attendet.api.exporting import export
 from attendet.prediction import Predictor
 from attendet.training.run_folder import RunFolder
 from attendet_runtime.detector import Detector, Options
@@ -45,7 +44,7 @@ def exported(run: RunFolder, tmp_path_factory: pytest.TempPathFactory) -> Callab
     """Return a function that exports the network with options."""
 
     def write(**options: Any) -> Path:
-        found = export(run.path, out=tmp_path_factory.mktemp("exported"), **options)
+        found = attendet.export(run.path, out=tmp_path_factory.mktemp("exported"), **options)
         assert found.passes
         return found.path
 

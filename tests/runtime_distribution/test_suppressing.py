@@ -79,16 +79,17 @@ def test_many_candidates_are_selected_as_by_attendet(rows: int, agnostic: bool) 
 
 
 def test_only_the_most_confident_candidates_are_considered() -> None:
-    rng = np.random.default_rng(0)
-    rows = 31_000
-    predictions = np.ones((rows, 6), np.float32)
-    predictions[:, :2] = np.stack(np.divmod(np.arange(rows), 200), axis=1) * 10
-    predictions[:, 2:4] = 4
-    predictions[:, 4] = rng.permutation(rows) / (2 * rows) + 0.5
-    thresholds = Thresholds(max_detections=40_000)
-    found = select_detections(predictions, thresholds)
-    assert len(found) == 30_000
-    np.testing.assert_array_equal(found, expected_rows(predictions, thresholds))
+    """The last thousand boxes do not overlap others, but are not among the 30,000 most confident."""
+    rows, crowded = 31_000, 30_000
+    predictions = np.full((rows, 6), 4, np.float32)
+    places = np.concatenate([np.arange(crowded) % 100, np.arange(100, 100 + rows - crowded)])
+    predictions[:, :2] = np.stack(np.divmod(places, 50), axis=1) * 10
+    predictions[:, 4:] = np.linspace(1, 0.5, rows)[:, None]
+    shuffled = np.random.default_rng(0).permutation(predictions)
+    thresholds = Thresholds(confidence=0.1, max_detections=5000)
+    found = select_detections(shuffled, thresholds)
+    assert len(found) == 100
+    np.testing.assert_array_equal(found, expected_rows(shuffled, thresholds))
 
 
 def test_boxes_without_an_area_and_scores_that_are_not_numbers_are_treated_as_by_attendet() -> None:

@@ -74,9 +74,9 @@ def select_detections(
         candidates = _candidates(likely, confidence, multi_label=thresholds.multi_label)
         if thresholds.agnostic or len(candidates) <= _MAX_MOVED:
             groups = np.zeros(len(candidates), np.float32) if thresholds.agnostic else candidates[:, 5]
-            kept = _suppress(_moved_apart(candidates[:, :4], groups), thresholds.iou)
+            kept = _suppress(_moved_apart(candidates[:, :4], groups), thresholds)
         else:
-            kept = _suppress_by_class(candidates, thresholds.iou)
+            kept = _suppress_by_class(candidates, thresholds)
     return candidates[kept[: thresholds.max_detections]]
 
 
@@ -110,22 +110,22 @@ def _moved_apart(boxes: NDArray[np.float32], groups: NDArray[np.float32]) -> NDA
     return boxes + (groups * (boxes.max() + np.float32(1)))[:, None]
 
 
-def _suppress_by_class(candidates: NDArray[np.float32], iou: float) -> NDArray[np.intp]:
+def _suppress_by_class(candidates: NDArray[np.float32], thresholds: Thresholds) -> NDArray[np.intp]:
     """Return the positions of the candidates that no candidate of the same class suppresses, in order."""
     is_kept = np.zeros(len(candidates), np.bool_)
     for each in np.unique(candidates[:, 5]):
         positions = np.flatnonzero(candidates[:, 5] == each)
-        is_kept[positions[_suppress(candidates[positions, :4], iou)]] = True
+        is_kept[positions[_suppress(candidates[positions, :4], thresholds)]] = True
     return np.flatnonzero(is_kept)
 
 
-def _suppress(boxes: NDArray[np.float32], iou: float) -> NDArray[np.intp]:
-    """Return the positions of the boxes (n, 4), the most confident first, that no box before them suppresses."""
+def _suppress(boxes: NDArray[np.float32], thresholds: Thresholds) -> NDArray[np.intp]:
+    """Return the positions of the first boxes (n, 4), the most confident first, that no box before them suppresses."""
     x1, y1, x2, y2 = np.ascontiguousarray(boxes.T)
     areas = (x2 - x1) * (y2 - y1)
     waiting = np.arange(len(boxes))
     kept = []
-    while len(waiting):
+    while len(waiting) and len(kept) < thresholds.max_detections:
         best, waiting = waiting[0], waiting[1:]
         kept.append(best)
         width = np.minimum(x2[best], x2[waiting]) - np.maximum(x1[best], x1[waiting])
@@ -133,5 +133,5 @@ def _suppress(boxes: NDArray[np.float32], iou: float) -> NDArray[np.intp]:
         common = np.maximum(width, np.float32(0)) * np.maximum(height, np.float32(0))
         overlap = common / (areas[best] + areas[waiting] - common)
         # The threshold stays in float64, as in torchvision.
-        waiting = waiting[~(overlap.astype(np.float64) > iou)]
+        waiting = waiting[~(overlap.astype(np.float64) > thresholds.iou)]
     return np.array(kept, np.intp)
