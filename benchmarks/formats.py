@@ -39,6 +39,7 @@ from attendet.benchmarking import (
     write_variants,
 )
 from attendet.exporting import ExportData, ExportSubject
+from attendet.utils.text import plural
 
 _MARKS = ("<!-- formats: written by benchmarks/formats.py -->", "<!-- end of formats -->")
 _DETECTORS = ("yolov5n", "yolov5n_CBAM", "cbam@neck")
@@ -173,7 +174,7 @@ def report_lines(arguments: argparse.Namespace) -> list[str]:
     packages = ", ".join(f"{name} {version}" for name, version in first.versions.items())
     side = max(first.input_shape[2:])
     heading = "| network | format | differs by | mAP50-95 | ms | speedup | size, MB | memory, MB |"
-    machine = f"{first.processor}, {first.threads} threads; {packages}"
+    machine = f"{first.processor}, {plural(first.threads, 'thread')}; {packages}"
     return [
         f"{machine}; {arguments.repeats} repeats; batch 1, {side} pixels ({_RESNET_SIDE} for resnet18).",
         "",

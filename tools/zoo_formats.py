@@ -18,10 +18,10 @@ from torch import Tensor, nn
 
 from attendet.attention import create, names
 from attendet.errors import AttendetError
-from attendet.export.ncnn_file import write_ncnn
-from attendet.export.onnx_file import write_onnx
-from attendet.export.openvino_file import write_openvino
-from attendet.export.program import export_program
+from attendet.exporting.ncnn_file import write_ncnn
+from attendet.exporting.onnx_file import write_onnx
+from attendet.exporting.openvino_file import write_openvino
+from attendet.exporting.program import export_program
 from attendet.runtimes.exported_file import ExportedFile
 from attendet.runtimes.file_description import FileDescription, InputShape
 from attendet.runtimes.ncnn_network import NcnnRuntime

@@ -7,6 +7,8 @@ from . import study as study
 from . import surgery as surgery
 from ._version import __version__ as __version__
 from .api import TrainingResult as TrainingResult
+from .api import benchmark as benchmark
+from .api import export as export
 from .api import predict as predict
 from .api import train as train
 from .api import validate as validate
@@ -31,6 +33,7 @@ from .attention import UltralyticsCBAM as UltralyticsCBAM
 from .attention import create as create
 from .errors import AttendetError as AttendetError
 from .errors import AttendetWarning as AttendetWarning
+from .exporting import Exported as Exported
 from .interpret.image import Explanation as Explanation
 from .interpret.image import explain as explain
 from .models import Detector as Detector
@@ -65,6 +68,7 @@ __all__ = [
     "CoordinateAttention",
     "Detector",
     "Explanation",
+    "Exported",
     "GlobalContext",
     "LoadReport",
     "OpenedDetector",
@@ -82,6 +86,7 @@ __all__ = [
     "attach",
     "attached",
     "attention",
+    "benchmark",
     "build",
     "create",
     "data",
@@ -90,6 +95,7 @@ __all__ = [
     "disabled",
     "errors",
     "explain",
+    "export",
     "fuse",
     "load_weights",
     "models",

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from attendet.cli.confirmation import confirm_many_sites
+from attendet.cli.ui.confirmation import confirm_many_sites
 from attendet.errors import OptionError
 from attendet.models.bundled import bundled_text
 from tests.helpers.command import CommandResult, declared_flags

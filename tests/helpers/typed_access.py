@@ -5,6 +5,8 @@ from typing import TypeVar
 from torch import Tensor, nn
 
 from attendet.models.detector import Detector
+from attendet.prediction.predictor import Predictor
+from attendet.runtimes.torch_runtime import TorchRuntime
 
 Value = TypeVar("Value")
 Kind = TypeVar("Kind", bound=nn.Module)
@@ -39,3 +41,9 @@ def gradient(of: Tensor) -> Tensor:
 def head_convolutions(detector: Detector) -> list[nn.Conv2d]:
     """Return the convolution of each level of a detector's head."""
     return [submodule(detector.head.m, name, nn.Conv2d) for name, _ in detector.head.m.named_children()]
+
+
+def detector_of(predictor: Predictor) -> Detector:
+    """Return the detector that torch runs for a predictor."""
+    assert isinstance(predictor.runtime, TorchRuntime)
+    return predictor.runtime._detector

@@ -15,7 +15,7 @@ from attendet.data.loading.canvases import SingleCanvasRule
 from attendet.errors import AttendetError, DataError, OptionError, UnknownNameError, WeightsError
 from attendet.models.detector import Detector
 from tests.helpers.calibrated_detector import NAMES, calibrated_detector, photographs, write_weights
-from tests.helpers.typed_access import head_convolutions, not_none, tensor
+from tests.helpers.typed_access import detector_of, head_convolutions, not_none, tensor
 
 
 def reference_detections(
@@ -245,7 +245,7 @@ def test_too_little_memory_is_an_option_error(weights: Path, monkeypatch: pytest
     if place == "canvas":
         monkeypatch.setattr("attendet.prediction.predictor.letterbox", lambda *_: np.empty(2**60, np.uint8))
     else:
-        monkeypatch.setattr(predictor.runtime._detector, "forward", lambda _: torch.empty(2**60))
+        monkeypatch.setattr(detector_of(predictor), "forward", lambda _: torch.empty(2**60))
     with pytest.raises(OptionError, match=r"not enough memory for 2 images of 128x96 pixels; use a smaller"):
         predictor.batch([np.zeros((64, 96, 3), np.uint8)] * 2)
 
@@ -254,7 +254,7 @@ def test_other_runtime_errors_are_not_taken_for_too_little_memory(
     weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     predictor = Predictor(weights, device="cpu")
-    monkeypatch.setattr(predictor.runtime._detector, "forward", lambda batch: batch + torch.zeros(5, 7))
+    monkeypatch.setattr(detector_of(predictor), "forward", lambda batch: batch + torch.zeros(5, 7))
     with pytest.raises(RuntimeError, match="size of tensor"):
         predictor(np.zeros((64, 96, 3), np.uint8))
 

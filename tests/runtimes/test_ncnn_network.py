@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from attendet.errors import OptionError, WeightsError
-from attendet.export.ncnn_file import write_ncnn
+from attendet.exporting.ncnn_file import write_ncnn
 from attendet.runtimes.file_description import FileDescription, InputShape
 from attendet.runtimes.ncnn_network import NcnnRuntime, ncnn_weights_path
 

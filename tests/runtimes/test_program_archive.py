@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from attendet.errors import WeightsError
-from attendet.export.program import export_program
-from attendet.export.torch_file import write_program
+from attendet.exporting.program import export_program
+from attendet.exporting.torch_file import write_program
 from attendet.runtimes.file_description import FileDescription
 from attendet.runtimes.torch_program import ProgramRuntime
 

@@ -16,7 +16,7 @@ from attendet.data.reading.data_source import DataSource
 from attendet.data.records import Split
 from attendet.errors import DataError, OptionError
 from attendet.evaluation.validation import read_split_for_classes
-from attendet.export import ExportData, Exported, ExportOptions, ExportSubject, export_network
+from attendet.exporting import ExportData, Exported, ExportOptions, ExportSubject, export_network
 from attendet.models import build
 from attendet.models.detector import Detector
 from attendet.models.yaml.lookup import load_model_file

@@ -17,9 +17,9 @@ from attendet.errors import OptionError
 from attendet.evaluation.config import ValidationConfig
 from attendet.evaluation.validation import Validation, read_split_for_classes
 from attendet.evaluation.validation import validate as validate_split
-from attendet.runtimes import opening
-from attendet.runtimes.detection import choose_thresholds
+from attendet.runtimes import runtime_files
 from attendet.runtimes.image_size import choose_image_size
+from attendet.runtimes.selection import choose_thresholds
 from attendet.training.config_sections import DataConfig
 from attendet.training.resource_errors import explain_resource_errors
 from attendet.training.run_folder import RunFolder, read_run
@@ -76,7 +76,7 @@ def validate(
             ...
         attendet.errors.WeightsError: nowhere/best.safetensors: weights file not found
     """
-    runtime = opening.open(weights, device, half=half)
+    runtime = runtime_files.open(weights, device, half=half)
     size = choose_image_size(runtime, imgsz)
     thresholds = choose_thresholds(runtime, _DEFAULTS, confidence=confidence, iou=iou, max_detections=max_detections)
     options = ValidationConfig(

@@ -11,12 +11,12 @@ from torch import Tensor, nn
 from attendet.benchmarking.variants import Variant
 from attendet.errors import OptionError
 from attendet.exporting import ExportSubject
-from attendet.exporting.formats import open_format
 from attendet.exporting.graph import DetectorGraph, NetworkGraph
 from attendet.models.detector import Detector, prepare_for_inference
 from attendet.runtimes.exported_file import ExportedFile
 from attendet.runtimes.openvino_model import OpenVinoRuntime
 from attendet.runtimes.protocol import Runtime
+from attendet.runtimes.runtime_files import open_file
 from attendet.runtimes.torch_runtime import TorchRuntime
 from attendet.weights.io.model_card import ModelCard
 
@@ -78,7 +78,11 @@ def open_contender(variant: Variant, *, subject: ExportSubject | None = None, pa
         raise OptionError(f"`path` must be a file for {variant.name}, got None")
     if variant.native:
         return OpenVinoRuntime(path, native_precision=True)
-    return open_format(variant.file_format, path)
+    if variant.file_format == "executorch":
+        from attendet.runtimes.executorch_program import ExecutorchRuntime  # noqa: PLC0415 - an extra
+
+        return ExecutorchRuntime(path)
+    return open_file(path, "cpu")
 
 
 def _card(subject: ExportSubject) -> ModelCard:

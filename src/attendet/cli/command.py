@@ -10,8 +10,8 @@ import typer
 from rich.markup import escape
 from typer.core import TyperCommand, TyperGroup
 
-from attendet.cli.arguments import DeclaredOptions, rewrite_arguments
-from attendet.cli.yolov5_flags import VERBS
+from attendet.cli.yolov5.argument_rewriting import DeclaredOptions, rewrite_arguments
+from attendet.cli.yolov5.flags import VERBS
 from attendet.errors import OptionError, nearest_name
 from attendet.utils.processes.interruption import exit_code
 from attendet.utils.text import printable

@@ -55,7 +55,7 @@ def survey_data_set(
     from attendet.interpret.capture import attention_sites
     from attendet.interpret.dataset.survey_files import survey_record, write_survey
     from attendet.interpret.dataset.surveying import survey_sites
-    from attendet.runtimes.opening import is_exported
+    from attendet.runtimes.runtime_files import is_exported
     from attendet.training.resource_errors import explain_resource_errors
     from attendet.utils.devices import resolve_device
     from attendet.weights.io import opening

@@ -17,7 +17,7 @@ from attendet.utils.json_text import to_json
 from attendet.utils.text import plural
 
 if TYPE_CHECKING:
-    from attendet.export import Exported, ExportOptions
+    from attendet.exporting import Exported, ExportOptions
 
 _FILE = "File"
 
@@ -146,7 +146,7 @@ def export_command(
         raise OptionError("--half cannot be combined with --int8", remedy="give one of them")
     size = parse_image_size(imgsz)
     from attendet.api.exporting import export_files
-    from attendet.export import ExportOptions
+    from attendet.exporting import ExportOptions
     from attendet.runtimes.file_description import BakedSelection
 
     selection = BakedSelection(

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import typer
 
 from attendet.cli import train_options as options
-from attendet.cli.confirmation import confirm_many_sites
 from attendet.cli.options import AsJson
 from attendet.cli.train_settings import (
     DEFAULT_PROJECT,
@@ -20,6 +19,7 @@ from attendet.cli.train_settings import (
     refuse_with_resume,
     require_inputs,
 )
+from attendet.cli.ui.confirmation import confirm_many_sites
 from attendet.cli.ui.console import console
 from attendet.cli.ui.training_progress import TrainingProgress
 from attendet.errors import OptionError

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from attendet.cli.inputs import require_data, require_model, require_weights, run_location
-from attendet.cli.yolov5_flags import DEFAULT_VALUES
+from attendet.cli.yolov5.flags import DEFAULT_VALUES
 from attendet.errors import DataError, Location, OptionError
 
 LATEST = DEFAULT_VALUES["--resume"]

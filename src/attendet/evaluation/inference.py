@@ -16,8 +16,8 @@ from attendet.data.records import ImageRecord, Split
 from attendet.detection.postprocess import CanvasPlacement, DetectionThresholds
 from attendet.evaluation.config import ValidationConfig
 from attendet.evaluation.matching import GroundTruth
-from attendet.runtimes.detection import select_in_images
 from attendet.runtimes.file_description import BakedSelection
+from attendet.runtimes.selection import select_in_images
 
 
 def validation_batches(

@@ -21,9 +21,9 @@ from attendet.data.loading.resizing import ImageSize, Letterbox, letterbox
 from attendet.detection.class_names import class_index
 from attendet.detection.postprocess import CanvasPlacement, DetectionThresholds
 from attendet.errors import DataError, OptionError
-from attendet.runtimes import opening
-from attendet.runtimes.detection import choose_thresholds, select_in_images
+from attendet.runtimes import runtime_files
 from attendet.runtimes.image_size import choose_image_size
+from attendet.runtimes.selection import choose_thresholds, select_in_images
 from attendet.utils.devices import is_out_of_memory, parse_device
 from attendet.utils.text import plural
 
@@ -89,7 +89,7 @@ class Predictor:
         half: bool = False,
         canvas: SingleCanvasRule = "border",
     ) -> None:
-        runtime = opening.open(weights, device, half=half)
+        runtime = runtime_files.open(weights, device, half=half)
         self.runtime = runtime
         self._thresholds = choose_thresholds(
             runtime,

@@ -132,7 +132,7 @@ class FileDescription(StrictModel):
         has_attention: Whether the attention of the network is in the file.
         weights_digest: SHA-256 digest of the names and values of the network's tensors.
         versions: Versions of attendet, torch, and the converter.
-        parity: Differences from torch, as `attendet.export.Parity.to_dict`; empty before they are measured.
+        parity: Differences from torch, as `attendet.exporting.Parity.to_dict`; empty before they are measured.
 
     Example:
         >>> description = FileDescription(kind="network", outputs=("output",), weights_digest="", versions={})

@@ -36,7 +36,9 @@ def run_in_batches(
         (2, 3, 4, 4)
         (tensor([1., 1., 1.]),)
     """
-    for name, expected, actual in zip(("height", "width"), (shape.height, shape.width), images.shape[2:4], strict=False):
+    for name, expected, actual in zip(
+        ("height", "width"), (shape.height, shape.width), images.shape[2:4], strict=False
+    ):
         if expected is not None and expected != actual:
             raise OptionError(f"the {name} of images must be {expected} pixels for this file, got {actual}")
     if shape.batch is None or shape.batch == len(images):

@@ -52,14 +52,7 @@ def require_harmless_program(content: BinaryIO) -> None:
     reader = PT2ArchiveReader(content)  # pyright: ignore[reportArgumentType] - its annotation lacks buffers
     names = reader.get_file_names()
     for name in names:
-        if not name.startswith(_FOLDERS) and name not in _FILES:
-            raise WeightsError(f"the file must contain a plain program, got the entry {name!r}")
-        if name.startswith("models/") and name != _MODEL:
-            raise WeightsError(f"the file must contain one program, got the entry {name!r}")
-        if name.startswith(_EXAMPLES) and reader.read_bytes(name):
-            raise WeightsError("the program must have no example inputs, which torch would unpickle")
-        if name.endswith("_config.json"):
-            _require_no_pickles(json.loads(_read(reader, name)))
+        _require_plain_entry(reader, name)
     if _MODEL not in names:
         raise WeightsError("the file must contain a program, got none")
     program = json.loads(_read(reader, _MODEL))
@@ -70,6 +63,17 @@ def require_harmless_program(content: BinaryIO) -> None:
             _require_known_operator(text)
         elif key == "expr_str":
             _require_arithmetic(text)
+
+
+def _require_plain_entry(reader: PT2ArchiveReader, name: str) -> None:
+    if not name.startswith(_FOLDERS) and name not in _FILES:
+        raise WeightsError(f"the file must contain a plain program, got the entry {name!r}")
+    if name.startswith("models/") and name != _MODEL:
+        raise WeightsError(f"the file must contain one program, got the entry {name!r}")
+    if name.startswith(_EXAMPLES) and reader.read_bytes(name):
+        raise WeightsError("the program must have no example inputs, which torch would unpickle")
+    if name.endswith("_config.json"):
+        _require_no_pickles(json.loads(_read(reader, name)))
 
 
 def _read(reader: PT2ArchiveReader, name: str) -> bytes:

@@ -46,14 +46,14 @@ def trace_example(model: nn.Module, example: Any = None) -> tuple[Trace, tuple[A
     )
 
 
-def example_inputs(model: nn.Module) -> Tensor:
+def default_input(model: nn.Module) -> Tensor:
     """Return an input of a network that takes one tensor: noise in 0-1, with the channels of its first convolution.
 
     Raises:
         OptionError: If the network has no convolution.
 
     Example:
-        >>> example_inputs(nn.Conv2d(3, 8, 3)).shape
+        >>> default_input(nn.Conv2d(3, 8, 3)).shape
         torch.Size([1, 3, 256, 256])
     """
     candidate = next(_candidate_inputs(model), None)

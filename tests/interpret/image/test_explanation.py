@@ -15,7 +15,7 @@ from attendet.interpret.image.explanation import Explanation
 from attendet.models.detector import Detector
 from tests.helpers.calibrated_detector import NAMES, Photographs, write_weights
 from tests.helpers.third_party_networks import attended_resnet
-from tests.helpers.typed_access import head_convolutions, not_none, submodule
+from tests.helpers.typed_access import detector_of, head_convolutions, not_none, submodule
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def test_detections_match_the_predictor_with_and_without_attention(weights: Path
     predictor = attendet.Predictor(weights, device="cpu")
     with_attention = predictor(photographs[1])
     # Without attention: the module returns its input.
-    predictor.runtime._detector.model[9].forward = lambda x: x
+    detector_of(predictor).model[9].forward = lambda x: x
     without = predictor(photographs[1])
     for output, expected in ((explanation.with_attention, with_attention), (explanation.without_attention, without)):
         found = output.detections

@@ -40,7 +40,7 @@ from attendet.interpret.image.request import ExplanationRequest
 from attendet.interpret.image.site_explanation import SiteExplanation, explain_site
 from attendet.models.detector import Detector
 from attendet.runtimes.exported_file import ExportedFile
-from attendet.runtimes.opening import is_exported, open_detector_file
+from attendet.runtimes.runtime_files import is_exported, open_detector_file
 from attendet.surgery import disabled
 from attendet.utils.devices import resolve_device
 from attendet.utils.modules import evaluation_mode, unwrapped

@@ -20,9 +20,9 @@ from attendet.interpret.image.input_image import InputImage, letterboxed_image, 
 from attendet.interpret.image.network_output import NetworkOutput
 from attendet.interpret.image.request import ExplanationRequest
 from attendet.interpret.image.site_explanation import SiteExplanation, summarize_part
-from attendet.runtimes.detection import choose_thresholds, select_in_images
 from attendet.runtimes.exported_file import ExportedFile
 from attendet.runtimes.file_description import GateSite
+from attendet.runtimes.selection import choose_thresholds, select_in_images
 
 _NOTE = "An exported file has neither class activation maps nor an output without attention: explain the weights."
 

@@ -1,0 +1,1 @@
+"""The notations of YOLOv5 and of the `yolo` command, rewritten into ours."""

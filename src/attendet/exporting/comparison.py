@@ -1,0 +1,86 @@
+"""Comparison of an exported file with the network in torch, on several canvases and batch sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from attendet.exporting.graph_source import GraphSource
+from attendet.exporting.parity import (
+    Parity,
+    QualityComparison,
+    compare_output,
+    compare_predictions,
+    count_unmatched,
+    merge_differences,
+)
+from attendet.exporting.parity_images import example_batches, parity_batches, synthetic_images
+from attendet.runtimes.exported_file import ExportedFile
+
+
+def comparison_inputs(source: GraphSource, images: Sequence[NDArray[np.uint8]]) -> list[Tensor]:
+    """Return the inputs on which a file is compared with torch.
+
+    Args:
+        source: The network.
+        images: Real images (H, W, 3); synthetic ones are used if there are none. For a detector only.
+    """
+    description = source.description
+    if description.kind != "detector":
+        return list(example_batches(source.images, static=source.options.static))
+    height, width = description.shape.height, description.shape.width
+    size = (height, width) if height and width else description.imgsz or max(source.images.shape[2:])
+    stride = int(max(description.strides))
+    return list(parity_batches(images or synthetic_images(), size, stride, batch=description.shape.batch))
+
+
+def compare_files(
+    reference: ExportedFile,
+    file: ExportedFile,
+    inputs: Sequence[Tensor],
+    tolerance: float,
+    real_images: int,
+    quality: QualityComparison | None = None,
+) -> Parity:
+    """Return the differences between a file and the network in torch.
+
+    Args:
+        reference: The network in torch.
+        file: The file.
+        inputs: Images (N, C, …) of several shapes.
+        tolerance: Largest difference.
+        real_images: Number of real images among the inputs.
+        quality: Their quality on a data set, if it was measured.
+    """
+    pairs = [(images, reference.run(images), file.run(images)) for images in inputs]
+    differences = merge_differences(_differences(file, images, expected, actual) for images, expected, actual in pairs)
+    unmatched = detections = 0
+    selection = file.description.selection
+    if selection is not None:
+        for _, expected, actual in pairs:
+            sides = [[rows[rows[:, 4] > 0] for rows in each["detections"]] for each in (expected, actual)]
+            unmatched += count_unmatched(
+                *sides, confidence=selection.confidence, limit=selection.max_detections, tolerance=tolerance
+            )
+            detections += sum(map(len, sides[0]))
+    shapes = tuple(tuple(images.shape) for images in inputs)
+    return Parity(tolerance, shapes, real_images, differences, unmatched, detections, quality)
+
+
+def _differences(
+    file: ExportedFile, images: Tensor, expected: dict[str, Tensor], actual: dict[str, Tensor]
+) -> dict[str, float]:
+    differences: dict[str, float] = {}
+    for name, values in expected.items():
+        match name:
+            case "predictions" if file.description.kind == "detector":
+                is_exact = file.description.precision == "float32"
+                differences |= compare_predictions(values, actual[name], max(images.shape[2:]), exact=is_exact)
+            case "detections" if file.description.kind == "detector":
+                pass
+            case _:
+                differences[name] = compare_output(values, actual[name])
+    return differences
