@@ -94,7 +94,7 @@ def test_files_that_cannot_be_read(attendet: Callable[..., CommandResult], tmp_p
 def test_convert_does_not_export(attendet: Callable[..., CommandResult], checkpoint: Path, name: str) -> None:
     done = attendet("weights", "convert", str(checkpoint), "--out", str(checkpoint.with_name(name)))
     assert (done.returncode, done.stdout) == (2, "")
-    remedy = "attendet does not export networks to other formats yet"
+    remedy = "attendet export writes files for other runtimes"
     assert done.stderr == f"attendet: `--out` must be a .safetensors file, got {name!r}; {remedy}\n"
     assert [path.name for path in checkpoint.parent.iterdir()] == ["cells.pt"]
 

@@ -25,9 +25,9 @@ app = typer.Typer(cls=VerbGroup, invoke_without_command=True, help="Inspect, con
 app.callback()(show_help_without_verb)
 
 _MAX_NAMES = 20
-# Files of exported networks. The remedy is to name the verb that writes them, once there is one.
-_EXPORTED = (".onnx", ".torchscript", ".engine", ".trt", ".tflite", ".pb", ".mlmodel", ".mlpackage", ".xml", ".pte")
-_EXPORT_REMEDY = "attendet does not export networks to other formats yet"
+# Files of exported networks.
+_EXPORTED = (".onnx", ".xml", ".pt2", ".param", ".pte", ".torchscript", ".engine", ".tflite", ".pb", ".mlpackage")
+_EXPORT_REMEDY = "attendet export writes files for other runtimes"
 
 File: TypeAlias = Annotated[
     str,
