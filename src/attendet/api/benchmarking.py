@@ -76,7 +76,7 @@ def benchmark(
 
     Example:
         >>> import attendet, torch
-        >>> network = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3), attendet.create("cbam", 8))
+        >>> network = torch.nn.Sequential(torch.nn.Conv2d(3, 64, 3), attendet.create("cbam", 64))
         >>> measured = benchmark(network, ["torch"], repeats=3, example=torch.rand(1, 3, 32, 32))
         >>> [row.name for row in measured.rows], measured.rows[1].latency.median > 0
         (['torch-eager', 'torch'], True)
