@@ -25,7 +25,8 @@ from torchvision.models import resnet18
 
 import attendet
 from attendet.api.exporting import export_data, open_subject
-from attendet.benchmarking import (
+from attendet.exporting import ExportData, ExportSubject
+from attendet.exporting.benchmarking import (
     Benchmark,
     Durations,
     Variant,
@@ -38,7 +39,6 @@ from attendet.benchmarking import (
     torch_threads,
     write_variants,
 )
-from attendet.exporting import ExportData, ExportSubject
 from attendet.utils.text import plural
 
 _MARKS = ("<!-- formats: written by benchmarks/formats.py -->", "<!-- end of formats -->")

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from attendet.benchmarking import variant_files
 from attendet.exporting import ExportOptions
+from attendet.exporting.benchmarking import variant_files
 from tests.helpers.command import CommandResult
 from tests.helpers.small_training import MODEL
 

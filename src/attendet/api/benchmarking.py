@@ -11,7 +11,9 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from attendet.api.exporting import export_data, open_subject
-from attendet.benchmarking import (
+from attendet.errors import DataError, OptionError
+from attendet.exporting import ExportData, ExportSubject
+from attendet.exporting.benchmarking import (
     Benchmark,
     choose_variants,
     draw_benchmark,
@@ -20,8 +22,6 @@ from attendet.benchmarking import (
     torch_threads,
     write_variants,
 )
-from attendet.errors import DataError, OptionError
-from attendet.exporting import ExportData, ExportSubject
 from attendet.utils.io import cannot_write, write_json
 
 

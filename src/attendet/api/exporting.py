@@ -145,7 +145,8 @@ def export_files(
     opened = open_subject(model, names, example)
     subject = opened.subject
     if subject.description.kind != "detector":
-        for name, value in (("data", data), ("nms", options.selection), ("imgsz", options.imgsz)):
+        is_int8 = options.precision == "int8" or None
+        for name, value in (("data", data), ("nms", options.selection), ("imgsz", options.imgsz), ("int8", is_int8)):
             if value is not None:
                 raise OptionError(f"`{name}` must be left out for a network that is not a detector")
     images = export_data(model, data, subject.description, int8=options.precision == "int8")

@@ -16,7 +16,7 @@ from attendet.utils.json_text import to_json
 from attendet.utils.text import plural
 
 if TYPE_CHECKING:
-    from attendet.benchmarking import Benchmark, BenchmarkRow
+    from attendet.exporting.benchmarking import Benchmark, BenchmarkRow
 
 _FORMATS = "Formats"
 

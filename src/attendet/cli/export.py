@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -191,7 +192,7 @@ def _print(exported: Exported, options: ExportOptions) -> None:
         rows.add_row(
             names.get(name, f"{name} (fraction of the largest value)"), f"{value:.1e}", f"{parity.tolerance:g}"
         )
-    if exported.metadata.selection is not None:
+    if exported.metadata.selection is not None and parity.tolerance < 1:
         rows.add_row("detections that differ", f"{parity.unmatched} of {parity.detections}", "0")
     if parity.quality is not None:
         quality = parity.quality
@@ -214,11 +215,11 @@ def trtexec_line(exported: Exported, options: ExportOptions) -> str:
 
     The file states the precision of each operator, also in 8 and 16 bits, so the command does not.
     """
-    command = [f"trtexec --onnx={exported.path}", f"--saveEngine={exported.path.with_suffix('.engine')}"]
+    command = ["trtexec", f"--onnx={exported.path}", f"--saveEngine={exported.path.with_suffix('.engine')}"]
     imgsz = exported.metadata.imgsz
     if not options.static and imgsz is not None:
         stride = int(max(exported.metadata.strides))
         side = -(-imgsz // stride) * stride
         shapes = (("min", 1, stride), ("opt", 1, side), ("max", 8, side + stride))
         command += [f"--{name}Shapes=images:{count}x3x{sides}x{sides}" for name, count, sides in shapes]
-    return " ".join(command)
+    return shlex.join(command)

@@ -40,7 +40,7 @@ class ExportOptions:
 
     Attributes:
         imgsz: Longer side in pixels that images are scaled to, or height and width of all canvases (default: that of
-            training). For networks that are not detectors, the size of the examples (default: a common size).
+            training). For detectors only; another network is exported with the size of its example.
         batch: Number of images that a static file takes.
         static: Whether the file takes one batch size and one image size only.
         selection: Options of non-maximum suppression in the file; None leaves it out.

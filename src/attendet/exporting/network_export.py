@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,9 +25,10 @@ from attendet.exporting.parity import Parity, QualityComparison
 from attendet.exporting.quantization import MAX_LOSS, CalibrationImages
 from attendet.exporting.subject import ExportData, ExportSubject
 from attendet.runtimes.exported_file import ExportedFile
-from attendet.runtimes.file_description import FileDescription
-from attendet.runtimes.image_size import require_image_size
+from attendet.runtimes.file_description import MAX_BATCH_PIXELS, FileDescription
+from attendet.runtimes.image_size import describe_size, require_image_size
 from attendet.utils.io import cannot_write
+from attendet.utils.processes.temporary_files import temporary_place
 
 FAILED_SUFFIX = ".failed"
 """Appended to the name of a file that differs too much from torch."""
@@ -111,17 +112,21 @@ def export_network(
     known_formats: list[ExportFormat] = [require_supported(options, name) for name in formats]
     imgsz = _image_size(subject, options)
     calibration = _calibration_images(subject, options, data, imgsz)
+    stack = ExitStack()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        workspace = tempfile.TemporaryDirectory(prefix=".attendet-export-", dir=folder)
+        workspace = stack.enter_context(temporary_place(folder / "export"))
+        workspace.mkdir()
     except OSError as error:
         raise cannot_write(folder, error) from error
-    with workspace as temporary:
+    with stack:
         half = options.precision == "float16"
-        source = GraphSource(subject, options, imgsz, torch.float16 if half else torch.float32, Path(temporary))
-        exact = GraphSource(subject, options, imgsz, torch.float32, Path(temporary)) if half else source
+        # A folder of its own, because the network itself may have the name of a shared file.
+        shared = workspace / "shared"
+        source = GraphSource(subject, options, imgsz, torch.float16 if half else torch.float32, shared)
+        exact = GraphSource(subject, options, imgsz, torch.float32, shared) if half else source
         for file_format in known_formats:
-            path = Path(temporary, options.file_name(subject.name, file_format))
+            path = workspace / options.file_name(subject.name, file_format)
             report(f"{path.name}: converting")
             description = describe_format(source, file_format)
             write_format(source, file_format, path, description, calibration)
@@ -186,7 +191,10 @@ def _image_size(subject: ExportSubject, options: ExportOptions) -> ImageSize:
     require_image_size(imgsz, stride)
     if options.static and isinstance(imgsz, int):
         side = -(-imgsz // stride) * stride
-        return side, side
+        imgsz = side, side
+    if isinstance(imgsz, tuple) and (options.batch or 1) * imgsz[0] * imgsz[1] > MAX_BATCH_PIXELS:
+        message = f"images of a batch must have at most {MAX_BATCH_PIXELS:,} pixels in total"
+        raise OptionError(f"{message}, got {options.batch or 1} of {describe_size(imgsz)}", remedy="lower `batch`")
     return imgsz
 
 

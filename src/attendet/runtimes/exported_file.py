@@ -7,10 +7,11 @@ from pathlib import Path
 
 from torch import Tensor
 
-from attendet.errors import Location, OptionError, WeightsError
+from attendet.errors import AttendetError, Location, OptionError, WeightsError
 from attendet.runtimes.file_description import FileDescription, read_description
 from attendet.runtimes.fixed_batches import run_in_batches
 from attendet.runtimes.unit_range import in_unit_range
+from attendet.utils.devices import is_out_of_memory
 
 
 class ExportedFile(ABC):
@@ -58,14 +59,63 @@ class ExportedFile(ABC):
 
         Raises:
             OptionError: If the file does not take images of this shape.
+            WeightsError: If the network fails, or its outputs are not as its description says.
         """
-        outputs = run_in_batches(self.run_batch, in_unit_range(images.cpu()), self.description.shape)
-        return dict(zip(self.description.outputs, outputs, strict=True))
+        self._require_images(images)
+        shape = tuple(images.shape)
+        try:
+            outputs = run_in_batches(self.run_batch, in_unit_range(images.cpu()), self.description.shape)
+        except AttendetError:
+            raise
+        except Exception as error:  # runtimes raise errors of many classes
+            if is_out_of_memory(error):
+                raise
+            raise self._damaged(f"the network fails for images of the shape {shape}: {first_line(error)}") from error
+        names = self.description.outputs
+        if len(outputs) != len(names):
+            raise self._damaged(f"the network must have {len(names)} outputs, got {len(outputs)}")
+        if self.description.kind == "detector":
+            self._require_rows(outputs[0], len(images))
+        return dict(zip(names, outputs, strict=True))
 
     @abstractmethod
     def run_batch(self, images: Tensor) -> tuple[Tensor, ...]:
         """Return all outputs for images (N, C, …) on the CPU, in the order of `description.outputs`."""
         ...
+
+    def _require_images(self, images: Tensor) -> None:
+        shape = tuple(images.shape)
+        is_detector = self.description.kind == "detector"
+        if not shape or not shape[0] or (is_detector and (len(shape) != 4 or shape[1] != 3)):
+            expected = "(N, 3, H, W)" if is_detector else "(N, C, …)"
+            raise OptionError(f"`images` must have the shape {expected} with N of at least 1, got {shape}")
+        stride = int(max(self.strides, default=1))
+        if is_detector and self.image_size is None and (shape[2] % stride or shape[3] % stride):
+            message = f"height and width of `images` must be multiples of {stride} pixels, got {shape[2]},{shape[3]}"
+            raise OptionError(message)
+
+    def _require_rows(self, rows: Tensor, images: int) -> None:
+        """Raise an error unless predictions or detections have the shape and the classes of the description."""
+        selection, classes = self.description.selection, len(self.names)
+        columns = 6 if selection else classes + 5
+        if rows.ndim != 3 or rows.shape[0] != images or rows.shape[2] != columns or not rows.is_floating_point():
+            message = f"the network must return numbers ({images}, rows, {columns}) for {classes} classes"
+            raise self._damaged(f"{message}, got {tuple(rows.shape)}")
+        if selection and not ((rows[..., 5] >= 0) & (rows[..., 5] < classes)).all():
+            raise self._damaged(f"detections must have classes from 0 to {classes - 1}")
+
+    def _damaged(self, message: str) -> WeightsError:
+        return WeightsError(message, where=Location(str(self.path)), remedy="export the weights again")
+
+
+def first_line(error: Exception) -> str:
+    r"""Return the first line of a library's error, which often continues with instructions for its developers.
+
+    Example:
+        >>> first_line(RuntimeError("sizes differ\nplease report this")), first_line(RuntimeError())
+        ('sizes differ', 'RuntimeError')
+    """
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def description_of_file(text: str | None, path: Path) -> FileDescription:

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, Self, TypeAlias
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from attendet.errors import OptionError
 from attendet.utils.json_text import to_json
 from attendet.utils.limits import MAX_CLASSES, MAX_IMGSZ, MAX_JSON_BYTES
 from attendet.utils.records import describe_mismatch
-from attendet.utils.settings import Fraction, StrictModel
+from attendet.utils.settings import Fraction, Positive, StrictModel
 
 METADATA_KEY = "attendet"
 """Name of the entry of a file's metadata that holds its description, as JSON."""
 
 Precision: TypeAlias = Literal["float32", "float16", "int8"]
 Side: TypeAlias = Annotated[int, Field(ge=1, le=MAX_IMGSZ)]
+
+MAX_BATCH_PIXELS = 2**28
+"""Largest number of pixels in all images that a file of fixed shape takes at a time: 3 GiB in float32."""
+
+_MAX_BATCH = 2**16
+_REQUIRED_MAPS = {"before", "after"}
+_MAPS = {"spatial", "channels", *_REQUIRED_MAPS}
 
 
 class InputShape(StrictModel):
@@ -28,9 +35,16 @@ class InputShape(StrictModel):
         width: Width in pixels; if it is None, any multiple of the largest stride.
     """
 
-    batch: Annotated[int, Field(ge=1)] | None = None
+    batch: Annotated[int, Field(ge=1, le=_MAX_BATCH)] | None = None
     height: Side | None = None
     width: Side | None = None
+
+    @model_validator(mode="after")
+    def _require_few_pixels(self) -> Self:
+        # A batch is completed with empty images, so a wrong number would take all memory.
+        if (self.batch or 1) * (self.height or 1) * (self.width or 1) > MAX_BATCH_PIXELS:
+            raise ValueError(f"images of a batch must have at most {MAX_BATCH_PIXELS:,} pixels in total")
+        return self
 
 
 class LetterboxRule(StrictModel):
@@ -144,12 +158,12 @@ class FileDescription(StrictModel):
     names: Annotated[tuple[str, ...], Field(max_length=MAX_CLASSES)] = ()
     imgsz: Side | None = None
     bit_depth: Annotated[int, Field(ge=8, le=16)] | None = None
-    strides: tuple[Annotated[float, Field(gt=0, le=MAX_IMGSZ)], ...] = ()
-    anchors: tuple[tuple[tuple[float, float], ...], ...] = ()
+    strides: tuple[Annotated[float, Field(ge=1, le=MAX_IMGSZ)], ...] = ()
+    anchors: tuple[tuple[tuple[Positive, Positive], ...], ...] = ()
     shape: InputShape = InputShape()
     letterbox: LetterboxRule | None = None
     selection: BakedSelection | None = None
-    outputs: tuple[str, ...]
+    outputs: Annotated[tuple[str, ...], Field(min_length=1)]
     gates: tuple[GateSite, ...] = ()
     precision: Precision = "float32"
     model: str | None = None
@@ -159,6 +173,37 @@ class FileDescription(StrictModel):
     weights_digest: str
     versions: dict[str, str]
     parity: dict[str, Any] = {}  # noqa: RUF012 - pydantic copies defaults
+
+    @model_validator(mode="after")
+    def _require_complete_detector(self) -> Self:
+        """Raise an error if runtimes could not use the file of a detector, because files come from strangers."""
+        if self.kind != "detector":
+            return self
+        for name, value in (("names", self.names), ("imgsz", self.imgsz), ("strides", self.strides)):
+            if not value:
+                raise ValueError(f"`{name}` must not be empty for a detector")
+        expected = "predictions" if self.selection is None else "detections"
+        if self.outputs[0] != expected:
+            raise ValueError(f"the first of `outputs` must be {expected!r}, got {self.outputs[0]!r}")
+        sides = (self.shape.height, self.shape.width)
+        if len({side is None for side in (self.shape.batch, *sides)}) > 1:
+            raise ValueError("`shape` must be complete or empty for a detector")
+        if any(side is not None and side % int(max(self.strides)) for side in sides):
+            raise ValueError("height and width in `shape` must be multiples of the largest stride")
+        counts = {len(level) for level in self.anchors}
+        if self.anchors and (len(self.anchors) != len(self.strides) or len(counts) > 1 or 0 in counts):
+            raise ValueError("`anchors` must have the same number of anchors for each stride")
+        return self
+
+    @model_validator(mode="after")
+    def _require_gate_outputs(self) -> Self:
+        known = set(self.outputs)
+        for site in self.gates:
+            if not _REQUIRED_MAPS <= set(site.maps) <= _MAPS:
+                raise ValueError("`maps` must have the names spatial, channels, before, and after")
+            if not known.issuperset([*site.maps.values(), *(part.output for part in site.parts)]):
+                raise ValueError("`gates` must name outputs of the file")
+        return self
 
     def to_json(self) -> str:
         """Return the description as one line of JSON."""

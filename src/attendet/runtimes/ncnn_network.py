@@ -43,6 +43,10 @@ class NcnnRuntime(ExportedFile):
         super().__init__(path, description_of_file(description_text(path), path))
         self._anchors = torch.tensor(self.description.anchors)
         self._network = self._load()
+        is_detector = self.description.kind == "detector"
+        if len(self._network.input_names()) != 1 or (is_detector and not self.description.anchors):
+            message = "the network must have one input, and a detector must describe its anchors"
+            raise WeightsError(message, where=Location(str(path)), remedy="export the weights again")
 
     def run_batch(self, images: Tensor) -> tuple[Tensor, ...]:
         """Return all outputs for images (N, C, …) on the CPU."""

@@ -47,14 +47,17 @@ class OpenVinoRuntime(ExportedFile):
             config["INFERENCE_PRECISION_HINT"] = "f32"
         try:
             self._model = core.compile_model(model, "CPU", config)
+            self._outputs = [self._model.output(name) for name in self.description.outputs]
         except RuntimeError as error:
-            raise _unreadable(path, error) from error
+            raise _openvino_error(path, "read the file", error) from error
         self.computes_in = str(self._model.get_property("INFERENCE_PRECISION_HINT").to_string())
-        self._outputs = [self._model.output(name) for name in self.description.outputs]
 
     def run_batch(self, images: Tensor) -> tuple[Tensor, ...]:
         """Return all outputs for images (N, C, …) on the CPU."""
-        results = self._model([images.contiguous().numpy()])
+        try:
+            results = self._model([images.contiguous().numpy()])
+        except RuntimeError as error:
+            raise _openvino_error(self.path, f"run images of the shape {tuple(images.shape)}", error) from error
         return tuple(torch.from_numpy(results[output]) for output in self._outputs)
 
 
@@ -75,11 +78,11 @@ def read_openvino(core: Any, path: Path) -> Any:
     try:
         return core.read_model(path)
     except RuntimeError as error:
-        raise _unreadable(path, error) from error
+        raise _openvino_error(path, "read the file", error) from error
 
 
-def _unreadable(path: Path, error: RuntimeError) -> WeightsError:
+def _openvino_error(path: Path, step: str, error: RuntimeError) -> WeightsError:
     # OpenVINO puts the places of its own source files in front of the reason.
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     reason = lines[-1] if lines else "no message"
-    return WeightsError(f"OpenVINO cannot read the file: {reason}", where=Location(str(path)))
+    return WeightsError(f"OpenVINO cannot {step}: {reason}", where=Location(str(path)))

@@ -7,9 +7,10 @@ so a file that does is refused.
 
 from __future__ import annotations
 
+import io
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO
 
 from torch.export.pt2_archive import PT2ArchiveReader
@@ -51,6 +52,7 @@ def require_harmless_program(content: BinaryIO) -> None:
     """
     reader = PT2ArchiveReader(content)  # pyright: ignore[reportArgumentType] - its annotation lacks buffers
     names = reader.get_file_names()
+    _require_stored_entries(reader, names, content)
     for name in names:
         _require_plain_entry(reader, name)
     if _MODEL not in names:
@@ -63,6 +65,13 @@ def require_harmless_program(content: BinaryIO) -> None:
             _require_known_operator(text)
         elif key == "expr_str":
             _require_arithmetic(text)
+
+
+def _require_stored_entries(reader: PT2ArchiveReader, names: Sequence[str], content: BinaryIO) -> None:
+    """Raise an error if the entries are larger than the file: compressed entries can fill the memory."""
+    size = content.seek(0, io.SEEK_END)
+    if sum(reader.archive_file.get_record_size(name) for name in names) > size:
+        raise WeightsError("the entries of the file must not be compressed")
 
 
 def _require_plain_entry(reader: PT2ArchiveReader, name: str) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
-import struct
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +13,13 @@ from torch.export.pt2_archive._package import load_pt2
 
 from attendet.detection import selection_operator as _registered  # noqa: F401 - programs may contain its operator
 from attendet.errors import AttendetError, Location, WeightsError
-from attendet.runtimes.exported_file import ExportedFile, description_of_file
+from attendet.runtimes.exported_file import ExportedFile, description_of_file, first_line
 from attendet.runtimes.file_description import METADATA_KEY
 from attendet.runtimes.program_archive import require_harmless_program
-from attendet.utils.devices import resolve_device
+from attendet.utils.devices import is_out_of_memory, resolve_device
 from attendet.utils.regular_files import open_regular
 
 _MAX_BYTES = 2**32
-# Errors that damaged archives, JSON, and programs cause in torch's reader.
-_DAMAGE = (RuntimeError, ValueError, KeyError, TypeError, AttributeError, IndexError, AssertionError, RecursionError)
 
 
 class ProgramRuntime(ExportedFile):
@@ -42,9 +38,15 @@ class ProgramRuntime(ExportedFile):
         self._device = torch.device(resolve_device(device))
         program, text = read_program(path)
         super().__init__(path, description_of_file(text, path))
-        if self._device.type != "cpu":
-            program = move_to_device_pass(program, self._device)
-        self._module = program.module(check_guards=False)
+        try:
+            if self._device.type != "cpu":
+                program = move_to_device_pass(program, self._device)
+            self._module = program.module(check_guards=False)
+        except Exception as error:  # a program that contradicts itself causes errors of many classes
+            if is_out_of_memory(error):
+                raise
+            message = f"torch cannot run the program: {first_line(error)}"
+            raise WeightsError(message, where=Location(str(path)), remedy="export the weights again") from error
 
     @torch.inference_mode()
     def run_batch(self, images: Tensor) -> tuple[Tensor, ...]:
@@ -73,5 +75,5 @@ def read_program(path: Path) -> tuple[Any, str | None]:
         raise WeightsError(error.message, where=where, remedy="export the weights again") from error
     except AttendetError:
         raise
-    except (*_DAMAGE, json.JSONDecodeError, struct.error, EOFError) as error:
+    except Exception as error:  # damaged archives and programs cause errors of many classes in torch's reader
         raise WeightsError("the file is not a program of torch.export, or it is damaged", where=where) from error

@@ -13,7 +13,7 @@ from torch import Tensor
 from attendet.data.images import ImageLike
 from attendet.detection.class_names import class_name
 from attendet.detection.postprocess import DetectionThresholds
-from attendet.errors import AttendetError, DataError, Location, OptionError, unknown_name
+from attendet.errors import AttendetError, DataError, Location, OptionError, WeightsError, unknown_name
 from attendet.interpret.capture import GateOutput
 from attendet.interpret.image.explanation import Explanation
 from attendet.interpret.image.input_image import InputImage, letterboxed_image, read_pixels
@@ -22,6 +22,7 @@ from attendet.interpret.image.request import ExplanationRequest
 from attendet.interpret.image.site_explanation import SiteExplanation, summarize_part
 from attendet.runtimes.exported_file import ExportedFile
 from attendet.runtimes.file_description import GateSite
+from attendet.runtimes.image_size import choose_image_size
 from attendet.runtimes.selection import choose_thresholds, select_in_images
 
 _NOTE = "An exported file has neither class activation maps nor an output without attention: explain the weights."
@@ -47,6 +48,7 @@ def file_explanations(
         OptionError: If the file has no maps, or an option is invalid.
         UnknownNameError: If no attention module matches.
         DataError: If an image cannot be read.
+        WeightsError: If the outputs of the file are not as its description says.
     """
     sites = _chosen_sites(file, request.site)
     if request.class_name is not None or request.detection != 1:
@@ -56,7 +58,7 @@ def file_explanations(
         )
     wanted = request.thresholds
     thresholds = choose_thresholds(file, wanted, confidence=wanted.confidence, iou=wanted.iou)
-    imgsz = file.image_size or request.imgsz or file.imgsz
+    imgsz = choose_image_size(file, request.imgsz)
     stride = int(max(file.strides))
     for number, each in enumerate(images, start=1):
         try:
@@ -67,9 +69,14 @@ def file_explanations(
             on_skip(error)
             continue
         image = letterboxed_image(name, pixels, imgsz, stride)
-        outputs = file.run(image.tensor)
+        # A program of torch.export leaves its outputs on the device that computed them.
+        outputs = {name: values.cpu() for name, values in file.run(image.tensor).items()}
         found = _detections(file, outputs[file.description.outputs[0]], image, thresholds)
-        explained = tuple(explain_gate_site(site, outputs) for site in sites)
+        try:
+            explained = tuple(explain_gate_site(site, outputs) for site in sites)
+        except (ValueError, IndexError, RuntimeError) as error:
+            message = "the maps of attention must have the shapes that the file describes"
+            raise WeightsError(message, where=Location(str(file.path)), remedy="export the weights again") from error
         yield Explanation(image, explained, found, NetworkOutput(), None, (_NOTE,))
 
 

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from attendet.benchmarking.variants import Variant
 from attendet.errors import OptionError
+from attendet.exporting.benchmarking.variants import Variant
 from attendet.utils.processes.child_processes import module_command, module_environment
 
-_WORKER = "attendet.benchmarking.memory_worker"
+_WORKER = "attendet.exporting.benchmarking.memory_worker"
 
 
 def measure_peak_memory(

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 
-from attendet.benchmarking.benchmark_rows import Benchmark
-from attendet.benchmarking.latency import Durations
-from attendet.benchmarking.variants import EAGER
+from attendet.exporting.benchmarking.benchmark_rows import Benchmark
+from attendet.exporting.benchmarking.latency import Durations
+from attendet.exporting.benchmarking.variants import EAGER
 from attendet.utils.plotting import COLORS, INK, label_text, new_figure, save_figure, style_axes
 
 _MARKERS = "osD^vP"

@@ -4,8 +4,8 @@ import sys
 
 import pytest
 
-from attendet.benchmarking.variants import choose_variants
 from attendet.errors import OptionError, UnknownNameError
+from attendet.exporting.benchmarking.variants import choose_variants
 
 MODULES = ("onnx", "onnxscript", "onnxruntime", "openvino", "nncf", "ncnn", "pnnx", "executorch")
 

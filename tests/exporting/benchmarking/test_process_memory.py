@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from attendet.benchmarking.process_memory import measure_peak_memory
-from attendet.benchmarking.variants import Variant
 from attendet.errors import OptionError
 from attendet.exporting import ExportSubject
+from attendet.exporting.benchmarking.process_memory import measure_peak_memory
+from attendet.exporting.benchmarking.variants import Variant
 from attendet.runtimes.network_description import describe_network
 
 MEGABYTE = 2**20

@@ -8,9 +8,9 @@ import pytest
 from matplotlib.colors import to_rgb
 from PIL import Image
 
-from attendet.benchmarking.benchmark_rows import Benchmark, BenchmarkRow
-from attendet.benchmarking.chart import draw_benchmark
-from attendet.benchmarking.latency import Durations
+from attendet.exporting.benchmarking.benchmark_rows import Benchmark, BenchmarkRow
+from attendet.exporting.benchmarking.chart import draw_benchmark
+from attendet.exporting.benchmarking.latency import Durations
 from attendet.utils.plotting import COLORS
 
 ROWS = (

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from attendet.benchmarking.variants import Variant
 from attendet.errors import OptionError, WeightsError
 from attendet.exporting import ExportData, Exported, ExportOptions, ExportSubject, export_network
+from attendet.exporting.benchmarking.variants import Variant
 from attendet.runtimes.file_description import Precision
 
 

@@ -12,15 +12,15 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from attendet.benchmarking.benchmark_rows import Benchmark, BenchmarkRow
-from attendet.benchmarking.contenders import open_contender
-from attendet.benchmarking.latency import Durations, measure_interleaved
-from attendet.benchmarking.process_memory import measure_peak_memory
-from attendet.benchmarking.variant_files import VariantFile
-from attendet.benchmarking.variants import EAGER, Variant
 from attendet.errors import OptionError, WeightsError
 from attendet.evaluation.validation import validate
 from attendet.exporting import ExportData, ExportSubject
+from attendet.exporting.benchmarking.benchmark_rows import Benchmark, BenchmarkRow
+from attendet.exporting.benchmarking.contenders import open_contender
+from attendet.exporting.benchmarking.latency import Durations, measure_interleaved
+from attendet.exporting.benchmarking.process_memory import measure_peak_memory
+from attendet.exporting.benchmarking.variant_files import VariantFile
+from attendet.exporting.benchmarking.variants import EAGER, Variant
 from attendet.runtimes.openvino_model import OpenVinoRuntime
 from attendet.runtimes.protocol import Runtime
 from attendet.utils.provenance import versions

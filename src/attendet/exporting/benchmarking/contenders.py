@@ -8,9 +8,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from attendet.benchmarking.variants import Variant
 from attendet.errors import OptionError
 from attendet.exporting import ExportSubject
+from attendet.exporting.benchmarking.variants import Variant
 from attendet.exporting.graph import DetectorGraph, NetworkGraph
 from attendet.models.detector import Detector, prepare_for_inference
 from attendet.runtimes.exported_file import ExportedFile

@@ -9,9 +9,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attendet.benchmarking.latency import Durations, measure_interleaved
-from attendet.benchmarking.measuring import torch_threads
 from attendet.errors import OptionError
+from attendet.exporting.benchmarking.latency import Durations, measure_interleaved
+from attendet.exporting.benchmarking.measuring import torch_threads
 
 DURATIONS = {"a": 0.001, "b": 0.01, "c": 0.1}
 

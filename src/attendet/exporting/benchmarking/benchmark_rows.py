@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from attendet.benchmarking.latency import Durations
+from attendet.exporting.benchmarking.latency import Durations
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Measure the peak memory of one variant: `python -P -m attendet.benchmarking.memory_worker PARENT`."""
+"""Measure the peak memory of one variant: `python -P -m attendet.exporting.benchmarking.memory_worker PARENT`."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def _measure(text: str) -> int:
     # Imported late: torch takes seconds, in which the parent may end.
     import torch  # noqa: PLC0415
 
-    from attendet.benchmarking.contenders import open_contender  # noqa: PLC0415
-    from attendet.benchmarking.variants import Variant  # noqa: PLC0415
+    from attendet.exporting.benchmarking.contenders import open_contender  # noqa: PLC0415
+    from attendet.exporting.benchmarking.variants import Variant  # noqa: PLC0415
 
     job = json.loads(text)
     torch.set_num_threads(job["threads"])
