@@ -57,6 +57,7 @@ def test_mistakes_are_reported_in_one_line(attendet: Run, model: Path, tmp_path:
         ),
         ([model, "--imgsz", "384,640"], "`imgsz` must be one number for a dynamic file, got 384,640; give `static`"),
         ([model, "--batch", 4], "`batch` must be left out for a dynamic file, got 4"),
+        ([model, "--static", "--batch", 100_000], "images of a batch must have at most 268,435,456 pixels in total"),
         ([model, "--data", "nowhere.yaml"], "nowhere.yaml: data set not found"),
         ([model, "--format", "ncnn", "--nms"], "`nms` must be left out for ncnn; choose onnx, openvino, torch"),
     ):

@@ -1,14 +1,18 @@
 """Exported networks that are not detectors: a U-Net, and convolutions of volumes."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 import attendet
-from attendet.api.exporting import export
+from attendet.api.exporting import export, export_files
+from attendet.errors import OptionError
+from attendet.exporting import ExportOptions
 from attendet.runtimes.runtime_files import open_file
+from attendet.utils.processes.temporary_files import remove_leftovers
 
 
 class SmallUNet(nn.Module):
@@ -65,3 +69,37 @@ def test_any_network_with_attention(
         with pytest.raises(attendet.errors.WeightsError, match="a network that is not a detector"):
             attendet.Predictor(result.path)
     assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
+
+
+class Source(nn.Module):
+    """A network with the name of a file that formats share."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.conv(images)
+
+
+def test_any_name_and_folders_that_clean_recognizes(tmp_path: Path) -> None:
+    options = ExportOptions(static=True)
+    files = export_files(
+        Source().eval(), ["onnx", "tensorrt"], options=options, example=torch.rand(1, 3, 8, 8), out=tmp_path
+    )
+    assert next(files).path.name == "source-static.onnx"
+    # A killed command would leave the folder, and `attendet clean` must know it.
+    assert [leftover.kept for leftover in remove_leftovers(tmp_path)] == ["a running process uses it"]
+    assert next(files).path.name == "source-tensorrt-static.onnx"
+    assert list(files) == []
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["source-static.onnx", "source-tensorrt-static.onnx"]
+
+    dynamic = export_files(Source().eval(), ["onnx", "tensorrt"], options=ExportOptions(), out=tmp_path)
+    assert [each.path.name for each in dynamic] == ["source.onnx", "source-tensorrt.onnx"]
+
+
+def test_options_of_detectors_are_refused(tmp_path: Path) -> None:
+    wrong: dict[str, Any] = {"int8": True, "nms": True, "imgsz": 64, "data": "data.yaml"}
+    for name, value in wrong.items():
+        with pytest.raises(OptionError, match=f"`{name}` must be left out for a network that is not a detector"):
+            export(Source(), out=tmp_path, **{name: value})

@@ -3,6 +3,7 @@
 import io
 import json
 import pickle
+import re
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -107,6 +108,9 @@ def add_expression(text: str) -> Callable[[dict[str, Any]], None]:
         (add_expression("__import__('os').system('touch /tmp/x')"), "sizes in the program must be arithmetic"),
         (add_expression("Symbol('s1').__class__"), "sizes in the program must be arithmetic"),
         (add_expression("().__class__.__bases__"), "sizes in the program must be arithmetic"),
+        (add_expression("9**9**9"), "sizes in the program must be arithmetic"),
+        (add_expression("Pow(Integer(9), Integer(999999999))"), "sizes in the program must be arithmetic"),
+        (add_expression("1 << 99999999999"), "sizes in the program must be arithmetic"),
         (add_expression("exec"), "sizes in the program must be arithmetic"),
         (lambda program: program.update(guards_code=["__import__('os')"]), "the program must have no guards"),
     ],
@@ -158,6 +162,27 @@ def test_pickled_inputs_do_not_run(file: Path, tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="the program must have no example inputs, which torch would unpickle"):
         ProgramRuntime(path, "cpu")
     assert not target.exists()
+
+
+def test_compressed_entries_are_refused_before_they_are_read(file: Path, tmp_path: Path) -> None:
+    bomb = tmp_path / "bomb.pt2"
+    with zipfile.ZipFile(file) as archive, zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as copy:
+        for name in archive.namelist():
+            copy.writestr(name, archive.read(name))
+        copy.writestr(f"{archive.namelist()[0].partition('/')[0]}/extra/zeros", bytes(2**24))
+    assert bomb.stat().st_size < 2**20
+    with pytest.raises(WeightsError, match=r"bomb\.pt2: the entries of the file must not be compressed"):
+        ProgramRuntime(bomb, "cpu")
+
+
+def test_a_division_by_zero_in_a_size_is_one_error(file: Path, tmp_path: Path) -> None:
+    def edit(entries: dict[str, bytes]) -> None:
+        text = entries[MODEL].decode()
+        (size, *_) = re.findall(r'"expr_str": "([^"]+)"', text)
+        entries[MODEL] = text.replace(size, "Mod(Integer(1), Integer(0))").encode()
+
+    with pytest.raises(WeightsError, match=r"b\.pt2: the file is not a program of torch.export, or it is damaged"):
+        ProgramRuntime(edited(file, tmp_path / "b.pt2", edit), "cpu")
 
 
 def test_damaged_files_are_errors(file: Path, tmp_path: Path) -> None:

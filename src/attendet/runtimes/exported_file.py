@@ -59,7 +59,7 @@ class ExportedFile(ABC):
 
         Raises:
             OptionError: If the file does not take images of this shape.
-            WeightsError: If the network fails, or its outputs are not as its description says.
+            WeightsError: If the network fails, or its outputs differ from its description.
         """
         self._require_images(images)
         shape = tuple(images.shape)
@@ -122,7 +122,7 @@ def description_of_file(text: str | None, path: Path) -> FileDescription:
     """Return the description in the metadata of an exported file.
 
     Args:
-        text: The metadata; None if the file has none.
+        text: The metadata; None if the file has no description.
         path: The file.
 
     Raises:

@@ -186,8 +186,8 @@ class FileDescription(StrictModel):
         if self.outputs[0] != expected:
             raise ValueError(f"the first of `outputs` must be {expected!r}, got {self.outputs[0]!r}")
         sides = (self.shape.height, self.shape.width)
-        if len({side is None for side in (self.shape.batch, *sides)}) > 1:
-            raise ValueError("`shape` must be complete or empty for a detector")
+        if (sides[0] is None) != (sides[1] is None) or (self.shape.batch and not any(sides)):
+            raise ValueError("`shape` must have both height and width, or be empty for a detector")
         if any(side is not None and side % int(max(self.strides)) for side in sides):
             raise ValueError("height and width in `shape` must be multiples of the largest stride")
         counts = {len(level) for level in self.anchors}

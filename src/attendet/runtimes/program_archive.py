@@ -7,6 +7,7 @@ so a file that does is refused.
 
 from __future__ import annotations
 
+import ast
 import io
 import json
 import re
@@ -23,6 +24,7 @@ _FOLDERS = ("data/weights/", "data/constants/", _EXAMPLES, "models/", "extra/", 
 _FILES = ("archive_format", "archive_version", "version", "byteorder")
 _MAX_MODEL_BYTES = 2**28
 _MAX_EXPRESSION = 100_000
+_MAX_POWERS = 8
 
 _OPERATOR = re.compile(
     r"torch\.ops\.aten\.\w+\.\w+|torch\.ops\.attendet\.\w+\.\w+|_operator\.\w+|math\.\w+|torch\.sym_\w+"
@@ -37,6 +39,8 @@ _SYMBOLIC_NAME = re.compile(
     "StrictLessThan|LessThan|StrictGreaterThan|GreaterThan|And|Or|Not|true|false|True|False|positive|integer|nonnegative"
 )
 _SYMBOL = re.compile(r"[suz]+\d+")
+_SMALL_EXPONENT = re.compile(r"Integer\(-?[0-4]\)")
+_GROWING = re.compile(r"\*\*|<<|[0-9]{19}")
 _QUOTED_SYMBOL = re.compile(rf"'{_SYMBOL.pattern}'")
 
 
@@ -122,5 +126,17 @@ def _require_arithmetic(expression: str) -> None:
     plain = _QUOTED_SYMBOL.sub("", expression[:_MAX_EXPRESSION])
     knows_words = all(_SYMBOLIC_NAME.fullmatch(word) or _SYMBOL.fullmatch(word) for word in _WORD.findall(plain))
     is_plain = _ARITHMETIC.fullmatch(plain) and not _ATTRIBUTE.search(plain)
-    if len(expression) > _MAX_EXPRESSION or not knows_words or not is_plain:
+    if len(expression) > _MAX_EXPRESSION or not knows_words or not is_plain or not _is_cheap(expression):
         raise WeightsError(f"sizes in the program must be arithmetic, got {expression[:80]!r}")
+
+
+def _is_cheap(expression: str) -> bool:
+    """Return whether an expression is quick to compute: 9**9**9 would take all time and memory."""
+    try:
+        nodes = list(ast.walk(ast.parse(expression, mode="eval")))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    powers = [node for node in nodes if isinstance(node, ast.Call) and ast.unparse(node.func) == "Pow"]
+    exponents = [ast.unparse(node.args[1]) for node in powers if len(node.args) == 2]
+    has_small_powers = len(exponents) == len(powers) <= _MAX_POWERS and all(map(_SMALL_EXPONENT.fullmatch, exponents))
+    return has_small_powers and not _GROWING.search(expression)

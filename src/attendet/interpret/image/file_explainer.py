@@ -48,7 +48,7 @@ def file_explanations(
         OptionError: If the file has no maps, or an option is invalid.
         UnknownNameError: If no attention module matches.
         DataError: If an image cannot be read.
-        WeightsError: If the outputs of the file are not as its description says.
+        WeightsError: If the outputs of the file differ from its description.
     """
     sites = _chosen_sites(file, request.site)
     if request.class_name is not None or request.detection != 1:
@@ -86,8 +86,14 @@ def explain_gate_site(site: GateSite, outputs: dict[str, Tensor]) -> SiteExplana
     Args:
         site: The module, and the names of its outputs.
         outputs: The outputs by name.
+
+    Raises:
+        ValueError: If a map has another number of axes than its name requires.
     """
     maps = {name: outputs[output][0].numpy().astype(np.float32) for name, output in site.maps.items()}
+    for name, values in maps.items():
+        if values.ndim != (1 if name == "channels" else 2):
+            raise ValueError(f"the map {name!r} of an image must not have {values.ndim} axes")
     height, width = maps["before"].shape
     parts = [GateOutput(part.name, part.role, outputs[part.output], part.outermost, part.range) for part in site.parts]
     return SiteExplanation(
