@@ -62,7 +62,7 @@ def test_json_is_all_that_is_printed(attendet: Command, model: Path) -> None:
     assert values["rows"][0]["speedup"] == 1
 
 
-def test_a_file_that_differs_is_a_row_that_says_so(
+def test_a_file_that_differs_is_a_row_with_the_reason(
     attendet: Command, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for module in ("onnx", "onnxscript", "onnxruntime"):

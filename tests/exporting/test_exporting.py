@@ -1,4 +1,4 @@
-"""Exported files against the network in torch: predictions, detections, maps, mAP, and what happens to a bad file."""
+"""Exported files against the network in torch: predictions, detections, maps, mAP, and files that differ."""
 
 import json
 from collections.abc import Callable
@@ -141,7 +141,7 @@ def test_a_file_selects_the_detections_of_torch(
         np.testing.assert_array_equal(other.class_id, one.class_id)
 
 
-def test_thresholds_in_the_file_limit_those_of_its_users(exported: Export, data: Path) -> None:
+def test_thresholds_in_the_file_limit_the_options(exported: Export, data: Path) -> None:
     file = exported("onnx", nms=True, confidence=0.1, iou=0.5, max_detections=20, agnostic=False).path
     image = next((data.parent / "val" / "images").glob("*.png"))
     strict = attendet.Predictor(file, confidence=0.6, max_detections=1)(image)
@@ -187,7 +187,7 @@ def test_half_precision_is_half_as_large(exported: Export, file_format: str) -> 
 
 
 @pytest.mark.parametrize("file_format", ["onnx", "torch"])
-def test_maps_in_a_file_are_those_of_torch(exported: Export, run: RunFolder, data: Path, file_format: str) -> None:
+def test_maps_in_a_file_equal_the_maps_of_torch(exported: Export, run: RunFolder, data: Path, file_format: str) -> None:
     result = exported(file_format, gates=True)
     assert result.passes
     assert {name for name in result.parity.differences if name.startswith("gates/")} == {

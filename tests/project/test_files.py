@@ -6,7 +6,7 @@ import pytest
 
 import attendet
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SOURCE = Path(attendet.__file__).parent
 MOST_LINES = 300
 MOST_ENTRIES = {SOURCE: 22, ROOT / "tests": 24}

@@ -193,7 +193,7 @@ def test_outputs_that_contradict_the_description_are_one_line(tmp_path: Path) ->
         Detector(file)(image)
 
 
-def test_predictions_that_are_not_numbers_are_no_detections(tmp_path: Path) -> None:
+def test_predictions_that_are_not_numbers_are_dropped(tmp_path: Path) -> None:
     predictions = np.full((5, 7), np.inf, np.float32)
     predictions[1:3] = np.nan
     predictions[3, :4] = [16, 16, np.inf, 8]

@@ -141,7 +141,7 @@ def export_files(
     example: Tensor | None = None,
     report: Callable[[str], None] | None = None,
 ) -> Iterator[Exported]:
-    """Write a network in several formats, and yield each file; the arguments are those of `export`."""
+    """Write a network in several formats, and yield each file; the arguments are as in `export`."""
     opened = open_subject(model, names, example)
     subject = opened.subject
     if subject.description.kind != "detector":

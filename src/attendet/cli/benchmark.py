@@ -96,7 +96,7 @@ def benchmark_command(
 ) -> None:
     """Compare the formats of a network on the CPU: latency (measured in turn), mAP, size of the files, and memory.
 
-    A file that cannot be written or differs too much from torch is a row that says so: the exit code is then 1.
+    A file that cannot be written or differs too much from torch is a row with the reason: the exit code is then 1.
     """
     path = one_model(model, weights)
     if data is not None:

@@ -13,7 +13,7 @@ from attendet.cli.inputs import one_model, parse_image_size, require_data, split
 from attendet.cli.options import COMPUTING, DETECTION, INPUT, OUTPUT, AsJson, Confidence, Iou, MaxDetections
 from attendet.cli.ui.console import console
 from attendet.cli.ui.tables import styled, table
-from attendet.errors import OptionError
+from attendet.errors import Location, OptionError, WeightsError
 from attendet.utils.json_text import to_json
 from attendet.utils.text import plural
 
@@ -83,7 +83,12 @@ def export_command(
     ] = None,
     half: Annotated[bool, typer.Option("--half", help="Compute in 16 bits.", rich_help_panel=_FILE)] = False,
     int8: Annotated[
-        bool, typer.Option("--int8", help="Compute convolutions in 8 bits; needs --data.", rich_help_panel=_FILE)
+        bool,
+        typer.Option(
+            "--int8",
+            help="Compute convolutions in 8 bits; needs the data set of the run or --data.",
+            rich_help_panel=_FILE,
+        ),
     ] = False,
     gates: Annotated[
         bool,
@@ -146,10 +151,17 @@ def export_command(
     if half and int8:
         raise OptionError("--half cannot be combined with --int8", remedy="give one of them")
     size = parse_image_size(imgsz)
+    names = list(dict.fromkeys(split_names(formats or ["onnx"])))
+    if not names:
+        raise OptionError("--format must name at least one format, got none", remedy="name one, such as onnx")
     from attendet.api.exporting import export_files
     from attendet.exporting import ExportOptions
+    from attendet.runtimes import is_exported
     from attendet.runtimes.file_description import BakedSelection
 
+    if is_exported(path):
+        remedy = "name the weights that it was exported from"
+        raise WeightsError("an exported file cannot be exported again", where=Location(path), remedy=remedy)
     selection = BakedSelection(
         confidence=0.25 if confidence is None else confidence,
         iou=0.45 if iou is None else iou,
@@ -170,7 +182,6 @@ def export_command(
     )
     err = console(stderr=True)
     exported = []
-    names = split_names(formats or ["onnx"])
     for each in export_files(path, names, options=options, out=out, data=data, report=err.print):
         exported.append(each)
         if not as_json:
@@ -188,10 +199,10 @@ def _print(exported: Exported, options: ExportOptions) -> None:
     images = f"{parity.real_images} real" if parity.real_images else "synthetic"
     rows = table(None, [("compared with torch", False), ("largest difference", True), ("limit", True)])
     names = {"boxes": "boxes (fraction of the canvas)", "scores": "scores (0-1)"}
+    # Scores are at most 1: an int8 file has no limit unless the user gave one.
+    limit = f"{parity.tolerance:g}" if parity.tolerance < 1 else "none"
     for name, value in parity.differences.items():
-        rows.add_row(
-            names.get(name, f"{name} (fraction of the largest value)"), f"{value:.1e}", f"{parity.tolerance:g}"
-        )
+        rows.add_row(names.get(name, f"{name} (fraction of the largest value)"), f"{value:.1e}", limit)
     if exported.metadata.selection is not None and parity.tolerance < 1:
         rows.add_row("detections that differ", f"{parity.unmatched} of {parity.detections}", "0")
     if parity.quality is not None:
@@ -199,7 +210,8 @@ def _print(exported: Exported, options: ExportOptions) -> None:
         text = (
             f"mAP50-95 on {plural(quality.images, 'image')}: {quality.map_torch:.4f} in torch, {quality.map_file:.4f}"
         )
-        rows.add_row(text, f"{100 * quality.loss:+.2f} points", f"{100 * quality.limit:g}")
+        change = f"{abs(100 * quality.loss):.2f} points {'lost' if quality.loss >= 0 else 'gained'}"
+        rows.add_row(text, change, f"{100 * quality.limit:g} lost")
     out.print(rows)
     shapes = ", ".join("x".join(map(str, shape)) for shape in dict.fromkeys(parity.inputs))
     out.print(f"on {images} images in batches of {shapes}", soft_wrap=True)

@@ -281,8 +281,7 @@ def _run(
 def _print(counts: PredictionCounts, timings: Timings, folder: Path | None, skipped: int, *, to_stderr: bool) -> None:
     out = console(stderr=to_stderr)
     inputs = [plural(counts.images, "image")] if counts.images or not counts.videos else []
-    if counts.videos:
-        inputs.append(f"{plural(counts.frames, 'frame')} of {plural(counts.videos, 'video')}")
+    inputs += [f"{plural(counts.frames, 'frame')} of {plural(counts.videos, 'video')}"] if counts.videos else []
     out.print(f"{', '.join(inputs)}: {plural(counts.detections.total(), 'detection')}")
     if counts.unfinished:
         files = plural(counts.unfinished, "JPEG file")

@@ -26,7 +26,7 @@ def comparison_inputs(source: GraphSource, images: Sequence[NDArray[np.uint8]]) 
 
     Args:
         source: The network.
-        images: Real images (H, W, 3); synthetic ones are used if there are none. For a detector only.
+        images: Real images (H, W, 3); if it is empty, synthetic images are used. For a detector only.
     """
     description = source.description
     if description.kind != "detector":

@@ -143,4 +143,9 @@ def require_supported(options: ExportOptions, file_format: str) -> ExportFormat:
         if is_asked[name] and known in formats:
             flag = "nms" if name == "selection" else name
             raise OptionError(f"`{flag}` must be left out for {known}", remedy=f"choose {others}")
+    # Found before another format is written, which takes seconds.
+    if known == "executorch" and not options.static:
+        raise OptionError("`static` must be given for executorch, which plans all memory in advance")
+    if known == "ncnn" and options.batch not in (None, 1):
+        raise OptionError(f"`batch` must be 1 for ncnn, got {options.batch}")
     return known

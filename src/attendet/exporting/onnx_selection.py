@@ -41,7 +41,7 @@ def onnx_translation(opset: int) -> Callable[..., Any]:
         )
         best = op.ReduceMax(by_class, constant([2]), keepdims=1)
         classes = op.ArgMax(by_class, axis=2, keepdims=1)
-        # As `nms`: a row whose objectness is not above the threshold is no candidate.
+        # As `nms`: a row whose objectness is not above the threshold cannot be a candidate.
         best = op.Where(op.Greater(objectness, op.Constant(value_float=confidence)), best, op.Constant(value_float=0.0))
         if agnostic:
             scores = best

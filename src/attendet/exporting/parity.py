@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torchvision.ops import box_iou
 
-# In reduced precision, other rows of predictions are not compared: they are no detections.
+# In reduced precision, other rows of predictions are not compared: they cannot become detections.
 _VISIBLE_SCORE = 0.05
 _BEST_ROWS = 100
 _SAME_BOX_IOU = 0.9

@@ -26,7 +26,7 @@ class ExportData:
     Attributes:
         images: Images (H, W, 3) on which outputs are compared.
         validation: Images on which mAP is measured; None if it is not.
-        read_training: Returns the images with which int8 files are calibrated; None if there are none.
+        read_training: Returns the images with which int8 files are calibrated; None without a training split.
     """
 
     images: tuple[NDArray[np.uint8], ...] = ()

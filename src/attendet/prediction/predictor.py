@@ -55,7 +55,7 @@ class Predictor:
         names: Class names, in the order of their indices.
         imgsz: Longer side in pixels that images are scaled to, or height and width of all canvases.
         bit_depth: Number of bits of the values in images with 16 bits per channel, as in training.
-        runtime: The network, and what runs it.
+        runtime: The network, ready to run.
         timings: Seconds spent so far in the stages `read`, `prepare`, `network`, and `nms`.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Whatever runs a detector: torch, or the runtime of an exported file, behind one interface."""
+"""The runtimes of detectors: torch and the libraries of exported files, behind one interface."""
 
 import lazy_loader
 

@@ -57,13 +57,13 @@ def test_int8_is_a_row_besides_float(run: RunFolder) -> None:
     assert names == ["torch-eager", "onnx", "onnx-int8"]
 
 
-def test_a_network_that_a_format_cannot_express_is_a_row_that_says_so(
+def test_a_network_that_a_format_cannot_express_is_a_row_with_the_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for module in ("ncnn", "pnnx"):
         pytest.importorskip(module)
     # Child processes import the network above.
-    monkeypatch.syspath_prepend(Path(__file__).parents[2])
+    monkeypatch.syspath_prepend(Path(__file__).parents[3])
     measured = benchmark(
         SumOverBatch(), ["ncnn", "torch"], example=torch.rand(1, 3, 16, 16), batch=2, repeats=2, out=tmp_path
     )

@@ -46,7 +46,7 @@ def test_only_the_function_itself_is_measured() -> None:
 
 
 @given(st.lists(st.floats(1e-3, 1e4), min_size=1, max_size=40))
-def test_quartiles_are_those_of_numpy(values: list[float]) -> None:
+def test_quartiles_equal_numpys(values: list[float]) -> None:
     expected = np.percentile(values, [25, 50, 75])
     np.testing.assert_allclose(Durations(tuple(values)).quartiles, expected, rtol=1e-9)
 

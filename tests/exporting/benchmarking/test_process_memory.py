@@ -13,7 +13,7 @@ from attendet.exporting.benchmarking.variants import Variant
 from attendet.runtimes.network_description import describe_network
 
 MEGABYTE = 2**20
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(autouse=True)

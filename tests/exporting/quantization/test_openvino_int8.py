@@ -1,5 +1,8 @@
 """OpenVINO files that NNCF quantizes: their quality, their operators, and the decoding in floating point."""
 
+import os
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -108,3 +111,30 @@ def test_no_images(onnx_file: Path, tmp_path: Path):
     with pytest.raises(OptionError, match="`images` must have at least one calibration image, got none"):
         quantize_openvino(onnx_file, tmp_path / "a.xml", [])
     assert not list(tmp_path.iterdir())
+
+
+def test_torch_does_not_mention_cuda_on_the_terminal(tmp_path: Path):
+    """In a new process: while NNCF quantizes, it imports the extensions of torch, which look for a compiler."""
+    program = """
+import sys, types, numpy as np, torch
+from pathlib import Path
+from attendet.exporting.onnx_file import write_onnx
+from attendet.exporting.program import export_program
+from attendet.exporting.quantization import quantize_openvino
+from attendet.runtimes import FileDescription
+class Network(torch.nn.Sequential):
+    def forward(self, images):
+        return (super().forward(images),)
+network = Network(torch.nn.Conv2d(3, 8, 3), torch.nn.ReLU(), torch.nn.Conv2d(8, 8, 3)).eval()
+folder = Path(sys.argv[1])
+description = FileDescription(kind="network", outputs=("output",), weights_digest="", versions={})
+write_onnx(export_program(network, torch.zeros(1, 3, 32, 32), dynamic=False), folder / "a.onnx", description)
+images = np.random.default_rng(0).random((4, 1, 3, 32, 32), dtype=np.float32)
+quantize_openvino(folder / "a.onnx", folder / "a.xml", list(images))
+"""
+    environment = {**os.environ, "CUDA_HOME": str(tmp_path), "CUDA_VISIBLE_DEVICES": ""}
+    command = [sys.executable, "-c", program, str(tmp_path)]
+    result = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)  # noqa: S603
+    assert (result.returncode, result.stdout) == (0, ""), result.stderr
+    assert "CUDA" not in result.stderr
+    assert (tmp_path / "a.xml").is_file()

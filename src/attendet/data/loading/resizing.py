@@ -127,7 +127,7 @@ def place_on_canvas(
 
     Args:
         scaled: (h, w, 3).
-        shape: Height and width of the canvas in pixels, at least those of the image.
+        shape: Height and width of the canvas in pixels, at least as large as the image.
         original_shape: Height and width of the image in pixels before it was scaled.
 
     Returns:

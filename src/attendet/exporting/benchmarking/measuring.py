@@ -35,7 +35,7 @@ class Contender:
     Attributes:
         variant: The variant.
         name: Name of its row; for the number format that OpenVINO prefers, with that format, such as `openvino-bf16`.
-        runtime: Its runtime; None if there is none.
+        runtime: Its runtime; None if it could not be opened.
         file: Its file; None for the network in torch.
         problem: Why it has no runtime; None if it has one.
     """

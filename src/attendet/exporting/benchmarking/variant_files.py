@@ -35,7 +35,7 @@ def write_variants(
 ) -> dict[Variant, VariantFile]:
     """Write the file of every variant that has one.
 
-    Files take any size, except those of ExecuTorch, which take the size that is measured. The mAP of float files is not
+    Files take any size, but ExecuTorch's take the measured size only. The mAP of float files is not
     compared here, because the benchmark measures it anyway.
 
     Args:
@@ -47,7 +47,7 @@ def write_variants(
         report: Called with a sentence before each step that takes seconds.
 
     Returns:
-        The file of each variant, also of those that cannot be written or differ too much.
+        The file of each variant, also if it cannot be written or differs too much.
     """
     files: dict[Variant, VariantFile] = {}
     precisions: tuple[Precision, ...] = ("float32", "float16", "int8")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +48,7 @@ def quantize_openvino(source: Path, target: Path, images: Sequence[NDArray[np.fl
     batch = model.input(0).get_partial_shape()[0]
     # A file with a fixed batch size takes copies of each image.
     copies = batch.get_length() if batch.is_static else 1
-    with relayed_output("nncf", "nncf"):
+    with relayed_output("nncf", "nncf"), _without_note_about_cuda():
         quantized = nncf.quantize(
             model,
             nncf.Dataset(images, lambda image: np.repeat(image, copies, axis=0)),
@@ -80,6 +82,18 @@ def decoding_operators(model: Any) -> list[str]:
     convolutions = {each.get_friendly_name() for each in operators if each.get_type_name() in _CONVOLUTIONS}
     found = decoding_nodes(successors, convolutions)
     return [name for name in successors if name in found]
+
+
+@contextmanager
+def _without_note_about_cuda() -> Iterator[None]:
+    """Silence the line of torch about a CUDA compiler without a GPU, which NNCF's import of its extensions causes."""
+    logger = logging.getLogger("torch.utils.cpp_extension")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _make_names_unique(operators: Sequence[Any]) -> None:
