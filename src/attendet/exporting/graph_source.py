@@ -71,7 +71,7 @@ class GraphSource:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Keep attention disabled, or its maps captured, as the options require, while the graph runs or is recorded."""
+        """Disable attention, or capture its maps, as the options require, while the graph runs or is recorded."""
         with ExitStack() as stack:
             if not self.options.attention:
                 stack.enter_context(disabled(self.network))

@@ -51,5 +51,5 @@ def test_memory_is_that_of_the_network_and_not_that_of_this_process(tmp_path: Pa
 
 
 def test_a_process_that_fails_is_an_error_with_its_last_line(tmp_path: Path) -> None:
-    with pytest.raises(OptionError, match=r"memory of torch-eager could not be measured: ValueError: this network"):
+    with pytest.raises(OptionError, match=r"memory of torch-eager could not be measured: .*this network cannot run"):
         peak_of(tmp_path, -1)
