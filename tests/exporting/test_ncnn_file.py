@@ -55,7 +55,6 @@ def test_a_detector_is_the_network_in_torch_at_every_size(tmp_path: Path):
             "kind": "detector",
             "names": ("cat", "white dog"),
             "imgsz": 128,
-            "shape": InputShape(),
             "strides": detector.strides,
             "anchors": anchors_of(detector),
             "outputs": ("predictions",),

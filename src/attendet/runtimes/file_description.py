@@ -22,8 +22,12 @@ MAX_BATCH_PIXELS = 2**28
 """Largest number of pixels in all images that a file of fixed shape takes at a time: 3 GiB in float32."""
 
 _MAX_BATCH = 2**16
-_REQUIRED_MAPS = {"before", "after"}
-_MAPS = {"spatial", "channels", *_REQUIRED_MAPS}
+
+
+def _require_few_pixels(batch: int | None, height: int | None, width: int | None) -> None:
+    # A batch is completed with empty images, so a wrong number would take all memory.
+    if (batch or 1) * (height or 1) * (width or 1) > MAX_BATCH_PIXELS:
+        raise ValueError(f"images of a batch must have at most {MAX_BATCH_PIXELS:,} pixels in total")
 
 
 class InputShape(StrictModel):
@@ -40,10 +44,8 @@ class InputShape(StrictModel):
     width: Side | None = None
 
     @model_validator(mode="after")
-    def _require_few_pixels(self) -> Self:
-        # A batch is completed with empty images, so a wrong number would take all memory.
-        if (self.batch or 1) * (self.height or 1) * (self.width or 1) > MAX_BATCH_PIXELS:
-            raise ValueError(f"images of a batch must have at most {MAX_BATCH_PIXELS:,} pixels in total")
+    def _require_possible_batch(self) -> Self:
+        _require_few_pixels(self.batch, self.height, self.width)
         return self
 
 
@@ -186,23 +188,15 @@ class FileDescription(StrictModel):
         if self.outputs[0] != expected:
             raise ValueError(f"the first of `outputs` must be {expected!r}, got {self.outputs[0]!r}")
         sides = (self.shape.height, self.shape.width)
-        if (sides[0] is None) != (sides[1] is None) or (self.shape.batch and not any(sides)):
-            raise ValueError("`shape` must have both height and width, or be empty for a detector")
+        if (sides[0] is None) != (sides[1] is None):
+            raise ValueError("`shape` must have both height and width, or neither")
+        if not any(sides):
+            _require_few_pixels(self.shape.batch, self.imgsz, self.imgsz)
         if any(side is not None and side % int(max(self.strides)) for side in sides):
             raise ValueError("height and width in `shape` must be multiples of the largest stride")
         counts = {len(level) for level in self.anchors}
         if self.anchors and (len(self.anchors) != len(self.strides) or len(counts) > 1 or 0 in counts):
             raise ValueError("`anchors` must have the same number of anchors for each stride")
-        return self
-
-    @model_validator(mode="after")
-    def _require_gate_outputs(self) -> Self:
-        known = set(self.outputs)
-        for site in self.gates:
-            if not _REQUIRED_MAPS <= set(site.maps) <= _MAPS:
-                raise ValueError("`maps` must have the names spatial, channels, before, and after")
-            if not known.issuperset([*site.maps.values(), *(part.output for part in site.parts)]):
-                raise ValueError("`gates` must name outputs of the file")
         return self
 
     def to_json(self) -> str:

@@ -74,8 +74,8 @@ def file_explanations(
         found = _detections(file, outputs[file.description.outputs[0]], image, thresholds)
         try:
             explained = tuple(explain_gate_site(site, outputs) for site in sites)
-        except (ValueError, IndexError, RuntimeError) as error:
-            message = "the maps of attention must have the shapes that the file describes"
+        except (KeyError, ValueError, IndexError, RuntimeError) as error:
+            message = "the maps of attention must be outputs of the file, and have the shapes of maps"
             raise WeightsError(message, where=Location(str(file.path)), remedy="export the weights again") from error
         yield Explanation(image, explained, found, NetworkOutput(), None, (_NOTE,))
 
