@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,14 @@ from attendet.evaluation.config import ValidationConfig
 from attendet.evaluation.validation import validate
 from attendet.exporting.comparison import compare_files, comparison_inputs
 from attendet.exporting.export_options import ExportFormat, ExportOptions, require_supported
-from attendet.exporting.formats import describe_format, files_of, open_format, replace_description, write_format
+from attendet.exporting.formats import (
+    describe_format,
+    files_of,
+    open_format,
+    replace_description,
+    require_packages,
+    write_format,
+)
 from attendet.exporting.graph_runtime import GraphRuntime
 from attendet.exporting.graph_source import GraphSource
 from attendet.exporting.parity import Parity, QualityComparison
@@ -29,6 +37,7 @@ from attendet.runtimes.file_description import MAX_BATCH_PIXELS, FileDescription
 from attendet.runtimes.image_size import describe_size, require_image_size
 from attendet.utils.io import cannot_write
 from attendet.utils.processes.temporary_files import temporary_place
+from attendet.utils.text import plural
 
 FAILED_SUFFIX = ".failed"
 """Appended to the name of a file that differs too much from torch."""
@@ -110,6 +119,8 @@ def export_network(
     """
     options, data, report = options or ExportOptions(), data or ExportData(), report or (lambda _: None)
     known_formats: list[ExportFormat] = [require_supported(options, name) for name in formats]
+    for file_format in known_formats:
+        require_packages(file_format, options.precision)
     imgsz = _image_size(subject, options)
     calibration = _calibration_images(subject, options, data, imgsz)
     stack = ExitStack()
@@ -125,6 +136,7 @@ def export_network(
         shared = workspace / "shared"
         source = GraphSource(subject, options, imgsz, torch.float16 if half else torch.float32, shared)
         exact = GraphSource(subject, options, imgsz, torch.float32, shared) if half else source
+        map_in_torch = cache(lambda: _mean_average_precision(GraphRuntime(exact, source.description), data))
         for file_format in known_formats:
             path = workspace / options.file_name(subject.name, file_format)
             report(f"{path.name}: converting")
@@ -132,26 +144,22 @@ def export_network(
             write_format(source, file_format, path, description, calibration)
             report(f"{path.name}: comparing with torch")
             reference, file = GraphRuntime(exact, description), open_format(file_format, path)
-            parity = _measure(reference, file, source, data, report)
+            quality = None
+            if data.validation is not None and description.kind == "detector":
+                report(f"{path.name}: measuring mAP on {plural(len(data.validation.records), 'image')}")
+                quality = _compare_quality(map_in_torch(), file, data)
+            inputs = comparison_inputs(source, data.images)
+            limit = options.largest_difference
+            parity = compare_files(reference, file, inputs, limit, len(data.images), quality)
             description = description.model_copy(update={"parity": parity.to_dict()})
             replace_description(file_format, path, description)
             yield _keep(path, folder, file_format, parity, description, accept=options.accept)
 
 
-def _measure(
-    reference: GraphRuntime, file: ExportedFile, source: GraphSource, data: ExportData, report: Callable[[str], None]
-) -> Parity:
-    """Compare outputs, and mAP if there are labeled images."""
-    options = source.options
-    inputs = comparison_inputs(source, data.images)
-    quality = None
-    if data.validation is not None and file.description.kind == "detector":
-        count = len(data.validation.records)
-        report(f"{file.path.name}: measuring mAP in torch and in the file, {count:,} images each")
-        before, after = (_mean_average_precision(runtime, data) for runtime in (reference, file))
-        limit = _MAX_LOSS_IN_FLOAT if options.precision == "float32" else MAX_LOSS
-        quality = QualityComparison(before, after, count, limit)
-    return compare_files(reference, file, inputs, options.largest_difference, len(data.images), quality)
+def _compare_quality(map_in_torch: float, file: ExportedFile, data: ExportData) -> QualityComparison:
+    limit = _MAX_LOSS_IN_FLOAT if file.description.precision == "float32" else MAX_LOSS
+    images = 0 if data.validation is None else len(data.validation.records)
+    return QualityComparison(map_in_torch, _mean_average_precision(file, data), images, limit)
 
 
 def _mean_average_precision(runtime: ExportedFile, data: ExportData) -> float:
