@@ -87,7 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--classes", nargs="+", metavar="CLASS", help="keep these classes only, by index or name")
     parser.add_argument("--agnostic-nms", action="store_true", help="boxes of different classes suppress each other")
     parser.add_argument("--out", type=Path, metavar="DIR", help="new folder [default: runs/attendet-runtime/exp]")
-    parser.add_argument("--no-save", action="store_true", help="write no annotated images")
+    parser.add_argument("--no-save", "--nosave", action="store_true", help="write no annotated images")
     parser.add_argument("--maps", action="store_true", help="write the maps of attention modules, too")
     parser.add_argument("--json", action="store_true", help="print detections as JSON on standard output")
     parser.add_argument("--font", type=Path, metavar="FILE", help="TrueType font of labels")

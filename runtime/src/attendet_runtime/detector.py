@@ -149,6 +149,8 @@ class Detector:
 def _open_session(path: Path, providers: Sequence[str], threads: int) -> onnxruntime.InferenceSession:
     if not path.is_file():
         raise RuntimeFileError(f"{path}: file not found")
+    if path.suffix.lower() != ".onnx":
+        raise RuntimeFileError(f"{path}: the file must be an ONNX file, got the ending {path.suffix!r}")
     settings = onnxruntime.SessionOptions()
     settings.log_severity_level = _ERRORS_ONLY
     settings.intra_op_num_threads = threads

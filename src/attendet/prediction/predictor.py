@@ -105,6 +105,9 @@ class Predictor:
         self._classes = None if classes is None else self._class_mask(classes)
         self._canvas: SingleCanvasRule = canvas
         self._stride = int(max(runtime.strides))
+        # Imported now, so that the first image does not wait for it.
+        import torchvision.ops  # noqa: F401, PLC0415
+
         uses_gpu = parse_device(device)[0] == "cuda"
         self.timings = Timings(torch.cuda.synchronize if uses_gpu else None)
 
