@@ -124,6 +124,7 @@ def _convolve_groups(conv: nn.Conv2d, x: Tensor) -> Tensor:
     The groups do not become images of a larger batch, because runtimes such as ncnn have no batch axis.
     """
     groups = x.shape[1] // conv.in_channels
-    weight = conv.weight.repeat(groups, 1, 1, 1)
-    bias = None if conv.bias is None else conv.bias.repeat(groups)
+    # Not `repeat`, which imports a slow part of torch when shapes are computed without data.
+    weight = conv.weight.expand(groups, *conv.weight.shape).flatten(0, 1)
+    bias = None if conv.bias is None else conv.bias.expand(groups, -1).flatten()
     return functional.conv2d(x, weight, bias, padding=conv.padding, groups=groups)
