@@ -159,8 +159,8 @@ class SelectiveKernel(Attention):
         mixed = reduce(torch.add, [weights[:, index] * feature for index, feature in enumerate(features)])
         strength = self.strength.type_as(x)
         # Exactly x for 0 and exactly the mixed features for 1, as `torch.lerp`, which the converter of ncnn does not
-        # know. `1 - strength` would import a slow part of torch when shapes are computed without data.
-        return x * (-strength + 1) + mixed.to(x.dtype) * strength
+        # know. `1 - strength` imports a slow part of torch when shapes are computed without data.
+        return x * (strength.new_ones(()) - strength) + mixed.to(x.dtype) * strength
 
 
 def _kernels_and_dilations(branches: int, kernel_sizes: Sequence[int] | None) -> list[tuple[int, int]]:
