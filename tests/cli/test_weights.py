@@ -119,3 +119,12 @@ def test_verify(attendet: Callable[..., CommandResult], checkpoint: Path, tmp_pa
     ]
     states = json.loads(attendet("weights", "verify", str(run), "--json").stdout)
     assert list(states.values()) == ["no digest", "intact", "damaged"]
+
+
+def test_exported_files_are_not_weights(attendet: Callable[..., CommandResult], tmp_path: Path) -> None:
+    exported = tmp_path / "best.onnx"
+    exported.write_bytes(b"a graph")
+    for verb in (["weights", "inspect"], ["weights", "convert"]):
+        done = attendet(*verb, str(exported))
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "best.onnx: an exported file is read by its own runtime, and has no weights for torch" in done.stderr

@@ -36,10 +36,10 @@ from attendet.weights.io.weight_loading import attentions_of, load_checkpoint, r
 # Buffers of old YOLOv5 checkpoints that the head computes from its anchors.
 _COMPUTED_BUFFERS = ("anchor_grid",)
 # The readings of one model file differ in their numbers of parameters, but not by more than this.
-_MAX_RATIO = 3
-_MAX_SURPLUS = 1_000_000
+_MAX_RATIO, _MAX_SURPLUS = 3, 1_000_000
 # Weights in the folder of a run, by priority.
 _RUN_FILES = (("weights", "best.safetensors"), ("weights", "last.safetensors"), ("checkpoint", "last.ckpt"))
+_EXPORTED_SUFFIXES = (".onnx", ".xml", ".param", ".pt2", ".pte")
 _ROW = re.compile(r"model\.[0-9]+\.")
 
 
@@ -266,12 +266,15 @@ def resolve_weights_path(path: str | os.PathLike[str]) -> Path:
     A run that was not validated yet has no best weights; its last weights, or those in its checkpoint, are used.
 
     Raises:
-        WeightsError: If the path is a folder without weights.
+        WeightsError: If the path is a folder without weights, or an exported file.
 
     Example:
         >>> resolve_weights_path("best.safetensors").name
         'best.safetensors'
     """
+    if Path(path).suffix.lower() in _EXPORTED_SUFFIXES:
+        message = "an exported file is read by its own runtime, and has no weights for torch"
+        raise WeightsError(message, where=Location(os.fspath(path)), remedy="name the weights that were exported")
     if not Path(path).is_dir():
         return Path(path)
     files = [Path(path, *parts) for parts in _RUN_FILES]
