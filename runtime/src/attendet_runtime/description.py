@@ -101,7 +101,7 @@ def parse_description(text: str | None) -> Description:
     """Return the description of a detector.
 
     Args:
-        text: The entry `attendet` of the file's metadata; None if there is no such entry.
+        text: The entry `attendet` of the file's metadata; None if the file lacks it.
 
     Raises:
         RuntimeFileError: If the text is missing or damaged, or describes a network that is not a detector.

@@ -25,7 +25,7 @@ _INPUT, _PREDICTIONS, _DETECTIONS = "images", "predictions", "detections"
 
 @dataclass(frozen=True)
 class Options:
-    """The options of detection; None stands for the value in the file, or the default of attendet.
+    """The options of detection. An option of None takes its value from the file, or the default of attendet.
 
     Attributes:
         imgsz: Longer side in pixels that images are scaled to.

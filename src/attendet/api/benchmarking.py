@@ -111,8 +111,7 @@ def _data(
 ) -> ExportData:
     """Return the images of the data set that is named, or of that of the run if it still exists."""
     try:
-        # With int8, the data set of a run is read completely.
-        images = export_data(model, data, subject.description, int8=True)
+        images = export_data(model, data, subject.description, is_measured=True)
     except (DataError, OptionError):
         if data is not None or int8:
             raise

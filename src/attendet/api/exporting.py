@@ -149,7 +149,7 @@ def export_files(
         for name, value in (("data", data), ("nms", options.selection), ("imgsz", options.imgsz), ("int8", is_int8)):
             if value is not None:
                 raise OptionError(f"`{name}` must be left out for a network that is not a detector")
-    images = export_data(model, data, subject.description, int8=options.precision == "int8")
+    images = export_data(model, data, subject.description, is_measured=options.precision == "int8")
     folder = Path(out) if out is not None else opened.folder
     yield from export_network(subject, formats, folder, options, images, report)
 
@@ -202,9 +202,17 @@ def export_data(
     data: str | os.PathLike[str] | None,
     description: FileDescription,
     *,
-    int8: bool,
+    is_measured: bool,
 ) -> ExportData:
-    """Return the images of the data set that is named, or of that of the run."""
+    """Return the images of the data set that is named, or else of the data set of the run.
+
+    Args:
+        model: The network, or its weights.
+        data: The data set that is named, whose images are always used to measure mAP.
+        description: Description of the network.
+        is_measured: Whether the images of the run's data set are used to measure mAP, too, and not to compare outputs
+            only. A data set that cannot be read is then an error.
+    """
     if isinstance(model, nn.Module) and data is None:
         return ExportData()
     is_run = not isinstance(model, nn.Module) and Path(model).is_dir()
@@ -215,12 +223,12 @@ def export_data(
         split = _read(source, "val", description)
     except (DataError, OptionError):
         # The data set of a run may be gone; outputs are then compared on synthetic images.
-        if data is not None or int8:
+        if data is not None or is_measured:
             raise
         return ExportData()
     chosen = [split.records[index] for index in evenly_spaced(len(split.records), _PARITY_IMAGES)]
     images = tuple(read_image(record.image, record.bit_depth) for record in chosen)
-    measured = split if data is not None or int8 else None
+    measured = split if data is not None or is_measured else None
     return ExportData(images, measured, lambda: _read(source, "train", description))
 
 

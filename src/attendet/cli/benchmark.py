@@ -9,7 +9,7 @@ import typer
 
 from attendet.cli.command import DEFECTS
 from attendet.cli.inputs import one_model, require_data, split_names
-from attendet.cli.options import COMPUTING, INPUT, OUTPUT, AsJson
+from attendet.cli.options import COMPUTING, INPUT, OUTPUT, AsJson, NetworkArgument, NetworkOption
 from attendet.cli.ui.console import console
 from attendet.cli.ui.tables import score, styled, table
 from attendet.utils.json_text import to_json
@@ -22,17 +22,8 @@ _FORMATS = "Formats"
 
 
 def benchmark_command(
-    model: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="MODEL",
-            help="Folder of a run, .safetensors file, .pt file of YOLOv5, or a model file (random weights).",
-            show_default=False,
-        ),
-    ] = None,
-    weights: Annotated[
-        str | None, typer.Option("--weights", metavar="WEIGHTS", help="The same as MODEL.", rich_help_panel=INPUT)
-    ] = None,
+    model: NetworkArgument = None,
+    weights: NetworkOption = None,
     data: Annotated[
         str | None,
         typer.Option(

@@ -10,7 +10,18 @@ import typer
 
 from attendet.cli.command import DEFECTS
 from attendet.cli.inputs import one_model, parse_image_size, require_data, split_names
-from attendet.cli.options import COMPUTING, DETECTION, INPUT, OUTPUT, AsJson, Confidence, Iou, MaxDetections
+from attendet.cli.options import (
+    COMPUTING,
+    DETECTION,
+    INPUT,
+    OUTPUT,
+    AsJson,
+    Confidence,
+    Iou,
+    MaxDetections,
+    NetworkArgument,
+    NetworkOption,
+)
 from attendet.cli.ui.console import console
 from attendet.cli.ui.tables import styled, table
 from attendet.errors import Location, OptionError, WeightsError
@@ -24,17 +35,8 @@ _FILE = "File"
 
 
 def export_command(
-    model: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="MODEL",
-            help="Folder of a run, .safetensors file, .pt file of YOLOv5, or a model file (random weights).",
-            show_default=False,
-        ),
-    ] = None,
-    weights: Annotated[
-        str | None, typer.Option("--weights", metavar="WEIGHTS", help="The same as MODEL.", rich_help_panel=INPUT)
-    ] = None,
+    model: NetworkArgument = None,
+    weights: NetworkOption = None,
     data: Annotated[
         str | None,
         typer.Option(

@@ -44,6 +44,17 @@ WeightsOption: TypeAlias = Annotated[
         "--weights", "--model", metavar="WEIGHTS", help="The same as the argument WEIGHTS.", rich_help_panel=INPUT
     ),
 ]
+NetworkArgument: TypeAlias = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="MODEL",
+        help="Folder of a run, .safetensors file, .pt file of YOLOv5, or a model file (random weights).",
+        show_default=False,
+    ),
+]
+NetworkOption: TypeAlias = Annotated[
+    str | None, typer.Option("--weights", metavar="WEIGHTS", help="The same as MODEL.", rich_help_panel=INPUT)
+]
 SourcesArgument: TypeAlias = Annotated[
     list[str] | None,
     typer.Argument(

@@ -120,7 +120,7 @@ def require_supported(options: ExportOptions, file_format: str) -> ExportFormat:
     """Return the format, and raise an error if its files cannot have the properties.
 
     Raises:
-        UnknownNameError: If there is no such format.
+        UnknownNameError: If the format is unknown.
         OptionError: If the format does not support an option.
 
     Example:

@@ -31,7 +31,7 @@ def _require_few_pixels(batch: int | None, height: int | None, width: int | None
 
 
 class InputShape(StrictModel):
-    """The shape of the images that a file takes; None stands for any number.
+    """The shape of the images that a file takes. A size of None may vary.
 
     Attributes:
         batch: Number of images.

@@ -17,7 +17,7 @@ class BenchmarkRow:
         latency: Durations of one pass; None if the format could not run.
         speedup: How many times faster than torch the format is; the median of the ratios of each repeat.
         map50_95: mAP50-95 (0-1) on the validation split; None if it was not measured.
-        file_bytes: Size of the files, or of the tensors of a network in torch; None if there is no file.
+        file_bytes: Size of the files, or of the tensors of a network in torch; None if no file was written.
         memory_bytes: Peak resident memory that opening and running adds to a process that has imported torch; None if
             it was not measured.
         difference: Largest difference from torch, as in `Parity.differences`; None if it was not measured.

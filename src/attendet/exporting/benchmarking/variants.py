@@ -68,7 +68,7 @@ def choose_variants(formats: Sequence[str] | None = None, *, half: bool = False,
         int8: Whether to add int8 files of onnx and openvino.
 
     Raises:
-        UnknownNameError: If there is no such format.
+        UnknownNameError: If a format is unknown.
         OptionError: If a package is missing, or no format has the precision.
 
     Example:

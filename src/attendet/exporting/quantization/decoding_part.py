@@ -21,7 +21,7 @@ def last_convolutions(successors: Mapping[NodeT, Iterable[NodeT]], convolutions:
         convolutions: The nodes that are convolutions.
 
     Raises:
-        OptionError: If there are no convolutions.
+        OptionError: If `convolutions` is empty.
 
     Example:
         >>> last_convolutions({"stem": ["gate", "product"], "gate": ["product"], "product": ["head"]}, {"stem", "head"})
@@ -45,7 +45,7 @@ def decoding_nodes(successors: Mapping[NodeT, Iterable[NodeT]], convolutions: Co
         convolutions: The nodes that are convolutions.
 
     Raises:
-        OptionError: If there are no convolutions.
+        OptionError: If `convolutions` is empty.
 
     Example:
         >>> successors = {"stem": ["head"], "head": ["boxes", "scores"], "boxes": ["output"]}

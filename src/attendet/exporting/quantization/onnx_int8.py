@@ -41,7 +41,7 @@ def quantize_onnx(
             TensorRT reads only symmetric files; onnxruntime takes twice as long for them on x86 processors.
 
     Raises:
-        OptionError: If a package is missing, there are no images, or no convolution can be quantized.
+        OptionError: If a package is missing, `images` is empty, or no convolution can be quantized.
         OutputError: If the file cannot be written.
     """
     onnx = require("onnx", "int8", _PURPOSE)

@@ -36,7 +36,7 @@ def quantize_openvino(source: Path, target: Path, images: Sequence[NDArray[np.fl
         images: Calibration images (1, 3, H, W) in 0-1; they are read several times, one at a time.
 
     Raises:
-        OptionError: If a package is missing, there are no images, or the network has no convolution.
+        OptionError: If a package is missing, `images` is empty, or the network has no convolution.
         OutputError: If a file cannot be written.
     """
     openvino = require("openvino", "int8", _PURPOSE)
