@@ -10,7 +10,7 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from attendet.api.exporting import export_data, open_subject
+from attendet.api.exporting import export_data, open_subject, require_detector
 from attendet.errors import DataError, OptionError
 from attendet.exporting import ExportData, ExportSubject
 from attendet.exporting.benchmarking import (
@@ -86,10 +86,7 @@ def benchmark(
             raise OptionError(f"`{name}` must be a positive integer, got {value}")
     variants = choose_variants(formats, half=half, int8=int8)
     subject = open_subject(model, names, example).subject
-    if subject.description.kind != "detector":
-        for name, value in (("data", data), ("imgsz", imgsz), ("int8", int8 or None)):
-            if value is not None:
-                raise OptionError(f"`{name}` must be left out for a network that is not a detector")
+    require_detector(subject.description, {"data": data, "imgsz": imgsz, "int8": int8 or None})
     images = _data(model, data, subject, int8=int8)
     report = report or (lambda _: None)
     with _folder(out) as folder, torch_threads(threads):

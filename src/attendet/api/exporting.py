@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -144,12 +144,10 @@ def export_files(
     """Write a network in several formats, and yield each file; the arguments are as in `export`."""
     opened = open_subject(model, names, example)
     subject = opened.subject
-    if subject.description.kind != "detector":
-        is_int8 = options.precision == "int8" or None
-        for name, value in (("data", data), ("nms", options.selection), ("imgsz", options.imgsz), ("int8", is_int8)):
-            if value is not None:
-                raise OptionError(f"`{name}` must be left out for a network that is not a detector")
-    images = export_data(model, data, subject.description, is_measured=options.precision == "int8")
+    is_int8 = options.precision == "int8"
+    for_detectors = {"data": data, "nms": options.selection, "imgsz": options.imgsz, "int8": is_int8 or None}
+    require_detector(subject.description, for_detectors)
+    images = export_data(model, data, subject.description, is_measured=is_int8)
     folder = Path(out) if out is not None else opened.folder
     yield from export_network(subject, formats, folder, options, images, report)
 
@@ -189,6 +187,23 @@ def open_subject(
     opened = opening.open(model)
     description = describe_detector(opened.detector, opened.card)
     return OpenedSubject(ExportSubject(opened.detector, description, opened.path.stem), opened.path.parent)
+
+
+def require_detector(description: FileDescription, options: Mapping[str, object]) -> None:
+    """Raise an error if an option that only detectors have is given for another network.
+
+    Args:
+        description: Description of the network.
+        options: Values of these options by name; None if an option is not given.
+
+    Raises:
+        OptionError: If one is given; the message names the first.
+    """
+    if description.kind == "detector":
+        return
+    given = next((name for name, value in options.items() if value is not None), None)
+    if given is not None:
+        raise OptionError(f"`{given}` must be left out for a network that is not a detector")
 
 
 def _class_names(names: Sequence[str], count: int) -> tuple[str, ...]:
