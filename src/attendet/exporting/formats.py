@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from attendet.exporting.export_options import ExportFormat
+from attendet.exporting.format_packages import packages_of
 from attendet.exporting.graph_source import GraphSource
 from attendet.exporting.ncnn_file import anchors_of, describe_ncnn, without_decoding, write_ncnn
 from attendet.exporting.onnx_file import describe_onnx
@@ -19,44 +20,16 @@ from attendet.exporting.quantization import quantize_onnx, quantize_openvino
 from attendet.exporting.torch_file import describe_program, write_program
 from attendet.models.detector import Detector
 from attendet.runtimes.exported_file import ExportedFile
-from attendet.runtimes.extras import require
-from attendet.runtimes.file_description import FileDescription, Precision
+from attendet.runtimes.file_description import FileDescription
 from attendet.runtimes.ncnn_network import ncnn_weights_path
 from attendet.runtimes.runtime_files import open_file
 from attendet.utils.provenance import versions
-
-_PACKAGES: dict[ExportFormat, tuple[str, ...]] = {
-    "onnx": ("onnx", "onnxscript", "onnxruntime"),
-    "tensorrt": ("onnx", "onnxscript", "onnxruntime"),
-    "openvino": ("onnx", "onnxscript", "openvino"),
-    "torch": (),
-    "ncnn": ("ncnn", "pnnx"),
-    "executorch": ("executorch",),
-}
-"""Packages that a format needs; their distributions have the same names."""
-
-_INT8_PACKAGES: dict[ExportFormat, tuple[str, ...]] = {"openvino": ("nncf",)}
-_EXTRAS: dict[ExportFormat, str] = {"onnx": "export", "tensorrt": "export"}
-
-
-def require_packages(file_format: ExportFormat, precision: Precision) -> None:
-    """Raise an error if a package that writes or runs the files of a format is not installed.
-
-    Raises:
-        OptionError: If one is missing; it names the command that installs it.
-    """
-    purpose, extra = f"export to {file_format}", _EXTRAS.get(file_format, file_format)
-    for package in _PACKAGES[file_format]:
-        require(package, extra, purpose)
-    for package in _INT8_PACKAGES.get(file_format, ()) if precision == "int8" else ():
-        require(package, "int8", purpose)
 
 
 def describe_format(source: GraphSource, file_format: ExportFormat) -> FileDescription:
     """Return the description of a file before it is compared with torch."""
     description = source.description
-    names = (*_PACKAGES[file_format], *(_INT8_PACKAGES.get(file_format, ()) if description.precision == "int8" else ()))
-    packages = versions(names)
+    packages = versions(packages_of(file_format, description.precision))
     changes: dict[str, object] = {"versions": {**description.versions, **packages}}
     if file_format == "ncnn" and isinstance(source.network, Detector):
         changes["anchors"] = anchors_of(source.network)

@@ -19,12 +19,12 @@ from attendet.evaluation.config import ValidationConfig
 from attendet.evaluation.validation import validate
 from attendet.exporting.comparison import compare_files, comparison_inputs
 from attendet.exporting.export_options import ExportFormat, ExportOptions, require_supported
+from attendet.exporting.format_packages import require_packages
 from attendet.exporting.formats import (
     describe_format,
     files_of,
     open_format,
     replace_description,
-    require_packages,
     write_format,
 )
 from attendet.exporting.graph_runtime import GraphRuntime
@@ -137,6 +137,7 @@ def export_network(
         source = GraphSource(subject, options, imgsz, torch.float16 if half else torch.float32, shared)
         exact = GraphSource(subject, options, imgsz, torch.float32, shared) if half else source
         map_in_torch = cache(lambda: _mean_average_precision(GraphRuntime(exact, source.description), data))
+        inputs = comparison_inputs(source, data.images)
         for file_format in known_formats:
             path = workspace / options.file_name(subject.name, file_format)
             report(f"{path.name}: converting")
@@ -148,9 +149,7 @@ def export_network(
             if data.validation is not None and description.kind == "detector":
                 report(f"{path.name}: measuring mAP on {plural(len(data.validation.records), 'image')}")
                 quality = _compare_quality(map_in_torch(), file, data)
-            inputs = comparison_inputs(source, data.images)
-            limit = options.largest_difference
-            parity = compare_files(reference, file, inputs, limit, len(data.images), quality)
+            parity = compare_files(reference, file, inputs, options.largest_difference, len(data.images), quality)
             description = description.model_copy(update={"parity": parity.to_dict()})
             replace_description(file_format, path, description)
             yield _keep(path, folder, file_format, parity, description, accept=options.accept)

@@ -8,24 +8,18 @@ from importlib.util import find_spec
 
 from attendet.errors import OptionError, unknown_name
 from attendet.exporting.export_options import ExportFormat
+from attendet.exporting.format_packages import packages_of
 from attendet.runtimes.extras import require
 from attendet.runtimes.file_description import Precision
 
 EAGER, COMPILED = "torch-eager", "torch-compile"
 """Names of the rows of the network in torch: as it is, and compiled."""
 
-# The modules that writing and running a format needs, each with the extra that installs it.
-_ONNX = (("onnx", "export"), ("onnxscript", "export"))
-_MODULES: dict[ExportFormat, tuple[tuple[str, str], ...]] = {
-    "onnx": (*_ONNX, ("onnxruntime", "export")),
-    "openvino": (*_ONNX, ("openvino", "openvino")),
-    "torch": (),
-    "ncnn": (("ncnn", "ncnn"), ("pnnx", "ncnn")),
-    "executorch": (("executorch", "executorch"),),
-}
-_INT8_MODULES: dict[ExportFormat, tuple[tuple[str, str], ...]] = {"onnx": (), "openvino": (("nncf", "int8"),)}
+# TensorRT does not run on the CPU.
+_FORMATS: tuple[ExportFormat, ...] = ("onnx", "openvino", "torch", "ncnn", "executorch")
+_INT8_FORMATS = ("onnx", "openvino")
 _HALF_FORMATS = ("onnx", "openvino", "torch", "ncnn")
-FORMAT_NAMES = (EAGER, COMPILED, *_MODULES)
+FORMAT_NAMES = (EAGER, COMPILED, *_FORMATS)
 """Everything that a benchmark can compare."""
 
 
@@ -85,13 +79,13 @@ def choose_variants(formats: Sequence[str] | None = None, *, half: bool = False,
             variants.append(Variant(each, native=True))
         if half and each in _HALF_FORMATS:
             variants.append(Variant(each, "float16"))
-        if int8 and each in _INT8_MODULES:
-            _require(_INT8_MODULES[each], each)
+        if int8 and each in _INT8_FORMATS:
+            _require(each, "int8")
             variants.append(Variant(each, "int8"))
     precisions = {variant.precision for variant in variants}
     for flag, is_asked, precision, able in (
         ("half", half, "float16", _HALF_FORMATS),
-        ("int8", int8, "int8", tuple(_INT8_MODULES)),
+        ("int8", int8, "int8", _INT8_FORMATS),
     ):
         if is_asked and precision not in precisions:
             raise OptionError(f"`{flag}` needs one of the formats {', '.join(able)}, got {', '.join(formats or ())}")
@@ -99,21 +93,22 @@ def choose_variants(formats: Sequence[str] | None = None, *, half: bool = False,
 
 
 def _known(formats: Sequence[str]) -> list[ExportFormat]:
-    by_name: dict[str, ExportFormat] = {each: each for each in _MODULES}
+    by_name: dict[str, ExportFormat] = {each: each for each in _FORMATS}
     for name in formats:
         if name not in FORMAT_NAMES:
             raise unknown_name("benchmark format", name, FORMAT_NAMES)
     chosen: list[ExportFormat] = [by_name[name] for name in dict.fromkeys(formats) if name in by_name]
     for each in chosen:
-        _require(_MODULES[each], each)
+        _require(each, "float32")
     return chosen
 
 
 def _installed() -> list[ExportFormat]:
-    return [name for name, modules in _MODULES.items() if all(find_spec(module) for module, _ in modules)]
+    return [each for each in _FORMATS if all(map(find_spec, packages_of(each, "float32")))]
 
 
-def _require(modules: Sequence[tuple[str, str]], file_format: ExportFormat) -> None:
-    for module, extra in modules:
-        if find_spec(module) is None:
-            require(module, extra, f"measure {file_format}")
+def _require(file_format: ExportFormat, precision: Precision) -> None:
+    for package, extra in packages_of(file_format, precision).items():
+        # Importing some of them takes seconds.
+        if find_spec(package) is None:
+            require(package, extra, f"measure {file_format}")
