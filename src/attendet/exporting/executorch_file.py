@@ -16,6 +16,7 @@ from torch.export import ExportedProgram
 
 from attendet.errors import OptionError
 from attendet.runtimes.executorch_program import join_executorch, split_executorch
+from attendet.runtimes.exported_file import first_line
 from attendet.runtimes.extras import require
 from attendet.runtimes.file_description import FileDescription
 from attendet.utils.io import write_atomically
@@ -47,8 +48,7 @@ def write_executorch(program: ExportedProgram, path: Path, description: FileDesc
             lowered = exir.to_edge_transform_and_lower(program, partitioner=[xnnpack.XnnpackPartitioner()])
             content = bytes(lowered.to_executorch().buffer)
         except Exception as error:  # the converter raises errors of many classes
-            first_line = (str(error).strip().splitlines() or ["no message"])[0]
-            message = f"ExecuTorch cannot convert the network: {type(error).__name__}: {first_line}"
+            message = f"ExecuTorch cannot convert the network: {type(error).__name__}: {first_line(error)}"
             raise OptionError(message, remedy="export it as onnx") from error
     _write(path, content, description)
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
-from attendet.exporting.graph_source import GraphSource, graph_outputs
+from attendet.exporting.graph_source import GraphSource
 from attendet.runtimes.exported_file import ExportedFile
 from attendet.runtimes.file_description import FileDescription
 
@@ -25,4 +26,5 @@ class GraphRuntime(ExportedFile):
 
     def run_batch(self, images: Tensor) -> tuple[Tensor, ...]:
         """Return all outputs for images (N, C, …) on the CPU."""
-        return graph_outputs(self._source, images)
+        with torch.inference_mode(), self._source.running():
+            return self._source.graph(images)

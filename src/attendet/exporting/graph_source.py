@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.export import ExportedProgram
 
 from attendet.data.loading.resizing import ImageSize
@@ -73,8 +73,7 @@ class GraphSource:
     def running(self) -> Iterator[None]:
         """Disable attention, or capture its maps, as the options require, while the graph runs or is recorded."""
         with ExitStack() as stack:
-            if not self.options.attention:
-                stack.enter_context(disabled(self.network))
+            stack.enter_context(self._without_attention())
             if self._gates is not None:
                 stack.enter_context(capture_attention(self.network, self._gates.calls.append))
             yield
@@ -87,12 +86,9 @@ class GraphSource:
 
     @cached_property
     def onnx_file(self) -> Path:
-        """An ONNX file in floating point."""
+        """An ONNX file in floating point; the files that are made from it get descriptions of their own."""
         path = self.folder / "source.onnx"
-        description = self.description
-        if description.precision == "int8":
-            description = description.model_copy(update={"precision": "float32"})
-        write_onnx(self.program, path, description, self.options.opset)
+        write_onnx(self.program, path, self.description, self.options.opset)
         return path
 
     def _find_gates(self) -> GateOutputs | None:
@@ -115,6 +111,7 @@ class GraphSource:
             return tuple(named_outputs(self.network(self.images.to(self._dtype))))
 
     def _without_attention(self) -> AbstractContextManager[None]:
+        """Disable attention if the options leave it out."""
         return nullcontext() if self.options.attention else disabled(self.network)
 
 
@@ -123,9 +120,3 @@ def _canvas(imgsz: ImageSize, strides: Sequence[float]) -> tuple[int, int]:
     height, width = imgsz if isinstance(imgsz, tuple) else (imgsz, imgsz)
     stride = int(max(strides, default=1))
     return -(-height // stride) * stride, -(-width // stride) * stride
-
-
-def graph_outputs(source: GraphSource, images: Tensor) -> tuple[Tensor, ...]:
-    """Return all outputs of the graph in torch, in the order of `description.outputs`."""
-    with torch.inference_mode(), source.running():
-        return source.graph(images)

@@ -19,11 +19,10 @@ from attendet.exporting.graph import NetworkGraph
 from attendet.models.detector import Detector
 from attendet.runtimes.extras import require
 from attendet.runtimes.file_description import FileDescription
-from attendet.runtimes.ncnn_network import ncnn_weights_path, with_description
+from attendet.runtimes.ncnn_network import MAX_PARAM_BYTES, ncnn_weights_path, with_description
 from attendet.utils.io import read_text, write_atomically, write_text
 
 _MAX_SECONDS = 600
-_MAX_PARAM_BYTES = 64 * 1024 * 1024
 _REMEDY = "export it as onnx or openvino"
 
 
@@ -97,7 +96,7 @@ def write_ncnn(network: nn.Module, images: Tensor, path: Path, description: File
         _save_trace(_in_float32(network), images.float(), Path(folder, "network.pt"))
         half = description.precision == "float16"
         _convert(converter, Path(folder), shapes, half=half)
-        layers = read_text(Path(folder, "network.ncnn.param"), _MAX_PARAM_BYTES, OptionError)
+        layers = read_text(Path(folder, "network.ncnn.param"), MAX_PARAM_BYTES, OptionError)
         _refuse_unknown_layers(layers)
         with write_atomically(ncnn_weights_path(path)) as temporary:
             temporary.write_bytes(Path(folder, "network.ncnn.bin").read_bytes())
@@ -111,7 +110,7 @@ def describe_ncnn(path: Path, description: FileDescription) -> None:
         OptionError: If the file cannot be read.
         OutputError: If the file cannot be written.
     """
-    write_text(path, with_description(read_text(path, _MAX_PARAM_BYTES, OptionError), description.to_json()))
+    write_text(path, with_description(read_text(path, MAX_PARAM_BYTES, OptionError), description.to_json()))
 
 
 def _in_float32(network: nn.Module) -> nn.Module:

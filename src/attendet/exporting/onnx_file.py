@@ -14,6 +14,7 @@ from torch.export import ExportedProgram
 
 from attendet.errors import Location, OptionError, WeightsError
 from attendet.exporting.onnx_selection import onnx_translation
+from attendet.runtimes.exported_file import first_line
 from attendet.runtimes.extras import require
 from attendet.runtimes.file_description import METADATA_KEY, FileDescription
 from attendet.utils.io import write_atomically
@@ -53,9 +54,8 @@ def write_onnx(program: ExportedProgram, path: Path, description: FileDescriptio
     except Exception as error:  # the converter raises errors of many classes
         # The converter wraps the reason in instructions for reporting it.
         cause = error.__cause__ or error
-        first_line = (str(cause).splitlines() or [""])[0]
-        message = f"the network cannot be expressed in ONNX opset {opset}: {type(cause).__name__}: {first_line}"
-        raise OptionError(message) from error
+        reason = f"{type(cause).__name__}: {first_line(cause)}"
+        raise OptionError(f"the network cannot be expressed in ONNX opset {opset}: {reason}") from error
     if converted is None:
         raise OptionError(f"the network cannot be expressed in ONNX opset {opset}")
     model = converted.model_proto

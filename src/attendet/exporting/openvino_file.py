@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from attendet.errors import Location, WeightsError
 from attendet.runtimes.extras import require
 from attendet.runtimes.file_description import METADATA_KEY, FileDescription
-from attendet.runtimes.openvino_model import read_openvino
+from attendet.runtimes.openvino_model import openvino_error, read_openvino
 from attendet.utils.io import write_atomically
 
 
@@ -29,9 +28,7 @@ def write_openvino(onnx_file: Path, path: Path, description: FileDescription) ->
     try:
         model = openvino.convert_model(onnx_file)
     except Exception as error:  # the converter raises errors of many classes
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        message = f"OpenVINO cannot convert the network: {lines[-1] if lines else type(error).__name__}"
-        raise WeightsError(message, where=Location(str(onnx_file))) from error
+        raise openvino_error(onnx_file, "convert the network", error) from error
     _save(openvino, model, path, description)
 
 

@@ -10,6 +10,7 @@ from torch.export import Dim, ExportedProgram
 from torch.utils._sympy.value_ranges import ValueRanges
 
 from attendet.errors import OptionError
+from attendet.runtimes.exported_file import first_line
 
 # torch.export takes a size of 1 for a constant, so examples have at least 2 images.
 _EXAMPLES = 2
@@ -35,9 +36,8 @@ def export_program(graph: nn.Module, images: Tensor, *, dynamic: bool) -> Export
         with torch.no_grad():
             program = torch.export.export(graph, (example,), dynamic_shapes=(axes,))
     except Exception as error:  # torch.export raises errors of many classes
-        first_line = (str(error).splitlines() or [""])[0]
         remedy = "export it with `static`, for one size" if dynamic else None
-        message = f"torch.export cannot record the network: {type(error).__name__}: {first_line}"
+        message = f"torch.export cannot record the network: {type(error).__name__}: {first_line(error)}"
         raise OptionError(message, remedy=remedy) from error
     _remove_source_notes(program)
     _allow_small_sizes(program)

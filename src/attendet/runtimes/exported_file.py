@@ -108,7 +108,7 @@ class ExportedFile(ABC):
         return WeightsError(message, where=Location(str(self.path)), remedy="export the weights again")
 
 
-def first_line(error: Exception) -> str:
+def first_line(error: BaseException) -> str:
     r"""Return the first line of a library's error, which often continues with instructions for its developers.
 
     Example:

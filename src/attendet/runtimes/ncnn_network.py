@@ -16,7 +16,9 @@ from attendet.runtimes.extras import require
 from attendet.runtimes.file_description import METADATA_KEY
 from attendet.utils.io import read_text
 
-_MAX_PARAM_BYTES = 64 * 1024 * 1024
+MAX_PARAM_BYTES = 64 * 1024 * 1024
+"""Largest size of a `.param` file in bytes."""
+
 _MAGIC = "7767517"
 
 
@@ -106,7 +108,7 @@ def description_text(path: Path) -> str | None:
     Raises:
         WeightsError: If the file cannot be read, or is not a `.param` file.
     """
-    text = read_text(path, _MAX_PARAM_BYTES, WeightsError)
+    text = read_text(path, MAX_PARAM_BYTES, WeightsError)
     if not text.startswith(f"{_MAGIC}\n"):
         message = f"the first line must be {_MAGIC}, got {text[:20]!r}"
         raise WeightsError(message, where=Location(str(path)), remedy="give the `.param` file of a network")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -71,7 +70,6 @@ def digest_of_weights(network: nn.Module) -> str:
     for key, tensor in sorted(network.state_dict().items()):
         values = tensor.detach().cpu().contiguous()
         digest.update(f"{key} {values.dtype} {tuple(values.shape)}\n".encode())
-        digest.update(
-            values.reshape(-1).view(torch.uint8).numpy().tobytes() if values.numel() else np.empty(0).tobytes()
-        )
+        if values.numel():
+            digest.update(values.reshape(-1).view(torch.uint8).numpy())
     return digest.hexdigest()

@@ -49,7 +49,7 @@ class OpenVinoRuntime(ExportedFile):
             self._model = core.compile_model(model, "CPU", config)
             self._outputs = [self._model.output(name) for name in self.description.outputs]
         except RuntimeError as error:
-            raise _openvino_error(path, "read the file", error) from error
+            raise openvino_error(path, "read the file", error) from error
         self.computes_in = str(self._model.get_property("INFERENCE_PRECISION_HINT").to_string())
 
     def run_batch(self, images: Tensor) -> tuple[Tensor, ...]:
@@ -57,7 +57,7 @@ class OpenVinoRuntime(ExportedFile):
         try:
             results = self._model([images.contiguous().numpy()])
         except RuntimeError as error:
-            raise _openvino_error(self.path, f"run images of the shape {tuple(images.shape)}", error) from error
+            raise openvino_error(self.path, f"run images of the shape {tuple(images.shape)}", error) from error
         return tuple(torch.from_numpy(results[output]) for output in self._outputs)
 
 
@@ -78,10 +78,11 @@ def read_openvino(core: Any, path: Path) -> Any:
     try:
         return core.read_model(path)
     except RuntimeError as error:
-        raise _openvino_error(path, "read the file", error) from error
+        raise openvino_error(path, "read the file", error) from error
 
 
-def _openvino_error(path: Path, step: str, error: RuntimeError) -> WeightsError:
+def openvino_error(path: Path, step: str, error: Exception) -> WeightsError:
+    """Return the error of a step in which OpenVINO failed, such as "read the file"."""
     # OpenVINO puts the places of its own source files in front of the reason.
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     reason = lines[-1] if lines else "no message"

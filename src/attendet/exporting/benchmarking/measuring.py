@@ -14,7 +14,7 @@ from torch import Tensor
 
 from attendet.errors import OptionError, WeightsError
 from attendet.evaluation.validation import validate
-from attendet.exporting import ExportData, ExportSubject
+from attendet.exporting import ExportData, Exported, ExportSubject
 from attendet.exporting.benchmarking.benchmark_rows import Benchmark, BenchmarkRow
 from attendet.exporting.benchmarking.contenders import open_contender
 from attendet.exporting.benchmarking.latency import Durations, measure_interleaved
@@ -45,6 +45,11 @@ class Contender:
     runtime: Runtime | None
     file: VariantFile | None
     problem: str | None = None
+
+    @property
+    def exported(self) -> Exported | None:
+        """The exported file; None for the network in torch, and if no file could be written."""
+        return self.file.exported if self.file else None
 
 
 @contextmanager
@@ -163,7 +168,7 @@ def _measure_memory(
                 memory[each.name] = None
                 continue
             report(f"{each.name}: measuring memory")
-            path = each.file.exported.path if each.file and each.file.exported else None
+            path = each.exported.path if each.exported else None
             try:
                 if path is None and not network.exists():
                     torch.save(subject, network)
@@ -183,7 +188,7 @@ def _row(
     subject: ExportSubject, contender: Contender, memory: int | OptionError | None, quality: float | None
 ) -> BenchmarkRow:
     """Return the row of a contender without its latency."""
-    exported = contender.file.exported if contender.file else None
+    exported = contender.exported
     differences = exported.parity.differences.values() if exported and not contender.variant.native else ()
     size = exported.size if exported else None
     if contender.variant.file_format is None:
@@ -199,7 +204,7 @@ def _row(
 
 
 def _measure_quality(contender: Contender, imgsz: int, data: ExportData, report: Callable[[str], None]) -> float | None:
-    quality = contender.file.exported.parity.quality if contender.file and contender.file.exported else None
+    quality = contender.exported.parity.quality if contender.exported else None
     if quality is not None and not contender.variant.native:
         return quality.map_file
     runtime = contender.runtime
