@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from attendet.data.loading.resizing import ImageSize
+from attendet.data.records import Split
 from attendet.errors import OptionError
 from attendet.evaluation.config import ValidationConfig
 from attendet.evaluation.validation import validate
@@ -42,7 +42,6 @@ from attendet.utils.text import plural
 FAILED_SUFFIX = ".failed"
 """Appended to the name of a file that differs too much from torch."""
 
-_DEFAULT_SIDE = 640
 # Rounding moves single detections, which changes mAP in the fourth digit.
 _MAX_LOSS_IN_FLOAT = 0.005
 
@@ -136,7 +135,8 @@ def export_network(
         shared = workspace / "shared"
         source = GraphSource(subject, options, imgsz, torch.float16 if half else torch.float32, shared)
         exact = GraphSource(subject, options, imgsz, torch.float32, shared) if half else source
-        map_in_torch = cache(lambda: _mean_average_precision(GraphRuntime(exact, source.description), data))
+        validation = data.validation if source.description.kind == "detector" else None
+        map_in_torch: float | None = None
         inputs = comparison_inputs(source, data.images)
         for file_format in known_formats:
             path = workspace / options.file_name(subject.name, file_format)
@@ -146,25 +146,23 @@ def export_network(
             report(f"{path.name}: comparing with torch")
             reference, file = GraphRuntime(exact, description), open_format(file_format, path)
             quality = None
-            if data.validation is not None and description.kind == "detector":
-                report(f"{path.name}: measuring mAP on {plural(len(data.validation.records), 'image')}")
-                quality = _compare_quality(map_in_torch(), file, data)
+            if validation is not None:
+                report(f"{path.name}: measuring mAP on {plural(len(validation.records), 'image')}")
+                if map_in_torch is None:
+                    map_in_torch = _mean_average_precision(GraphRuntime(exact, source.description), validation)
+                quality = _compare_quality(map_in_torch, file, validation)
             parity = compare_files(reference, file, inputs, options.largest_difference, len(data.images), quality)
             description = description.model_copy(update={"parity": parity.to_dict()})
             replace_description(file_format, path, description)
             yield _keep(path, folder, file_format, parity, description, accept=options.accept)
 
 
-def _compare_quality(map_in_torch: float, file: ExportedFile, data: ExportData) -> QualityComparison:
+def _compare_quality(map_in_torch: float, file: ExportedFile, split: Split) -> QualityComparison:
     limit = _MAX_LOSS_IN_FLOAT if file.description.precision == "float32" else MAX_LOSS
-    images = 0 if data.validation is None else len(data.validation.records)
-    return QualityComparison(map_in_torch, _mean_average_precision(file, data), images, limit)
+    return QualityComparison(map_in_torch, _mean_average_precision(file, split), len(split.records), limit)
 
 
-def _mean_average_precision(runtime: ExportedFile, data: ExportData) -> float:
-    split = data.validation
-    if split is None:
-        raise OptionError("`data` must have labeled images to measure mAP")
+def _mean_average_precision(runtime: ExportedFile, split: Split) -> float:
     size: ImageSize = runtime.image_size or runtime.imgsz
     return validate(runtime, split, size, ValidationConfig()).metrics.map50_95
 
@@ -191,7 +189,7 @@ def _keep(
 def _image_size(subject: ExportSubject, options: ExportOptions) -> ImageSize:
     """Return the longer side, or height and width of all canvases of a static file."""
     description = subject.description
-    imgsz = options.imgsz or description.imgsz or _DEFAULT_SIDE
+    imgsz = options.imgsz or subject.imgsz
     if description.kind != "detector":
         return imgsz
     stride = int(max(description.strides))

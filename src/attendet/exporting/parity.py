@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
@@ -74,7 +74,7 @@ class Parity:
     differences: Mapping[str, float]
     unmatched: int = 0
     detections: int = 0
-    quality: QualityComparison | None = field(default=None)
+    quality: QualityComparison | None = None
 
     @property
     def failures(self) -> tuple[str, ...]:

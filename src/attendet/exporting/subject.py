@@ -16,7 +16,7 @@ from attendet.models.detector import Detector, prepare_for_inference
 from attendet.runtimes.file_description import FileDescription
 from attendet.surgery.example_inputs import default_input
 
-_PARITY_IMAGES = 4
+_DEFAULT_IMGSZ = 640
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,11 @@ class ExportSubject:
     description: FileDescription
     name: str
     example: Tensor | None = None
+
+    @property
+    def imgsz(self) -> int:
+        """Longer side in pixels that images are scaled to: that of training, or 640."""
+        return self.description.imgsz or _DEFAULT_IMGSZ
 
     def prepared(self, dtype: torch.dtype = torch.float32) -> nn.Module:
         """Return a copy in evaluation mode on the CPU; the batch norms of a detector are folded into convolutions."""

@@ -20,8 +20,6 @@ from attendet.runtimes.runtime_files import open_file
 from attendet.runtimes.torch_runtime import TorchRuntime
 from attendet.weights.io.model_card import ModelCard
 
-_DEFAULT_IMGSZ = 640
-
 
 class NetworkRuntime(ExportedFile):
     """A network in torch on the CPU that is not a detector, or that torch compiles.
@@ -87,5 +85,4 @@ def open_contender(variant: Variant, *, subject: ExportSubject | None = None, pa
 
 def _card(subject: ExportSubject) -> ModelCard:
     known = subject.description
-    imgsz = known.imgsz or _DEFAULT_IMGSZ
-    return ModelCard(known.model or "", known.text or "", "auto", known.names, imgsz, known.bit_depth)
+    return ModelCard(known.model or "", known.text or "", "auto", known.names, subject.imgsz, known.bit_depth)

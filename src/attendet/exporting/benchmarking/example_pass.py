@@ -8,8 +8,6 @@ from attendet.exporting import ExportData, ExportSubject
 from attendet.exporting.parity_images import parity_batches, synthetic_images
 from attendet.runtimes.image_size import require_image_size
 
-_DEFAULT_IMGSZ = 640
-
 
 def example_of(subject: ExportSubject, data: ExportData, imgsz: int | None = None, batch: int = 1) -> Tensor:
     """Return the input of a pass: real images on square canvases where there are some, otherwise synthetic ones.
@@ -30,7 +28,7 @@ def example_of(subject: ExportSubject, data: ExportData, imgsz: int | None = Non
     known = subject.description
     if known.kind != "detector":
         return subject.example_images((1, 1), batch)
-    side, stride = imgsz or known.imgsz or _DEFAULT_IMGSZ, int(max(known.strides))
+    side, stride = imgsz or subject.imgsz, int(max(known.strides))
     require_image_size(side, stride)
     canvas = -(-side // stride) * stride
     return next(parity_batches(data.images or synthetic_images(), (canvas, canvas), stride, batch=batch))
