@@ -88,7 +88,7 @@ def measure_network(name: str, folder: Path, arguments: argparse.Namespace) -> M
     subject = open_subject(weights or network_of(name), (), example).subject
     data = ExportData()
     if weights is not None and arguments.data is not None:
-        data = export_data(weights, arguments.data, subject.description, int8=True)
+        data = export_data(weights, arguments.data, subject.description, is_measured=True)
     formats = arguments.formats.split(",") if arguments.formats else None
     variants = choose_variants(formats, int8=data.validation is not None)
     images = example_of(subject, data, arguments.imgsz if is_detector else None)
