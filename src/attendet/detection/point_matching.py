@@ -47,7 +47,7 @@ def assign_points(
     beta: float = 6.0,
     min_side: float = 16.0,
 ) -> PointMatches:
-    """Assign objects to points by task alignment ("TOOD", arXiv:2108.07755, section 3.2).
+    """Assign objects to points by task alignment (arXiv:2108.07755, section 3.2).
 
     The alignment of an object and a point inside the object's box is scoreᵅ · uᵝ. The score is the point's prediction
     for the object's class, and u is the CIoU of its predicted box and the object's box, at least 0. Each object claims
