@@ -48,6 +48,15 @@ def test_boxes_of_certain_distances(dtype: torch.dtype) -> None:
     torch.testing.assert_close(decoded[0, 639], torch.tensor([-8.0, 12.0, 24.0, 16.0, 0.5, 0.5]))
 
 
+def test_low_precision_maps_are_decoded_in_float32() -> None:
+    raw = torch.randn(1, 66, 1, 1).bfloat16()
+    logits = raw.double().flatten()
+    left, top, right, bottom = (logits[:64].view(4, 16).softmax(1) @ torch.arange(16).double() * 8).tolist()
+    box = [4 + (right - left) / 2, 4 + (bottom - top) / 2, left + right, top + bottom]
+    expected = torch.tensor([*box, *logits[64:].sigmoid().tolist()])
+    torch.testing.assert_close(decode_points([raw], [8.0])[0, 0], expected)
+
+
 def test_extreme_logits_have_finite_distances() -> None:
     logits = torch.tensor([1e4, -1e4, 1e4, -1e4] * 4).view(1, 16, 1, 1)
     assert mean_distances(logits).flatten().tolist() == [1.0] * 4
