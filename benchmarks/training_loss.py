@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from attendet.detection.loss import LossWeights, detection_loss
+from attendet.detection.anchor_loss import AnchorLossWeights, anchor_based_loss
 from attendet.models.detector import Detector
 
 
@@ -19,5 +19,5 @@ def step_loss(detector: Detector, raw: Sequence[Tensor], targets: Tensor, imgsz:
         targets: Image index, class index, and x, y of the center, width, and height in 0-1, (T, 6).
         imgsz: Side of the images in pixels.
     """
-    weights = LossWeights().scaled(num_classes=raw[0].shape[-1] - 5, levels=len(raw), imgsz=imgsz)
-    return detection_loss(raw, targets, detector.head.anchors_in_pixels(), detector.strides, weights).total
+    weights = AnchorLossWeights().scaled(num_classes=raw[0].shape[-1] - 5, levels=len(raw), imgsz=imgsz)
+    return anchor_based_loss(raw, targets, detector.head.anchors_in_pixels(), detector.strides, weights).total

@@ -8,12 +8,14 @@ import pytest
 import attendet.detection
 
 
-@pytest.mark.parametrize("module", ["suppression", "decoding", "assignment", "loss", "anchors", "postprocess"])
+@pytest.mark.parametrize(
+    "module", ["suppression", "anchor_decoding", "anchor_matching", "anchor_loss", "anchors", "postprocess"]
+)
 def test_names_are_functions_after_importing_a_module(module: str) -> None:
     code = f"""
 import attendet.detection.{module}
-from attendet.detection import assign, decode, detection_loss, fit_anchors, nms
-assert all(map(callable, (assign, decode, detection_loss, fit_anchors, nms)))
+from attendet.detection import anchor_based_loss, assign_anchors, decode_anchors, fit_anchors, nms
+assert all(map(callable, (anchor_based_loss, assign_anchors, decode_anchors, fit_anchors, nms)))
 """
     subprocess.run([sys.executable, "-c", code], check=True)  # noqa: S603
 
@@ -25,4 +27,6 @@ def test_importing_the_package_does_not_import_torchvision() -> None:
 
 def test_dir_lists_the_public_names() -> None:
     assert set(attendet.detection.__all__) <= set(dir(attendet.detection))
-    assert {"assign", "decode", "detection_loss", "fit_anchors", "nms"} <= set(attendet.detection.__all__)
+    assert {"anchor_based_loss", "assign_anchors", "decode_anchors", "fit_anchors", "nms"} <= set(
+        attendet.detection.__all__
+    )

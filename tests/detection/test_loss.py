@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from attendet.detection.loss import LossWeights, detection_loss
+from attendet.detection.anchor_loss import AnchorLossWeights, anchor_based_loss
 from tests.helpers.oracles import Oracle, relative_difference
 from tests.helpers.typed_access import gradient
 
@@ -23,10 +23,10 @@ STRIDES = (8.0, 16.0, 32.0)
 def test_value_and_gradients_equal_the_original(oracle: Callable[..., Oracle], name: str, device: torch.device) -> None:
     expected = oracle(name, device)
     raw = [expected[f"pred{level}"].requires_grad_() for level in range(3)]
-    weights = LossWeights(**expected.settings["hyp"])
-    loss = detection_loss(raw, expected["targets"], ANCHORS.to(device), STRIDES, weights)
+    weights = AnchorLossWeights(**expected.settings["hyp"])
+    loss = anchor_based_loss(raw, expected["targets"], ANCHORS.to(device), STRIDES, weights)
     loss.total.backward()
-    parts = torch.stack([loss.box, loss.objectness, loss.classes])
+    parts = torch.stack([*loss.parts.values()])
     assert expected.difference("total", loss.total[None]) < 1e-5
     assert expected.difference("box_obj_cls", parts) < 1e-5
     for level, prediction in enumerate(raw):
@@ -49,7 +49,7 @@ def random_maps(batch: int, seed: int = 0) -> tuple[list[torch.Tensor], torch.Te
 def test_the_mean_gradient_of_two_processes_equals_that_of_the_whole_batch() -> None:
     raw, targets = random_maps(4)
     whole = [level.clone().requires_grad_() for level in raw]
-    detection_loss(whole, targets, ANCHORS, STRIDES).total.backward()
+    anchor_based_loss(whole, targets, ANCHORS, STRIDES).total.backward()
 
     halves = []
     for first in (0, 2):
@@ -65,13 +65,13 @@ def test_the_mean_gradient_of_two_processes_equals_that_of_the_whole_batch() -> 
             into.append(count)
             return count
 
-        detection_loss(maps, own, ANCHORS, STRIDES, mean_count=record)
+        anchor_based_loss(maps, own, ANCHORS, STRIDES, mean_count=record)
         counts.append(own_counts)
     assert [float(count) for count in counts[0]] != [float(count) for count in counts[1]]
     for maps, own in halves:
         means = iter([(a + b) / 2 for a, b in zip(*counts, strict=True)])
         # Training multiplies the loss by the number of processes and then averages their gradients.
-        loss = detection_loss(maps, own, ANCHORS, STRIDES, mean_count=lambda _, means=means: next(means))
+        loss = anchor_based_loss(maps, own, ANCHORS, STRIDES, mean_count=lambda _, means=means: next(means))
         (loss.total * 2 / 2).backward()
     for level, expected in enumerate(whole):
         together = torch.cat([gradient(maps[level]) for maps, _ in halves])
@@ -86,8 +86,8 @@ def test_the_memory_layout_has_no_effect() -> None:
     for maps in (raw, strided):
         for level in maps:
             level.requires_grad_()
-    one = detection_loss(raw, targets, ANCHORS, STRIDES)
-    other = detection_loss(strided, targets, ANCHORS, STRIDES)
+    one = anchor_based_loss(raw, targets, ANCHORS, STRIDES)
+    other = anchor_based_loss(strided, targets, ANCHORS, STRIDES)
     assert torch.allclose(one.total, other.total, rtol=1e-6)
     one.total.backward()
     other.total.backward()
@@ -101,6 +101,6 @@ def test_a_vanishing_or_huge_box_has_a_gradient(logit: float) -> None:
     raw[..., :2], raw[..., 2:4] = 0.7, logit
     raw.requires_grad_()
     target = torch.tensor([[0.0, 0.0, 0.55, 0.55, 0.5, 0.5]])
-    detection_loss([raw], target, torch.tensor([[[8.0, 8.0]]]), [8.0]).total.backward()
+    anchor_based_loss([raw], target, torch.tensor([[[8.0, 8.0]]]), [8.0]).total.backward()
     assert raw.grad is not None
     assert torch.isfinite(raw.grad).all()

@@ -6,7 +6,7 @@ import torch
 import attendet
 from attendet.attention import CBAM
 from attendet.blocks import C3, SPPF
-from attendet.models.bundled import SIZES, bundled_names, bundled_names_of_width
+from attendet.models.bundled import bundled_names, bundled_names_of_width
 from attendet.models.lint.checker import check_model_file
 from attendet.models.summary import summarize
 
@@ -16,6 +16,16 @@ PUBLISHED = {
     "yolov5m": (21_190_557, 49.0),
     "yolov5l": (46_563_709, 109.1),
     "yolov5x": (86_749_405, 205.7),
+    "yolov8n": (3_157_200, 8.9),
+    "yolov8s": (11_166_560, 28.8),
+    "yolov8m": (25_902_640, 79.3),
+    "yolov8l": (43_691_520, 165.7),
+    "yolov8x": (68_229_648, 258.5),
+    "yolo11n": (2_624_080, 6.6),
+    "yolo11s": (9_458_752, 21.7),
+    "yolo11m": (20_114_688, 68.5),
+    "yolo11l": (25_372_160, 87.6),
+    "yolo11x": (56_966_176, 196.0),
 }
 
 
@@ -33,20 +43,23 @@ def test_there_are_no_findings(name: str) -> None:
 
 
 def test_every_architecture_has_every_size() -> None:
-    suffixes = ("", "_CBAM", "_CBAM-C3")
-    assert set(bundled_names()) == {f"yolov5{size}{suffix}" for size in "nsmlx" for suffix in suffixes}
+    expected = {f"yolov5{size}{ending}" for size in "nsmlx" for ending in ("", "_CBAM", "_CBAM-C3")}
+    for family in ("yolov8", "yolo11"):
+        expected |= {f"{family}{size}{ending}" for size in "nsmlx" for ending in ("", "_CBAM", "_CBAM-neck")}
+    assert set(bundled_names()) == expected
 
 
-@pytest.mark.parametrize("size", SIZES)
-def test_cbam_is_inserted_before_sppf(size: str) -> None:
+@pytest.mark.parametrize("family", ["yolov5", "yolov8", "yolo11"])
+@pytest.mark.parametrize("size", "nsmlx")
+def test_cbam_is_inserted_before_sppf(family: str, size: str) -> None:
     with torch.device("meta"):
-        modules = list(attendet.build(f"yolov5{size}_CBAM").model)
+        modules = list(attendet.build(f"{family}{size}_CBAM").model)
     places = [index for index, module in enumerate(modules) if isinstance(module, CBAM)]
     assert places == [9]
     assert isinstance(modules[10], SPPF)
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", "nsmlx")
 def test_cbam_replaces_every_c3_of_the_backbone(size: str) -> None:
     with torch.device("meta"):
         modules = list(attendet.build(f"yolov5{size}_CBAM-C3").model)
@@ -56,9 +69,44 @@ def test_cbam_replaces_every_c3_of_the_backbone(size: str) -> None:
     assert min(hidden) >= 4
 
 
+@pytest.mark.parametrize("family", ["yolov8", "yolo11"])
+@torch.no_grad()
+def test_cbam_in_the_neck_is_where_attach_puts_it(family: str) -> None:
+    torch.manual_seed(0)
+    written = attendet.build(f"{family}n_CBAM-neck", num_classes=2).train(False)
+    attached = attendet.build(f"{family}n", num_classes=2).train(False)
+    attendet.attach(attached, "cbam", "neck")
+    # The rows differ, but the tensors come in the same order of execution.
+    values = dict(zip(execution_order(attached), execution_order(written), strict=True))
+    for one, other in values.items():
+        assert [tensor.shape for tensor in one.state_dict().values()] == [
+            tensor.shape for tensor in other.state_dict().values()
+        ]
+        one.load_state_dict(dict(zip(one.state_dict(), other.state_dict().values(), strict=True)))
+    images = torch.rand(1, 3, 64, 96)
+    for one, other in zip(attached(images), written(images), strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def execution_order(detector: torch.nn.Module) -> list[torch.nn.Module]:
+    """Return the modules with tensors of their own, in the order in which a pass runs them."""
+    modules: list[torch.nn.Module] = []
+    own = [
+        module
+        for module in detector.modules()
+        if next(module.parameters(recurse=False), None) is not None
+        or next(module.buffers(recurse=False), None) is not None
+    ]
+    handles = [module.register_forward_hook(lambda each, *_: modules.append(each)) for module in own]
+    detector(torch.rand(1, 3, 64, 64))
+    for handle in handles:
+        handle.remove()
+    return list(dict.fromkeys(modules))
+
+
 @pytest.mark.parametrize("name", bundled_names())
 def test_a_model_is_found_by_the_width_of_its_first_row(name: str) -> None:
     with torch.device("meta"):
         weight = attendet.build(name).state_dict()["model.0.conv.weight"]
     assert name in bundled_names_of_width(len(weight))
-    assert len(bundled_names_of_width(len(weight))) == 3
+    assert len(bundled_names_of_width(len(weight))) <= 12

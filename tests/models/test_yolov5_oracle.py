@@ -1,15 +1,22 @@
 """Bundled YOLOv5 models against the original: keys, shapes, parameters, and raw and decoded outputs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import pytest
 import torch
 
 import attendet
 from attendet.blocks.conv_bn_fusion import fuse_conv_bn
+from attendet.detection import decode_anchors
 from tests.helpers.oracles import Oracle, oracle_weights, yolo_images
 
 CASES = {"yolov5n": ("yolov5n", None), "yolov5s": ("yolov5s", None), "yolov5n_nc3": ("yolov5n", 3)}
+
+
+def expected_anchors(settings: Mapping[str, Any]) -> torch.Tensor:
+    """Return the anchors of the original in pixels."""
+    return torch.tensor(settings["anchors_over_stride"]) * torch.tensor(settings["stride"])[:, None, None]
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -30,7 +37,10 @@ def test_equal_to_the_original(oracle: Callable[[str], Oracle], name: str, devic
         raw = model.to(device).train(False)(images)
         for level, output in enumerate(raw):
             assert expected.difference(f"raw{level}", output.cpu()) < 1e-4
-        assert expected.difference("decoded", model.decode(raw).cpu()) < 1e-4
+        decoded = decode_anchors(raw, expected_anchors(settings).to(device), model.strides)
+        assert expected.difference("decoded", decoded.cpu()) < 1e-4
+        torch.testing.assert_close(model.decode(raw)[..., 4:], decoded[..., 5:] * decoded[..., 4:5])
+        torch.testing.assert_close(model.decode(raw)[..., :4], decoded[..., :4])
 
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])

@@ -163,7 +163,7 @@ def raising(error: Exception) -> Callable[..., None]:
     ],
 )
 def test_out_of_memory(fit: Callable, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
-    monkeypatch.setattr(task, "detection_loss", raising(error))
+    monkeypatch.setattr(task, "anchor_based_loss", raising(error))
     with pytest.raises(TrainingError, match="with 4 images of 64 pixels per batch; try --batch-size 2"):
         fit()
     with pytest.raises(TrainingError, match="with 1 image of 64 pixels per batch; try a smaller --imgsz"):
@@ -171,7 +171,7 @@ def test_out_of_memory(fit: Callable, monkeypatch: pytest.MonkeyPatch, error: Ex
 
 
 def test_other_errors_are_not_changed(fit: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(task, "detection_loss", raising(RuntimeError("a defect")))
+    monkeypatch.setattr(task, "anchor_based_loss", raising(RuntimeError("a defect")))
     with pytest.raises(RuntimeError, match="a defect"):
         fit()
 

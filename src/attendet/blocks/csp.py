@@ -169,40 +169,38 @@ class BottleneckCSP(nn.Module):
 
 
 @block(widen_and_repeat)
-class C2f(nn.Module):
-    """CSP block that concatenates both halves and the output of every bottleneck: (N, c1, H, W) → (N, c2, H, W).
+class C3k(C3):
+    """`C3` of YOLO11 whose bottlenecks have two kxk convolutions: (N, c1, H, W) → (N, c2, H, W).
 
-    It is the block of YOLOv8. Each bottleneck has two 3x3 convolutions h → h. It takes the arguments of `C3`, with
-    `shortcut` False by default; `bottleneck` returns a module h → h channels that replaces each bottleneck, given h.
+    Args:
+        c1: Number of input channels.
+        c2: Number of output channels.
+        n: Number of bottlenecks in the chain.
+        shortcut: Whether the bottlenecks add their input.
+        g: Number of groups; only 1 is supported.
+        e: Hidden channels as a fraction of c2.
+        k: Kernel size of the bottlenecks in pixels.
+
+    Raises:
+        OptionError: If `shortcut` is not a boolean, `g` is not 1, or `e` is not a float.
 
     Example:
-        >>> C2f(16, 32, n=2)(torch.rand(1, 16, 8, 8)).shape
+        >>> C3k(16, 32, n=2)(torch.rand(1, 16, 8, 8)).shape
         torch.Size([1, 32, 8, 8])
     """
 
     def __init__(
-        self,
-        c1: int,
-        c2: int,
-        n: int = 1,
-        shortcut: bool = False,
-        e: float = 0.5,
-        *,
-        bottleneck: Callable[[int], nn.Module] | None = None,
+        self, c1: int, c2: int, n: int = 1, shortcut: bool = True, g: int = 1, e: float = 0.5, k: int = 3
     ) -> None:
-        super().__init__()
-        hidden = hidden_width(c2, shortcut, e)
-        self.cv1 = Conv(c1, 2 * hidden, 1)
-        self.cv2 = Conv((2 + n) * hidden, c2, 1)
-        make = bottleneck or (lambda width: Bottleneck(width, width, shortcut, e=1.0, kernel_sizes=(3, 3)))
-        self.m = nn.ModuleList(make(hidden) for _ in range(n))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the features (N, c2, H, W)."""
-        maps = list(self.cv1(x).chunk(2, dim=1))
-        for bottleneck in self.m:
-            maps.append(bottleneck(maps[-1]))
-        return self.cv2(torch.cat(maps, dim=1))
+        require_one_group(g)
+        super().__init__(
+            c1,
+            c2,
+            n,
+            shortcut,
+            e,
+            middle=lambda hidden: chain(n, lambda: Bottleneck(hidden, hidden, shortcut, e=1.0, kernel_sizes=(k, k))),
+        )
 
 
 def hidden_width(c2: int, shortcut: bool, e: float) -> int:
@@ -222,3 +220,13 @@ def hidden_width(c2: int, shortcut: bool, e: float) -> int:
             remedy="groups are not supported at this position",
         )
     return int(c2 * e)
+
+
+def require_one_group(groups: int) -> None:
+    """Check the number of groups of a block.
+
+    Raises:
+        OptionError: If it is not 1.
+    """
+    if type(groups) is not int or groups != 1:
+        raise OptionError(f"`g` must be 1, got {short_repr(groups)}", remedy="convolutions in groups are not supported")

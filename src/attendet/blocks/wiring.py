@@ -137,6 +137,17 @@ def _detect(block: ModuleFactory, request: BlockRequest) -> ModuleSpec:
     )
 
 
+def _detect_points(block: ModuleFactory, request: BlockRequest) -> ModuleSpec:
+    """Specify `block(num_classes, channels, strides)`, which takes the list of its levels."""
+    _require_no_repeats(request)
+    options = split_options(request.args)[1]
+    return ModuleSpec(
+        partial(block, request.num_classes, request.channels, request.strides, **options),
+        (request.num_classes, list(request.channels), *options.values()),
+        joins=True,
+    )
+
+
 widen = WiringRule("widen", _widen)
 widen_and_repeat = WiringRule("widen+repeat", _widen_and_repeat)
 concat = WiringRule("concat", _concat)
@@ -144,6 +155,7 @@ same_channels = WiringRule("same-channels", _same_channels)
 by_arguments = WiringRule("widen", _same_channels)
 per_channel = WiringRule("same-channels", _per_channel)
 detect = WiringRule("detect", _detect)
+detect_points = WiringRule("detect", _detect_points)
 
 
 def split_options(args: Sequence[Value]) -> tuple[tuple[Value, ...], dict[str, Any]]:

@@ -1,4 +1,7 @@
-"""Functions of YOLOv5's raw maps and decoded boxes: decoding, suppression, assignment, loss, and anchors."""
+"""Functions of raw maps and decoded boxes, with anchors (YOLOv5) and without (YOLOv8, YOLO11).
+
+Decoding, assignment, and loss exist for both; suppression and everything after it is common.
+"""
 
 import lazy_loader
 

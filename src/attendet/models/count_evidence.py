@@ -116,12 +116,16 @@ def _count(tensors: Mapping[str, Tensor]) -> dict[int, int]:
 
 
 def _num_classes(tensors: Mapping[str, Tensor], file: ModelFile) -> int | None:
-    """Return the number of classes of the head, whose outputs are anchors times (classes + 5)."""
+    """Return the number of classes of the head; with anchors, its outputs are anchors times (classes + 5)."""
     last = len(file.rows) - 1
     anchors = file.anchors if isinstance(file.anchors, int) else len(file.anchors[0]) if file.anchors else 0
     for key, tensor in tensors.items():
         match = _KEY.search(key)
-        if match and int(match["row"]) == last and match["name"] == "m.0.bias" and anchors:
+        if not match or int(match["row"]) != last or tensor.ndim != 1:
+            continue
+        if match["name"] == "m.0.bias" and anchors:
             classes, rest = divmod(len(tensor), anchors)
             return classes - 5 if not rest and classes > 5 else None
+        if match["name"] == "cv3.0.2.bias" and not anchors:
+            return len(tensor) or None
     return None

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from attendet.blocks import Detect
 from attendet.blocks.conv_bn_fusion import fuse_conv_bn
-from attendet.detection.decoding import decode
+from attendet.blocks.heads.base import DetectionHead
 from attendet.errors import OptionError
 
 
@@ -28,14 +27,15 @@ class Route:
 
 
 class Detector(nn.Module):
-    """A YOLOv5-style detector: images (N, 3, H, W) with values in 0-1 → one raw map per level.
+    """A YOLO detector: images (N, 3, H, W) with values in 0-1 → one raw map per level.
 
-    The raw maps (N, anchors, H/s, W/s, num_classes + 5) are logits, in training and in evaluation; `decode` turns them
-    into boxes and scores. The keys of the state dict are `model.{row}.…`, as in YOLOv5. `attendet.build` creates
-    detectors.
+    The raw maps are logits, in training and in evaluation; their shapes depend on the head, (N, anchors, H/s, W/s,
+    num_classes + 5) for YOLOv5 and (N, 64 + num_classes, H/s, W/s) for YOLOv8 and YOLO11. `decode` turns them into
+    boxes and confidences, which have the same form for all heads. The keys of the state dict are `model.{row}.…`, as in
+    the original files. `attendet.build` creates detectors.
 
     Args:
-        modules: One module per row; the last is a `Detect`.
+        modules: One module per row; the last is a detection head.
         routes: Inputs of each row.
         backbone: Number of rows of the backbone, which are the first rows.
 
@@ -46,7 +46,7 @@ class Detector(nn.Module):
         >>> [tuple(level.shape) for level in raw]
         [(1, 3, 8, 12, 8), (1, 3, 4, 6, 8), (1, 3, 2, 3, 8)]
         >>> detector.decode(raw).shape
-        torch.Size([1, 378, 8])
+        torch.Size([1, 378, 7])
     """
 
     def __init__(self, modules: Sequence[nn.Module], routes: Sequence[Route], backbone: int) -> None:
@@ -58,10 +58,10 @@ class Detector(nn.Module):
         self._read_later = {source for row, route in enumerate(routes) for source in route.sources if source != row - 1}
 
     @property
-    def head(self) -> Detect:
+    def head(self) -> DetectionHead:
         """The detection head."""
         head = self.model[-1]
-        if not isinstance(head, Detect):
+        if not isinstance(head, DetectionHead):
             raise OptionError(f"the last row must be Detect, got {type(head).__name__}")
         return head
 
@@ -81,7 +81,7 @@ class Detector(nn.Module):
         return {"backbone": paths[: self.backbone], "neck": paths[self.backbone : -1], "head": paths[-1:]}
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        """Return the raw maps (N, anchors, H/s, W/s, num_classes + 5), one per level.
+        """Return the raw maps of logits, one per level.
 
         Args:
             images: Images (N, 3, H, W) with values in 0-1; H and W are multiples of the largest stride.
@@ -96,16 +96,16 @@ class Detector(nn.Module):
         return tuple(x)
 
     def decode(self, raw: Sequence[Tensor]) -> Tensor:
-        """Decode raw maps into boxes and scores, as `attendet.detection.decoding` does.
+        """Decode raw maps into boxes and confidences.
 
         Args:
             raw: The raw maps, one per level.
 
         Returns:
-            Predictions (N, rows, num_classes + 5): x, y, w, h in pixels, objectness, and class scores in 0-1. The rows
-            are in the order of level, anchor, y, and x.
+            Predictions (N, rows, 4 + num_classes) in float32: x, y of the center, width, and height in pixels, and the
+            confidence of each class in 0-1.
         """
-        return decode(raw, self.head.anchors_in_pixels(), self.strides)
+        return self.head.decode(raw)
 
 
 def prepare_for_inference(

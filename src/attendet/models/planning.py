@@ -15,7 +15,7 @@ from attendet.models.findings import Finding
 from attendet.models.yaml.activations import read_activation
 from attendet.models.yaml.dialects import find_dialect
 from attendet.models.yaml.lookup import ModelSource, load_model_file
-from attendet.models.yaml.model_file import LayerRow, ModelFile, require_anchors
+from attendet.models.yaml.model_file import LayerRow, ModelFile
 from attendet.models.yaml.row_planning import (
     MAX_MODULES,
     PlannedRow,
@@ -133,8 +133,6 @@ def replan(plan: ModelPlan, file: ModelFile) -> ModelPlan:
 
 def _plan(options: PlanOptions, *, tolerant: bool) -> ModelPlan:
     file, imgsz = options.file, options.imgsz
-    if not tolerant:
-        require_anchors(file)
     maps = {-1: SourceMap(torch.empty(1, 3, imgsz, imgsz, device="meta"))}
     rows: list[PlannedRow] = []
     for row in file.rows:

@@ -20,7 +20,16 @@ COLUMNS: Mapping[Metric, str] = {
     "precision": "metrics/precision",
     "recall": "metrics/recall",
 }
-LOSSES = ("box_loss", "obj_loss", "cls_loss")
+
+
+def is_loss(column: str, split: str) -> bool:
+    """Return whether a column of results.csv is a part of the loss of a split; the parts depend on the head.
+
+    Example:
+        >>> is_loss("val/dfl_loss", "val"), is_loss("val/dfl_loss", "train")
+        (True, False)
+    """
+    return column.startswith(f"{split}/") and column.endswith("_loss")
 
 
 class ClassScores(StrictModel):

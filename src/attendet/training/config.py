@@ -10,13 +10,13 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, ValidationError, model_validator
 
 from attendet.data.loading.augmentation import Augmentation
-from attendet.detection.loss import LossWeights
 from attendet.errors import OptionError, nearest_name
 from attendet.evaluation.config import ValidationConfig
 from attendet.training.config_sections import (
     AnchorConfig,
     DataConfig,
     HardwareConfig,
+    LossConfig,
     ModelConfig,
     OptimizerConfig,
     OutputConfig,
@@ -37,7 +37,7 @@ _MAX_VALUES = {
 
 def _as_mapping(options: object) -> object:
     # pydantic does not validate an instance of a dataclass.
-    return vars(options) if isinstance(options, Augmentation | LossWeights) else options
+    return vars(options) if isinstance(options, Augmentation) else options
 
 
 class TrainConfig(StrictModel):
@@ -49,7 +49,7 @@ class TrainConfig(StrictModel):
         schedule: Length of the training, size of its batches and images, and early stopping.
         optimizer: The optimizer.
         augment: Augmentation of the training images.
-        loss: Weights of the loss.
+        loss: Weights and options of the loss.
         anchors: Fitting of the anchors to the training data.
         validation: Thresholds of the detections that are measured.
         hardware: Devices, processes, and precision.
@@ -57,8 +57,8 @@ class TrainConfig(StrictModel):
 
     Example:
         >>> config = TrainConfig(data=DataConfig(path="data.yaml"), model=ModelConfig(cfg="yolov5n"))
-        >>> config.schedule.epochs, config.loss.box
-        (300, 0.05)
+        >>> config.schedule.epochs, config.augment.mosaic
+        (300, 1.0)
     """
 
     data: DataConfig
@@ -66,7 +66,7 @@ class TrainConfig(StrictModel):
     schedule: ScheduleConfig = ScheduleConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     augment: Annotated[Augmentation, BeforeValidator(_as_mapping)] = Augmentation()
-    loss: Annotated[LossWeights, BeforeValidator(_as_mapping)] = LossWeights()
+    loss: LossConfig = LossConfig()
     anchors: AnchorConfig = AnchorConfig()
     validation: ValidationConfig = ValidationConfig()
     hardware: HardwareConfig = HardwareConfig()
@@ -74,14 +74,13 @@ class TrainConfig(StrictModel):
 
     @model_validator(mode="after")
     def _check_ranges(self) -> TrainConfig:
-        for section, options in (("augment", self.augment), ("loss", self.loss)):
-            for field in fields(options):
-                value = getattr(options, field.name)
-                largest = _MAX_VALUES.get(field.name, math.inf)
+        for section, options in (("augment", vars(self.augment)), ("loss", self.loss.model_dump(exclude_none=True))):
+            for name, value in options.items():
+                largest = _MAX_VALUES.get(name, math.inf)
                 if not (0 <= value <= largest and math.isfinite(value)):
                     rule = "finite and at least 0" if math.isinf(largest) else f"from 0 to {largest:g}"
-                    raise ValueError(f"`{section}.{field.name}` must be {rule}, got {value}")
-        if self.loss.anchor_t <= 1:
+                    raise ValueError(f"`{section}.{name}` must be {rule}, got {value}")
+        if self.loss.anchor_t is not None and self.loss.anchor_t <= 1:
             raise ValueError(f"`loss.anchor_t` must be above 1 because it is a ratio, got {self.loss.anchor_t}")
         return self
 

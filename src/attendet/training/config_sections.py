@@ -157,6 +157,36 @@ class ScheduleConfig(StrictModel):
     deterministic: bool = True
 
 
+class LossConfig(StrictModel):
+    """Weights and options of the loss, named as in the original hyperparameter files; None is the published value.
+
+    Each family has its own loss: `box`, `cls`, `obj`, `cls_pw`, `obj_pw`, `anchor_t`, `fl_gamma`, and `label_smoothing`
+    for YOLOv5 (`attendet.detection.AnchorLossWeights`); `box`, `cls`, and `dfl` for YOLOv8 and YOLO11
+    (`attendet.detection.PointLossWeights`). A setting that the loss of the model does not have is an error.
+
+    Attributes:
+        box: Weight of the box loss.
+        cls: Weight of the class loss.
+        obj: Weight of the objectness loss.
+        dfl: Weight of the distribution focal loss.
+        cls_pw: Weight of positive classes in the binary cross-entropy.
+        obj_pw: Weight of positive objectness in the binary cross-entropy.
+        anchor_t: Largest ratio of the sides of an object and a matching anchor, in either direction; above 1.
+        fl_gamma: γ of the focal loss; 0 for cross-entropy.
+        label_smoothing: ε of label smoothing, 0-1.
+    """
+
+    box: float | None = None
+    cls: float | None = None
+    obj: float | None = None
+    dfl: float | None = None
+    cls_pw: float | None = None
+    obj_pw: float | None = None
+    anchor_t: float | None = None
+    fl_gamma: float | None = None
+    label_smoothing: float | None = None
+
+
 class AnchorConfig(StrictModel):
     """Fitting of the anchors to the training data.
 

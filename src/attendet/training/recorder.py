@@ -17,7 +17,7 @@ from attendet.evaluation.metrics import Metrics
 from attendet.training.attention_monitor import AttentionMonitor
 from attendet.training.reporter import Reporter
 from attendet.training.run_folder import RunFolder, write_results
-from attendet.training.task import LOSS_PARTS, DetectionTask
+from attendet.training.task import DetectionTask
 from attendet.utils.io import write_atomically
 from attendet.weights.formats.reader import DESCRIPTION_KEY
 from attendet.weights.formats.zip_archive import check_zip_archive
@@ -29,6 +29,8 @@ from attendet.weights.io.saving import describe_weights, save_weights
 _STRICT_WEIGHT = 0.9
 # Prefixes of the columns that are passed to loggers. Lightning logs losses and learning rates itself.
 _LOGGED = ("metrics/", "attention/")
+# The optimizer's groups outside of attention: weights, norms, and biases.
+_BASE_GROUPS = 3
 
 
 class RunRecorder(Callback):
@@ -68,7 +70,7 @@ class RunRecorder(Callback):
         self._before = 0.0
         self._epoch_start = self._validation_start = 0.0
         self._images = 0
-        self._parts = torch.zeros(len(LOSS_PARTS))
+        self._parts = torch.zeros(0)
 
     @property
     def elapsed(self) -> float:
@@ -108,17 +110,17 @@ class RunRecorder(Callback):
             network = describe_weights(pl_module.averaged_detector, self.card)
             checkpoint[DESCRIPTION_KEY] = network | self.description
 
-    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start timing the epoch, and report its start."""
         self._epoch_start, self._images = time.perf_counter(), 0
-        self._parts = torch.zeros(len(LOSS_PARTS))
+        self._parts = torch.zeros(len(_loss_parts(pl_module)))
         batches = int(trainer.num_training_batches)
         self.reporter.on_epoch_start(trainer.current_epoch + 1, trainer.max_epochs or 0, batches)
 
     def on_train_batch_end(
         self,
         trainer: Trainer,
-        pl_module: LightningModule,  # noqa: ARG002
+        pl_module: LightningModule,
         outputs: Any,
         batch: Any,
         batch_idx: int,
@@ -128,7 +130,7 @@ class RunRecorder(Callback):
         rate = self._images / (time.perf_counter() - self._epoch_start)
         self._parts += outputs["parts"].cpu()
         means = (self._parts / (batch_idx + 1)).tolist()
-        self.reporter.on_batch_end(batch_idx + 1, dict(zip(LOSS_PARTS, means, strict=True)), rate)
+        self.reporter.on_batch_end(batch_idx + 1, dict(zip(_loss_parts(pl_module), means, strict=True)), rate)
 
     def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         """Start timing the validation."""
@@ -169,16 +171,17 @@ class RunRecorder(Callback):
     def _row(self, trainer: Trainer, metrics: Metrics | None, epoch: int) -> dict[str, float]:
         known = {key: float(value) for key, value in trainer.callback_metrics.items()}
         groups = trainer.optimizers[0].param_groups
-        rates = {f"x/lr{number}": group["lr"] for number, group in enumerate(groups[: len(LOSS_PARTS)])}
+        rates = {f"x/lr{number}": group["lr"] for number, group in enumerate(groups[:_BASE_GROUPS])}
         attention = [group["lr"] for group in groups if group["is_attention"]]
+        parts = _loss_parts(trainer.lightning_module)
         return {
             "epoch": epoch,
-            **{f"train/{name}_loss": known[f"train/{name}_loss"] for name in LOSS_PARTS},
+            **{f"train/{name}_loss": known[f"train/{name}_loss"] for name in parts},
             "metrics/precision": metrics.precision if metrics else torch.nan,
             "metrics/recall": metrics.recall if metrics else torch.nan,
             "metrics/mAP_0.5": metrics.map50 if metrics else torch.nan,
             "metrics/mAP_0.5:0.95": metrics.map50_95 if metrics else torch.nan,
-            **{f"val/{name}_loss": known.get(f"val/{name}_loss", torch.nan) for name in LOSS_PARTS},
+            **{f"val/{name}_loss": known.get(f"val/{name}_loss", torch.nan) for name in parts},
             **rates,
             **{f"x/attention_lr{number}": rate for number, rate in enumerate(attention)},
             "seconds": round(sum(self.seconds.values()), 1),
@@ -244,3 +247,10 @@ def require_valid_checkpoint(checkpoint: Path) -> None:
             where=Location(str(checkpoint)),
             remedy="train again",
         ) from error
+
+
+def _loss_parts(task: LightningModule) -> tuple[str, ...]:
+    """Return the names of the parts of the loss."""
+    if not isinstance(task, DetectionTask):
+        raise TypeError(type(task))
+    return task.detector.head.loss_parts

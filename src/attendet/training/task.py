@@ -16,18 +16,17 @@ from torch.optim import Optimizer
 from attendet.data.loading.data_module import DetectionData
 from attendet.data.loading.datasets import Batch, ValidationBatch
 from attendet.data.loading.sampler import image_weights
-from attendet.detection.loss import DetectionLoss, detection_loss
+from attendet.detection.loss_value import DetectionLoss
 from attendet.errors import TrainingError
 from attendet.evaluation.inference import detect_in_batch, ground_truth
 from attendet.evaluation.metrics import Evaluation, Metrics
 from attendet.models.detector import Detector
 from attendet.training.config import TrainConfig
 from attendet.training.freezing import base_modules, frozen_modules, is_released
+from attendet.training.loss_options import loss_options
 from attendet.training.optimizer import build_optimizer, set_learning_rates
 from attendet.training.recipe import TrainingRecipe
 from attendet.training.weight_average import AveragedWeights
-
-LOSS_PARTS = ("box", "obj", "cls")
 
 
 class DetectionTask(LightningModule):
@@ -51,9 +50,7 @@ class DetectionTask(LightningModule):
         self.names, self.recipe, self.config = names, recipe, config
         self.averaged = AveragedWeights(detector, recipe.ema_decay, recipe.ema_ramp)
         self.metrics: Metrics | None = None
-        self.loss_weights = config.loss.scaled(
-            num_classes=detector.num_classes, levels=len(detector.strides), imgsz=config.schedule.imgsz
-        )
+        self.loss_options = loss_options(detector.head, config.loss, config.schedule.imgsz)
         self._evaluation = Evaluation(names)
 
     @property
@@ -108,7 +105,7 @@ class DetectionTask(LightningModule):
         self._log_parts("train", loss, len(images))
         # Lightning divides by the number of accumulated batches, and distributed training by the number of processes.
         scaled = loss.total * self.recipe.accumulate * self.trainer.world_size
-        return {"loss": scaled, "parts": torch.stack([loss.box, loss.objectness, loss.classes]).detach()}
+        return {"loss": scaled, "parts": torch.stack([*loss.parts.values()]).detach()}
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
         """Update the weights, and then the averaged weights."""
@@ -120,7 +117,8 @@ class DetectionTask(LightningModule):
         images = self._in_unit_range(batch.batch.images)
         raw = self.averaged_detector(images)
         self._log_parts("val", self._loss(self.averaged_detector, raw, batch.batch.targets), len(images))
-        detections = detect_in_batch(self.averaged_detector.decode(raw), batch, self.config.validation)
+        detector = self.averaged_detector
+        detections = detect_in_batch(detector.decode(raw), batch, self.config.validation, detector.head.suppression)
         self._evaluation.update(detections, [ground_truth(record) for record in batch.records])
 
     def on_validation_epoch_end(self) -> None:
@@ -143,8 +141,7 @@ class DetectionTask(LightningModule):
         # The 8-bit mantissa of bfloat16 is too small for the sums in the loss.
         with torch.autocast(self.device.type, enabled=False):
             maps = [level.float() for level in raw]
-            anchors = detector.head.anchors_in_pixels()
-            return detection_loss(maps, targets, anchors, detector.strides, self.loss_weights, mean_count)
+            return detector.head.loss(maps, targets, self.loss_options, mean_count)
 
     def _scaled(self, images: Tensor, batch_idx: int) -> Tensor:
         """Return images in 0-1; with `--multi-scale`, resized to between half and one and a half times their side."""
@@ -164,7 +161,7 @@ class DetectionTask(LightningModule):
         return images.to(self.dtype, memory_format=torch.channels_last) / 255
 
     def _log_parts(self, stage: str, loss: DetectionLoss, count: int) -> None:
-        for name, part in zip(LOSS_PARTS, (loss.box, loss.objectness, loss.classes), strict=True):
+        for name, part in loss.parts.items():
             self.log(
                 f"{stage}/{name}_loss", part.detach(), on_step=False, on_epoch=True, sync_dist=True, batch_size=count
             )

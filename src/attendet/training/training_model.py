@@ -11,6 +11,7 @@ import torch
 from attendet.attention.base import Attention, Start
 from attendet.data.box_sides import scaled_box_sides
 from attendet.data.records import ImageRecords
+from attendet.detection.anchor_loss import AnchorLossWeights
 from attendet.detection.anchors import best_possible_recall, fit_anchors
 from attendet.errors import Location, ModelFileError, OptionError, WeightsError
 from attendet.models.attention_request import parse_request
@@ -24,6 +25,7 @@ from attendet.models.yaml.model_file import ModelFile, read_model_file
 from attendet.surgery import attach, attached
 from attendet.training.config import TrainConfig
 from attendet.training.freezing import freeze
+from attendet.training.loss_options import loss_options
 from attendet.weights import Checkpoint, read_checkpoint
 from attendet.weights.io.model_card import ModelCard, stored_attention
 from attendet.weights.io.opening import find_card, read_card, require_values, resolve_weights_path
@@ -115,6 +117,8 @@ def build_training_model(config: TrainConfig, names: tuple[str, ...]) -> Trainin
         _require_values(file, len(names), dialect, checkpoint, path)
     built = build_model(file, len(names), dialect=dialect, start=start, checkpoint=tensors)
     detector = built.detector
+    # Before any work, because the settings of another family's loss are a mistake.
+    loss_options(detector.head, config.loss, config.schedule.imgsz)
     notes = [*choices, *(str(finding) for finding in built.findings())]
     if same_model and not (options.cfg and options.attention):
         restore_attention(detector, plans, tensors)
@@ -130,13 +134,11 @@ def build_training_model(config: TrainConfig, names: tuple[str, ...]) -> Trainin
         raise OptionError("a frozen base cannot be released later", remedy="use either --freeze base or --release")
     report = None
     if checkpoint is not None:
-        anchors = detector.head.anchors.clone()
+        anchors = None if detector.head.anchors is None else detector.head.anchors.clone()
         report = load_checkpoint(detector, checkpoint, Location(str(path)), names=names)
         notes += [f"{options.weights}: {line}" for line in str(report).splitlines()]
-        if options.cfg and isinstance(file.anchors, tuple) and not torch.equal(anchors, detector.head.anchors):
+        if options.cfg and isinstance(file.anchors, tuple) and _replace_anchors(detector, anchors):
             # The model file was requested, and the anchors are part of it.
-            with torch.no_grad():
-                detector.head.anchors.copy_(anchors)
             notes.append("anchors: taken from the model file, not from the weights")
     notes += freeze(detector, options.freeze, report)
     if config.optimizer.release_epochs > config.schedule.epochs:
@@ -187,6 +189,16 @@ def _has_rows_of(card: ModelCard, file: ModelFile) -> bool:
         return False
 
 
+def _replace_anchors(detector: Detector, anchors: torch.Tensor | None) -> bool:
+    """Give a detector other anchors, and return whether that changed them; None if its head has no anchors."""
+    own = detector.head.anchors
+    if own is None or anchors is None or torch.equal(own, anchors):
+        return False
+    with torch.no_grad():
+        own.copy_(anchors)
+    return True
+
+
 def _attach(detector: Detector, text: str, start: Start) -> str:
     """Attach the attention of a request such as `cbam@neck`, and return a sentence about it."""
     request = parse_request(text)
@@ -207,11 +219,15 @@ def fit_anchors_to_data(model: TrainingModel, records: ImageRecords, config: Tra
         config: The image size, and the settings of anchors and loss.
 
     Returns:
-        A sentence about the recall and the new anchors.
+        A sentence about the recall and the new anchors; none if the head has no anchors.
     """
-    detector, sides = model.detector, scaled_box_sides(records, config.schedule.imgsz)[~records.crowd]
-    anchors = detector.head.anchors_in_pixels().double().numpy()
-    anchor_t = config.loss.anchor_t
+    head = model.detector.head
+    if head.anchors is None:
+        return []
+    sides = scaled_box_sides(records, config.schedule.imgsz)[~records.crowd]
+    strides = torch.tensor(head.strides)[:, None, None]
+    anchors = (head.anchors * strides).double().numpy()
+    anchor_t = AnchorLossWeights.anchor_t if config.loss.anchor_t is None else config.loss.anchor_t
     recall = best_possible_recall(sides, anchors.reshape(-1, 2), anchor_t)
     if not model.has_anchors:
         recall = 0.0
@@ -224,6 +240,5 @@ def fit_anchors_to_data(model: TrainingModel, records: ImageRecords, config: Tra
     better = best_possible_recall(sides, fitted.reshape(-1, 2), anchor_t)
     if better <= recall:
         return [f"anchors: best possible recall {recall:.1%}; fitting found no better anchors"]
-    strides = torch.tensor(detector.strides)[:, None, None]
-    detector.head.anchors.copy_(torch.from_numpy(fitted).float() / strides)
+    head.anchors.copy_(torch.from_numpy(fitted).float() / strides)
     return [f"anchors fitted to the data: best possible recall {better:.1%}, {recall:.1%} before"]

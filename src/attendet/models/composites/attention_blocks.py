@@ -12,7 +12,8 @@ from typing import Literal, TypeAlias
 from torch import Tensor, nn
 
 from attendet.blocks.conv import Conv, norm
-from attendet.blocks.csp import C3, Bottleneck, C2f
+from attendet.blocks.csp import C3, Bottleneck
+from attendet.blocks.split_csp import C2f
 from attendet.blocks.wiring import chain
 from attendet.errors import OptionError
 from attendet.utils.text import short_repr
@@ -144,7 +145,7 @@ class AttentionC3(C3):
 class AttentionC2f(C2f):
     """`C2f` with attention in every bottleneck, or in place of every bottleneck.
 
-    It takes the arguments of `AttentionC3`, with `shortcut` False by default.
+    It takes the arguments of `C2f`, and `bottleneck`, `place`, and `attention` as `AttentionC3` does.
 
     Example:
         >>> import torch
@@ -159,6 +160,7 @@ class AttentionC2f(C2f):
         c2: int,
         n: int = 1,
         shortcut: bool = False,
+        g: int = 1,
         e: float = 0.5,
         *,
         bottleneck: float = 1.0,
@@ -166,7 +168,7 @@ class AttentionC2f(C2f):
         attention: AttentionFactory,
     ) -> None:
         make = _layer(place, shortcut, bottleneck, (3, 3), attention)
-        super().__init__(c1, c2, n, shortcut, e, bottleneck=make)
+        super().__init__(c1, c2, n, shortcut, g, e, bottleneck=make)
 
 
 class C3Attention(C3):
@@ -199,7 +201,7 @@ class C3Attention(C3):
 
 
 class C2fAttention(C2f):
-    """`C2f` with one attention module after its last convolution; it takes the arguments of `C3Attention`.
+    """`C2f` with one attention module after its last convolution; it takes the arguments of `C2f`, and `attention`.
 
     Example:
         >>> import torch
@@ -209,9 +211,17 @@ class C2fAttention(C2f):
     """
 
     def __init__(
-        self, c1: int, c2: int, n: int = 1, shortcut: bool = False, e: float = 0.5, *, attention: AttentionFactory
+        self,
+        c1: int,
+        c2: int,
+        n: int = 1,
+        shortcut: bool = False,
+        g: int = 1,
+        e: float = 0.5,
+        *,
+        attention: AttentionFactory,
     ) -> None:
-        super().__init__(c1, c2, n, shortcut, e)
+        super().__init__(c1, c2, n, shortcut, g, e)
         self.attention = attention(c2)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -124,7 +124,7 @@ def _ranges_text(rows: list[int]) -> str:
 
 def _anchors_grow_with(strides: list[float], plan: ModelPlan) -> bool:
     anchors = plan.file.anchors
-    if isinstance(anchors, int):
+    if isinstance(anchors, int) or not anchors:
         return True
     areas = [sum(width * height for width, height in level) for level in anchors]
     by_stride = sorted(range(len(strides)), key=strides.__getitem__)

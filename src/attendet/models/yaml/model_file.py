@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 from attendet.errors import Location, ModelFileError, nearest_name
 from attendet.models.yaml.checked_values import require_integer, require_list, require_positive
 from attendet.models.yaml.scales import has_scales, read_scale
+from attendet.registry import normalize_name
 from attendet.utils.limits import MAX_CLASSES
 from attendet.utils.yaml_nodes import MAX_BYTES, Node, Plain, parse
 
@@ -20,7 +21,8 @@ _MAX_ITEMS = 32
 _MAX_REPEATS = 100
 _MAX_TOTAL_REPEATS = 200
 _MAX_MULTIPLE = 16
-_REQUIRED_KEYS = ("nc", "depth_multiple", "width_multiple", "anchors", "backbone", "head")
+_SIZES_WITH_C3K = ("m", "l", "x")
+_KEYS = ("nc", "depth_multiple", "width_multiple", "anchors", "backbone", "head")
 
 # YAML 1.1 reads 1e-4 as a word, because its numbers with an exponent have a dot.
 _EXPONENT = re.compile(r"[+-]?[0-9]{1,9}[eE][+-]?[0-9]{1,3}")
@@ -83,8 +85,9 @@ class ModelFile:
         depth_multiple: Factor for the repeats of blocks.
         width_multiple: Factor for the output channels of blocks.
         max_width: Largest number of output channels before `width_multiple` is applied.
+        size: Name of the size, such as `n`, if the file lists several under `scales`.
         anchors: Width and height in pixels of each anchor of each level, or the number of anchors per level; empty for
-            files of YOLOv8 and later families, which have no anchors.
+            a head without anchors, as in YOLOv8 and YOLO11.
         activation: The activation that replaces SiLU, if there is one.
         rows: The rows of backbone and head.
         unknown_keys: Keys that have no meaning in a model file, and their places.
@@ -100,6 +103,7 @@ class ModelFile:
     rows: tuple[LayerRow, ...]
     unknown_keys: tuple[tuple[str, Location], ...] = ()
     max_width: int = MAX_WIDTH
+    size: str | None = None
 
     def repeats(self, row: LayerRow) -> int:
         """Return how often the block of a row is repeated: max(round(number * depth_multiple), 1)."""
@@ -123,7 +127,8 @@ class ModelFile:
             (row.module, row.number, [source.row for source in row.sources], () if row is self.rows[-1] else row.args)
             for row in self.rows
         ]
-        return self.depth_multiple, self.width_multiple, self.activation and self.activation.value, rows
+        scale = self.depth_multiple, self.width_multiple, self.max_width
+        return scale, bool(self.anchors), self.activation and self.activation.value, rows
 
 
 def read_model_file(text: str, name: str) -> ModelFile:
@@ -154,7 +159,7 @@ def read_model_file(text: str, name: str) -> ModelFile:
     scale = read_scale(keys, name, _MAX_MULTIPLE, MAX_WIDTH)
     words: dict[str, Plain] = {"None": None, "True": True, "False": False}
     words |= {key: node.value for key, node in keys.items() if isinstance(node.value, int | float)}
-    known = (*_REQUIRED_KEYS, "activation", *(["scales"] if has_scales(keys) else []))
+    known = (*_KEYS, "activation", *(["scales", "scale"] if has_scales(keys) else []))
     file = ModelFile(
         name=name,
         text=text,
@@ -162,9 +167,10 @@ def read_model_file(text: str, name: str) -> ModelFile:
         depth_multiple=scale.depth,
         width_multiple=scale.width,
         max_width=scale.max_width,
-        anchors=() if has_scales(keys) else _anchors(keys["anchors"]),
+        size=scale.name,
+        anchors=_anchors(keys["anchors"]) if "anchors" in keys else (),
         activation=keys.get("activation"),
-        rows=_rows(keys, words),
+        rows=tuple(row_of_size(row, scale.name) for row in _rows(keys, words)),
         unknown_keys=tuple(
             (key, node.location)
             for key, node in keys.items()
@@ -175,31 +181,40 @@ def read_model_file(text: str, name: str) -> ModelFile:
     return file
 
 
-def require_anchors(file: ModelFile) -> None:
-    """Raise an error if a file has no anchors.
-
-    Raises:
-        ModelFileError: If the file is one of YOLOv8 or a later family.
-    """
-    if not file.anchors:
-        raise ModelFileError(
-            "this is a model file of YOLOv8 or a later family (`scales`, no `anchors`), whose head attendet lacks",
-            where=file.rows[-1].location,
-            remedy="use a model file of YOLOv5, or attach attention to the network with attendet.attach",
-        )
-
-
 def _required_keys(root: Node) -> dict[str, Node]:
     """Return the mapping of a file, after checking that it has all required keys."""
     keys = root.value
     if not isinstance(keys, dict):
-        raise root.error(f"a model file must be a mapping with the keys {', '.join(_REQUIRED_KEYS)}")
-    for key in ("nc", "backbone", "head") if has_scales(keys) else _REQUIRED_KEYS:
+        raise root.error(f"a model file must be a mapping with the keys {', '.join(_KEYS)}")
+    scale = () if has_scales(keys) else ("depth_multiple", "width_multiple")
+    anchors = ("anchors",) if _reads_anchors(keys.get("head")) else ()
+    for key in ("nc", *scale, *anchors, "backbone", "head"):
         if key not in keys:
-            nearest = nearest_name(key, set(keys) - set(_REQUIRED_KEYS))
+            nearest = nearest_name(key, set(keys) - set(_KEYS))
             place = keys[nearest] if nearest else root
             raise place.error(f"`{key}` is missing", remedy=f"rename `{nearest}` to `{key}`" if nearest else None)
     return keys
+
+
+def _reads_anchors(head: Node | None) -> bool:
+    """Return whether the last row of a head has the word `anchors` among its arguments, as in YOLOv5."""
+    match head and head.value:
+        case [*_, Node(value=[_, _, _, Node(value=list(arguments))])]:
+            return any(argument.value == "anchors" for argument in arguments)
+        case _:
+            return False
+
+
+def row_of_size(row: LayerRow, size: str | None) -> LayerRow:
+    """Return a row as it is built in one of several sizes: in m, l, and x, every `C3k2` of YOLO11 has blocks `C3k`.
+
+    Args:
+        row: The row as written.
+        size: Name of the size; None if the file has one size only.
+    """
+    if size not in _SIZES_WITH_C3K or normalize_name(row.module) != "c3k2":
+        return row
+    return replace(row, args=(*row.args[:1], True, *row.args[2:]))
 
 
 def _rows(keys: dict[str, Node], words: dict[str, Plain]) -> tuple[LayerRow, ...]:

@@ -26,6 +26,7 @@ from attendet.blocks.wiring import (
     RuleKind,
     chain,
     only_input,
+    split_options,
 )
 from attendet.errors import AttendetError, AttendetWarning, OptionError
 from attendet.models.composites.block_names import find_block
@@ -33,7 +34,8 @@ from attendet.models.findings import Finding
 from attendet.models.yaml.activations import replace_activations
 from attendet.models.yaml.checkpoint_evidence import infer_cbam_options
 from attendet.models.yaml.dialects import REPEATED, Dialect, Reading, read_attention_args
-from attendet.models.yaml.model_file import Anchors, LayerRow, ModelFile, require_anchors
+from attendet.models.yaml.heads import head_row
+from attendet.models.yaml.model_file import Anchors, LayerRow, ModelFile
 from attendet.models.yaml.reading_findings import argument_findings, bottleneck_finding
 from attendet.models.yaml.unknown_blocks import unknown_block
 from attendet.utils.shape_propagation import ShapePropagation
@@ -110,7 +112,7 @@ class PlannedRow:
     def shapes(self) -> tuple[tuple[int, ...], ...]:
         """Shape (1, channels, height, width) of the feature map.
 
-        For the head, the shape (1, anchors, height, width, num_classes + 5) of each level.
+        For the head, the shape of the raw map of each level.
         """
         return tuple(tuple(output.shape) for output in self.outputs)
 
@@ -201,11 +203,12 @@ def _anchors(anchors: Anchors | int, strides: Sequence[float]) -> Anchors:
 def _module_spec(
     row: LayerRow, request: BlockRequest, options: PlanOptions
 ) -> tuple[RuleKind, ModuleSpec, Reading | None]:
-    block = find_block(row.module)
+    head = head_row(row, options.file)
+    block = find_block(head.module)
     if block is not None:
         if block.rule.kind == "detect":
-            require_anchors(options.file)
             _require_values_of_file(row, options.file)
+            request = replace(request, args=head.args)
         spec, kind, reading = block.rule.specify(block.make, request), block.rule.kind, None
     elif row.module in attentions:
         spec, reading = _attention_spec(row, request, options)
@@ -219,7 +222,8 @@ def _module_spec(
 
 def _require_values_of_file(row: LayerRow, file: ModelFile) -> None:
     """Refuse a head with other classes or anchors than the file has: one of the two would be ignored."""
-    for argument, word, value in zip(row.args, ("nc", "anchors"), (file.num_classes, file.anchors), strict=False):
+    arguments = split_options(row.args)[0]
+    for argument, word, value in zip(arguments, ("nc", "anchors"), (file.num_classes, file.anchors), strict=False):
         if argument not in (word, value):
             raise OptionError(f"`{word}` of the row must be that of the file, got {argument}", remedy=f"write {word}")
 

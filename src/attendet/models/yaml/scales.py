@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from attendet.models.yaml.checked_values import require_integer, require_positive
+from attendet.utils.text import short_repr
 from attendet.utils.yaml_nodes import Node
 
 _KEYS = ("depth", "width")
@@ -22,20 +23,24 @@ class ModelScale:
         depth: Depth multiple.
         width: Width multiple.
         max_width: Largest number of output channels, before the width multiple is applied.
+        name: Name of the size, such as `n`; None if the file has one size only.
     """
 
     depth: float
     width: float
     max_width: int
+    name: str | None = None
 
 
 def has_scales(keys: Mapping[str, Node]) -> bool:
-    """Return whether a file is one of YOLOv8 or a later family, whose heads have no anchors."""
-    return "scales" in keys and "anchors" not in keys
+    """Return whether a file lists its sizes under `scales`, as those of YOLOv8 and later families do."""
+    return "scales" in keys and "depth_multiple" not in keys
 
 
 def read_scale(keys: Mapping[str, Node], name: str, max_multiple: float, max_width: int) -> ModelScale:
-    """Return the size of a model file: its multiples, or the size under `scales` that the name of the file selects.
+    """Return the size of a model file: its multiples, or one of the sizes under `scales`.
+
+    The key `scale`, which checkpoints have, or the name of the file selects the size.
 
     Args:
         keys: The values of the file by key.
@@ -44,13 +49,14 @@ def read_scale(keys: Mapping[str, Node], name: str, max_multiple: float, max_wid
         max_width: Largest number of channels.
 
     Raises:
-        ModelFileError: If a multiple is not valid, or `scales` is not a mapping to [depth, width, largest width].
+        ModelFileError: If a multiple is not valid, `scales` is not a mapping to [depth, width, largest width], or
+            `scale` is not one of them.
 
     Example:
         >>> from attendet.utils.yaml_nodes import parse
         >>> keys = parse("scales: {n: [0.33, 0.25, 1024], s: [0.33, 0.50, 1024]}", "yolov8.yaml").value
         >>> read_scale(keys, "models/yolov8s_CBAM.yaml", 16, 65_536)
-        ModelScale(depth=0.33, width=0.5, max_width=1024)
+        ModelScale(depth=0.33, width=0.5, max_width=1024, name='s')
     """
     if not has_scales(keys):
         depth, width = (require_positive(keys[f"{key}_multiple"], f"`{key}_multiple`", max_multiple) for key in _KEYS)
@@ -59,14 +65,26 @@ def read_scale(keys: Mapping[str, Node], name: str, max_multiple: float, max_wid
     sizes = scales.value
     if not isinstance(sizes, dict) or not sizes:
         raise scales.error("`scales` must be a mapping like {n: [0.33, 0.25, 1024]}")
-    letter = _SIZE_IN_NAME.search(Path(name).name)
-    chosen = sizes.get(letter[1].lower() if letter else "") or next(iter(sizes.values()))
+    letter = _chosen_size(keys.get("scale"), sizes, name)
+    chosen = sizes[letter]
     match chosen.value:
         case [depth, width, largest]:
             return ModelScale(
                 require_positive(depth, "the depth multiple", max_multiple),
                 require_positive(width, "the width multiple", max_multiple),
                 require_integer(largest, "the largest width", 1, max_width),
+                letter,
             )
         case _:
             raise chosen.error("a size must be [depth multiple, width multiple, largest width]")
+
+
+def _chosen_size(scale: Node | None, sizes: Mapping[str, Node], name: str) -> str:
+    """Return the size that the key `scale` names, as in checkpoints, or the file's name; else the first one."""
+    if scale is not None:
+        if scale.value not in sizes:
+            raise scale.error(f"`scale` must be one of {', '.join(sizes)}, got {short_repr(scale.value)}")
+        return str(scale.value)
+    letter = _SIZE_IN_NAME.search(Path(name).name)
+    size = letter[1].lower() if letter else ""
+    return size if size in sizes else next(iter(sizes))

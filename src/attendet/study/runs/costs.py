@@ -30,8 +30,6 @@ from attendet.weights.io import opening
 # Batch size, and number of timed passes of each arm.
 ROUNDS: Mapping[int, int] = {1: 40, 16: 10}
 WARM_UP = 2
-# The defaults of `attendet predict`.
-THRESHOLDS = DetectionThresholds()
 
 
 @dataclass(frozen=True)
@@ -55,8 +53,9 @@ class TimedArm:
 
     @torch.inference_mode()
     def detect(self, images: Tensor) -> None:
-        """Run the network and post-processing on images (N, 3, size, size), 0-1."""
-        detect_on_canvas(self.detector.decode(self.detector(images)), THRESHOLDS)
+        """Run the network and post-processing on images (N, 3, size, size), 0-1, as `attendet predict` does."""
+        thresholds = DetectionThresholds.for_prediction(self.detector.head.suppression)
+        detect_on_canvas(self.detector.decode(self.detector(images)), thresholds)
         if images.is_cuda:
             torch.cuda.synchronize(images.device)
 

@@ -16,6 +16,7 @@ from attendet.utils.plotting import COLORS, new_figure, save_figure, style_axes
 _PANELS: dict[str, dict[str, str]] = {
     "box loss": {"train/box_loss": "training", "val/box_loss": "validation"},
     "objectness loss": {"train/obj_loss": "training", "val/obj_loss": "validation"},
+    "distribution loss": {"train/dfl_loss": "training", "val/dfl_loss": "validation"},
     "class loss": {"train/cls_loss": "training", "val/cls_loss": "validation"},
     "average precision": {"metrics/mAP_0.5": "mAP50", "metrics/mAP_0.5:0.95": "mAP50-95"},
     "at the best confidence": {"metrics/precision": "precision", "metrics/recall": "recall"},

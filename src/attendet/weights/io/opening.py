@@ -19,7 +19,7 @@ from attendet.models.builder import build_model
 from attendet.models.bundled import bundled_names_of_width, bundled_text
 from attendet.models.detector import Detector
 from attendet.models.planning import ModelPlan, plan_model
-from attendet.models.yaml.model_file import ModelFile, read_model_file, require_anchors
+from attendet.models.yaml.model_file import ModelFile, read_model_file
 from attendet.surgery.attachment import Attachment, attached
 from attendet.utils.shape_propagation import ShapePropagation
 from attendet.weights.formats.reader import Checkpoint, read_checkpoint
@@ -205,7 +205,6 @@ def read_card(card: ModelCard, checkpoint: Checkpoint, where: Location) -> Model
     """
     try:
         file = read_model_file(card.text, card.model)
-        require_anchors(file)
     except AttendetError as error:
         raise _unbuildable(checkpoint, where, error) from error
     return file

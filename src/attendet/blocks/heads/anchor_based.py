@@ -1,20 +1,27 @@
-"""The detection head. It returns raw maps; `attendet.detection.decode` converts them to boxes."""
+"""The head of YOLOv5: anchors, objectness, and one convolution per level."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from attendet.blocks.catalog import block
+from attendet.blocks.heads.base import CountMean, DetectionHead, LossOptions
 from attendet.blocks.wiring import detect
+from attendet.detection.anchor_decoding import class_confidences, decode_anchors
+from attendet.detection.anchor_loss import AnchorLossWeights, anchor_based_loss
+from attendet.detection.loss_value import DetectionLoss
+from attendet.detection.map_decoding import AnchorMapDecoding
+from attendet.detection.suppression_defaults import SuppressionDefaults
 from attendet.errors import OptionError
 
 
 @block(detect)
-class Detect(nn.Module):
+class Detect(DetectionHead):
     """Detection head, one 1x1 convolution per level: L maps (N, c, H, W) → L maps (N, A, H, W, num_classes + 5).
 
     The last axis contains the logits of x, y, w, h, objectness, and the classes. The output is the same in training and
@@ -39,7 +46,10 @@ class Detect(nn.Module):
         [torch.Size([1, 2, 4, 6, 8])]
     """
 
-    anchors: Tensor
+    anchors: Tensor  # pyright: ignore[reportIncompatibleVariableOverride] - this head always has them
+    loss_options: ClassVar[type[LossOptions]] = AnchorLossWeights
+    loss_parts: ClassVar[tuple[str, ...]] = ("box", "obj", "cls")
+    suppression: ClassVar[SuppressionDefaults] = SuppressionDefaults(0.45, 0.6, 1000)
 
     def __init__(
         self,
@@ -64,17 +74,45 @@ class Detect(nn.Module):
         self.m = nn.ModuleList(nn.Conv2d(width, outputs, 1) for width in channels)
         self._initialize_biases()
 
-    def forward(self, levels: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    def convolve(self, levels: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """Return one map (N, A·(num_classes + 5), H, W) per level; its channels are ordered by anchor, then output."""
+        return tuple(conv(level) for conv, level in zip(self.m, levels, strict=True))
+
+    def arrange(self, maps: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """Return one raw map (N, A, H, W, num_classes + 5) per level."""
-        return tuple(self._by_anchor(conv(level)) for conv, level in zip(self.m, levels, strict=True))
+        return tuple(map(self._by_anchor, maps))
+
+    def decode(self, raw: Sequence[Tensor]) -> Tensor:
+        """Return predictions (N, rows, 4 + num_classes) in the order of level, anchor, y, and x.
+
+        The confidence of a class is its score times the objectness.
+        """
+        return class_confidences(decode_anchors(raw, self.anchors_in_pixels(), self.strides))
+
+    def class_logits(self, raw: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """Return the sum of the objectness logit and the class logit, (N, rows, num_classes) per level.
+
+        With a single class, the class logit carries no information and is left out.
+        """
+        logits = (level.flatten(1, 3) for level in raw)
+        return tuple(rows[..., 4:5] + rows[..., 5:] if self.num_classes > 1 else rows[..., 4:5] for rows in logits)
+
+    def loss(
+        self, raw: Sequence[Tensor], targets: Tensor, options: LossOptions, mean_count: CountMean | None = None
+    ) -> DetectionLoss:
+        """Return the loss of raw maps, see `attendet.detection.anchor_based_loss`."""
+        if not isinstance(options, AnchorLossWeights):
+            raise TypeError(type(options))
+        return anchor_based_loss(raw, targets, self.anchors_in_pixels(), self.strides, options, mean_count)
+
+    def map_decoding(self) -> AnchorMapDecoding:
+        """Return the anchors in pixels."""
+        levels = self.anchors_in_pixels().tolist()
+        return AnchorMapDecoding(tuple(tuple((width, height) for width, height in level) for level in levels))
 
     def anchors_in_pixels(self) -> Tensor:
         """Return the widths and heights of the anchors in pixels, (L, A, 2)."""
         return self.anchors * self.anchors.new_tensor(self.strides)[:, None, None]
-
-    def extra_repr(self) -> str:
-        """Return the number of classes and the strides."""
-        return f"num_classes={self.num_classes}, strides={self.strides}"
 
     def _by_anchor(self, raw: Tensor) -> Tensor:
         n, _, height, width = raw.shape

@@ -1,4 +1,4 @@
-"""Decoding of a head's raw maps to boxes in pixels."""
+"""Decoding of the raw maps of a head with anchors to boxes in pixels."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 
-def decode(
+def decode_anchors(
     raw: Sequence[Float[Tensor, "n a _ _ outputs"]],
     anchors: Float[Tensor, "levels a 2"],
     strides: Sequence[float],
@@ -30,11 +30,27 @@ def decode(
 
     Example:
         >>> raw = torch.zeros(1, 1, 2, 2, 6)
-        >>> decode([raw], torch.tensor([[[10.0, 13.0]]]), [8.0])[0, 0]
+        >>> decode_anchors([raw], torch.tensor([[[10.0, 13.0]]]), [8.0])[0, 0]
         tensor([ 4.0000,  4.0000, 10.0000, 13.0000,  0.5000,  0.5000])
     """
     levels = zip(raw, anchors, strides, strict=True)
     return torch.cat([_decode_level(level, sides, stride) for level, sides, stride in levels], dim=1)
+
+
+def class_confidences(predictions: Float[Tensor, "n rows outputs"]) -> Float[Tensor, "n rows columns"]:
+    """Return predictions with the confidence of each class, which is objectness times class score.
+
+    Args:
+        predictions: Predictions (N, rows, num_classes + 5) of `decode_anchors`.
+
+    Returns:
+        Predictions (N, rows, 4 + num_classes): x, y, w, h in pixels, and the confidence of each class in 0-1.
+
+    Example:
+        >>> class_confidences(torch.tensor([[[4.0, 4.0, 10.0, 13.0, 0.5, 0.8]]]))
+        tensor([[[ 4.0000,  4.0000, 10.0000, 13.0000,  0.4000]]])
+    """
+    return torch.cat([predictions[..., :4], predictions[..., 5:] * predictions[..., 4:5]], dim=-1)
 
 
 def _decode_level(raw: Tensor, anchors: Tensor, stride: float) -> Tensor:

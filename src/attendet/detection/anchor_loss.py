@@ -1,4 +1,4 @@
-"""The loss of a detector's raw maps."""
+"""The loss of the raw maps of a head with anchors, as in YOLOv5."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from attendet.detection.assignment import AnchorMatches, assign
+from attendet.detection.anchor_matching import AnchorMatches, assign_anchors
+from attendet.detection.loss_value import DetectionLoss
 
 # Levels with small strides have many more cells, so their mean loss is small and easy to learn.
 _LEVEL_WEIGHTS = {3: (4.0, 1.0, 0.4)}
@@ -19,7 +20,7 @@ _MIN_SIDE = 1e-12
 
 
 @dataclass(frozen=True)
-class LossWeights:
+class AnchorLossWeights:
     """Weights and options of the loss, named as in YOLOv5's hyperparameter files.
 
     Attributes:
@@ -42,7 +43,7 @@ class LossWeights:
     fl_gamma: float = 0.0
     label_smoothing: float = 0.0
 
-    def scaled(self, *, num_classes: int, levels: int, imgsz: int) -> LossWeights:
+    def scaled(self, *, num_classes: int, levels: int, imgsz: int) -> AnchorLossWeights:
         """Return the weights for another task than COCO's 80 classes, 3 levels, and 640 pixels.
 
         Args:
@@ -51,7 +52,7 @@ class LossWeights:
             imgsz: Side of the images in pixels.
 
         Example:
-            >>> LossWeights().scaled(num_classes=80, levels=3, imgsz=320).obj
+            >>> AnchorLossWeights().scaled(num_classes=80, levels=3, imgsz=320).obj
             0.25
         """
         return replace(
@@ -62,32 +63,18 @@ class LossWeights:
         )
 
 
-@dataclass(frozen=True)
-class DetectionLoss:
-    """The loss of a batch, and its weighted parts.
-
-    Attributes:
-        total: Value to minimize: the sum of the parts times the batch size.
-        box: Mean over matches of 1 − CIoU, weighted.
-        objectness: Mean over all cells of the binary cross-entropy of objectness, weighted.
-        classes: Mean over matches of the binary cross-entropy of classes, weighted.
-    """
-
-    total: Float[Tensor, ""]
-    box: Float[Tensor, ""]
-    objectness: Float[Tensor, ""]
-    classes: Float[Tensor, ""]
-
-
-def detection_loss(
+def anchor_based_loss(
     raw: Sequence[Float[Tensor, "n a _ _ outputs"]],
     targets: Float[Tensor, "t 6"],
     anchors: Float[Tensor, "levels a 2"],
     strides: Sequence[float],
-    weights: LossWeights | None = None,
+    weights: AnchorLossWeights | None = None,
     mean_count: Callable[[Tensor], Tensor] | None = None,
 ) -> DetectionLoss:
-    """Return the loss of raw maps.
+    """Return the loss of raw maps; its parts are `box`, `obj`, and `cls`.
+
+    `box` is the mean over matches of 1 − CIoU, `obj` the mean over all cells of the binary cross-entropy of objectness,
+    and `cls` the mean over matches of the binary cross-entropy of classes, each weighted.
 
     The box loss is 1 − CIoU ("Distance-IoU Loss", AAAI 2020, equation 10). The objectness target of a matched cell is
     the IoU of its box, and 0 elsewhere. If two matches share a cell and an anchor, the later one sets the target.
@@ -97,37 +84,41 @@ def detection_loss(
         targets: Image index, class index, and x, y of the center, width, and height in 0-1, (T, 6).
         anchors: Widths and heights of the anchors in pixels, (levels, A, 2).
         strides: Stride of each level in pixels.
-        weights: Weights of the loss, not scaled any further, see `LossWeights.scaled` (default: `LossWeights()`).
+        weights: Weights of the loss, not scaled any further, see `AnchorLossWeights.scaled` (default: `AnchorLossWeights()`).
         mean_count: Maps the number of matches in this process to its mean over all processes that share a batch. The
             mean of their gradients then equals the gradient of a single process with the whole batch.
 
     Example:
         >>> raw = [torch.zeros(1, 1, 4, 4, 6)]
-        >>> loss = detection_loss(raw, torch.zeros(0, 6), torch.tensor([[[10.0, 13.0]]]), [8.0])
+        >>> loss = anchor_based_loss(raw, torch.zeros(0, 6), torch.tensor([[[10.0, 13.0]]]), [8.0])
         >>> round(loss.total.item(), 4)
         2.7726
     """
-    weights = weights or LossWeights()
+    weights = weights or AnchorLossWeights()
     levels = [
         _level_loss(level, targets.to(level.dtype), sides / stride, weights, mean_count)
         for level, sides, stride in zip(raw, anchors.to(raw[0].dtype), strides, strict=True)
     ]
     box, objectness, classes = (torch.stack(part) for part in zip(*levels, strict=True))
     balance = objectness.new_tensor(_LEVEL_WEIGHTS.get(len(raw), _MANY_LEVEL_WEIGHTS)[: len(raw)])
-    parts = (weights.box * box.sum(), weights.obj * (objectness * balance).sum(), weights.cls * classes.sum())
-    return DetectionLoss(sum(parts, start=box.new_zeros(())) * raw[0].shape[0], *parts)
+    parts = {
+        "box": weights.box * box.sum(),
+        "obj": weights.obj * (objectness * balance).sum(),
+        "cls": weights.cls * classes.sum(),
+    }
+    return DetectionLoss(sum(parts.values(), start=box.new_zeros(())) * raw[0].shape[0], parts)
 
 
 def _level_loss(
     raw: Tensor,
     targets: Tensor,
     anchors: Tensor,
-    weights: LossWeights,
+    weights: AnchorLossWeights,
     mean_count: Callable[[Tensor], Tensor] | None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return the unweighted box, objectness, and class losses of one level."""
     height, width = raw.shape[2:4]
-    matches = assign(targets, anchors, height, width, weights.anchor_t)
+    matches = assign_anchors(targets, anchors, height, width, weights.anchor_t)
     matched = raw[matches.image, matches.anchor, matches.y, matches.x]
     scores = matched[:, :4].sigmoid()
     centers, sides = 2 * scores[:, :2] - 0.5, (2 * scores[:, 2:]) ** 2 * anchors[matches.anchor]
@@ -162,7 +153,7 @@ def _set_last(targets: Tensor, matches: AnchorMatches, values: Tensor) -> None:
     targets.view(-1)[cell[is_last]] = values[is_last].to(targets.dtype)
 
 
-def _class_loss(logits: Tensor, classes: Tensor, weights: LossWeights) -> Tensor:
+def _class_loss(logits: Tensor, classes: Tensor, weights: AnchorLossWeights) -> Tensor:
     """Return the sum over matches of the mean over classes."""
     if logits.shape[1] == 1:
         return logits.sum() * 0

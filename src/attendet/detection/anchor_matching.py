@@ -30,7 +30,7 @@ class AnchorMatches:
     classes: Int[Tensor, " m"]
 
 
-def assign(
+def assign_anchors(
     targets: Float[Tensor, "t 6"], anchors: Float[Tensor, "a 2"], height: int, width: int, anchor_t: float = 4.0
 ) -> AnchorMatches:
     """Match the objects of a batch with the anchors and cells of one level.
@@ -50,7 +50,7 @@ def assign(
         All matches of the level.
 
     Example:
-        >>> matches = assign(torch.tensor([[0.0, 2.0, 0.3, 0.3, 0.5, 0.5]]), torch.tensor([[4.0, 4.0]]), 8, 8)
+        >>> matches = assign_anchors(torch.tensor([[0.0, 2.0, 0.3, 0.3, 0.5, 0.5]]), torch.tensor([[4.0, 4.0]]), 8, 8)
         >>> list(zip(matches.y.tolist(), matches.x.tolist()))
         [(2, 2), (2, 1), (1, 2)]
     """

@@ -1,0 +1,98 @@
+"""What every detection head can do: convolve, decode, and score. Nothing else depends on the kind of head."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, Protocol, TypeAlias
+
+from torch import Tensor, nn
+
+from attendet.detection.loss_value import DetectionLoss
+from attendet.detection.map_decoding import MapDecoding
+from attendet.detection.suppression_defaults import SuppressionDefaults
+
+CountMean: TypeAlias = Callable[[Tensor], Tensor]
+
+
+class LossOptions(Protocol):
+    """Weights and options of a loss: a frozen dataclass whose fields are numbers."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    def scaled(self, *, num_classes: int, levels: int, imgsz: int) -> LossOptions:
+        """Return the weights for a number of classes, a number of levels, and the side of the images in pixels."""
+        ...
+
+
+class DetectionHead(nn.Module, ABC):
+    """A detection head: one feature map (N, c, H, W) per level → one raw map of logits per level.
+
+    Training, validation, prediction, explanation, and export use heads through this interface only.
+
+    Attributes:
+        num_classes: Number of classes.
+        strides: Stride of each level in pixels.
+        anchors: Widths and heights of the anchors in cells (levels, anchors, 2); None for a head without anchors.
+        loss_options: Class of the weights and options of its loss.
+        loss_parts: Names of the parts of its loss.
+        suppression: Published thresholds of non-maximum suppression.
+    """
+
+    num_classes: int
+    strides: tuple[float, ...]
+    anchors: Tensor | None
+    loss_options: ClassVar[type[LossOptions]]
+    loss_parts: ClassVar[tuple[str, ...]]
+    suppression: ClassVar[SuppressionDefaults]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("anchors", None)
+
+    @abstractmethod
+    def convolve(self, levels: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """Return the outputs (N, outputs, H, W) of the last convolutions, one map per level."""
+
+    def arrange(self, maps: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """Return the raw maps, given the outputs of the last convolutions."""
+        return tuple(maps)
+
+    def forward(self, levels: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """Return one raw map per level."""
+        return self.arrange(self.convolve(levels))
+
+    @abstractmethod
+    def decode(self, raw: Sequence[Tensor]) -> Tensor:
+        """Return predictions (N, rows, 4 + num_classes) in float32.
+
+        A row has x and y of the center, width, and height of a box in pixels, and the confidence of each class, 0-1.
+        """
+
+    @abstractmethod
+    def class_logits(self, raw: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """Return logits that increase with the confidence of each class, (N, rows, num_classes) per level.
+
+        The rows are in the order of `decode`.
+        """
+
+    @abstractmethod
+    def loss(
+        self, raw: Sequence[Tensor], targets: Tensor, options: LossOptions, mean_count: CountMean | None = None
+    ) -> DetectionLoss:
+        """Return the loss of raw maps.
+
+        Args:
+            raw: One raw map per level, in float32.
+            targets: Image index, class index, and x, y of the center, width, and height in 0-1, (T, 6).
+            options: Weights and options, an instance of `loss_options`.
+            mean_count: Maps a count in this process to its mean over all processes that share a batch.
+        """
+
+    @abstractmethod
+    def map_decoding(self) -> MapDecoding:
+        """Return how the outputs of the last convolutions become predictions, as plain values for exported files."""
+
+    def extra_repr(self) -> str:
+        """Return the number of classes and the strides."""
+        return f"num_classes={self.num_classes}, strides={self.strides}"
