@@ -84,7 +84,8 @@ def anchor_based_loss(
         targets: Image index, class index, and x, y of the center, width, and height in 0-1, (T, 6).
         anchors: Widths and heights of the anchors in pixels, (levels, A, 2).
         strides: Stride of each level in pixels.
-        weights: Weights of the loss, not scaled any further, see `AnchorLossWeights.scaled` (default: `AnchorLossWeights()`).
+        weights: Weights of the loss, not scaled any further (default: `AnchorLossWeights()`), see
+            `AnchorLossWeights.scaled`.
         mean_count: Maps the number of matches in this process to its mean over all processes that share a batch. The
             mean of their gradients then equals the gradient of a single process with the whole batch.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Self
 
@@ -29,7 +30,7 @@ class TrainingProgress:
         self._reading = self._bars.add_task("", visible=False, numbers="")
         self._epoch = self._bars.add_task("", visible=False, numbers="")
         self._run = self._bars.add_task("run", visible=False, numbers="")
-        self._epochs = 0
+        self._epochs, self._has_header = 0, False
 
     def __enter__(self) -> Self:
         return self
@@ -51,8 +52,6 @@ class TrainingProgress:
     def on_epoch_start(self, epoch: int, epochs: int, batches: int) -> None:
         """Start the bar of an epoch."""
         self._bars.start()
-        if not self._epochs:
-            self.log("epoch      box     obj     cls   precision  recall   mAP50  mAP50-95")
         self._epochs = epochs
         self._bars.reset(self._epoch, description=f"epoch {epoch}/{epochs}", total=batches, visible=True, numbers="")
         self._bars.update(self._run, visible=True, total=epochs * batches, completed=(epoch - 1) * batches)
@@ -65,7 +64,11 @@ class TrainingProgress:
 
     def on_epoch_end(self, row: Mapping[str, float], *, is_best: bool) -> None:
         """Print the losses and metrics of an epoch."""
-        losses = "  ".join(f"{row[f'train/{name}_loss']:.4f}" for name in ("box", "obj", "cls"))
+        names = [name[len("train/") : -len("_loss")] for name in row if re.fullmatch("train/.*_loss", name)]
+        if not self._has_header:
+            self.log(f"epoch    {' '.join(f'{name:>7}' for name in names)}   precision  recall   mAP50  mAP50-95")
+            self._has_header = True
+        losses = "  ".join(f"{row[f'train/{name}_loss']:.4f}" for name in names)
         metrics = [row[f"metrics/{name}"] for name in ("precision", "recall", "mAP_0.5", "mAP_0.5:0.95")]
         cells = "   ".join("     -" if math.isnan(value) else f"{value:6.3f}" for value in metrics)
         self.log(f"{int(row['epoch']):>4}/{self._epochs:<4} {losses}   {cells}{'  best' if is_best else ''}")
