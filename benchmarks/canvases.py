@@ -62,7 +62,7 @@ def detections(
     batches = dataset.batches(_BATCH)
     for indices, batch in zip(batches, make_loader(dataset, batches, workers=0), strict=True):
         pixels = batch.batch.images.to(torch.float32, memory_format=torch.channels_last) / 255
-        found = detect_in_batch(model.decode(model(pixels)), batch, ValidationConfig())
+        found = detect_in_batch(model.decode(model(pixels)), batch, ValidationConfig(), model.head.suppression)
         truths = map(ground_truth, batch.records)
         by_image |= dict(zip(indices, zip(found, truths, strict=True), strict=True))
     # The order of the batches differs between rules.

@@ -15,6 +15,7 @@ from torchvision.ops import batched_nms, box_convert, box_iou
 from training_loss import step_loss
 
 import attendet
+from attendet.blocks import Detect
 from attendet.data.loading.augmentation import Augmentation
 from attendet.data.loading.datasets import Batch
 from attendet.data.loading.image_store import CachedImages
@@ -81,13 +82,16 @@ def decoding_of_maps_stage(detector: Detector, images: int = 4) -> tuple[Pipelin
         raw = [torch.randn_like(level) * 1.5 - level.new_tensor([0, 0, 0, 0, 5, *[1] * CLASSES]) for level in raw]
     predictions = detector.decode(raw)
     row = 0
-    anchors = detector.head.anchors_in_pixels()
+    head = detector.head
+    if not isinstance(head, Detect):
+        raise TypeError(type(head))
+    anchors = head.anchors_in_pixels()
     for level, sides, stride in zip(raw, anchors, detector.strides, strict=True):
         for anchor in range(level.shape[1]):
             for y, x in np.ndindex(level.shape[2], level.shape[3]):
                 score = level[0, anchor, y, x].sigmoid()
                 center = (2 * score[:2] - 0.5 + torch.tensor([x, y])) * stride
-                expected = torch.cat([center, (2 * score[2:4]) ** 2 * sides[anchor], score[4:]])
+                expected = torch.cat([center, (2 * score[2:4]) ** 2 * sides[anchor], score[5:] * score[4]])
                 if (x + y) % 7 == 0:
                     torch.testing.assert_close(predictions[0, row], expected)
                 row += 1
@@ -118,7 +122,7 @@ def suppression_stage(predictions: Tensor) -> PipelineStage:
 
 def candidates_of(image: Tensor) -> Tensor:
     """Return the candidates (n, 6) of an image: x1, y1, x2, y2, confidence, class."""
-    scores = image[:, 5:] * image[:, 4:5]
+    scores = image[:, 4:]
     rows, classes = (scores > NMS_OPTIONS["confidence"]).nonzero(as_tuple=True)
     boxes = box_convert(image[rows, :4], "cxcywh", "xyxy")
     return torch.cat([boxes, scores[rows, classes, None], classes[:, None].float()], dim=1)

@@ -65,7 +65,7 @@ def test_json_is_the_manifest_and_runs_are_numbered(explain: Callable[..., Comma
         assert done.returncode == 0
         manifest = json.loads(done.stdout)
         assert manifest["folder"] == f"runs/explain/{name}"
-        assert manifest["request"]["thresholds"]["confidence"] == 0.9
+        assert manifest["request"]["confidence"] == 0.9
         assert [Path(image["image"]).name for image in manifest["images"]] == ["b.jpg"]
         assert len(list((place / "runs" / "explain").iterdir())) == number
 

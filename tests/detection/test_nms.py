@@ -1,4 +1,4 @@
-"""NMS against the results of the original, and against a slow, literal implementation."""
+"""NMS against the results of the originals, and against a slow, literal implementation."""
 
 from collections.abc import Callable
 
@@ -6,18 +6,26 @@ import pytest
 import torch
 from torch import Tensor
 
+from attendet.detection.anchor_decoding import class_confidences
 from attendet.detection.postprocess import DetectionThresholds
 from attendet.detection.suppression import nms
 from attendet.errors import OptionError
 from tests.helpers.oracles import Oracle
 
 
-@pytest.mark.parametrize("name", ["nms_predict", "nms_validate", "nms_agnostic"])
-def test_equal_to_the_original(oracle: Callable[[str], Oracle], name: str, device: torch.device) -> None:
-    expected = oracle(name)
+@pytest.mark.parametrize("case", ["predict", "validate", "agnostic"])
+@pytest.mark.parametrize(
+    ("family", "rows_of"),
+    [("nms", class_confidences), ("nms8", lambda predictions: predictions.transpose(1, 2))],
+    ids=["objectness", "no objectness"],
+)
+def test_equal_to_the_original(
+    oracle: Callable[[str], Oracle], family: str, rows_of: Callable[[Tensor], Tensor], case: str, device: torch.device
+) -> None:
+    expected = oracle(f"{family}_{case}")
     settings = expected.settings
     detections = nms(
-        expected["pred"].to(device),
+        rows_of(expected["pred"].to(device)),
         confidence=settings["conf_thres"],
         iou=settings["iou_thres"],
         max_detections=settings["max_det"],
@@ -32,10 +40,10 @@ def test_equal_to_the_original(oracle: Callable[[str], Oracle], name: str, devic
 def literal_nms(rows: Tensor, confidence: float, iou: float) -> list[list[float]]:
     """Suppress greedily with the best class of each box: take the best box, drop the boxes that overlap it, repeat."""
     boxes = []
-    for x, y, w, h, objectness, *scores in rows.tolist():
+    for x, y, w, h, *scores in rows.tolist():
         best = max(range(len(scores)), key=scores.__getitem__)
-        if objectness * scores[best] > confidence:
-            boxes.append([x - w / 2, y - h / 2, x + w / 2, y + h / 2, objectness * scores[best], best])
+        if scores[best] > confidence:
+            boxes.append([x - w / 2, y - h / 2, x + w / 2, y + h / 2, scores[best], best])
     boxes.sort(key=lambda box: -box[4])
     selected: list[list[float]] = []
     for box in boxes:
@@ -56,7 +64,7 @@ def test_equal_to_a_literal_implementation(seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     centers = torch.rand(60, 2, generator=generator) * 60
     sides = torch.rand(60, 2, generator=generator) * 30 + 5
-    predictions = torch.cat([centers, sides, torch.rand(60, 4, generator=generator)], dim=1)
+    predictions = torch.cat([centers, sides, torch.rand(60, 3, generator=generator) ** 2], dim=1)
     expected = torch.tensor(literal_nms(predictions, 0.1, 0.4))
     torch.testing.assert_close(nms(predictions[None], confidence=0.1, iou=0.4)[0], expected)
 

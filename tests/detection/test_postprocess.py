@@ -37,7 +37,7 @@ def test_detections_in_the_padding_have_no_area() -> None:
 
 def test_empty_detections_are_kept_only_on_request() -> None:
     placement = CanvasPlacement(width=20, height=10, scale=(1.0, 1.0), left=0, top=5)
-    predictions = torch.tensor([[[5.0, 2.0, 4.0, 4.0, 0.9, 1.0], [5.0, 9.0, 4.0, 4.0, 0.8, 1.0]]])
+    predictions = torch.tensor([[[5.0, 2.0, 4.0, 4.0, 0.9], [5.0, 9.0, 4.0, 4.0, 0.8]]])
     (without_empty,) = detections_in_images(predictions, [placement], DetectionThresholds())
     (with_empty,) = detections_in_images(predictions, [placement], DetectionThresholds(), drop_empty=False)
     assert without_empty[:, :5].tolist() == [[3.0, 2.0, 7.0, 6.0, torch.tensor(0.8).item()]]
@@ -46,7 +46,7 @@ def test_empty_detections_are_kept_only_on_request() -> None:
 
 
 def test_classes_that_are_not_kept_suppress_nothing() -> None:
-    predictions = torch.tensor([[[8.0, 8.0, 4.0, 4.0, 0.9, 0.9, 0.1], [8.0, 8.0, 4.0, 4.0, 0.8, 0.2, 0.7]]])
+    predictions = torch.tensor([[[8.0, 8.0, 4.0, 4.0, 0.8, 0.1], [8.0, 8.0, 4.0, 4.0, 0.2, 0.6]]])
     placement = CanvasPlacement(width=16, height=16, scale=(1.0, 1.0), left=0, top=0)
     thresholds = DetectionThresholds(agnostic=True)
     (best,) = detections_in_images(predictions, [placement], thresholds)

@@ -22,9 +22,9 @@ def random_predictions(count: int, rows: int, seed: int) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
     centers = 60 * torch.rand(count, rows, 2, generator=generator)
     sides = 4 + 30 * torch.rand(count, rows, 2, generator=generator)
-    scores = (torch.rand(count, rows, 4, generator=generator) * 20).round() / 20
+    scores = (torch.rand(count, rows, 3, generator=generator) * 20).round() / 20
     # Each row has scores of its own, so that the order is the same everywhere, except for the class scores of a row.
-    scores[..., 0] += 0.01 * torch.rand(count, rows, generator=generator)
+    scores *= 1 - 0.01 * torch.rand(count, rows, 1, generator=generator)
     return torch.cat([centers, sides, scores.clamp(0, 1)], 2)
 
 

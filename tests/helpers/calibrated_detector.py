@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from sklearn.datasets import load_sample_images
 
 import attendet
+from attendet.blocks import AnchorFreeDetect
 from attendet.data.loading.resizing import resize
 from attendet.models.bundled import bundled_text
 from attendet.models.detector import Detector
@@ -44,9 +45,24 @@ def calibrated_detector(model: str = "yolov5n") -> Detector:
     patches = np.stack([resize(image, 192)[:128, :192] for image in photographs()])
     with torch.no_grad():
         detector(torch.from_numpy(patches).permute(0, 3, 1, 2) / 255)
-        for level in head_convolutions(detector):
-            # Keep boxes close to their anchors, and spread the scores.
-            level.weight.view(3, -1, level.in_channels)[:, :4].mul_(0.5)
-            level.weight.view(3, -1, level.in_channels)[:, 4:].mul_(3)
-            not_none(level.bias).view(3, -1)[:, 4:] = 0.0
+        if isinstance(detector.head, AnchorFreeDetect):
+            _spread_scores_of_points(detector.head)
+        else:
+            _spread_scores_of_anchors(detector)
     return detector.train(False)
+
+
+def _spread_scores_of_anchors(detector: Detector) -> None:
+    for level in head_convolutions(detector):
+        # Keep boxes close to their anchors, and spread the scores.
+        level.weight.view(3, -1, level.in_channels)[:, :4].mul_(0.5)
+        level.weight.view(3, -1, level.in_channels)[:, 4:].mul_(3)
+        not_none(level.bias).view(3, -1)[:, 4:] = 0.0
+
+
+def _spread_scores_of_points(head: AnchorFreeDetect) -> None:
+    for boxes, classes in zip(head.cv2, head.cv3, strict=True):
+        # Boxes of about eight cells.
+        boxes.get_parameter("2.bias").view(4, -1).copy_(torch.arange(16.0).sub(4).abs().mul(-0.5))
+        classes.get_parameter("2.weight").mul_(3)
+        classes.get_parameter("2.bias").zero_()

@@ -25,16 +25,17 @@ def reference_detections(
     only: int | None = None,
     *,
     agnostic: bool = False,
+    iou: float = 0.45,
 ) -> NDArray[np.float32]:
     """Return rows x1, y1, x2, y2, confidence, class of the unfused network, in pixels of the canvas."""
     with torch.no_grad():
         rows = detector.decode(detector(torch.from_numpy(canvas).permute(2, 0, 1)[None] / 255))[0]
-    scores, classes = (rows[:, 4:5] * rows[:, 5:]).max(dim=1)
+    scores, classes = rows[:, 4:].max(dim=1)
     kept = (scores > confidence) & (
         (classes == only) if only is not None else torch.ones_like(classes, dtype=torch.bool)
     )
     boxes, scores, classes = box_convert(rows[kept, :4], "cxcywh", "xyxy"), scores[kept], classes[kept]
-    best = batched_nms(boxes, scores, torch.zeros_like(classes) if agnostic else classes, 0.45)
+    best = batched_nms(boxes, scores, torch.zeros_like(classes) if agnostic else classes, iou)
     return torch.cat([boxes[best], scores[best, None], classes[best, None]], dim=1).numpy()
 
 
@@ -90,6 +91,16 @@ def test_padding_is_gray_and_centered(
     expected = reference_detections(detector, canvas)
     expected[:, :4] -= np.array([left, top, left, top], np.float32)
     assert_same(Predictor(weights, device="cpu", canvas=rule)(image), expected, 50, 96)
+
+
+@pytest.mark.parametrize("model_name", ["yolov8n"], indirect=True)
+def test_a_network_without_anchors_has_the_iou_of_its_family(weights: Path, detector: Detector) -> None:
+    image = photographs()[0][100:164, 200:296]
+    assert_same(
+        Predictor(weights, device="cpu", canvas="tight")(image), reference_detections(detector, image, iou=0.7), 96, 64
+    )
+    found = Predictor(weights, device="cpu", canvas="tight", iou=0.45)(image)
+    assert_same(found, reference_detections(detector, image), 96, 64)
 
 
 def test_the_border_is_the_default(weights: Path) -> None:

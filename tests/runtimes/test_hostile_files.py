@@ -42,9 +42,9 @@ Write = Callable[..., Path]
 
 @pytest.fixture
 def write(tmp_path: Path) -> Write:
-    """Return a function that writes a file with one row for each image: three means of colors, twice."""
+    """Return a function that writes a file with one row for each image: the means of three colors, again and again."""
 
-    def write(columns: int = 6, first: str = "predictions", **changes: Any) -> Path:
+    def write(columns: int = 5, first: str = "predictions", **changes: Any) -> Path:
         helper, numbers = onnx.helper, onnx.TensorProto.FLOAT
         nodes = [
             helper.make_node("ReduceMean", ["images"], ["means"], keepdims=0, axes=[2, 3]),
@@ -78,7 +78,7 @@ def test_the_file_itself_runs(write: Write) -> None:
     images = torch.rand(2, 3, 64, 32)
     means = images.mean(dim=(2, 3))
     rows = runtimes.open(write(), "cpu").predict(images)
-    torch.testing.assert_close(rows, torch.cat([means, means], dim=1)[:, None])
+    torch.testing.assert_close(rows, torch.cat([means, means[:, :2]], dim=1)[:, None])
 
 
 @pytest.mark.parametrize(
@@ -97,8 +97,18 @@ def test_the_file_itself_runs(write: Write) -> None:
         ({"shape": {"height": 64}}, "`shape` must have both height and width, or neither"),
         ({"shape": {"batch": 2**16}, "imgsz": 640}, "images of a batch must have at most"),
         ({"shape": {"batch": 1, "height": 64, "width": 50}}, "height and width in `shape` must be multiples"),
-        ({"anchors": [[[1, 2]], [[3, 4]]]}, "`anchors` must have the same number of anchors for each stride"),
-        ({"anchors": [[[1, float("inf")]]]}, "`anchors.0.0.1`: input should be a finite number"),
+        ({"decoding": {"anchors": [[[1, 2]], [[3, 4]]]}}, "`anchors` must have the same number of anchors for each"),
+        ({"decoding": {"anchors": [[[1, 2]], [[3, 4], [5, 6]]]}}, ".*`anchors` must have the same number of anchors"),
+        ({"decoding": {"anchors": [[[1, float("inf")]]]}}, ".*`anchors` must be positive and finite"),
+        ({"decoding": {"anchors": [[[1, float("nan")]]]}}, ".*`anchors` must be positive and finite"),
+        ({"decoding": {"anchors": [[[1, 0]]]}}, ".*`anchors` must be positive and finite"),
+        ({"decoding": {"anchors": []}}, ".*`anchors` must be positive and finite"),
+        ({"decoding": {"bins": 0}}, ".*`bins` must be 1 to 64, got 0"),
+        ({"decoding": {"bins": 10**9}}, ".*`bins` must be 1 to 64, got 1000000000"),
+        ({"decoding": {"bins": 16, "anchors": [[[1, 2]]]}}, ".*"),
+        ({"suppression": {"prediction_iou": 1.5}}, "`suppression`: thresholds must be 0 to 1"),
+        ({"suppression": {"validation_iou": float("nan")}}, "`suppression`: thresholds must be 0 to 1"),
+        ({"suppression": {"max_detections": 0}}, "`suppression`: .*`max_detections` must be positive"),
     ],
 )
 def test_a_description_that_is_not_possible(write: Write, changes: dict[str, Any], message: str) -> None:
@@ -110,8 +120,8 @@ def test_a_description_that_is_not_possible(write: Write, changes: dict[str, Any
     ("options", "message"),
     [
         ({"outputs": ["predictions", "nothing"]}, r"the network fails for images .*nothing"),
-        ({"names": ["cell", "wall"]}, r"must return numbers \(1, rows, 7\) for 2 classes, got \(1, 1, 6\)"),
-        ({"columns": 4}, r"must return numbers \(1, rows, 6\) for 1 classes, got \(1, 1, 4\)"),
+        ({"names": ["cell", "wall"]}, r"must return numbers \(1, rows, 6\) for 2 classes, got \(1, 1, 5\)"),
+        ({"columns": 4}, r"must return numbers \(1, rows, 5\) for 1 classes, got \(1, 1, 4\)"),
     ],
 )
 def test_outputs_that_the_description_does_not_have(write: Write, options: dict[str, Any], message: str) -> None:
@@ -122,7 +132,7 @@ def test_outputs_that_the_description_does_not_have(write: Write, options: dict[
 
 @pytest.mark.parametrize("value", [1.5, -0.5, float("nan")])
 def test_classes_that_do_not_exist(write: Write, value: float) -> None:
-    file = write(first="detections", outputs=["detections"], selection=SELECTION)
+    file = write(columns=6, first="detections", outputs=["detections"], selection=SELECTION)
     with pytest.raises(WeightsError, match="detections must have classes from 0 to 0"):
         runtimes.open(file, "cpu").predict(torch.full((1, 3, 64, 64), value))
 

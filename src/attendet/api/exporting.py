@@ -16,11 +16,11 @@ from attendet.data.reading.data_source import DataSource
 from attendet.data.records import Split
 from attendet.errors import DataError, OptionError
 from attendet.evaluation.validation import read_split_for_classes
-from attendet.exporting import ExportData, Exported, ExportOptions, ExportSubject, export_network
+from attendet.exporting import ExportData, Exported, ExportOptions, ExportSubject, SelectionOptions, export_network
 from attendet.models import build
 from attendet.models.detector import Detector
 from attendet.models.yaml.lookup import load_model_file
-from attendet.runtimes.file_description import BakedSelection, FileDescription
+from attendet.runtimes.file_description import FileDescription
 from attendet.runtimes.network_description import describe_detector, describe_network
 from attendet.utils.modules import unwrap
 from attendet.utils.sampling import evenly_spaced
@@ -45,7 +45,7 @@ def export(
     static: bool = False,
     nms: bool = False,
     confidence: float = 0.25,
-    iou: float = 0.45,
+    iou: float | None = None,
     max_detections: int = 300,
     agnostic: bool = False,
     half: bool = False,
@@ -79,7 +79,7 @@ def export(
         static: Whether the file takes one size only, into which every image is letterboxed.
         nms: Whether the file selects detections itself, and returns (N, max_detections, 6).
         confidence: With `nms`: smallest score of a detection, 0-1.
-        iou: With `nms`: IoU threshold of non-maximum suppression, 0-1.
+        iou: With `nms`: IoU threshold of non-maximum suppression, 0-1 (default: that of the model, such as 0.45).
         max_detections: With `nms`: number of detections per image.
         agnostic: With `nms`: whether boxes of different classes suppress each other.
         half: Whether the network computes in float16.
@@ -114,9 +114,7 @@ def export(
         imgsz=imgsz,
         batch=batch,
         static=static,
-        selection=BakedSelection(confidence=confidence, iou=iou, max_detections=max_detections, agnostic=agnostic)
-        if nms
-        else None,
+        selection=SelectionOptions(confidence, iou, max_detections, agnostic) if nms else None,
         precision="int8" if int8 else "float16" if half else "float32",
         gates=gates,
         attention=attention,

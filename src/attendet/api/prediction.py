@@ -86,8 +86,8 @@ def predict(
             training; for an exported file of fixed size, its height and width).
         confidence: Smallest score of a detection, 0-1 (default: 0.25). An exported file that selects detections itself
             has its own defaults for this and the next three options, and its own limits.
-        iou: IoU threshold of non-maximum suppression, 0-1 (default: 0.45).
-        max_detections: Largest number of detections per image (default: 1000).
+        iou: IoU threshold of non-maximum suppression, 0-1 (default: that of the model, such as 0.45).
+        max_detections: Largest number of detections per image (default: that of the model, such as 1000).
         classes: Names or numbers of the classes to keep (default: all).
         agnostic: Whether boxes of different classes suppress each other (default: False).
         device: `auto`, `cpu`, `cuda`, or the number of a GPU.

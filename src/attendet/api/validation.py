@@ -24,7 +24,7 @@ from attendet.training.config_sections import DataConfig
 from attendet.training.resource_errors import explain_resource_errors
 from attendet.training.run_folder import RunFolder, read_run
 
-_DEFAULTS = DetectionThresholds(confidence=0.001, iou=0.6, max_detections=300)
+_DEFAULTS = ValidationConfig()
 
 
 def validate(
@@ -53,7 +53,7 @@ def validate(
         batch_size: Images per batch.
         confidence: Smallest score of a detection, 0-1 (default: 0.001). An exported file that selects detections itself
             has its own defaults for this and the next two options, and its own limits.
-        iou: IoU threshold of non-maximum suppression, 0-1 (default: 0.6).
+        iou: IoU threshold of non-maximum suppression, 0-1 (default: that of the model, such as 0.6).
         max_detections: Largest number of detections per image (default: 300).
         device: `auto`, `cpu`, `cuda`, or the number of a GPU.
         half: Compute in half precision; needs CUDA.
@@ -78,7 +78,8 @@ def validate(
     """
     runtime = runtime_files.open(weights, device, half=half)
     size = choose_image_size(runtime, imgsz)
-    thresholds = choose_thresholds(runtime, _DEFAULTS, confidence=confidence, iou=iou, max_detections=max_detections)
+    defaults = DetectionThresholds(_DEFAULTS.confidence, runtime.suppression.validation_iou, _DEFAULTS.max_detections)
+    thresholds = choose_thresholds(runtime, defaults, confidence=confidence, iou=iou, max_detections=max_detections)
     options = ValidationConfig(
         confidence=thresholds.confidence, iou=thresholds.iou, max_detections=thresholds.max_detections, canvas=canvas
     )

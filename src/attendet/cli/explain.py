@@ -35,7 +35,7 @@ from attendet.utils.json_text import to_json
 if TYPE_CHECKING:
     from attendet.interpret.image.request import ExplanationRequest
 
-_CONFIDENCE, _IOU = 0.25, 0.45
+_CONFIDENCE = 0.25
 _MAX_MANIFEST_BYTES = 2**28
 
 
@@ -148,14 +148,14 @@ def explain_command(
             as_json=as_json,
         )
         return
-    from attendet.detection.postprocess import DetectionThresholds
     from attendet.interpret.image.request import ExplanationRequest
 
     request = ExplanationRequest(
         site=site,
         class_name=class_name,
         detection=detection,
-        thresholds=DetectionThresholds(_CONFIDENCE if confidence is None else confidence, _IOU if iou is None else iou),
+        confidence=_CONFIDENCE if confidence is None else confidence,
+        iou=iou,
         imgsz=imgsz,
     )
     _explain_images(path, sources, request, device=device, out=out, as_json=as_json)

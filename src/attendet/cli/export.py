@@ -157,18 +157,14 @@ def export_command(
     if not names:
         raise OptionError("--format must name at least one format, got none", remedy="name one, such as onnx")
     from attendet.api.exporting import export_files
-    from attendet.exporting import ExportOptions
+    from attendet.exporting import ExportOptions, SelectionOptions
     from attendet.runtimes import is_exported
-    from attendet.runtimes.file_description import BakedSelection
 
     if is_exported(path):
         remedy = "name the weights that it was exported from"
         raise WeightsError("an exported file cannot be exported again", where=Location(path), remedy=remedy)
-    selection = BakedSelection(
-        confidence=0.25 if confidence is None else confidence,
-        iou=0.45 if iou is None else iou,
-        max_detections=300 if max_detections is None else max_detections,
-        agnostic=agnostic_nms,
+    selection = SelectionOptions(
+        0.25 if confidence is None else confidence, iou, max_detections or 300, agnostic=agnostic_nms
     )
     options = ExportOptions(
         imgsz=size,

@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from attendet.detection.suppression import check_thresholds, nms
+from attendet.detection.suppression_defaults import SuppressionDefaults
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,7 @@ class DetectionThresholds:
     """The options of non-maximum suppression.
 
     Attributes:
-        confidence: Detections with a smaller score (objectness · class score) are dropped, 0-1.
+        confidence: Detections with a smaller confidence are dropped, 0-1.
         iou: A box that overlaps a more confident box of its class by more than this IoU is dropped, 0-1.
         max_detections: Largest number of detections per image.
         multi_label: Whether a box is a detection of every class whose score is high enough, instead of the best only.
@@ -41,6 +42,11 @@ class DetectionThresholds:
 
     def __post_init__(self) -> None:
         check_thresholds(self.confidence, self.iou, self.max_detections)
+
+    @classmethod
+    def for_prediction(cls, defaults: SuppressionDefaults) -> DetectionThresholds:
+        """Return the thresholds of prediction that were published with a family of detectors."""
+        return cls(iou=defaults.prediction_iou, max_detections=defaults.max_detections)
 
 
 @dataclass(frozen=True)
@@ -71,7 +77,8 @@ def detect_on_canvas(
     """Select the detections of each image by non-maximum suppression, in pixels of the canvas.
 
     Args:
-        predictions: Decoded predictions (N, rows, num_classes + 5): x, y, w, h in pixels, objectness, class scores.
+        predictions: Decoded predictions (N, rows, 4 + num_classes): x, y of the center, width, and height in pixels,
+            and the confidence of each class in 0-1.
         thresholds: Options of non-maximum suppression.
         classes: Filter of classes (num_classes,), True for a class that is kept (default: all classes). A box whose
             best class is not kept does not suppress other boxes.
@@ -80,7 +87,7 @@ def detect_on_canvas(
         One tensor (detections, 6) per image: x1, y1, x2, y2, confidence, class; the most confident first.
     """
     if classes is not None:
-        is_kept = classes[predictions[..., 5:].argmax(dim=-1)]
+        is_kept = classes[predictions[..., 4:].argmax(dim=-1)]
         predictions = torch.where(is_kept[..., None], predictions, torch.zeros_like(predictions))
     return nms(predictions, **asdict(thresholds))
 
@@ -123,7 +130,8 @@ def detections_in_images(
     """Select the detections of each image and return them in pixels of the images, on the CPU.
 
     Args:
-        predictions: Decoded predictions (N, rows, num_classes + 5): x, y, w, h in pixels, objectness, class scores.
+        predictions: Decoded predictions (N, rows, 4 + num_classes): x, y of the center, width, and height in pixels,
+            and the confidence of each class in 0-1.
         placements: Size and position of each of the N images on the canvas.
         thresholds: Options of non-maximum suppression.
         classes: Filter of classes (num_classes,), True for a class that is kept (default: all classes).
@@ -134,7 +142,7 @@ def detections_in_images(
         confident first.
 
     Example:
-        >>> box = torch.tensor([[[8.0, 8.0, 4.0, 4.0, 0.9, 1.0]]])
+        >>> box = torch.tensor([[[8.0, 8.0, 4.0, 4.0, 0.9]]])
         >>> placement = CanvasPlacement(width=32, height=16, scale=(0.5, 0.5), left=0, top=4)
         >>> detections_in_images(box, [placement], DetectionThresholds())
         [tensor([[12.0000,  4.0000, 20.0000, 12.0000,  0.9000,  0.0000]])]

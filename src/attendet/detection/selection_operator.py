@@ -28,8 +28,8 @@ def select_detections(
     """Select the detections of each image as `nms` does, in a tensor whose shape does not depend on their number.
 
     Args:
-        predictions: Decoded predictions (N, rows, num_classes + 5) in float32.
-        confidence: Detections with a smaller score (objectness · class score) are dropped, 0-1.
+        predictions: Decoded predictions (N, rows, 4 + num_classes) in float32, see `nms`.
+        confidence: Detections with a smaller confidence are dropped, 0-1.
         iou: A box that overlaps a more confident box of its class by more than this IoU is dropped, 0-1.
         max_detections: Number of detections per image.
         agnostic: Whether boxes of different classes suppress each other.
@@ -42,7 +42,7 @@ def select_detections(
         OptionError: If `confidence` or `iou` is outside 0-1, or `max_detections` is below 1.
 
     Example:
-        >>> boxes = torch.tensor([[[8.0, 8.0, 4.0, 4.0, 0.9, 0.5, 1.0], [8.5, 8.0, 4.0, 4.0, 0.8, 0.1, 1.0]]])
+        >>> boxes = torch.tensor([[[8.0, 8.0, 4.0, 4.0, 0.5, 0.9], [8.5, 8.0, 4.0, 4.0, 0.1, 0.8]]])
         >>> select_detections(boxes, max_detections=2)[0]
         tensor([[ 6.0000,  6.0000, 10.0000, 10.0000,  0.9000,  1.0000],
                 [ 0.0000,  0.0000,  0.0000,  0.0000,  0.0000,  0.0000]])

@@ -27,9 +27,9 @@ def nms(
     30,000 candidates, only the most confident ones are considered.
 
     Args:
-        predictions: Decoded predictions (N, rows, num_classes + 5), see `decode`: x, y of the center, width, and height
-            in pixels, objectness and class scores in 0-1.
-        confidence: Detections with a smaller score (objectness · class score) are dropped, 0-1.
+        predictions: Decoded predictions (N, rows, 4 + num_classes): x, y of the center, width, and height in pixels,
+            and the confidence of each class in 0-1.
+        confidence: Detections with a smaller confidence are dropped, 0-1.
         iou: A box that overlaps a more confident box of its class by more than this IoU is dropped, 0-1.
         max_detections: Largest number of detections per image.
         multi_label: Whether a box is a detection of every class whose score is high enough, instead of the best only.
@@ -43,8 +43,8 @@ def nms(
         OptionError: If `confidence` or `iou` is outside 0-1, or `max_detections` is below 1.
 
     Example:
-        >>> box = torch.tensor([[[8.0, 8.0, 4.0, 4.0, 0.9, 0.5, 1.0], [8.5, 8.0, 4.0, 4.0, 0.8, 0.1, 1.0]]])
-        >>> nms(box)
+        >>> boxes = torch.tensor([[[8.0, 8.0, 4.0, 4.0, 0.5, 0.9], [8.5, 8.0, 4.0, 4.0, 0.1, 0.8]]])
+        >>> nms(boxes)
         [tensor([[ 6.0000,  6.0000, 10.0000, 10.0000,  0.9000,  1.0000]])]
     """
     from torchvision.ops import batched_nms  # noqa: PLC0415 (takes a second to import)
@@ -52,7 +52,7 @@ def nms(
     check_thresholds(confidence, iou, max_detections)
     detections = []
     for image in predictions.float():
-        candidates = _candidates(image[image[:, 4] > confidence], confidence, multi_label=multi_label)
+        candidates = _candidates(image, confidence, multi_label=multi_label)
         boxes, scores, classes = candidates[:, :4], candidates[:, 4], candidates[:, 5]
         groups = torch.zeros_like(classes) if agnostic else classes
         # In order of the candidates: torchvision orders many boxes of equal scores arbitrarily.
@@ -78,14 +78,13 @@ def _candidates(rows: Tensor, confidence: float, *, multi_label: bool) -> Tensor
     """Return candidates (n, 6): x1, y1, x2, y2, confidence, and class, the most confident first."""
     from torchvision.ops import box_convert  # noqa: PLC0415 (takes a second to import)
 
-    boxes = box_convert(rows[:, :4], "cxcywh", "xyxy")
-    scores = rows[:, 5:] * rows[:, 4:5]
+    # Few rows have a high score, and the largest value is found faster than its class.
+    rows = rows[rows[:, 4:].amax(dim=1) > confidence]
+    boxes, scores = box_convert(rows[:, :4], "cxcywh", "xyxy"), rows[:, 4:]
     if multi_label:
         row, classes = (scores > confidence).nonzero(as_tuple=True)
-        chosen = scores[row, classes]
+        boxes, chosen = boxes[row], scores[row, classes]
     else:
-        best, classes = scores.max(dim=1)
-        row = (best > confidence).nonzero(as_tuple=True)[0]
-        classes, chosen = classes[row], best[row]
-    candidates = torch.cat([boxes[row], chosen[:, None], classes[:, None].to(boxes.dtype)], dim=1)
+        chosen, classes = scores.max(dim=1)
+    candidates = torch.cat([boxes, chosen[:, None], classes[:, None].to(boxes.dtype)], dim=1)
     return candidates[chosen.argsort(descending=True, stable=True)[:_MAX_CANDIDATES]]

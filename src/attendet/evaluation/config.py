@@ -15,7 +15,7 @@ class ValidationConfig(StrictModel):
 
     Attributes:
         confidence: Detections with a smaller score (0-1) are dropped.
-        iou: IoU threshold of non-maximum suppression, 0-1.
+        iou: IoU threshold of non-maximum suppression, 0-1 (default: that of the network).
         max_detections: Largest number of detections per image.
         every_epoch: Whether training validates after each epoch, instead of after the last one only.
         canvas: How much gray surrounds an image: `border`, `tight`, `square`, or `yolov5`; see
@@ -23,7 +23,7 @@ class ValidationConfig(StrictModel):
     """
 
     confidence: Fraction = 0.001
-    iou: Fraction = 0.6
+    iou: Fraction | None = None
     max_detections: Annotated[int, Field(ge=1)] = 300
     every_epoch: bool = True
     canvas: CanvasRule = "border"

@@ -14,6 +14,7 @@ from attendet.data.loading.image_store import OnDemandImages
 from attendet.data.loading.resizing import ImageSize
 from attendet.data.records import ImageRecord, Split
 from attendet.detection.postprocess import CanvasPlacement, DetectionThresholds
+from attendet.detection.suppression_defaults import SuppressionDefaults
 from attendet.evaluation.config import ValidationConfig
 from attendet.evaluation.matching import GroundTruth
 from attendet.runtimes.file_description import BakedSelection
@@ -38,22 +39,28 @@ def validation_batches(
 
 
 def detect_in_batch(
-    outputs: Tensor, batch: ValidationBatch, config: ValidationConfig, selection: BakedSelection | None = None
+    outputs: Tensor,
+    batch: ValidationBatch,
+    config: ValidationConfig,
+    defaults: SuppressionDefaults,
+    selection: BakedSelection | None = None,
 ) -> list[Tensor]:
     """Return the detections of each image of a batch.
 
-    As in YOLOv5's validation, a box is a detection of every class whose score is high enough.
+    A box is a detection of every class whose score is high enough.
 
     Args:
-        outputs: Decoded predictions (N, rows, num_classes + 5) for the batch, or detections that the file has selected.
+        outputs: Decoded predictions (N, rows, 4 + num_classes) for the batch, or detections that the file has selected.
         batch: The images.
         config: Thresholds of the detections.
+        defaults: Thresholds of the network, for those that `config` leaves out.
         selection: How the file has selected detections; None if it has not.
 
     Returns:
         One tensor (k, 6) per image, on the CPU: x1, y1, x2, y2 in pixels of the image, confidence, class.
     """
-    thresholds = DetectionThresholds(config.confidence, config.iou, config.max_detections, multi_label=True)
+    iou = defaults.validation_iou if config.iou is None else config.iou
+    thresholds = DetectionThresholds(config.confidence, iou, config.max_detections, multi_label=True)
     placements = [
         CanvasPlacement(record.width, record.height, letterbox.scale, letterbox.left, letterbox.top)
         for record, letterbox in zip(batch.records, batch.letterboxes, strict=True)

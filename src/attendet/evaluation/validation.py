@@ -132,7 +132,7 @@ def validate(
         if outputs.is_cuda:
             torch.cuda.synchronize()
         clock = _lap(spent, 1, clock)
-        detected = detect_in_batch(outputs, batch, config, selection)
+        detected = detect_in_batch(outputs, batch, config, runtime.suppression, selection)
         clock = _lap(spent, 2, clock)
         evaluation.update(detected, [ground_truth(record) for record in batch.records])
         records += batch.records

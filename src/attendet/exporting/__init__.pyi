@@ -1,6 +1,7 @@
 from .export_options import FORMATS as FORMATS
 from .export_options import ExportFormat as ExportFormat
 from .export_options import ExportOptions as ExportOptions
+from .export_options import SelectionOptions as SelectionOptions
 from .network_export import Exported as Exported
 from .network_export import export_network as export_network
 from .parity import Parity as Parity
@@ -17,5 +18,6 @@ __all__ = [
     "Exported",
     "Parity",
     "QualityComparison",
+    "SelectionOptions",
     "export_network",
 ]

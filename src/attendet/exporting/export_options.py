@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from attendet.data.loading.resizing import ImageSize
+from attendet.detection.suppression import check_thresholds
+from attendet.detection.suppression_defaults import SuppressionDefaults
 from attendet.errors import OptionError, unknown_name
 from attendet.runtimes.file_description import BakedSelection, Precision
 
@@ -32,6 +34,46 @@ _UNSUPPORTED = {
     "int8": (("torch", "ncnn", "executorch"), "onnx, openvino, or tensorrt"),
     "half": (("executorch",), "onnx, openvino, torch, ncnn, or tensorrt"),
 }
+
+
+@dataclass(frozen=True)
+class SelectionOptions:
+    """The options of the non-maximum suppression in a file.
+
+    Attributes:
+        confidence: Smallest confidence of a detection, 0-1.
+        iou: IoU above which a box is suppressed by a more confident one, 0-1 (default: that of the network in
+            prediction).
+        max_detections: Number of detections per image in the output.
+        agnostic: Whether boxes of different classes suppress each other.
+
+    Raises:
+        OptionError: If a threshold is outside 0-1, or `max_detections` is below 1.
+
+    Example:
+        >>> SelectionOptions().baked(SuppressionDefaults(prediction_iou=0.7)).iou
+        0.7
+    """
+
+    confidence: float = 0.25
+    iou: float | None = None
+    max_detections: int = 300
+    agnostic: bool = False
+
+    def __post_init__(self) -> None:
+        self.baked(SuppressionDefaults())
+
+    def baked(self, defaults: SuppressionDefaults) -> BakedSelection:
+        """Return the options that the file contains.
+
+        Args:
+            defaults: Thresholds of the network.
+        """
+        iou = defaults.prediction_iou if self.iou is None else self.iou
+        check_thresholds(self.confidence, iou, self.max_detections)
+        return BakedSelection(
+            confidence=self.confidence, iou=iou, max_detections=self.max_detections, agnostic=self.agnostic
+        )
 
 
 @dataclass(frozen=True)
@@ -65,7 +107,7 @@ class ExportOptions:
     imgsz: ImageSize | None = None
     batch: int | None = None
     static: bool = False
-    selection: BakedSelection | None = None
+    selection: SelectionOptions | None = None
     precision: Precision = "float32"
     gates: bool = False
     attention: bool = True

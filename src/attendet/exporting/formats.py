@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from attendet.exporting.export_options import ExportFormat
 from attendet.exporting.format_packages import packages_of
 from attendet.exporting.graph_source import GraphSource
-from attendet.exporting.ncnn_file import anchors_of, describe_ncnn, without_decoding, write_ncnn
+from attendet.exporting.ncnn_file import describe_ncnn, without_decoding, write_ncnn
 from attendet.exporting.onnx_file import describe_onnx
 from attendet.exporting.openvino_file import describe_openvino, write_openvino
 from attendet.exporting.quantization import quantize_onnx, quantize_openvino
@@ -32,7 +32,7 @@ def describe_format(source: GraphSource, file_format: ExportFormat) -> FileDescr
     packages = versions(packages_of(file_format, description.precision))
     changes: dict[str, object] = {"versions": {**description.versions, **packages}}
     if file_format == "ncnn" and isinstance(source.network, Detector):
-        changes["anchors"] = anchors_of(source.network)
+        changes["decoding"] = source.network.head.map_decoding()
     return description.model_copy(update=changes)
 
 

@@ -39,6 +39,8 @@ class GraphSource:
     ) -> None:
         self.subject, self.options, self.folder = subject, options, folder
         self.network = subject.prepared(dtype)
+        suppression = subject.description.suppression
+        self.selection = None if options.selection is None else options.selection.baked(suppression)
         self.images = subject.example_images(_canvas(imgsz, subject.description.strides), options.batch or 1)
         self._longer_side = max(imgsz) if isinstance(imgsz, tuple) else imgsz
         self._dtype = dtype
@@ -60,7 +62,7 @@ class GraphSource:
             "imgsz": known.imgsz and self._longer_side,
             "shape": shape,
             "letterbox": letterbox,
-            "selection": self.options.selection,
+            "selection": self.selection,
             "outputs": (*self._output_names(), *(self._gates.names if self._gates else ())),
             "gates": self._gates.sites if self._gates else (),
             "precision": self.options.precision,
@@ -99,14 +101,14 @@ class GraphSource:
 
     def _build_graph(self) -> nn.Module:
         if isinstance(self.network, Detector):
-            graph: nn.Module = DetectorGraph(self.network, self.options.selection)
+            graph: nn.Module = DetectorGraph(self.network, self.selection)
         else:
             graph = NetworkGraph(self.network, self._dtype)
         return (graph if self._gates is None else GateGraph(graph, self._gates)).train(False)
 
     def _output_names(self) -> tuple[str, ...]:
         if isinstance(self.network, Detector):
-            return ("predictions",) if self.options.selection is None else ("detections",)
+            return ("predictions",) if self.selection is None else ("detections",)
         with torch.no_grad(), self._without_attention():
             return tuple(named_outputs(self.network(self.images.to(self._dtype))))
 

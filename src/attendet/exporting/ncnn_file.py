@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from attendet.blocks import Detect
+from attendet.blocks.heads.base import DetectionHead
 from attendet.errors import OptionError
 from attendet.exporting.graph import NetworkGraph
 from attendet.models.detector import Detector
@@ -26,25 +26,34 @@ _MAX_SECONDS = 600
 _REMEDY = "export it as onnx or openvino"
 
 
-class HeadConvolutions(Detect):
-    """The convolutions of a detection head: L maps (N, c, H, W) → L maps (N, A·(num_classes + 5), H, W).
+class HeadConvolutions(nn.Module):
+    """A detection head without its last step: L maps (N, c, H, W) → L outputs (N, C, H, W) of the last convolutions.
 
     Args:
-        head: The head, whose convolutions are shared.
+        head: The head, whose modules are shared.
     """
 
-    def __init__(self, head: Detect) -> None:
-        nn.Module.__init__(self)
-        self.num_classes, self.strides = head.num_classes, head.strides
-        self.register_buffer("anchors", head.anchors)
-        self.m = head.m
+    def __init__(self, head: DetectionHead) -> None:
+        super().__init__()
+        self.head = head
 
     def forward(self, levels: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """Return one map per level; its channels are ordered by anchor, then by output."""
-        return tuple(conv(level) for conv, level in zip(self.m, levels, strict=True))
+        """Return one map per level."""
+        return self.head.convolve(levels)
 
 
-def without_decoding(detector: Detector) -> Detector:
+class ConvolutionalDetector(Detector):
+    """A detector that returns the outputs of the last convolutions of its head."""
+
+    @property
+    def head(self) -> DetectionHead:
+        """The detection head."""
+        # torch.jit.trace reads all properties.
+        last = self.model[-1]
+        return last.head if isinstance(last, HeadConvolutions) else super().head
+
+
+def without_decoding(detector: Detector) -> ConvolutionalDetector:
     """Return a detector with the same modules that ends with the convolutions of its head.
 
     Its maps have four axes, the most that ncnn and other small runtimes support besides the batch axis.
@@ -59,24 +68,18 @@ def without_decoding(detector: Detector) -> Detector:
         [(1, 24, 8, 12), (1, 24, 4, 6), (1, 24, 2, 3)]
     """
     modules = [*detector.model[:-1], HeadConvolutions(detector.head)]
-    network = Detector(modules, detector.routes, detector.backbone)
+    network = ConvolutionalDetector(modules, detector.routes, detector.backbone)
     # `train` would also change the modules, which are shared.
     network.training = detector.training
     return network
-
-
-def anchors_of(detector: Detector) -> tuple[tuple[tuple[float, float], ...], ...]:
-    """Return the anchors of a detector in pixels, as `FileDescription.anchors` holds them."""
-    levels = detector.head.anchors_in_pixels().tolist()
-    return tuple(tuple((width, height) for width, height in level) for level in levels)
 
 
 def write_ncnn(network: nn.Module, images: Tensor, path: Path, description: FileDescription) -> None:
     """Write a network as a `.param` and a `.ncnn.bin` file.
 
     Args:
-        network: In evaluation mode. A detector ends without decoding, see `without_decoding`, and its anchors are in
-            the description.
+        network: In evaluation mode. A detector ends without decoding, see `without_decoding`, and its decoding is
+            in the description.
         images: A single example (1, 3, H, W), or as the network takes it.
         path: The `.param` file.
         description: What the file contains. If it leaves the size open, the network is converted for several sizes;

@@ -35,18 +35,15 @@ def onnx_translation(opset: int) -> Callable[..., Any]:
             op.Slice(predictions, constant([2]), constant([4]), constant([2])), op.Constant(value_float=2.0)
         )
         boxes = op.Concat(op.Sub(centers, halves), op.Add(centers, halves), axis=2)
-        objectness = op.Slice(predictions, constant([4]), constant([5]), constant([2]))
-        by_class = op.Mul(
-            op.Slice(predictions, constant([5]), op.Constant(value_ints=[2**31 - 1]), constant([2])), objectness
-        )
-        best = op.ReduceMax(by_class, constant([2]), keepdims=1)
-        classes = op.ArgMax(by_class, axis=2, keepdims=1)
-        # As `nms`: a row whose objectness is not above the threshold cannot be a candidate.
-        best = op.Where(op.Greater(objectness, op.Constant(value_float=confidence)), best, op.Constant(value_float=0.0))
+        confidences = op.Slice(predictions, constant([4]), constant([2**31 - 1]), constant([2]))
+        best = op.ReduceMax(confidences, constant([2]), keepdims=1)
+        classes = op.ArgMax(confidences, axis=2, keepdims=1)
         if agnostic:
             scores = best
         else:
-            indices = op.Range(constant(0), op.Squeeze(op.Shape(by_class, start=2, end=3), constant([0])), constant(1))
+            indices = op.Range(
+                constant(0), op.Squeeze(op.Shape(confidences, start=2, end=3), constant([0])), constant(1)
+            )
             is_best = op.Equal(classes, op.Reshape(indices, constant([1, 1, -1])))
             scores = op.Where(is_best, best, op.Constant(value_float=0.0))
         selected = op.NonMaxSuppression(
@@ -62,12 +59,12 @@ def onnx_translation(opset: int) -> Callable[..., Any]:
         kept = op.ScatterND(op.Mul(scores, op.Constant(value_float=0.0)), places, op.GatherND(scores, places))
         # An image can have fewer rows than detections are returned.
         padding = constant([0, 0, 0, max_detections])
-        confidences, rows = op.TopK(op.Pad(kept, padding), constant([max_detections]), axis=1)
+        kept_confidences, rows = op.TopK(op.Pad(kept, padding), constant([max_detections]), axis=1)
         detections = op.Concat(boxes, op.Unsqueeze(scores, constant([2])), op.Cast(classes, to=1), axis=2)
         detections = op.Pad(detections, constant([0, 0, 0, 0, max_detections, 0]))
         shape = op.Concat(op.Shape(rows), constant([DETECTION_COLUMNS]), axis=0)
         chosen = op.GatherElements(detections, op.Expand(op.Unsqueeze(rows, constant([2])), shape), axis=1)
-        is_detection = op.Unsqueeze(op.Greater(confidences, op.Constant(value_float=0.0)), constant([2]))
+        is_detection = op.Unsqueeze(op.Greater(kept_confidences, op.Constant(value_float=0.0)), constant([2]))
         return op.Where(is_detection, chosen, op.Constant(value_float=0.0))
 
     return translate

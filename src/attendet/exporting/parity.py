@@ -54,7 +54,7 @@ class Parity:
         inputs: Shapes of the images that were compared.
         real_images: Number of real images among them; the others are synthetic.
         differences: Largest difference by name. `boxes`: of a coordinate, as a fraction of the longer side of the
-            canvas. `scores`: of objectness and class scores, 0-1. Of any other output, such as a gate: as a fraction of
+            canvas. `scores`: of the confidence of a class, 0-1. Of any other output, such as a gate: as a fraction of
             the largest value that torch returns.
         unmatched: Number of detections of either side without a counterpart on the other, for a file that selects
             detections itself: a box of the same class with an IoU of at least 0.9 and a score within the tolerance.
@@ -115,21 +115,21 @@ def compare_predictions(expected: Tensor, actual: Tensor, longer_side: int, *, e
     """Return the largest differences of boxes and scores in predictions.
 
     Args:
-        expected: Predictions (N, rows, num_classes + 5) of torch.
+        expected: Predictions (N, rows, 4 + num_classes) of torch.
         actual: Predictions of the file.
         longer_side: Longer side of the canvas in pixels.
         exact: Whether all rows are compared, instead of the rows that have a score above 0.05 on either side and the
             100 rows of each image that have the highest scores in torch.
 
     Example:
-        >>> expected = torch.tensor([[[8.0, 8.0, 4.0, 4.0, 0.9, 1.0]]])
+        >>> expected = torch.tensor([[[8.0, 8.0, 4.0, 4.0, 0.9]]])
         >>> compare_predictions(expected, expected + 0.5, 64, exact=True)["boxes"]
         0.0078125
     """
     if expected.shape != actual.shape:
         return {"boxes": torch.inf, "scores": torch.inf}
     if not exact:
-        scores = torch.stack([(each[..., 4:5] * each[..., 5:]).amax(-1) for each in (expected, actual)])
+        scores = torch.stack([each[..., 4:].amax(-1) for each in (expected, actual)])
         best = scores[0].topk(min(_BEST_ROWS, scores.shape[2]), dim=1).indices
         is_visible = (scores > _VISIBLE_SCORE).any(0).scatter(1, best, value=True)
         expected, actual = expected[is_visible], actual[is_visible]

@@ -40,10 +40,10 @@ class Predictor:
             checkpoint, or an exported file (`.onnx`, `.xml`, `.param`, `.pt2`).
         imgsz: Longer side in pixels that images are scaled to; or height and width, multiples of the largest stride, of
             all canvases (default: that of training; for an exported file of fixed size, its height and width).
-        confidence: Smallest score (objectness · class score) of a detection, 0-1 (default: 0.25). An exported file that
-            selects detections itself has its own defaults for this and the next three options, and its own limits.
-        iou: IoU threshold of non-maximum suppression, 0-1 (default: 0.45).
-        max_detections: Largest number of detections per image (default: 1000).
+        confidence: Smallest confidence of a detection, 0-1 (default: 0.25). An exported file that selects detections
+            itself has its own defaults for this and the next three options, and its own limits.
+        iou: IoU threshold of non-maximum suppression, 0-1 (default: that of the model, such as 0.45).
+        max_detections: Largest number of detections per image (default: that of the model, such as 1000).
         classes: Names or indices of the classes to keep (default: all).
         agnostic: Whether boxes of different classes suppress each other (default: False).
         device: `auto` (a GPU if there is one), `cpu`, `cuda`, or the index of a GPU.
@@ -93,7 +93,7 @@ class Predictor:
         self.runtime = runtime
         self._thresholds = choose_thresholds(
             runtime,
-            DetectionThresholds(),
+            DetectionThresholds.for_prediction(runtime.suppression),
             confidence=confidence,
             iou=iou,
             max_detections=max_detections,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from attendet.detection.suppression_defaults import SuppressionDefaults
 from attendet.errors import AttendetError, Location, OptionError, WeightsError
 from attendet.runtimes.file_description import FileDescription, read_description
 from attendet.runtimes.fixed_batches import run_in_batches
@@ -45,6 +46,11 @@ class ExportedFile(ABC):
     def strides(self) -> tuple[float, ...]:
         """Stride of each level in pixels."""
         return self.description.strides
+
+    @property
+    def suppression(self) -> SuppressionDefaults:
+        """Thresholds of non-maximum suppression that are used unless others are given."""
+        return self.description.suppression
 
     def predict(self, images: Tensor) -> Tensor:
         """Return the first output for images (N, 3, H, W) in 0-1: predictions or detections."""
@@ -97,7 +103,7 @@ class ExportedFile(ABC):
     def _require_rows(self, rows: Tensor, images: int) -> None:
         """Raise an error unless predictions or detections have the shape and the classes of the description."""
         selection, classes = self.description.selection, len(self.names)
-        columns = 6 if selection else classes + 5
+        columns = 6 if selection else 4 + classes
         if rows.ndim != 3 or rows.shape[0] != images or rows.shape[2] != columns or not rows.is_floating_point():
             message = f"the network must return numbers ({images}, rows, {columns}) for {classes} classes"
             raise self._damaged(f"{message}, got {tuple(rows.shape)}")

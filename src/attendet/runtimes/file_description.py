@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any, Literal, Self, TypeAlias
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 
+from attendet.detection.map_decoding import AnchorMapDecoding, MapDecoding
+from attendet.detection.suppression_defaults import SuppressionDefaults
 from attendet.errors import OptionError
 from attendet.utils.json_text import to_json
 from attendet.utils.limits import MAX_CLASSES, MAX_IMGSZ, MAX_JSON_BYTES
 from attendet.utils.records import describe_mismatch
-from attendet.utils.settings import Fraction, Positive, StrictModel
+from attendet.utils.settings import Fraction, StrictModel
 
 METADATA_KEY = "attendet"
 """Name of the entry of a file's metadata that holds its description, as JSON."""
@@ -22,12 +25,33 @@ MAX_BATCH_PIXELS = 2**28
 """Largest number of pixels in all images that a file of fixed shape takes at a time: 3 GiB in float32."""
 
 _MAX_BATCH = 2**16
+_MAX_BINS = 64
 
 
 def _require_few_pixels(batch: int | None, height: int | None, width: int | None) -> None:
     # A batch is completed with empty images, so a wrong number would take all memory.
     if (batch or 1) * (height or 1) * (width or 1) > MAX_BATCH_PIXELS:
         raise ValueError(f"images of a batch must have at most {MAX_BATCH_PIXELS:,} pixels in total")
+
+
+def _require_possible_decoding(decoding: MapDecoding) -> MapDecoding:
+    if not isinstance(decoding, AnchorMapDecoding):
+        if not 1 <= decoding.bins <= _MAX_BINS:
+            raise ValueError(f"`bins` must be 1 to {_MAX_BINS}, got {decoding.bins}")
+        return decoding
+    sides = [side for level in decoding.anchors for anchor in level for side in anchor]
+    if not sides or not all(0 < side < math.inf for side in sides):
+        raise ValueError("`anchors` must be positive and finite")
+    if len({len(level) for level in decoding.anchors}) > 1:
+        raise ValueError("`anchors` must have the same number of anchors for each stride")
+    return decoding
+
+
+def _require_possible_suppression(defaults: SuppressionDefaults) -> SuppressionDefaults:
+    ious = (defaults.prediction_iou, defaults.validation_iou)
+    if not all(0 <= iou <= 1 for iou in ious) or defaults.max_detections < 1:
+        raise ValueError("thresholds must be 0 to 1, and `max_detections` must be positive")
+    return defaults
 
 
 class InputShape(StrictModel):
@@ -131,14 +155,15 @@ class FileDescription(StrictModel):
         imgsz: Longer side in pixels that images are scaled to; None for a network that is not a detector.
         bit_depth: Number of bits of the values in images with 16 bits per channel; None if it is unknown.
         strides: Stride of each level in pixels; empty for a network that is not a detector.
-        anchors: Width and height of the anchors of each level in pixels, if the file holds the raw maps of the head and
-            the runtime decodes them; empty if the file decodes them.
+        decoding: How the runtime decodes the maps that the file returns; None if the file decodes them.
         shape: Shape of the images.
         letterbox: Placement of an image on its canvas; None for a network that is not a detector.
         selection: Options of the non-maximum suppression in the file. None: the output holds all predictions.
-        outputs: Names of the outputs. `predictions` (N, rows, num_classes + 5) is that of
-            `attendet.detection.decoding.decode`. With a selection, `detections` (N, max_detections, 6) is x1, y1, x2,
-            y2 in pixels of the canvas, confidence, class, the most confident first; the rest has confidence 0.
+        suppression: Thresholds of non-maximum suppression that are used unless others are given.
+        outputs: Names of the outputs. `predictions` (N, rows, 4 + num_classes) is x and y of the center, width, and
+            height in pixels of the canvas, and the confidence of each class in 0-1. With a selection, `detections`
+            (N, max_detections, 6) is x1, y1, x2, y2 in pixels of the canvas, confidence, class, the most confident
+            first; the rest has confidence 0.
         gates: Attention modules whose maps are outputs.
         precision: Number format of the convolutions.
         model: Name of the model file.
@@ -161,10 +186,11 @@ class FileDescription(StrictModel):
     imgsz: Side | None = None
     bit_depth: Annotated[int, Field(ge=8, le=16)] | None = None
     strides: tuple[Annotated[float, Field(ge=1, le=MAX_IMGSZ)], ...] = ()
-    anchors: tuple[tuple[tuple[Positive, Positive], ...], ...] = ()
+    decoding: Annotated[MapDecoding, AfterValidator(_require_possible_decoding)] | None = None
     shape: InputShape = InputShape()
     letterbox: LetterboxRule | None = None
     selection: BakedSelection | None = None
+    suppression: Annotated[SuppressionDefaults, AfterValidator(_require_possible_suppression)] = SuppressionDefaults()
     outputs: Annotated[tuple[str, ...], Field(min_length=1)]
     gates: tuple[GateSite, ...] = ()
     precision: Precision = "float32"
@@ -194,8 +220,7 @@ class FileDescription(StrictModel):
             _require_few_pixels(self.shape.batch, self.imgsz, self.imgsz)
         if any(side is not None and side % int(max(self.strides)) for side in sides):
             raise ValueError("height and width in `shape` must be multiples of the largest stride")
-        counts = {len(level) for level in self.anchors}
-        if self.anchors and (len(self.anchors) != len(self.strides) or len(counts) > 1 or 0 in counts):
+        if isinstance(self.decoding, AnchorMapDecoding) and len(self.decoding.anchors) != len(self.strides):
             raise ValueError("`anchors` must have the same number of anchors for each stride")
         return self
 

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from attendet.detection.decoding import decode
 from attendet.errors import Location, OptionError, WeightsError
 from attendet.runtimes.exported_file import ExportedFile, description_of_file
 from attendet.runtimes.extras import require
@@ -43,22 +42,18 @@ class NcnnRuntime(ExportedFile):
             raise OptionError(f"`device` must be auto or cpu for ncnn files, got {device!r}")
         self._library = require("ncnn", "ncnn", f"read {path.name}")
         super().__init__(path, description_of_file(description_text(path), path))
-        self._anchors = torch.tensor(self.description.anchors)
         self._network = self._load()
         is_detector = self.description.kind == "detector"
-        if len(self._network.input_names()) != 1 or (is_detector and not self.description.anchors):
-            message = "the network must have one input, and a detector must describe its anchors"
+        if len(self._network.input_names()) != 1 or (is_detector and self.description.decoding is None):
+            message = "the network must have one input, and a detector must describe its decoding"
             raise WeightsError(message, where=Location(str(path)), remedy="export the weights again")
 
     def run_batch(self, images: Tensor) -> tuple[Tensor, ...]:
         """Return all outputs for images (N, C, …) on the CPU."""
         outputs = zip(*(self._run_image(image.contiguous().numpy()) for image in images), strict=True)
         maps = tuple(torch.stack(parts) for parts in outputs)
-        if self.description.kind != "detector":
-            return maps
-        count = self._anchors.shape[1]
-        raw = [level.unflatten(1, (count, -1)).permute(0, 1, 3, 4, 2) for level in maps]
-        return (decode(raw, self._anchors, self.strides),)
+        decoding = self.description.decoding
+        return maps if decoding is None else (decoding.decode(maps, self.strides),)
 
     def _run_image(self, image: np.ndarray[Any, Any]) -> list[Tensor]:
         """Return the outputs of the network, without a batch axis."""

@@ -46,6 +46,7 @@ def describe_detector(detector: Detector, card: ModelCard) -> FileDescription:
             "imgsz": card.imgsz,
             "bit_depth": card.bit_depth,
             "strides": detector.strides,
+            "suppression": detector.head.suppression,
             "letterbox": LetterboxRule(),
             "outputs": ("predictions",),
             "model": card.model or None,

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from torch import Tensor
 
+from attendet.detection.suppression_defaults import SuppressionDefaults
 from attendet.runtimes.file_description import FileDescription
 
 
@@ -36,6 +37,11 @@ class Runtime(Protocol):
         ...
 
     @property
+    def suppression(self) -> SuppressionDefaults:
+        """Thresholds of non-maximum suppression that are used unless others are given."""
+        ...
+
+    @property
     def description(self) -> FileDescription:
         """The complete description of the network."""
         ...
@@ -47,7 +53,7 @@ class Runtime(Protocol):
             images: (N, 3, H, W), uint8 in 0-255 or floating-point in 0-1, on any device.
 
         Returns:
-            Predictions (N, rows, num_classes + 5) in float32, as `attendet.detection.decoding.decode` returns them; or,
-            if `description.selection` is not None, detections (N, max_detections, 6) in pixels of the canvas.
+            Predictions (N, rows, 4 + num_classes) in float32, see `attendet.detection.nms`; or, if
+            `description.selection` is not None, detections (N, max_detections, 6) in pixels of the canvas.
         """
         ...

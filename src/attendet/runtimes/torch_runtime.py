@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from attendet.detection.suppression_defaults import SuppressionDefaults
 from attendet.models.detector import Detector, prepare_for_inference
 from attendet.runtimes.network_description import describe_detector
 from attendet.runtimes.unit_range import in_unit_range
@@ -29,7 +30,7 @@ class TorchRuntime:
         >>> card = ModelCard("", "", "auto", ("cell",), 320)
         >>> runtime = TorchRuntime(attendet.build("yolov5n", num_classes=1), card)
         >>> runtime.names, runtime.imgsz, runtime.image_size, runtime.predict(torch.rand(1, 3, 64, 64)).shape
-        (('cell',), 320, None, torch.Size([1, 252, 6]))
+        (('cell',), 320, None, torch.Size([1, 252, 5]))
     """
 
     image_size = None
@@ -54,8 +55,13 @@ class TorchRuntime:
         """Stride of each level in pixels."""
         return self._detector.strides
 
+    @property
+    def suppression(self) -> SuppressionDefaults:
+        """Thresholds of non-maximum suppression that are used unless others are given."""
+        return self.description.suppression
+
     @torch.inference_mode()
     def predict(self, images: Tensor) -> Tensor:
-        """Return predictions (N, rows, num_classes + 5) for images (N, 3, H, W), as `Runtime.predict`."""
+        """Return predictions (N, rows, 4 + num_classes) for images (N, 3, H, W), as `Runtime.predict`."""
         images = in_unit_range(images.to(self._device), self._dtype).contiguous(memory_format=torch.channels_last)
         return self._detector.decode(self._detector(images))

@@ -16,9 +16,15 @@ def photographs() -> list[NDArray[np.uint8]]:
 
 
 @pytest.fixture(scope="session")
-def detector() -> Detector:
+def model_name(request: pytest.FixtureRequest) -> str:
+    """The model file of `detector`, which tests may parametrize."""
+    return getattr(request, "param", "yolov5n_CBAM")
+
+
+@pytest.fixture(scope="session")
+def detector(model_name: str) -> Detector:
     """Random weights whose norms know the photographs, and whose gates get different values."""
-    detector = calibrated_detector.calibrated_detector("yolov5n_CBAM")
+    detector = calibrated_detector.calibrated_detector(model_name)
     with torch.no_grad():
         for parameter in detector.model[9].parameters():
             parameter.mul_(4)

@@ -79,20 +79,35 @@ def test_the_score_of_a_detection_is_that_of_its_cell_and_anchor(classes: int) -
         raw = detector(torch.rand(1, 3, 64, 96))
         decoded = detector.decode(raw)[0]
     for row in (0, 7, 287, 288, 300, 359, 360, 377):
-        level, cell = level_of_row(raw, row)
-        score = detection_score(level, cell, classes - 1, [maps[0] for maps in raw])
-        objectness, of_class = torch.logit(decoded[row, 4]), torch.logit(decoded[row, 4 + classes])
-        torch.testing.assert_close(score, objectness + (of_class if classes > 1 else 0), atol=1e-4, rtol=1e-4)
+        level, cell = level_of_row((288, 72, 18), row)
+        score = detection_score(detector.head, level, cell, classes - 1, [maps[0] for maps in raw])
+        logits = raw[level][0].reshape(-1, classes + 5)[cell]
+        torch.testing.assert_close(score, logits[4] + (logits[4 + classes] if classes > 1 else 0))
+        torch.testing.assert_close(logits[4:].sigmoid()[[0, classes]].prod(), decoded[row, 3 + classes])
     with pytest.raises(IndexError):
-        level_of_row(raw, 378)
+        level_of_row((288, 72, 18), 378)
 
 
-def test_the_layer_is_the_last_of_the_backbone_at_the_stride_of_the_detection() -> None:
-    detector = attendet.build("yolov5n_CBAM", num_classes=2).train(False)
-    with torch.no_grad(), record_feature_shapes(detector) as shapes:
+def test_the_score_of_a_detection_without_objectness_is_the_class_logit() -> None:
+    detector = attendet.build("yolov8n_CBAM", num_classes=3).train(False)
+    with torch.no_grad():
         raw = detector(torch.rand(1, 3, 64, 96))
-    layers = [layer_of_detection(detector, shapes, maps.shape[2:4]) for maps in raw]
-    # From the bundled model file: the C3 of stride 8, the C3 of stride 16, and CBAM, which is before SPPF.
+        decoded = detector.decode(raw)[0]
+    for row, level, (y, x) in ((0, 0, (0, 0)), (13, 0, (1, 1)), (97, 1, (0, 1)), (125, 2, (1, 2))):
+        position = row - (0, 96, 120)[level]
+        assert level_of_row((96, 24, 6), row) == (level, position)
+        score = detection_score(detector.head, level, position, 2, [maps[0] for maps in raw])
+        assert score == raw[level][0, 64 + 2, y, x]
+        torch.testing.assert_close(score.sigmoid(), decoded[row, 4 + 2])
+
+
+@pytest.mark.parametrize("model", ["yolov5n_CBAM", "yolov8n_CBAM"])
+def test_the_layer_is_the_last_of_the_backbone_at_the_stride_of_the_detection(model: str) -> None:
+    detector = attendet.build(model, num_classes=2).train(False)
+    with torch.no_grad(), record_feature_shapes(detector) as shapes:
+        detector(torch.rand(1, 3, 64, 96))
+    layers = [layer_of_detection(detector, shapes, (64 // stride, 96 // stride)) for stride in (8, 16, 32)]
+    # From the bundled model files: the block of stride 8, the block of stride 16, and CBAM, which is before SPPF.
     assert layers == ["model.4", "model.6", "model.9"]
     # The output of the spatial gate is a weight, not a feature map.
     assert "model.9.spatial.conv" not in shapes

@@ -17,10 +17,12 @@ from tests.helpers.calibrated_detector import NAMES, Photographs, write_weights
 from tests.helpers.third_party_networks import attended_resnet
 from tests.helpers.typed_access import detector_of, head_convolutions, not_none, submodule
 
+of_both_families = pytest.mark.parametrize("model_name", ["yolov5n_CBAM", "yolov8n_CBAM"], indirect=True)
+
 
 @pytest.fixture
-def weights(tmp_path: Path, detector: Detector) -> Path:
-    return write_weights(tmp_path / "best.safetensors", detector, 192, model="yolov5n_CBAM")
+def weights(tmp_path: Path, detector: Detector, model_name: str) -> Path:
+    return write_weights(tmp_path / "best.safetensors", detector, 192, model=model_name)
 
 
 def test_an_image_takes_three_forward_passes_at_640_pixels(photographs: Photographs) -> None:
@@ -57,6 +59,7 @@ def test_gates_equal_the_gates_of_the_network(detector: Detector, photographs: P
     assert [part.name for part in site.parts] == ["channel", "spatial"]
 
 
+@of_both_families
 def test_detections_match_the_predictor_with_and_without_attention(weights: Path, photographs: Photographs) -> None:
     (explanation,) = attendet.explain(weights, photographs[1])
     predictor = attendet.Predictor(weights, device="cpu")
@@ -81,6 +84,7 @@ def test_detections_match_the_predictor_with_and_without_attention(weights: Path
     assert sorted(with_attention.confidence.tolist()) != sorted(without.confidence.tolist())
 
 
+@of_both_families
 def test_the_chosen_detection_is_explained(detector: Detector, photographs: Photographs) -> None:
     def explain(**options: Any) -> Explanation:
         (explanation,) = attendet.explain(detector, photographs[1], names=NAMES, imgsz=192, **options)

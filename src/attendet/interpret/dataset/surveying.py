@@ -84,7 +84,8 @@ def survey_sites(
             for name, variant in variants.items():
                 with variant(batch):
                     raw = model(images)
-                evaluations[name].update(detect_in_batch(model.decode(raw), batch, config), truths)
+                found = detect_in_batch(model.decode(raw), batch, config, model.head.suppression)
+                evaluations[name].update(found, truths)
             done += len(truths)
             if progress:
                 progress(done, total)

@@ -8,6 +8,7 @@ from functools import partial
 import numpy as np
 from torch import Tensor, nn
 
+from attendet.blocks.heads.base import DetectionHead
 from attendet.blocks.pool import SPP, SPPF
 from attendet.detection.class_names import class_index, class_name
 from attendet.interpret.image.class_activation import ActivationTarget
@@ -21,6 +22,7 @@ def find_target(
     raw_output: object,
     output: NetworkOutput,
     shapes: dict[str, tuple[int, ...]],
+    size: Sequence[int],
     request: ExplanationRequest,
 ) -> tuple[ActivationTarget | None, str]:
     """Return the target of class activation maps, or None with the reason why it is missing.
@@ -30,6 +32,7 @@ def find_target(
         raw_output: Its raw output for one image.
         output: The detections or class scores in the raw output.
         shapes: Shapes of all feature maps, from `record_feature_shapes`.
+        size: Height and width of the network's input in pixels.
         request: The chosen class and detection.
 
     Raises:
@@ -37,7 +40,7 @@ def find_target(
         OptionError: If the network has no class of the requested index.
     """
     if isinstance(model, Detector) and isinstance(raw_output, tuple):
-        return _detection_target(model, raw_output, output, shapes, request)
+        return _detection_target(model, raw_output, output, shapes, size, request)
     layer = layer_of_class(shapes)
     if not isinstance(raw_output, Tensor) or not is_class_scores(model, raw_output) or layer is None:
         return None, "The network returns neither detections nor class scores, so only its attention is explained."
@@ -51,6 +54,7 @@ def _detection_target(
     raw: Sequence[Tensor],
     output: NetworkOutput,
     shapes: dict[str, tuple[int, ...]],
+    size: Sequence[int],
     request: ExplanationRequest,
 ) -> tuple[ActivationTarget | None, str]:
     detections = output.detections
@@ -63,14 +67,15 @@ def _detection_target(
     ]
     if len(positions) < request.detection:
         of_class = "" if wanted is None else f" of class {wanted}"
-        threshold = f"at confidence {request.thresholds.confidence:g}"
+        threshold = f"at confidence {request.confidence:g}"
         reason = f"the image has {len(positions)} detections{of_class} {threshold}, not {request.detection}"
         return None, f"No class activation map: {reason}."
     position = positions[request.detection - 1]
-    level, cell = level_of_row(raw, int(detections.data["row"][position]))
-    layer = layer_of_detection(model, shapes, raw[level].shape[2:4])
+    counts = [logits.shape[1] for logits in model.head.class_logits(raw)]
+    level, cell = level_of_row(counts, int(detections.data["row"][position]))
+    layer = layer_of_detection(model, shapes, [int(side / model.strides[level]) for side in size])
     label = f"{detections.data['class_name'][position]} {detections.confidence[position]:.2f}"
-    score = partial(detection_score, level, cell, int(detections.class_id[position]))
+    score = partial(detection_score, model.head, level, cell, int(detections.class_id[position]))
     return ActivationTarget(label, layer, score, position + 1), ""
 
 
@@ -101,36 +106,35 @@ def layer_of_class(shapes: dict[str, tuple[int, ...]]) -> str | None:
     return next((path for path in reversed(shapes) if np.prod(shapes[path][2:]) > 1), None)
 
 
-def level_of_row(raw: Sequence[Tensor], row: int) -> tuple[int, int]:
+def level_of_row(counts: Sequence[int], row: int) -> tuple[int, int]:
     """Return the level of a row of the decoded predictions, and its position among the rows of the level.
 
+    Args:
+        counts: Number of rows of each level.
+        row: The row.
+
     Example:
-        >>> import torch
-        >>> level_of_row([torch.zeros(1, 3, 4, 4, 7), torch.zeros(1, 3, 2, 2, 7)], 50)
+        >>> level_of_row([48, 12], 50)
         (1, 2)
     """
-    for level, maps in enumerate(raw):
-        count = maps[0, ..., 0].numel()
+    for level, count in enumerate(counts):
         if row < count:
             return level, row
         row -= count
     raise IndexError(row)
 
 
-def detection_score(level: int, cell: int, class_id: int, raw: Sequence[Tensor]) -> Tensor:
-    """Return the sum of the objectness logit and the class logit of a detection.
-
-    The confidence is the product of their sigmoids. With a single class, the class logit carries no information and is
-    left out.
+def detection_score(head: DetectionHead, level: int, cell: int, class_id: int, raw: Sequence[Tensor]) -> Tensor:
+    """Return the logit of a detection, which increases with its confidence.
 
     Args:
+        head: The head that returned the raw maps.
         level: Level of the detection.
-        cell: Position of its anchor and cell among the rows of the level.
+        cell: Position of the detection among the rows of the level.
         class_id: Index of its class.
-        raw: Raw maps (anchors, H, W, num_classes + 5) of one image, one per level.
+        raw: Raw maps of one image, one per level, without a batch axis.
     """
-    logits = raw[level].reshape(-1, raw[level].shape[-1])[cell]
-    return logits[4] + logits[5 + class_id] if len(logits) > 6 else logits[4]
+    return head.class_logits([maps[None] for maps in raw])[level][0, cell, class_id]
 
 
 def class_score(index: int, logits: Tensor) -> Tensor:

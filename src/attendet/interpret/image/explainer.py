@@ -15,7 +15,6 @@ from torch import Tensor, nn
 
 from attendet.data.images import ImageLike
 from attendet.detection.class_names import class_index
-from attendet.detection.postprocess import DetectionThresholds
 from attendet.errors import AttendetError, DataError
 from attendet.interpret.capture import (
     AttentionPass,
@@ -59,7 +58,7 @@ def explain(
     class_name: str | int | None = None,
     detection: int = 1,
     confidence: float = 0.25,
-    iou: float = 0.45,
+    iou: float | None = None,
     names: Sequence[str] = (),
     imgsz: int | None = None,
 ) -> list[Explanation]:
@@ -87,7 +86,7 @@ def explain(
         class_name: Name or index of the class to explain (default: that of the best detection, or the best class).
         detection: Number of the detection (of that class) to explain; 1 is the most confident.
         confidence: Smallest score of a detection, 0-1.
-        iou: IoU threshold of non-maximum suppression, 0-1.
+        iou: IoU threshold of non-maximum suppression, 0-1 (default: that of the model).
         names: Class names, in the order of their indices (default: those in the weights file).
         imgsz: Longer side in pixels for detectors (default: that of training, or 640); side for other networks
             (default: 224).
@@ -116,7 +115,8 @@ def explain(
         site=site,
         class_name=class_name,
         detection=detection,
-        thresholds=DetectionThresholds(float(confidence), float(iou)),
+        confidence=confidence,
+        iou=iou,
         names=tuple(names),
         imgsz=imgsz,
     )
@@ -218,7 +218,7 @@ def _explain_image(model: nn.Module, image: InputImage, request: ExplanationRequ
                 stack.enter_context(disabled(module))
             raw_without = model(image.tensor)
     output, output_without = (read_output(model, raw, image, request) for raw in (raw_output, raw_without))
-    target, note = find_target(model, raw_output, output, shapes, request)
+    target, note = find_target(model, raw_output, output, shapes, image.tensor.shape[2:], request)
     activation = compute_class_activation(model, image.tensor, target) if target else None
     notes = [note] if note else []
     if target and not activation:

@@ -56,8 +56,8 @@ def file_explanations(
             "`class` and `detection` must be left out for an exported file, which has no class activation maps",
             remedy="explain the weights",
         )
-    wanted = request.thresholds
-    thresholds = choose_thresholds(file, wanted, confidence=wanted.confidence, iou=wanted.iou)
+    defaults = request.thresholds(file.suppression)
+    thresholds = choose_thresholds(file, defaults, confidence=request.confidence, iou=request.iou)
     imgsz = choose_image_size(file, request.imgsz)
     stride = int(max(file.strides))
     for number, each in enumerate(images, start=1):

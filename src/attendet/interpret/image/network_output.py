@@ -136,7 +136,7 @@ def _detections(
     detector: Detector, raw: Sequence[Tensor], image: InputImage, request: ExplanationRequest
 ) -> NetworkOutput:
     decoded = detector.decode([level[:1] for level in raw])
-    (on_canvas,) = detect_on_canvas(decoded, request.thresholds)
+    (on_canvas,) = detect_on_canvas(decoded, request.thresholds(detector.head.suppression))
     rows = np.array([_row_of(decoded[0], detection) for detection in on_canvas], np.int64)
     in_image = to_image_pixels(on_canvas, image.placement)
     is_kept = has_area(in_image).numpy()
@@ -153,8 +153,8 @@ def _detections(
 
 
 def _row_of(decoded: Tensor, detection: Tensor) -> int:
-    """Return the row of the decoded predictions (rows, num_classes + 5) that has a detection's box and confidence."""
+    """Return the row of the decoded predictions (rows, 4 + num_classes) that has a detection's box and confidence."""
     center, sides = (detection[:2] + detection[2:4]) / 2, detection[2:4] - detection[:2]
-    confidence = decoded[:, 4] * decoded[:, 5 + int(detection[5])]
+    confidence = decoded[:, 4 + int(detection[5])]
     distance = (decoded[:, :4] - torch.cat([center, sides])).abs().sum(1) + (confidence - detection[4]).abs()
     return int(distance.argmin())

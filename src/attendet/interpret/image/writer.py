@@ -182,7 +182,7 @@ def _removed_on_error(folder: Path) -> Iterator[None]:
 
 def _about(request: ExplanationRequest, model: nn.Module | ExportedFile) -> str:
     sites = "All attention modules" if request.site == "*" else f"Attention modules that match {request.site}"
-    confidence = f"; detections of confidence {request.thresholds.confidence:g} or more"
+    confidence = f"; detections of confidence {request.confidence:g} or more"
     return f"{sites}{confidence if isinstance(model, Detector | ExportedFile) else ''}."
 
 
