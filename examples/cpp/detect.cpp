@@ -20,8 +20,7 @@
 
 namespace {
 
-constexpr float kConfidence = 0.25f, kIou = 0.45f;
-constexpr std::size_t kMostDetections = 1000;
+constexpr float kConfidence = 0.25f;
 
 // The properties of the file that are needed to run it.
 struct Description {
@@ -29,7 +28,8 @@ struct Description {
     Rule rule{};
     std::size_t batch = 1;
     bool has_selection = false;
-    float confidence = 0;
+    float confidence = kConfidence, iou = 0;
+    std::size_t most_detections = 0;
 };
 
 Description read_description(const Ort::Session& session) {
@@ -52,6 +52,10 @@ Description read_description(const Ort::Session& session) {
                         static_cast<int>(letterbox.at("gray").as_number("gray")), optional("height"),
                         optional("width"), letterbox.at("border").as_number("border")};
     description.batch = static_cast<std::size_t>(std::max(1, optional("batch")));
+    const json::Value& suppression = values.at("suppression");
+    description.iou = static_cast<float>(suppression.at("prediction_iou").as_number("prediction_iou"));
+    const double most = suppression.at("max_detections").as_number("max_detections");
+    description.most_detections = static_cast<std::size_t>(std::max(1.0, most));
     description.has_selection = !values.at("selection").is_null();
     if (description.has_selection) {
         description.confidence = static_cast<float>(values.at("selection").at("confidence").as_number("confidence"));
@@ -82,13 +86,13 @@ std::vector<Detection> detect(Ort::Session& session, const Description& descript
     const char* output_name = description.has_selection ? "detections" : "predictions";
     const auto outputs = session.Run(Ort::RunOptions{}, &input_name, &images, 1, &output_name, 1);
     const auto sizes = outputs[0].GetTensorTypeAndShapeInfo().GetShape();
-    const std::size_t columns = description.has_selection ? 6 : description.names.size() + 5;
+    const std::size_t columns = description.has_selection ? 6 : 4 + description.names.size();
     if (sizes.size() != 3 || sizes[2] != static_cast<std::int64_t>(columns)) {
         throw std::runtime_error("the output does not fit the description");
     }
     const float* rows = outputs[0].GetTensorData<float>();
     const auto count = static_cast<std::size_t>(sizes[1]);
-    if (!description.has_selection) return select(rows, count, columns, confidence, iou, kMostDetections);
+    if (!description.has_selection) return select(rows, count, columns, confidence, iou, description.most_detections);
     std::vector<Detection> found;
     for (const float* row = rows; row < rows + count * columns; row += columns) {
         const int class_id = static_cast<int>(row[5]);
@@ -141,16 +145,15 @@ int main(int count, char** arguments) {
         if (description.has_selection && count > 4) {
             throw std::runtime_error("IOU must be left out, because the file contains its non-maximum suppression");
         }
-        const float confidence =
-            fraction(count, arguments, 3, description.has_selection ? description.confidence : kConfidence);
+        const float confidence = fraction(count, arguments, 3, description.confidence);
+        const float iou = fraction(count, arguments, 4, description.iou);
         if (description.has_selection && confidence < description.confidence) {
             throw std::runtime_error("CONFIDENCE must be at least " + std::to_string(description.confidence) +
                                      ", as in the file, which contains its non-maximum suppression");
         }
         const Image image = read_ppm(arguments[2]);
         const Placement placed = place(image, description.rule);
-        print(detect(session, description, placed, confidence, fraction(count, arguments, 4, kIou)), placed, image,
-              description.names);
+        print(detect(session, description, placed, confidence, iou), placed, image, description.names);
     } catch (const std::exception& error) {
         std::cerr << error.what() << '\n';
         return 2;

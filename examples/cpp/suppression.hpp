@@ -20,17 +20,16 @@ inline float overlap(const Detection& a, const Detection& b) {
 }
 
 // Select detections, the most confident first, among decoded predictions: rows of x, y of the center, width, height,
-// objectness, and one score per class. A box is suppressed by a more confident box of its class above this IoU.
+// and the confidence of each class. A box is suppressed by a more confident box of its class above this IoU.
 inline std::vector<Detection> select(const float* rows, std::size_t count, std::size_t columns, float confidence,
                                      float iou, std::size_t most) {
     std::vector<Detection> candidates;
     for (const float* row = rows; row < rows + count * columns; row += columns) {
-        const float* best = std::max_element(row + 5, row + columns);
-        const float score = *best * row[4];
-        if (!(row[4] > confidence) || !(score > confidence)) continue;
+        const float* best = std::max_element(row + 4, row + columns);
+        if (!(*best > confidence)) continue;
         const float half_width = 0.5f * row[2], half_height = 0.5f * row[3];
         candidates.push_back({row[0] - half_width, row[1] - half_height, row[0] + half_width, row[1] + half_height,
-                              score, static_cast<int>(best - row - 5)});
+                              *best, static_cast<int>(best - row - 4)});
     }
     std::stable_sort(candidates.begin(), candidates.end(),
                      [](const Detection& a, const Detection& b) { return a.confidence > b.confidence; });

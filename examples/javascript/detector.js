@@ -9,8 +9,6 @@ import { readDetections, select, toImage } from "./suppression.js";
 ort.env.wasm.numThreads = 1;
 ort.env.wasm.wasmPaths = new URL("./node_modules/onnxruntime-web/dist/", import.meta.url).href;
 
-export const DEFAULTS = { confidence: 0.25, iou: 0.45, most: 1000 };
-
 export class Detector {
   /**
    * Open an exported file.
@@ -33,12 +31,18 @@ export class Detector {
     return this.description.selection?.confidence ?? 0;
   }
 
+  /** Thresholds that are used unless others are given, see `select`. */
+  get defaults() {
+    const { prediction_iou: iou, max_detections: most } = this.description.suppression;
+    return { confidence: 0.25, iou, most };
+  }
+
   /**
    * Return the detections of an image in its pixels, the most confident first.
    * @param {ImageData} image
    * @param {object} thresholds  See `select`.
    */
-  async detect(image, thresholds = DEFAULTS) {
+  async detect(image, thresholds = this.defaults) {
     const { names, selection, shape } = this.description;
     const placement = place(image, this.description);
     const batch = shape.batch ?? 1;
@@ -49,7 +53,7 @@ export class Detector {
     const rows = output.data.subarray(0, output.data.length / batch);
     const found = selection
       ? readDetections(rows, thresholds.confidence)
-      : select(rows, names.length + 5, thresholds);
+      : select(rows, 4 + names.length, thresholds);
     return toImage(found, placement, image, names);
   }
 }

@@ -1,6 +1,6 @@
 // The page: choose a file and an image, see the detections.
 
-import { DEFAULTS, Detector } from "./detector.js";
+import { Detector } from "./detector.js";
 
 const COLORS = ["#a351fb", "#ff4040", "#ff7633", "#ffb633", "#4cfb12", "#1b9640", "#00d6c1", "#00c4ff", "#364797"];
 const [fileInput, imageInput, slider, shownConfidence, status, canvas, table, json] = [
@@ -57,7 +57,7 @@ async function update() {
   context.drawImage(picture, 0, 0);
   const start = performance.now();
   const pixels = context.getImageData(0, 0, canvas.width, canvas.height);
-  const found = await detector.detect(pixels, { ...DEFAULTS, confidence: Number(slider.value) });
+  const found = await detector.detect(pixels, { ...detector.defaults, confidence: Number(slider.value) });
   const time = Math.round(performance.now() - start);
   draw(context, found);
   table.tBodies[0].replaceChildren(...found.slice(0, 100).map(tableRow));

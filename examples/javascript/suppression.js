@@ -2,23 +2,21 @@
 
 /**
  * Select detections, the most confident first.
- * @param {Float32Array} rows  Decoded predictions, row by row: x, y of the center, width, height, objectness, and one
- *     score per class.
+ * @param {Float32Array} rows  Decoded predictions, row by row: x, y of the center, width, height, and the
+ *     confidence of each class.
  * @param {number} columns  Number of values per row.
- * @param {{confidence: number, iou: number, most: number}} thresholds  Smallest score of a detection; IoU above which a
+ * @param {{confidence: number, iou: number, most: number}} thresholds  Smallest confidence of a detection; IoU above which a
  *     box is suppressed by a more confident box of its class; largest number of detections.
  */
 export function select(rows, columns, { confidence, iou, most }) {
   const candidates = [];
   for (let start = 0; start < rows.length; start += columns) {
-    if (!(rows[start + 4] > confidence)) continue;
-    let best = start + 5;
+    let best = start + 4;
     for (let i = best + 1; i < start + columns; i++) if (rows[i] > rows[best]) best = i;
-    const score = Math.fround(rows[best] * rows[start + 4]);
-    if (!(score > confidence)) continue;
+    if (!(rows[best] > confidence)) continue;
     const [x, y, width, height] = rows.subarray(start, start + 4);
     const box = [x - width / 2, y - height / 2, x + width / 2, y + height / 2].map(Math.fround);
-    candidates.push({ class_id: best - start - 5, confidence: score, box });
+    candidates.push({ class_id: best - start - 4, confidence: rows[best], box });
   }
   candidates.sort((a, b) => b.confidence - a.confidence);
   const kept = [];

@@ -7,12 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from attendet.detection.suppression_defaults import SuppressionDefaults
 from attendet.runtimes.file_description import METADATA_KEY, GateSite
 from attendet_runtime.description import BakedSelection, parse_description
 from attendet_runtime.errors import RuntimeFileError
 from tests.helpers.calibrated_detector import NAMES
 from tests.runtime_distribution.exported_files import baked_description, fixed_description, small_description
 
+YOLOV8 = SuppressionDefaults(0.7, 0.7, 300)
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.just(10**400),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
@@ -37,13 +39,16 @@ def test_all_fields_are_read() -> None:
         channel_kind="weight",
         parts=(),
     )
-    written = baked_description(0.3, 0.6, 7, gates=(site,), bit_depth=12, precision="int8", imgsz=96)
+    written = baked_description(
+        0.3, 0.6, 7, gates=(site,), bit_depth=12, precision="int8", imgsz=96, suppression=YOLOV8
+    )
     read = parse_description(written.to_json())
     assert (read.names, read.imgsz, read.strides, read.bit_depth, read.precision) == (NAMES, 96, (32.0,), 12, "int8")
     assert read.selection == BakedSelection(0.3, 0.6, 7, agnostic=False)
     assert [(each.path, each.module, each.maps, each.spatial_kind) for each in read.gates] == [
         ("model.9", "CBAM", {"spatial": "model.9.spatial"}, "weight")
     ]
+    assert (read.iou, read.max_detections) == (0.7, 300)
     assert (read.canvas, read.batch, read.rule.border, read.rule.gray) == (None, None, 0.5, 114)
     assert parse_description(fixed_description(96, 128).to_json()).canvas == (96, 128)
 
@@ -77,6 +82,9 @@ def changed(path: str, value: Any) -> str:
         ("shape.height", 64, "`letterbox.canvas` must be `fixed` exactly if height and width are"),
         ("bit_depth", 7, "`bit_depth` must be an integer from 8 to 16, got 7"),
         ("selection", {"confidence": 2}, "`selection.agnostic` must be true or false"),
+        ("suppression", None, "`suppression` must be an object"),
+        ("suppression.prediction_iou", 1.1, "`suppression.prediction_iou` must be a number from 0 to 1, got 1.1"),
+        ("suppression.max_detections", 0, "`suppression.max_detections` must be an integer from 1 to"),
         ("gates", [{}], "`gates.maps` must be an object"),
     ],
 )

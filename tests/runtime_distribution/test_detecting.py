@@ -12,6 +12,7 @@ from attendet.data.images import read_image
 from attendet.data.loading.canvases import canvas_shapes
 from attendet.data.loading.resizing import letterbox
 from attendet.detection.postprocess import CanvasPlacement, DetectionThresholds, detections_in_images
+from attendet.detection.suppression_defaults import SuppressionDefaults
 from attendet.prediction import Predictor
 from attendet.runtimes.file_description import InputShape
 from attendet_runtime.detections import Detections as Found
@@ -168,7 +169,7 @@ def test_a_batch_of_a_fixed_number_is_filled_up(tmp_path: Path) -> None:
 def test_files_that_cannot_be_used_are_one_line(tmp_path: Path) -> None:
     (tmp_path / "text.onnx").write_text("not a network")
     wrong = write_constant_graph(tmp_path / "wrong.onnx", {"output": BAKED}, small_description())
-    narrow = write_constant_graph(tmp_path / "narrow.onnx", {"predictions": BAKED}, small_description())
+    narrow = write_constant_graph(tmp_path / "narrow.onnx", {"predictions": BAKED[:, :5]}, small_description())
     for path, message in [
         (tmp_path / "no.onnx", r"no\.onnx: file not found"),
         (tmp_path / "text.onnx", r"text\.onnx: onnxruntime cannot read the file"),
@@ -176,7 +177,7 @@ def test_files_that_cannot_be_used_are_one_line(tmp_path: Path) -> None:
     ]:
         with pytest.raises(RuntimeFileError, match=message):
             Detector(path)
-    with pytest.raises(RuntimeFileError, match=r"the output must have the shape \(rows, 7\), got \(4, 6\)"):
+    with pytest.raises(RuntimeFileError, match=r"the output must have the shape \(rows, 6\), got \(4, 5\)"):
         Detector(narrow)(np.zeros((32, 64, 3), np.uint8))
 
 
@@ -196,10 +197,10 @@ def test_outputs_that_contradict_the_description_are_one_line(tmp_path: Path) ->
 
 
 def test_predictions_that_are_not_numbers_are_dropped(tmp_path: Path) -> None:
-    predictions = np.full((5, 7), np.inf, np.float32)
+    predictions = np.full((5, 6), np.inf, np.float32)
     predictions[1:3] = np.nan
     predictions[3, :4] = [16, 16, np.inf, 8]
-    predictions[4] = [40, 30, 20, 10, 1, 0.5, 0.75]
+    predictions[4] = [40, 30, 20, 10, 0.5, 0.75]
     file = write_constant_graph(tmp_path / "a.onnx", {"predictions": predictions}, small_description())
     found = Detector(file)(np.zeros((32, 64, 3), np.uint8))
     assert found.to_list()[-1] == {"class_id": 1, "name": "white dog", "confidence": 0.75, "box": [14, 9, 34, 19]}
@@ -214,3 +215,18 @@ def test_files_are_images_in_display_orientation(weights: Path, onnx_file: Path,
     Image.fromarray(photographs()[1]).save(tmp_path / "a.png", exif=exif)
     found = Detector(onnx_file)(tmp_path / "a.png")
     assert_same_detections(found, Predictor(weights, device="cpu")(read_image(tmp_path / "a.png")))
+
+
+def test_thresholds_that_are_not_given_are_those_of_the_file(tmp_path: Path) -> None:
+    """Two boxes of one class overlap with an IoU of 0.68, between the thresholds of YOLOv5 and YOLOv8."""
+    predictions = np.array([[24, 24, 20, 10, 0.9, 0.1], [26, 25, 20, 10, 0.8, 0.1]], np.float32)
+    image = np.zeros((64, 64, 3), np.uint8)
+    for suppression, expected in (
+        (SuppressionDefaults(), 1),
+        (SuppressionDefaults(0.7, 0.7, 300), 2),
+        (SuppressionDefaults(0.7, 0.7, 1), 1),
+    ):
+        description = small_description(suppression=suppression)
+        file = write_constant_graph(tmp_path / "a.onnx", {"predictions": predictions}, description)
+        assert len(Detector(file)(image)) == len(Predictor(file, device="cpu")(image)) == expected
+        assert len(Detector(file, Options(iou=0.69, max_detections=5))(image)) == 2

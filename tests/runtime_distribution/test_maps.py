@@ -41,7 +41,7 @@ def file_with_maps(path: Path) -> Path:
         outputs=("predictions", "spatial", "strip"),
         gates=(site_of(spatial="spatial", channels="strip"), site_of(channels="strip")),
     )
-    outputs = {"predictions": np.zeros((3, 7), np.float32), "spatial": MAP, "strip": STRIP}
+    outputs = {"predictions": np.zeros((3, 6), np.float32), "spatial": MAP, "strip": STRIP}
     return write_constant_graph(path, outputs, description)
 
 
@@ -59,7 +59,7 @@ def test_maps_are_outputs_of_the_file(tmp_path: Path) -> None:
 
 
 def test_a_file_without_maps_is_an_error(tmp_path: Path) -> None:
-    outputs = {"predictions": np.zeros((3, 7), np.float32)}
+    outputs = {"predictions": np.zeros((3, 6), np.float32)}
     detector = Detector(write_constant_graph(tmp_path / "a.onnx", outputs, small_description()))
     with pytest.raises(UsageError, match="has no attention maps; write them with `attendet export --gates`"):
         detector.explain(photographs()[0])
@@ -67,7 +67,7 @@ def test_a_file_without_maps_is_an_error(tmp_path: Path) -> None:
 
 def test_maps_with_other_axes_are_an_error(tmp_path: Path) -> None:
     description = small_description(outputs=("predictions", "spatial"), gates=(site_of(spatial="spatial"),))
-    outputs = {"predictions": np.zeros((3, 7), np.float32), "spatial": STRIP}
+    outputs = {"predictions": np.zeros((3, 6), np.float32), "spatial": STRIP}
     detector = Detector(write_constant_graph(tmp_path / "a.onnx", outputs, description))
     with pytest.raises(RuntimeFileError, match=r"the map `spatial` of 'model.9.gate' must have 2 axes, got \(5,\)"):
         detector.explain(photographs()[0])

@@ -85,7 +85,7 @@ def test_maps_are_pictures_next_to_the_image(folder: Path, capsys: pytest.Captur
 def test_paths_in_the_file_do_not_lead_out_of_the_folder(folder: Path) -> None:
     site = site_of(spatial="spatial").model_copy(update={"path": "../../up/" + "x" * 5000})
     description = small_description(outputs=("predictions", "spatial"), gates=(site,))
-    outputs = {"predictions": np.zeros((3, 7), np.float32), "spatial": MAP}
+    outputs = {"predictions": np.zeros((3, 6), np.float32), "spatial": MAP}
     write_constant_graph(Path("hostile.onnx"), outputs, description)
     assert main(["hostile.onnx", "temple.png", "--maps", "--out", "found"]) == 0
     written = sorted(path.name for path in (folder / "found").iterdir())

@@ -16,12 +16,12 @@ CLASSES = 3
 
 
 def crowded_predictions(rows: int, seed: int, classes: int = CLASSES) -> NDArray[np.float32]:
-    """Return predictions (rows, classes + 5) whose boxes overlap in many ways; some scores are equal."""
+    """Return predictions (rows, 4 + classes) whose boxes overlap in many ways; some scores are equal."""
     rng = np.random.default_rng(seed)
     centers = rng.uniform(0, 200, (max(1, rows // 8), 2)).repeat(8, 0)[:rows]
     centers = np.concatenate([centers, rng.uniform(0, 200, (rows - len(centers), 2))]) + rng.normal(0, 4, (rows, 2))
     sizes = np.exp(rng.normal(3.3, 0.5, (rows, 2)))
-    scores = rng.random((rows, classes + 1))
+    scores = rng.random((rows, classes)) * rng.random((rows, 1))
     scores[rng.random(rows) < 0.3] = 0.875
     return np.concatenate([centers, sizes, scores], axis=1).astype(np.float32)
 
@@ -81,7 +81,7 @@ def test_many_candidates_are_selected_as_by_attendet(rows: int, agnostic: bool) 
 def test_only_the_most_confident_candidates_are_considered() -> None:
     """The last thousand boxes do not overlap others, but are not among the 30,000 most confident."""
     rows, crowded = 31_000, 30_000
-    predictions = np.full((rows, 6), 4, np.float32)
+    predictions = np.full((rows, 5), 4, np.float32)
     places = np.concatenate([np.arange(crowded) % 100, np.arange(100, 100 + rows - crowded)])
     predictions[:, :2] = np.stack(np.divmod(places, 50), axis=1) * 10
     predictions[:, 4:] = np.linspace(1, 0.5, rows)[:, None]

@@ -81,6 +81,8 @@ class Description:
         batch: Number of images that the file takes at once; None for any number.
         bit_depth: Number of bits of the values in images with 16 bits per channel.
         selection: Options of the non-maximum suppression in the file; None if the output holds all predictions.
+        iou: IoU threshold of non-maximum suppression that is used unless another is given, 0-1.
+        max_detections: Largest number of detections per image that is used unless another is given.
         gates: Attention modules whose maps are outputs.
         precision: Number format of the convolutions.
     """
@@ -93,6 +95,8 @@ class Description:
     batch: int | None = None
     bit_depth: int = 16
     selection: BakedSelection | None = None
+    iou: float = 0.45
+    max_detections: int = 1000
     gates: tuple[GateSite, ...] = ()
     precision: str = "float32"
 
@@ -121,7 +125,7 @@ def parse_description(text: str | None) -> Description:
 
 
 def _detector(fields: _Fields) -> Description:
-    shape, rule = fields.part("shape"), fields.part("letterbox")
+    shape, rule, suppression = (fields.part(name) for name in ("shape", "letterbox", "suppression"))
     height, width = (shape.optional_integer(side, 1, MAX_IMGSZ) for side in ("height", "width"))
     batch = shape.optional_integer("batch", 1, 2**31)
     is_fixed = rule.text("canvas") == "fixed"
@@ -140,6 +144,8 @@ def _detector(fields: _Fields) -> Description:
         batch=batch,
         bit_depth=fields.optional_integer("bit_depth", 8, 16) or 16,
         selection=_selection(fields),
+        iou=suppression.number("prediction_iou", 0, 1),
+        max_detections=suppression.integer("max_detections", 1, 2**31),
         gates=tuple(map(_gate_site, fields.sequence("gates", 0, _MAX_SITES))),
         precision=fields.text("precision"),
     )

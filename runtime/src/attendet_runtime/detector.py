@@ -20,18 +20,19 @@ from attendet_runtime.maps import SiteMaps, sites_in_image
 from attendet_runtime.suppression import Thresholds, detections_in_image, select_detections
 
 _ERRORS_ONLY = 3
+_CONFIDENCE = 0.25
 _INPUT, _PREDICTIONS, _DETECTIONS = "images", "predictions", "detections"
 
 
 @dataclass(frozen=True)
 class Options:
-    """The options of detection. An option of None takes its value from the file, or the default of attendet.
+    """The options of detection. An option of None takes its value from the file.
 
     Attributes:
         imgsz: Longer side in pixels that images are scaled to.
-        confidence: Smallest score of a detection, 0-1 (default: 0.25).
-        iou: IoU threshold of non-maximum suppression, 0-1 (default: 0.45).
-        max_detections: Largest number of detections per image (default: 1,000).
+        confidence: Smallest confidence of a detection, 0-1 (default: 0.25, or that of the suppression in the file).
+        iou: IoU threshold of non-maximum suppression, 0-1.
+        max_detections: Largest number of detections per image.
         classes: Names or indices of the classes to keep (default: all).
         agnostic: Whether boxes of different classes suppress each other.
         multi_label: Whether a box is a detection of every class whose score is high enough, instead of the best only.
@@ -76,9 +77,8 @@ class Detector:
         self._session = _open_session(Path(path), providers, threads)
         self.description = _read_description(self._session, Path(path))
         self.names = self.description.names
-        selection = self.description.selection
         self._imgsz = _checked_imgsz(options.imgsz, self.description)
-        self._thresholds = _thresholds(options) if selection is None else _baked_thresholds(options, selection)
+        self._thresholds = _thresholds(options, self.description)
         self._classes = None if options.classes is None else _class_mask(options.classes, self.names)
 
     def __repr__(self) -> str:
@@ -129,7 +129,7 @@ class Detector:
             raise RuntimeFileError(f"onnxruntime cannot run the file: {first_line(error)}") from error
 
     def _selected(self, output: NDArray[np.float32], placement: Placement) -> Detections:
-        columns = 6 if self.description.selection is not None else len(self.names) + 5
+        columns = 6 if self.description.selection is not None else 4 + len(self.names)
         if output.ndim != 2 or output.shape[1] != columns:
             raise RuntimeFileError(f"the output must have the shape (rows, {columns}), got {output.shape}")
         if self.description.selection is None:
@@ -189,12 +189,13 @@ def _checked_imgsz(imgsz: int | None, description: Description) -> int:
     return imgsz
 
 
-def _thresholds(options: Options) -> Thresholds:
-    default = Thresholds()
+def _thresholds(options: Options, description: Description) -> Thresholds:
+    if description.selection is not None:
+        return _baked_thresholds(options, description.selection)
     return Thresholds(
-        default.confidence if options.confidence is None else options.confidence,
-        default.iou if options.iou is None else options.iou,
-        default.max_detections if options.max_detections is None else options.max_detections,
+        _CONFIDENCE if options.confidence is None else options.confidence,
+        description.iou if options.iou is None else options.iou,
+        description.max_detections if options.max_detections is None else options.max_detections,
         options.multi_label,
         options.agnostic,
     )

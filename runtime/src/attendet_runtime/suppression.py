@@ -21,7 +21,7 @@ class Thresholds:
     """The options of non-maximum suppression.
 
     Attributes:
-        confidence: Detections with a smaller score (objectness · class score) are dropped, 0-1.
+        confidence: Detections with a smaller confidence are dropped, 0-1.
         iou: A box that overlaps a more confident box of its class by more than this IoU is dropped, 0-1.
         max_detections: Largest number of detections per image.
         multi_label: Whether a box is a detection of every class whose score is high enough, instead of the best only.
@@ -51,8 +51,8 @@ def select_detections(
     """Select the detections of an image by non-maximum suppression.
 
     Args:
-        predictions: Decoded predictions (rows, num_classes + 5): x, y of the center, width, and height in pixels,
-            objectness and class scores in 0-1.
+        predictions: Decoded predictions (rows, 4 + num_classes): x, y of the center, width, and height in pixels, and
+            the confidence of each class in 0-1.
         thresholds: Options of non-maximum suppression.
         classes: Filter of classes (num_classes,), True for a class that is kept (default: all classes). A box whose
             best class is not kept does not suppress other boxes.
@@ -61,16 +61,16 @@ def select_detections(
         (detections, 6) x1, y1, x2, y2 in pixels, confidence, class; the most confident first.
 
     Example:
-        >>> rows = np.array([[8, 8, 4, 4, 0.75, 0.5, 1], [8.5, 8, 4, 4, 0.5, 0.1, 1]], np.float32)
+        >>> rows = np.array([[8, 8, 4, 4, 0.5, 0.75], [8.5, 8, 4, 4, 0.1, 0.5]], np.float32)
         >>> select_detections(rows, Thresholds()).tolist()
         [[6.0, 6.0, 10.0, 10.0, 0.75, 1.0]]
     """
     if classes is not None:
-        predictions = predictions[classes[predictions[:, 5:].argmax(1)]]
+        predictions = predictions[classes[predictions[:, 4:].argmax(1)]]
     confidence = np.float32(thresholds.confidence)
     # Infinite sides and two boxes without an area give values that are not numbers, which suppress nothing.
     with np.errstate(invalid="ignore", over="ignore"):
-        likely = predictions[predictions[:, 4] > confidence]
+        likely = predictions[predictions[:, 4:].max(axis=1) > confidence]
         candidates = _candidates(likely, confidence, multi_label=thresholds.multi_label)
         if thresholds.agnostic or len(candidates) <= _MAX_MOVED:
             groups = np.zeros(len(candidates), np.float32) if thresholds.agnostic else candidates[:, 5]
@@ -88,18 +88,22 @@ def detections_in_image(detections: NDArray[np.float32], placement: Placement) -
 
 
 def _candidates(rows: NDArray[np.float32], confidence: np.float32, *, multi_label: bool) -> NDArray[np.float32]:
-    """Return candidates (n, 6): x1, y1, x2, y2, confidence, and class, the most confident first."""
+    """Return candidates (n, 6): x1, y1, x2, y2, confidence, and class, the most confident first.
+
+    Args:
+        rows: Predictions whose best class is more confident than the threshold.
+        confidence: The threshold.
+        multi_label: Whether all classes above the threshold are candidates, instead of the best only.
+    """
     center, half = rows[:, :2], np.float32(0.5) * rows[:, 2:4]
     boxes = np.concatenate([center - half, center + half], axis=1)
-    scores = rows[:, 5:] * rows[:, 4:5]
+    scores = rows[:, 4:]
     if multi_label:
         row, classes = np.nonzero(scores > confidence)
-        chosen = scores[row, classes]
+        boxes, chosen = boxes[row], scores[row, classes]
     else:
-        best = scores.max(axis=1)
-        row = np.flatnonzero(best > confidence)
-        classes, chosen = scores.argmax(axis=1)[row], best[row]
-    candidates = np.concatenate([boxes[row], chosen[:, None], classes[:, None]], axis=1, dtype=np.float32)
+        classes, chosen = scores.argmax(axis=1), scores.max(axis=1)
+    candidates = np.concatenate([boxes, chosen[:, None], classes[:, None]], axis=1, dtype=np.float32)
     return candidates[np.argsort(-chosen, kind="stable")[:_MAX_CANDIDATES]]
 
 
