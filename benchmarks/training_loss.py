@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from attendet.detection.anchor_loss import AnchorLossWeights, anchor_based_loss
 from attendet.models.detector import Detector
+from attendet.training.config_sections import LossConfig
+from attendet.training.loss_options import loss_options
 
 
 def step_loss(detector: Detector, raw: Sequence[Tensor], targets: Tensor, imgsz: int) -> Tensor:
@@ -19,5 +20,5 @@ def step_loss(detector: Detector, raw: Sequence[Tensor], targets: Tensor, imgsz:
         targets: Image index, class index, and x, y of the center, width, and height in 0-1, (T, 6).
         imgsz: Side of the images in pixels.
     """
-    weights = AnchorLossWeights().scaled(num_classes=raw[0].shape[-1] - 5, levels=len(raw), imgsz=imgsz)
-    return anchor_based_loss(raw, targets, detector.head.anchors_in_pixels(), detector.strides, weights).total
+    options = loss_options(detector.head, LossConfig(), imgsz)
+    return detector.head.loss(raw, targets, options).total

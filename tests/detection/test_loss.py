@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from attendet.detection.anchor_loss import AnchorLossWeights, anchor_based_loss
+from attendet.detection.loss_value import BatchProcesses
 from tests.helpers.oracles import Oracle, relative_difference
 from tests.helpers.typed_access import gradient
 
@@ -65,13 +66,15 @@ def test_the_mean_gradient_of_two_processes_equals_that_of_the_whole_batch() -> 
             into.append(count)
             return count
 
-        anchor_based_loss(maps, own, ANCHORS, STRIDES, mean_count=record)
+        anchor_based_loss(maps, own, ANCHORS, STRIDES, processes=BatchProcesses(2, record))
         counts.append(own_counts)
     assert [float(count) for count in counts[0]] != [float(count) for count in counts[1]]
     for maps, own in halves:
         means = iter([(a + b) / 2 for a, b in zip(*counts, strict=True)])
         # Training multiplies the loss by the number of processes and then averages their gradients.
-        loss = anchor_based_loss(maps, own, ANCHORS, STRIDES, mean_count=lambda _, means=means: next(means))
+        loss = anchor_based_loss(
+            maps, own, ANCHORS, STRIDES, processes=BatchProcesses(2, lambda _, means=means: next(means))
+        )
         (loss.total * 2 / 2).backward()
     for level, expected in enumerate(whole):
         together = torch.cat([gradient(maps[level]) for maps, _ in halves])

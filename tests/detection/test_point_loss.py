@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 from torchvision.ops import complete_box_iou_loss
 
+from attendet.detection.loss_value import BatchProcesses
 from attendet.detection.point_loss import PointLossWeights, anchor_free_loss
 from attendet.detection.point_matching import assign_points
 from tests.helpers.oracles import Oracle, relative_difference
@@ -120,7 +121,7 @@ def test_the_mean_gradient_of_two_processes_equals_that_of_the_whole_batch() -> 
             counts.append(count)
             return count
 
-        anchor_free_loss(halves[-1][0], own, STRIDES, mean_count=record)
+        anchor_free_loss(halves[-1][0], own, STRIDES, processes=BatchProcesses(2, record))
     assert len(counts) == 2
     assert counts[0] != counts[1]
     mean = torch.stack(counts).mean()
@@ -128,7 +129,7 @@ def test_the_mean_gradient_of_two_processes_equals_that_of_the_whole_batch() -> 
     assert mean > 1
     for maps, own in halves:
         # Training multiplies the loss by the number of processes and then averages their gradients.
-        (anchor_free_loss(maps, own, STRIDES, mean_count=lambda _: mean).total * 2 / 2).backward()
+        (anchor_free_loss(maps, own, STRIDES, processes=BatchProcesses(2, lambda _: mean)).total * 2 / 2).backward()
     for level, expected in enumerate(whole):
         together = torch.cat([gradient(maps[level]) for maps, _ in halves])
         assert relative_difference(together, gradient(expected)) < 1e-5

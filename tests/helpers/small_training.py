@@ -41,6 +41,14 @@ head:
 """
 
 
+# With the head of YOLOv8.
+ANCHOR_FREE_MODEL = MODEL.replace(MODEL[MODEL.index("anchors:") : MODEL.index("backbone:")], "").replace(
+    "[nc, anchors]", "[nc]"
+)
+# The parts of the loss of each model.
+LOSS_PARTS = {MODEL: ("box", "obj", "cls"), ANCHOR_FREE_MODEL: ("box", "cls", "dfl")}
+
+
 # With CBAM behind the last convolution.
 MODEL_WITH_CBAM = MODEL.replace("head:", "  - [-1, 1, CBAM, [16]]\nhead:").replace("[2, 3, 4]", "[2, 3, 5]")
 
@@ -114,7 +122,7 @@ def write_set(root: Path, train: int = 8, val: int = 4, size: tuple[int, int] = 
     return file
 
 
-def train_to_find(folder: Path, model: str = MODEL, images: int = 8) -> RunFolder:
+def train_to_find(folder: Path, model: str = MODEL, images: int = 8, epochs: int = 40) -> RunFolder:
     """Train with all plots on images of 96x64 pixels, which are scaled to 64, until the detector finds objects."""
     (folder / "small.yaml").write_text(model)
     still = {f"augment__{name}": 0 for name in ("mosaic", "scale", "translate", "hsv_h", "hsv_s", "hsv_v")}
@@ -122,7 +130,7 @@ def train_to_find(folder: Path, model: str = MODEL, images: int = 8) -> RunFolde
         write_set(folder / "wide", train=images, val=5, size=(96, 64)),
         folder / "small.yaml",
         folder / "runs",
-        schedule__epochs=40,
+        schedule__epochs=epochs,
         optimizer__name="AdamW",
         optimizer__lr0=0.01,
         validation__every_epoch=False,

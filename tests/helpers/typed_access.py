@@ -4,6 +4,7 @@ from typing import TypeVar
 
 from torch import Tensor, nn
 
+from attendet.blocks import Detect
 from attendet.models.detector import Detector
 from attendet.prediction.predictor import Predictor
 from attendet.runtimes.torch_runtime import TorchRuntime
@@ -47,3 +48,9 @@ def detector_of(predictor: Predictor) -> Detector:
     """Return the detector that torch runs for a predictor."""
     assert isinstance(predictor.runtime, TorchRuntime)
     return predictor.runtime._detector
+
+
+def anchors_of(detector: Detector) -> Tensor:
+    """Return the anchors of a detector in pixels, (levels, anchors, 2)."""
+    assert isinstance(detector.head, Detect)
+    return detector.head.anchors_in_pixels()

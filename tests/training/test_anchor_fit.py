@@ -7,6 +7,7 @@ import pytest
 
 from attendet.weights.io import opening
 from tests.helpers.small_training import MODEL
+from tests.helpers.typed_access import anchors_of
 
 pytestmark = pytest.mark.usefixtures("without_plots")
 
@@ -20,7 +21,7 @@ def test_a_model_file_with_only_the_number_of_anchors(fit: Callable, tmp_path: P
     folder, _, listener = fit(model__cfg=str(file), schedule__epochs=1)
     assert any("anchors fitted to the data: best possible recall 100.0%" in line for line in listener.messages)
     detector = opening.open(folder.last).detector
-    anchors = detector.head.anchors_in_pixels()
+    anchors = anchors_of(detector)
     assert anchors.shape == (3, 2, 2)
     # Objects have sides of 12 to 23 pixels.
     assert 10 < anchors.min() < anchors.max() < 26
@@ -37,6 +38,6 @@ def test_anchors_with_low_recall_are_fitted_unless_disabled(fit: Callable, tmp_p
     fitted, _, reporter = fit(model__cfg=str(file), schedule__epochs=1)
     unchanged, _, unchanged_reporter = fit(model__cfg=str(file), schedule__epochs=1, anchors__fit=False)
     assert any("anchors fitted to the data" in line for line in reporter.messages)
-    assert opening.open(fitted.last).detector.head.anchors_in_pixels().max() < 40
+    assert anchors_of(opening.open(fitted.last).detector).max() < 40
     assert any("best possible recall only 0.0%" in line for line in unchanged_reporter.messages)
-    assert opening.open(unchanged.last).detector.head.anchors_in_pixels().min() >= 300
+    assert anchors_of(opening.open(unchanged.last).detector).min() >= 300

@@ -12,7 +12,14 @@ from safetensors.torch import load_file
 from attendet.training.preparation import create_data_module, prepare_run
 from attendet.training.run_folder import RunFolder
 from attendet.training.runner import train
-from tests.helpers.small_training import MODEL, RecordingReporter, rows_of, small, write_set
+from tests.helpers.small_training import (
+    ANCHOR_FREE_MODEL,
+    LOSS_PARTS,
+    RecordingReporter,
+    rows_of,
+    small,
+    write_set,
+)
 
 COMMAND = """
 import attendet.training.runner as engine
@@ -23,19 +30,27 @@ run()
 
 
 @pytest.mark.usefixtures("without_plots")
-def test_two_processes_equal_one(tmp_path: Path) -> None:
-    # A batch norm sees only the images of its process, so the model has plain convolutions.
+@pytest.mark.parametrize("text", LOSS_PARTS, ids=["anchors", "anchor-free"])
+def test_two_processes_equal_one(tmp_path: Path, text: str) -> None:
+    # A batch norm sees only the images of its process, so the convolutions are plain, and norms in the head are frozen.
     model = tmp_path / "plain.yaml"
-    model.write_text(MODEL.replace(" Conv,", " nn.Conv2d,").replace("3, 2]]", "3, 2, 1]]"))
+    frozen = (4, 5) if text == ANCHOR_FREE_MODEL else ()
+    model.write_text(text.replace(" Conv,", " nn.Conv2d,").replace("3, 2]]", "3, 2, 1]]"))
     # One process validates two of the three images.
     data = write_set(tmp_path / "set", train=12, val=3)
-    settings = {"optimizer__name": "SGD", "optimizer__lr0": 0.01, "optimizer__nominal_batch": 4}
+    settings = {
+        "optimizer__name": "SGD",
+        "optimizer__lr0": 0.01,
+        "optimizer__nominal_batch": 4,
+        "model__freeze": frozen,
+    }
     single_run, _ = train(small(data, model, tmp_path / "alone", **settings), RecordingReporter())
 
     script = tmp_path / "command.py"
     script.write_text(COMMAND)
     flags = f"""--data {data} --cfg {model} --imgsz 64 --epochs 2 --batch-size 4 --workers 0 --device cpu --devices 2
         --project {tmp_path / "runs"} --optimizer SGD --set optimizer.lr0=0.01 --set optimizer.nominal_batch=4"""
+    flags += f" --freeze {','.join(map(str, frozen))}" if frozen else ""
     command = [sys.executable, str(script), "train", *flags.split(), "--json"]
     process = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)  # noqa: S603
     assert process.returncode == 0, process.stderr
@@ -53,7 +68,7 @@ def test_two_processes_equal_one(tmp_path: Path) -> None:
     assert record["metrics"]["images"] == 3
 
     for one, two in zip(rows_of(single_run), rows_of(folder), strict=True):
-        for key in ("train/box_loss", "train/obj_loss", "train/cls_loss"):
+        for key in (f"train/{part}_loss" for part in LOSS_PARTS[text]):
             # The results have six digits.
             assert float(two[key]) == pytest.approx(float(one[key]), rel=2e-5), key
         assert float(two["metrics/mAP_0.5"]) == pytest.approx(float(one["metrics/mAP_0.5"]), abs=1e-4)

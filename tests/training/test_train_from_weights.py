@@ -19,6 +19,7 @@ from attendet.weights.io import opening
 from attendet.weights.io.model_card import ModelCard
 from attendet.weights.io.saving import write_tensors
 from tests.helpers.small_training import COLORS, MODEL, small, write_set
+from tests.helpers.typed_access import anchors_of
 
 NAMES = tuple(COLORS)
 
@@ -207,7 +208,7 @@ def test_anchors_of_the_weights_are_used_if_the_model_file_has_only_their_number
     rows = MODEL[MODEL.index("anchors:") : MODEL.index("backbone:")]
     file.write_text(MODEL.replace(rows, "anchors: 3\n"))
     model = build_training_model(small(data, file, tmp_path, model__weights=str(weights)), NAMES)
-    assert model.detector.head.anchors_in_pixels()[0].tolist() == [[10, 13], [16, 30], [33, 23]]
+    assert anchors_of(model.detector)[0].tolist() == [[10, 13], [16, 30], [33, 23]]
     assert model.has_anchors
     # If the head of the weights does not fit into the model, its anchors are not used either.
     file.write_text(MODEL.replace(rows, "anchors: 3\n").replace("Conv, [16", "Conv, [24"))

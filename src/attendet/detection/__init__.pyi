@@ -8,6 +8,7 @@ from .anchors import best_possible_recall as best_possible_recall
 from .anchors import fit_anchors as fit_anchors
 from .class_names import class_index as class_index
 from .class_names import class_name as class_name
+from .loss_value import BatchProcesses as BatchProcesses
 from .loss_value import DetectionLoss as DetectionLoss
 from .map_decoding import AnchorMapDecoding as AnchorMapDecoding
 from .map_decoding import PointMapDecoding as PointMapDecoding
@@ -30,6 +31,7 @@ __all__ = [
     "AnchorLossWeights",
     "AnchorMapDecoding",
     "AnchorMatches",
+    "BatchProcesses",
     "CanvasPlacement",
     "DetectionLoss",
     "DetectionThresholds",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from attendet.detection.anchor_matching import AnchorMatches, assign_anchors
-from attendet.detection.loss_value import DetectionLoss
+from attendet.detection.loss_value import BatchProcesses, DetectionLoss
 
 # Levels with small strides have many more cells, so their mean loss is small and easy to learn.
 _LEVEL_WEIGHTS = {3: (4.0, 1.0, 0.4)}
@@ -69,7 +69,7 @@ def anchor_based_loss(
     anchors: Float[Tensor, "levels a 2"],
     strides: Sequence[float],
     weights: AnchorLossWeights | None = None,
-    mean_count: Callable[[Tensor], Tensor] | None = None,
+    processes: BatchProcesses | None = None,
 ) -> DetectionLoss:
     """Return the loss of raw maps; its parts are `box`, `obj`, and `cls`.
 
@@ -86,8 +86,7 @@ def anchor_based_loss(
         strides: Stride of each level in pixels.
         weights: Weights of the loss, not scaled any further (default: `AnchorLossWeights()`), see
             `AnchorLossWeights.scaled`.
-        mean_count: Maps the number of matches in this process to its mean over all processes that share a batch. The
-            mean of their gradients then equals the gradient of a single process with the whole batch.
+        processes: The processes that share a batch (default: this one has the whole batch).
 
     Example:
         >>> raw = [torch.zeros(1, 1, 4, 4, 6)]
@@ -97,7 +96,7 @@ def anchor_based_loss(
     """
     weights = weights or AnchorLossWeights()
     levels = [
-        _level_loss(level, targets.to(level.dtype), sides / stride, weights, mean_count)
+        _level_loss(level, targets.to(level.dtype), sides / stride, weights, processes)
         for level, sides, stride in zip(raw, anchors.to(raw[0].dtype), strides, strict=True)
     ]
     box, objectness, classes = (torch.stack(part) for part in zip(*levels, strict=True))
@@ -115,7 +114,7 @@ def _level_loss(
     targets: Tensor,
     anchors: Tensor,
     weights: AnchorLossWeights,
-    mean_count: Callable[[Tensor], Tensor] | None,
+    processes: BatchProcesses | None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return the unweighted box, objectness, and class losses of one level."""
     height, width = raw.shape[2:4]
@@ -128,7 +127,7 @@ def _level_loss(
     _set_last(objectness_targets, matches, (1 - distance.detach()).clamp(min=0))
     objectness = _cross_entropy(raw[..., 4], objectness_targets, weights.obj_pw, weights.fl_gamma).mean()
     count = raw.new_tensor(float(len(matches.image)))
-    count = (mean_count(count) if mean_count else count).clamp(min=1e-6)
+    count = (processes.mean(count) if processes else count).clamp(min=1e-6)
     return distance.sum() / count, objectness, _class_loss(matched[:, 5:], matches.classes, weights) / count
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from jaxtyping import Float
@@ -20,3 +20,19 @@ class DetectionLoss:
 
     total: Float[Tensor, ""]
     parts: Mapping[str, Float[Tensor, ""]]
+
+
+@dataclass(frozen=True)
+class BatchProcesses:
+    """The processes that share a batch in distributed training.
+
+    A loss divides by counts over the whole batch, so that the mean of the gradients of all processes equals the
+    gradient of a single process.
+
+    Attributes:
+        count: Number of processes.
+        mean: Maps a count in this process to its mean over all processes.
+    """
+
+    count: int
+    mean: Callable[[Tensor], Tensor]

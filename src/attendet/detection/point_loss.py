@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from attendet.detection.loss_value import DetectionLoss
+from attendet.detection.loss_value import BatchProcesses, DetectionLoss
 from attendet.detection.point_decoding import mean_distances
 from attendet.detection.point_matching import PointMatches, assign_points, complete_iou, object_corners
 from attendet.detection.points import cell_centers
@@ -52,7 +52,7 @@ def anchor_free_loss(
     targets: Float[Tensor, "t 6"],
     strides: Sequence[float],
     weights: PointLossWeights | None = None,
-    mean_count: Callable[[Tensor], Tensor] | None = None,
+    processes: BatchProcesses | None = None,
     bins: int = 16,
 ) -> DetectionLoss:
     """Return the loss of raw maps without anchors.
@@ -68,8 +68,7 @@ def anchor_free_loss(
         targets: Image index, class index, and x, y of the center, width, and height in 0-1, (T, 6).
         strides: Stride of each level in pixels.
         weights: Weights of the parts (default: `PointLossWeights()`).
-        mean_count: Maps the sum of the scores in this process to its mean over all processes that share a batch. The
-            mean of their gradients then equals the gradient of a single process with the whole batch.
+        processes: The processes that share a batch (default: this one has the whole batch).
         bins: Number of values of the distribution of a distance.
 
     Returns:
@@ -99,7 +98,8 @@ def anchor_free_loss(
     # The binary cross-entropy of a logit x with target t is softplus(x) − x·t, and most targets are 0.
     entropy = torch.stack([functional.softplus(level[:, 4 * bins :]).sum() for level in raw]).sum()
     count = matches.scores.sum()
-    count = (mean_count(count) if mean_count else count).clamp(min=1)
+    # The sum over the whole batch is at least 1.
+    count = processes.mean(count).clamp(min=1 / processes.count) if processes else count.clamp(min=1)
     parts = {
         "box": weights.box * _box_loss(positives) / count,
         "cls": weights.cls * (entropy - (class_logits * matches.scores).sum()) / count,

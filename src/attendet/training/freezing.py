@@ -32,11 +32,14 @@ def freeze(detector: Detector, frozen: FrozenRows, report: LoadReport | None) ->
         OptionError: If a row does not exist, or no parameter is left to train.
     """
     notes = []
+    # The weights of a distribution's mean are never trained.
+    trained = [parameter for parameter in detector.head.parameters() if parameter.requires_grad]
     for module in frozen_modules(detector, frozen):
         for parameter in module.parameters(recurse=False):
             parameter.requires_grad = False
     if frozen == "base" and _has_new_head(detector, report):
-        detector.head.requires_grad_(requires_grad=True)
+        for parameter in trained:
+            parameter.requires_grad = True
         notes.append("the head is trained, too, because its classes are new")
     if not any(parameter.requires_grad for parameter in detector.parameters()):
         remedy = "attach attention: --attention cbam@neck" if frozen == "base" else "freeze fewer rows"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ from torch.optim import Optimizer
 from attendet.data.loading.data_module import DetectionData
 from attendet.data.loading.datasets import Batch, ValidationBatch
 from attendet.data.loading.sampler import image_weights
-from attendet.detection.loss_value import DetectionLoss
+from attendet.detection.loss_value import BatchProcesses, DetectionLoss
 from attendet.errors import TrainingError
 from attendet.evaluation.inference import detect_in_batch, ground_truth
 from attendet.evaluation.metrics import Evaluation, Metrics
@@ -96,7 +95,7 @@ class DetectionTask(LightningModule):
             TrainingError: If the loss is not finite.
         """
         images = self._scaled(batch.images, batch_idx)
-        loss = self._loss(self.detector, self.detector(images), batch.targets, self._mean_count())
+        loss = self._loss(self.detector, self.detector(images), batch.targets, self._processes())
         if not torch.isfinite(loss.total):
             raise TrainingError(
                 f"the loss is {loss.total.item()} in epoch {self.current_epoch + 1}, batch {batch_idx + 1}",
@@ -136,12 +135,12 @@ class DetectionTask(LightningModule):
         return _moved(batch, device)
 
     def _loss(
-        self, detector: Detector, raw: tuple[Tensor, ...], targets: Tensor, mean_count: Callable | None = None
+        self, detector: Detector, raw: tuple[Tensor, ...], targets: Tensor, processes: BatchProcesses | None = None
     ) -> DetectionLoss:
         # The 8-bit mantissa of bfloat16 is too small for the sums in the loss.
         with torch.autocast(self.device.type, enabled=False):
             maps = [level.float() for level in raw]
-            return detector.head.loss(maps, targets, self.loss_options, mean_count)
+            return detector.head.loss(maps, targets, self.loss_options, processes)
 
     def _scaled(self, images: Tensor, batch_idx: int) -> Tensor:
         """Return images in 0-1; with `--multi-scale`, resized to between half and one and a half times their side."""
@@ -166,16 +165,17 @@ class DetectionTask(LightningModule):
                 f"{stage}/{name}_loss", part.detach(), on_step=False, on_epoch=True, sync_dist=True, batch_size=count
             )
 
-    def _mean_count(self) -> Callable[[Tensor], Tensor] | None:
-        """Return a function that averages a count over all processes; None if there is only one process."""
-        if self.trainer.world_size == 1:
+    def _processes(self) -> BatchProcesses | None:
+        """Return the processes that share a batch; None if there is only one."""
+        processes = self.trainer.world_size
+        if processes == 1:
             return None
 
-        def mean_count(count: Tensor) -> Tensor:
+        def mean(count: Tensor) -> Tensor:
             distributed.all_reduce(count)
-            return count / self.trainer.world_size
+            return count / processes
 
-        return mean_count
+        return BatchProcesses(processes, mean)
 
     def _weigh_images(self, metrics: Metrics) -> None:
         data = getattr(self.trainer, "datamodule", None)

@@ -27,9 +27,9 @@ from attendet.training.config import TrainConfig
 from attendet.training.freezing import freeze
 from attendet.training.loss_options import loss_options
 from attendet.weights import Checkpoint, read_checkpoint
+from attendet.weights.io.card_search import find_card
 from attendet.weights.io.model_card import ModelCard, stored_attention
-from attendet.weights.io.opening import find_card, read_card, require_values, resolve_weights_path
-from attendet.weights.io.other_families import family_error, other_family
+from attendet.weights.io.opening import read_card, require_activations, require_values, resolve_weights_path
 from attendet.weights.io.parameter_counts import read_like
 from attendet.weights.io.weight_loading import load_checkpoint, restore_attention
 
@@ -135,7 +135,10 @@ def build_training_model(config: TrainConfig, names: tuple[str, ...]) -> Trainin
     report = None
     if checkpoint is not None:
         anchors = None if detector.head.anchors is None else detector.head.anchors.clone()
-        report = load_checkpoint(detector, checkpoint, Location(str(path)), names=names)
+        where = Location(str(path))
+        report = load_checkpoint(detector, checkpoint, where, names=names)
+        if not options.cfg:
+            require_activations(report, where)
         notes += [f"{options.weights}: {line}" for line in str(report).splitlines()]
         if options.cfg and isinstance(file.anchors, tuple) and _replace_anchors(detector, anchors):
             # The model file was requested, and the anchors are part of it.
@@ -166,9 +169,7 @@ def _model_file(
         raise OptionError("a model file or weights are required", remedy="pass --cfg yolov5s_CBAM or --weights")
     where = Location(str(path))
     if card is None:
-        family = other_family(checkpoint)
-        error = WeightsError("the file does not name its model", where=where, remedy="pass --cfg, too")
-        raise family_error(family, where) if family else error
+        raise WeightsError("the file does not name its model", where=where, remedy="pass --cfg, too")
     return read_card(card, checkpoint, where), card.dialect
 
 

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from attendet.blocks.catalog import block
-from attendet.blocks.heads.base import CountMean, DetectionHead, LossOptions
+from attendet.blocks.heads.base import DetectionHead, LossOptions
 from attendet.blocks.wiring import detect
 from attendet.detection.anchor_decoding import class_confidences, decode_anchors
 from attendet.detection.anchor_loss import AnchorLossWeights, anchor_based_loss
-from attendet.detection.loss_value import DetectionLoss
+from attendet.detection.loss_value import BatchProcesses, DetectionLoss
 from attendet.detection.map_decoding import AnchorMapDecoding
 from attendet.detection.suppression_defaults import SuppressionDefaults
 from attendet.errors import OptionError
@@ -98,12 +98,12 @@ class Detect(DetectionHead):
         return tuple(rows[..., 4:5] + rows[..., 5:] if self.num_classes > 1 else rows[..., 4:5] for rows in logits)
 
     def loss(
-        self, raw: Sequence[Tensor], targets: Tensor, options: LossOptions, mean_count: CountMean | None = None
+        self, raw: Sequence[Tensor], targets: Tensor, options: LossOptions, processes: BatchProcesses | None = None
     ) -> DetectionLoss:
         """Return the loss of raw maps, see `attendet.detection.anchor_based_loss`."""
         if not isinstance(options, AnchorLossWeights):
             raise TypeError(type(options))
-        return anchor_based_loss(raw, targets, self.anchors_in_pixels(), self.strides, options, mean_count)
+        return anchor_based_loss(raw, targets, self.anchors_in_pixels(), self.strides, options, processes)
 
     def map_decoding(self) -> AnchorMapDecoding:
         """Return the anchors in pixels."""

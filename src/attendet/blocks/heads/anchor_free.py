@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 from attendet.blocks.catalog import block
 from attendet.blocks.conv import Conv, DWConv
-from attendet.blocks.heads.base import CountMean, DetectionHead, LossOptions
+from attendet.blocks.heads.base import DetectionHead, LossOptions
 from attendet.blocks.heads.distribution import DFL
 from attendet.blocks.wiring import detect_points
-from attendet.detection.loss_value import DetectionLoss
+from attendet.detection.loss_value import BatchProcesses, DetectionLoss
 from attendet.detection.map_decoding import PointMapDecoding
 from attendet.detection.point_decoding import decode_points
 from attendet.detection.point_loss import PointLossWeights, anchor_free_loss
@@ -92,12 +92,12 @@ class AnchorFreeDetect(DetectionHead):
         return tuple(level[:, 4 * _BINS :].flatten(2).transpose(1, 2) for level in raw)
 
     def loss(
-        self, raw: Sequence[Tensor], targets: Tensor, options: LossOptions, mean_count: CountMean | None = None
+        self, raw: Sequence[Tensor], targets: Tensor, options: LossOptions, processes: BatchProcesses | None = None
     ) -> DetectionLoss:
         """Return the loss of raw maps, see `attendet.detection.anchor_free_loss`."""
         if not isinstance(options, PointLossWeights):
             raise TypeError(type(options))
-        return anchor_free_loss(raw, targets, self.strides, options, mean_count, _BINS)
+        return anchor_free_loss(raw, targets, self.strides, options, processes, _BINS)
 
     def map_decoding(self) -> PointMapDecoding:
         """Return the number of bins."""

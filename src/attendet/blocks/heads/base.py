@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, Protocol, TypeAlias
+from collections.abc import Sequence
+from typing import Any, ClassVar, Protocol
 
 from torch import Tensor, nn
 
-from attendet.detection.loss_value import DetectionLoss
+from attendet.detection.loss_value import BatchProcesses, DetectionLoss
 from attendet.detection.map_decoding import MapDecoding
 from attendet.detection.suppression_defaults import SuppressionDefaults
-
-CountMean: TypeAlias = Callable[[Tensor], Tensor]
 
 
 class LossOptions(Protocol):
@@ -78,7 +76,7 @@ class DetectionHead(nn.Module, ABC):
 
     @abstractmethod
     def loss(
-        self, raw: Sequence[Tensor], targets: Tensor, options: LossOptions, mean_count: CountMean | None = None
+        self, raw: Sequence[Tensor], targets: Tensor, options: LossOptions, processes: BatchProcesses | None = None
     ) -> DetectionLoss:
         """Return the loss of raw maps.
 
@@ -86,7 +84,7 @@ class DetectionHead(nn.Module, ABC):
             raw: One raw map per level, in float32.
             targets: Image index, class index, and x, y of the center, width, and height in 0-1, (T, 6).
             options: Weights and options, an instance of `loss_options`.
-            mean_count: Maps a count in this process to its mean over all processes that share a batch.
+            processes: The processes that share a batch; None if this one has the whole batch.
         """
 
     @abstractmethod

@@ -1,0 +1,82 @@
+"""Training of a network without anchors: everything that a run of YOLOv5 has, with the parts of its own loss."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import attendet
+from attendet.errors import OptionError
+from attendet.training.config_sections import LossConfig
+from attendet.training.loss_options import loss_options
+from attendet.training.runner import config_to_resume, train
+from tests.helpers.small_training import (
+    ANCHOR_FREE_MODEL,
+    Interrupted,
+    InterruptingReporter,
+    RecordingReporter,
+    rows_of,
+    small,
+    train_to_find,
+)
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    file = tmp_path / "anchor_free.yaml"
+    file.write_text(ANCHOR_FREE_MODEL)
+    return file
+
+
+def test_a_run_learns_to_find_objects(tmp_path: Path) -> None:
+    folder = train_to_find(tmp_path, ANCHOR_FREE_MODEL, epochs=80)
+    metrics = json.loads(folder.record.read_text())["metrics"]
+    assert metrics["map50"] > 0.5
+    opened = attendet.open(folder.path)
+    assert {"results.png", "labels.png"} <= {file.name for file in folder.path.rglob("*.png")}
+    assert opened.detector.head.loss_parts == ("box", "cls", "dfl")
+
+
+@pytest.mark.usefixtures("without_plots")
+def test_a_run_reports_the_parts_of_its_own_loss(fit: Callable, model: Path) -> None:
+    folder, record, reporter = fit(model__cfg=str(model), schedule__epochs=2)
+    assert {f"{split}/{part}_loss" for split in ("train", "val") for part in ("box", "cls", "dfl")} <= set(
+        reporter.rows[0]
+    )
+    assert "train/obj_loss" not in reporter.rows[0]
+    assert not any("anchors" in message for message in reporter.messages)
+    assert record.finished
+    assert folder.best.is_file()
+    assert reporter.steps[0][1].keys() == {"box", "cls", "dfl"}
+
+
+@pytest.mark.usefixtures("without_plots")
+def test_interrupted_and_resumed_is_bit_for_bit_uninterrupted(data: Path, model: Path, tmp_path: Path) -> None:
+    whole, _ = train(small(data, model, tmp_path / "whole", schedule__epochs=3), RecordingReporter())
+    with pytest.raises(Interrupted):
+        train(small(data, model, tmp_path / "runs", schedule__epochs=3), InterruptingReporter())
+    folder = type(whole)(tmp_path / "runs" / "exp")
+    train(config_to_resume(folder), RecordingReporter(), resume=folder)
+    assert rows_of(folder) == rows_of(whole)
+    first, second = load_file(folder.last), load_file(whole.last)
+    assert first.keys() == second.keys()
+    assert all(torch.equal(value, second[key]) for key, value in first.items())
+
+
+@pytest.mark.usefixtures("without_plots")
+def test_settings_of_another_loss_are_refused_before_training(fit: Callable, model: Path, tmp_path: Path) -> None:
+    message = r"`loss\.obj` must not be set for this model, got 1\.0; its loss has box, cls, dfl"
+    with pytest.raises(OptionError, match=message):
+        fit(model__cfg=str(model), loss__obj=1.0)
+    assert not (tmp_path / "runs").exists()
+    with pytest.raises(OptionError, match=r"`loss\.dfl` must not be set for this model"):
+        loss_options(attendet.build("yolov5n").head, LossConfig(dfl=1.0), imgsz=320)
+
+
+def test_the_loss_has_the_published_weights_unless_others_are_given() -> None:
+    head = attendet.build("yolov8n", num_classes=3).head
+    options = loss_options(head, LossConfig(dfl=2.0), imgsz=320)
+    assert vars(options) == {"box": 7.5, "cls": 0.5, "dfl": 2.0}
