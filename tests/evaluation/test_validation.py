@@ -1,6 +1,7 @@
 """Validation of a small detector that was trained to find painted rectangles."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +11,13 @@ import torch
 from attendet.data.reading import data_source
 from attendet.data.reading.label_checks import drop_invalid
 from attendet.data.records import Split
+from attendet.evaluation.config import ValidationConfig
 from attendet.evaluation.validation import validate
 from attendet.models.detector import Detector
 from attendet.training.plots.run_plots import PICTURES
 from attendet.training.run_folder import RunFolder
 from attendet.weights.io import opening
+from tests.helpers.calibrated_detector import NAMES, calibrated_detector
 from tests.helpers.small_training import train_to_find
 
 
@@ -51,6 +54,16 @@ def test_results_do_not_depend_on_the_batch_size(detector: Detector, folder: Pat
         torch.testing.assert_close(first, second, rtol=1e-4, atol=1e-3)
     assert one.metrics.map50 == pytest.approx(many.metrics.map50, abs=1e-6)
     assert one.metrics.map50_95 == pytest.approx(many.metrics.map50_95, abs=1e-3)
+
+
+@pytest.mark.parametrize(("model", "iou", "other"), [("yolov5n", 0.6, 0.7), ("yolov8n", 0.7, 0.6)])
+def test_the_iou_is_that_of_the_network_unless_it_is_given(folder: Path, model: str, iou: float, other: float) -> None:
+    detector, split = calibrated_detector(model), replace(read(folder, "val"), names=NAMES)
+    default = validate(detector, split, 64).detections
+    given, different = (validate(detector, split, 64, ValidationConfig(iou=each)).detections for each in (iou, other))
+    assert sum(map(len, default)) > 50
+    assert all(map(torch.equal, default, given))
+    assert not all(map(torch.equal, default, different))
 
 
 def test_boxes_are_in_pixels_of_the_image(detector: Detector, folder: Path) -> None:

@@ -9,7 +9,9 @@ from torch import Tensor, nn
 
 from attendet.detection.selection_operator import select_detections
 from attendet.detection.suppression import nms
+from attendet.detection.suppression_defaults import SuppressionDefaults
 from attendet.errors import OptionError
+from attendet.exporting import SelectionOptions
 from attendet.exporting.onnx_file import write_onnx
 from attendet.runtimes.file_description import FileDescription
 
@@ -68,6 +70,14 @@ def test_images_without_detections() -> None:
     empty = torch.zeros(2, 7, 8)
     assert not select_detections(empty, **THRESHOLDS).any()
     assert select_detections(empty[:0], **THRESHOLDS).shape == (0, 12, 6)
+
+
+def test_options_are_checked_before_the_iou_of_the_network_is_known() -> None:
+    assert SelectionOptions(iou=0.5).baked(SuppressionDefaults(prediction_iou=0.7)).iou == 0.5
+    with pytest.raises(OptionError, match="`confidence` must be a number from 0 to 1, got"):
+        SelectionOptions(confidence=1.5)
+    with pytest.raises(OptionError, match="`iou` must be a number from 0 to 1, got -1"):
+        SelectionOptions(iou=-1)
 
 
 def test_the_operator_meets_torchs_rules() -> None:

@@ -69,10 +69,10 @@ class SelectionOptions:
         Args:
             defaults: Thresholds of the network.
         """
-        iou = defaults.prediction_iou if self.iou is None else self.iou
-        check_thresholds(self.confidence, iou, self.max_detections)
+        confidence, iou = float(self.confidence), float(defaults.prediction_iou if self.iou is None else self.iou)
+        check_thresholds(confidence, iou, self.max_detections)
         return BakedSelection(
-            confidence=self.confidence, iou=iou, max_detections=self.max_detections, agnostic=self.agnostic
+            confidence=confidence, iou=iou, max_detections=self.max_detections, agnostic=self.agnostic
         )
 
 
