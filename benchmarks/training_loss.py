@@ -8,7 +8,7 @@ from torch import Tensor
 
 from attendet.models.detector import Detector
 from attendet.training.config_sections import LossConfig
-from attendet.training.loss_options import loss_options
+from attendet.training.loss_settings import loss_options
 
 
 def step_loss(detector: Detector, raw: Sequence[Tensor], targets: Tensor, imgsz: int) -> Tensor:

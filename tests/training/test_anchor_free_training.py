@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 import attendet
 from attendet.errors import OptionError
 from attendet.training.config_sections import LossConfig
-from attendet.training.loss_options import loss_options
+from attendet.training.loss_settings import loss_options
 from attendet.training.runner import config_to_resume, train
 from tests.helpers.small_training import (
     ANCHOR_FREE_MODEL,

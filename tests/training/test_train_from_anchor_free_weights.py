@@ -26,7 +26,9 @@ def trained(model: str, num_classes: int = 80) -> Detector:
 
 
 def build(tmp_path: Path, weights: Path, names: tuple[str, ...] = NAMES, **settings: object) -> TrainingModel:
-    config = small(Path("data.yaml"), weights, tmp_path, **{"model__cfg": None, **settings}, model__weights=str(weights))
+    config = small(
+        Path("data.yaml"), weights, tmp_path, **{"model__cfg": None, **settings}, model__weights=str(weights)
+    )
     return build_training_model(config, names)
 
 
@@ -41,7 +43,11 @@ def test_attention_changes_no_output_at_the_first_step(tmp_path: Path, model: st
     starts = [
         build(tmp_path, weights),
         build(tmp_path, weights, model__attention=["cbam@neck"]),
-        build(tmp_path, weights, model__attention=["se@inside:C2f" if model == "yolov8n" else "se@after:C3k2"]),
+        build(
+            tmp_path,
+            weights,
+            model__attention=["se:reduction=4@inside:C2f" if model == "yolov8n" else "se:reduction=4@after:C3k2"],
+        ),
         build(tmp_path, weights, model__cfg=f"{model}_CBAM.yaml"),
         build(tmp_path, weights, model__cfg=f"{model}_CBAM-neck.yaml"),
     ]

@@ -11,7 +11,7 @@ from attendet.blocks.csp import C3, C3SPP, C3TR, Bottleneck, BottleneckCSP, C3Gh
 from attendet.blocks.ghost import GhostBottleneck, GhostConv
 from attendet.blocks.heads.anchor_based import Detect
 from attendet.blocks.heads.anchor_free import AnchorFreeDetect
-from attendet.blocks.heads.base import DetectionHead
+from attendet.blocks.heads.detection_head import DetectionHead
 from attendet.blocks.heads.distribution import DFL
 from attendet.blocks.involution import Involution
 from attendet.blocks.pool import SPP, SPPF

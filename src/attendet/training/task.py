@@ -22,7 +22,7 @@ from attendet.evaluation.metrics import Evaluation, Metrics
 from attendet.models.detector import Detector
 from attendet.training.config import TrainConfig
 from attendet.training.freezing import base_modules, frozen_modules, is_released
-from attendet.training.loss_options import loss_options
+from attendet.training.loss_settings import loss_options
 from attendet.training.optimizer import build_optimizer, set_learning_rates
 from attendet.training.recipe import TrainingRecipe
 from attendet.training.weight_average import AveragedWeights

@@ -25,7 +25,7 @@ from attendet.models.yaml.model_file import ModelFile, read_model_file
 from attendet.surgery import attach, attached
 from attendet.training.config import TrainConfig
 from attendet.training.freezing import freeze
-from attendet.training.loss_options import loss_options
+from attendet.training.loss_settings import loss_options
 from attendet.weights import Checkpoint, read_checkpoint
 from attendet.weights.io.card_search import find_card
 from attendet.weights.io.model_card import ModelCard, stored_attention

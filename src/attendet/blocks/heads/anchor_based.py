@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from attendet.blocks.catalog import block
-from attendet.blocks.heads.base import DetectionHead, LossOptions
+from attendet.blocks.heads.detection_head import DetectionHead, LossOptions
 from attendet.blocks.wiring import detect
 from attendet.detection.anchor_decoding import class_confidences, decode_anchors
 from attendet.detection.anchor_loss import AnchorLossWeights, anchor_based_loss

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from attendet.blocks.catalog import block
 from attendet.blocks.conv import Conv, DWConv
-from attendet.blocks.heads.base import DetectionHead, LossOptions
+from attendet.blocks.heads.detection_head import DetectionHead, LossOptions
 from attendet.blocks.heads.distribution import DFL
 from attendet.blocks.wiring import detect_points
 from attendet.detection.loss_value import BatchProcesses, DetectionLoss

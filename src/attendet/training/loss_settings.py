@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 
-from attendet.blocks.heads.base import DetectionHead, LossOptions
+from attendet.blocks.heads.detection_head import DetectionHead, LossOptions
 from attendet.errors import OptionError
 from attendet.training.config_sections import LossConfig
 
