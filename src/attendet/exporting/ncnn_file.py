@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from attendet.blocks.heads.base import DetectionHead
+from attendet.blocks.heads.detection_head import DetectionHead
 from attendet.errors import OptionError
 from attendet.exporting.graph import NetworkGraph
 from attendet.models.detector import Detector

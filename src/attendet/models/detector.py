@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from attendet.blocks.conv_bn_fusion import fuse_conv_bn
-from attendet.blocks.heads.base import DetectionHead
+from attendet.blocks.heads.detection_head import DetectionHead
 from attendet.errors import OptionError
 
 

@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 from torch import Tensor, nn
 
-from attendet.blocks.heads.base import DetectionHead
+from attendet.blocks.heads.detection_head import DetectionHead
 from attendet.blocks.pool import SPP, SPPF
 from attendet.detection.class_names import class_index, class_name
 from attendet.interpret.image.class_activation import ActivationTarget
