@@ -8,7 +8,6 @@ from torch import Tensor
 
 from attendet.models.detector import Detector
 from attendet.training.config_sections import LossConfig
-from attendet.training.loss_settings import loss_options
 
 
 def step_loss(detector: Detector, raw: Sequence[Tensor], targets: Tensor, imgsz: int) -> Tensor:
@@ -20,5 +19,5 @@ def step_loss(detector: Detector, raw: Sequence[Tensor], targets: Tensor, imgsz:
         targets: Image index, class index, and x, y of the center, width, and height in 0-1, (T, 6).
         imgsz: Side of the images in pixels.
     """
-    options = loss_options(detector.head, LossConfig(), imgsz)
+    options = LossConfig().options_for(detector.head, imgsz)
     return detector.head.loss(raw, targets, options).total

@@ -1,4 +1,4 @@
-"""Measure a training step of yolov8n and yolo11n beside permissively licensed detectors without anchors.
+"""Measure a training step of yolov8n and yolo11n next to permissively licensed detectors without anchors.
 
     pip install --no-deps libreyolo==1.6.0
     python benchmarks/training_step_peers.py [--device cuda] [--rounds 9] [--out benchmarks/results/step-peers-cpu.md]
@@ -36,7 +36,7 @@ _HEADER = """\
 {setup}
 
 Interleaved in one run; median (quartiles) over the rounds. A step is forward, loss, backward, and AdamW on {batch}
-images of {size} pixels with {objects} objects each of {classes} classes. The peers are those of LibreYOLO 1.6.0 (MIT).
+images of {size} pixels with {objects} objects each of {classes} classes. The peers are from LibreYOLO 1.6.0 (MIT).
 
 | network | parameters | layout | step, ms | per million parameters, ms | relative to yolov8n |
 |---|---|---|---|---|---|"""

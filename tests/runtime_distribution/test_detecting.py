@@ -217,7 +217,7 @@ def test_files_are_images_in_display_orientation(weights: Path, onnx_file: Path,
     assert_same_detections(found, Predictor(weights, device="cpu")(read_image(tmp_path / "a.png")))
 
 
-def test_thresholds_that_are_not_given_are_those_of_the_file(tmp_path: Path) -> None:
+def test_missing_thresholds_come_from_the_file(tmp_path: Path) -> None:
     """Two boxes of one class overlap with an IoU of 0.68, between the thresholds of YOLOv5 and YOLOv8."""
     predictions = np.array([[24, 24, 20, 10, 0.9, 0.1], [26, 25, 20, 10, 0.8, 0.1]], np.float32)
     image = np.zeros((64, 64, 3), np.uint8)

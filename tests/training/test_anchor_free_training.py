@@ -11,7 +11,6 @@ from safetensors.torch import load_file
 import attendet
 from attendet.errors import OptionError
 from attendet.training.config_sections import LossConfig
-from attendet.training.loss_settings import loss_options
 from attendet.training.runner import config_to_resume, train
 from tests.helpers.small_training import (
     ANCHOR_FREE_MODEL,
@@ -73,10 +72,10 @@ def test_settings_of_another_loss_are_refused_before_training(fit: Callable, mod
         fit(model__cfg=str(model), loss__obj=1.0)
     assert not (tmp_path / "runs").exists()
     with pytest.raises(OptionError, match=r"`loss\.dfl` must not be set for this model"):
-        loss_options(attendet.build("yolov5n").head, LossConfig(dfl=1.0), imgsz=320)
+        LossConfig(dfl=1.0).options_for(attendet.build("yolov5n").head, imgsz=320)
 
 
 def test_the_loss_has_the_published_weights_unless_others_are_given() -> None:
     head = attendet.build("yolov8n", num_classes=3).head
-    options = loss_options(head, LossConfig(dfl=2.0), imgsz=320)
+    options = LossConfig(dfl=2.0).options_for(head, imgsz=320)
     assert vars(options) == {"box": 7.5, "cls": 0.5, "dfl": 2.0}

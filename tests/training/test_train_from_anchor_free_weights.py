@@ -88,7 +88,7 @@ def test_an_activation_that_no_model_file_names_is_refused_or_noted(tmp_path: Pa
     model = network(trained("yolov8n"), "yolov8n", NAMES)
     model.get_submodule("model.9.cv1").act = torch.nn.Identity()
     weights = save(checkpoint(model), tmp_path / "a.pt")
-    with pytest.raises(WeightsError, match=r"has Identity at model\.9\.cv1\.act, which its model file does not say"):
+    with pytest.raises(WeightsError, match=r"has Identity at model\.9\.cv1\.act, but its model file does not"):
         build(tmp_path, weights)
     start = build(tmp_path, weights, model__cfg="yolov8n_CBAM.yaml")
     assert any("activations: 1 layer with Identity in the file (row 10)" in note for note in start.notes)

@@ -53,7 +53,7 @@ def detect_in_batch(
         outputs: Decoded predictions (N, rows, 4 + num_classes) for the batch, or detections that the file has selected.
         batch: The images.
         config: Thresholds of the detections.
-        defaults: Thresholds of the network, for those that `config` leaves out.
+        defaults: Thresholds of the network, used where `config` has None.
         selection: How the file has selected detections; None if it has not.
 
     Returns:

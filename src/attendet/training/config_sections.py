@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
 from attendet.attention.base import Start
+from attendet.blocks.heads.detection_head import DetectionHead, LossOptions
 from attendet.data.image_decoding.sixteen_bits import MAX_BIT_DEPTH, MIN_BIT_DEPTH
 from attendet.data.loading.image_store import ImageCache
+from attendet.errors import OptionError
 from attendet.utils.limits import MAX_IMGSZ
 from attendet.utils.settings import Fraction, NonNegative, Positive, StrictModel
 
@@ -185,6 +188,30 @@ class LossConfig(StrictModel):
     anchor_t: float | None = None
     fl_gamma: float | None = None
     label_smoothing: float | None = None
+
+    def options_for(self, head: DetectionHead, imgsz: int) -> LossOptions:
+        """Return the options of a head's loss, scaled to its classes and levels and to the image size.
+
+        Args:
+            head: The detection head.
+            imgsz: Side of the images in pixels.
+
+        Raises:
+            OptionError: If a setting has no meaning for the head.
+
+        Example:
+            >>> import attendet
+            >>> LossConfig(box=0.1).options_for(attendet.build("yolov5n").head, imgsz=640).box
+            0.1
+        """
+        names = [field.name for field in fields(head.loss_options)]
+        given = self.model_dump(exclude_none=True)
+        for name, value in given.items():
+            if name not in names:
+                message = f"`loss.{name}` must not be set for this model, got {value}"
+                raise OptionError(message, remedy=f"its loss has {', '.join(names)}")
+        options = head.loss_options(**given)
+        return options.scaled(num_classes=head.num_classes, levels=len(head.strides), imgsz=imgsz)
 
 
 class AnchorConfig(StrictModel):

@@ -22,7 +22,6 @@ from attendet.evaluation.metrics import Evaluation, Metrics
 from attendet.models.detector import Detector
 from attendet.training.config import TrainConfig
 from attendet.training.freezing import base_modules, frozen_modules, is_released
-from attendet.training.loss_settings import loss_options
 from attendet.training.optimizer import build_optimizer, set_learning_rates
 from attendet.training.recipe import TrainingRecipe
 from attendet.training.weight_average import AveragedWeights
@@ -49,7 +48,7 @@ class DetectionTask(LightningModule):
         self.names, self.recipe, self.config = names, recipe, config
         self.averaged = AveragedWeights(detector, recipe.ema_decay, recipe.ema_ramp)
         self.metrics: Metrics | None = None
-        self.loss_options = loss_options(detector.head, config.loss, config.schedule.imgsz)
+        self.loss_options = config.loss.options_for(detector.head, config.schedule.imgsz)
         self._evaluation = Evaluation(names)
 
     @property

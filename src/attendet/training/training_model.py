@@ -25,7 +25,6 @@ from attendet.models.yaml.model_file import ModelFile, read_model_file
 from attendet.surgery import attach, attached
 from attendet.training.config import TrainConfig
 from attendet.training.freezing import freeze
-from attendet.training.loss_settings import loss_options
 from attendet.weights import Checkpoint, read_checkpoint
 from attendet.weights.io.card_search import find_card
 from attendet.weights.io.model_card import ModelCard, stored_attention
@@ -118,7 +117,7 @@ def build_training_model(config: TrainConfig, names: tuple[str, ...]) -> Trainin
     built = build_model(file, len(names), dialect=dialect, start=start, checkpoint=tensors)
     detector = built.detector
     # Before any work, because the settings of another family's loss are a mistake.
-    loss_options(detector.head, config.loss, config.schedule.imgsz)
+    config.loss.options_for(detector.head, config.schedule.imgsz)
     notes = [*choices, *(str(finding) for finding in built.findings())]
     if same_model and not (options.cfg and options.attention):
         restore_attention(detector, plans, tensors)

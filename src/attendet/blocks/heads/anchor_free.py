@@ -32,8 +32,8 @@ _MAX_CLASS_WIDTH = 100
 class AnchorFreeDetect(DetectionHead):
     """Detection head without anchors: L maps (N, c, H, W) → L raw maps (N, 64 + num_classes, H, W).
 
-    A raw map has the logits of 16 bins for each of the four sides of a box (left, top, right, bottom), then those of
-    the classes. Each cell predicts one box: the distances from its center to the sides are the means of the
+    A raw map has the logits of 16 bins for each of the four sides of a box (left, top, right, bottom), then one logit
+    for each class. Each cell predicts one box: the distances from its center to the sides are the means of the
     distributions ("Generalized Focal Loss", arXiv:2006.04388), in cells. The output is the same in training and
     evaluation mode.
 
