@@ -16,7 +16,7 @@ from attendet.models.bundled import bundled_text
 from tests.fuzz.hostile_values import CALLABLES, TEXTS, integer, scalar
 from tests.fuzz.mutations import mutate_bytes, mutate_value, sometimes
 from tests.helpers.data_sets import write_image
-from tests.helpers.small_training import MODEL
+from tests.helpers.small_training import ANCHOR_FREE_MODEL, MODEL
 
 _SPECIALS = (
     "a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]\n",
@@ -97,7 +97,8 @@ _DATA = {
 
 def write_model_file(random: Random, folder: Path) -> Path:
     """Write a hostile model file."""
-    text = MODEL if sometimes(random, 0.9) else bundled_text(random.choice(("yolov5n", "yolov5n_CBAM")))
+    small = random.choice((MODEL, ANCHOR_FREE_MODEL))
+    text = small if sometimes(random, 0.9) else bundled_text(random.choice(("yolov5n_CBAM", "yolov8n", "yolo11n")))
     document = yaml.safe_load(text)
     for _ in range(random.choice((0, 1, 1, 3))):
         rows = document[random.choice(("backbone", "backbone", "head"))]
