@@ -247,7 +247,7 @@ def test_four_levels_with_four_rows_of_anchors(tmp_path: Path) -> None:
     assert check_model_file(file) == []
     detector = attendet.build(file, num_classes=2)
     assert detector.strides == (4.0, 8.0, 16.0, 32.0)
-    assert detector.decode(detector(torch.rand(1, 3, 64, 64))).shape == (1, 3 * (256 + 64 + 16 + 4), 7)
+    assert detector.decode(detector(torch.rand(1, 3, 64, 64))).shape == (1, 3 * (256 + 64 + 16 + 4), 4 + 2)
 
 
 def test_a_number_of_anchors_creates_squares(tmp_path: Path) -> None:
@@ -260,6 +260,7 @@ def test_a_number_of_anchors_creates_squares(tmp_path: Path) -> None:
         match="the 4 anchors per level have no sizes yet and are squares; training fits them to the data",
     ):
         detector = attendet.build(file, num_classes=1)
+    assert detector.head.anchors is not None
     assert detector.head.anchors.shape == (3, 4, 2)
 
 

@@ -8,9 +8,11 @@ from .bundled import bundled_text as bundled_text
 from .composites import AttentionBottleneck as AttentionBottleneck
 from .composites import AttentionC2f as AttentionC2f
 from .composites import AttentionC3 as AttentionC3
+from .composites import AttentionC3k2 as AttentionC3k2
 from .composites import AttentionResNetBottleneck as AttentionResNetBottleneck
 from .composites import C2fAttention as C2fAttention
 from .composites import C3Attention as C3Attention
+from .composites import C3k2Attention as C3k2Attention
 from .composites import ConvAttention as ConvAttention
 from .costs import Cost as Cost
 from .costs import attention_costs as attention_costs
@@ -34,11 +36,13 @@ __all__ = [
     "AttentionBottleneck",
     "AttentionC2f",
     "AttentionC3",
+    "AttentionC3k2",
     "AttentionRequest",
     "AttentionResNetBottleneck",
     "BuiltModel",
     "C2fAttention",
     "C3Attention",
+    "C3k2Attention",
     "ConvAttention",
     "Correction",
     "Cost",

@@ -18,6 +18,10 @@ _MAX_SHORTCUT_LENGTH = 4
 _SCALINGS = frozenset({"mul", "mul_", "__mul__", "__rmul__", "__imul__", "multiply", "div", "div_", "__truediv__"})
 # `sum([a, b])` begins with 0 + a.
 _ADDITIONS_OF_NUMBERS = frozenset({"add", "__add__", "__radd__"})
+# Products of maps, as in self-attention. Position encodings that are added to a product have no shortcut.
+_PRODUCTS = frozenset(
+    {"matmul", "__matmul__", "__rmatmul__", "bmm", "baddbmm", "einsum", "scaled_dot_product_attention"}
+)
 _LAYERS = frozenset({"conv1d", "conv2d", "conv3d", "linear"})
 _MAX_LISTED_PATHS = 4
 
@@ -98,8 +102,18 @@ def _residual_sums(run: Trace) -> Iterator[_Sum]:
         lengths = {term: run.distance(term, origin) for term in terms}
         shortcut = min(lengths.values())
         branches = tuple(term for term in terms if lengths[term] > shortcut)
-        if branches and shortcut <= _MAX_SHORTCUT_LENGTH:
+        shortcuts = [term for term in terms if lengths[term] == shortcut]
+        if branches and shortcut <= _MAX_SHORTCUT_LENGTH and not any(_mixes(run, origin, term) for term in shortcuts):
             yield _Sum(scope, addition.total, origin, branches)
+
+
+def _mixes(run: Trace, origin: int, term: int) -> bool:
+    """Return whether a map was computed from another one by a product of maps."""
+    between = (run.maps[number] for number in run.ancestors(term) if number > origin)
+    return any(
+        feature.function in _PRODUCTS and sum(not run.maps[parent].constant for parent in feature.parents) > 1
+        for feature in between
+    )
 
 
 def _terms(run: Trace, by_total: dict[int, Addition], addition: Addition) -> Iterator[int]:

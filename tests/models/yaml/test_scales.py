@@ -1,100 +1,183 @@
-"""Model files of YOLOv8 and later families: their rows are checked, and building them is refused with the reason."""
+"""Model files of YOLOv8 and YOLO11: five sizes in one file, no anchors, and the head of the family."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
+import torch
 
 import attendet
+from attendet.blocks import AnchorFreeDetect, C3k, DWConv
 from attendet.errors import ModelFileError
-from attendet.models.lint.checker import check_model_file, fix_model_file
+from attendet.models import Detector
+from attendet.models.bundled import bundled_text
+from attendet.models.lint.checker import check_model_file
 from attendet.models.planning import plan_model
 from attendet.models.yaml.model_file import read_model_file
+from tests.helpers.family_files import PARAMETERS, SCALES, family_text
 
-HEADER = "nc: 3\nscales:\n  n: [0.33, 0.25, 1024]\n  s: [0.33, 0.50, 1024]\n  l: [1.0, 1.0, 512]\n"
-BLOCKS = {
-    "YOLOv8": ["C2f, [{}, True]"] * 4 + ["C2f, [{}]"] * 4,
-    "YOLO11": ["C3k2, [{}, False, 0.25]"] * 2
-    + ["C3k2, [{}, True]"] * 2
-    + ["C3k2, [{}, False]"] * 3
-    + ["C3k2, [{}, True]"],
-}
-CONCATS = {"YOLOv8": (6, 4, 12, 9), "YOLO11": (6, 4, 13, 10)}
-LEVELS = {"YOLOv8": (15, 18, 21), "YOLO11": (16, 19, 22)}
+CASES = [(family, size) for family in SCALES for size in "nsmlx"]
 
 
-def text_of(family: str, *, inserted: str = "", concats: tuple[int, ...] = (), levels: tuple[int, ...] = ()) -> str:
-    """Write the file of a family, with a row inserted before SPPF."""
-    blocks = iter(BLOCKS[family])
-    concat = iter(concats or CONCATS[family])
-    rows = ["-1, 1, Conv, [64, 3, 2]"]
-    for width in (128, 256, 512, 1024):
-        rows += [f"-1, 1, Conv, [{width}, 3, 2]", f"-1, 3, {next(blocks).format(width)}"]
-    rows += [inserted] if inserted else []
-    rows += ["-1, 1, SPPF, [1024, 5]", *(["-1, 2, C2PSA, [1024]"] if family == "YOLO11" else [])]
-    backbone = len(rows)
-    for width, step in ((512, "nn.Upsample, [None, 2, nearest]"), (256, "nn.Upsample, [None, 2, nearest]")):
-        rows += [f"-1, 1, {step}", f"[-1, {next(concat)}], 1, Concat, [1]", f"-1, 3, {next(blocks).format(width)}"]
-    for width in (512, 1024):
-        rows += [f"-1, 1, Conv, [{width // 2}, 3, 2]", f"[-1, {next(concat)}], 1, Concat, [1]"]
-        rows += [f"-1, 3, {next(blocks).format(width)}"]
-    rows += [f"{list(levels or LEVELS[family])}, 1, Detect, [nc]"]
-    lines = [f"  - [{row}]\n" for row in rows]
-    return f"{HEADER}backbone:\n{''.join(lines[:backbone])}head:\n{''.join(lines[backbone:])}"
+def parameters(text: str, name: str) -> int:
+    return sum(planned.parameters for planned in plan_model(read_model_file(text, name)).rows)
 
 
-@pytest.mark.parametrize("family", BLOCKS)
-def test_numbers_that_an_insertion_shifted_are_found_and_corrected(family: str) -> None:
-    right = text_of(
-        family,
-        inserted="-1, 1, CBAM, [1024]",
-        concats=tuple(number + (number > 8) for number in CONCATS[family]),
-        levels=tuple(number + 1 for number in LEVELS[family]),
-    )
-    stale = text_of(family, inserted="-1, 1, CBAM, [1024]")
-    kinds = [finding.kind for finding in check_model_file(read_model_file(stale, "model.yaml"))]
-    assert kinds.count("shifted-index") == 3
-    assert kinds[:3] == ["shifted-index"] * 3
-    assert fix_model_file(read_model_file(stale, "model.yaml")).text == right
-    assert "shifted-index" not in [finding.kind for finding in check_model_file(read_model_file(right, "model.yaml"))]
+@pytest.mark.parametrize(("family", "size"), CASES)
+def test_a_file_with_five_sizes_has_the_published_parameters(family: str, size: str) -> None:
+    text, published = family_text(family), PARAMETERS[family][size]
+    for name in (f"{family}{size}.yaml", f"models/{family.upper()}{size}-mine_640.yaml"):
+        assert parameters(text, name) == published
+    assert parameters(f"scale: {size} # as in checkpoints\n{text}", f"{family}.yaml") == published
+    assert check_model_file(read_model_file(text, f"{family}{size}.yaml")) == []
 
 
-@pytest.mark.parametrize("family", BLOCKS)
-def test_the_only_fault_of_the_original_is_that_it_cannot_be_built(family: str) -> None:
-    findings = check_model_file(read_model_file(text_of(family), "model.yaml"))
-    assert {finding.kind for finding in findings if finding.is_fault} == {"unbuildable"}
-    assert "YOLOv8 or a later family" in findings[-1].message
+@pytest.mark.parametrize("family", SCALES)
+@pytest.mark.parametrize("name", ["{}.yaml", "{}-cbam.yaml", "{}-p2.yaml", "{}cbam.yaml", "mine.yaml", "best.yaml"])
+def test_a_name_without_a_size_selects_the_first_one(family: str, name: str) -> None:
+    assert read_model_file(family_text(family), name.format(family)).size == "n"
+
+
+def test_the_key_of_a_checkpoint_counts_more_than_the_name() -> None:
+    file = read_model_file(f"{family_text('yolov8')}scale: m\n", "yolov8x.yaml")
+    assert (file.size, file.depth_multiple, file.width_multiple, file.max_width) == ("m", 0.67, 0.75, 768)
 
 
 @pytest.mark.parametrize(
     ("name", "channels", "repeats"),
-    [("yolov8.yaml", 256, 1), ("yolov8n-mine.yaml", 256, 1), ("yolov8s_CBAM.yaml", 512, 1), ("yolov8l.yaml", 512, 3)],
+    [
+        ("yolov8n.yaml", 256, (1, 2)),
+        ("yolov8s_CBAM.yaml", 512, (1, 2)),
+        # The widths are reduced to the largest one before they are multiplied: 768 * 0.75, 512 * 1, and 512 * 1.25.
+        ("yolov8m.yaml", 576, (2, 4)),
+        ("yolov8l.yaml", 512, (3, 6)),
+        ("yolov8x.yaml", 640, (3, 6)),
+    ],
 )
-def test_the_name_of_the_file_selects_the_size(name: str, channels: int, repeats: int) -> None:
-    # Size l: min(1024, 512) * 1 channels.
-    plan = plan_model(read_model_file(text_of("YOLOv8"), f"models/{name}"), tolerant=True)
+def test_the_size_scales_widths_and_repeats(name: str, channels: int, repeats: tuple[int, int]) -> None:
+    plan = plan_model(read_model_file(family_text("yolov8"), f"models/{name}"))
     assert plan.rows[9].shapes[0][1] == channels
-    assert plan.file.repeats(plan.file.rows[8]) == repeats
+    assert (plan.file.repeats(plan.file.rows[8]), plan.file.repeats(plan.file.rows[6])) == repeats
 
 
-def test_building_is_refused_with_the_family(tmp_path: Path) -> None:
-    file = tmp_path / "yolov8n.yaml"
-    file.write_text(text_of("YOLOv8"))
-    with pytest.raises(ModelFileError, match=r"YOLOv8 or a later family .*; use a model file of YOLOv5, or attach"):
-        attendet.build(file)
+@pytest.mark.parametrize("family", SCALES)
+@pytest.mark.parametrize("size", ["n", "s"])
+def test_older_files_with_two_multiples_give_the_same_network(family: str, size: str) -> None:
+    depth, width, largest = SCALES[family][size]
+    # Sizes n and s have no width above their largest one.
+    assert largest == 1024
+    text = family_text(family, header=f"depth_multiple: {depth}\nwidth_multiple: {width}\n")
+    file = read_model_file(text, "mine.yaml")
+    assert file.size is None
+    assert parameters(text, "mine.yaml") == PARAMETERS[family][size]
+
+
+@pytest.mark.parametrize("size", "nsmlx")
+def test_inner_blocks_of_c3k2_depend_on_the_size(size: str) -> None:
+    """In sizes n and s, the rows say which C3k2 have blocks C3k; in the others, all have."""
+    with torch.device("meta"):
+        detector = build_from(family_text("yolo11"), f"yolo11{size}.yaml")
+    with_c3k = [row for row, module in enumerate(detector.model) if any(isinstance(m, C3k) for m in module.modules())]
+    assert with_c3k == ([6, 8, 22] if size in "ns" else [2, 4, 6, 8, 13, 16, 19, 22])
+
+
+def build_from(text: str, name: str, num_classes: int | None = None) -> Detector:
+    return attendet.build(read_model_file(text, name), num_classes=num_classes)
+
+
+@pytest.mark.parametrize("family", SCALES)
+def test_the_blocks_of_the_file_decide_the_class_branch(family: str) -> None:
+    branches = {"yolov8": False, "yolo11": True}
+    detector = build_from(family_text(family), "mine.yaml", num_classes=3)
+    assert isinstance(detector.head, AnchorFreeDetect)
+    assert any(isinstance(module, DWConv) for module in detector.head.cv3.modules()) is branches[family]
+    # A single block of YOLO11 is enough, also one with attention; a row may name the other branch.
+    text = family_text("yolov8").replace("C2f, [512, True]", "C3k2_CBAM, [512, True, {reduction: 4}]")
+    mixed = build_from(text, "mine.yaml").head
+    assert any(isinstance(module, DWConv) for module in mixed.modules())
+    named = build_from(text.replace("Detect, [nc]", "Detect, [nc, {classes: dense}]"), "mine.yaml").head
+    assert not any(isinstance(module, DWConv) for module in named.modules())
+
+
+@pytest.mark.parametrize("family", SCALES)
+@pytest.mark.parametrize(("levels", "strides"), [((2, 5), (4, 8, 16, 32)), ((3, 6), (8, 16, 32, 64))])
+@pytest.mark.parametrize("size", ["n", "m"])
+def test_variants_with_four_levels(family: str, levels: tuple[int, int], strides: tuple[int, ...], size: str) -> None:
+    text = family_text(family, levels)
+    file = read_model_file(text, f"{family}{size}-p{levels[0] if levels[0] == 2 else levels[1]}.yaml")
+    assert check_model_file(file) == []
+    detector = attendet.build(file, num_classes=2)
+    assert detector.strides == strides
+    raw = detector.train(False)(torch.rand(1, 3, 128, 64))
+    assert [tuple(level.shape) for level in raw] == [(1, 64 + 2, 128 // s, 64 // s) for s in strides]
+    assert detector.decode(raw).shape == (1, sum(128 * 64 // s**2 for s in strides), 4 + 2)
+
+
+@pytest.mark.parametrize("family", SCALES)
+def test_an_activation_for_the_whole_file(family: str) -> None:
+    detector = build_from(f"activation: nn.ReLU()\n{family_text(family)}", "mine.yaml")
+    kinds = {type(module) for module in detector.modules()}
+    assert torch.nn.ReLU in kinds
+    assert torch.nn.SiLU not in kinds
+
+
+def test_a_head_with_anchors_may_follow_the_blocks_of_yolov8() -> None:
+    anchors = "anchors:\n  - [10, 13]\n  - [30, 61]\n  - [116, 90]\n"
+    text = anchors + family_text("yolov8").replace("Detect, [nc]", "Detect, [nc, anchors]")
+    detector = build_from(text, "yolov8n.yaml", num_classes=3)
+    assert detector(torch.rand(1, 3, 64, 64))[0].shape == (1, 1, 8, 8, 3 + 5)
 
 
 @pytest.mark.parametrize(
-    ("scales", "message"),
+    ("header", "message"),
     [
-        ("scales: []", "`scales` must be a mapping"),
+        ("scales: []", r"yolov8n\.yaml:2:9: `scales` must be a mapping"),
+        ("scales: n", "`scales` must be a mapping"),
+        ("scales: {}", "`scales` must be a mapping"),
         ("scales: {n: [0.33]}", r"a size must be \[depth multiple, width multiple, largest width\]"),
+        ("scales: {n: 3}", r"a size must be \[depth multiple, width multiple, largest width\]"),
         ("scales: {n: [0, 1, 1024]}", "the depth multiple must be a positive number"),
+        ("scales: {n: [1, 1e+9, 1024]}", "the width multiple must be a positive number of at most 16"),
         ("scales: {n: [1, 1, 1e9]}", "the largest width must be an integer"),
+        ("scales: {n: [1, 1, -5]}", "the largest width must be an integer"),
+        ("scale: q\nscales: {n: [1, 1, 512]}", r"yolov8n\.yaml:2:8: `scale` must be one of n, got 'q'"),
+        ("scale: [n]\nscales: {n: [1, 1, 512]}", "`scale` must be one of n, got"),
+        ("scale: 1\nscales: {n: [1, 1, 512]}", "`scale` must be one of n, got 1"),
+        ("", "`depth_multiple` is missing"),
+        ("depth_multiple: 1", "`width_multiple` is missing"),
+        ("scals: {n: [1, 1, 512]}", "`depth_multiple` is missing"),
     ],
 )
-def test_invalid_scales_are_refused(scales: str, message: str) -> None:
-    text = text_of("YOLOv8").replace(HEADER, f"nc: 3\n{scales}\n")
+def test_invalid_sizes_are_refused(header: str, message: str) -> None:
     with pytest.raises(ModelFileError, match=message):
+        read_model_file(family_text("yolov8", header=f"{header}\n"), "yolov8n.yaml")
+
+
+def test_anchors_may_be_missing_only_if_the_head_does_not_name_them() -> None:
+    text = family_text("yolov8").replace("Detect, [nc]", "Detect, [nc, anchors]")
+    with pytest.raises(ModelFileError, match="`anchors` is missing"):
         read_model_file(text, "yolov8n.yaml")
+    with pytest.raises(ModelFileError, match="`anchors` is missing"):
+        read_model_file(bundled_text("yolov5n").replace("anchors:\n", "no_anchors:\n"), "yolov5n.yaml")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("SPPF, [1024, 5]", "C2f, [1024, 16]"), "`shortcut` must be True or False, got 16"),
+        (("SPPF, [1024, 5]", "C2f, [1024, True, 2]"), "`g` must be 1, got 2"),
+        (("SPPF, [1024, 5]", "C3k2, [1024, 0.25]"), "`c3k` must be True or False, got 0.25"),
+        (("SPPF, [1024, 5]", "C3k2_CBAM, [1024, 16]"), "`c3k` must be a boolean, got 16; write options of cbam"),
+        (("SPPF, [1024, 5]", "C2PSA, [512]"), "the output width must be that of the input, 256 after scaling, got 128"),
+        (("Detect, [nc]", "Detect, [3]"), "`nc` of the row must be that of the file, got 3; write nc"),
+        (("Detect, [nc]", "Detect, [nc, {classes: many}]"), "unknown class branch 'many'; known are dense, depthwise"),
+        (("Detect, [nc]", "Segment, [nc, 32, 256]"), "a head for segmentation; attendet trains detectors"),
+    ],
+)
+def test_rows_that_would_be_misread_are_refused(change: tuple[str, str], message: str, tmp_path: Path) -> None:
+    assert change[0] in family_text("yolov8")
+    file = tmp_path / "yolov8n.yaml"
+    file.write_text(family_text("yolov8").replace(*change))
+    with pytest.raises(ModelFileError, match=message):
+        attendet.build(file)

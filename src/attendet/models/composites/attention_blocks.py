@@ -1,4 +1,4 @@
-"""Blocks with attention inside or after them: C3, C2f, Conv, and residual bottlenecks, with any attention module.
+"""Blocks with attention inside or after them: C3, Conv, and residual bottlenecks, with any attention module.
 
 Each class takes the arguments of the block that it extends, and `attention`, a function that returns a new attention
 module for a number of channels.
@@ -13,7 +13,6 @@ from torch import Tensor, nn
 
 from attendet.blocks.conv import Conv, norm
 from attendet.blocks.csp import C3, Bottleneck
-from attendet.blocks.split_csp import C2f
 from attendet.blocks.wiring import chain
 from attendet.errors import OptionError
 from attendet.utils.text import short_repr
@@ -138,37 +137,8 @@ class AttentionC3(C3):
         place: Place = "inside",
         attention: AttentionFactory,
     ) -> None:
-        make = _layer(place, shortcut, bottleneck, (1, 3), attention)
+        make = attention_layer(place, shortcut, bottleneck, (1, 3), attention)
         super().__init__(c1, c2, n, shortcut, e, middle=lambda hidden: chain(n, lambda: make(hidden)))
-
-
-class AttentionC2f(C2f):
-    """`C2f` with attention in every bottleneck, or in place of every bottleneck.
-
-    It takes the arguments of `C2f`, and `bottleneck`, `place`, and `attention` as `AttentionC3` does.
-
-    Example:
-        >>> import torch
-        >>> from attendet.attention import CBAM
-        >>> AttentionC2f(128, 128, attention=CBAM)(torch.rand(1, 128, 8, 8)).shape
-        torch.Size([1, 128, 8, 8])
-    """
-
-    def __init__(
-        self,
-        c1: int,
-        c2: int,
-        n: int = 1,
-        shortcut: bool = False,
-        g: int = 1,
-        e: float = 0.5,
-        *,
-        bottleneck: float = 1.0,
-        place: Place = "inside",
-        attention: AttentionFactory,
-    ) -> None:
-        make = _layer(place, shortcut, bottleneck, (3, 3), attention)
-        super().__init__(c1, c2, n, shortcut, g, e, bottleneck=make)
 
 
 class C3Attention(C3):
@@ -193,35 +163,6 @@ class C3Attention(C3):
         self, c1: int, c2: int, n: int = 1, shortcut: bool = True, e: float = 0.5, *, attention: AttentionFactory
     ) -> None:
         super().__init__(c1, c2, n, shortcut, e)
-        self.attention = attention(c2)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the features (N, c2, H, W)."""
-        return self.attention(super().forward(x))
-
-
-class C2fAttention(C2f):
-    """`C2f` with one attention module after its last convolution; it takes the arguments of `C2f`, and `attention`.
-
-    Example:
-        >>> import torch
-        >>> from attendet.attention import CBAM
-        >>> C2fAttention(64, 64, attention=CBAM)(torch.rand(1, 64, 8, 8)).shape
-        torch.Size([1, 64, 8, 8])
-    """
-
-    def __init__(
-        self,
-        c1: int,
-        c2: int,
-        n: int = 1,
-        shortcut: bool = False,
-        g: int = 1,
-        e: float = 0.5,
-        *,
-        attention: AttentionFactory,
-    ) -> None:
-        super().__init__(c1, c2, n, shortcut, g, e)
         self.attention = attention(c2)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -261,10 +202,21 @@ class ConvAttention(Conv):
         return self.attention(super().forward(x))
 
 
-def _layer(
+def attention_layer(
     place: Place, shortcut: bool, e: float, kernel_sizes: tuple[int, int], attention: AttentionFactory
 ) -> AttentionFactory:
-    """Return a function that makes one layer of the chain in a CSP block, given its channels."""
+    """Return a function that makes one layer of the chain in a CSP block, given its channels.
+
+    Args:
+        place: `inside` a bottleneck, or `instead` of it.
+        shortcut: Whether the bottleneck adds its input.
+        e: Hidden channels of the bottleneck as a fraction of its channels.
+        kernel_sizes: Kernel sizes of the two convolutions of the bottleneck in pixels.
+        attention: Returns a new attention module for a number of channels.
+
+    Raises:
+        OptionError: If `place` is neither of the two, or `e` is not a float.
+    """
     if place not in ("inside", "instead"):
         raise OptionError(f"`place` must be 'inside' or 'instead', got {short_repr(place)}")
     if not isinstance(e, float):

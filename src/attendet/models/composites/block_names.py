@@ -27,12 +27,16 @@ from attendet.blocks.wiring import (
 from attendet.errors import OptionError
 from attendet.models.composites.attention_blocks import (
     AttentionBottleneck,
-    AttentionC2f,
     AttentionC3,
     AttentionResNetBottleneck,
-    C2fAttention,
     C3Attention,
     ConvAttention,
+)
+from attendet.models.composites.split_attention_blocks import (
+    AttentionC2f,
+    AttentionC3k2,
+    C2fAttention,
+    C3k2Attention,
 )
 from attendet.registry import normalize_name
 
@@ -103,6 +107,7 @@ def find_composite(name: str) -> Composite | None:
 
 # Longer names come first, because `conv` and `bottleneck` also end other names.
 _ATTENTION_LAST = {
+    "c3k2": (AttentionC3k2, widen_and_repeat, "C3k2 with {} in every bottleneck"),
     "c3": (AttentionC3, widen_and_repeat, "C3 with {} in every bottleneck"),
     "c2f": (AttentionC2f, widen_and_repeat, "C2f with {} in every bottleneck"),
     "resnetbottleneck": (AttentionResNetBottleneck, widen, "bottleneck of ResNet-50 with {} before the addition"),
@@ -111,6 +116,7 @@ _ATTENTION_LAST = {
     "conv": (ConvAttention, widen, "Conv followed by {}"),
 }
 _ATTENTION_FIRST = {
+    "c3k2": (C3k2Attention, widen_and_repeat, "C3k2 followed by {}"),
     "c3": (C3Attention, widen_and_repeat, "C3 followed by {}"),
     "c2f": (C2fAttention, widen_and_repeat, "C2f followed by {}"),
     "resnetbottleneck": _ATTENTION_LAST["resnetbottleneck"],
@@ -126,9 +132,10 @@ def _specify(composite: Composite, make: ModuleFactory, request: BlockRequest) -
     structure = {name: parameters[name].default for name in _STRUCTURE_OPTIONS[:2] if name in parameters}
     structure |= {name: named.pop(name) for name in tuple(named) if name in _STRUCTURE_OPTIONS and name in parameters}
     require_options(composite.attention, named)
-    if "shortcut" in parameters and any(not isinstance(flag, bool) for flag in args[1:2]):
+    flag = next((name for name in ("c3k", "shortcut") if name in parameters), None)
+    if flag and any(not isinstance(value, bool) for value in args[1:2]):
         raise OptionError(
-            f"`shortcut` must be a boolean, got {args[1]}",
+            f"`{flag}` must be a boolean, got {args[1]}",
             remedy=f"write options of {composite.attention} by name: {{reduction: 8}}",
         )
     started = {"start": request.start} if "start" in options_of(attentions.get(composite.attention)) else {}

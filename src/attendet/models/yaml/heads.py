@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from attendet.blocks.wiring import split_options
+from attendet.models.yaml.family_blocks import is_c3k2
 from attendet.models.yaml.model_file import LayerRow, ModelFile
 from attendet.registry import normalize_name
 
@@ -29,6 +30,6 @@ def head_row(row: LayerRow, file: ModelFile) -> LayerRow:
     if normalize_name(row.module) != "detect" or file.anchors:
         return row
     arguments, options = split_options(row.args)
-    is_yolo11 = any(normalize_name(other.module) == "c3k2" for other in file.rows)
+    is_yolo11 = any(is_c3k2(other.module) for other in file.rows)
     options = {"classes": "depthwise" if is_yolo11 else "dense", **options}
     return replace(row, module="AnchorFreeDetect", args=(*arguments, options))

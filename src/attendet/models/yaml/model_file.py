@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from attendet.errors import Location, ModelFileError, nearest_name
 from attendet.models.yaml.checked_values import require_integer, require_list, require_positive
+from attendet.models.yaml.family_blocks import args_of_size
 from attendet.models.yaml.scales import has_scales, read_scale
-from attendet.registry import normalize_name
 from attendet.utils.limits import MAX_CLASSES
 from attendet.utils.yaml_nodes import MAX_BYTES, Node, Plain, parse
 
@@ -21,7 +21,6 @@ _MAX_ITEMS = 32
 _MAX_REPEATS = 100
 _MAX_TOTAL_REPEATS = 200
 _MAX_MULTIPLE = 16
-_SIZES_WITH_C3K = ("m", "l", "x")
 _KEYS = ("nc", "depth_multiple", "width_multiple", "anchors", "backbone", "head")
 
 # YAML 1.1 reads 1e-4 as a word, because its numbers with an exponent have a dot.
@@ -56,7 +55,7 @@ class LayerRow:
         sources: The rows that it reads.
         number: Repeats of its block, before the depth multiple is applied.
         module: Name of the block or attention module.
-        args: The arguments; words such as `nc` and `None` are replaced by their values.
+        args: The arguments as they are built; words such as `nc` and `None` are replaced by their values.
         location: Place of the row in the file.
         module_span: Place of the name of the module in the text: index of its first character, and of the character
             after its last.
@@ -170,7 +169,7 @@ def read_model_file(text: str, name: str) -> ModelFile:
         size=scale.name,
         anchors=_anchors(keys["anchors"]) if "anchors" in keys else (),
         activation=keys.get("activation"),
-        rows=tuple(row_of_size(row, scale.name) for row in _rows(keys, words)),
+        rows=_rows(keys, words, scale.name),
         unknown_keys=tuple(
             (key, node.location)
             for key, node in keys.items()
@@ -205,19 +204,7 @@ def _reads_anchors(head: Node | None) -> bool:
             return False
 
 
-def row_of_size(row: LayerRow, size: str | None) -> LayerRow:
-    """Return a row as it is built in one of several sizes: in m, l, and x, every `C3k2` of YOLO11 has blocks `C3k`.
-
-    Args:
-        row: The row as written.
-        size: Name of the size; None if the file has one size only.
-    """
-    if size not in _SIZES_WITH_C3K or normalize_name(row.module) != "c3k2":
-        return row
-    return replace(row, args=(*row.args[:1], True, *row.args[2:]))
-
-
-def _rows(keys: dict[str, Node], words: dict[str, Plain]) -> tuple[LayerRow, ...]:
+def _rows(keys: dict[str, Node], words: dict[str, Plain], size: str | None) -> tuple[LayerRow, ...]:
     sections: tuple[Section, ...] = ("backbone", "head")
     nodes: list[tuple[Section, Node]] = [
         (section, node) for section in sections for node in require_list(keys[section], f"`{section}`")
@@ -226,10 +213,10 @@ def _rows(keys: dict[str, Node], words: dict[str, Plain]) -> tuple[LayerRow, ...
         raise keys["backbone"].error("`backbone` and `head` must have rows, got two empty lists")
     if len(nodes) > _MAX_ROWS:
         raise nodes[_MAX_ROWS][1].error(f"a model file must have at most {_MAX_ROWS} rows, got {len(nodes):,}")
-    return tuple(_row(index, section, node, words) for index, (section, node) in enumerate(nodes))
+    return tuple(_row(index, section, node, words, size) for index, (section, node) in enumerate(nodes))
 
 
-def _row(index: int, section: Section, node: Node, words: dict[str, Plain]) -> LayerRow:
+def _row(index: int, section: Section, node: Node, words: dict[str, Plain], size: str | None) -> LayerRow:
     match node.value:
         case [sources, number, Node(value=str(module)) as module_node, Node(value=list(args)) as args_node]:
             pass
@@ -243,7 +230,7 @@ def _row(index: int, section: Section, node: Node, words: dict[str, Plain]) -> L
         sources=_sources(sources, index),
         number=require_integer(number, "the number of repeats", 1, _MAX_REPEATS),
         module=module,
-        args=tuple(_argument(arg, words) for arg in args),
+        args=args_of_size(module, tuple(_argument(arg, words) for arg in args), size),
         location=node.location,
         module_span=module_node.span,
         args_span=args_node.span,
@@ -298,10 +285,8 @@ def _anchors(node: Node) -> Anchors | int:
         if len(anchors) != len(levels[0]):
             raise level.error(f"every level must have {len(levels[0])} anchors like the first, got {len(anchors)}")
     if not levels:
-        raise node.error(
-            "`anchors` must have at least one level",
-            remedy="write a list per level, or the number of anchors per level",
-        )
+        remedy = "write a list per level, or the number of anchors per level"
+        raise node.error("`anchors` must have at least one level", remedy)
     return tuple(levels)
 
 

@@ -145,20 +145,22 @@ def _apply(
 
 def _structure_changes(module: str) -> tuple[_Change, ...]:
     """Return the other structures that forks build under the name of a block with attention."""
-    after = re.fullmatch(r"(?i)(.+?)[-_]?(C3|C2f)", module)
-    inside = re.fullmatch(r"(?i)(C3|C2f)[-_]?(.+)", module)
+    after = re.fullmatch(r"(?i)(.+?)[-_]?(C3k2|C3|C2f)", module)
+    inside = re.fullmatch(r"(?i)(C3k2|C3|C2f)[-_]?(.+)", module)
     residual = re.fullmatch(r"(?i)ResBlock[-_]?(.+)", module)
     if inside:
+        narrow = _NARROW_BOTTLENECKS if inside[1].lower() != "c3k2" else ()
         return (
-            _Change({"bottleneck": 0.5}),
+            *(_Change(options) for options in narrow),
             _Change(module=f"{inside[2]}{inside[1]}"),
             _Change({"place": "instead"}),
         )
     if after:
         other = f"{after[2]}{after[1]}"
+        narrow = _NARROW_BOTTLENECKS if after[2].lower() != "c3k2" else ()
         return (
             _Change(module=other),
-            _Change({"bottleneck": 0.5}, module=other),
+            *(_Change(options, module=other) for options in narrow),
             _Change({"place": "instead"}, module=other),
         )
     if residual:
@@ -168,6 +170,9 @@ def _structure_changes(module: str) -> tuple[_Change, ...]:
 
 
 _KERNEL = ("kernel_size",)
+
+# The bottlenecks of C3k2 have their width from the row.
+_NARROW_BOTTLENECKS: tuple[Options, ...] = ({"bottleneck": 0.5},)
 
 # Copies differ in the convolution after the sum.
 _SUMS = ("bifpnadd", "bifpnadd2", "bifpnadd3")

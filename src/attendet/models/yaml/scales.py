@@ -82,9 +82,9 @@ def read_scale(keys: Mapping[str, Node], name: str, max_multiple: float, max_wid
 def _chosen_size(scale: Node | None, sizes: Mapping[str, Node], name: str) -> str:
     """Return the size that the key `scale` names, as in checkpoints, or the file's name; else the first one."""
     if scale is not None:
-        if scale.value not in sizes:
-            raise scale.error(f"`scale` must be one of {', '.join(sizes)}, got {short_repr(scale.value)}")
-        return str(scale.value)
+        if not isinstance(scale.value, str) or scale.value not in sizes:
+            raise scale.error(f"`scale` must be one of {', '.join(sizes)}, got {short_repr(scale.plain())}")
+        return scale.value
     letter = _SIZE_IN_NAME.search(Path(name).name)
     size = letter[1].lower() if letter else ""
     return size if size in sizes else next(iter(sizes))
