@@ -16,7 +16,7 @@ NAMES = tuple(f"class {number}" for number in range(80))
 
 
 def trained(model: str, num_classes: int = 80) -> Detector:
-    """Return a detector whose batch norms have statistics, and whose biases are not those of a new detector."""
+    """Return a detector whose batch norms have statistics, and whose biases differ from a new detector's."""
     torch.manual_seed(0)
     detector = attendet.build(model, num_classes)
     for key, value in detector.state_dict().items():

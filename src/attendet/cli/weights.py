@@ -79,8 +79,9 @@ def convert_command(
     """
     require_weights(file)
     from attendet.weights import read_checkpoint
+    from attendet.weights.io.card_search import find_card
     from attendet.weights.io.model_card import stored_attention
-    from attendet.weights.io.opening import find_card, resolve_weights_path
+    from attendet.weights.io.opening import resolve_weights_path
     from attendet.weights.io.saving import write_tensors
 
     path = resolve_weights_path(file)
@@ -133,7 +134,7 @@ def _files_with_digest(file: str) -> list[Path]:
 
 
 def _content(checkpoint: Checkpoint, path: Path) -> dict[str, Any]:
-    from attendet.weights.io.opening import find_card
+    from attendet.weights.io.card_search import find_card
 
     card = find_card(checkpoint, path.name)
     dtypes = sorted({str(tensor.dtype).removeprefix("torch.") for tensor in checkpoint.tensors.values()})

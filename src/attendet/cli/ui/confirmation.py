@@ -62,7 +62,8 @@ def _count_sites(
     from attendet.models.yaml.model_file import read_model_file
     from attendet.surgery import attach
     from attendet.weights import read_checkpoint
-    from attendet.weights.io.opening import find_card, resolve_weights_path
+    from attendet.weights.io.card_search import find_card
+    from attendet.weights.io.opening import resolve_weights_path
     from attendet.weights.io.parameter_counts import read_like
 
     chosen = dialect or "auto"

@@ -24,10 +24,12 @@ class AlignedTensors:
     Attributes:
         values: Values by key of the model, with the shapes and dtypes of the model.
         report: The tensors that were kept, are new, were dropped, or have another shape.
+        sources: Keys of the file by key of the model, of all values that the file contains.
     """
 
     values: dict[str, Tensor]
     report: LoadReport
+    sources: dict[str, str]
 
 
 def align_tensors(
@@ -97,7 +99,8 @@ def align_tensors(
         reshaped=tuple(key for key in model if key in matches and not matches[key].whole),
         merged=tuple(key for key in model if key in values and not matches[key].whole),
     )
-    return AlignedTensors(values, report)
+    sources = {key: match.key for key, match in matches.items() if key in values and match.key is not None}
+    return AlignedTensors(values, report, sources)
 
 
 def _match_by_name(

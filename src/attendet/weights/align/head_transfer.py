@@ -3,99 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from attendet.weights.align.module_tensors import TensorMatch
+from attendet.weights.align.head_tensors import HeadTensors, at_level
+from attendet.weights.align.module_tensors import TensorMatch, match_tensors
 from attendet.weights.align.sequence_pairing import pair_sequences
-
-_BOX_CHANNELS = 5  # x, y, w, h, and objectness come before the classes
-
-
-@dataclass(frozen=True)
-class HeadTensors:
-    """The tensors of a detection head.
-
-    Attributes:
-        anchors: Anchor sizes (levels, anchors, 2).
-        weights: For each level, the weight (anchors · (num_classes + 5), channels, 1, 1) of its convolution.
-        biases: For each level, the bias (anchors · (num_classes + 5),) of its convolution.
-        num_classes: Number of classes.
-    """
-
-    anchors: Tensor
-    weights: tuple[Tensor, ...]
-    biases: tuple[Tensor, ...]
-    num_classes: int
-
-
-def read_head(tensors: Mapping[str, Tensor]) -> HeadTensors | None:
-    """Return the detection head that a module's tensors form, or None if they do not form one.
-
-    Args:
-        tensors: The tensors by key, relative to the module.
-
-    Example:
-        >>> level = {"m.0.weight": torch.ones(21, 16, 1, 1), "m.0.bias": torch.ones(21)}
-        >>> head = read_head({"anchors": torch.ones(1, 3, 2), **level})
-        >>> head.num_classes if head else None
-        2
-        >>> read_head(level) is None
-        True
-    """
-    anchors = tensors.get("anchors")
-    if anchors is None or anchors.ndim != 3 or anchors.shape[1] < 1 or anchors.shape[2] != 2:
-        return None
-    # A tiny file can declare any number of levels with empty anchors, so the last level is checked first.
-    if f"m.{len(anchors) - 1}.bias" not in tensors:
-        return None
-    weights = [tensors.get(f"m.{level}.weight") for level in range(len(anchors))]
-    biases = [tensors.get(f"m.{level}.bias") for level in range(len(anchors))]
-    outputs = len(biases[0]) if biases[0] is not None and biases[0].ndim == 1 else 0
-    classes, remainder = divmod(outputs - _BOX_CHANNELS * anchors.shape[1], anchors.shape[1])
-    valid_weights = tuple(w for w in weights if w is not None and w.ndim == 4 and len(w) == outputs)
-    valid_biases = tuple(b for b in biases if b is not None and b.shape == (outputs,))
-    complete = len(valid_weights) == len(valid_biases) == len(anchors)
-    if not complete or classes < 1 or remainder:
-        return None
-    if any(tensor.is_complex() for tensor in (anchors, *valid_weights, *valid_biases)):
-        return None
-    return HeadTensors(anchors, valid_weights, valid_biases, classes)
-
-
-def head_keys(head: HeadTensors) -> list[str]:
-    """Return the keys of a head's tensors."""
-    levels = range(len(head.weights))
-    return ["anchors", *(f"m.{level}.{name}" for level in levels for name in ("weight", "bias"))]
 
 
 def match_heads(model: HeadTensors, file: HeadTensors, sources: Sequence[int | None]) -> dict[str, TensorMatch]:
-    """Return the counterparts of the tensors of the model's head.
+    """Return the counterparts of the tensors of the model's head; none if only one of the heads has anchors.
 
     Levels are matched in order. If one head has more levels, levels are matched by their channels, then by their
-    anchors. The anchors of a level are transferred with it.
+    anchors. The anchors of a level are transferred with it. A branch of a level is transferred as a whole or not at
+    all: the width of a branch of classes depends on their number, and a branch of another width starts new.
 
     Args:
         model: The head of the model.
         file: The head of the file.
         sources: For each class of the model, the class of the file whose channels it gets (see `class_sources`).
     """
-    anchors = model.anchors.detach().clone()
+    if (model.anchors is None) != (file.anchors is None):
+        return {}
+    matches = _match_constants(model, file)
     pairs = _pair_levels(model, file)
-    transferred = [(level, source) for level, source in pairs if _level_fits(model, file, level, source)]
-    matches: dict[str, TensorMatch] = {}
     for level, source in pairs:
-        for name, own, others in (("weight", model.weights, file.weights), ("bias", model.biases, file.biases)):
-            fits = (level, source) in transferred
-            value = _merge_classes(own[level], others[source], anchors.shape[1], sources) if fits else None
-            matches[f"m.{level}.{name}"] = TensorMatch(f"m.{source}.{name}", value, fits and None not in sources)
-    for level, source in transferred:
-        anchors[level] = file.anchors[source].detach().to(anchors)
-    matches["anchors"] = TensorMatch(
-        "anchors", anchors if transferred else None, whole=len(transferred) == len(anchors)
-    )
+        found = _match_level(model, file, level, source, sources)
+        matches |= {at_level(key, level): _of_file(match, source) for key, match in found.items()}
+    if model.anchors is not None and file.anchors is not None:
+        anchors = model.anchors.detach().clone()
+        transferred = [(level, source) for level, source in pairs if _classes_fit(model, file, level, source)]
+        for level, source in transferred:
+            anchors[level] = file.anchors[source].detach().to(anchors)
+        whole = len(transferred) == len(anchors)
+        matches["anchors"] = TensorMatch("anchors", anchors if transferred else None, whole)
     return matches
 
 
@@ -130,29 +72,82 @@ def class_sources(
     return list(range(model_count)) if model_count == file_count else [None] * model_count
 
 
+def _match_level(
+    model: HeadTensors, file: HeadTensors, level: int, source: int, sources: Sequence[int | None]
+) -> dict[str, TensorMatch]:
+    """Return the counterparts of the tensors of a level, by their keys with `*` in the place of the level's number."""
+    own, other = model.levels[level], file.levels[source]
+    fits = _classes_fit(model, file, level, source)
+    matches = _match_branch(own.box_branch, other.box_branch)
+    for key, match in _match_branch(own.class_branch, other.class_branch).items():
+        matches[key] = match if fits else TensorMatch(match.key, None, whole=False)
+    for key, tensor in own.outputs.items():
+        value = _merge_classes(model, tensor, other.outputs[key], sources) if fits else None
+        matches[key] = TensorMatch(key, value, fits and None not in sources)
+    return matches
+
+
+def _match_constants(model: HeadTensors, file: HeadTensors) -> dict[str, TensorMatch]:
+    """Return the constants as kept, also if the file lacks them, but not if the file has other values."""
+    matches: dict[str, TensorMatch] = {}
+    for key, value in model.constants.items():
+        stored = file.constants.get(key)
+        same = stored is None or (stored.shape == value.shape and torch.equal(stored.to(value), value))
+        matches[key] = TensorMatch(None if stored is None else key, value if same else None, same)
+    return matches
+
+
 def _pair_levels(model: HeadTensors, file: HeadTensors) -> list[tuple[int, int]]:
     """Return pairs of a level of the model and a level of the file."""
-    base = len(model.weights) + 1
+    base = 2 * len(model.levels) + 1
 
     def score(level: int, source: int) -> int:
         # The number of pairs counts first. Otherwise the weights of a narrower model would move to the next level.
-        fits = _level_fits(model, file, level, source)
-        same_anchors = fits and torch.equal(model.anchors[level], file.anchors[source].to(model.anchors))
-        return (base + fits) * base + same_anchors
+        fits = _classes_fit(model, file, level, source) + _boxes_fit(model, file, level, source)
+        return (base + fits) * base + (fits > 0 and _same_anchors(model, file, level, source))
 
-    return pair_sequences(len(model.weights), len(file.weights), score)
-
-
-def _level_fits(model: HeadTensors, file: HeadTensors, level: int, source: int) -> bool:
-    same_anchors = model.anchors.shape[1:] == file.anchors.shape[1:]
-    return same_anchors and model.weights[level].shape[1:] == file.weights[source].shape[1:]
+    return pair_sequences(len(model.levels), len(file.levels), score)
 
 
-def _merge_classes(own: Tensor, value: Tensor, anchors: int, sources: Sequence[int | None]) -> Tensor:
+def _same_anchors(model: HeadTensors, file: HeadTensors, level: int, source: int) -> bool:
+    if model.anchors is None or file.anchors is None:
+        return False
+    return torch.equal(model.anchors[level], file.anchors[source].to(model.anchors))
+
+
+def _boxes_fit(model: HeadTensors, file: HeadTensors, level: int, source: int) -> bool:
+    return _is_whole(model.levels[level].box_branch, file.levels[source].box_branch)
+
+
+def _classes_fit(model: HeadTensors, file: HeadTensors, level: int, source: int) -> bool:
+    """Return whether the outputs of a level have the same inputs, and the same boxes per cell."""
+    own, other = model.levels[level], file.levels[source]
+    same_boxes = (model.boxes, model.box_outputs) == (file.boxes, file.box_outputs)
+    same_inputs = all(tensor.shape[1:] == other.outputs[key].shape[1:] for key, tensor in own.outputs.items())
+    return same_boxes and same_inputs and _is_whole(own.class_branch, other.class_branch)
+
+
+def _is_whole(model: Mapping[str, Tensor], file: Mapping[str, Tensor]) -> bool:
+    matches = _match_branch(model, file)
+    return all(match.whole for match in matches.values()) and bool(matches) == bool(model)
+
+
+def _match_branch(model: Mapping[str, Tensor], file: Mapping[str, Tensor]) -> dict[str, TensorMatch]:
+    return match_tensors(model, file, lambda _: ())
+
+
+def _of_file(match: TensorMatch, source: int) -> TensorMatch:
+    return TensorMatch(match.key and at_level(match.key, source), match.value, match.whole)
+
+
+def _merge_classes(head: HeadTensors, own: Tensor, value: Tensor, sources: Sequence[int | None]) -> Tensor | None:
     """Return the model's own tensor with the boxes, the objectness, and the known classes of the file's tensor."""
-    merged = own.detach().clone().unflatten(0, (anchors, -1))
-    given = value.detach().to(own).unflatten(0, (anchors, -1))
-    merged[:, :_BOX_CHANNELS] = given[:, :_BOX_CHANNELS]
     known = [(index, source) for index, source in enumerate(sources) if source is not None]
-    merged[:, [_BOX_CHANNELS + index for index, _ in known]] = given[:, [_BOX_CHANNELS + source for _, source in known]]
+    if not known and not head.box_outputs:
+        return None
+    merged = own.detach().clone().unflatten(0, (head.boxes, -1))
+    given = value.detach().to(own).unflatten(0, (head.boxes, -1))
+    first = head.box_outputs
+    merged[:, :first] = given[:, :first]
+    merged[:, [first + index for index, _ in known]] = given[:, [first + source for _, source in known]]
     return merged.flatten(0, 1)

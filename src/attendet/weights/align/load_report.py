@@ -29,6 +29,8 @@ class LoadReport:
         reshaped: Keys of the model whose counterpart has another shape, or belongs to a layer with another shape. The
             detection head takes the channels of the classes that both have; all other tensors keep their own values.
         merged: The keys among `reshaped` whose values come from the file in part.
+        activations: The activations that are others in the file, as its pickled model shows, although the layers before
+            them were kept: path in the model, and class in the file.
 
     Example:
         >>> report = LoadReport(
@@ -60,6 +62,7 @@ class LoadReport:
     dropped: tuple[str, ...]
     reshaped: tuple[str, ...]
     merged: tuple[str, ...] = ()
+    activations: tuple[tuple[str, str], ...] = ()
 
     @property
     def total(self) -> int:
@@ -68,8 +71,8 @@ class LoadReport:
 
     @property
     def complete(self) -> bool:
-        """Whether the file contains exactly the tensors of the model: none is new, dropped, or reshaped."""
-        return not (self.new or self.dropped or self.reshaped)
+        """Whether no tensor is new, dropped, or reshaped, and no activation differs."""
+        return not (self.new or self.dropped or self.reshaped or self.activations)
 
     def details(self) -> str:
         """Return the summary with all keys below the line of their category."""
@@ -120,7 +123,14 @@ class LoadReport:
             for kind, keys, remark in others
             if keys
         ]
-        return [(self._summary(), self.kept), *lines]
+        return [(self._summary(), self.kept), *lines, *self._activation_lines()]
+
+    def _activation_lines(self) -> list[tuple[str, tuple[str, ...]]]:
+        if not self.activations:
+            return []
+        paths = tuple(path for path, _ in self.activations)
+        kinds = list_names(list(dict.fromkeys(printable(kind) for _, kind in self.activations)), _MAX_PLACES)
+        return [(f"activations: {plural(len(paths), 'layer')} with {kinds} in the file ({_places(paths)})", paths)]
 
     def _attention_remedy(self) -> str:
         """Return how to keep dropped attention; only files that attendet wrote describe how it was attached."""

@@ -78,6 +78,12 @@ class ModuleTensors:
         return row_grouping(self.tensors)
 
     @cached_property
+    def outside_attention(self) -> Mapping[str, Tensor]:
+        """The tensors that do not belong to attention inside the module."""
+        roots = _attentions(self.tensors)
+        return {key: value for key, value in self.tensors.items() if _root(_parent(key), roots) is None}
+
+    @cached_property
     def signature(self) -> frozenset[TensorSignature]:
         """Signatures of all tensors outside gates, which are equal for all modules of the same kind.
 
@@ -168,7 +174,7 @@ def _kept_by_attention(
         model: The tensors of the model.
         file: The tensors of the file.
         keys: The keys of the attention module.
-        fitting: Those whose tensors have the same shape in the file.
+        fitting: The keys whose tensors have the same shape in the file.
     """
     layers = [key for key in keys if _name(key) not in _OPTIONAL]
     if _width(model[key] for key in layers) != _width(file[key] for key in layers):
@@ -222,10 +228,7 @@ def row_grouping(keys: Iterable[str]) -> Grouping:
 
 
 def name_grouping(keys: Iterable[str]) -> Grouping:
-    """Return the grouping of the keys of an arbitrary network.
-
-    A group is an attention module, a batch norm, or any other single tensor.
-    """
+    """Return the grouping of the keys of any network: an attention module, a batch norm, or any other single tensor."""
     attentions = _attentions(keys)
     norms = {_parent(key) for key in keys if _name(key) == _BATCHES}
 

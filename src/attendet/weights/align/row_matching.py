@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from attendet.attention.base import published_values
 from attendet.errors import WeightsError
 from attendet.weights.align.foreign_attention import rename_attention
-from attendet.weights.align.head_transfer import class_sources, head_keys, match_heads, read_head
+from attendet.weights.align.head_tensors import read_head
+from attendet.weights.align.head_transfer import class_sources, match_heads
 from attendet.weights.align.module_tensors import ModuleTensors, TensorMatch, match_tensors, same_kind
 from attendet.weights.align.sequence_pairing import pair_sequences
 
@@ -140,7 +141,7 @@ def match_rows(model: Sequence[NumberedRow], file: Sequence[NumberedRow], names:
 
 
 def _match_row(model: NumberedRow, file: NumberedRow, names: ClassNames) -> dict[str, TensorMatch]:
-    model_head, file_head = read_head(model.module.tensors), read_head(file.module.tensors)
+    model_head, file_head = (read_head(row.module.outside_attention) for row in (model, file))
     grouping = model.module.grouping
     if model_head is None and file_head is None:
         renamed = rename_attention(model.module.tensors, model.attentions, file.module.tensors)
@@ -150,9 +151,12 @@ def _match_row(model: NumberedRow, file: NumberedRow, names: ClassNames) -> dict
     if model_head is None or file_head is None:
         return {}
     sources = class_sources(model_head.num_classes, file_head.num_classes, names.model, names.file)
-    heads = {*head_keys(model_head), *head_keys(file_head)}
+    matches = match_heads(model_head, file_head, sources)
+    if not matches:
+        return {}
+    heads = {*model_head.keys(), *file_head.keys()}
     others = [{key: value for key, value in row.module.tensors.items() if key not in heads} for row in (model, file)]
-    return {**match_heads(model_head, file_head, sources), **match_tensors(others[0], others[1], grouping)}
+    return {**matches, **match_tensors(others[0], others[1], grouping)}
 
 
 def _rows_without_weights(

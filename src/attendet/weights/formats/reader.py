@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -16,6 +17,7 @@ from attendet.weights.formats.legacy import read_legacy
 from attendet.weights.formats.safetensors_file import is_safetensors, read_safetensors
 from attendet.weights.formats.zip_archive import read_zip_archive
 from attendet.weights.unpickle.collection import (
+    activation_names,
     is_module,
     is_state_dict,
     module_specs,
@@ -26,7 +28,7 @@ from attendet.weights.unpickle.collection import (
 from attendet.weights.unpickle.placeholders import PickledObject
 from attendet.weights.unpickle.plain_values import class_names, model_file_text, plain_items
 
-# Keys of the weights in checkpoints, by priority. YOLOv5 validates the averaged weights ("ema"), so they come first.
+# Keys of the weights in checkpoints, by priority. YOLO validates the averaged weights ("ema"), so they come first.
 _WEIGHT_KEYS = ("ema", "model", "state_dict", "model_state_dict")
 _MAX_NESTING = 2
 
@@ -47,13 +49,16 @@ class Checkpoint:
         tensors: Parameters and persistent buffers by key, as in a state dict: on the CPU, with the dtypes and strides
             of the file, without gradients. Tensors that share memory in the file share memory here, too.
         kind: "safetensors", "state dict", "training checkpoint" of `attendet train`, or "module" for a pickled model,
-            such as a YOLOv5 checkpoint.
+            such as a checkpoint of YOLOv5 or YOLOv8.
         names: Class names in the order of their indices; None if the file does not contain any.
-        model_file: YAML text of the model file that a YOLOv5 model was built from, or None if it is not in the file.
-        training: Other entries of a training checkpoint, such as "epoch", "opt", "hyp", "best_fitness", and "date", as
-            plain values that JSON can hold (numbers may be NaN). "nc" is the number of classes of the model.
+        model_file: YAML text of the model file that a YOLO model was built from, or None if it is not in the file.
+        training: Other entries of a training checkpoint, such as "epoch", "opt" or "train_args", "hyp", "best_fitness",
+            and "date", as plain values that JSON can hold (numbers may be NaN). "nc" is the number of classes of the
+            model.
         metadata: Metadata of a safetensors file, or of a training checkpoint; empty for other formats.
         module_class: Class of a pickled model, such as `models.yolo.DetectionModel`; None for other files.
+        activations: Names of the classes of the activations in a pickled model by path, such as "SiLU" for
+            "model.0.act"; empty for other files.
     """
 
     tensors: dict[str, Tensor]
@@ -63,16 +68,17 @@ class Checkpoint:
     training: dict[str, Any]
     metadata: dict[str, str]
     module_class: str | None = None
+    activations: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     """Read a weights file without running any code from it.
 
     Supported formats are safetensors and both formats of `torch.save`, with a state dict, a training checkpoint around
-    a state dict (also from Lightning), a pickled model, or a checkpoint of the original YOLOv5. If a file has weights
-    and their moving average, as the checkpoint of an interrupted run does, the average is read. The classes that a
-    pickle names are never imported. The prefixes `module.` and `_orig_mod.` are removed if all keys have them, except
-    in a file that describes attached attention by path.
+    a state dict (also from Lightning), a pickled model, or a checkpoint of the original YOLOv5, YOLOv8, or YOLO11. If a
+    file has weights and their moving average, as the checkpoint of an interrupted run does, the average is read. The
+    classes that a pickle names are never imported. The prefixes `module.` and `_orig_mod.` are removed if all keys have
+    them, except in a file that describes attached attention by path.
 
     Args:
         path: The file; its suffix does not matter.
@@ -142,6 +148,7 @@ def _read(file: BinaryIO, path: Path) -> Checkpoint:
         training=_training_settings(model, {} if weights is holder else holder),
         metadata={},
         module_class=str(model.type) if model else None,
+        activations=activation_names(model) if model else {},
     )
 
 

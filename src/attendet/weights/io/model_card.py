@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,15 +12,13 @@ from attendet.errors import OptionError
 from attendet.surgery.attachment_plan import AttentionPlan
 from attendet.utils.json_text import to_json
 from attendet.utils.limits import MAX_CLASSES, MAX_IMGSZ
-from attendet.weights.align.head_transfer import read_head
+from attendet.weights.align.head_tensors import HEAD_KEY, read_head
 from attendet.weights.formats.reader import Checkpoint
 
 _DEFAULT_IMGSZ = 640
 _MAX_PLANS = 100
 # Parsed JSON takes many times its length in memory.
 _MAX_JSON_LENGTH = 2**22
-
-_HEAD_KEY = re.compile(r"(.+)\.(anchors|m\.[0-9]+\.(?:weight|bias))", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -62,11 +59,11 @@ def attention_metadata(plans: tuple[AttentionPlan, ...]) -> dict[str, str]:
 
 
 def stored_card(checkpoint: Checkpoint, model: str) -> ModelCard | None:
-    """Return the model card of a file that attendet wrote, or a card from the entries of a YOLOv5 checkpoint.
+    """Return the model card of a file that attendet wrote, or a card from the entries of a YOLO checkpoint.
 
     Args:
         checkpoint: Content of the file.
-        model: Name for the model file of a YOLOv5 checkpoint.
+        model: Name for the model file of a YOLO checkpoint.
 
     Returns:
         The card, or None if the file describes no model.
@@ -95,7 +92,7 @@ def stored_attention(checkpoint: Checkpoint) -> tuple[AttentionPlan, ...]:
 
 
 def numbered_class_names(checkpoint: Checkpoint) -> tuple[str, ...]:
-    """Return the class indices of a YOLOv5 head as names; empty if the file has no such head.
+    """Return the class indices of a detection head as names; empty if the file has no head.
 
     Example:
         >>> import torch
@@ -106,7 +103,7 @@ def numbered_class_names(checkpoint: Checkpoint) -> tuple[str, ...]:
     """
     rows: dict[str, dict[str, Tensor]] = {}
     for key, tensor in checkpoint.tensors.items():
-        parts = _HEAD_KEY.fullmatch(key)
+        parts = HEAD_KEY.fullmatch(key)
         if parts:
             rows.setdefault(parts[1], {})[parts[2]] = tensor
     heads = filter(None, map(read_head, rows.values()))
@@ -114,9 +111,10 @@ def numbered_class_names(checkpoint: Checkpoint) -> tuple[str, ...]:
 
 
 def stored_imgsz(checkpoint: Checkpoint) -> int:
-    """Return the side of the training images in pixels that a YOLOv5 checkpoint states, or else 640."""
-    options: Any = checkpoint.training.get("opt")
-    imgsz = options.get("imgsz") if isinstance(options, dict) else None
+    """Return the side of the training images in pixels that a YOLO checkpoint states, or else 640."""
+    # The settings of the training, as YOLOv5 and as YOLOv8 store them.
+    settings = (checkpoint.training.get(key) for key in ("opt", "train_args"))
+    imgsz: Any = next((options["imgsz"] for options in settings if isinstance(options, dict) and "imgsz" in options), 0)
     imgsz = imgsz[0] if isinstance(imgsz, list) and imgsz else imgsz
     return imgsz if type(imgsz) is int and 0 < imgsz <= MAX_IMGSZ else _DEFAULT_IMGSZ
 

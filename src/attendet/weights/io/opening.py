@@ -5,42 +5,32 @@ from __future__ import annotations
 import html
 import os
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
-
 from attendet.attention.base import published_values
-from attendet.errors import AttendetError, Location, WeightsError
+from attendet.errors import AttendetError, Location, ModelFileError, WeightsError
 from attendet.models.builder import build_model
-from attendet.models.bundled import bundled_names_of_width, bundled_text
 from attendet.models.detector import Detector
 from attendet.models.planning import ModelPlan, plan_model
 from attendet.models.yaml.model_file import ModelFile, read_model_file
 from attendet.surgery.attachment import Attachment, attached
-from attendet.utils.shape_propagation import ShapePropagation
+from attendet.utils.text import printable
+from attendet.weights.align.load_report import LoadReport
 from attendet.weights.formats.reader import Checkpoint, read_checkpoint
-from attendet.weights.io.model_card import (
-    ModelCard,
-    numbered_class_names,
-    stored_attention,
-    stored_card,
-    stored_imgsz,
-)
-from attendet.weights.io.other_families import family_error, other_family
+from attendet.weights.io.card_search import COMPUTED_BUFFERS, find_card
+from attendet.weights.io.model_card import ModelCard, stored_attention
 from attendet.weights.io.weight_loading import attentions_of, load_checkpoint, restore_attention
 
-# Buffers of old YOLOv5 checkpoints that the head computes from its anchors.
-_COMPUTED_BUFFERS = ("anchor_grid",)
 # The readings of one model file differ in their numbers of parameters, but not by more than this.
 _MAX_RATIO, _MAX_SURPLUS = 3, 1_000_000
 # Weights in the folder of a run, by priority.
 _RUN_FILES = (("weights", "best.safetensors"), ("weights", "last.safetensors"), ("checkpoint", "last.ckpt"))
 _EXPORTED_SUFFIXES = (".onnx", ".xml", ".param", ".pt2", ".pte")
 _ROW = re.compile(r"model\.[0-9]+\.")
+_BY_ROWS = "its rows load into equal rows of a model file: attendet train --cfg MODEL --weights FILE"
+_BY_ACTIVATION = "name it under `activation` in a model file, and train that: attendet train --cfg MODEL --weights FILE"
 
 
 @dataclass(frozen=True, repr=False)
@@ -120,16 +110,17 @@ def open(path: str | os.PathLike[str]) -> OpenedDetector:  # noqa: A001 - called
 
     Args:
         path: A run's folder, a file that `attendet train` or `save_weights` wrote, a checkpoint of the original YOLOv5,
-            or the state dict of a bundled model.
+            YOLOv8, or YOLO11, or the state dict of a bundled model.
 
     Returns:
         The detector in evaluation mode, its class names, the size of its training images in pixels, and its attention.
 
     Raises:
-        WeightsError: If the file cannot be read, its model is unknown, or tensors of the model are missing.
+        WeightsError: If the file cannot be read, its model is unknown, tensors of the model are missing, or its pickled
+            model has activations that its model file does not name.
 
     Example:
-        >>> import attendet, tempfile
+        >>> import attendet, tempfile, torch
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     torch.save(attendet.build("yolov5n", num_classes=2).state_dict(), Path(folder, "cells.pt"))
         ...     opened = attendet.open(Path(folder, "cells.pt"))
@@ -168,10 +159,11 @@ def open_checkpoint(checkpoint: Checkpoint, path: Path) -> OpenedDetector:
     report = load_checkpoint(detector, checkpoint, where, names=card.names)
     supplied = _supplied_keys(detector)
     missing = [key for key in report.new if key not in supplied]
-    unused = [key for key in report.dropped if not key.endswith(_COMPUTED_BUFFERS)]
+    unused = [key for key in report.dropped if not key.endswith(COMPUTED_BUFFERS)]
     if missing or report.reshaped or unused:
         summary = str(report).replace("\n", "; ")
         raise WeightsError(f"the tensors do not match the model {card.model}: {summary}", where=where)
+    require_activations(report, where)
     return OpenedDetector(path, detector.train(False), card)
 
 
@@ -201,7 +193,7 @@ def read_card(card: ModelCard, checkpoint: Checkpoint, where: Location) -> Model
         where: The weights file, for error messages.
 
     Raises:
-        WeightsError: If the model file is invalid, or belongs to a family of models that attendet does not build.
+        WeightsError: If the model file is invalid.
     """
     try:
         file = read_model_file(card.text, card.model)
@@ -210,10 +202,20 @@ def read_card(card: ModelCard, checkpoint: Checkpoint, where: Location) -> Model
     return file
 
 
+def require_activations(report: LoadReport, where: Location) -> None:
+    """Raise an error if weights of a detector were trained with other activations than it has.
+
+    Args:
+        report: Result of loading the weights.
+        where: The weights file, for error messages.
+    """
+    if report.activations:
+        path, kind = report.activations[0]
+        message = f"the model of the file has {printable(kind)} at {path}, but its model file does not"
+        raise WeightsError(message, where=where, remedy=_BY_ACTIVATION)
+
+
 def _nameless(checkpoint: Checkpoint, where: Location) -> WeightsError:
-    family = other_family(checkpoint)
-    if family:
-        return family_error(family, where)
     has_rows = any(_ROW.match(key) for key in checkpoint.tensors)
     by_model_file = "pass the model file, too: attendet train --cfg MODEL --weights FILE"
     by_network = "load the weights into their network in Python: attendet.load_weights(network, FILE)"
@@ -222,9 +224,12 @@ def _nameless(checkpoint: Checkpoint, where: Location) -> WeightsError:
 
 
 def _unbuildable(checkpoint: Checkpoint, where: Location, error: AttendetError) -> WeightsError:
-    family = other_family(checkpoint)
-    message = f"the model of the file cannot be built: {error}"
-    return family_error(family, where) if family else WeightsError(message, where=where)
+    model = f"the model of the file ({checkpoint.module_class})" if checkpoint.module_class else "the model of the file"
+    return WeightsError(
+        f"{model} cannot be built: {error}",
+        where=where,
+        remedy=_BY_ROWS if isinstance(error, ModelFileError) and checkpoint.module_class else None,
+    )
 
 
 def _supplied_keys(detector: Detector) -> set[str]:
@@ -236,27 +241,6 @@ def _supplied_keys(detector: Detector) -> set[str]:
     attentions = attentions_of(detector)
     published = {f"{path}.{key}" for path, attention in attentions.items() for key in published_values(attention)}
     return published | {key for key in detector.state_dict() if key.endswith(".num_batches_tracked")}
-
-
-def find_card(checkpoint: Checkpoint, model: str) -> ModelCard | None:
-    """Return the model card of a file, or a card of the bundled model that has exactly the tensors of the file.
-
-    Args:
-        checkpoint: Content of the file.
-        model: Name for the model file in a YOLOv5 checkpoint, if it is not a bundled one.
-
-    Returns:
-        The card, or None if the file describes no model and no bundled model fits.
-    """
-    if "card" in checkpoint.metadata:
-        return stored_card(checkpoint, model)
-    names = checkpoint.names or numbered_class_names(checkpoint)
-    tensors = {key: value for key, value in checkpoint.tensors.items() if not key.endswith(_COMPUTED_BUFFERS)}
-    bundled = _matching_bundled_model(tensors, len(names)) if names else None
-    card = stored_card(checkpoint, bundled or model)
-    if card is None and bundled:
-        return ModelCard(bundled, bundled_text(bundled), "auto", names, stored_imgsz(checkpoint))
-    return card
 
 
 def resolve_weights_path(path: str | os.PathLike[str]) -> Path:
@@ -282,18 +266,3 @@ def resolve_weights_path(path: str | os.PathLike[str]) -> Path:
         message = f"the folder has no {'/'.join(_RUN_FILES[0])}"
         raise WeightsError(message, where=Location(os.fspath(path)), remedy="name a weights file or a run's folder")
     return found
-
-
-def _matching_bundled_model(tensors: Mapping[str, Tensor], num_classes: int) -> str | None:
-    """Return the name of the bundled model that has exactly these tensors, or None."""
-    first = tensors.get("model.0.conv.weight")
-    # Only models of the same width are built, because building all of them takes seconds.
-    candidates = () if first is None else bundled_names_of_width(len(first))
-    return next((name for name in candidates if _has_tensors(name, num_classes, tensors)), None)
-
-
-def _has_tensors(model: str, num_classes: int, tensors: Mapping[str, Tensor]) -> bool:
-    """Return whether a bundled model has exactly these tensors."""
-    with torch.device("meta"), ShapePropagation():
-        state = build_model(model, num_classes).detector.state_dict()
-    return state.keys() == tensors.keys() and all(state[key].shape == value.shape for key, value in tensors.items())

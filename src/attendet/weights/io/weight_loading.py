@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -19,16 +20,18 @@ from attendet.weights.align.load_report import LoadReport
 from attendet.weights.formats.reader import Checkpoint, read_checkpoint
 from attendet.weights.io.model_card import stored_attention, stored_card
 
+_CONVOLUTION = "conv.weight"
+
 
 def load_weights(model: nn.Module, path: str | os.PathLike[str], *, names: Sequence[str] | None = None) -> LoadReport:
     """Load the tensors of a weights file that fit into a network.
 
     The file may be one that attendet wrote, any state dict (`.safetensors`, `.pt`, `.pth`, `.ckpt`), or a checkpoint of
-    the original YOLOv5; no code in the file is run. Numbered rows, as in a detector or an `nn.Sequential`, are matched
-    by structure, regardless of their numbers. The tensors of other networks are matched by name and shape. Attention
-    of other implementations is recognized by its place, its names, and its shapes, and computes the same in the
-    network. Attention that was attached to the network of the file is attached again, unless the network has attached
-    attention already.
+    the original YOLOv5, YOLOv8, or YOLO11; no code in the file is run. Numbered rows, as in a detector or an
+    `nn.Sequential`, are matched by structure, regardless of their numbers. The tensors of other networks are matched by
+    name and shape. Attention of other implementations is recognized by its place, its names, and its shapes, and
+    computes the same in the network. Attention that was attached to the network of the file is attached again, unless
+    the network has attached attention already.
 
     Args:
         model: Any network; changed in place.
@@ -104,7 +107,25 @@ def load_checkpoint(
         )
     with torch.no_grad():
         model.load_state_dict(aligned.values, strict=False)
-    return aligned.report
+    return replace(aligned.report, activations=_other_activations(model, aligned.sources, checkpoint))
+
+
+def _other_activations(
+    model: nn.Module, sources: Mapping[str, str], checkpoint: Checkpoint
+) -> tuple[tuple[str, str], ...]:
+    """Return the paths of the activations after loaded convolutions that differ in the file, and their classes there.
+
+    Only classes with the name of one of torch's are compared, because copies of SiLU have other names, such as Swish.
+    """
+    found: list[tuple[str, str]] = []
+    for path, module in model.named_modules():
+        activation, prefix = getattr(module, "act", None), f"{path}." if path else ""
+        source = sources.get(f"{prefix}{_CONVOLUTION}", "")
+        stored = checkpoint.activations.get(f"{source.removesuffix(_CONVOLUTION)}act")
+        own = {kind.__name__ for kind in type(activation).__mro__} if isinstance(activation, nn.Module) else {stored}
+        if source.endswith(_CONVOLUTION) and stored in vars(nn) and stored not in own:
+            found.append((f"{prefix}act", str(stored)))
+    return tuple(found)
 
 
 def attentions_of(model: nn.Module) -> dict[str, Attention]:

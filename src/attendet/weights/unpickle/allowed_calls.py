@@ -28,13 +28,16 @@ _UNSUPPORTED_TENSORS = {
     "torch._utils._rebuild_meta_tensor_no_storage": "meta",
 }
 
-# Functions whose results do not matter for the weights; they return placeholders, as unknown classes do.
+# Functions whose results do not matter for the weights; they return placeholders, as unknown classes do. Python pickles
+# an object of a subclass of SimpleNamespace, such as the settings of a YOLOv8 training, as a call of the class.
 _PLACEHOLDER_CALLS = (
     "copyreg._reconstructor",
     "functools.partial",
     "torch.device",
     "torch.serialization._get_layout",
     "types.SimpleNamespace",
+    "ultralytics.utils.IterableSimpleNamespace",
+    "ultralytics.yolo.utils.IterableSimpleNamespace",
 )
 
 

@@ -15,6 +15,7 @@ from attendet.weights.unpickle.placeholders import PickledObject, TensorSpec
 from attendet.weights.unpickle.tensors import TensorBuilder
 
 _MODULE_ATTRIBUTES = ("_parameters", "_buffers", "_modules")
+_ACTIVATION = "act"
 
 MAX_ENTRIES = 100_000
 """Most modules and tensors of a file: the largest models have a few thousand, some of them shared."""
@@ -71,6 +72,24 @@ def module_specs(root: PickledObject) -> dict[str, TensorSpec]:
             elif child is not None:
                 raise WeightsError(f"the entry {printable(key)} of the model is not a module")
     return specs
+
+
+def activation_names(root: PickledObject) -> dict[str, str]:
+    """Return the names of the classes of all children `act` of a pickled module by path, such as "SiLU".
+
+    Args:
+        root: A module whose entries `module_specs` has counted.
+    """
+    names: dict[str, str] = {}
+    pending = [("", root)]
+    while pending:
+        prefix, module = pending.pop()
+        for name, child in module.attribute("_modules").items():
+            if is_module(child):
+                pending.append((f"{prefix}{name}.", child))
+                if name == _ACTIVATION:
+                    names[f"{prefix}{name}"] = child.type.name.rpartition(".")[2]
+    return names
 
 
 def _own_specs(prefix: str, module: PickledObject) -> dict[str, TensorSpec]:

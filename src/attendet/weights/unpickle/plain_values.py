@@ -18,6 +18,8 @@ _MAX_NUMBER_BITS = 64
 _MAX_CLASSES = 10_000
 _MAX_ITEMS = 100
 _MAX_KEY_LENGTH = 200
+# Keys that the Ultralytics package adds to a model file in a checkpoint. The size means something with `scales` only.
+_ADDED_KEYS = ("scale", "yaml_file")
 
 
 class NotPlainError(Exception):
@@ -77,7 +79,9 @@ def class_names(value: Any) -> tuple[str, ...] | None:
 
 
 def model_file_text(value: Any) -> str | None:
-    """Return the YAML text of the model file that a YOLOv5 model carries; None if the value is not a model file.
+    """Return the YAML text of the model file that a YOLO model carries; None if the value is not a model file.
+
+    The path of the file is left out, which has no meaning in it. A size without a name is the first one.
 
     Example:
         >>> print(model_file_text({"nc": 80, "backbone": [[-1, 1, "Conv", [64, 6, 2, 2]]]}), end="")
@@ -91,9 +95,18 @@ def model_file_text(value: Any) -> str | None:
     if not isinstance(value, dict) or "backbone" not in value:
         return None
     try:
-        return yaml.safe_dump(to_plain(value), sort_keys=False, default_flow_style=None, allow_unicode=True)
+        return yaml.safe_dump(_file_keys(to_plain(value)), sort_keys=False, default_flow_style=None, allow_unicode=True)
     except NotPlainError:
         return None
+
+
+def _file_keys(keys: dict[str, Any]) -> dict[str, Any]:
+    """Return the keys of a model file, without the keys that a training adds."""
+    kept = {key: value for key, value in keys.items() if key not in _ADDED_KEYS}
+    scales = keys.get("scales")
+    if "scale" in keys and isinstance(scales, dict) and scales:
+        kept["scale"] = keys["scale"] or next(iter(scales))
+    return kept
 
 
 class _Converter:
