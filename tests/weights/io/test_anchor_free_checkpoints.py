@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 import attendet
+from attendet.blocks.conv_bn_fusion import fuse_conv_bn
 from attendet.errors import WeightsError
 from attendet.models.bundled import bundled_text
 from attendet.models.detector import Detector
@@ -213,6 +214,19 @@ def test_a_model_of_another_task_is_named(
     # The remedy works: the rows before the head, and the boxes of the head, are the same.
     report = attendet.load_weights(attendet.build("yolov8n"), path)
     assert len(report.kept) == len(yolov8n.state_dict())
+
+
+def test_a_constant_alone_is_no_weight(tmp_path: Path, yolov8n: Detector) -> None:
+    """In a file whose batch norms were merged into the convolutions, no layer fits, except for the constant."""
+    fused = fuse_conv_bn(yolov8n)
+    path = anchor_free_file(tmp_path / "fused.pt", fused, "yolov8n", NAMES)
+    detector = attendet.build("yolov8n")
+    before = {key: value.clone() for key, value in detector.state_dict().items()}
+    with pytest.raises(WeightsError, match="no tensor fits into Detector: kept 1 of 355 tensors"):
+        attendet.load_weights(detector, path)
+    assert all(torch.equal(value, before[key]) for key, value in detector.state_dict().items())
+    with pytest.raises(WeightsError, match="no tensor fits into Detector"):
+        attendet.open(path)
 
 
 def test_the_weights_of_another_network(tmp_path: Path) -> None:

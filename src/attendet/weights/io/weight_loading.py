@@ -16,6 +16,7 @@ from attendet.surgery import Attachment, AttentionPlan, reattach
 from attendet.surgery.attachment_plan import plans_of
 from attendet.surgery.module_creation import create_at, creation_options
 from attendet.weights.align.alignment import align_tensors
+from attendet.weights.align.head_tensors import is_constant
 from attendet.weights.align.load_report import LoadReport
 from attendet.weights.formats.reader import Checkpoint, read_checkpoint
 from attendet.weights.io.model_card import stored_attention, stored_card
@@ -99,7 +100,7 @@ def load_checkpoint(
         file_names=card.names if card else checkpoint.names,
         attentions=attentions_of(model),
     )
-    if not aligned.report.kept:
+    if all(map(is_constant, aligned.report.kept)):
         raise WeightsError(
             f"no tensor fits into {type(model).__name__}: {aligned.report}".replace("\n", "; "),
             where=where,
