@@ -74,7 +74,7 @@ PLACES = {
         "after:SPPF": rows(9),
         "after:C2f": rows(*V8_BACKBONE, *V8_NECK),
         "after:neck.C2f": rows(*V8_NECK),
-        # The neck has no shortcuts, so that its bottlenecks are no residual branches.
+        # The neck has no shortcuts, so that its bottlenecks are not residual branches.
         "residual-branch": V8_BRANCHES,
         "inside:C2f": [*V8_BRANCHES, *V8_NECK_ENDS],
         "inside:neck.C2f": V8_NECK_ENDS,
@@ -177,7 +177,7 @@ def inside(key: str) -> str:
 def test_a_row_and_attach_give_equal_outputs(
     name: str, block: str, row: str, at: str, mine: Callable[[str], str], tmp_path: Path
 ) -> None:
-    """The blocks with attention in the name, whose head and inner blocks are those of the family."""
+    """The blocks with attention in the name, whose head and inner blocks belong to the family."""
     file = tmp_path / f"{name}.yaml"
     text, count = re.subn(rf"{block}, \[(.*?)\]\]", rf"{row}, [\1, {{reduction: 4}}]]", bundled_text(name))
     assert count == 8

@@ -73,6 +73,8 @@ def check_command(
         typer.echo(to_json(report))
     elif correction is not None:
         _print_correction(correction, fix if is_written else None)
+        if is_written and fix is not None:
+            _print_size(file, str(fix))
     else:
         count = plural(len(faults), "fault") if faults else None
         console().print(f"{count} in {model}" if count else f"{model}: no faults")
@@ -136,3 +138,17 @@ def _print_correction(correction: Correction, written: Path | None) -> None:
     if correction.remaining:
         left = plural(len(correction.remaining), "fault has", "faults have")
         out.print(f"{left} to be repaired by hand" + ("" if written is not None else "; nothing was written"))
+
+
+def _print_size(file: ModelFile, written: str) -> None:
+    """Print a remark if the name of the written file selects another size than that of the original."""
+    from attendet.models.yaml.model_file import read_model_file
+
+    size = read_model_file(file.text, written).size
+    if size != file.size:
+        console().print(
+            f"remark: by its name, {written} is size {size}, and {file.name} is size {file.size}; "
+            f"rename it, or add the line `scale: {file.size}`",
+            style="yellow",
+            soft_wrap=True,
+        )

@@ -88,6 +88,7 @@ class ModelSummary:
         rows: The rows of the table.
         choices: The rows that are read differently because of `like`, one sentence each.
         findings: Faults and remarks of `attendet check`.
+        size: Name of the size, such as `n`, if the file lists its sizes; otherwise None.
     """
 
     model: str
@@ -99,11 +100,13 @@ class ModelSummary:
     rows: list[SummaryRow]
     choices: list[str]
     findings: list[str]
+    size: str | None = None
 
     @property
     def title(self) -> str:
-        """The model, its number of classes, and the image size."""
-        return f"{self.model}, {self.num_classes} classes, {self.imgsz} px"
+        """The model, its size if the file lists several, its number of classes, and the size of the image."""
+        size = f", size {self.size}" if self.size else ""
+        return f"{self.model}{size}, {self.num_classes} classes, {self.imgsz} px"
 
     @property
     def totals(self) -> str:
@@ -197,6 +200,7 @@ def summarize(
         rows=_rows(plan, costs, total),
         choices=list(resolution.choices),
         findings=[str(finding) for finding in (*resolution.findings, *examine(default))],
+        size=plan.file.size,
     )
 
 

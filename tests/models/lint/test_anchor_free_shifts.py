@@ -11,7 +11,7 @@ from attendet.models.bundled import bundled_names, bundled_text
 from attendet.models.lint.checker import check_model_file, fix_model_file
 from attendet.models.planning import plan_model
 from attendet.models.yaml.model_file import ModelFile, read_model_file
-from tests.helpers.family_files import SCALES, family_text
+from tests.models.family_files import SCALES, family_text
 
 CBAM = "  - [-1, 1, CBAM, [{{reduction: 4}}]]{}"
 ROW = re.compile(r"^  - \[.*\n", re.MULTILINE)
@@ -102,7 +102,7 @@ def test_attention_after_every_block_of_the_neck_is_read_by_the_head(family: str
 
 @pytest.mark.parametrize("name", [name for name in bundled_names() if "v5" not in name and name.endswith("_CBAM")])
 def test_the_numbers_of_the_bundled_files_are_restored(name: str) -> None:
-    """The numbers of the original in a bundled file with attention are corrected to those of the bundled file."""
+    """The numbers of the original in a bundled file with attention are corrected to the numbers of the bundled file."""
     text, original = bundled_text(name), bundled_text(name.partition("_")[0])
     assert numbers(original) == NUMBERS[name[:6]]
     stale = with_numbers(text, numbers(original))

@@ -273,10 +273,7 @@ def test_a_head_without_its_last_block_needs_one(tmp_path: Path) -> None:
         # Other releases expect groups, a dilation, or the ratio of CBAM at these positions.
         (("[-1, 9, C3, [512]]", "[-1, 9, C3, [512, True, 1]]"), "`e` must be a fraction such as 0.5 or 1.0, got 1"),
         (("[-1, 9, C3, [512]]", "[-1, 9, C3, [512, 2]]"), "`shortcut` must be True or False, got 2"),
-        (
-            ("[-1, 9, C3, [512]]", "[-1, 9, C2f, [512, True, 2]]"),
-            "`g` must be 1, got 2; convolutions in groups are not supported",
-        ),
+        (("[-1, 9, C3, [512]]", "[-1, 9, C2f, [512, True, 2]]"), "`g` must be 1, got 2; convolutions in groups"),
         (("[-1, 9, C3, [512]]", "[-1, 9, BottleneckCSP, [512, 1]]"), "`shortcut` must be True or False, got 1"),
         (("[-1, 9, C3, [512]]", "[-1, 1, Conv, [512, 3, 1, 2, 1, 2]]"), "`act` must be True or False, got 2"),
         (("[-1, 9, C3, [512]]", "[-1, 1, DWConv, [512, 3, 1, 2]]"), "`act` must be True or False, got 2"),

@@ -15,7 +15,7 @@ from attendet.models.bundled import bundled_text
 from attendet.models.lint.checker import check_model_file
 from attendet.models.planning import plan_model
 from attendet.models.yaml.model_file import read_model_file
-from tests.helpers.family_files import PARAMETERS, SCALES, family_text
+from tests.models.family_files import PARAMETERS, SCALES, family_text
 
 CASES = [(family, size) for family in SCALES for size in "nsmlx"]
 
@@ -75,7 +75,7 @@ def test_older_files_with_two_multiples_give_the_same_network(family: str, size:
 
 @pytest.mark.parametrize("size", "nsmlx")
 def test_inner_blocks_of_c3k2_depend_on_the_size(size: str) -> None:
-    """In sizes n and s, the rows say which C3k2 have blocks C3k; in the others, all have."""
+    """In sizes n and s, the rows state which C3k2 have blocks C3k; in the others, all have."""
     with torch.device("meta"):
         detector = build_from(family_text("yolo11"), f"yolo11{size}.yaml")
     with_c3k = [row for row, module in enumerate(detector.model) if any(isinstance(m, C3k) for m in module.modules())]

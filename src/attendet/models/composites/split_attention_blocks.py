@@ -42,7 +42,7 @@ class AttentionC2f(C2f):
 
 
 class AttentionC3k2(C2f):
-    """`C3k2` with attention in every bottleneck, also in those of its blocks `C3k`, or in place of every bottleneck.
+    """`C3k2` with attention in every bottleneck, also inside its blocks `C3k`, or in place of every bottleneck.
 
     It takes the arguments of `C3k2`, and `place` and `attention` as `AttentionC3` does.
 

@@ -33,8 +33,8 @@ from attendet.models.composites.block_names import find_block
 from attendet.models.findings import Finding
 from attendet.models.yaml.activations import replace_activations
 from attendet.models.yaml.checkpoint_evidence import infer_cbam_options
+from attendet.models.yaml.detect_rows import head_row
 from attendet.models.yaml.dialects import REPEATED, Dialect, Reading, read_attention_args
-from attendet.models.yaml.heads import head_row
 from attendet.models.yaml.model_file import Anchors, LayerRow, ModelFile
 from attendet.models.yaml.reading_findings import argument_findings, bottleneck_finding
 from attendet.models.yaml.unknown_blocks import unknown_block

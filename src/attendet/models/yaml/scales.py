@@ -33,7 +33,7 @@ class ModelScale:
 
 
 def has_scales(keys: Mapping[str, Node]) -> bool:
-    """Return whether a file lists its sizes under `scales`, as those of YOLOv8 and later families do."""
+    """Return whether a file lists its sizes under `scales`, as in YOLOv8 and later families."""
     return "scales" in keys and "depth_multiple" not in keys
 
 
