@@ -10,8 +10,8 @@ from safetensors.torch import load_file
 
 import attendet as package
 from attendet.weights.io import opening
+from tests.helpers.checkpoints.yolov5_checkpoints import yolov5_file
 from tests.helpers.command import CommandResult
-from tests.helpers.yolov5_checkpoints import yolov5_file
 
 NAMES = {0: "red cell", 1: "platelet"}
 

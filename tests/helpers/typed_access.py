@@ -41,6 +41,7 @@ def gradient(of: Tensor) -> Tensor:
 
 def head_convolutions(detector: Detector) -> list[nn.Conv2d]:
     """Return the convolution of each level of a detector's head."""
+    assert isinstance(detector.head, Detect)
     return [submodule(detector.head.m, name, nn.Conv2d) for name, _ in detector.head.m.named_children()]
 
 

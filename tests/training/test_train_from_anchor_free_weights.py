@@ -9,7 +9,7 @@ import attendet
 from attendet.errors import WeightsError
 from attendet.models.detector import Detector
 from attendet.training.training_model import TrainingModel, build_training_model
-from tests.helpers.anchor_free_checkpoints import anchor_free_file, checkpoint, network, save
+from tests.helpers.checkpoints.anchor_free_checkpoints import anchor_free_file, checkpoint, network, save
 from tests.helpers.small_training import small
 
 NAMES = tuple(f"class {number}" for number in range(80))

@@ -7,7 +7,7 @@ from pathlib import Path
 from random import Random
 
 from tests.fuzz.generators.containers import hostile_zip
-from tests.helpers.crafted_pickles import GOOD_TENSOR, PROTOCOL, mapping
+from tests.helpers.checkpoints.crafted_pickles import GOOD_TENSOR, PROTOCOL, mapping
 
 _WEIGHTS = {
     "a/data.pkl": PROTOCOL + mapping(w=GOOD_TENSOR) + b".",

@@ -15,7 +15,7 @@ from tests.fuzz.generators.containers import hostile_zip, zip_bytes
 from tests.fuzz.hostile_values import CALLABLES, PLANTED_MODULE, TEXTS, equal_hashes
 from tests.fuzz.hostile_values import integer as any_integer
 from tests.fuzz.mutations import mutate_bytes, sometimes
-from tests.helpers.crafted_pickles import (
+from tests.helpers.checkpoints.crafted_pickles import (
     GOOD_TENSOR,
     PROTOCOL,
     call,

@@ -8,8 +8,8 @@ import pytest
 
 from attendet.errors import WeightsError
 from attendet.weights import read_checkpoint
-from tests.helpers.crafted_pickles import refusal, zipped
-from tests.helpers.yolov5_checkpoints import checkpoint, save, yolov5
+from tests.helpers.checkpoints.crafted_pickles import refusal, zipped
+from tests.helpers.checkpoints.yolov5_checkpoints import checkpoint, save, yolov5
 
 
 @pytest.mark.parametrize("zip_format", [True, False], ids=["zip", "legacy"])

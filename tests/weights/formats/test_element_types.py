@@ -14,7 +14,7 @@ from attendet import load_weights
 from attendet.errors import OutputError, WeightsError
 from attendet.weights import read_checkpoint
 from attendet.weights.io.saving import write_tensors
-from tests.helpers.crafted_pickles import refusal
+from tests.helpers.checkpoints.crafted_pickles import refusal
 
 VALUES = torch.tensor([[1.0, 0.0], [2.0, 1.0]])
 WORKING = [

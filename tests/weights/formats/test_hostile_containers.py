@@ -9,7 +9,17 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.helpers.crafted_pickles import GOOD_TENSOR, integer, legacy, mapping, refusal, storage, tensor, text, zipped
+from tests.helpers.checkpoints.crafted_pickles import (
+    GOOD_TENSOR,
+    integer,
+    legacy,
+    mapping,
+    refusal,
+    storage,
+    tensor,
+    text,
+    zipped,
+)
 
 
 def test_compressed_members(tmp_path: Path) -> None:

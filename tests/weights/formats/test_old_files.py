@@ -6,7 +6,18 @@ from pathlib import Path
 import torch
 
 from attendet.weights import read_checkpoint
-from tests.helpers.crafted_pickles import call, integer, integers, legacy, mapping, name, storage, tensor, text, zipped
+from tests.helpers.checkpoints.crafted_pickles import (
+    call,
+    integer,
+    integers,
+    legacy,
+    mapping,
+    name,
+    storage,
+    tensor,
+    text,
+    zipped,
+)
 
 VALUES = torch.arange(8.0)
 STORED = struct.pack("<q", 8) + struct.pack("<8f", *range(8))

@@ -7,7 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.crafted_pickles import GOOD_TENSOR, legacy, mapping, module, storage, tensor, text, zipped
+from tests.helpers.checkpoints.crafted_pickles import (
+    GOOD_TENSOR,
+    legacy,
+    mapping,
+    module,
+    storage,
+    tensor,
+    text,
+    zipped,
+)
 
 # The address space is limited to the need of a valid file plus half a gigabyte.
 READ_ALL = """

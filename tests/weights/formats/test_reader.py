@@ -17,7 +17,7 @@ from torch import nn
 
 from attendet.errors import WeightsError
 from attendet.weights import read_checkpoint
-from tests.helpers.yolov5_checkpoints import MODEL_FILE, checkpoint, namespace, packages, same, save, yolov5
+from tests.helpers.checkpoints.yolov5_checkpoints import MODEL_FILE, checkpoint, namespace, packages, same, save, yolov5
 
 both_formats = pytest.mark.parametrize("zipped", [True, False], ids=["zip", "legacy"])
 

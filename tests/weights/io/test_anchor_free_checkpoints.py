@@ -16,7 +16,7 @@ from attendet.errors import WeightsError
 from attendet.models.bundled import bundled_text
 from attendet.models.detector import Detector
 from attendet.weights import read_checkpoint
-from tests.helpers.anchor_free_checkpoints import anchor_free_file, checkpoint, network, pickled, save
+from tests.helpers.checkpoints.anchor_free_checkpoints import anchor_free_file, checkpoint, network, pickled, save
 from tests.helpers.oracles import Oracle, oracle_weights, yolo_images
 
 NAMES = [f"class {number}" for number in range(80)]
@@ -216,7 +216,7 @@ def test_a_model_of_another_task_is_named(
     assert len(report.kept) == len(yolov8n.state_dict())
 
 
-def test_a_constant_alone_is_no_weight(tmp_path: Path, yolov8n: Detector) -> None:
+def test_a_constant_alone_does_not_count_as_a_weight(tmp_path: Path, yolov8n: Detector) -> None:
     """In a file whose batch norms were merged into the convolutions, no layer fits, except for the constant."""
     fused = fuse_conv_bn(yolov8n)
     path = anchor_free_file(tmp_path / "fused.pt", fused, "yolov8n", NAMES)

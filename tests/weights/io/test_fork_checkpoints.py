@@ -15,9 +15,9 @@ from attendet.training.config import TrainConfig
 from attendet.training.config_sections import DataConfig, ModelConfig
 from attendet.training.training_model import build_training_model
 from tests.helpers import fork_modules as fork
+from tests.helpers.checkpoints.yolov5_checkpoints import DetectionModel, bare, save
 from tests.helpers.command import CommandResult
 from tests.helpers.fork_modules import ForkModule
-from tests.helpers.yolov5_checkpoints import DetectionModel, bare, save
 
 AUTHORS = (("ChannelGate.mlp.1", "ChannelGate.mlp.3"), "SpatialGate.spatial.conv")
 C = 256

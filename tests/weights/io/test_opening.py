@@ -16,7 +16,7 @@ from attendet.models.planning import ModelPlan
 from attendet.weights import read_checkpoint
 from attendet.weights.io import opening, save_weights, saving
 from attendet.weights.io.model_card import ModelCard, numbered_class_names
-from tests.helpers.crafted_pickles import Bomb
+from tests.helpers.checkpoints.crafted_pickles import Bomb
 
 CARD = ModelCard("yolov5n", bundled_text("yolov5n"), "auto", ("cat", "white dog"), 320)
 

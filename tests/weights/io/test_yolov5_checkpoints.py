@@ -11,8 +11,8 @@ import attendet
 from attendet.errors import WeightsError
 from attendet.models.detector import Detector
 from attendet.weights.io import opening
+from tests.helpers.checkpoints.yolov5_checkpoints import yolov5_file
 from tests.helpers.oracles import Oracle, oracle_weights, yolo_images
-from tests.helpers.yolov5_checkpoints import yolov5_file
 
 NAMES = [f"class {number}" for number in range(80)]
 

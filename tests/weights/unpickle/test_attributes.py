@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from attendet.weights import read_checkpoint
-from tests.helpers.crafted_pickles import GOOD_TENSOR, call, mapping, name, refusal, text, zipped
+from tests.helpers.checkpoints.crafted_pickles import GOOD_TENSOR, call, mapping, name, refusal, text, zipped
 
 GETATTR = "builtins.getattr"
 CLASS = "models.common.Mode"

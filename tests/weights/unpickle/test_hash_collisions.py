@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from attendet.weights import read_checkpoint
-from tests.helpers.crafted_pickles import GOOD_TENSOR, mapping, name, text, zipped
+from tests.helpers.checkpoints.crafted_pickles import GOOD_TENSOR, mapping, name, text, zipped
 
 MODULUS = 2**61 - 1
 # Integers and floats that Python hashes to 1: the hash of a number is the number modulo MODULUS.

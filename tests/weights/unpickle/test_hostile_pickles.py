@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from attendet.weights import read_checkpoint
-from tests.helpers.crafted_pickles import (
+from tests.helpers.checkpoints.crafted_pickles import (
     GOOD_TENSOR,
     call,
     integer,
