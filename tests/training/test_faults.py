@@ -18,7 +18,7 @@ from attendet.training.runner import config_to_resume, train
 from attendet.training.task import DetectionTask
 from attendet.training.weight_average import AveragedWeights
 from attendet.weights.io import opening
-from tests.helpers.checkpoints import crafted_pickles
+from tests.helpers.checkpoints import crafted_pickles as crafted
 from tests.helpers.checkpoints.crafted_pickles import Bomb
 from tests.helpers.small_training import RecordingReporter, skip_plots, write_set
 from tests.helpers.typed_access import tensor
