@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from attendet.attention.base import Start
 from attendet.blocks.wiring import BlockRequest
-from attendet.errors import ModelFileError
+from attendet.errors import Location, ModelFileError
 from attendet.models.findings import Finding
 from attendet.models.yaml.activations import read_activation
 from attendet.models.yaml.dialects import find_dialect
@@ -30,6 +30,14 @@ from attendet.utils.text import shorten
 _IMGSZ = 256
 _MAX_PARAMETERS = 1_000_000_000
 _MAX_KEY_LENGTH = 60
+# Keys that another key or the head makes ineffective: the reason and the remedy.
+_UNUSED_KEYS = {
+    "anchors": (
+        "`anchors` has no effect, because the head Detect [nc] has none",
+        "remove it, or write Detect [nc, anchors] for the head of YOLOv5",
+    ),
+    "scales": ("`scales` has no effect, because the file has `depth_multiple`", "remove one of them"),
+}
 
 
 @dataclass(frozen=True)
@@ -155,14 +163,18 @@ def _plan_or_raise(row: LayerRow, sources: Sequence[SourceMap], options: PlanOpt
 
 
 def _file_findings(file: ModelFile) -> list[Finding]:
-    findings = [
-        Finding("unknown-key", f"`{shorten(key, _MAX_KEY_LENGTH)}` has no meaning in a model file", "remove it", where)
-        for key, where in file.unknown_keys
-    ]
+    findings = [_unused_key(key, where) for key, where in file.unused_keys]
     if isinstance(file.anchors, int):
         message = f"the {file.anchors} anchors per level have no sizes yet and are squares"
         findings.append(Finding("anchors", message, "training fits them to the data", file.rows[-1].location))
     return findings
+
+
+def _unused_key(key: str, where: Location) -> Finding:
+    message, remedy = _UNUSED_KEYS.get(
+        key, (f"`{shorten(key, _MAX_KEY_LENGTH)}` has no meaning in a model file", "remove it")
+    )
+    return Finding("unknown-key", message, remedy, where)
 
 
 def _limit_size(rows: Sequence[PlannedRow]) -> None:

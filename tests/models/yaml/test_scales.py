@@ -8,8 +8,8 @@ import pytest
 import torch
 
 import attendet
-from attendet.blocks import AnchorFreeDetect, C3k, DWConv
-from attendet.errors import ModelFileError
+from attendet.blocks import AnchorFreeDetect, C3k, Detect, DWConv
+from attendet.errors import AttendetWarning, ModelFileError
 from attendet.models import Detector
 from attendet.models.bundled import bundled_text
 from attendet.models.lint.checker import check_model_file
@@ -129,6 +129,39 @@ def test_a_head_with_anchors_may_follow_the_blocks_of_yolov8() -> None:
     assert detector(torch.rand(1, 3, 64, 64))[0].shape == (1, 1, 8, 8, 3 + 5)
 
 
+@pytest.mark.parametrize("anchors", ["anchors: [[10, 13], [30, 61], [116, 90]]\n", "anchors: 1\n"])
+@pytest.mark.parametrize("block", ["C2f", "C3k2", "C3"])
+def test_anchors_that_the_head_does_not_have_are_a_remark(anchors: str, block: str) -> None:
+    sizes = "" if block == "C3" else "depth_multiple: 0.33\nwidth_multiple: 0.25\n"
+    text = anchors + family_text("yolov8", header=sizes or None).replace("C2f", block)
+    file = read_model_file(text, "yolov8n.yaml")
+    (finding,) = check_model_file(file)
+    assert (finding.kind, str(finding.where).rpartition(":")[0]) == ("unknown-key", "yolov8n.yaml:1")
+    assert "`anchors` has no effect, because the head Detect [nc] has none; remove it, or write" in str(finding)
+    assert finding.is_fault is False
+    without = read_model_file(text.replace(anchors, ""), "yolov8n.yaml")
+    assert file.anchors == ()
+    assert file.has_rows_of(without)
+    with torch.device("meta"), pytest.warns(AttendetWarning, match="`anchors` has no effect"):
+        assert isinstance(attendet.build(file).head, AnchorFreeDetect)
+
+
+def test_blocks_of_yolov5_have_its_head_also_without_the_word_anchors() -> None:
+    text = bundled_text("yolov5n").replace("Detect, [nc, anchors]", "Detect, [nc]")
+    file = read_model_file(text, "yolov5n.yaml")
+    assert check_model_file(file) == []
+    with torch.device("meta"):
+        assert isinstance(attendet.build(file).head, Detect)
+
+
+def test_sizes_beside_a_multiple_are_a_remark() -> None:
+    text = f"depth_multiple: 0.33\nwidth_multiple: 0.5\n{family_text('yolov8')}"
+    file = read_model_file(text, "yolov8n.yaml")
+    assert (file.size, file.width_multiple) == (None, 0.5)
+    (finding,) = check_model_file(file)
+    assert "`scales` has no effect, because the file has `depth_multiple`; remove one of them" in str(finding)
+
+
 @pytest.mark.parametrize(
     ("header", "message"),
     [
@@ -144,9 +177,11 @@ def test_a_head_with_anchors_may_follow_the_blocks_of_yolov8() -> None:
         ("scale: q\nscales: {n: [1, 1, 512]}", r"yolov8n\.yaml:2:8: `scale` must be one of n, got 'q'"),
         ("scale: [n]\nscales: {n: [1, 1, 512]}", "`scale` must be one of n, got"),
         ("scale: 1\nscales: {n: [1, 1, 512]}", "`scale` must be one of n, got 1"),
-        ("", "`depth_multiple` is missing"),
+        ("", r"yolov8n\.yaml:1:1: `scales`, or `depth_multiple` and `width_multiple`, must be among the keys; add"),
+        ("scale: n", "`scales`, or `depth_multiple` and `width_multiple`, must be among the keys; add"),
         ("depth_multiple: 1", "`width_multiple` is missing"),
-        ("scals: {n: [1, 1, 512]}", "`depth_multiple` is missing"),
+        ("scals: {n: [1, 1, 512]}", r"yolov8n\.yaml:2:8: `scales` is missing; rename `scals` to `scales`"),
+        ("depth_multple: 1", "`depth_multiple` is missing; rename `depth_multple`"),
     ],
 )
 def test_invalid_sizes_are_refused(header: str, message: str) -> None:
@@ -156,9 +191,11 @@ def test_invalid_sizes_are_refused(header: str, message: str) -> None:
 
 def test_anchors_may_be_missing_only_if_the_head_does_not_name_them() -> None:
     text = family_text("yolov8").replace("Detect, [nc]", "Detect, [nc, anchors]")
-    with pytest.raises(ModelFileError, match="`anchors` is missing"):
+    line = 1 + text[: text.index("Detect")].count("\n")
+    remedy = r"add `anchors`, or write \[nc\] for a head without anchors"
+    with pytest.raises(ModelFileError, match=rf"yolov8n\.yaml:{line}:5: `anchors` is missing; {remedy}"):
         read_model_file(text, "yolov8n.yaml")
-    with pytest.raises(ModelFileError, match="`anchors` is missing"):
+    with pytest.raises(ModelFileError, match="`anchors` is missing; rename `no_anchors` to `anchors`"):
         read_model_file(bundled_text("yolov5n").replace("anchors:\n", "no_anchors:\n"), "yolov5n.yaml")
 
 
@@ -171,6 +208,10 @@ def test_anchors_may_be_missing_only_if_the_head_does_not_name_them() -> None:
         (("SPPF, [1024, 5]", "C3k2_CBAM, [1024, 16]"), "`c3k` must be a boolean, got 16; write options of cbam"),
         (("SPPF, [1024, 5]", "C2PSA, [512]"), "the output width must be that of the input, 256 after scaling, got 128"),
         (("Detect, [nc]", "Detect, [3]"), "`nc` of the row must be that of the file, got 3; write nc"),
+        (
+            ("Detect, [nc]", "Detect, [nc, 16]"),
+            r"Detect must have the argument \[nc\] in a file without anchors, got \[80, 16\]; write \[nc\]$",
+        ),
         (("Detect, [nc]", "Detect, [nc, {classes: many}]"), "unknown class branch 'many'; known are dense, depthwise"),
         (("Detect, [nc]", "Segment, [nc, 32, 256]"), "a head for segmentation; attendet trains detectors"),
     ],

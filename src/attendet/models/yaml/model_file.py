@@ -7,9 +7,10 @@ import re
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from attendet.errors import Location, ModelFileError, nearest_name
+from attendet.errors import Location, ModelFileError
 from attendet.models.yaml.checked_values import require_integer, require_list, require_positive
-from attendet.models.yaml.family_blocks import args_of_size
+from attendet.models.yaml.family_blocks import args_of_size, head_has_anchors
+from attendet.models.yaml.required_keys import KEYS, missing_key, require_keys
 from attendet.models.yaml.scales import has_scales, read_scale
 from attendet.utils.limits import MAX_CLASSES
 from attendet.utils.yaml_nodes import MAX_BYTES, Node, Plain, parse
@@ -21,7 +22,6 @@ _MAX_ITEMS = 32
 _MAX_REPEATS = 100
 _MAX_TOTAL_REPEATS = 200
 _MAX_MULTIPLE = 16
-_KEYS = ("nc", "depth_multiple", "width_multiple", "anchors", "backbone", "head")
 
 # YAML 1.1 reads 1e-4 as a word, because its numbers with an exponent have a dot.
 _EXPONENT = re.compile(r"[+-]?[0-9]{1,9}[eE][+-]?[0-9]{1,3}")
@@ -86,10 +86,10 @@ class ModelFile:
         max_width: Largest number of output channels before `width_multiple` is applied.
         size: Name of the size, such as `n`, if the file lists several under `scales`.
         anchors: Width and height in pixels of each anchor of each level, or the number of anchors per level; empty for
-            a head without anchors, as in YOLOv8 and YOLO11.
+            a head without anchors, as in YOLOv8 and YOLO11, even if the file has the key.
         activation: The activation that replaces SiLU, if there is one.
         rows: The rows of backbone and head.
-        unknown_keys: Keys that have no meaning in a model file, and their places.
+        unused_keys: Keys that have no meaning in a model file, or none in this one, and their places.
     """
 
     name: str
@@ -100,7 +100,7 @@ class ModelFile:
     anchors: Anchors | int
     activation: Node | None
     rows: tuple[LayerRow, ...]
-    unknown_keys: tuple[tuple[str, Location], ...] = ()
+    unused_keys: tuple[tuple[str, Location], ...] = ()
     max_width: int = MAX_WIDTH
     size: str | None = None
 
@@ -154,11 +154,18 @@ def read_model_file(text: str, name: str) -> ModelFile:
             f"a model file must have at most {MAX_BYTES:,} characters, got {len(text):,}", where=Location(name)
         )
     root = parse(text, name)
-    keys = _required_keys(root)
+    keys = require_keys(root)
     scale = read_scale(keys, name, _MAX_MULTIPLE, MAX_WIDTH)
     words: dict[str, Plain] = {"None": None, "True": True, "False": False}
     words |= {key: node.value for key, node in keys.items() if isinstance(node.value, int | float)}
-    known = (*_KEYS, "activation", *(["scales", "scale"] if has_scales(keys) else []))
+    rows = _rows(keys, words, scale.name)
+    has_anchors = head_has_anchors(
+        [row.module for row in rows], rows[-1].args, are_in_file="anchors" in keys, lists_sizes=has_scales(keys)
+    )
+    if has_anchors and "anchors" not in keys:
+        raise missing_key("anchors", keys, rows[-1].location, "add `anchors`, or write [nc] for a head without anchors")
+    anchors = _anchors(keys["anchors"]) if "anchors" in keys else ()
+    known = (*KEYS, "activation", *(["scales", "scale"] if has_scales(keys) else []))
     file = ModelFile(
         name=name,
         text=text,
@@ -167,41 +174,17 @@ def read_model_file(text: str, name: str) -> ModelFile:
         width_multiple=scale.width,
         max_width=scale.max_width,
         size=scale.name,
-        anchors=_anchors(keys["anchors"]) if "anchors" in keys else (),
+        anchors=anchors if has_anchors else (),
         activation=keys.get("activation"),
-        rows=_rows(keys, words, scale.name),
-        unknown_keys=tuple(
+        rows=rows,
+        unused_keys=tuple(
             (key, node.location)
             for key, node in keys.items()
-            if key not in known and not isinstance(node.value, int | float)
+            if (key == "anchors" and not has_anchors) or (key not in known and not isinstance(node.value, int | float))
         ),
     )
     _limit_repeats(file)
     return file
-
-
-def _required_keys(root: Node) -> dict[str, Node]:
-    """Return the mapping of a file, after checking that it has all required keys."""
-    keys = root.value
-    if not isinstance(keys, dict):
-        raise root.error(f"a model file must be a mapping with the keys {', '.join(_KEYS)}")
-    scale = () if has_scales(keys) else ("depth_multiple", "width_multiple")
-    anchors = ("anchors",) if _reads_anchors(keys.get("head")) else ()
-    for key in ("nc", *scale, *anchors, "backbone", "head"):
-        if key not in keys:
-            nearest = nearest_name(key, set(keys) - set(_KEYS))
-            place = keys[nearest] if nearest else root
-            raise place.error(f"`{key}` is missing", remedy=f"rename `{nearest}` to `{key}`" if nearest else None)
-    return keys
-
-
-def _reads_anchors(head: Node | None) -> bool:
-    """Return whether the last row of a head has the word `anchors` among its arguments, as in YOLOv5."""
-    match head and head.value:
-        case [*_, Node(value=[_, _, _, Node(value=list(arguments))])]:
-            return any(argument.value == "anchors" for argument in arguments)
-        case _:
-            return False
 
 
 def _rows(keys: dict[str, Node], words: dict[str, Plain], size: str | None) -> tuple[LayerRow, ...]:

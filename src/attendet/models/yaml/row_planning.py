@@ -223,6 +223,11 @@ def _module_spec(
 def _require_values_of_file(row: LayerRow, file: ModelFile) -> None:
     """Refuse a head with other classes or anchors than the file has: one of the two would be ignored."""
     arguments = split_options(row.args)[0]
+    if len(arguments) > 1 and not file.anchors:
+        raise OptionError(
+            f"{row.module} must have the argument [nc] in a file without anchors, got {list(row.args)}",
+            remedy="write [nc]",
+        )
     for argument, word, value in zip(arguments, ("nc", "anchors"), (file.num_classes, file.anchors), strict=False):
         if argument not in (word, value):
             raise OptionError(f"`{word}` of the row must be that of the file, got {argument}", remedy=f"write {word}")
