@@ -9,8 +9,10 @@ import torch
 from safetensors.torch import load_file
 
 import attendet
+from attendet.detection import AnchorLossWeights
 from attendet.errors import OptionError
 from attendet.training.config_sections import LossConfig
+from attendet.training.hyperparameters import read_hyperparameters
 from attendet.training.runner import config_to_resume, train
 from tests.helpers.small_training import (
     ANCHOR_FREE_MODEL,
@@ -67,12 +69,32 @@ def test_interrupted_and_resumed_is_bit_for_bit_uninterrupted(data: Path, model:
 
 @pytest.mark.usefixtures("without_plots")
 def test_settings_of_another_loss_are_refused_before_training(fit: Callable, model: Path, tmp_path: Path) -> None:
-    message = r"`loss\.obj` must not be set for this model, got 1\.0; its loss has box, cls, dfl"
+    message = r"`loss\.obj`, `loss\.anchor_t` must not be set for this model, whose loss has box, cls, dfl; remove them"
     with pytest.raises(OptionError, match=message):
-        fit(model__cfg=str(model), loss__obj=1.0)
+        fit(model__cfg=str(model), loss__obj=1.0, loss__anchor_t=3.0)
     assert not (tmp_path / "runs").exists()
     with pytest.raises(OptionError, match=r"`loss\.dfl` must not be set for this model"):
         LossConfig(dfl=1.0).options_for(attendet.build("yolov5n").head, imgsz=320)
+
+
+def test_options_of_another_loss_are_refused_by_the_head() -> None:
+    head = attendet.build("yolov8n", num_classes=3).head
+    with pytest.raises(OptionError, match="`options` must be PointLossWeights, got AnchorLossWeights"):
+        head.loss([torch.zeros(1, 67, 8, 8)] * 3, torch.zeros(0, 6), AnchorLossWeights())
+
+
+def test_a_hyperparameter_file_of_yolov8(tmp_path: Path) -> None:
+    file = tmp_path / "hyp.yaml"
+    file.write_text("box: 7.0\ndfl: 1.25\nnbs: 32\nclose_mosaic: 5\npose: 12.0\n")
+    read = read_hyperparameters(file)
+    assert read.settings == {
+        "loss.box": 7.0,
+        "loss.dfl": 1.25,
+        "optimizer.nominal_batch": 32,
+        "schedule.close_mosaic": 5,
+    }
+    assert len(read.notes) == 1
+    assert "`pose` 12.0 has no effect: it belongs to another task than detection" in read.notes[0]
 
 
 def test_the_loss_has_the_published_weights_unless_others_are_given() -> None:

@@ -47,7 +47,7 @@ def benchmark(
     row. A file that cannot be written or differs too much from torch is a row with its problem.
 
     Args:
-        model: A detector or any other network, or a run's folder, a `.safetensors` file, a YOLOv5 `.pt` checkpoint, or
+        model: A detector or any other network, or a run's folder, a `.safetensors` file, a YOLO `.pt` checkpoint, or
             a model file. The network is not changed.
         formats: `torch-eager`, `torch-compile`, `onnx`, `openvino`, `torch` (`.pt2`), `ncnn`, `executorch` (default:
             all files whose packages are installed). OpenVINO has a second row for the number format that the processor

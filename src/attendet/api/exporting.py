@@ -65,7 +65,7 @@ def export(
 
     Args:
         model: A detector or any other network, with or without attention; or a run's folder, a `.safetensors` file, a
-            YOLOv5 `.pt` checkpoint, or a model file. The network is not changed.
+            YOLO `.pt` checkpoint, or a model file. The network is not changed.
         format: `onnx`, `openvino`, `torch` (`.pt2`), `ncnn`, `executorch`, or `tensorrt` (ONNX that TensorRT reads).
         out: Folder of the file (default: that of the weights, or `runs/export`).
         data: A data.yaml, a folder, or a COCO JSON with which mAP is measured, and int8 files are calibrated (default:

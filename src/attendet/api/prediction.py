@@ -75,7 +75,7 @@ def predict(
     To predict repeatedly, keep a `Predictor`: this function reads the weights at each call.
 
     Args:
-        weights: A run's folder, a `.safetensors` file, a YOLOv5 `.pt` checkpoint, an exported file, or a `Predictor`,
+        weights: A run's folder, a `.safetensors` file, a YOLO `.pt` checkpoint, an exported file, or a `Predictor`,
             whose own options are then used.
         images: A path, an array (H, W, 3) of red, green, blue in 0-255, a Pillow image, or a list of these.
         source: Instead of images: a file, folder, pattern, list (`.txt`), address of a stream (`rtsp://…`), number of a

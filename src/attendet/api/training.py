@@ -82,7 +82,7 @@ def train(
     Args:
         data: A data.yaml, a folder, or a COCO JSON. Required unless `resume` is given.
         cfg: A model file, or a bundled name such as `yolov5s_CBAM` (default: the model of `weights`).
-        weights: Weights to start from: a run's folder, a `.safetensors` file, or a YOLOv5 `.pt` checkpoint.
+        weights: Weights to start from: a run's folder, a `.safetensors` file, or a YOLO `.pt` checkpoint.
         attention: Attention to attach, such as `cbam@neck` or `["cbam@before:SPPF", "se:reduction=8@neck"]`.
         epochs: Passes over the training images (default: 300).
         imgsz: Side of the square training images in pixels (default: 640).

@@ -45,7 +45,7 @@ def validate(
     """Measure weights on a split of a data set by COCO's protocol: `attendet val` as a function.
 
     Args:
-        weights: A run's folder, a `.safetensors` file, a YOLOv5 `.pt` checkpoint, or an exported file.
+        weights: A run's folder, a `.safetensors` file, a YOLO `.pt` checkpoint, or an exported file.
         data: A data.yaml, a folder, or a COCO JSON (default: the data set of the run, if `weights` is a run's folder).
         split: `train`, `val`, or `test`.
         imgsz: Longer side of the images in pixels, or height and width of all canvases (default: that of training; for

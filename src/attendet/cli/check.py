@@ -76,8 +76,8 @@ def check_command(
         if is_written and fix is not None:
             _print_size(file, str(fix))
     else:
-        count = plural(len(faults), "fault") if faults else None
-        console().print(f"{count} in {model}" if count else f"{model}: no faults")
+        subject = f"{model}, size {file.size}" if file.size else model
+        console().print(f"{plural(len(faults), 'fault')} in {subject}" if faults else f"{subject}: no faults")
     if correction.remaining if correction is not None else faults:
         raise typer.Exit(DEFECTS)
 
@@ -104,6 +104,7 @@ def _report(
     """Return the readings, the findings, and the repair for JSON."""
     report: dict[str, Any] = {
         "model": model,
+        "size": resolution.file.size,
         "choices": list(resolution.choices),
         "attention": [reading.to_dict() for reading in attention],
         "findings": [finding.to_dict() | {"text": str(finding)} for finding in findings],

@@ -87,7 +87,7 @@ Version: TypeAlias = Annotated[
 
 @app.callback()
 def attendet(ctx: typer.Context, version: Version = False) -> None:  # noqa: ARG001  # its callback prints
-    """Train YOLOv5 detectors with attention modules, and measure whether the attention helps."""
+    """Train YOLO detectors with attention modules, and measure whether the attention helps."""
     show_help_without_verb(ctx)
 
 

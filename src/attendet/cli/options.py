@@ -34,7 +34,7 @@ WeightsArgument: TypeAlias = Annotated[
     str | None,
     typer.Argument(
         metavar="WEIGHTS",
-        help="Folder of a run, .safetensors file, .pt file of YOLOv5, or exported file (.onnx, .xml, .param, .pt2).",
+        help="Folder of a run, .safetensors file, .pt file of YOLO, or exported file (.onnx, .xml, .param, .pt2).",
         show_default=False,
     ),
 ]
@@ -48,7 +48,7 @@ NetworkArgument: TypeAlias = Annotated[
     str | None,
     typer.Argument(
         metavar="MODEL",
-        help="Folder of a run, .safetensors file, .pt file of YOLOv5, or a model file (random weights).",
+        help="Folder of a run, .safetensors file, .pt file of YOLO, or a model file (random weights).",
         show_default=False,
     ),
 ]

@@ -34,7 +34,7 @@ Weights: TypeAlias = Annotated[
     str | None,
     typer.Option(
         metavar="WEIGHTS",
-        help="Weights to start from: folder of a run, .safetensors file, or .pt file of YOLOv5.",
+        help="Weights to start from: folder of a run, .safetensors file, or .pt file of YOLO.",
         rich_help_panel=DATA,
     ),
 ]
@@ -140,7 +140,7 @@ Noautoanchor: TypeAlias = Annotated[
 ]
 Hyp: TypeAlias = Annotated[
     Path | None,
-    typer.Option(metavar="FILE", help="Hyperparameter file of YOLOv5.", rich_help_panel=OPTIMIZATION),
+    typer.Option(metavar="FILE", help="Hyperparameter file of YOLOv5 or YOLOv8.", rich_help_panel=OPTIMIZATION),
 ]
 Settings: TypeAlias = Annotated[
     list[str] | None,

@@ -36,7 +36,7 @@ class Predictor:
     image do not depend on the other images of a batch, up to rounding.
 
     Args:
-        weights: A run's folder (its `weights/best.safetensors` is read), a `.safetensors` file, a YOLOv5 `.pt`
+        weights: A run's folder (its `weights/best.safetensors` is read), a `.safetensors` file, a YOLO `.pt`
             checkpoint, or an exported file (`.onnx`, `.xml`, `.param`, `.pt2`).
         imgsz: Longer side in pixels that images are scaled to; or height and width, multiples of the largest stride, of
             all canvases (default: that of training; for an exported file of fixed size, its height and width).

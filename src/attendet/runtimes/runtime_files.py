@@ -30,7 +30,7 @@ def open(path: str | os.PathLike[str], device: str = "auto", *, half: bool = Fal
     """Return the runtime of a detector.
 
     Args:
-        path: A run's folder, a `.safetensors` file, or a YOLOv5 `.pt` checkpoint, which torch runs. Or an exported
+        path: A run's folder, a `.safetensors` file, or a YOLO `.pt` checkpoint, which torch runs. Or an exported
             file: `.onnx` (onnxruntime), `.xml` (OpenVINO), `.param` (ncnn), or `.pt2` (torch).
         device: `auto`, `cpu`, `cuda`, or the index of a GPU.
         half: Whether torch computes in half precision; needs a GPU.

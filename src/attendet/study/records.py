@@ -22,16 +22,6 @@ COLUMNS: Mapping[Metric, str] = {
 }
 
 
-def is_loss(column: str, split: str) -> bool:
-    """Return whether a column of results.csv is a part of the loss of a split; the parts depend on the head.
-
-    Example:
-        >>> is_loss("val/dfl_loss", "val"), is_loss("val/dfl_loss", "train")
-        (True, False)
-    """
-    return column.startswith(f"{split}/") and column.endswith("_loss")
-
-
 class ClassScores(StrictModel):
     """Scores of one class; fields as in `attendet.evaluation.metrics.ClassMetrics`."""
 

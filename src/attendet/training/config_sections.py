@@ -206,10 +206,10 @@ class LossConfig(StrictModel):
         """
         names = [field.name for field in fields(head.loss_options)]
         given = self.model_dump(exclude_none=True)
-        for name, value in given.items():
-            if name not in names:
-                message = f"`loss.{name}` must not be set for this model, got {value}"
-                raise OptionError(message, remedy=f"its loss has {', '.join(names)}")
+        foreign = [f"`loss.{name}`" for name in given if name not in names]
+        if foreign:
+            message = f"{', '.join(foreign)} must not be set for this model, whose loss has {', '.join(names)}"
+            raise OptionError(message, remedy="remove them" if len(foreign) > 1 else "remove it")
         options = head.loss_options(**given)
         return options.scaled(num_classes=head.num_classes, levels=len(head.strides), imgsz=imgsz)
 

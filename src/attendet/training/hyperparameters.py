@@ -1,4 +1,4 @@
-"""Read the hyperparameter files of YOLOv5."""
+"""Read the hyperparameter files of YOLOv5 and YOLOv8."""
 
 from __future__ import annotations
 
@@ -11,10 +11,17 @@ from attendet.utils.text import short_repr
 from attendet.utils.yaml_nodes import parse, read_yaml_text
 
 _SECTIONS = ("optimizer", "augment", "loss")
-# Why a hyperparameter of YOLOv5 has no effect.
+# Hyperparameters of YOLOv8 that have another name here.
+_OTHER_NAMES = {"nbs": "optimizer.nominal_batch", "close_mosaic": "schedule.close_mosaic"}
+_OTHER_TASK = "it belongs to another task than detection"
+# Why a hyperparameter has no effect.
 _WITHOUT_EFFECT = {
     "copy_paste": "labels are boxes, and only polygons can be pasted",
+    "copy_paste_mode": "labels are boxes, and only polygons can be pasted",
     "anchors": "the model file sets the number of anchors",
+    "bgr": "images keep the order of their channels",
+    **dict.fromkeys(("pose", "kobj", "auto_augment", "erasing", "crop_fraction", "mask_ratio"), _OTHER_TASK),
+    **dict.fromkeys(("overlap_mask", "dropout"), _OTHER_TASK),
 }
 # YOLOv5's own files have it, and YOLOv5 does not use it for training either.
 _UNUSED = "iou_t"
@@ -22,7 +29,7 @@ _UNUSED = "iou_t"
 
 @dataclass(frozen=True)
 class Hyperparameters:
-    """The settings of a YOLOv5 hyperparameter file.
+    """The settings of a hyperparameter file.
 
     Attributes:
         settings: Values by dotted key, such as `optimizer.lr0`.
@@ -34,10 +41,10 @@ class Hyperparameters:
 
 
 def read_hyperparameters(path: Path) -> Hyperparameters:
-    """Read a YOLOv5 hyperparameter file.
+    """Read a hyperparameter file of YOLOv5 or YOLOv8.
 
-    In YOLOv5, the learning rate of such a file is meant for SGD. A file that sets `lr0` therefore also selects SGD.
-    `copy_paste`, `anchors`, and `iou_t` have no effect.
+    The learning rate of such a file is meant for SGD. A file that sets `lr0` therefore also selects SGD. `copy_paste`,
+    `anchors`, `iou_t`, and the hyperparameters of other tasks have no effect.
 
     Args:
         path: The file, such as `hyp.scratch-low.yaml`.
@@ -59,6 +66,7 @@ def read_hyperparameters(path: Path) -> Hyperparameters:
             "the file must be a mapping of hyperparameters to values", remedy="write lr0: 0.01, for example"
         )
     by_name = {name.split(".")[1]: name for name in setting_names() if name.split(".")[0] in _SECTIONS}
+    by_name |= _OTHER_NAMES
     settings: dict[str, object] = {}
     notes: list[str] = []
     for key, node in root.value.items():
@@ -66,7 +74,7 @@ def read_hyperparameters(path: Path) -> Hyperparameters:
         if key == _UNUSED:
             continue
         if key in _WITHOUT_EFFECT:
-            # 0 switches each of them off in YOLOv5, too.
+            # 0 switches each of them off in the originals, too.
             if value:
                 notes.append(f"{node.location}: `{key}` {value} has no effect: {_WITHOUT_EFFECT[key]}")
             continue

@@ -97,12 +97,10 @@ class Detect(DetectionHead):
         logits = (level.flatten(1, 3) for level in raw)
         return tuple(rows[..., 4:5] + rows[..., 5:] if self.num_classes > 1 else rows[..., 4:5] for rows in logits)
 
-    def loss(
-        self, raw: Sequence[Tensor], targets: Tensor, options: LossOptions, processes: BatchProcesses | None = None
+    def compute_loss(
+        self, raw: Sequence[Tensor], targets: Tensor, options: AnchorLossWeights, processes: BatchProcesses | None
     ) -> DetectionLoss:
         """Return the loss of raw maps, see `attendet.detection.anchor_based_loss`."""
-        if not isinstance(options, AnchorLossWeights):
-            raise TypeError(type(options))
         return anchor_based_loss(raw, targets, self.anchors_in_pixels(), self.strides, options, processes)
 
     def map_decoding(self) -> AnchorMapDecoding:

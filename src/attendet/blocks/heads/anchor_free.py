@@ -24,7 +24,6 @@ from attendet.errors import OptionError, unknown_name
 ClassBranch = Literal["dense", "depthwise"]
 
 _BINS = 16
-_MIN_BOX_WIDTH = 16
 _MAX_CLASS_WIDTH = 100
 
 
@@ -46,7 +45,7 @@ class AnchorFreeDetect(DetectionHead):
         classes: Convolutions of the class branch: `dense` 3x3 as in YOLOv8, or `depthwise` 3x3 and 1x1 as in YOLO11.
 
     Raises:
-        OptionError: If the number of levels differs between `channels` and `strides`.
+        OptionError: If there is no class or level, or the number of levels differs between `channels` and `strides`.
         UnknownNameError: If `classes` is neither of the two.
 
     Example:
@@ -64,13 +63,16 @@ class AnchorFreeDetect(DetectionHead):
         self, num_classes: int, channels: Sequence[int], strides: Sequence[float], classes: ClassBranch = "dense"
     ) -> None:
         super().__init__()
+        if num_classes < 1 or not channels:
+            message = f"a head must have a class and a level, got {num_classes} classes and {len(channels)} levels"
+            raise OptionError(message)
         if len(channels) != len(strides):
             raise OptionError(f"`strides` must have one stride for each of {len(channels)} levels, got {len(strides)}")
         if classes not in get_args(ClassBranch):
             raise unknown_name("class branch", classes, get_args(ClassBranch))
         self.num_classes = num_classes
         self.strides = tuple(float(stride) for stride in strides)
-        box_width = max(_MIN_BOX_WIDTH, channels[0] // 4, 4 * _BINS)
+        box_width = max(channels[0] // 4, 4 * _BINS)
         class_width = max(channels[0], min(num_classes, _MAX_CLASS_WIDTH))
         branch = {"dense": _dense_branch, "depthwise": _depthwise_branch}[classes]
         self.cv2 = nn.ModuleList(_dense_branch(width, box_width, 4 * _BINS) for width in channels)
@@ -91,12 +93,10 @@ class AnchorFreeDetect(DetectionHead):
         """Return the logits of the classes, (N, rows, num_classes) per level."""
         return tuple(level[:, 4 * _BINS :].flatten(2).transpose(1, 2) for level in raw)
 
-    def loss(
-        self, raw: Sequence[Tensor], targets: Tensor, options: LossOptions, processes: BatchProcesses | None = None
+    def compute_loss(
+        self, raw: Sequence[Tensor], targets: Tensor, options: PointLossWeights, processes: BatchProcesses | None
     ) -> DetectionLoss:
         """Return the loss of raw maps, see `attendet.detection.anchor_free_loss`."""
-        if not isinstance(options, PointLossWeights):
-            raise TypeError(type(options))
         return anchor_free_loss(raw, targets, self.strides, options, processes, _BINS)
 
     def map_decoding(self) -> PointMapDecoding:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from attendet.detection.loss_value import BatchProcesses, DetectionLoss
 from attendet.detection.map_decoding import MapDecoding
 from attendet.detection.suppression_defaults import SuppressionDefaults
+from attendet.errors import OptionError
 
 
 class LossOptions(Protocol):
@@ -74,7 +75,6 @@ class DetectionHead(nn.Module, ABC):
         The rows are in the order of `decode`.
         """
 
-    @abstractmethod
     def loss(
         self, raw: Sequence[Tensor], targets: Tensor, options: LossOptions, processes: BatchProcesses | None = None
     ) -> DetectionLoss:
@@ -85,7 +85,20 @@ class DetectionHead(nn.Module, ABC):
             targets: Image index, class index, and x, y of the center, width, and height in 0-1, (T, 6).
             options: Weights and options, an instance of `loss_options`.
             processes: The processes that share a batch; None if this one has the whole batch.
+
+        Raises:
+            OptionError: If the options belong to another head.
         """
+        if not isinstance(options, self.loss_options):
+            expected, got = self.loss_options.__name__, type(options).__name__
+            raise OptionError(f"`options` must be {expected}, got {got}")
+        return self.compute_loss(raw, targets, options, processes)
+
+    @abstractmethod
+    def compute_loss(
+        self, raw: Sequence[Tensor], targets: Tensor, options: Any, processes: BatchProcesses | None
+    ) -> DetectionLoss:
+        """Return the loss, given options of the right class, as `loss` does."""
 
     @abstractmethod
     def map_decoding(self) -> MapDecoding:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from typing import Self
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from attendet.cli.ui.console import console
+from attendet.utils.results_columns import loss_parts
 
 
 class TrainingProgress:
@@ -64,7 +64,7 @@ class TrainingProgress:
 
     def on_epoch_end(self, row: Mapping[str, float], *, is_best: bool) -> None:
         """Print the losses and metrics of an epoch."""
-        names = [name[len("train/") : -len("_loss")] for name in row if re.fullmatch("train/.*_loss", name)]
+        names = loss_parts(row, "train")
         if not self._has_header:
             self.log(f"epoch    {' '.join(f'{name:>7}' for name in names)}   precision  recall   mAP50  mAP50-95")
             self._has_header = True

@@ -25,6 +25,7 @@ _SETTINGS = (
     *("augment.hsv_h", "augment.hsv_s", "augment.hsv_v", "augment.degrees", "augment.translate", "augment.scale"),
     *("augment.shear", "augment.perspective", "augment.flipud", "augment.fliplr", "augment.mosaic", "augment.mixup"),
     *("loss.box", "loss.cls", "loss.cls_pw", "loss.obj", "loss.obj_pw", "loss.anchor_t", "loss.fl_gamma"),
+    "loss.dfl",
     *("schedule.close_mosaic", "schedule.deterministic", "data.fraction", "hardware.precision"),
 )
 # The flags that set them: `--weight-decay 0.001` is `--set optimizer.weight_decay=0.001`.

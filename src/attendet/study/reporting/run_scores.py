@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
 
 from attendet.study.design.schema import Metric
-from attendet.study.records import COLUMNS, CellRecord, is_loss
+from attendet.study.records import COLUMNS, CellRecord
+from attendet.utils.results_columns import loss_parts
 
 
 def last_epochs(record: CellRecord, metric: Metric, count: int) -> float:
@@ -66,7 +67,7 @@ def curves(records: Sequence[CellRecord], metric: Metric) -> Mapping[int, list[f
 
 
 def _losses(record: CellRecord, split: str) -> list[float | None]:
-    columns = [values for name, values in record.history.items() if is_loss(name, split)]
+    columns = [record.history[f"{split}/{part}_loss"] for part in loss_parts(record.history, split)]
     return [
         None if None in row else sum(value for value in row if value is not None) for row in zip(*columns, strict=False)
     ]

@@ -11,17 +11,16 @@ from matplotlib.ticker import MaxNLocator
 
 from attendet.errors import OptionError
 from attendet.utils.plotting import COLORS, new_figure, save_figure, style_axes
+from attendet.utils.results_columns import loss_parts
 
 # For each panel, its title, and the labels of its columns of results.csv.
 _PANELS: dict[str, dict[str, str]] = {
-    "box loss": {"train/box_loss": "training", "val/box_loss": "validation"},
-    "objectness loss": {"train/obj_loss": "training", "val/obj_loss": "validation"},
-    "distribution loss": {"train/dfl_loss": "training", "val/dfl_loss": "validation"},
-    "class loss": {"train/cls_loss": "training", "val/cls_loss": "validation"},
     "average precision": {"metrics/mAP_0.5": "mAP50", "metrics/mAP_0.5:0.95": "mAP50-95"},
     "at the best confidence": {"metrics/precision": "precision", "metrics/recall": "recall"},
     "learning rate": {"x/lr0": "group 0", "x/lr1": "group 1", "x/lr2": "group 2"},
 }
+# The parts of the loss that have a longer name.
+_LOSS_TITLES = {"obj": "objectness loss", "cls": "class loss", "dfl": "distribution loss"}
 # Different dashes keep lines visible that coincide, such as learning rates.
 _LINE_STYLES = tuple(zip(COLORS, ("-", (0, (4, 1.5)), (0, (1, 1.5))), strict=False))
 
@@ -39,7 +38,7 @@ def training_curves(rows: Sequence[Mapping[str, float]], path: Path) -> None:
     """
     epochs = [row["epoch"] for row in rows]
     panels = {}
-    for title, columns in _PANELS.items():
+    for title, columns in (_loss_panels(rows) | _PANELS).items():
         lines = {name: [row.get(column, np.nan) for row in rows] for column, name in columns.items()}
         drawn = {name: values for name, values in lines.items() if np.isfinite(values).any()}
         if drawn:
@@ -54,6 +53,18 @@ def training_curves(rows: Sequence[Mapping[str, float]], path: Path) -> None:
     for number, (title, drawn) in enumerate(panels.items(), start=1):
         _panel(figure.add_subplot(lines, columns, number), title, epochs, drawn)
     save_figure(figure, path)
+
+
+def _loss_panels(rows: Sequence[Mapping[str, float]]) -> dict[str, dict[str, str]]:
+    """Return a panel for each part of the loss."""
+    parts = dict.fromkeys(part for row in rows for part in loss_parts(row, "train"))
+    return {
+        _LOSS_TITLES.get(part, f"{part} loss"): {
+            f"train/{part}_loss": "training",
+            f"val/{part}_loss": "validation",
+        }
+        for part in parts
+    }
 
 
 def _panel(axes: Axes, title: str, epochs: Sequence[float], lines: Mapping[str, Sequence[float]]) -> None:
