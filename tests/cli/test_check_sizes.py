@@ -57,6 +57,17 @@ def test_a_copy_whose_name_selects_another_size_is_reported(
     assert load_model_file(fixed).size == "s"
 
 
+def test_the_check_names_the_size(attendet: Callable[..., CommandResult], tmp_path: Path) -> None:
+    (tmp_path / "yolov8-s.yaml").write_text(family_text("yolov8"))
+    assert attendet("check", "yolov8-s.yaml").stdout == "yolov8-s.yaml, size s: no faults\n"
+    assert json.loads(attendet("check", "yolov8-s.yaml", "--json").stdout)["size"] == "s"
+    (tmp_path / "mine.yaml").write_text(family_text("yolov8"))
+    done = attendet("check", "mine.yaml")
+    assert done.returncode == 0
+    assert "remark: mine.yaml: the name of the file selects none of its sizes; n, the first one, is used" in done.stdout
+    assert "mine.yaml, size n: no faults" in done.stdout
+
+
 def test_the_summary_names_the_size(attendet: Callable[..., CommandResult], tmp_path: Path) -> None:
     (tmp_path / "yolo11m.yaml").write_text(family_text("yolo11"))
     printed = attendet("summary", "yolo11m.yaml").stdout

@@ -24,9 +24,10 @@ LintKind = Literal[
     "anchors",
     "unchecked",
     "unscaled-width",
+    "size",
 ]
 # Remarks about a file that needs no correction.
-_REMARKS: frozenset[LintKind] = frozenset(("repeats", "unknown-key", "anchors", "unchecked", "unscaled-width"))
+_REMARKS: frozenset[LintKind] = frozenset(("repeats", "unknown-key", "anchors", "unchecked", "unscaled-width", "size"))
 
 
 @dataclass(frozen=True)

@@ -164,6 +164,9 @@ def _plan_or_raise(row: LayerRow, sources: Sequence[SourceMap], options: PlanOpt
 
 def _file_findings(file: ModelFile) -> list[Finding]:
     findings = [_unused_key(key, where) for key, where in file.unused_keys]
+    if file.is_size_assumed:
+        message = f"the name of the file selects none of its sizes; {file.size}, the first one, is used"
+        findings.append(Finding("size", message, f"add `scale: {file.size}`, or another size", Location(file.name)))
     if isinstance(file.anchors, int):
         message = f"the {file.anchors} anchors per level have no sizes yet and are squares"
         findings.append(Finding("anchors", message, "training fits them to the data", file.rows[-1].location))

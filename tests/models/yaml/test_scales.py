@@ -36,7 +36,59 @@ def test_a_file_with_five_sizes_has_the_published_parameters(family: str, size: 
 @pytest.mark.parametrize("family", SCALES)
 @pytest.mark.parametrize("name", ["{}.yaml", "{}-cbam.yaml", "{}-p2.yaml", "{}cbam.yaml", "mine.yaml", "best.yaml"])
 def test_a_name_without_a_size_selects_the_first_one(family: str, name: str) -> None:
-    assert read_model_file(family_text(family), name.format(family)).size == "n"
+    file = read_model_file(family_text(family), name.format(family))
+    assert file.size == "n"
+    (finding,) = check_model_file(file)
+    assert (finding.kind, finding.is_fault) == ("size", False)
+    text = "the name of the file selects none of its sizes; n, the first one, is used; add `scale: n`, or another size"
+    assert str(finding) == f"{name.format(family)}: {text}"
+    assert check_model_file(read_model_file(f"scale: n\n{family_text(family)}", file.name)) == []
+    one_size = "scales: {n: [0.5, 0.25, 1024]}\n"
+    assert check_model_file(read_model_file(family_text(family, header=one_size), file.name)) == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("yolov8s", "yolov8sSE", "yolov8sCBAM", "yolov8s_SE", "yolov8s-cbam", "yolov8s2", "yolov8s-p2"),
+        *(
+            "yolov8_s",
+            "yolov8-s",
+            "yolov8_s_CBAM",
+            "yolov8-S-cbam",
+            "my_yolov8s",
+            "my-yolov8_s",
+            "YOLOv8S",
+            "YOLOV8S_1",
+        ),
+        *("yolo11s", "yolo11sECA", "runs/best/yolo11-s"),
+    ],
+)
+def test_a_size_in_the_name_is_selected(name: str) -> None:
+    file = read_model_file(family_text("yolov8"), f"{name}.yaml")
+    assert (file.size, file.is_size_assumed) == ("s", False)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(
+            "my_s",
+            "s",
+            "yolov8",
+            "yolov8-CBAM",
+            "yolov8_SE",
+            "yolov8SE",
+            "yolov8-s2attention",
+            "yolov8seg",
+            "yolov8-seg",
+        ),
+        *("yolov8_spd", "yolov8sppf", "yolov8q", "yolo-s", "yolov8n/yolov8"),
+    ],
+)
+def test_a_name_that_only_looks_like_a_size_selects_none(name: str) -> None:
+    file = read_model_file(family_text("yolov8"), f"{name}.yaml")
+    assert (file.size, file.is_size_assumed) == ("n", True)
 
 
 def test_the_key_of_a_checkpoint_counts_more_than_the_name() -> None:
@@ -89,14 +141,14 @@ def build_from(text: str, name: str, num_classes: int | None = None) -> Detector
 @pytest.mark.parametrize("family", SCALES)
 def test_the_blocks_of_the_file_decide_the_class_branch(family: str) -> None:
     branches = {"yolov8": False, "yolo11": True}
-    detector = build_from(family_text(family), "mine.yaml", num_classes=3)
+    detector = build_from(family_text(family), f"{family}n.yaml", num_classes=3)
     assert isinstance(detector.head, AnchorFreeDetect)
     assert any(isinstance(module, DWConv) for module in detector.head.cv3.modules()) is branches[family]
     # A single block of YOLO11 is enough, also one with attention; a row may name the other branch.
     text = family_text("yolov8").replace("C2f, [512, True]", "C3k2_CBAM, [512, True, {reduction: 4}]")
-    mixed = build_from(text, "mine.yaml").head
+    mixed = build_from(text, "yolov8n.yaml").head
     assert any(isinstance(module, DWConv) for module in mixed.modules())
-    named = build_from(text.replace("Detect, [nc]", "Detect, [nc, {classes: dense}]"), "mine.yaml").head
+    named = build_from(text.replace("Detect, [nc]", "Detect, [nc, {classes: dense}]"), "yolov8n.yaml").head
     assert not any(isinstance(module, DWConv) for module in named.modules())
 
 
@@ -116,7 +168,7 @@ def test_variants_with_four_levels(family: str, levels: tuple[int, int], strides
 
 @pytest.mark.parametrize("family", SCALES)
 def test_an_activation_for_the_whole_file(family: str) -> None:
-    detector = build_from(f"activation: nn.ReLU()\n{family_text(family)}", "mine.yaml")
+    detector = build_from(f"activation: nn.ReLU()\n{family_text(family)}", f"{family}n.yaml")
     kinds = {type(module) for module in detector.modules()}
     assert torch.nn.ReLU in kinds
     assert torch.nn.SiLU not in kinds

@@ -13,8 +13,8 @@ from attendet.registry import normalize_name
 def head_row(row: LayerRow, file: ModelFile) -> LayerRow:
     """Return a row with the name of its head in place of `Detect`; any other row is returned as it is.
 
-    Without anchors (see `head_has_anchors`), `Detect` is the head of YOLOv8. In a file with blocks of YOLO11, `C3k2`, its
-    class branch is that of YOLO11, unless the row names another one: `[nc, {classes: dense}]`.
+    Without anchors (see `head_has_anchors`), `Detect` is the head of YOLOv8. In a file with blocks of YOLO11, `C3k2`,
+    its class branch is that of YOLO11, unless the row names another one: `[nc, {classes: dense}]`.
 
     Args:
         row: A row of a model file.

@@ -85,6 +85,7 @@ class ModelFile:
         width_multiple: Factor for the output channels of blocks.
         max_width: Largest number of output channels before `width_multiple` is applied.
         size: Name of the size, such as `n`, if the file lists several under `scales`.
+        is_size_assumed: Whether it is the first one of several, because neither the file nor its name selects one.
         anchors: Width and height in pixels of each anchor of each level, or the number of anchors per level; empty for
             a head without anchors, as in YOLOv8 and YOLO11, even if the file has the key.
         activation: The activation that replaces SiLU, if there is one.
@@ -103,6 +104,7 @@ class ModelFile:
     unused_keys: tuple[tuple[str, Location], ...] = ()
     max_width: int = MAX_WIDTH
     size: str | None = None
+    is_size_assumed: bool = False
 
     def repeats(self, row: LayerRow) -> int:
         """Return how often the block of a row is repeated: max(round(number * depth_multiple), 1)."""
@@ -174,6 +176,7 @@ def read_model_file(text: str, name: str) -> ModelFile:
         width_multiple=scale.width,
         max_width=scale.max_width,
         size=scale.name,
+        is_size_assumed=scale.is_assumed,
         anchors=anchors if has_anchors else (),
         activation=keys.get("activation"),
         rows=rows,

@@ -12,7 +12,8 @@ from attendet.utils.text import short_repr
 from attendet.utils.yaml_nodes import Node
 
 _KEYS = ("depth", "width")
-_SIZE_IN_NAME = re.compile(r"yolo[a-z]*\d+([a-z])(?![a-z])", re.IGNORECASE)
+# A size ends before a capital letter: yolov8sSE is size s, and yolov8-SE has none.
+_SIZE_IN_NAME = re.compile(r"(?i:yolo[a-z]*)\d+(?:([a-z])(?![a-z])|([A-Z])(?![a-zA-Z])|[-_]([a-zA-Z])(?![a-zA-Z0-9]))")
 
 
 @dataclass(frozen=True)
@@ -23,13 +24,15 @@ class ModelScale:
         depth: Depth multiple.
         width: Width multiple.
         max_width: Largest number of output channels, before the width multiple is applied.
-        name: Name of the size, such as `n`; None if the file has one size only.
+        name: Name of the size, such as `n`; None if the file does not list sizes.
+        is_assumed: Whether it is the first one of several sizes, because neither the file nor its name selects one.
     """
 
     depth: float
     width: float
     max_width: int
     name: str | None = None
+    is_assumed: bool = False
 
 
 def has_scales(keys: Mapping[str, Node]) -> bool:
@@ -56,7 +59,7 @@ def read_scale(keys: Mapping[str, Node], name: str, max_multiple: float, max_wid
         >>> from attendet.utils.yaml_nodes import parse
         >>> keys = parse("scales: {n: [0.33, 0.25, 1024], s: [0.33, 0.50, 1024]}", "yolov8.yaml").value
         >>> read_scale(keys, "models/yolov8s_CBAM.yaml", 16, 65_536)
-        ModelScale(depth=0.33, width=0.5, max_width=1024, name='s')
+        ModelScale(depth=0.33, width=0.5, max_width=1024, name='s', is_assumed=False)
     """
     if not has_scales(keys):
         depth, width = (require_positive(keys[f"{key}_multiple"], f"`{key}_multiple`", max_multiple) for key in _KEYS)
@@ -65,7 +68,8 @@ def read_scale(keys: Mapping[str, Node], name: str, max_multiple: float, max_wid
     sizes = scales.value
     if not isinstance(sizes, dict) or not sizes:
         raise scales.error("`scales` must be a mapping like {n: [0.33, 0.25, 1024]}")
-    letter = _chosen_size(keys.get("scale"), sizes, name)
+    named = _named_size(keys.get("scale"), sizes, name)
+    letter = named or next(iter(sizes))
     chosen = sizes[letter]
     match chosen.value:
         case [depth, width, largest]:
@@ -74,17 +78,18 @@ def read_scale(keys: Mapping[str, Node], name: str, max_multiple: float, max_wid
                 require_positive(width, "the width multiple", max_multiple),
                 require_integer(largest, "the largest width", 1, max_width),
                 letter,
+                is_assumed=named is None and len(sizes) > 1,
             )
         case _:
             raise chosen.error("a size must be [depth multiple, width multiple, largest width]")
 
 
-def _chosen_size(scale: Node | None, sizes: Mapping[str, Node], name: str) -> str:
-    """Return the size that the key `scale` names, as in checkpoints, or the file's name; else the first one."""
+def _named_size(scale: Node | None, sizes: Mapping[str, Node], name: str) -> str | None:
+    """Return the size that the key `scale` names, as in checkpoints, or the name of the file."""
     if scale is not None:
         if not isinstance(scale.value, str) or scale.value not in sizes:
             raise scale.error(f"`scale` must be one of {', '.join(sizes)}, got {short_repr(scale.plain())}")
         return scale.value
-    letter = _SIZE_IN_NAME.search(Path(name).name)
-    size = letter[1].lower() if letter else ""
-    return size if size in sizes else next(iter(sizes))
+    match = _SIZE_IN_NAME.search(Path(name).name)
+    size = "".join(match.groups("")).lower() if match else None
+    return size if size in sizes else None
