@@ -9,7 +9,7 @@ from typing import Self
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from attendet.cli.ui.console import console
-from attendet.utils.results_columns import loss_parts
+from attendet.evaluation.results_columns import loss_parts
 
 
 class TrainingProgress:

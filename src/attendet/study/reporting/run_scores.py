@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
 
+from attendet.evaluation.results_columns import loss_parts
 from attendet.study.design.schema import Metric
 from attendet.study.records import COLUMNS, CellRecord
-from attendet.utils.results_columns import loss_parts
 
 
 def last_epochs(record: CellRecord, metric: Metric, count: int) -> float:

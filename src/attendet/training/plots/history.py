@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from attendet.errors import OptionError
+from attendet.evaluation.results_columns import loss_parts
 from attendet.utils.plotting import COLORS, new_figure, save_figure, style_axes
-from attendet.utils.results_columns import loss_parts
 
 # For each panel, its title, and the labels of its columns of results.csv.
 _PANELS: dict[str, dict[str, str]] = {
