@@ -124,6 +124,13 @@ def test_a_distribution_is_read_as_its_mean() -> None:
     for side, (position, integer) in enumerate([(0, 0), (1, 5), (2, 15), (0, 7)]):
         expected[side, position] = integer
     torch.testing.assert_close(DFL()(logits)[0], expected)
+    grid = logits[:, :, [0, 1, 2, 0, 2, 1]].unflatten(2, (2, 3))
+    torch.testing.assert_close(DFL()(grid)[0], expected[:, [[0, 1, 2], [0, 2, 1]]])
+    with pytest.raises(OptionError, match="the input of DFL must have 4 · 8 = 32 channels, got 64"):
+        DFL(8)(logits)
+    for bins in (0, -1, 2.0, True):
+        with pytest.raises(OptionError, match="`bins` must be a positive integer, got"):
+            DFL(bins)  # pyright: ignore[reportArgumentType] (the error is tested)
 
 
 @torch.no_grad()

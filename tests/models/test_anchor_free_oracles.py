@@ -62,7 +62,8 @@ def test_the_distribution_block_of_the_state_dict_agrees_with_decoding() -> None
     torch.manual_seed(0)
     head = AnchorFreeDetect(2, channels=[16], strides=[8.0])
     raw = [4 * torch.randn(1, BINS + 2, 3, 5)]
-    left, top, right, bottom = head.dfl(raw[0][:, :BINS].flatten(2))[0]
+    distributions = raw[0][:, :BINS].flatten(2).unflatten(1, (4, -1)).softmax(2)
+    left, top, right, bottom = head.dfl.conv(distributions.transpose(1, 2))[0, 0]
     x, y, width, height = head.decode(raw)[0, :, :4].T
     torch.testing.assert_close(width, (left + right) * 8)
     torch.testing.assert_close(height, (top + bottom) * 8)

@@ -107,6 +107,24 @@ def test_other_modules_keep_their_input(place: str, module: str) -> None:
     assert {finding.kind for finding in check_model_file(file)} - {"width"} >= {"shifted-index"}
 
 
+def test_the_mean_of_distributions_is_a_row() -> None:
+    rows = (
+        "[-1, 1, Conv, [64, 3, 8]]\n  - [-1, 1, DFL, [16]]\nhead:\n  - [-1, 1, Conv, [8]]\n  - [[-1], 1, Detect, [nc]]"
+    )
+    text = f"nc: 2\ndepth_multiple: 1\nwidth_multiple: 1\nbackbone:\n  - {rows}\n"
+    assert check_model_file(read_model_file(text, "mine.yaml")) == []
+    modules = attendet.build(read_model_file(text, "mine.yaml")).model
+    logits = torch.randn(2, 64, 3, 5)
+    sides = modules[1](logits)
+    assert sides.shape == modules[2](sides)[:, :4].shape == (2, 4, 3, 5)
+    # With a single logit, side 2 has the mean 9.
+    logits[1, :, 2, 1] = 0
+    logits[1, 32 + 9, 2, 1] = 1e4
+    torch.testing.assert_close(modules[1](logits)[1, :, 2, 1], torch.tensor([7.5, 7.5, 9.0, 7.5]))
+    (fault,) = check_model_file(read_model_file(text.replace("[16]", "[8]"), "mine.yaml"))[:1]
+    assert "the input of DFL must have 4 · 8 = 32 channels, got 64" in fault.message
+
+
 @pytest.mark.parametrize("module", ["Segment", "Pose", "OBB", "Classify", "v10Detect", "WorldDetect", "RTDETRDecoder"])
 def test_other_heads_are_refused_with_the_reason(module: str) -> None:
     text = bundled_text("yolov8n").replace("Detect, [nc]", f"{module}, [nc]")

@@ -45,14 +45,15 @@ def decode_points(
     return torch.cat([boxes, scores], dim=1).transpose(1, 2).contiguous()
 
 
-def mean_distances(logits: Float[Tensor, "n _ _ _"]) -> Float[Tensor, "n 4 points"]:
+def mean_distances(logits: Float[Tensor, "n _ ..."]) -> Float[Tensor, "n 4 points"]:
     """Return the means of the distributions over distances from cell centers to the sides of boxes.
 
     Args:
-        logits: Logits (N, 4 * bins, H, W) of the distances to the left, top, right, and bottom side.
+        logits: Logits (N, 4 * bins, H, W) or (N, 4 * bins, points) of the distances to the left, top, right, and bottom
+            side.
 
     Returns:
-        Distances (N, 4, H * W) in cells.
+        Distances (N, 4, H * W) or (N, 4, points) in cells.
 
     Example:
         >>> mean_distances(torch.zeros(1, 4 * 3, 1, 1))[0, :, 0]
