@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -11,6 +12,8 @@ from torch import Tensor
 
 from attendet.detection.anchor_decoding import class_confidences, decode_anchors
 from attendet.detection.point_decoding import decode_points
+
+_MAX_BINS = 64
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,23 @@ class AnchorMapDecoding:
     """
 
     anchors: tuple[tuple[tuple[float, float], ...], ...]
+
+    @property
+    def levels(self) -> int:
+        """Number of levels."""
+        return len(self.anchors)
+
+    def require_possible(self) -> None:
+        """Check values that come from a stranger's file.
+
+        Raises:
+            ValueError: If they cannot be used.
+        """
+        sides = [side for level in self.anchors for anchor in level for side in anchor]
+        if not sides or not all(0 < side < math.inf for side in sides):
+            raise ValueError("`anchors` must be positive and finite")
+        if len({len(level) for level in self.anchors}) > 1:
+            raise ValueError("`anchors` must have the same number of anchors for each stride")
 
     def decode(self, maps: Sequence[Tensor], strides: Sequence[float]) -> Tensor:
         """Return predictions (N, rows, 4 + num_classes): boxes in pixels, and confidences of the classes in 0-1."""
@@ -47,6 +67,20 @@ class PointMapDecoding:
     """
 
     bins: int
+
+    @property
+    def levels(self) -> None:
+        """Number of levels; None because any number is possible."""
+        return None
+
+    def require_possible(self) -> None:
+        """Check values that come from a stranger's file.
+
+        Raises:
+            ValueError: If they cannot be used.
+        """
+        if not 1 <= self.bins <= _MAX_BINS:
+            raise ValueError(f"`bins` must be 1 to {_MAX_BINS}, got {self.bins}")
 
     def decode(self, maps: Sequence[Tensor], strides: Sequence[float]) -> Tensor:
         """Return predictions (N, rows, 4 + num_classes): boxes in pixels, and confidences of the classes in 0-1."""

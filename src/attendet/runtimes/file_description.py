@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from typing import Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
-from attendet.detection.map_decoding import AnchorMapDecoding, MapDecoding
+from attendet.detection.map_decoding import MapDecoding
 from attendet.detection.suppression_defaults import SuppressionDefaults
 from attendet.errors import OptionError
 from attendet.utils.json_text import to_json
@@ -25,7 +24,6 @@ MAX_BATCH_PIXELS = 2**28
 """Largest number of pixels in all images that a file of fixed shape takes at a time: 3 GiB in float32."""
 
 _MAX_BATCH = 2**16
-_MAX_BINS = 64
 
 
 def _require_few_pixels(batch: int | None, height: int | None, width: int | None) -> None:
@@ -35,15 +33,7 @@ def _require_few_pixels(batch: int | None, height: int | None, width: int | None
 
 
 def _require_possible_decoding(decoding: MapDecoding) -> MapDecoding:
-    if not isinstance(decoding, AnchorMapDecoding):
-        if not 1 <= decoding.bins <= _MAX_BINS:
-            raise ValueError(f"`bins` must be 1 to {_MAX_BINS}, got {decoding.bins}")
-        return decoding
-    sides = [side for level in decoding.anchors for anchor in level for side in anchor]
-    if not sides or not all(0 < side < math.inf for side in sides):
-        raise ValueError("`anchors` must be positive and finite")
-    if len({len(level) for level in decoding.anchors}) > 1:
-        raise ValueError("`anchors` must have the same number of anchors for each stride")
+    decoding.require_possible()
     return decoding
 
 
@@ -220,7 +210,7 @@ class FileDescription(StrictModel):
             _require_few_pixels(self.shape.batch, self.imgsz, self.imgsz)
         if any(side is not None and side % int(max(self.strides)) for side in sides):
             raise ValueError("height and width in `shape` must be multiples of the largest stride")
-        if isinstance(self.decoding, AnchorMapDecoding) and len(self.decoding.anchors) != len(self.strides):
+        if self.decoding is not None and self.decoding.levels not in (None, len(self.strides)):
             raise ValueError("`anchors` must have the same number of anchors for each stride")
         return self
 
