@@ -12,6 +12,7 @@ from attendet.errors import ModelFileError, UnknownNameError
 from attendet.models import Detector
 from attendet.models.bundled import bundled_text
 from attendet.models.lint.checker import check_model_file
+from attendet.models.planning import plan_model
 from attendet.models.yaml.model_file import ModelFile, read_model_file
 from attendet.models.yaml.unknown_blocks import unknown_block
 
@@ -96,15 +97,27 @@ def test_declared_widths_have_the_upper_limit_of_their_size(
     assert [finding.kind for finding in unscaled] == (["unscaled-width"] if channels == 576 else [])
 
 
-@pytest.mark.parametrize("place", ["[-1, 1, Conv, [512, 3, 2]] # 5, stride 16", "[-1, 1, SPPF, [1024, 5]] # 9"])
-@pytest.mark.parametrize("module", ["SE, [512]", "SimAM, []", "EMA, [512]", "CoordAtt, [512]", "TripletAttention, []"])
-def test_other_modules_keep_their_input(place: str, module: str) -> None:
+@pytest.mark.parametrize(
+    ("place", "row", "channels", "shifted"),
+    [
+        ("[-1, 1, Conv, [512, 3, 2]] # 5, stride 16", 6, 256, [12, 18, 21, 23]),
+        ("[-1, 1, SPPF, [1024, 5]] # 9", 10, 512, [18, 23]),
+    ],
+)
+@pytest.mark.parametrize("module", ["SE, [{}]", "SimAM, []", "EMA, [{}]", "CoordAtt, [{}]", "TripletAttention, []"])
+def test_other_modules_keep_their_input(place: str, row: int, channels: int, shifted: list[int], module: str) -> None:
     text = bundled_text("yolov8s")
     assert text.count(place) == 1
-    text = text.replace(place, f"{place}\n  - [-1, 1, {module}]")
+    # Size s has half of the declared channels.
+    text = text.replace(place, f"{place}\n  - [-1, 1, {module.format(2 * channels)}]")
     file = read_model_file(text, "yolov8s.yaml")
-    # The numbers of the head are wrong now, but nothing else is.
-    assert {finding.kind for finding in check_model_file(file)} - {"width"} >= {"shifted-index"}
+    # The numbers of the head are wrong now, with two consequences, but nothing else is.
+    found = [(finding.kind, finding.row) for finding in check_model_file(file)]
+    assert found == [*(("shifted-index", row) for row in shifted), ("dead-row", 22), ("detect-input", 23)]
+    planned = plan_model(file, tolerant=True).rows
+    assert planned[row].row.module == module.partition(",")[0]
+    assert planned[row].shapes == planned[row - 1].shapes
+    assert planned[row].shapes[0][1] == channels
 
 
 def test_the_mean_of_distributions_is_a_row() -> None:
@@ -125,10 +138,16 @@ def test_the_mean_of_distributions_is_a_row() -> None:
     assert "the input of DFL must have 4 · 8 = 32 channels, got 64" in fault.message
 
 
-@pytest.mark.parametrize("module", ["Segment", "Pose", "OBB", "Classify", "v10Detect", "WorldDetect", "RTDETRDecoder"])
-def test_other_heads_are_refused_with_the_reason(module: str) -> None:
+@pytest.mark.parametrize(
+    ("module", "remedy"),
+    [
+        *((module, "use Detect$") for module in ("Segment", "Pose", "OBB", "WorldDetect", "YOLOESegment")),
+        *((module, "register the block") for module in ("Classify", "v10Detect", "RTDETRDecoder")),
+    ],
+)
+def test_other_heads_are_refused_with_the_reason(module: str, remedy: str) -> None:
     text = bundled_text("yolov8n").replace("Detect, [nc]", f"{module}, [nc]")
-    with pytest.raises(ModelFileError, match=rf"row 22: attendet does not have '{module}': (a|the) .*; register"):
+    with pytest.raises(ModelFileError, match=rf"row 22: attendet does not have '{module}': (a|the) .*; {remedy}"):
         attendet.build(read_model_file(text, "yolov8n.yaml"))
 
 

@@ -6,9 +6,11 @@ import torch
 import attendet
 from attendet.attention import CBAM
 from attendet.blocks import C3, SPPF
+from attendet.errors import ModelFileError
 from attendet.models.bundled import bundled_names, bundled_names_of_width
 from attendet.models.lint.checker import check_model_file
 from attendet.models.summary import summarize
+from attendet.models.yaml.lookup import load_model_file
 
 PUBLISHED = {
     "yolov5n": (1_872_157, 4.5),
@@ -40,6 +42,30 @@ def test_parameters_and_gflops_equal_the_published_numbers(name: str) -> None:
 @pytest.mark.parametrize("name", bundled_names())
 def test_there_are_no_findings(name: str) -> None:
     assert check_model_file(name) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [
+        ("yolov8", "name a size: yolov8n, yolov8s, yolov8m, yolov8l, yolov8x"),
+        ("yolo11.yaml", "name a size: yolo11n, yolo11s, yolo11m, yolo11l, yolo11x"),
+        ("yolov5_CBAM-C3", "name a size: yolov5n_CBAM-C3, yolov5s_CBAM-C3, .*"),
+        ("yolov8q", r"bundled models are yolov8\{n,s,m,l,x\}, also with _CBAM or _CBAM-neck"),
+        ("yolov8n-seg", r"bundled models are yolov8\{n,s,m,l,x\}, also with _CBAM or _CBAM-neck"),
+        ("yolov8n-p2", r"bundled models are yolov8\{n,s,m,l,x\}, also with _CBAM or _CBAM-neck"),
+        ("yolov8n_SE", "for an attention module named SE, write --cfg yolov8n --attention se@neck"),
+        ("yolo11sECA.yaml", "for an attention module named ECA, write --cfg yolo11s --attention eca@neck"),
+        ("yolov5m-simam", "for an attention module named simam, write --cfg yolov5m --attention simam@neck"),
+        ("yolov8n_CBMA", "did you mean 'yolov8n_CBAM'[?]"),
+        (
+            "mine.yaml",
+            r"bundled models are yolov5\{n,s,m,l,x\}, also with _CBAM or _CBAM-C3; yolov8\{.*; yolo11\{.*_CBAM-neck",
+        ),
+    ],
+)
+def test_an_unknown_name_is_refused_with_the_names_of_its_family(name: str, remedy: str) -> None:
+    with pytest.raises(ModelFileError, match=f"{name}: no such model file or bundled model; {remedy}$"):
+        load_model_file(name)
 
 
 def test_every_architecture_has_every_size() -> None:

@@ -25,9 +25,12 @@ LintKind = Literal[
     "unchecked",
     "unscaled-width",
     "size",
+    "class-branch",
 ]
 # Remarks about a file that needs no correction.
-_REMARKS: frozenset[LintKind] = frozenset(("repeats", "unknown-key", "anchors", "unchecked", "unscaled-width", "size"))
+_REMARKS: frozenset[LintKind] = frozenset(
+    ("repeats", "unknown-key", "anchors", "unchecked", "unscaled-width", "size", "class-branch")
+)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,9 @@ from attendet.blocks.wiring import BlockRequest
 from attendet.errors import Location, ModelFileError
 from attendet.models.findings import Finding
 from attendet.models.yaml.activations import read_activation
+from attendet.models.yaml.detect_rows import inferred_class_branch
 from attendet.models.yaml.dialects import find_dialect
+from attendet.models.yaml.family_blocks import is_c2f, is_c3k2
 from attendet.models.yaml.lookup import ModelSource, load_model_file
 from attendet.models.yaml.model_file import LayerRow, ModelFile
 from attendet.models.yaml.row_planning import (
@@ -164,6 +166,12 @@ def _plan_or_raise(row: LayerRow, sources: Sequence[SourceMap], options: PlanOpt
 
 def _file_findings(file: ModelFile) -> list[Finding]:
     findings = [_unused_key(key, where) for key, where in file.unused_keys]
+    blocks = [row.module for row in file.rows]
+    is_mostly_yolov8 = sum(map(is_c2f, blocks)) > sum(map(is_c3k2, blocks))
+    if inferred_class_branch(file) == "depthwise" and is_mostly_yolov8:
+        message = "C3k2 among blocks C2f gives Detect the class branch of YOLO11"
+        remedy = "write [nc, {classes: dense}] for that of YOLOv8, or [nc, {classes: depthwise}]"
+        findings.append(Finding("class-branch", message, remedy, file.rows[-1].location, file.rows[-1].index))
     if file.is_size_assumed:
         message = f"the name of the file selects none of its sizes; {file.size}, the first one, is used"
         findings.append(Finding("size", message, f"add `scale: {file.size}`, or another size", Location(file.name)))

@@ -146,7 +146,8 @@ def test_the_blocks_of_the_file_decide_the_class_branch(family: str) -> None:
     assert any(isinstance(module, DWConv) for module in detector.head.cv3.modules()) is branches[family]
     # A single block of YOLO11 is enough, also one with attention; a row may name the other branch.
     text = family_text("yolov8").replace("C2f, [512, True]", "C3k2_CBAM, [512, True, {reduction: 4}]")
-    mixed = build_from(text, "yolov8n.yaml").head
+    with pytest.warns(AttendetWarning, match="C3k2 among blocks C2f"):
+        mixed = build_from(text, "yolov8n.yaml").head
     assert any(isinstance(module, DWConv) for module in mixed.modules())
     named = build_from(text.replace("Detect, [nc]", "Detect, [nc, {classes: dense}]"), "yolov8n.yaml").head
     assert not any(isinstance(module, DWConv) for module in named.modules())
@@ -196,6 +197,19 @@ def test_anchors_that_the_head_does_not_have_are_a_remark(anchors: str, block: s
     assert file.has_rows_of(without)
     with torch.device("meta"), pytest.warns(AttendetWarning, match="`anchors` has no effect"):
         assert isinstance(attendet.build(file).head, AnchorFreeDetect)
+
+
+@pytest.mark.parametrize("block", ["C3k2, [512, True]", "C3k2_CBAM, [512, True, {reduction: 2}]"])
+def test_a_mix_of_blocks_that_decides_the_class_branch_is_a_remark(block: str) -> None:
+    text = family_text("yolov8").replace("C2f, [512, True]", block)
+    (finding,) = check_model_file(read_model_file(text, "yolov8n.yaml"))
+    assert (finding.kind, finding.is_fault, finding.row) == ("class-branch", False, 22)
+    assert "C3k2 among blocks C2f gives Detect the class branch of YOLO11; write [nc, {classes: dense}]" in str(finding)
+    for branch in ("dense", "depthwise"):
+        named = text.replace("Detect, [nc]", f"Detect, [nc, {{classes: {branch}}}]")
+        assert check_model_file(read_model_file(named, "yolov8n.yaml")) == []
+    yolo11 = family_text("yolo11").replace("C3k2, [256, False, 0.25]", "C2f, [256, True]")
+    assert check_model_file(read_model_file(yolo11, "yolo11n.yaml")) == []
 
 
 def test_blocks_of_yolov5_have_its_head_also_without_the_word_anchors() -> None:
@@ -258,6 +272,10 @@ def test_anchors_may_be_missing_only_if_the_head_does_not_name_them() -> None:
         (("SPPF, [1024, 5]", "C2f, [1024, True, 2]"), "`g` must be 1, got 2"),
         (("SPPF, [1024, 5]", "C3k2, [1024, 0.25]"), "`c3k` must be True or False, got 0.25"),
         (("SPPF, [1024, 5]", "C3k2_CBAM, [1024, 16]"), "`c3k` must be a boolean, got 16; write options of cbam"),
+        (
+            ("SPPF, [1024, 5]", "C3k2_CBAM, [1024, 0.25]"),
+            r"`c3k` must be a boolean, got 0\.25; write the fraction after it: \[1024, False, 0\.25\]",
+        ),
         (("SPPF, [1024, 5]", "C2PSA, [512]"), "the output width must be that of the input, 256 after scaling, got 128"),
         (("Detect, [nc]", "Detect, [3]"), "`nc` of the row must be that of the file, got 3; write nc"),
         (

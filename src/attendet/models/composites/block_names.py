@@ -134,10 +134,10 @@ def _specify(composite: Composite, make: ModuleFactory, request: BlockRequest) -
     require_options(composite.attention, named)
     flag = next((name for name in ("c3k", "shortcut") if name in parameters), None)
     if flag and any(not isinstance(value, bool) for value in args[1:2]):
-        raise OptionError(
-            f"`{flag}` must be a boolean, got {args[1]}",
-            remedy=f"write options of {composite.attention} by name: {{reduction: 8}}",
-        )
+        remedy = f"write options of {composite.attention} by name: {{reduction: 8}}"
+        if flag == "c3k" and isinstance(args[1], float):
+            remedy = f"write the fraction after it: [{args[0]}, False, {args[1]}]"
+        raise OptionError(f"`{flag}` must be a boolean, got {args[1]}", remedy=remedy)
     started = {"start": request.start} if "start" in options_of(attentions.get(composite.attention)) else {}
     options = started | named
     attention = partial(create, composite.attention, **options)

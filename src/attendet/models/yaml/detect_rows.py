@@ -27,9 +27,28 @@ def head_row(row: LayerRow, file: ModelFile) -> LayerRow:
         >>> head.module, head.args
         ('AnchorFreeDetect', (80, {'classes': 'depthwise'}))
     """
-    if normalize_name(row.module) != "detect" or file.anchors:
+    if not _is_anchor_free_detect(row, file):
         return row
     arguments, options = split_options(row.args)
-    is_yolo11 = any(is_c3k2(other.module) for other in file.rows)
-    options = {"classes": "depthwise" if is_yolo11 else "dense", **options}
-    return replace(row, module="AnchorFreeDetect", args=(*arguments, options))
+    return replace(row, module="AnchorFreeDetect", args=(*arguments, {"classes": _branch_of_blocks(file), **options}))
+
+
+def inferred_class_branch(file: ModelFile) -> str | None:
+    """Return the class branch of the head if the blocks of the file decide it; None if its row does, or has no choice.
+
+    Example:
+        >>> from attendet.models.yaml.lookup import load_model_file
+        >>> [inferred_class_branch(load_model_file(name)) for name in ("yolov5n", "yolov8n", "yolo11n")]
+        [None, 'dense', 'depthwise']
+    """
+    head = file.rows[-1]
+    is_named = "classes" in split_options(head.args)[1]
+    return None if is_named or not _is_anchor_free_detect(head, file) else _branch_of_blocks(file)
+
+
+def _is_anchor_free_detect(row: LayerRow, file: ModelFile) -> bool:
+    return normalize_name(row.module) == "detect" and not file.anchors
+
+
+def _branch_of_blocks(file: ModelFile) -> str:
+    return "depthwise" if any(is_c3k2(row.module) for row in file.rows) else "dense"

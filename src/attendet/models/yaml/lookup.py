@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import TypeAlias
 
 from attendet.errors import Location, ModelFileError, misspelled_name
-from attendet.models.bundled import bundled_names, bundled_text
+from attendet.models.bundled import FAMILIES, Family, bundled_names, bundled_text
 from attendet.models.yaml.model_file import ModelFile, read_model_file
 from attendet.utils.yaml_nodes import read_yaml_text
+
+# A bundled name and perhaps that of an attention module, not of another task: yolov8n_SE, yolov8nSE, yolov8n-se.
+_ATTENTION_ENDING = re.compile(r"(yolov?\d+[a-z])(?:[-_]|(?=[A-Z]))(?!(?:seg|pose|obb|cls)$)([A-Za-z]{2,40})")
 
 ModelSource: TypeAlias = "str | os.PathLike[str] | ModelFile"
 
@@ -36,8 +40,7 @@ def load_model_file(model: ModelSource) -> ModelFile:
         return read_model_file(bundled_text(bundled), bundled)
     if os.path.lexists(name):
         return read_model_file(read_yaml_text(Path(name)), name)
-    nearest = misspelled_name(_without_suffix(Path(name).name), bundled_names())
-    remedy = f"did you mean {nearest!r}?" if nearest else f"bundled models are {', '.join(bundled_names())}"
+    remedy = _bundled_remedy(_without_suffix(Path(name).name))
     raise ModelFileError("no such model file or bundled model", where=Location(name), remedy=remedy)
 
 
@@ -58,6 +61,29 @@ def find_bundled(name: str) -> str | None:
         return name
     bundled = _without_suffix(name)
     return bundled if bundled in bundled_names() and not os.path.lexists(name) else None
+
+
+def _bundled_remedy(name: str) -> str:
+    """Return what to write in place of a name that no bundled model has."""
+    nearest = misspelled_name(name, bundled_names())
+    if nearest:
+        return f"did you mean {nearest!r}?"
+    for family in FAMILIES:
+        for ending in family.endings:
+            if name == family.name + ending:
+                return f"name a size: {', '.join(f'{family.name}{size}{ending}' for size in family.sizes)}"
+    attached = _ATTENTION_ENDING.fullmatch(name)
+    if attached and attached[1] in bundled_names():
+        base, word = attached.groups()
+        return f"for an attention module named {word}, write --cfg {base} --attention {word.lower()}@neck"
+    own = [family for family in FAMILIES if name.startswith(family.name)]
+    return f"bundled models are {'; '.join(_listed(family) for family in own or FAMILIES)}"
+
+
+def _listed(family: Family) -> str:
+    """Return the names of a family in a short form."""
+    endings = " or ".join(ending for ending in family.endings if ending)
+    return f"{family.name}{{{','.join(family.sizes)}}}, also with {endings}"
 
 
 def _without_suffix(name: str) -> str:

@@ -22,6 +22,8 @@ _BLOCKS_OF_FAMILIES = {
     "YOLO12 (arXiv:2502.12524)": ("A2C2f", "ABlock", "AAttn"),
     "RT-DETR (arXiv:2304.08069)": ("AIFI", "HGBlock", "HGStem", "RepC3"),
 }
+# Heads for other tasks, in whose place a model file for detection has `Detect`.
+_OTHER_TASKS = ("segment", "pose", "obb", "yoloesegment", "yoloedetect", "worlddetect")
 _REASONS = {
     "asffdetect": _HEAD,
     "decoupleddetect": _HEAD,
@@ -61,13 +63,13 @@ def unknown_block(name: str) -> AttendetError:
         >>> print(unknown_block("ASFF_Detect"))  # doctest: +ELLIPSIS
         attendet does not have 'ASFF_Detect': a head whose layers differ between forks ...
     """
-    reason = _REASONS.get(normalize_name(name))
+    key = normalize_name(name)
+    reason = _REASONS.get(key)
     if reason is None:
         nearest = misspelled_name(name, (*blocks.spellings(), *attentions.spellings()))
         return UnknownNameError(
             f"unknown block or attention {short_repr(name)}",
             remedy=f"did you mean {nearest!r}?" if nearest else "register the block with attendet.blocks.block",
         )
-    return UnknownNameError(
-        f"attendet does not have {short_repr(name)}: {reason}", remedy="register the block with attendet.blocks.block"
-    )
+    remedy = "use Detect" if key in _OTHER_TASKS else "register the block with attendet.blocks.block"
+    return UnknownNameError(f"attendet does not have {short_repr(name)}: {reason}", remedy=remedy)
