@@ -160,6 +160,9 @@ def test_arguments_that_are_not_supported_are_errors() -> None:
         C2PSA(128, 64)
     with pytest.raises(OptionError, match=r"`e` must be a fraction such as 0\.5, got 1"):
         C2PSA(128, 128, 1, 1)
+    for width, message in ((3, "1 head, got 3 · 0.5 = 1.5"), (262, "2 heads, got 262 · 0.5 = 131")):
+        with pytest.raises(OptionError, match=f"`c2` · `e` must be at least 2 and divide by its {message}; choose"):
+            C2PSA(width, width)
     for channels in (1, 131):
         with pytest.raises(OptionError, match="`channels` must be at least 2 and divide by its"):
             PositionAttention(channels)

@@ -9,6 +9,7 @@ from attendet.blocks.catalog import block
 from attendet.blocks.conv import Conv
 from attendet.blocks.wiring import chain, widen_and_repeat
 from attendet.errors import OptionError
+from attendet.utils.text import plural
 
 _HEAD_CHANNELS = 64
 
@@ -32,14 +33,9 @@ class PositionAttention(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.num_heads = max(channels // _HEAD_CHANNELS, 1)
+        self.num_heads = _count_heads(channels, "`channels`", f"{channels}")
         self.value_width = channels // self.num_heads
         self.key_width = self.value_width // 2
-        if channels % self.num_heads or not self.key_width:
-            raise OptionError(
-                f"`channels` must be at least 2 and divide by its {self.num_heads} heads, got {channels}",
-                remedy=f"use a multiple of {_HEAD_CHANNELS}",
-            )
         width = self.num_heads * (2 * self.key_width + self.value_width)
         self.qkv = Conv(channels, width, act=False)
         self.proj = Conv(channels, channels, act=False)
@@ -88,7 +84,7 @@ class C2PSA(nn.Module):
         e: Hidden channels as a fraction of C.
 
     Raises:
-        OptionError: If `c1` and `c2` differ, or `e` is not a float.
+        OptionError: If `c1` and `c2` differ, `e` is not a float, or the heads cannot share the hidden channels.
 
     Example:
         >>> C2PSA(128, 128)(torch.rand(1, 128, 4, 6)).shape
@@ -102,6 +98,7 @@ class C2PSA(nn.Module):
         if not isinstance(e, float):
             raise OptionError(f"`e` must be a fraction such as 0.5, got {e!r}")
         hidden = int(c1 * e)
+        _count_heads(hidden, "`c2` · `e`", f"{c2} · {e:g} = {c2 * e:g}")
         self.cv1 = Conv(c1, 2 * hidden)
         self.cv2 = Conv(2 * hidden, c1)
         self.m = chain(n, lambda: PositionAttentionBlock(hidden))
@@ -110,3 +107,14 @@ class C2PSA(nn.Module):
         """Return the features (N, C, H, W)."""
         passed, attended = self.cv1(x).chunk(2, dim=1)
         return self.cv2(torch.cat([passed, self.m(attended)], dim=1))
+
+
+def _count_heads(channels: int, name: str, given: str) -> int:
+    """Return the number of heads, after checking that each gets equally many channels, and at least 2."""
+    heads = max(channels // _HEAD_CHANNELS, 1)
+    if channels % heads or channels // heads < 2:
+        raise OptionError(
+            f"{name} must be at least 2 and divide by its {plural(heads, 'head')}, got {given}",
+            remedy=f"choose a multiple of {_HEAD_CHANNELS}",
+        )
+    return heads
