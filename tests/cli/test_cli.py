@@ -114,7 +114,7 @@ def test_attentions_lists_modules_that_cannot_be_built(attendet: Callable[..., C
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (["summary", "yolov5z"], "bundled models are yolov5n, yolov5s, yolov5m, "),
+        (["summary", "yolov5z"], "bundled models are yolov5{n,s,m,l,x}, also with _CBAM"),
         (["summary", "yolov5s", "--imgsz", "650"], "use 640"),
         (["summary", "yolov5s", "--dialect", "unscale"], "did you mean 'unscaled'"),
         (["check", "nowhere.yaml"], "nowhere.yaml: no such model file or bundled model"),

@@ -35,7 +35,7 @@ _MAX_KEY_LENGTH = 60
 # Keys that another key or the head makes ineffective: the reason and the remedy.
 _UNUSED_KEYS = {
     "anchors": (
-        "`anchors` has no effect, because the head Detect [nc] has none",
+        "`anchors` has no effect, because the head Detect [nc] reads no anchors",
         "remove it, or write Detect [nc, anchors] for the head of YOLOv5",
     ),
     "scales": ("`scales` has no effect, because the file has `depth_multiple`", "remove one of them"),

@@ -190,7 +190,7 @@ def test_anchors_that_the_head_does_not_have_are_a_remark(anchors: str, block: s
     file = read_model_file(text, "yolov8n.yaml")
     (finding,) = check_model_file(file)
     assert (finding.kind, str(finding.where).rpartition(":")[0]) == ("unknown-key", "yolov8n.yaml:1")
-    assert "`anchors` has no effect, because the head Detect [nc] has none; remove it, or write" in str(finding)
+    assert "`anchors` has no effect, because the head Detect [nc] reads no anchors; remove it, or write" in str(finding)
     assert finding.is_fault is False
     without = read_model_file(text.replace(anchors, ""), "yolov8n.yaml")
     assert file.anchors == ()

@@ -85,7 +85,7 @@ class ModelFile:
         width_multiple: Factor for the output channels of blocks.
         max_width: Largest number of output channels before `width_multiple` is applied.
         size: Name of the size, such as `n`, if the file lists several under `scales`.
-        is_size_assumed: Whether it is the first one of several, because neither the file nor its name selects one.
+        is_size_assumed: The size is the first one of several, because neither the file nor its name selects one.
         anchors: Width and height in pixels of each anchor of each level, or the number of anchors per level; empty for
             a head without anchors, as in YOLOv8 and YOLO11, even if the file has the key.
         activation: The activation that replaces SiLU, if there is one.

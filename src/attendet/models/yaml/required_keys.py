@@ -36,7 +36,7 @@ def require_keys(root: Node) -> dict[str, Node]:
 
 
 def _size_keys(root: Node, keys: Mapping[str, Node]) -> tuple[str, ...]:
-    """Return the keys of the size that a file must have, by those that it has or misspells."""
+    """Return the keys of the size that a file must have, by the keys that it has or misspells."""
     if has_scales(keys):
         return ()
     meant = next((key for key in (*_MULTIPLES, "scales") if key in keys or _similar(key, keys)), None)

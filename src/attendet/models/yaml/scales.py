@@ -12,7 +12,7 @@ from attendet.utils.text import short_repr
 from attendet.utils.yaml_nodes import Node
 
 _KEYS = ("depth", "width")
-# A size ends before a capital letter: yolov8sSE is size s, and yolov8-SE has none.
+# A size ends before a capital letter: yolov8sSE is size s, and yolov8-SE is without a size.
 _SIZE_IN_NAME = re.compile(r"(?i:yolo[a-z]*)\d+(?:([a-z])(?![a-z])|([A-Z])(?![a-zA-Z])|[-_]([a-zA-Z])(?![a-zA-Z0-9]))")
 
 
@@ -25,7 +25,7 @@ class ModelScale:
         width: Width multiple.
         max_width: Largest number of output channels, before the width multiple is applied.
         name: Name of the size, such as `n`; None if the file does not list sizes.
-        is_assumed: Whether it is the first one of several sizes, because neither the file nor its name selects one.
+        is_assumed: The size is the first one of several, because neither the file nor its name selects one.
     """
 
     depth: float
