@@ -9,9 +9,9 @@ import pytest
 import torch
 from lightning.pytorch import Trainer
 
+from attendet.blocks.heads import anchor_based
 from attendet.errors import DataError, OptionError, OutputError, TrainingError, WeightsError
 from attendet.models.detector import Detector
-from attendet.training import task
 from attendet.training.recorder import require_valid_checkpoint
 from attendet.training.run_folder import RunFolder, read_run
 from attendet.training.runner import config_to_resume, train
@@ -163,7 +163,7 @@ def raising(error: Exception) -> Callable[..., None]:
     ],
 )
 def test_out_of_memory(fit: Callable, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
-    monkeypatch.setattr(task, "anchor_based_loss", raising(error))
+    monkeypatch.setattr(anchor_based, "anchor_based_loss", raising(error))
     with pytest.raises(TrainingError, match="with 4 images of 64 pixels per batch; try --batch-size 2"):
         fit()
     with pytest.raises(TrainingError, match="with 1 image of 64 pixels per batch; try a smaller --imgsz"):
@@ -171,7 +171,7 @@ def test_out_of_memory(fit: Callable, monkeypatch: pytest.MonkeyPatch, error: Ex
 
 
 def test_other_errors_are_not_changed(fit: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(task, "anchor_based_loss", raising(RuntimeError("a defect")))
+    monkeypatch.setattr(anchor_based, "anchor_based_loss", raising(RuntimeError("a defect")))
     with pytest.raises(RuntimeError, match="a defect"):
         fit()
 

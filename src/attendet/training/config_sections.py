@@ -201,8 +201,8 @@ class LossConfig(StrictModel):
 
         Example:
             >>> import attendet
-            >>> LossConfig(box=0.1).options_for(attendet.build("yolov5n").head, imgsz=640).box
-            0.1
+            >>> LossConfig(box=0.5).options_for(attendet.build("yolov5n").head, imgsz=640).box
+            0.5
         """
         names = [field.name for field in fields(head.loss_options)]
         given = self.model_dump(exclude_none=True)

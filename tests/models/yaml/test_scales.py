@@ -220,7 +220,7 @@ def test_blocks_of_yolov5_have_its_head_also_without_the_word_anchors() -> None:
         assert isinstance(attendet.build(file).head, Detect)
 
 
-def test_sizes_beside_a_multiple_are_a_remark() -> None:
+def test_sizes_next_to_a_multiple_are_a_remark() -> None:
     text = f"depth_multiple: 0.33\nwidth_multiple: 0.5\n{family_text('yolov8')}"
     file = read_model_file(text, "yolov8n.yaml")
     assert (file.size, file.width_multiple) == (None, 0.5)
