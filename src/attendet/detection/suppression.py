@@ -23,8 +23,8 @@ def nms(
 ) -> list[Float[Tensor, "detections 6"]]:
     """Select the final detections of each image by non-maximum suppression.
 
-    The result does not depend on the speed of the machine, because there is no time limit. If an image has more than
-    30,000 candidates, only the most confident ones are considered.
+    There is no time limit, so every machine returns the same detections. Of more than 30,000 candidates in an image, only
+    the most confident ones are considered.
 
     Args:
         predictions: Decoded predictions (N, rows, 4 + num_classes): x, y of the center, width, and height in pixels,

@@ -45,7 +45,7 @@ class AnchorFreeDetect(DetectionHead):
         classes: Convolutions of the class branch: `dense` 3x3 as in YOLOv8, or `depthwise` 3x3 and 1x1 as in YOLO11.
 
     Raises:
-        OptionError: If there is no class or level, or the number of levels differs between `channels` and `strides`.
+        OptionError: If `num_classes` is less than 1, `channels` is empty, or `strides` has another length.
         UnknownNameError: If `classes` is neither of the two.
 
     Example:
@@ -63,9 +63,10 @@ class AnchorFreeDetect(DetectionHead):
         self, num_classes: int, channels: Sequence[int], strides: Sequence[float], classes: ClassBranch = "dense"
     ) -> None:
         super().__init__()
-        if num_classes < 1 or not channels:
-            message = f"a head must have a class and a level, got {num_classes} classes and {len(channels)} levels"
-            raise OptionError(message)
+        if num_classes < 1:
+            raise OptionError(f"`num_classes` must be at least 1, got {num_classes}")
+        if not channels:
+            raise OptionError("`channels` must have at least one level, got none")
         if len(channels) != len(strides):
             raise OptionError(f"`strides` must have one stride for each of {len(channels)} levels, got {len(strides)}")
         if classes not in get_args(ClassBranch):

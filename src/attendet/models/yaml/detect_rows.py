@@ -1,4 +1,4 @@
-"""The head that the word `Detect` stands for in a model file."""
+"""Choose the head of a model file, in which every head is called `Detect`."""
 
 from __future__ import annotations
 
