@@ -23,8 +23,8 @@ def nms(
 ) -> list[Float[Tensor, "detections 6"]]:
     """Select the final detections of each image by non-maximum suppression.
 
-    There is no time limit, so every machine returns the same detections. Of more than 30,000 candidates in an image, only
-    the most confident ones are considered.
+    There is no time limit, so every machine returns the same detections. Of more than 30,000 candidates in an image,
+    only the most confident ones are considered.
 
     Args:
         predictions: Decoded predictions (N, rows, 4 + num_classes): x, y of the center, width, and height in pixels,
