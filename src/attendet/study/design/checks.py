@@ -57,6 +57,7 @@ def check_design(design: StudyDesign, root: Node) -> None:
     for key, values in (("seeds", design.seeds), ("fractions", design.fractions)):
         if len(set(values)) < len(values):
             raise node_at(root, [key]).error(f"{key} must not contain a value twice", "remove the duplicate")
+    _ascending_looks(design, root)
     _enough_epochs(design, root)
     if 1 not in design.fractions:
         raise node_at(root, ["fractions"]).error("fractions must contain 1, all images, which decides", "add 1")
@@ -108,6 +109,15 @@ def require_decidable(comparisons: int, node: Node) -> None:
         min_seeds(comparisons)
     except OptionError as error:
         raise node.error(error.message, error.remedy) from error
+
+
+def _ascending_looks(design: StudyDesign, root: Node) -> None:
+    looks = design.looks
+    if looks and (list(looks) != sorted(set(looks)) or looks[-1] != len(design.seeds)):
+        raise node_at(root, ["looks"]).error(
+            f"looks must ascend to the number of seeds, {len(design.seeds)}, got {list(looks)}",
+            f"end with {len(design.seeds)}",
+        )
 
 
 def _enough_epochs(design: StudyDesign, root: Node) -> None:

@@ -122,6 +122,9 @@ class StudyDesign(Design):
         fractions: Fractions of the training images, 0-1. They include 1, which decides.
         budget_hours: Time that the study may take, in hours; `attendet study plan` warns if it takes longer.
         spread: Expected standard deviation of paired differences, in units of the metric; None if unknown.
+        matters: Smallest difference that matters, in units of the metric; None if it was not decided.
+        looks: Numbers of seeds after which the study may end, in ascending order, the last of them the number of
+            seeds. Empty if the study ends with its last seed.
 
     Example:
         >>> from attendet.study.design.design_file import parse_design
@@ -140,6 +143,8 @@ class StudyDesign(Design):
     fractions: Annotated[tuple[Annotated[float, Field(gt=0, le=1)], ...], Field(min_length=1)] = (1.0,)
     budget_hours: Positive | None = None
     spread: Positive | None = None
+    matters: Annotated[Positive, Field(lt=1)] | None = None
+    looks: tuple[Annotated[StrictInt, Field(ge=2, le=MAX_SEEDS)], ...] = ()
 
     def settings(self, arm: str, seed: int) -> dict[str, object]:
         """Return the training settings of an arm by dotted key, with paths as written in study.yaml.
@@ -163,5 +168,5 @@ class StudyDesign(Design):
 
     @property
     def comparisons(self) -> int:
-        """Number of arms that are compared with the baseline; Holm's correction covers them."""
+        """Number of arms that are compared with the baseline; the adjusted p-values cover them."""
         return len(self.arms) - 1
