@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from attendet.detection.anchors import best_possible_recall, fit_anchors
+from attendet.detection.anchors import AnchorFitting, adapt_anchors, best_possible_recall, fit_anchors
 
 PUBLISHED = np.array(
     [[10, 13], [16, 30], [33, 23], [30, 61], [62, 45], [59, 119], [116, 90], [156, 198], [373, 326]], np.float64
@@ -77,3 +77,19 @@ def test_few_small_and_equal_objects(sides: NDArray[np.float64]) -> None:
     assert (fitted >= 2).all()
     if sides.min() > 2:
         assert literal_recall(sides, fitted.reshape(-1, 2), 4.0) == 1.0
+
+
+def test_anchors_are_adapted_only_if_their_recall_is_too_low() -> None:
+    sides = np.random.default_rng(0).uniform(10, 14, (50, 2))
+    good, bad = np.full((1, 2, 2), 12.0), np.full((1, 2, 2), 400.0)
+    assert adapt_anchors(good, sides, 4.0, AnchorFitting())[0] is None
+    fitted, sentence = adapt_anchors(bad, sides, 4.0, AnchorFitting())
+    assert fitted is not None
+    assert literal_recall(sides, fitted.reshape(-1, 2), 4.0) == 1
+    assert sentence == "anchors fitted to the data: best possible recall 100.0%, 0.0% before"
+    kept, sentence = adapt_anchors(bad, sides, 4.0, AnchorFitting(is_enabled=False))
+    assert kept is None
+    assert sentence == "anchors: best possible recall only 0.0%, not fitted because of --noautoanchor"
+    for anchors in (good, bad):
+        placeholders = AnchorFitting(is_enabled=False, are_placeholders=True)
+        assert adapt_anchors(anchors, sides, 4.0, placeholders)[0] is not None

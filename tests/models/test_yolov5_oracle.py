@@ -10,6 +10,7 @@ import attendet
 from attendet.blocks.conv_bn_fusion import fuse_conv_bn
 from attendet.detection import decode_anchors
 from tests.helpers.oracles import Oracle, oracle_weights, yolo_images
+from tests.helpers.typed_access import tensor
 
 CASES = {"yolov5n": ("yolov5n", None), "yolov5s": ("yolov5s", None), "yolov5n_nc3": ("yolov5n", 3)}
 
@@ -29,7 +30,7 @@ def test_equal_to_the_original(oracle: Callable[[str], Oracle], name: str, devic
     assert shapes == settings["state_dict"]
     assert sum(parameter.numel() for parameter in detector.parameters()) == settings["params"]
     assert list(detector.strides) == settings["stride"]
-    torch.testing.assert_close(detector.head.anchors, torch.tensor(settings["anchors_over_stride"]))
+    torch.testing.assert_close(tensor(detector.head, "anchors"), torch.tensor(settings["anchors_over_stride"]))
 
     detector.load_state_dict(oracle_weights(state, ".bn.weight"))
     images = yolo_images().to(device)

@@ -4,6 +4,8 @@ from .anchor_loss import AnchorLossWeights as AnchorLossWeights
 from .anchor_loss import anchor_based_loss as anchor_based_loss
 from .anchor_matching import AnchorMatches as AnchorMatches
 from .anchor_matching import assign_anchors as assign_anchors
+from .anchors import AnchorFitting as AnchorFitting
+from .anchors import adapt_anchors as adapt_anchors
 from .anchors import best_possible_recall as best_possible_recall
 from .anchors import fit_anchors as fit_anchors
 from .class_names import class_index as class_index
@@ -28,6 +30,7 @@ from .suppression import nms as nms
 from .suppression_defaults import SuppressionDefaults as SuppressionDefaults
 
 __all__ = [
+    "AnchorFitting",
     "AnchorLossWeights",
     "AnchorMapDecoding",
     "AnchorMatches",

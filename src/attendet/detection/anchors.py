@@ -4,17 +4,35 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
-from scipy.cluster.vq import kmeans2
 
 _MIN_SIDE = 2.0
 _GENERATIONS = 1000
 _MAX_OBJECTS = 20_000
 _MUTATION_PROBABILITY = 0.9
 _MUTATION_DEVIATION = 0.1
+
+
+@dataclass(frozen=True)
+class AnchorFitting:
+    """When and how the anchors of a head are fitted to a data set.
+
+    Attributes:
+        min_recall: Best possible recall (0-1) below which anchors are fitted.
+        is_enabled: Whether anchors with too low a recall are fitted. Placeholders always are.
+        are_placeholders: Whether the head has placeholders instead of anchors, because its model file has only their
+            number.
+        seed: Seed for the search.
+    """
+
+    min_recall: float = 0.98
+    is_enabled: bool = True
+    are_placeholders: bool = False
+    seed: int = 0
 
 
 def best_possible_recall(sides: NDArray[np.float64], anchors: NDArray[np.float64], anchor_t: float = 4.0) -> float:
@@ -66,7 +84,42 @@ def fit_anchors(
     return anchors[np.argsort(anchors.prod(1), kind="stable")].reshape(levels, per_level, 2)
 
 
+def adapt_anchors(
+    anchors: NDArray[np.float64], sides: NDArray[np.float64], anchor_t: float, fitting: AnchorFitting
+) -> tuple[NDArray[np.float64] | None, str]:
+    """Fit anchors to the objects of a data set if their best possible recall is too low.
+
+    Args:
+        anchors: Widths and heights of the anchors in pixels, (levels, per_level, 2).
+        sides: Widths and heights of the objects in pixels at the training size, (objects, 2).
+        anchor_t: Largest ratio of the sides of an object and a matching anchor, in either direction.
+        fitting: When and how they are fitted.
+
+    Returns:
+        Better anchors, None if the old ones are kept, and a sentence about the recall.
+
+    Example:
+        >>> adapt_anchors(np.array([[[12.0, 9.0]]]), np.array([[10.0, 10.0]]), 4.0, AnchorFitting())
+        (None, 'anchors: best possible recall 100.0%')
+    """
+    recall = best_possible_recall(sides, anchors.reshape(-1, 2), anchor_t)
+    if fitting.are_placeholders:
+        recall = 0.0
+    elif recall >= fitting.min_recall:
+        return None, f"anchors: best possible recall {recall:.1%}"
+    elif not fitting.is_enabled:
+        return None, f"anchors: best possible recall only {recall:.1%}, not fitted because of --noautoanchor"
+    levels, per_level, _ = anchors.shape
+    fitted = fit_anchors(sides, levels, per_level, anchor_t, fitting.seed)
+    better = best_possible_recall(sides, fitted.reshape(-1, 2), anchor_t)
+    if better <= recall:
+        return None, f"anchors: best possible recall {recall:.1%}; fitting found no better anchors"
+    return fitted, f"anchors fitted to the data: best possible recall {better:.1%}, {recall:.1%} before"
+
+
 def _clusters(sides: NDArray[np.float64], count: int, generator: Generator) -> NDArray[np.float64]:
+    from scipy.cluster.vq import kmeans2  # noqa: PLC0415 (heads import this module; scipy takes long to import)
+
     deviation = np.maximum(sides.std(0), 1e-6)
     sizes = np.unique(sides, axis=0)
     if len(sizes) < count:

@@ -27,7 +27,7 @@ from attendet.training.recipe import TrainingRecipe, choose_recipe
 from attendet.training.reporter import Reporter
 from attendet.training.resource_errors import quiet_lightning
 from attendet.training.run_folder import RunFolder
-from attendet.training.training_model import TrainingModel, build_training_model, fit_anchors_to_data
+from attendet.training.training_model import TrainingModel, build_training_model, fit_head_to_data
 from attendet.utils.fonts import font_advice
 from attendet.utils.text import plural
 
@@ -84,7 +84,7 @@ def prepare_run(config: TrainConfig, reporter: Reporter) -> PreparedRun:
     # The run keeps the number of bits, so that it scales images like this even if the data set changes.
     data = config.data.model_copy(update={"bit_depth": splits["train"].records.bit_depth})
     config = with_absolute_paths(config.model_copy(update={"schedule": schedule, "data": data}))
-    notes += [*model.notes, *fit_anchors_to_data(model, splits["train"].records, config)]
+    notes += [*model.notes, *fit_head_to_data(model, splits["train"].records, config)]
     steps = -(-len(splits["train"].records) // schedule.batch_size)
     recipe = choose_recipe(config.optimizer, schedule, steps, pretrained=model.pretrained)
     advice = font_advice(splits["train"].names)

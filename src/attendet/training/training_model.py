@@ -1,18 +1,19 @@
-"""Build the detector of a run from a model file, from weights, or from both, and fit its anchors to the data."""
+"""Build the detector of a run from a model file, from weights, or from both, and fit its head to the data."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor, nn
 
 from attendet.attention.base import Attention, Start
 from attendet.data.box_sides import scaled_box_sides
 from attendet.data.records import ImageRecords
-from attendet.detection.anchor_loss import AnchorLossWeights
-from attendet.detection.anchors import best_possible_recall, fit_anchors
+from attendet.detection.anchors import AnchorFitting
 from attendet.errors import Location, ModelFileError, OptionError, WeightsError
 from attendet.models.attention_request import parse_request
 from attendet.models.builder import build_model
@@ -133,15 +134,16 @@ def build_training_model(config: TrainConfig, names: tuple[str, ...]) -> Trainin
         raise OptionError("a frozen base cannot be released later", remedy="use either --freeze base or --release")
     report = None
     if checkpoint is not None:
-        anchors = None if detector.head.anchors is None else detector.head.anchors.clone()
+        of_file = {name: buffer.clone() for name, buffer in detector.head.named_buffers(recurse=False)}
         where = Location(str(path))
         report = load_checkpoint(detector, checkpoint, where, names=names)
         if not options.cfg:
             require_activations(report, where)
         notes += [f"{options.weights}: {line}" for line in str(report).splitlines()]
-        if options.cfg and isinstance(file.anchors, tuple) and _replace_anchors(detector, anchors):
-            # The model file was requested, and the anchors are part of it.
-            notes.append("anchors: taken from the model file, not from the weights")
+        if options.cfg and isinstance(file.anchors, tuple):
+            # The model file was requested, and the constants of the head, such as anchors, are part of it.
+            replaced = _replace_buffers(detector.head, of_file)
+            notes += [f"{name}: taken from the model file, not from the weights" for name in replaced]
     notes += freeze(detector, options.freeze, report)
     if config.optimizer.release_epochs > config.schedule.epochs:
         notes.append(f"the first rows are not released: releasing all takes {config.optimizer.release_epochs} epochs")
@@ -189,14 +191,13 @@ def _has_rows_of(card: ModelCard, file: ModelFile) -> bool:
         return False
 
 
-def _replace_anchors(detector: Detector, anchors: torch.Tensor | None) -> bool:
-    """Give a detector other anchors, and return whether that changed them; None if its head has no anchors."""
-    own = detector.head.anchors
-    if own is None or anchors is None or torch.equal(own, anchors):
-        return False
-    with torch.no_grad():
-        own.copy_(anchors)
-    return True
+@torch.no_grad()
+def _replace_buffers(module: nn.Module, values: Mapping[str, Tensor]) -> list[str]:
+    """Give the buffers of a module other values, and return the names of those that changed."""
+    changed = [name for name, value in values.items() if not torch.equal(module.get_buffer(name), value)]
+    for name in changed:
+        module.get_buffer(name).copy_(values[name])
+    return changed
 
 
 def _attach(detector: Detector, text: str, start: Start) -> str:
@@ -209,36 +210,21 @@ def _attach(detector: Detector, text: str, start: Start) -> str:
     return f"{request.attention} attached at {places}, start {options['start']}"
 
 
-@torch.no_grad()
-def fit_anchors_to_data(model: TrainingModel, records: ImageRecords, config: TrainConfig) -> list[str]:
-    """Fit the anchors to the boxes of the training images if their best possible recall is too low.
+def fit_head_to_data(model: TrainingModel, records: ImageRecords, config: TrainConfig) -> list[str]:
+    """Adapt the constants of the head to the boxes of the training images: anchors if their recall is too low.
 
     Args:
-        model: The model; its anchors are changed in place.
+        model: The model; the constants of its head are changed in place.
         records: The training images.
         config: The image size, and the settings of anchors and loss.
 
     Returns:
         A sentence about the recall and the new anchors; none if the head has no anchors.
     """
-    head = model.detector.head
-    if head.anchors is None:
-        return []
-    sides = scaled_box_sides(records, config.schedule.imgsz)[~records.crowd]
-    strides = torch.tensor(head.strides)[:, None, None]
-    anchors = (head.anchors * strides).double().numpy()
-    anchor_t = AnchorLossWeights.anchor_t if config.loss.anchor_t is None else config.loss.anchor_t
-    recall = best_possible_recall(sides, anchors.reshape(-1, 2), anchor_t)
-    if not model.has_anchors:
-        recall = 0.0
-    elif recall >= config.anchors.min_recall:
-        return [f"anchors: best possible recall {recall:.1%}"]
-    elif not config.anchors.fit:
-        return [f"anchors: best possible recall only {recall:.1%}, not fitted because of --noautoanchor"]
-    levels, per_level, _ = anchors.shape
-    fitted = fit_anchors(sides, levels, per_level, anchor_t, config.schedule.seed)
-    better = best_possible_recall(sides, fitted.reshape(-1, 2), anchor_t)
-    if better <= recall:
-        return [f"anchors: best possible recall {recall:.1%}; fitting found no better anchors"]
-    head.anchors.copy_(torch.from_numpy(fitted).float() / strides)
-    return [f"anchors fitted to the data: best possible recall {better:.1%}, {recall:.1%} before"]
+    head, imgsz = model.detector.head, config.schedule.imgsz
+    sides = scaled_box_sides(records, imgsz)[~records.crowd]
+    fitting = AnchorFitting(
+        config.anchors.min_recall, config.anchors.fit, not model.has_anchors, seed=config.schedule.seed
+    )
+    sentence = head.fit_to(sides, config.loss.options_for(head, imgsz), fitting)
+    return [] if sentence is None else [sentence]

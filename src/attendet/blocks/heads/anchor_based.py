@@ -6,7 +6,9 @@ import math
 from collections.abc import Sequence
 from typing import ClassVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from attendet.blocks.catalog import block
@@ -14,6 +16,7 @@ from attendet.blocks.heads.detection_head import DetectionHead, LossOptions
 from attendet.blocks.wiring import detect
 from attendet.detection.anchor_decoding import class_confidences, decode_anchors
 from attendet.detection.anchor_loss import AnchorLossWeights, anchor_based_loss
+from attendet.detection.anchors import AnchorFitting, adapt_anchors
 from attendet.detection.loss_value import BatchProcesses, DetectionLoss
 from attendet.detection.map_decoding import AnchorMapDecoding
 from attendet.detection.suppression_defaults import SuppressionDefaults
@@ -46,7 +49,7 @@ class Detect(DetectionHead):
         [torch.Size([1, 2, 4, 6, 8])]
     """
 
-    anchors: Tensor  # pyright: ignore[reportIncompatibleVariableOverride] - this head always has them
+    anchors: Tensor
     loss_options: ClassVar[type[LossOptions]] = AnchorLossWeights
     loss_parts: ClassVar[tuple[str, ...]] = ("box", "obj", "cls")
     suppression: ClassVar[SuppressionDefaults] = SuppressionDefaults(0.45, 0.6, 1000)
@@ -103,13 +106,23 @@ class Detect(DetectionHead):
         """Return the loss of raw maps, see `attendet.detection.anchor_based_loss`."""
         return anchor_based_loss(raw, targets, self.anchors_in_pixels(), self.strides, options, processes)
 
+    @torch.no_grad()
+    def fit_to(self, sides: NDArray[np.float64], options: AnchorLossWeights, fitting: AnchorFitting) -> str:
+        """Fit the anchors to the objects of a data set, see `attendet.detection.adapt_anchors`."""
+        pixels = self.anchors_in_pixels()
+        fitted, sentence = adapt_anchors(pixels.double().cpu().numpy(), sides, options.anchor_t, fitting)
+        if fitted is not None:
+            # Divided in float32, as the anchors of model files are.
+            self.anchors.copy_(torch.from_numpy(fitted).float() / torch.tensor(self.strides)[:, None, None])
+        return sentence
+
     def map_decoding(self) -> AnchorMapDecoding:
         """Return the anchors in pixels."""
         levels = self.anchors_in_pixels().tolist()
         return AnchorMapDecoding(tuple(tuple((width, height) for width, height in level) for level in levels))
 
     def anchors_in_pixels(self) -> Tensor:
-        """Return the widths and heights of the anchors in pixels, (L, A, 2)."""
+        """Return the widths and heights of the A anchors of each level in pixels, (levels, A, 2)."""
         return self.anchors * self.anchors.new_tensor(self.strides)[:, None, None]
 
     def _by_anchor(self, raw: Tensor) -> Tensor:

@@ -6,8 +6,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from attendet.detection.anchors import AnchorFitting
 from attendet.detection.loss_value import BatchProcesses, DetectionLoss
 from attendet.detection.map_decoding import MapDecoding
 from attendet.detection.suppression_defaults import SuppressionDefaults
@@ -32,7 +35,6 @@ class DetectionHead(nn.Module, ABC):
     Attributes:
         num_classes: Number of classes.
         strides: Stride of each level in pixels.
-        anchors: Widths and heights of the anchors in cells (levels, anchors, 2); None for a head without anchors.
         loss_options: Class of the weights and options of its loss.
         loss_parts: Names of the parts of its loss.
         suppression: Published thresholds of non-maximum suppression.
@@ -40,14 +42,9 @@ class DetectionHead(nn.Module, ABC):
 
     num_classes: int
     strides: tuple[float, ...]
-    anchors: Tensor | None
     loss_options: ClassVar[type[LossOptions]]
     loss_parts: ClassVar[tuple[str, ...]]
     suppression: ClassVar[SuppressionDefaults]
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.register_buffer("anchors", None)
 
     @abstractmethod
     def convolve(self, levels: Sequence[Tensor]) -> tuple[Tensor, ...]:
@@ -99,6 +96,24 @@ class DetectionHead(nn.Module, ABC):
         self, raw: Sequence[Tensor], targets: Tensor, options: Any, processes: BatchProcesses | None
     ) -> DetectionLoss:
         """Return the loss, given options of the right class, as `loss` does."""
+
+    def fit_to(
+        self,
+        sides: NDArray[np.float64],  # noqa: ARG002 (only heads with anchors depend on them)
+        options: Any,  # noqa: ARG002
+        fitting: AnchorFitting,  # noqa: ARG002
+    ) -> str | None:
+        """Adapt the constants of the head to the objects of a data set, unless it has no such constants.
+
+        Args:
+            sides: Widths and heights of the objects in pixels at the training size, (objects, 2).
+            options: Weights and options of the loss, an instance of `loss_options`.
+            fitting: When and how anchors are fitted.
+
+        Returns:
+            A sentence about the constants; None if the head has none.
+        """
+        return None
 
     @abstractmethod
     def map_decoding(self) -> MapDecoding:
