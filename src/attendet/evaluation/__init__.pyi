@@ -4,6 +4,7 @@ from .config import ValidationConfig as ValidationConfig
 from .confusion import confusion_matrix as confusion_matrix
 from .matching import GroundTruth as GroundTruth
 from .matching import ImageResult as ImageResult
+from .matching import match_at_thresholds as match_at_thresholds
 from .matching import match_detections as match_detections
 from .metrics import ClassMetrics as ClassMetrics
 from .metrics import Curves as Curves
@@ -29,6 +30,7 @@ __all__ = [
     "coco_detections",
     "compute_coco_precision",
     "confusion_matrix",
+    "match_at_thresholds",
     "match_detections",
     "read_split_for_classes",
     "validate",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -113,7 +114,38 @@ def match_detections(result: ImageResult, iou: float) -> tuple[NDArray[np.int64]
         (k,) the index of the object that each detection matches, or `UNMATCHED`; and (k,) bool, True for an unmatched
         detection inside a crowd of its class, which is neither right nor wrong.
     """
+    return _match(result, result.overlaps(), iou)
+
+
+def match_at_thresholds(result: ImageResult, ious: Sequence[float]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Match detections to objects of their class by COCO's protocol, at several IoU thresholds.
+
+    Args:
+        result: Detections and ground truth of an image.
+        ious: Smallest overlaps of a match, 0-1.
+
+    Returns:
+        (k, thresholds) bool, True for a detection that matches an object; and (k, thresholds) bool, True for an
+        unmatched detection inside a crowd of its class, which is neither right nor wrong.
+
+    Example:
+        >>> truth = GroundTruth(torch.tensor([[0.0, 0, 8, 8]]), torch.tensor([0]), torch.tensor([False]))
+        >>> result = ImageResult.from_tensors(torch.tensor([[0.0, 0, 8, 6, 0.5, 0]]), truth)
+        >>> match_at_thresholds(result, (0.5, 0.75, 0.9))[0].tolist()
+        [[True, True, False]]
+    """
     overlaps = result.overlaps()
+    matched = np.zeros((len(result.boxes), len(ious)), np.bool_)
+    ignored = np.zeros_like(matched)
+    for column, iou in enumerate(ious):
+        matches, ignored[:, column] = _match(result, overlaps, iou)
+        matched[:, column] = matches != UNMATCHED
+    return matched, ignored
+
+
+def _match(
+    result: ImageResult, overlaps: NDArray[np.float64], iou: float
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     is_near = (overlaps >= iou) & (result.classes[:, None] == result.true_classes)
     detections, objects = np.nonzero(is_near & ~result.crowd)
     order = np.lexsort((-overlaps[detections, objects], detections))

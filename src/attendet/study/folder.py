@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from attendet.errors import DataError, Location
+from attendet.study.image_records import ImageMatches, read_image_matches
 from attendet.study.records import CellRecord, CostRecord, StudyRecord
 from attendet.utils.records import read_record
 
@@ -36,6 +37,10 @@ class StudyFolder:
         """Return the path of the record of a run."""
         return self.path / "cells" / f"{key}.json"
 
+    def image_matches(self, key: str) -> Path:
+        """Return the path of the detections of a run on each validation image."""
+        return self.path / "cells" / f"{key}.npz"
+
 
 @dataclass(frozen=True)
 class StudyRecords:
@@ -46,12 +51,14 @@ class StudyRecords:
         cells: Records of planned runs by key, with the current names of their arms.
         costs: Costs of the arms; None if they were not measured.
         problems: Records that could not be read, one sentence each.
+        image_matches: Detections of finished runs on each validation image, by key; older studies have none.
     """
 
     study: StudyRecord
     cells: Mapping[str, CellRecord]
     costs: CostRecord | None
     problems: tuple[str, ...]
+    image_matches: Mapping[str, ImageMatches] = field(default_factory=dict)
 
 
 def read_study(folder: StudyFolder) -> StudyRecords:
@@ -65,6 +72,7 @@ def read_study(folder: StudyFolder) -> StudyRecords:
         raise DataError("no study found", where=Location(str(folder.path)), remedy=remedy)
     study = read_record(folder.study, StudyRecord)
     cells: dict[str, CellRecord] = {}
+    image_matches: dict[str, ImageMatches] = {}
     problems: list[str] = []
     for cell in study.cells:
         path = folder.cell(cell.key)
@@ -79,13 +87,19 @@ def read_study(folder: StudyFolder) -> StudyRecords:
             problems.append(f"{cell.name}: {path}: this is the record of another run")
             continue
         cells[cell.key] = record.model_copy(update={"arm": cell.arm})
+        found = folder.image_matches(cell.key)
+        if record.status == "finished" and found.exists():
+            try:
+                image_matches[cell.key] = read_image_matches(found)
+            except DataError as error:
+                problems.append(f"{cell.name}: {error}")
     costs = None
     if folder.costs.exists():
         try:
             costs = read_record(folder.costs, CostRecord)
         except DataError as error:
             problems.append(str(error))
-    return StudyRecords(study, cells, costs, tuple(problems))
+    return StudyRecords(study, cells, costs, tuple(problems), image_matches)
 
 
 def runs_of_arm(records: StudyRecords, name: str, fraction: float = 1.0) -> list[CellRecord]:

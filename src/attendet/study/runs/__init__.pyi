@@ -10,6 +10,7 @@ from .executors import Executor as Executor
 from .executors import LocalExecutor as LocalExecutor
 from .executors import SilentObserver as SilentObserver
 from .executors import StudyObserver as StudyObserver
+from .image_matching import collect_matches as collect_matches
 from .job import Job as Job
 from .job import run_job as run_job
 from .job import try_job as try_job
@@ -27,6 +28,7 @@ __all__ = [
     "StudyObserver",
     "StudyRunResult",
     "cell_record",
+    "collect_matches",
     "dry_run_arms",
     "failed_record",
     "find_unpaired",

@@ -12,6 +12,7 @@ from attendet.errors import AttendetError, DataError
 from attendet.study.design.grid import Cell, run_grid
 from attendet.study.design.schema import StudyDesign
 from attendet.study.folder import StudyFolder, read_cell
+from attendet.study.image_records import read_image_matches, write_image_matches
 from attendet.study.records import CellRecord, StudyRecord
 from attendet.study.runs.cell_records import cell_record, failed_record
 from attendet.study.runs.costs import measure_costs
@@ -155,6 +156,8 @@ def _record(study: Study, cells: Sequence[Cell], job: Job, error: str | None, ob
         )
     except DataError as damaged:
         record = failed_record(job.cell, str(damaged))
+    if record.status == "finished":
+        _keep_image_matches(study, job, observer)
     write_record(study.folder.cell(job.cell.key), record)
     observer.on_run_end(job.cell, record)
     # The run may be the reference that the other runs of its seed are compared with.
@@ -165,6 +168,14 @@ def _record(study: Study, cells: Sequence[Cell], job: Job, error: str | None, ob
             unpaired = failed_record(cell, wrong[cell.key])
             write_record(study.folder.cell(cell.key), unpaired)
             observer.on_run_end(cell, unpaired)
+
+
+def _keep_image_matches(study: Study, job: Job, observer: StudyObserver) -> None:
+    """Write the detections of a run on each validation image next to its record."""
+    try:
+        write_image_matches(study.folder.image_matches(job.cell.key), read_image_matches(job.image_matches))
+    except DataError as error:
+        observer.log(f"{job.cell.name}: the detections on each validation image were not kept: {error}")
 
 
 def _train(job: Job) -> dict[str, object]:

@@ -7,15 +7,18 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import ValidationError
 
+from attendet.data.records import Split
 from attendet.errors import AttendetError, DataError, Location, WeightsError
-from attendet.evaluation.validation import validate
+from attendet.evaluation.validation import Validation, validate
 from attendet.study.design.grid import Cell, resolve_path
 from attendet.study.design.schema import StudyDesign
+from attendet.study.image_records import read_image_matches, write_image_matches
 from attendet.study.records import MAX_ERROR_LENGTH
+from attendet.study.runs.image_matching import collect_matches
 from attendet.training.config import TrainConfig, build_config
 from attendet.training.preparation import read_run_split
 from attendet.training.reporter import Reporter
@@ -49,6 +52,11 @@ class Job:
     def training_images(self) -> Path:
         """Path of the metrics of the best weights on the training images."""
         return self.folder / "training_images.json"
+
+    @property
+    def image_matches(self) -> Path:
+        """Path of the detections of the best weights on each validation image."""
+        return self.folder / "image_matches.npz"
 
     def to_json(self) -> str:
         """Return the job as one line of JSON for another process."""
@@ -90,7 +98,7 @@ def make_job(cell: Cell, design: StudyDesign, base: Path, cells: Path) -> Job:
 
 
 def run_job(job: Job, reporter: Reporter) -> None:
-    """Carry out the remaining part of a run: training, then validation on its training images.
+    """Carry out the remaining part of a run: training, then validation on its training images and image by image.
 
     Args:
         job: The job.
@@ -102,9 +110,13 @@ def run_job(job: Job, reporter: Reporter) -> None:
     record = _existing_record(job.run)
     if record is None or not record.finished:
         job.training_images.unlink(missing_ok=True)
+        job.image_matches.unlink(missing_ok=True)
         _train(job, record, reporter)
     if not job.training_images.is_file():
-        _measure(job, reporter)
+        validation, _ = _validate(job, "train", reporter)
+        write_json(job.training_images, validation.metrics.to_dict(), indent=None)
+    if not _has_image_matches(job):
+        write_image_matches(job.image_matches, collect_matches(*_validate(job, "val", reporter)))
 
 
 def try_job(job: Job, reporter: Reporter) -> str | None:
@@ -155,7 +167,16 @@ def _train(job: Job, record: RunRecord | None, reporter: Reporter) -> None:
     train(build_config(job.settings), reporter)
 
 
-def _measure(job: Job, reporter: Reporter) -> None:
+def _has_image_matches(job: Job) -> bool:
+    try:
+        read_image_matches(job.image_matches)
+    except DataError:
+        return False
+    return True
+
+
+def _validate(job: Job, name: Literal["train", "val"], reporter: Reporter) -> tuple[Validation, Split]:
+    """Validate the best weights of a finished run on a split, and return the result and the split."""
     record, run = read_run(job.run), job.run
     try:
         config = TrainConfig.model_validate(record.configuration)
@@ -165,14 +186,15 @@ def _measure(job: Job, reporter: Reporter) -> None:
             where=Location(str(run.record)),
             remedy="remove the folder",
         ) from error
-    detector = opening.open(run.weights).detector
-    measured = validate(
-        detector,
-        read_run_split(config, "train", reporter),
+    split = read_run_split(config, name, reporter)
+    images = {"train": "training", "val": "validation"}[name]
+    validation = validate(
+        opening.open(run.weights).detector,
+        split,
         config.schedule.imgsz,
         config.validation,
         batch_size=config.schedule.batch_size,
         device=record.computed_on,
-        progress=lambda done, total: reporter.on_data_progress("validating on training images", done, total),
+        progress=lambda done, total: reporter.on_data_progress(f"validating on {images} images", done, total),
     )
-    write_json(job.training_images, measured.metrics.to_dict(), indent=None)
+    return validation, split
