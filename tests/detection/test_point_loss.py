@@ -143,11 +143,6 @@ def test_the_parts_are_multiplied_by_the_weights_and_add_up() -> None:
     torch.testing.assert_close(weighted.total, 3 * torch.stack(list(weighted.parts.values())).sum())
 
 
-def test_the_weights_are_the_same_for_every_task() -> None:
-    weights = PointLossWeights(box=1.0)
-    assert weights.scaled(num_classes=3, levels=4, imgsz=320) is weights
-
-
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_low_precision_maps_are_computed_in_float32(dtype: torch.dtype) -> None:
     raw, targets = random_maps(4)

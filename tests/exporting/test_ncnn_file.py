@@ -57,6 +57,7 @@ def test_a_detector_is_the_network_in_torch_at_every_size(tmp_path: Path, model:
             "names": ("cat", "white dog"),
             "imgsz": 128,
             "strides": detector.strides,
+            "suppression": detector.head.suppression,
             "decoding": detector.head.map_decoding(),
             "outputs": ("predictions",),
         }

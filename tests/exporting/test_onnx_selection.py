@@ -73,7 +73,7 @@ def test_images_without_detections() -> None:
 
 
 def test_options_are_checked_before_the_iou_of_the_network_is_known() -> None:
-    assert SelectionOptions(iou=0.5).baked(SuppressionDefaults(prediction_iou=0.7)).iou == 0.5
+    assert SelectionOptions(iou=0.5).baked(SuppressionDefaults(0.7, 0.7, 300)).iou == 0.5
     with pytest.raises(OptionError, match="`confidence` must be a number from 0 to 1, got"):
         SelectionOptions(confidence=1.5)
     with pytest.raises(OptionError, match="`iou` must be a number from 0 to 1, got -1"):

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
+from attendet.detection.suppression_defaults import SuppressionDefaults
 from attendet.models.bundled import bundled_text
 from attendet.models.detector import Detector, prepare_for_inference
 from attendet.runtimes.file_description import METADATA_KEY, BakedSelection, FileDescription, InputShape, LetterboxRule
@@ -73,6 +74,7 @@ def small_description(**changes: Any) -> FileDescription:
         "imgsz": 64,
         "strides": (32.0,),
         "letterbox": LetterboxRule(),
+        "suppression": SuppressionDefaults(0.45, 0.6, 1000),
         "outputs": ("predictions",),
         "weights_digest": "",
         "versions": {},

@@ -222,7 +222,7 @@ def test_missing_thresholds_come_from_the_file(tmp_path: Path) -> None:
     predictions = np.array([[24, 24, 20, 10, 0.9, 0.1], [26, 25, 20, 10, 0.8, 0.1]], np.float32)
     image = np.zeros((64, 64, 3), np.uint8)
     for suppression, expected in (
-        (SuppressionDefaults(), 1),
+        (SuppressionDefaults(0.45, 0.6, 1000), 1),
         (SuppressionDefaults(0.7, 0.7, 300), 2),
         (SuppressionDefaults(0.7, 0.7, 1), 1),
     ):

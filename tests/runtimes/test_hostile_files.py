@@ -17,11 +17,13 @@ from attendet.runtimes.onnx_session import onnx_providers
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
+SUPPRESSION = {"prediction_iou": 0.45, "validation_iou": 0.6, "max_detections": 1000}
 DESCRIPTION: dict[str, Any] = {
     "kind": "detector",
     "names": ["cell"],
     "imgsz": 64,
     "strides": [32.0],
+    "suppression": SUPPRESSION,
     "outputs": ["predictions", "map"],
     "weights_digest": "",
     "versions": {},
@@ -106,9 +108,10 @@ def test_the_file_itself_runs(write: Write) -> None:
         ({"decoding": {"bins": 0}}, ".*`bins` must be 1 to 64, got 0"),
         ({"decoding": {"bins": 10**9}}, ".*`bins` must be 1 to 64, got 1000000000"),
         ({"decoding": {"bins": 16, "anchors": [[[1, 2]]]}}, ".*"),
-        ({"suppression": {"prediction_iou": 1.5}}, "`suppression`: thresholds must be 0 to 1"),
-        ({"suppression": {"validation_iou": float("nan")}}, "`suppression`: thresholds must be 0 to 1"),
-        ({"suppression": {"max_detections": 0}}, "`suppression`: .*`max_detections` must be positive"),
+        ({"suppression": {**SUPPRESSION, "prediction_iou": 1.5}}, "`suppression`: thresholds must be 0 to 1"),
+        ({"suppression": {**SUPPRESSION, "validation_iou": float("nan")}}, "`suppression`: thresholds must be 0 to 1"),
+        ({"suppression": {**SUPPRESSION, "max_detections": 0}}, "`suppression`: .*`max_detections` must be positive"),
+        ({"suppression": None}, ".*`suppression` must be given for a detector"),
     ],
 )
 def test_a_description_that_is_not_possible(write: Write, changes: dict[str, Any], message: str) -> None:

@@ -22,6 +22,8 @@ _MARGIN = 0.01
 class PointLossWeights:
     """Weights of the loss of a head without anchors, named as in YOLOv8's hyperparameter files.
 
+    They are the same for any number of classes, levels, and pixels, because all parts are means over positive points.
+
     Attributes:
         box: Weight of the box loss.
         cls: Weight of the class loss.
@@ -31,20 +33,6 @@ class PointLossWeights:
     box: float = 7.5
     cls: float = 0.5
     dfl: float = 1.5
-
-    def scaled(self, *, num_classes: int, levels: int, imgsz: int) -> PointLossWeights:  # noqa: ARG002 (one interface)
-        """Return the weights for another task than COCO's: the same, because all parts are means over positive points.
-
-        Args:
-            num_classes: Number of classes.
-            levels: Number of levels of the head.
-            imgsz: Side of the images in pixels.
-
-        Example:
-            >>> PointLossWeights().scaled(num_classes=3, levels=3, imgsz=320)
-            PointLossWeights(box=7.5, cls=0.5, dfl=1.5)
-        """
-        return self
 
 
 def anchor_free_loss(

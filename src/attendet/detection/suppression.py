@@ -61,14 +61,19 @@ def nms(
     return detections
 
 
-def check_thresholds(confidence: float, iou: float, max_detections: int) -> None:
+def check_thresholds(confidence: float, iou: float | None, max_detections: int) -> None:
     """Check the options of non-maximum suppression.
+
+    Args:
+        confidence: Threshold of scores, 0-1.
+        iou: IoU threshold, 0-1; None if the one of the network is used.
+        max_detections: Largest number of detections per image.
 
     Raises:
         OptionError: If `confidence` or `iou` is outside 0-1, or `max_detections` is below 1.
     """
     for name, value in (("confidence", confidence), ("iou", iou)):
-        if not 0 <= value <= 1:
+        if value is not None and not 0 <= value <= 1:
             raise OptionError(f"`{name}` must be a number from 0 to 1, got {short_repr(value)}")
     if max_detections < 1:
         raise OptionError(f"`max_detections` must be a positive integer, got {short_repr(max_detections)}")

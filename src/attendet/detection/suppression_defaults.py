@@ -1,4 +1,4 @@
-"""The thresholds of non-maximum suppression that were published with a family of detectors."""
+"""The thresholds of non-maximum suppression that were published with a detector."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class SuppressionDefaults:
-    """Thresholds of non-maximum suppression that are used unless others are given.
+    """Thresholds of non-maximum suppression that are used unless others are given; each head has its own.
 
     Attributes:
         prediction_iou: IoU above which a box is dropped in prediction, 0-1.
@@ -15,6 +15,6 @@ class SuppressionDefaults:
         max_detections: Largest number of detections per image in prediction.
     """
 
-    prediction_iou: float = 0.45
-    validation_iou: float = 0.6
-    max_detections: int = 1000
+    prediction_iou: float
+    validation_iou: float
+    max_detections: int

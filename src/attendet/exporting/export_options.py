@@ -51,7 +51,7 @@ class SelectionOptions:
         OptionError: If a threshold is outside 0-1, or `max_detections` is below 1.
 
     Example:
-        >>> SelectionOptions().baked(SuppressionDefaults(prediction_iou=0.7)).iou
+        >>> SelectionOptions().baked(SuppressionDefaults(0.7, 0.7, 300)).iou
         0.7
     """
 
@@ -61,7 +61,8 @@ class SelectionOptions:
     agnostic: bool = False
 
     def __post_init__(self) -> None:
-        self.baked(SuppressionDefaults())
+        iou = None if self.iou is None else float(self.iou)
+        check_thresholds(float(self.confidence), iou, self.max_detections)
 
     def baked(self, defaults: SuppressionDefaults) -> BakedSelection:
         """Return the options that the file contains.
@@ -70,7 +71,6 @@ class SelectionOptions:
             defaults: Thresholds of the network.
         """
         confidence, iou = float(self.confidence), float(defaults.prediction_iou if self.iou is None else self.iou)
-        check_thresholds(confidence, iou, self.max_detections)
         return BakedSelection(
             confidence=confidence, iou=iou, max_detections=self.max_detections, agnostic=self.agnostic
         )

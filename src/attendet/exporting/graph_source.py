@@ -39,8 +39,8 @@ class GraphSource:
     ) -> None:
         self.subject, self.options, self.folder = subject, options, folder
         self.network = subject.prepared(dtype)
-        suppression = subject.description.suppression
-        self.selection = None if options.selection is None else options.selection.baked(suppression)
+        selection, suppression = options.selection, subject.description.suppression
+        self.selection = selection.baked(suppression) if selection and suppression else None
         self.images = subject.example_images(_canvas(imgsz, subject.description.strides), options.batch or 1)
         self._longer_side = max(imgsz) if isinstance(imgsz, tuple) else imgsz
         self._dtype = dtype

@@ -49,7 +49,13 @@ class ExportedFile(ABC):
 
     @property
     def suppression(self) -> SuppressionDefaults:
-        """Thresholds of non-maximum suppression that are used unless others are given."""
+        """Thresholds of non-maximum suppression that are used unless others are given.
+
+        Raises:
+            OptionError: If the network is not a detector.
+        """
+        if self.description.suppression is None:
+            raise OptionError(f"the file must be a detector, got another network: {self.path}")
         return self.description.suppression
 
     def predict(self, images: Tensor) -> Tensor:

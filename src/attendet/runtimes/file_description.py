@@ -149,7 +149,7 @@ class FileDescription(StrictModel):
         shape: Shape of the images.
         letterbox: Placement of an image on its canvas; None for a network that is not a detector.
         selection: Options of the non-maximum suppression in the file. None: the output holds all predictions.
-        suppression: Thresholds of non-maximum suppression that are used unless others are given.
+        suppression: Thresholds of non-maximum suppression that are used unless others are given; of every detector.
         outputs: Names of the outputs. `predictions` (N, rows, 4 + num_classes) is x and y of the center, width, and
             height in pixels of the canvas, and the confidence of each class in 0-1. With a selection, `detections`
             (N, max_detections, 6) is x1, y1, x2, y2 in pixels of the canvas, confidence, class, the most confident
@@ -180,7 +180,7 @@ class FileDescription(StrictModel):
     shape: InputShape = InputShape()
     letterbox: LetterboxRule | None = None
     selection: BakedSelection | None = None
-    suppression: Annotated[SuppressionDefaults, AfterValidator(_require_possible_suppression)] = SuppressionDefaults()
+    suppression: Annotated[SuppressionDefaults, AfterValidator(_require_possible_suppression)] | None = None
     outputs: Annotated[tuple[str, ...], Field(min_length=1)]
     gates: tuple[GateSite, ...] = ()
     precision: Precision = "float32"
@@ -200,6 +200,8 @@ class FileDescription(StrictModel):
         for name, value in (("names", self.names), ("imgsz", self.imgsz), ("strides", self.strides)):
             if not value:
                 raise ValueError(f"`{name}` must not be empty for a detector")
+        if self.suppression is None:
+            raise ValueError("`suppression` must be given for a detector")
         expected = "predictions" if self.selection is None else "detections"
         if self.outputs[0] != expected:
             raise ValueError(f"the first of `outputs` must be {expected!r}, got {self.outputs[0]!r}")

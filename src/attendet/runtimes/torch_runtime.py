@@ -58,7 +58,7 @@ class TorchRuntime:
     @property
     def suppression(self) -> SuppressionDefaults:
         """Thresholds of non-maximum suppression that are used unless others are given."""
-        return self.description.suppression
+        return self._detector.head.suppression
 
     @torch.inference_mode()
     def predict(self, images: Tensor) -> Tensor:

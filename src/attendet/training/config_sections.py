@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field
 
 from attendet.attention.base import Start
-from attendet.blocks.heads.detection_head import DetectionHead, LossOptions
+from attendet.blocks.heads.detection_head import DetectionHead, LossOptions, ScaledLossOptions
 from attendet.data.image_decoding.sixteen_bits import MAX_BIT_DEPTH, MIN_BIT_DEPTH
 from attendet.data.loading.image_store import ImageCache
 from attendet.errors import OptionError
@@ -190,7 +190,7 @@ class LossConfig(StrictModel):
     label_smoothing: float | None = None
 
     def options_for(self, head: DetectionHead, imgsz: int) -> LossOptions:
-        """Return the options of a head's loss, scaled to its classes and levels and to the image size.
+        """Return the options of a head's loss, scaled to the task if they depend on it.
 
         Args:
             head: The detection head.
@@ -211,7 +211,9 @@ class LossConfig(StrictModel):
             message = f"{', '.join(foreign)} must not be set for this model, whose loss has {', '.join(names)}"
             raise OptionError(message, remedy="remove them" if len(foreign) > 1 else "remove it")
         options = head.loss_options(**given)
-        return options.scaled(num_classes=head.num_classes, levels=len(head.strides), imgsz=imgsz)
+        if isinstance(options, ScaledLossOptions):
+            return options.scaled(num_classes=head.num_classes, levels=len(head.strides), imgsz=imgsz)
+        return options
 
 
 class AnchorConfig(StrictModel):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,11 @@ class LossOptions(Protocol):
     """Weights and options of a loss: a frozen dataclass whose fields are numbers."""
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
+
+
+@runtime_checkable
+class ScaledLossOptions(Protocol):
+    """Options of a loss whose best weights depend on the task; those of other losses are the same for every task."""
 
     def scaled(self, *, num_classes: int, levels: int, imgsz: int) -> LossOptions:
         """Return the weights for a number of classes, a number of levels, and the side of the images in pixels."""

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from attendet.detection.postprocess import DetectionThresholds
+from attendet.detection.suppression import check_thresholds
 from attendet.detection.suppression_defaults import SuppressionDefaults
 from attendet.errors import OptionError
 from attendet.utils.limits import MAX_IMGSZ
@@ -51,7 +52,8 @@ class ExplanationRequest:
             raise OptionError(f"`detection` counts from 1 (most confident), got {self.detection}")
         if self.imgsz is not None and not 1 <= self.imgsz <= MAX_IMGSZ:
             raise OptionError(f"`imgsz` must be 1 to {MAX_IMGSZ} pixels, got {self.imgsz}")
-        self.thresholds(SuppressionDefaults())
+        iou = None if self.iou is None else float(self.iou)
+        check_thresholds(float(self.confidence), iou, max_detections=1)
 
     def thresholds(self, defaults: SuppressionDefaults) -> DetectionThresholds:
         """Return the thresholds under which detections are selected.
