@@ -103,6 +103,10 @@ class TrainingError(AttendetError):
     """A training run that cannot continue."""
 
 
+class DivergenceError(TrainingError):
+    """A training run whose loss or weights are no longer finite: an outcome of its settings, not of the machine."""
+
+
 class OutputError(AttendetError):
     """A file or folder that cannot be written."""
 

@@ -12,7 +12,7 @@ from attendet.study.design.grid import Cell
 from attendet.study.folder import StudyFolder
 from attendet.study.records import COLUMNS, CellRecord
 from attendet.study.runs.execution import Study
-from attendet.study.runs.job import Job
+from attendet.study.runs.job import Job, RunFailure
 from attendet.study.searching.search_design import read_search
 from attendet.study.searching.search_records import Candidate, SearchFolder, SearchRecord
 from attendet.study.searching.search_run import Search
@@ -34,7 +34,7 @@ class RecordingObserver:
     def log(self, text: str) -> None:
         self.messages.append(text)
 
-    def on_plan(self, cells: Sequence[Cell], finished: Sequence[CellRecord]) -> None:
+    def on_plan(self, cells: Sequence[Cell], ended: Sequence[CellRecord]) -> None:
         pass
 
     def on_progress(self, cell: Cell, epoch: int, score: float | None) -> None:  # noqa: ARG002
@@ -51,10 +51,10 @@ class FailingExecutor:
     def __init__(self) -> None:
         self.asked: list[str] = []
 
-    def run(self, jobs: Sequence[Job], observer: object) -> Iterator[tuple[Job, str | None]]:  # noqa: ARG002
+    def run(self, jobs: Sequence[Job], observer: object) -> Iterator[tuple[Job, RunFailure | None]]:  # noqa: ARG002
         for job in jobs:
             self.asked.append(job.cell.name)
-            yield job, "refused"
+            yield job, RunFailure("refused")
 
 
 def write_data_and_model(root: Path) -> str:

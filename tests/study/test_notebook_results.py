@@ -77,12 +77,13 @@ def test_a_published_report_names_its_files(report: StudyReport) -> None:
 
 
 def test_the_result_of_a_call_shows_the_failed_runs() -> None:
-    result = StudyRunResult(StudyFolder(Path("runs/<b>")), 5, ((HOSTILE, "out of memory & disk"),), 2)
+    result = StudyRunResult(StudyFolder(Path("runs/<b>")), 5, ((HOSTILE, "out of memory & disk"),), 2, 3)
     parsed = ParsedHtml(result._repr_html_())
     assert parsed.rows == [
         ["quantity", "value"],
         ["folder", "runs/<b>"],
         ["finished", "5"],
+        ["diverged", "3"],
         ["left", "2"],
         ["failed run", "error"],
         [HOSTILE, "out of memory & disk"],
@@ -93,6 +94,7 @@ def test_the_result_of_a_call_shows_the_failed_runs() -> None:
         "finished": 5,
         "failed": {HOSTILE: "out of memory & disk"},
         "left": 2,
+        "diverged": 3,
     }
     assert len(ParsedHtml(replace(result, failed=())._repr_html_()).rows) == 4
 

@@ -52,15 +52,16 @@ class DetectionScores(StrictModel):
 
 
 class CellRecord(StrictModel):
-    """The record of a run that finished or failed.
+    """The record of a run that finished, failed, or diverged.
 
     Attributes:
         key: Key of the run, which is also the name of the record's file.
         arm: Name of the arm at the time of the run.
         seed: Seed of the run.
         fraction: Fraction of the training images, 0-1.
-        status: `finished` or `failed`.
-        error: Error message of a failed run.
+        status: `finished`; `failed` after an error of the machine or the user, which the next call tries again; or
+            `diverged` if loss or weights were no longer finite, which is an outcome.
+        error: Error message of a failed or diverged run.
         history: One value per epoch for each column of results.csv; None for epochs that were not validated.
         best_epoch: The epoch, from 1, with the best weights.
         best: Scores of the best weights on the validation images.
@@ -79,7 +80,7 @@ class CellRecord(StrictModel):
     arm: str
     seed: int
     fraction: Annotated[float, Field(gt=0, le=1)]
-    status: Literal["finished", "failed"]
+    status: Literal["finished", "failed", "diverged"]
     error: str | None = None
     history: dict[str, list[FiniteFloat | None]] = Field(default_factory=dict)
     best_epoch: int | None = None

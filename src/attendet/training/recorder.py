@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from attendet.errors import Location, TrainingError, WeightsError
+from attendet.errors import DivergenceError, Location, WeightsError
 from attendet.evaluation.metrics import Metrics
 from attendet.training.attention_monitor import AttentionMonitor
 from attendet.training.reporter import Reporter
@@ -218,7 +218,7 @@ def _require_finite(task: DetectionTask, epoch: int) -> None:
     """Raise an error if weights are not finite, before they replace the weights of the epoch before."""
     if not all(bool(torch.isfinite(value).all()) for value in task.state_dict().values()):
         remedy = "the weights of the epoch before are kept; try a smaller optimizer.lr0, or hardware.precision 32-true"
-        raise TrainingError(f"the weights are not finite at the end of epoch {epoch}", remedy=remedy)
+        raise DivergenceError(f"the weights are not finite at the end of epoch {epoch}", remedy=remedy)
 
 
 def save_checkpoint(trainer: Trainer, path: Path) -> None:

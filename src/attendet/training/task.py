@@ -16,7 +16,7 @@ from attendet.data.loading.data_module import DetectionData
 from attendet.data.loading.datasets import Batch, ValidationBatch
 from attendet.data.loading.sampler import image_weights
 from attendet.detection.loss_value import BatchProcesses, DetectionLoss
-from attendet.errors import TrainingError
+from attendet.errors import DivergenceError
 from attendet.evaluation.inference import detect_in_batch, ground_truth
 from attendet.evaluation.metrics import Evaluation, Metrics
 from attendet.models.detector import Detector
@@ -91,12 +91,12 @@ class DetectionTask(LightningModule):
         """Return the loss and its parts; the loss is scaled so that processes and accumulated batches act as one batch.
 
         Raises:
-            TrainingError: If the loss is not finite.
+            DivergenceError: If the loss is not finite.
         """
         images = self._scaled(batch.images, batch_idx)
         loss = self._loss(self.detector, self.detector(images), batch.targets, self._processes())
         if not torch.isfinite(loss.total):
-            raise TrainingError(
+            raise DivergenceError(
                 f"the loss is {loss.total.item()} in epoch {self.current_epoch + 1}, batch {batch_idx + 1}",
                 remedy="the last complete epoch is kept; try a smaller optimizer.lr0, or hardware.precision 32-true",
             )

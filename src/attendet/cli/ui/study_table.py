@@ -32,11 +32,17 @@ class StudyTable(LiveTable):
         self._running: dict[str, tuple[int, float | None]] = {}
         self._ended: dict[str, CellRecord] = {}
 
-    def on_plan(self, cells: Sequence[Cell], finished: Sequence[CellRecord]) -> None:
-        """Show all runs, and mark the finished ones."""
+    def on_plan(self, cells: Sequence[Cell], ended: Sequence[CellRecord]) -> None:
+        """Show all runs, and mark those that finished or diverged before."""
         self._cells = tuple(cells)
-        self._ended = {record.key: record for record in finished}
-        self.log(plural(len(cells), "run") + (f", {len(finished)} of them finished" if finished else ""))
+        self._ended = {record.key: record for record in ended}
+        diverged = sum(record.status == "diverged" for record in ended)
+        finished = len(ended) - diverged
+        self.log(
+            plural(len(cells), "run")
+            + (f", {finished} of them finished" if finished else "")
+            + (f", {diverged} diverged" if diverged else "")
+        )
         self.show(self._table())
 
     def on_progress(self, cell: Cell, epoch: int, score: float | None) -> None:
@@ -48,8 +54,9 @@ class StudyTable(LiveTable):
         """Show how a run ended."""
         self._ended[cell.key] = record
         self.show(self._table())
-        if not self.is_visible or record.status == "failed":
-            result = f"failed: {record.error}" if record.status == "failed" else f"best mAP50-95 {_best(record):.3f}"
+        is_finished = record.status == "finished"
+        if not (self.is_visible and is_finished):
+            result = f"best mAP50-95 {_best(record):.3f}" if is_finished else f"{record.status}: {record.error}"
             self.log(f"{len(self._ended)}/{len(self._cells)} {cell.name}: {result}")
 
     def _table(self) -> Table:
@@ -65,7 +72,9 @@ class StudyTable(LiveTable):
     def _state(self, cell: Cell) -> Text:
         if cell.key in self._ended:
             record = self._ended[cell.key]
-            return styled("failed", "red") if record.status == "failed" else styled(f"{_best(record):.3f}", "green")
+            if record.status == "finished":
+                return styled(f"{_best(record):.3f}", "green")
+            return styled(record.status, "red" if record.status == "failed" else "magenta")
         if cell.key in self._running:
             epoch, score = self._running[cell.key]
             return styled(str(epoch), "yellow").append("" if score is None else f" {score:.3f}", "default")

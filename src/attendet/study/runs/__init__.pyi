@@ -12,6 +12,7 @@ from .executors import SilentObserver as SilentObserver
 from .executors import StudyObserver as StudyObserver
 from .image_matching import collect_matches as collect_matches
 from .job import Job as Job
+from .job import RunFailure as RunFailure
 from .job import run_job as run_job
 from .job import try_job as try_job
 from .pairing_checks import find_unpaired as find_unpaired
@@ -23,6 +24,7 @@ __all__ = [
     "LocalExecutor",
     "ProcessExecutor",
     "RayExecutor",
+    "RunFailure",
     "SilentObserver",
     "Study",
     "StudyObserver",

@@ -62,8 +62,13 @@ def cell_record(
         raise DataError(f"not the record of a training run: {reason}", where=where) from error
 
 
-def failed_record(cell: Cell, error: str) -> CellRecord:
-    """Return the record of a run that failed.
+def failed_record(cell: Cell, error: str, *, diverged: bool = False) -> CellRecord:
+    """Return the record of a run that failed or diverged.
+
+    Args:
+        cell: The run in the study's grid.
+        error: Error message.
+        diverged: Loss or weights were no longer finite.
 
     Example:
         >>> failed_record(Cell("cbam", 0, 1.0, "0a"), "out of memory").status
@@ -74,7 +79,7 @@ def failed_record(cell: Cell, error: str) -> CellRecord:
         arm=cell.arm,
         seed=cell.seed,
         fraction=cell.fraction,
-        status="failed",
+        status="diverged" if diverged else "failed",
         error=shorten(error, MAX_ERROR_LENGTH),
     )
 

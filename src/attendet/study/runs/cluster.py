@@ -9,7 +9,7 @@ from typing import Any
 
 from attendet.errors import OptionError
 from attendet.study.runs.executors import MAX_RETRIES, POLL_SECONDS, ProgressFollower, StudyObserver, describe_kill
-from attendet.study.runs.job import Job, try_job
+from attendet.study.runs.job import Job, RunFailure, try_job
 from attendet.training.reporter import NullReporter
 
 
@@ -31,8 +31,8 @@ class RayExecutor:
             raise OptionError("Ray is not installed", remedy="pip install 'attendet[ray]'")
         self.address, self.workers = address, workers
 
-    def run(self, jobs: Sequence[Job], observer: StudyObserver) -> Iterator[tuple[Job, str | None]]:
-        """Yield each job when it has ended, with its error message or None.
+    def run(self, jobs: Sequence[Job], observer: StudyObserver) -> Iterator[tuple[Job, RunFailure | None]]:
+        """Yield each job when it has ended, with its failure or None.
 
         Raises:
             OptionError: If the cluster cannot be reached.
@@ -85,21 +85,23 @@ class RayExecutor:
             ) from error
 
 
-def run_remotely(job: str) -> str | None:
-    """Carry out a job on a worker of the cluster, and return its error message or None.
+def run_remotely(job: str) -> RunFailure | None:
+    """Carry out a job on a worker of the cluster, and return its failure or None.
 
-    Errors are returned, because Ray would wrap a raised exception in its own.
+    Failures are returned, because Ray would wrap a raised exception in its own.
     """
     return try_job(Job.from_json(job), NullReporter())
 
 
-def _outcome(ray: Any, reference: Any, job: Job) -> str | None:
+def _outcome(ray: Any, reference: Any, job: Job) -> RunFailure | None:
     try:
-        error = ray.get(reference)
+        failure = ray.get(reference)
     except (ray.exceptions.WorkerCrashedError, ray.exceptions.OutOfMemoryError) as crash:
-        return describe_kill(MAX_RETRIES + 1, type(crash).__name__)
+        return RunFailure(describe_kill(MAX_RETRIES + 1, type(crash).__name__))
     except ray.exceptions.RayError as lost:
-        return f"Ray lost the run: {str(lost).strip().splitlines()[0]}"
-    if error is None and not job.run.record.is_file():
-        return f"{job.folder} is not on a file system that all machines share; give --out on a shared file system"
-    return error
+        return RunFailure(f"Ray lost the run: {str(lost).strip().splitlines()[0]}")
+    if failure is None and not job.run.record.is_file():
+        return RunFailure(
+            f"{job.folder} is not on a file system that all machines share; give --out on a shared file system"
+        )
+    return failure

@@ -17,7 +17,7 @@ from attendet.study.records import CellRecord, StudyRecord
 from attendet.study.runs.cell_records import cell_record, failed_record
 from attendet.study.runs.costs import measure_costs
 from attendet.study.runs.executors import Executor, StudyObserver
-from attendet.study.runs.job import Job, make_job
+from attendet.study.runs.job import Job, RunFailure, make_job
 from attendet.study.runs.pairing_checks import find_unpaired
 from attendet.training.config import build_config
 from attendet.training.preparation import read_run_split
@@ -39,12 +39,14 @@ class StudyRunResult:
         finished: Number of finished runs, including runs of earlier calls.
         failed: Names and error messages of the runs that failed in this call.
         left: Number of runs that were not started.
+        diverged: Number of runs whose loss or weights were no longer finite, including runs of earlier calls.
     """
 
     folder: StudyFolder
     finished: int
     failed: tuple[tuple[str, str], ...]
     left: int
+    diverged: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """Return the folder, the numbers, and the error of each failed run by name, ready for JSON."""
@@ -53,11 +55,17 @@ class StudyRunResult:
             "finished": self.finished,
             "failed": dict(self.failed),
             "left": self.left,
+            "diverged": self.diverged,
         }
 
     def _repr_html_(self) -> Markup:
         """Return the numbers of runs and the failed runs as tables, for notebooks."""
-        numbers = [("folder", self.folder.path), ("finished", self.finished), ("left", self.left)]
+        numbers = [
+            ("folder", self.folder.path),
+            ("finished", self.finished),
+            ("diverged", self.diverged),
+            ("left", self.left),
+        ]
         tables = html_table(("quantity", "value"), numbers, label="runs of the study")
         if self.failed:
             tables = Markup(tables + html_table(("failed run", "error"), self.failed, label="failed runs"))
@@ -98,11 +106,18 @@ class Study:
 
     def finished(self, cells: Sequence[Cell]) -> dict[str, CellRecord]:
         """Return the records of the finished runs by key, with the current names of their arms."""
+        return {key: record for key, record in self.ended(cells).items() if record.status == "finished"}
+
+    def ended(self, cells: Sequence[Cell]) -> dict[str, CellRecord]:
+        """Return the records of the runs that have an outcome, so that they are not repeated, by key.
+
+        They finished or diverged. Records have the current names of their arms.
+        """
         records = {cell.key: (cell, read_cell(self.folder, cell.key)) for cell in cells}
         return {
             key: record.model_copy(update={"arm": cell.arm})
             for key, (cell, record) in records.items()
-            if record is not None and record.status == "finished"
+            if record is not None and record.status != "failed"
         }
 
 
@@ -110,7 +125,9 @@ def run_study(study: Study, executor: Executor, observer: StudyObserver, limit: 
     """Carry out the runs that have no record yet, and measure the costs of the arms.
 
     A study can be interrupted at any time: finished runs are not repeated, and interrupted runs continue from their
-    last complete epoch. A failed run is recorded, does not stop the others, and is tried again by the next call.
+    last complete epoch. A failed run is recorded, does not stop the others, and is tried again by the next call. A run
+    whose loss or weights are no longer finite has diverged: it is recorded and not tried again, because it would
+    diverge again.
 
     Args:
         study: The study.
@@ -125,34 +142,39 @@ def run_study(study: Study, executor: Executor, observer: StudyObserver, limit: 
     with exclusive_lock(study.folder.path, "study"):
         remove_leftovers(study.folder.path)
         write_record(study.folder.study, StudyRecord(design=study.design, data=data, cells=tuple(cells)))
-        before = study.finished(cells)
+        before = study.ended(cells)
         observer.on_plan(cells, list(before.values()))
         todo = [cell for cell in cells if cell.key not in before]
         chosen = todo if limit is None else todo[:limit]
         # Closed by Ctrl-C too, so that no process continues in the background.
         with closing(_ended(executor, [study.job(cell) for cell in chosen], observer)) as ended:
-            for job, error in ended:
-                _record(study, cells, job, error, observer)
-        finished = study.finished(cells)
+            for job, failure in ended:
+                _record(study, cells, job, failure, observer)
+        after = study.ended(cells)
+        finished = {key: record for key, record in after.items() if record.status == "finished"}
         if len(chosen) == len(todo) and (chosen or not study.folder.costs.exists()):
             _measure(study, cells, finished, observer)
         # A run that finished before this call may turn out not to be a pair of a run that ended in it.
-        lost = ({cell.key for cell in chosen} | before.keys()) - finished.keys()
+        lost = ({cell.key for cell in chosen} | before.keys()) - after.keys()
         failed = [(cell.name, _error(study, cell)) for cell in cells if cell.key in lost]
-        return StudyRunResult(study.folder, len(finished), tuple(failed), len(todo) - len(chosen))
+        return StudyRunResult(
+            study.folder, len(finished), tuple(failed), len(todo) - len(chosen), len(after) - len(finished)
+        )
 
 
 def _ended(
     executor: Executor, jobs: Sequence[Job], observer: StudyObserver
-) -> Generator[tuple[Job, str | None], None, None]:
+) -> Generator[tuple[Job, RunFailure | None], None, None]:
     yield from executor.run(jobs, observer)
 
 
-def _record(study: Study, cells: Sequence[Cell], job: Job, error: str | None, observer: StudyObserver) -> None:
+def _record(study: Study, cells: Sequence[Cell], job: Job, failure: RunFailure | None, observer: StudyObserver) -> None:
     """Write the record of a run that has ended, and mark runs of its seed that are not pairs as failed."""
     try:
         record = (
-            failed_record(job.cell, error) if error is not None else cell_record(job.cell, job.run, train=_train(job))
+            cell_record(job.cell, job.run, train=_train(job))
+            if failure is None
+            else failed_record(job.cell, failure.message, diverged=failure.diverged)
         )
     except DataError as damaged:
         record = failed_record(job.cell, str(damaged))

@@ -9,7 +9,7 @@ from typing import Protocol
 from attendet.errors import DataError
 from attendet.study.design.grid import Cell
 from attendet.study.records import COLUMNS, CellRecord
-from attendet.study.runs.job import Job, try_job
+from attendet.study.runs.job import Job, RunFailure, try_job
 from attendet.training.reporter import NullReporter
 from attendet.training.run_folder import read_results
 
@@ -26,8 +26,8 @@ class StudyObserver(Protocol):
         """Receive a log line."""
         ...
 
-    def on_plan(self, cells: Sequence[Cell], finished: Sequence[CellRecord]) -> None:
-        """Receive all runs, and the records of the finished ones."""
+    def on_plan(self, cells: Sequence[Cell], ended: Sequence[CellRecord]) -> None:
+        """Receive all runs, and the records of those that finished or diverged before."""
         ...
 
     def on_progress(self, cell: Cell, epoch: int, score: float | None) -> None:
@@ -35,7 +35,7 @@ class StudyObserver(Protocol):
         ...
 
     def on_run_end(self, cell: Cell, record: CellRecord) -> None:
-        """Receive the record of a run that has finished or failed."""
+        """Receive the record of a run that has finished, failed, or diverged."""
         ...
 
 
@@ -45,7 +45,7 @@ class SilentObserver:
     def log(self, text: str) -> None:
         """Ignore a line."""
 
-    def on_plan(self, cells: Sequence[Cell], finished: Sequence[CellRecord]) -> None:
+    def on_plan(self, cells: Sequence[Cell], ended: Sequence[CellRecord]) -> None:
         """Ignore the plan."""
 
     def on_progress(self, cell: Cell, epoch: int, score: float | None) -> None:
@@ -58,8 +58,8 @@ class SilentObserver:
 class Executor(Protocol):
     """Carries out the runs of a study."""
 
-    def run(self, jobs: Sequence[Job], observer: StudyObserver) -> Iterator[tuple[Job, str | None]]:
-        """Yield each job when it has ended, with its error message or None.
+    def run(self, jobs: Sequence[Job], observer: StudyObserver) -> Iterator[tuple[Job, RunFailure | None]]:
+        """Yield each job when it has ended, with its failure or None.
 
         Closing the iterator stops the running jobs.
         """
@@ -104,8 +104,8 @@ def describe_kill(times: int, why: str) -> str:
 class LocalExecutor:
     """Carries out runs one after the other, in this process."""
 
-    def run(self, jobs: Sequence[Job], observer: StudyObserver) -> Iterator[tuple[Job, str | None]]:
-        """Yield each job when it has ended, with its error message or None."""
+    def run(self, jobs: Sequence[Job], observer: StudyObserver) -> Iterator[tuple[Job, RunFailure | None]]:
+        """Yield each job when it has ended, with its failure or None."""
         follower = ProgressFollower(observer)
         for job in jobs:
             follower.follow(job)

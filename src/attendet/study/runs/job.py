@@ -12,7 +12,7 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from attendet.data.records import Split
-from attendet.errors import AttendetError, DataError, Location, WeightsError
+from attendet.errors import AttendetError, DataError, DivergenceError, Location, WeightsError
 from attendet.evaluation.validation import Validation, validate
 from attendet.study.design.grid import Cell, resolve_path
 from attendet.study.design.schema import StudyDesign
@@ -27,6 +27,41 @@ from attendet.training.runner import config_to_resume, train
 from attendet.utils.io import write_json
 from attendet.utils.text import shorten
 from attendet.weights.io import opening
+
+
+@dataclass(frozen=True)
+class RunFailure:
+    """Why a run did not finish.
+
+    Attributes:
+        message: Error message for a record.
+        diverged: True if loss or weights were no longer finite, which is an outcome of the run; False for an error of
+            the machine or of the user.
+    """
+
+    message: str
+    diverged: bool = False
+
+    def to_json(self) -> str:
+        """Return the failure as one line of JSON for another process."""
+        return json.dumps(asdict(self), ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> RunFailure:
+        """Return the failure that `to_json` has written.
+
+        Raises:
+            ValueError: If the text is something else.
+
+        Example:
+            >>> failure = RunFailure("the loss is nan in epoch 2, batch 5", diverged=True)
+            >>> RunFailure.from_json(failure.to_json()) == failure
+            True
+        """
+        fields = json.loads(text)
+        if not isinstance(fields, dict) or fields.keys() != {"message", "diverged"}:
+            raise ValueError("not the failure of a run")
+        return cls(str(fields["message"]), bool(fields["diverged"]))
 
 
 @dataclass(frozen=True)
@@ -119,12 +154,12 @@ def run_job(job: Job, reporter: Reporter) -> None:
         write_image_matches(job.image_matches, collect_matches(*_validate(job, "val", reporter)))
 
 
-def try_job(job: Job, reporter: Reporter) -> str | None:
-    """Carry out a run like `run_job`, and return its error message or None, so that other runs can continue."""
+def try_job(job: Job, reporter: Reporter) -> RunFailure | None:
+    """Carry out a run like `run_job`, and return its failure or None, so that other runs can continue."""
     try:
         run_job(job, reporter)
     except Exception as error:  # noqa: BLE001 - no error of one run may stop the others
-        return describe_error(error)
+        return RunFailure(describe_error(error), isinstance(error, DivergenceError))
     return None
 
 

@@ -14,7 +14,7 @@ from typing import IO
 
 from attendet.study.records import MAX_ERROR_LENGTH
 from attendet.study.runs.executors import MAX_RETRIES, POLL_SECONDS, ProgressFollower, StudyObserver, describe_kill
-from attendet.study.runs.job import Job
+from attendet.study.runs.job import Job, RunFailure
 from attendet.utils.processes.child_processes import module_command, module_environment
 
 
@@ -30,8 +30,8 @@ class ProcessExecutor:
     def __init__(self, workers: int) -> None:
         self.workers = workers
 
-    def run(self, jobs: Sequence[Job], observer: StudyObserver) -> Iterator[tuple[Job, str | None]]:
-        """Yield each job when it has ended, with its error message or None."""
+    def run(self, jobs: Sequence[Job], observer: StudyObserver) -> Iterator[tuple[Job, RunFailure | None]]:
+        """Yield each job when it has ended, with its failure or None."""
         waiting = deque((job, 1) for job in jobs)
         working: list[Worker] = []
         follower = ProgressFollower(observer)
@@ -47,12 +47,12 @@ class ProcessExecutor:
                     if code is None:
                         continue
                     working.remove(worker)
-                    error = worker.error(code)
+                    failure = worker.failure(code)
                     if code < 0 and worker.attempt <= MAX_RETRIES:
                         observer.log(f"{worker.job.cell.name}: the process was killed; another one continues the run")
                         waiting.appendleft((worker.job, worker.attempt + 1))
                     else:
-                        yield worker.job, error
+                        yield worker.job, failure
         finally:
             for worker in working:
                 worker.stop()
@@ -88,17 +88,20 @@ class Worker:
                 self.process.stdin.write(f"{job.to_json()}\n".encode())
                 self.process.stdin.flush()
 
-    def error(self, code: int) -> str | None:
-        """Return the error message of a process that has ended, or None."""
-        message = self.process.stdout.read().decode(errors="replace") if self.process.stdout else ""
+    def failure(self, code: int) -> RunFailure | None:
+        """Return the failure of a process that has ended, or None."""
+        answer = self.process.stdout.read().decode(errors="replace") if self.process.stdout else ""
         self._errors.seek(0)
         printed = self._errors.read().decode(errors="replace").strip()
         self._end()
         if code == 0:
             return None
         if code < 0:
-            return describe_kill(self.attempt, signal.Signals(-code).name)
-        return (message or printed or f"the process ended with exit code {code}")[-MAX_ERROR_LENGTH:]
+            return RunFailure(describe_kill(self.attempt, signal.Signals(-code).name))
+        # A process that ends before the run starts, such as without memory for torch, writes no failure.
+        with contextlib.suppress(ValueError):
+            return RunFailure.from_json(answer)
+        return RunFailure((answer or printed or f"the process ended with exit code {code}")[-MAX_ERROR_LENGTH:])
 
     def stop(self) -> None:
         """Stop the process. Its run can be resumed from the last complete epoch."""

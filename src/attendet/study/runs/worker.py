@@ -13,23 +13,23 @@ FAILED = 2
 
 
 def main() -> int:
-    """Carry out the job in the first line of standard input; on failure, write the error message to standard output.
+    """Carry out the job in the first line of standard input; on failure, write the failure as JSON to standard output.
 
     This process ends with its parent, whose number is the first argument, and when its standard input closes. So no run
     continues in the background while the next `attendet study run` resumes it.
     """
     end_with_parent(int(sys.argv[1]))
-    # Output of libraries must not be mixed with the error message.
+    # Output of libraries must not be mixed with the failure.
     answer = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     text = sys.stdin.readline()
     threading.Thread(target=_end_with_input, daemon=True).start()
     with ignore_working_folder():
-        error = _carry_out(text)
-    if error is None:
+        failure = _carry_out(text)
+    if failure is None:
         return 0
-    # The parent reads after this process has ended, so the message must fit into the pipe; MAX_ERROR_LENGTH does.
-    answer.write(error)
+    # The parent reads after this process has ended, so the failure must fit into the pipe; MAX_ERROR_LENGTH does.
+    answer.write(failure)
     answer.flush()
     return FAILED
 
@@ -39,7 +39,8 @@ def _carry_out(text: str) -> str | None:
     from attendet.study.runs.job import Job, try_job  # noqa: PLC0415
     from attendet.training.reporter import NullReporter  # noqa: PLC0415
 
-    return try_job(Job.from_json(text), NullReporter())
+    failure = try_job(Job.from_json(text), NullReporter())
+    return None if failure is None else failure.to_json()
 
 
 def _end_with_input() -> None:

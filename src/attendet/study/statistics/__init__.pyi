@@ -1,3 +1,5 @@
+from .divergence import divergence_p as divergence_p
+from .divergence import does_not_train as does_not_train
 from .paired import PairedDifference as PairedDifference
 from .paired import SeedSummary as SeedSummary
 from .paired import holm as holm
@@ -21,6 +23,8 @@ __all__ = [
     "PairedDifference",
     "SeedSummary",
     "Verdict",
+    "divergence_p",
+    "does_not_train",
     "holm",
     "mean_interval",
     "min_p_holm",
