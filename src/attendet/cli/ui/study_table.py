@@ -33,7 +33,7 @@ class StudyTable(LiveTable):
         self._ended: dict[str, CellRecord] = {}
 
     def on_plan(self, cells: Sequence[Cell], ended: Sequence[CellRecord]) -> None:
-        """Show all runs, and mark those that finished or diverged before."""
+        """Show all runs, and mark the runs that finished or diverged before."""
         self._cells = tuple(cells)
         self._ended = {record.key: record for record in ended}
         diverged = sum(record.status == "diverged" for record in ended)

@@ -27,7 +27,7 @@ class StudyObserver(Protocol):
         ...
 
     def on_plan(self, cells: Sequence[Cell], ended: Sequence[CellRecord]) -> None:
-        """Receive all runs, and the records of those that finished or diverged before."""
+        """Receive all runs, and the records of the runs that finished or diverged before."""
         ...
 
     def on_progress(self, cell: Cell, epoch: int, score: float | None) -> None:
