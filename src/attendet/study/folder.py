@@ -51,7 +51,7 @@ class StudyRecords:
         cells: Records of planned runs by key, with the current names of their arms.
         costs: Costs of the arms; None if they were not measured.
         problems: Records that could not be read, one sentence each.
-        image_matches: Detections of finished runs on each validation image, by key; older studies have none.
+        image_matches: Detections of finished runs on each validation image, by key; older studies lack them.
     """
 
     study: StudyRecord

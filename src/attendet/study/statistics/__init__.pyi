@@ -1,5 +1,9 @@
 from .divergence import divergence_p as divergence_p
 from .divergence import does_not_train as does_not_train
+from .image_bootstrap import ImageDifference as ImageDifference
+from .image_bootstrap import describe_images as describe_images
+from .image_bootstrap import image_difference as image_difference
+from .image_bootstrap import mean_average_precision as mean_average_precision
 from .paired import PairedDifference as PairedDifference
 from .paired import SeedSummary as SeedSummary
 from .paired import holm as holm
@@ -19,13 +23,17 @@ from .verdict import reach_verdict as reach_verdict
 from .verdict import seeds_needed as seeds_needed
 
 __all__ = [
+    "ImageDifference",
     "Interval",
     "PairedDifference",
     "SeedSummary",
     "Verdict",
+    "describe_images",
     "divergence_p",
     "does_not_train",
     "holm",
+    "image_difference",
+    "mean_average_precision",
     "mean_interval",
     "min_p_holm",
     "min_seeds",
