@@ -58,7 +58,7 @@ class CellRecord(StrictModel):
         key: Key of the run, which is also the name of the record's file.
         arm: Name of the arm at the time of the run.
         seed: Seed of the run.
-        fraction: Fraction of the training images, 0-1.
+        fraction: Fraction of the training images, 0-1, before the arm's own fraction.
         status: `finished`; `failed` after an error of the machine or the user, which the next call tries again; or
             `diverged` if loss or weights were no longer finite, which is an outcome.
         error: Error message of a failed or diverged run.
@@ -74,6 +74,8 @@ class CellRecord(StrictModel):
         versions: Versions of all packages that affect the numbers.
         initialization: Fingerprint of the initial weights of each layer outside attention, by its path.
         order: Fingerprint of the order of the images.
+        identity: Hash of the arm, as in `Cell`; None in records of older versions.
+        data: Fingerprint of the images, as in `StudyRecord`; None in records of older versions.
     """
 
     key: str
@@ -94,6 +96,8 @@ class CellRecord(StrictModel):
     versions: dict[str, str] = Field(default_factory=dict)
     initialization: dict[str, str] = Field(default_factory=dict)
     order: str | None = None
+    identity: str | None = None
+    data: str | None = None
 
     @model_validator(mode="after")
     def _whole(self) -> CellRecord:

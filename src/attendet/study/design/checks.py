@@ -85,7 +85,8 @@ def _known_settings(recipe: Mapping[str, object], place: Sequence[str], root: No
     for key, value in recipe.items():
         node = node_at(root, [*place, key])
         if key in DECIDED_BY_STUDY:
-            raise node.error(f"the study itself sets {key}", f"use {DECIDED_BY_STUDY[key]}")
+            remedy = "use fraction" if key == "data.fraction" and place[0] == "arms" else f"use {DECIDED_BY_STUDY[key]}"
+            raise node.error(f"the study itself sets {key}", remedy)
         try:
             build_config({"data.path": "data.yaml", key: value})
         except OptionError as error:

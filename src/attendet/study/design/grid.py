@@ -30,14 +30,18 @@ class Cell:
     Attributes:
         arm: Name of its arm.
         seed: Seed for all random number generators.
-        fraction: Fraction of the training images, 0-1.
+        fraction: Fraction of the training images, 0-1, before the arm's own fraction.
         key: Hash of everything that affects the result (see `run_grid`), 16 hexadecimal digits.
+        identity: Hash of the arm: its model, weights, attention, and settings, including its own fraction of the
+            images, 16 hexadecimal digits. It is the same for all data, seeds, and fractions of the study. Empty in
+            plans of older versions.
     """
 
     arm: str
     seed: int
     fraction: float
     key: str
+    identity: str = ""
 
     @property
     def name(self) -> str:
@@ -69,7 +73,13 @@ def run_grid(design: StudyDesign, data: str, folder: Path) -> list[Cell]:
     """
     arms = {name: _identity(design, name, folder) for name in design.arms}
     cells = [
-        Cell(name, seed, fraction, _key({**identity, "data": data, "seed": seed, "fraction": fraction}))
+        Cell(
+            arm=name,
+            seed=seed,
+            fraction=fraction,
+            key=_hash({**identity, "data": data, "seed": seed, "fraction": fraction}),
+            identity=_hash(identity),
+        )
         for fraction in sorted(design.fractions, reverse=True)
         for seed in design.seeds
         for name, identity in arms.items()
@@ -134,6 +144,6 @@ def _content(word: str, folder: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _key(identity: dict[str, Any]) -> str:
+def _hash(identity: dict[str, Any]) -> str:
     text = json.dumps(identity, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -33,8 +33,12 @@ DECIDED_BY_STUDY: Mapping[str, str] = {
     "output.exist_ok": "attendet study run",
 }
 
+# The word that an arm writes under `weights` for random initial weights.
+SCRATCH = "scratch"
+
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=40)]
 Word = Annotated[str, StringConstraints(min_length=1)]
+Share = Annotated[float, Field(gt=0, le=1)]
 Setting = int | float | bool | str | None | list[int | float | str]
 
 
@@ -67,7 +71,9 @@ class Arm(StrictModel):
     Attributes:
         attention: Attention requests, as in `attendet train --attention`.
         model: Base model of this arm (default: the study's).
-        weights: Weights that this arm starts from (default: the study's).
+        weights: Weights that this arm starts from (default: the study's); `scratch` means random initial weights.
+        fraction: Fraction of the training images that this arm sees, 0-1, of each fraction in the study's `fractions`
+            (default: 1). Its runs see other images than the runs of arms with another fraction.
         recipe: Settings of this arm only.
         control: Name of the arm that adds the same parameters or time without attention.
     """
@@ -75,8 +81,14 @@ class Arm(StrictModel):
     attention: Annotated[tuple[Word, ...], BeforeValidator(as_list)] = ()
     model: Word | None = None
     weights: Word | None = None
+    fraction: Share | None = None
     recipe: dict[str, Setting] = Field(default_factory=dict)
     control: Word | None = None
+
+    @property
+    def share(self) -> float:
+        """Fraction of the training images that this arm sees, 0-1."""
+        return 1.0 if self.fraction is None else self.fraction
 
     def describe(self) -> str:
         """Return a short description of the arm.
@@ -84,8 +96,13 @@ class Arm(StrictModel):
         Example:
             >>> Arm(attention=("cbam@neck",), recipe={"optimizer.lr0": 0.002}).describe(), Arm().describe()
             ('cbam@neck, optimizer.lr0=0.002', 'base model')
+            >>> Arm(weights="scratch", fraction=0.5).describe()
+            'from scratch, 50% of the images'
         """
-        parts = [part for part in (self.model, self.weights, *self.attention) if part]
+        start = "from scratch" if self.weights == SCRATCH else self.weights
+        parts = [part for part in (self.model, start, *self.attention) if part]
+        if self.share < 1:
+            parts.append(f"{100 * self.share:g}% of the images")
         parts += [f"{key}={value}" for key, value in self.recipe.items()]
         return ", ".join(parts) or "base model"
 
@@ -140,7 +157,7 @@ class StudyDesign(Design):
         BeforeValidator(_counted),
         Field(min_length=1, max_length=MAX_SEEDS),
     ]
-    fractions: Annotated[tuple[Annotated[float, Field(gt=0, le=1)], ...], Field(min_length=1)] = (1.0,)
+    fractions: Annotated[tuple[Share, ...], Field(min_length=1)] = (1.0,)
     budget_hours: Positive | None = None
     spread: Positive | None = None
     matters: Annotated[Positive, Field(lt=1)] | None = None
@@ -156,12 +173,14 @@ class StudyDesign(Design):
             (('se@neck',), 1)
         """
         chosen = self.arms[arm]
+        weights = chosen.weights or self.weights
         return {
             **self.recipe,
             **chosen.recipe,
             "data.path": self.data,
+            "data.fraction": chosen.share,
             "model.cfg": chosen.model or self.model,
-            "model.weights": chosen.weights or self.weights,
+            "model.weights": None if weights == SCRATCH else weights,
             "model.attention": chosen.attention,
             "schedule.seed": seed,
         }

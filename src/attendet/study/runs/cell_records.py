@@ -22,6 +22,7 @@ def cell_record(
     run: RunFolder,
     *,
     train: Mapping[str, Any] | None = None,
+    data: str | None = None,
 ) -> CellRecord:
     """Return the record of a finished run.
 
@@ -29,6 +30,7 @@ def cell_record(
         cell: The run in the study's grid.
         run: Folder of the run.
         train: Metrics of the best weights on the training images, from `Metrics.to_dict`.
+        data: Fingerprint of the images of the study.
 
     Raises:
         DataError: If the run is not finished, or its files are damaged.
@@ -56,19 +58,22 @@ def cell_record(
             versions=dict(record.versions),
             initialization=dict(record.initialization),
             order=record.order or None,
+            identity=cell.identity or None,
+            data=data,
         )
     except (ValidationError, KeyError, TypeError) as error:
         reason = describe_mismatch(error) if isinstance(error, ValidationError) else str(error)
         raise DataError(f"not the record of a training run: {reason}", where=where) from error
 
 
-def failed_record(cell: Cell, error: str, *, diverged: bool = False) -> CellRecord:
+def failed_record(cell: Cell, error: str, *, diverged: bool = False, data: str | None = None) -> CellRecord:
     """Return the record of a run that failed or diverged.
 
     Args:
         cell: The run in the study's grid.
         error: Error message.
         diverged: Loss or weights were no longer finite.
+        data: Fingerprint of the images of the study.
 
     Example:
         >>> failed_record(Cell("cbam", 0, 1.0, "0a"), "out of memory").status
@@ -81,6 +86,8 @@ def failed_record(cell: Cell, error: str, *, diverged: bool = False) -> CellReco
         fraction=cell.fraction,
         status="diverged" if diverged else "failed",
         error=shorten(error, MAX_ERROR_LENGTH),
+        identity=cell.identity or None,
+        data=data,
     )
 
 

@@ -101,7 +101,8 @@ class Study:
 
     def _fingerprint(self) -> str:
         settings = self.job(Cell(self.design.baseline, self.design.seeds[0], 1.0, "")).settings
-        config = build_config(settings)
+        # Of all images, even if the baseline sees only a part of them.
+        config = build_config({**settings, "data.fraction": 1.0})
         return "-".join(read_run_split(config, name, NullReporter()).fingerprint() for name in ("train", "val"))
 
     def finished(self, cells: Sequence[Cell]) -> dict[str, CellRecord]:
@@ -141,7 +142,8 @@ def run_study(study: Study, executor: Executor, observer: StudyObserver, limit: 
     data, cells = study.cells()
     with exclusive_lock(study.folder.path, "study"):
         remove_leftovers(study.folder.path)
-        write_record(study.folder.study, StudyRecord(design=study.design, data=data, cells=tuple(cells)))
+        plan = StudyRecord(design=study.design, data=data, cells=tuple(cells))
+        write_record(study.folder.study, plan)
         before = study.ended(cells)
         observer.on_plan(cells, list(before.values()))
         todo = [cell for cell in cells if cell.key not in before]
@@ -149,7 +151,7 @@ def run_study(study: Study, executor: Executor, observer: StudyObserver, limit: 
         # Closed by Ctrl-C too, so that no process continues in the background.
         with closing(_ended(executor, [study.job(cell) for cell in chosen], observer)) as ended:
             for job, failure in ended:
-                _record(study, cells, job, failure, observer)
+                _record(study, plan, job, failure, observer)
         after = study.ended(cells)
         finished = {key: record for key, record in after.items() if record.status == "finished"}
         if len(chosen) == len(todo) and (chosen or not study.folder.costs.exists()):
@@ -168,26 +170,26 @@ def _ended(
     yield from executor.run(jobs, observer)
 
 
-def _record(study: Study, cells: Sequence[Cell], job: Job, failure: RunFailure | None, observer: StudyObserver) -> None:
+def _record(study: Study, plan: StudyRecord, job: Job, failure: RunFailure | None, observer: StudyObserver) -> None:
     """Write the record of a run that has ended, and mark runs of its seed that are not pairs as failed."""
     try:
         record = (
-            cell_record(job.cell, job.run, train=_train(job))
+            cell_record(job.cell, job.run, train=_train(job), data=plan.data)
             if failure is None
-            else failed_record(job.cell, failure.message, diverged=failure.diverged)
+            else failed_record(job.cell, failure.message, diverged=failure.diverged, data=plan.data)
         )
     except DataError as damaged:
-        record = failed_record(job.cell, str(damaged))
+        record = failed_record(job.cell, str(damaged), data=plan.data)
     if record.status == "finished":
         _keep_image_matches(study, job, observer)
     write_record(study.folder.cell(job.cell.key), record)
     observer.on_run_end(job.cell, record)
     # The run may be the reference that the other runs of its seed are compared with.
-    mates = [cell for cell in cells if (cell.seed, cell.fraction) == (job.cell.seed, job.cell.fraction)]
+    mates = [cell for cell in plan.cells if (cell.seed, cell.fraction) == (job.cell.seed, job.cell.fraction)]
     wrong = find_unpaired(study.finished(mates).values(), study.design)
     for cell in mates:
         if cell.key in wrong:
-            unpaired = failed_record(cell, wrong[cell.key])
+            unpaired = failed_record(cell, wrong[cell.key], data=plan.data)
             write_record(study.folder.cell(cell.key), unpaired)
             observer.on_run_end(cell, unpaired)
 

@@ -128,8 +128,8 @@ def make_job(cell: Cell, design: StudyDesign, base: Path, cells: Path) -> Job:
     # The name is for readers; the key distinguishes runs if an arm is changed and keeps its name.
     folder = (cells / f"{cell.name}-{cell.key}").resolve()
     output = {"output.project": str(folder.parent), "output.name": folder.name, "output.exist_ok": True}
-    attention = list(design.arms[cell.arm].attention)
-    return Job(cell, {**settings, "model.attention": attention, "data.fraction": cell.fraction, **output}, folder)
+    attention, share = list(design.arms[cell.arm].attention), cell.fraction * design.arms[cell.arm].share
+    return Job(cell, {**settings, "model.attention": attention, "data.fraction": share, **output}, folder)
 
 
 def run_job(job: Job, reporter: Reporter) -> None:

@@ -14,8 +14,9 @@ def find_unpaired(runs: Iterable[CellRecord], design: StudyDesign) -> dict[str, 
     """Return why runs are not pairs, by the run's key, one sentence without the final period for each run.
 
     For each seed and fraction of the images, the baseline's run is the reference for the order of the images and for
-    the initial weights of its layers. Arms with another base model are compared with each other, and only layers that
-    both runs have are compared, because attention may be added or may replace layers.
+    the initial weights of its layers. The order is compared only among arms with the same fraction of their own, since
+    others see other images by design. Initial weights are compared only among arms with the same base model and the
+    same start, and only in layers that both runs have, because attention may be added or may replace layers.
 
     Args:
         runs: Finished runs. If the baseline's run is missing, the first arm is the reference.
@@ -27,9 +28,10 @@ def find_unpaired(runs: Iterable[CellRecord], design: StudyDesign) -> dict[str, 
     weights: dict[object, CellRecord] = {}
     wrong: dict[str, str] = {}
     for run in ordered:
-        arm = design.arms[run.arm]
-        first = orders.setdefault((run.seed, run.fraction), run)
-        origin = (run.seed, run.fraction, arm.model or design.model, arm.weights or design.weights)
+        share = design.arms[run.arm].share
+        settings = design.settings(run.arm, run.seed)
+        first = orders.setdefault((run.seed, run.fraction, share), run)
+        origin = (run.seed, run.fraction, settings["model.cfg"], settings["model.weights"])
         reference = weights.setdefault(origin, run)
         problems = [*_order(run, first), *_weights(run, reference)]
         if problems:
