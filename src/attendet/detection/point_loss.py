@@ -15,6 +15,7 @@ from attendet.detection.point_decoding import mean_distances
 from attendet.detection.point_matching import PointMatches, assign_points, complete_iou, object_corners
 from attendet.detection.points import cell_centers
 
+# The largest distance stays this far (in cells) below the last bin, so that there is a bin above it.
 _MARGIN = 0.01
 
 
@@ -22,7 +23,8 @@ _MARGIN = 0.01
 class PointLossWeights:
     """Weights of the loss of a head without anchors, named as in YOLOv8's hyperparameter files.
 
-    They are the same for any number of classes, levels, and pixels, because all parts are means over positive points.
+    They are the same for any number of classes, levels, and pixels, because all parts are divided by the sum of the
+    target scores.
 
     Attributes:
         box: Weight of the box loss.

@@ -12,7 +12,7 @@ from torch import Tensor
 
 _EPSILON = 1e-7
 _ALIGNMENT_EPSILON = 1e-9
-_BITS = 2**31
+_BIT_RANGE = 2**31
 _MAX_PAIRS = 2**21
 """Most pairs of an object and a point that are compared at once, which limits the memory to about 0.5 GB."""
 
@@ -176,12 +176,12 @@ def _owners(
         target = target + start
         cell = image[target] * len(points) + point
         overlap, alignment = align(target, point)
-        nearest.scatter_reduce_(0, cell, _bits(overlap) * _BITS + last_row - target, "amax")
+        nearest.scatter_reduce_(0, cell, _bits(overlap) * _BIT_RANGE + last_row - target, "amax")
         claims = _largest(alignment, target, top_k)
         first_claim.scatter_reduce_(0, cell[claims], target[claims], "amin")
         last_claim.scatter_reduce_(0, cell[claims], target[claims], "amax")
     is_contested = first_claim < last_claim
-    return torch.where(is_contested, last_row - nearest % _BITS, last_claim).view(images, len(points))
+    return torch.where(is_contested, last_row - nearest % _BIT_RANGE, last_claim).view(images, len(points))
 
 
 def _pairs_inside(regions: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
@@ -205,7 +205,7 @@ def _largest(alignment: Tensor, target: Tensor, top_k: int) -> Tensor:
     positive = (alignment > 0).nonzero().squeeze(1)
     target = target[positive]
     # Sorts by target, then from the largest alignment to the smallest, then by point.
-    order = (target * _BITS - _bits(alignment[positive])).argsort(stable=True)
+    order = (target * _BIT_RANGE - _bits(alignment[positive])).argsort(stable=True)
     first = torch.searchsorted(target, target)
     rank = torch.arange(len(target), device=target.device) - first
     return positive[order[rank < top_k]]

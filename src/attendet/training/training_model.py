@@ -45,7 +45,7 @@ class TrainingModel:
         readings: One sentence about the reading of each attention row.
         notes: Sentences about the model file, attached attention, loaded weights, and frozen rows.
         pretrained: Whether most of its tensors came from weights.
-        has_anchors: Whether its anchors came from the model file or from weights; otherwise they are placeholders.
+        has_placeholders: Whether its anchors are placeholders, because neither the model file nor weights have others.
     """
 
     detector: Detector
@@ -54,7 +54,7 @@ class TrainingModel:
     readings: tuple[str, ...]
     notes: tuple[str, ...]
     pretrained: bool = False
-    has_anchors: bool = True
+    has_placeholders: bool = False
 
     def card(self, names: tuple[str, ...], imgsz: int, bit_depth: int | None = None) -> ModelCard:
         """Return the model card for files with the weights of the run."""
@@ -155,7 +155,7 @@ def build_training_model(config: TrainConfig, names: tuple[str, ...]) -> Trainin
         tuple(map(str, built.attention_readings())),
         tuple(notes),
         pretrained=report is not None and len(kept) > report.total / 2,
-        has_anchors=isinstance(file.anchors, tuple) or any(key.endswith(".anchors") for key in kept),
+        has_placeholders=isinstance(file.anchors, int) and not any(key.endswith(".anchors") for key in kept),
     )
 
 
@@ -193,7 +193,7 @@ def _has_rows_of(card: ModelCard, file: ModelFile) -> bool:
 
 @torch.no_grad()
 def _replace_buffers(module: nn.Module, values: Mapping[str, Tensor]) -> list[str]:
-    """Give the buffers of a module other values, and return the names of those that changed."""
+    """Give the buffers of a module other values, and return the names of the changed buffers."""
     changed = [name for name, value in values.items() if not torch.equal(module.get_buffer(name), value)]
     for name in changed:
         module.get_buffer(name).copy_(values[name])
@@ -224,7 +224,7 @@ def fit_head_to_data(model: TrainingModel, records: ImageRecords, config: TrainC
     head, imgsz = model.detector.head, config.schedule.imgsz
     sides = scaled_box_sides(records, imgsz)[~records.crowd]
     fitting = AnchorFitting(
-        config.anchors.min_recall, config.anchors.fit, not model.has_anchors, seed=config.schedule.seed
+        config.anchors.min_recall, config.anchors.fit, model.has_placeholders, seed=config.schedule.seed
     )
     sentence = head.fit_to(sides, config.loss.options_for(head, imgsz), fitting)
     return [] if sentence is None else [sentence]

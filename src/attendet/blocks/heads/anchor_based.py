@@ -117,7 +117,7 @@ class Detect(DetectionHead):
         return sentence
 
     def map_decoding(self) -> AnchorMapDecoding:
-        """Return the anchors in pixels."""
+        """Return the decoding of anchors with their sides in pixels."""
         levels = self.anchors_in_pixels().tolist()
         return AnchorMapDecoding(tuple(tuple((width, height) for width, height in level) for level in levels))
 

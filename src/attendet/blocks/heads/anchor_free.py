@@ -78,6 +78,7 @@ class AnchorFreeDetect(DetectionHead):
         branch = {"dense": _dense_branch, "depthwise": _depthwise_branch}[classes]
         self.cv2 = nn.ModuleList(_dense_branch(width, box_width, 4 * _BINS) for width in channels)
         self.cv3 = nn.ModuleList(branch(width, class_width, num_classes) for width in channels)
+        # Files of weights contain it; `decode_points` computes the same means.
         self.dfl = DFL(_BINS)
         self._initialize_biases()
 
@@ -101,7 +102,7 @@ class AnchorFreeDetect(DetectionHead):
         return anchor_free_loss(raw, targets, self.strides, options, processes, _BINS)
 
     def map_decoding(self) -> PointMapDecoding:
-        """Return the number of bins."""
+        """Return the decoding of points with the number of bins."""
         return PointMapDecoding(_BINS)
 
     @torch.no_grad()

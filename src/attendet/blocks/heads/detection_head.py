@@ -1,4 +1,4 @@
-"""What every detection head can do: convolve, decode, and score. Nothing else depends on the kind of head."""
+"""The interface of detection heads: convolve, decode, and score. Other code does not depend on the kind of head."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class LossOptions(Protocol):
 
 @runtime_checkable
 class ScaledLossOptions(Protocol):
-    """Options of a loss whose best weights depend on the task; those of other losses are the same for every task."""
+    """Options of a loss whose best weights depend on the task, unlike the options of other losses."""
 
     def scaled(self, *, num_classes: int, levels: int, imgsz: int) -> LossOptions:
         """Return the weights for a number of classes, a number of levels, and the side of the images in pixels."""
@@ -116,7 +116,7 @@ class DetectionHead(nn.Module, ABC):
             fitting: When and how anchors are fitted.
 
         Returns:
-            A sentence about the constants; None if the head has none.
+            A sentence about the constants; None if the head has no such constants.
         """
         return None
 

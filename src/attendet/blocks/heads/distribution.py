@@ -16,7 +16,7 @@ class DFL(nn.Module):
     """Mean of the distribution of each of four sides: logits (N, 4·bins, H, W) → sides (N, 4, H, W) in cells.
 
     Σ i · softmax(logits)ᵢ, the regression of "Generalized Focal Loss" (arXiv:2006.04388, equation 5), over the integers
-    from 0 to bins − 1. Files of weights contain them as the weights of a convolution, which is never trained.
+    from 0 to bins − 1. Files of weights contain the integers as the weights of a convolution, which is never trained.
 
     Args:
         bins: Number of integers in a distribution, at least 1.
