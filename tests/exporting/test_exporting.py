@@ -124,7 +124,7 @@ def test_a_file_selects_the_detections_of_torch(
     result = exported(file_format, nms=True, confidence=0.1, iou=0.5, max_detections=20, agnostic=agnostic)
     assert result.passes
     assert result.parity.detections > 4
-    assert result.parity.unmatched == 0
+    assert result.parity.differing == 0
     options: dict[str, Any] = {
         "confidence": 0.1,
         "iou": 0.5,

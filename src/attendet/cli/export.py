@@ -202,7 +202,7 @@ def _print(exported: Exported, options: ExportOptions) -> None:
     for name, value in parity.differences.items():
         rows.add_row(names.get(name, f"{name} (fraction of the largest value)"), f"{value:.1e}", limit)
     if exported.metadata.selection is not None and parity.tolerance < 1:
-        rows.add_row("detections that differ", f"{parity.unmatched} of {parity.detections}", "0")
+        rows.add_row("detections that differ", f"{parity.differing} of {parity.detections}", "0")
     if parity.quality is not None:
         quality = parity.quality
         text = (

@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from attendet.exporting.detection_check import count_differing
 from attendet.exporting.graph_source import GraphSource
 from attendet.exporting.parity import (
     Parity,
     QualityComparison,
     compare_output,
     compare_predictions,
-    count_unmatched,
     merge_differences,
 )
 from attendet.exporting.parity_images import example_batches, parity_batches, synthetic_images
@@ -48,7 +48,7 @@ def compare_files(
     """Return the differences between a file and the network in torch.
 
     Args:
-        reference: The network in torch.
+        reference: The network in torch, with all predictions as its output.
         file: The file.
         inputs: Images (N, C, …) of several shapes.
         tolerance: Largest difference.
@@ -57,18 +57,17 @@ def compare_files(
     """
     pairs = [(images, reference.run(images), file.run(images)) for images in inputs]
     differences = merge_differences(_differences(file, images, expected, actual) for images, expected, actual in pairs)
-    unmatched = detections = 0
+    differing = detections = 0
     selection = file.description.selection
     # Scores of int8 files, whose tolerance is 1 by default, are measured by mAP.
     if selection is not None and tolerance < 1:
         for _, expected, actual in pairs:
-            sides = [[rows[rows[:, 4] > 0] for rows in each["detections"]] for each in (expected, actual)]
-            unmatched += count_unmatched(
-                *sides, confidence=selection.confidence, limit=selection.max_detections, tolerance=tolerance
-            )
-            detections += sum(map(len, sides[0]))
+            for predictions, rows in zip(expected["predictions"], actual["detections"], strict=True):
+                selected = rows[rows[:, 4] > 0]
+                differing += count_differing(predictions, selected, selection, tolerance)
+                detections += len(selected)
     shapes = tuple(tuple(images.shape) for images in inputs)
-    return Parity(tolerance, shapes, real_images, differences, unmatched, detections, quality)
+    return Parity(tolerance, shapes, real_images, differences, differing, detections, quality)
 
 
 def _differences(
@@ -77,11 +76,11 @@ def _differences(
     differences: dict[str, float] = {}
     for name, values in expected.items():
         match name:
+            case "predictions" if file.description.selection is not None:
+                pass  # The file returns detections instead.
             case "predictions" if file.description.kind == "detector":
                 is_exact = file.description.precision == "float32"
                 differences |= compare_predictions(values, actual[name], max(images.shape[2:]), exact=is_exact)
-            case "detections" if file.description.kind == "detector":
-                pass
             case _:
                 differences[name] = compare_output(values, actual[name])
     return differences

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -135,6 +135,9 @@ def export_network(
         shared = workspace / "shared"
         source = GraphSource(subject, options, imgsz, torch.float16 if half else torch.float32, shared)
         exact = GraphSource(subject, options, imgsz, torch.float32, shared) if half else source
+        # A file with detections is compared with all predictions of torch.
+        complete = replace(options, selection=None)
+        compared = GraphSource(subject, complete, imgsz, torch.float32, shared) if options.selection else exact
         validation = data.validation if source.description.kind == "detector" else None
         map_in_torch: float | None = None
         inputs = comparison_inputs(source, data.images)
@@ -144,7 +147,9 @@ def export_network(
             description = describe_format(source, file_format)
             write_format(source, file_format, path, description, calibration)
             report(f"{path.name}: comparing with torch")
-            reference, file = GraphRuntime(exact, description), open_format(file_format, path)
+            outputs = compared.description.outputs
+            reference = GraphRuntime(compared, description.model_copy(update={"selection": None, "outputs": outputs}))
+            file = open_format(file_format, path)
             quality = None
             if validation is not None:
                 report(f"{path.name}: measuring mAP on {plural(len(validation.records), 'image')}")

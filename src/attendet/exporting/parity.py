@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
-from torchvision.ops import box_iou
 
 # In reduced precision, other rows of predictions are not compared: they cannot become detections.
 _VISIBLE_SCORE = 0.05
 _BEST_ROWS = 100
-_SAME_BOX_IOU = 0.9
 
 
 @dataclass(frozen=True)
@@ -56,10 +54,9 @@ class Parity:
         differences: Largest difference by name. `boxes`: of a coordinate, as a fraction of the longer side of the
             canvas. `scores`: of the confidence of a class, 0-1. Of any other output, such as a gate: as a fraction of
             the largest value that torch returns.
-        unmatched: Number of detections of either side without a counterpart on the other, for a file that selects
-            detections itself: a box of the same class with an IoU of at least 0.9 and a score within the tolerance.
-            Detections within the tolerance of the threshold do not count.
-        detections: Number of detections in torch that were compared.
+        differing: Number of wrong and of missing detections of a file that selects detections itself, see
+            `attendet.exporting.detection_check.count_differing`.
+        detections: Number of detections of the file that were checked.
         quality: The quality of both on a data set; None if it was not measured.
 
     Example:
@@ -72,7 +69,7 @@ class Parity:
     inputs: tuple[tuple[int, ...], ...]
     real_images: int
     differences: Mapping[str, float]
-    unmatched: int = 0
+    differing: int = 0
     detections: int = 0
     quality: QualityComparison | None = None
 
@@ -87,8 +84,8 @@ class Parity:
         # NaN compares as false.
         large = {name: value for name, value in self.differences.items() if not value <= self.tolerance}
         sentences = [f"{name} differ by {value:.2g}, more than {self.tolerance:g}" for name, value in large.items()]
-        if self.unmatched:
-            sentences.append(f"{self.unmatched} of {self.detections} detections differ")
+        if self.differing:
+            sentences.append(f"{self.differing} of {self.detections} detections differ")
         return tuple(sentences)
 
     @property
@@ -150,28 +147,6 @@ def compare_output(expected: Tensor, actual: Tensor) -> float:
     return _largest((expected - actual).abs()) / (largest or 1.0)
 
 
-def count_unmatched(
-    expected: Sequence[Tensor], actual: Sequence[Tensor], *, confidence: float, limit: int, tolerance: float
-) -> int:
-    """Return the number of detections on either side without a counterpart on the other.
-
-    Args:
-        expected: One tensor (n, 6) per image: x1, y1, x2, y2, confidence, class.
-        actual: The same of the file.
-        confidence: Threshold of the scores: a detection this close to it may be on one side only.
-        limit: Number of detections per image at which the list ends.
-        tolerance: Largest difference of two scores.
-    """
-    count = 0
-    for sides in zip(expected, actual, strict=True):
-        # The last detections of a full list depend on the rounding of scores.
-        ends = [float(side[-1, 4]) if len(side) >= limit else confidence for side in sides]
-        for here, there in (sides, sides[::-1]):
-            is_sure = here[:, 4] > max(*ends, confidence) + tolerance
-            count += int((is_sure & ~_has_counterpart(here, there, tolerance)).sum())
-    return count
-
-
 def merge_differences(parts: Iterable[Mapping[str, float]]) -> dict[str, float]:
     """Return the largest of the differences by name; NaN is larger than any number.
 
@@ -185,15 +160,6 @@ def merge_differences(parts: Iterable[Mapping[str, float]]) -> dict[str, float]:
             known = merged.get(name, 0.0)
             merged[name] = known if value <= known or math.isnan(known) else value
     return merged
-
-
-def _has_counterpart(here: Tensor, there: Tensor, tolerance: float) -> Tensor:
-    if not len(here) or not len(there):
-        return torch.zeros(len(here), dtype=torch.bool)
-    is_same = box_iou(here[:, :4], there[:, :4]) >= _SAME_BOX_IOU
-    is_same &= here[:, None, 5] == there[None, :, 5]
-    is_same &= (here[:, None, 4] - there[None, :, 4]).abs() <= tolerance
-    return is_same.any(1)
 
 
 def _largest(values: Tensor) -> float:
