@@ -20,20 +20,23 @@ from tests.helpers.small_studies import FailingExecutor, RecordingObserver, open
 from tests.helpers.small_training import skip_plots
 from tests.helpers.typed_access import not_none
 
-DETECTIONS = 3000
+DETECTIONS, OBJECTS = 3000, 900
 
 
 @pytest.fixture
 def made() -> ImageMatches:
     generator = np.random.default_rng(0)
+    images, classes = generator.integers(0, 87, DETECTIONS), generator.integers(0, 3, DETECTIONS)
+    # The first detections are of the objects, and the last ones are wrong.
+    matches = np.where(np.arange(DETECTIONS) < OBJECTS, generator.integers(1, 1024, DETECTIONS), 0)
     columns = {
-        "image_indices": generator.integers(0, 87, DETECTIONS),
-        "classes": generator.integers(0, 3, DETECTIONS),
+        "image_indices": images,
+        "classes": classes,
         "confidences": generator.random(DETECTIONS),
-        "matches": np.where(generator.random(DETECTIONS) < 0.2, generator.integers(1, 1024, DETECTIONS), 0),
+        "matches": matches,
         "ignored": np.zeros(DETECTIONS),
     }
-    return sort_matches("0a" * 32, 87, columns, (generator.integers(0, 87, 900), generator.integers(0, 3, 900)))
+    return sort_matches("0a" * 32, 87, columns, (images[:OBJECTS], classes[:OBJECTS]))
 
 
 def equal(first: ImageMatches, second: ImageMatches) -> bool:
@@ -58,10 +61,11 @@ def test_of_many_detections_the_faint_ones_are_left_out():
     count = 30_000
     columns = {name: np.zeros(count, np.int64) for name in ("image_indices", "classes", "ignored")}
     columns |= {"confidences": np.linspace(0, 0.1, count), "matches": np.ones(count, np.int64)}
-    kept = sort_matches("0a", 1, columns, ([0], [0]))
+    objects = (np.zeros(count, np.int64), np.zeros(count, np.int64))
+    kept = sort_matches("0a", 1, columns, objects)
     assert len(kept.classes) == 27_000
     fewer = {name: column[:15_000] for name, column in columns.items()}
-    assert len(sort_matches("0a", 1, fewer, ([0], [0])).classes) == 15_000
+    assert len(sort_matches("0a", 1, fewer, objects).classes) == 15_000
 
 
 def npy(values: np.ndarray) -> bytes:
@@ -91,7 +95,7 @@ class Exploding:
     ("name", "content", "message"),
     [
         ("matches", None, "not a whole NPZ file"),
-        ("matches", b"", "not a whole NPZ file"),
+        ("matches", b"", "`matches` must be a list of unsigned integers"),
         ("matches", npy(np.array([Exploding()], dtype=object)), "`matches` must be a list of unsigned integers"),
         ("matches", npy(np.zeros(5, np.uint16)), r"`matches` must have \d+ rows, got 5"),
         ("matches", npy(np.zeros(5)), "`matches` must be a list of unsigned integers"),
@@ -153,6 +157,11 @@ def test_a_record_that_contradicts_itself_is_refused(made):
         ({"confidences": made.confidences[::-1]}, "sorted by class and descending confidence"),
         ({"confidences": np.full_like(made.confidences, 1.5)}, "`confidences` must be in 0-1"),
         ({"ignored": made.matches}, "both match an object and be ignored"),
+        (
+            {"object_images": made.object_images[1:], "object_classes": made.object_classes[1:]},
+            "more matches than objects",
+        ),
+        ({"object_classes": (made.object_classes + 1) % 3}, "more matches than objects"),
     ):
         with pytest.raises(DataError, match=message):
             replace(made, **change)

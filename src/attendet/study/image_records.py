@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-import math
+import re
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
@@ -30,6 +30,12 @@ _MAX_FILE_BYTES = 64 * 1024 * 1024
 # Largest size of one array, so that a small file cannot expand to much memory.
 _MAX_ARRAY_BYTES = 256 * 1024 * 1024
 _MAX_IMAGES = 10_000_000
+# The start of an NPY file with a list of unsigned integers. numpy's reader evaluates the header as Python text.
+_HEADER = re.compile(
+    rb"\x93NUMPY\x01\x00..\{'descr': '(?P<type>[<>|]u[1248])', "
+    rb"'fortran_order': False, 'shape': \((?P<count>\d{1,12}),\), \} *\n",
+    re.DOTALL,
+)
 _ARRAYS = (
     "fingerprint",
     "images",
@@ -99,11 +105,24 @@ class ImageMatches:
             raise DataError("detections must be sorted by class and descending confidence")
         if (self.matches & self.ignored).any():
             raise DataError("a detection must not both match an object and be ignored")
+        self._require_no_more_matches_than_objects()
 
     def __repr__(self) -> str:
         """Show the numbers of images, detections, and objects instead of the arrays."""
         sizes = f"{self.images} images, {len(self.classes)} detections, {len(self.object_classes)} objects"
         return f"ImageMatches({sizes})"
+
+    def _require_no_more_matches_than_objects(self) -> None:
+        """Refuse more matches than objects of an image and class, which would give recalls above 1."""
+        detections = self.classes * self.images + self.image_indices
+        objects = self.object_classes * self.images + self.object_images
+        groups = np.unique(np.concatenate([objects, detections]), return_inverse=True)[1]
+        of_objects, of_detections = groups[: len(objects)], groups[len(objects) :]
+        existing = np.bincount(of_objects, minlength=len(groups))
+        for threshold in range(len(IOUS)):
+            is_match = (self.matches >> threshold & 1).astype(np.bool_)
+            if (np.bincount(of_detections[is_match], minlength=len(groups)) > existing).any():
+                raise DataError("an image must not have more matches than objects of a class")
 
 
 def sort_matches(
@@ -231,14 +250,13 @@ def _read_array(archive: zipfile.ZipFile, name: str) -> NDArray[np.int64]:
     info = archive.getinfo(f"{name}.npy")
     if info.file_size > _MAX_ARRAY_BYTES or info.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
         raise DataError(f"`{name}` must be an array of at most {_MAX_ARRAY_BYTES:,} bytes")
-    file = io.BytesIO(archive.read(info))
-    if np.lib.format.read_magic(file) != (1, 0):
-        raise DataError(f"`{name}` must be an NPY array of version 1")
-    shape, _, dtype = np.lib.format.read_array_header_1_0(file)
-    values = file.read()
-    if len(shape) != 1 or dtype.kind != "u" or len(values) != math.prod(shape) * dtype.itemsize:
+    header = _HEADER.match(content := archive.read(info))
+    if not header:
         raise DataError(f"`{name}` must be a list of unsigned integers")
-    return np.frombuffer(values, dtype).astype(np.int64)
+    dtype, count = np.dtype(header["type"].decode()), int(header["count"])
+    if len(content) - header.end() != count * dtype.itemsize:
+        raise DataError(f"`{name}` must be a list of {count} numbers")
+    return np.frombuffer(content, dtype, offset=header.end()).astype(np.int64)
 
 
 def _narrow(values: NDArray[np.int64]) -> NDArray[np.generic]:

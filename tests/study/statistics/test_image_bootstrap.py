@@ -205,18 +205,18 @@ def synthetic_arms(
     [(8, 0.05, 0.0), (8, 0.05, 0.15), (8, 0.005, 0.2), (8, 0.0, 0.0), (3, 0.05, 0.15)],
 )
 def test_the_interval_holds_the_true_difference_as_often_as_it_says(seeds, seed_spread, image_spread):
-    generator, studies = np.random.default_rng(1), 400
+    generator, studies = np.random.default_rng(1), 300
     found = [
         not_none(
             image_difference(
-                *synthetic_arms(generator, seeds, 80, seed_spread, image_spread), "map50_95", resamples=200
+                *synthetic_arms(generator, seeds, 80, seed_spread, image_spread), "map50_95", resamples=100
             )
         )
         for _ in range(studies)
     ]
     covered = np.mean([each.low <= 0 <= each.high for each in found])
     # 95 % less three standard errors of the simulation; the interval may be a little too wide.
-    assert 0.917 <= covered <= 0.985
+    assert 0.912 <= covered <= 0.99
     spread = np.std([each.difference for each in found])
     assert np.mean([each.error**2 for each in found]) ** 0.5 == pytest.approx(spread, rel=0.15)
 
