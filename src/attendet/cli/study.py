@@ -64,6 +64,14 @@ def plan_command(
             "--no-measure", help="Do not measure training steps to estimate hours.", rich_help_panel=COMPUTING
         ),
     ] = False,
+    match: Annotated[
+        Literal["latency"] | None,
+        typer.Option(
+            help="Find a control for each arm with attention that takes as long, without attention.",
+            show_default=False,
+            rich_help_panel=COMPUTING,
+        ),
+    ] = None,
     out: Out = None,
     as_json: AsJson = False,
 ) -> None:
@@ -74,9 +82,10 @@ def plan_command(
     require_file(file, DESIGN_REMEDY)
     from dataclasses import asdict
 
-    from attendet.cli.ui.study_table import arms_table
+    from attendet.cli.ui.study_table import arms_table, matches_table
     from attendet.study.forecast import describe_forecast, estimate_duration, forecast_study
     from attendet.study.runs.dry_run import dry_run_arms
+    from attendet.study.runs.latency_matching import match_arms
     from attendet.study.workflow import open_study
 
     study = open_study(file, out)
@@ -85,15 +94,22 @@ def plan_command(
     finished = study.finished(cells)
     seconds = None if no_measure else estimate_duration(study)
     forecast = forecast_study(study.design, cells, seconds, finished)
+    matches = match_arms(study) if match else ()
     if as_json:
         runs = [{"name": cell.name, **asdict(cell)} for cell in cells]
-        typer.echo(to_json({**asdict(forecast), "cells": runs}))
+        controls = {"controls": [each.to_dict() for each in matches]} if match else {}
+        typer.echo(to_json({**asdict(forecast), "cells": runs, **controls}))
         return
     terminal = console()
     terminal.print(arms_table(study.design, seconds))
     terminal.print()
     for line in describe_forecast(forecast, study.design):
         terminal.print(line, soft_wrap=True)
+    if matches:
+        terminal.print()
+        terminal.print(matches_table(matches))
+        terminal.print("\nlines for `arms:` in study.yaml:", soft_wrap=True)
+        typer.echo("".join(each.yaml for each in matches), nl=False)
 
 
 @app.command("run", cls=Verb)

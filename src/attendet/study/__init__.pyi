@@ -3,8 +3,10 @@ from .reporting.outcome import StudyReport as StudyReport
 from .reporting.publishing import Published as Published
 from .runs.execution import Study as Study
 from .runs.execution import StudyRunResult as StudyRunResult
+from .runs.latency_matching import LatencyMatch as LatencyMatch
 from .searching.search_records import SearchRecord as SearchRecord
 from .workflow import make_executor as make_executor
+from .workflow import match_latency as match_latency
 from .workflow import open_study as open_study
 from .workflow import plan as plan
 from .workflow import report as report
@@ -12,6 +14,7 @@ from .workflow import run as run
 from .workflow import search as search
 
 __all__ = [
+    "LatencyMatch",
     "Published",
     "SearchRecord",
     "Study",
@@ -19,6 +22,7 @@ __all__ = [
     "StudyReport",
     "StudyRunResult",
     "make_executor",
+    "match_latency",
     "open_study",
     "plan",
     "report",

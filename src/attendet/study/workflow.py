@@ -14,6 +14,7 @@ from attendet.study.reporting.publishing import Published, publish_report
 from attendet.study.runs.dry_run import dry_run_arms
 from attendet.study.runs.execution import Study, StudyRunResult, run_study
 from attendet.study.runs.executors import Executor, LocalExecutor, SilentObserver, StudyObserver
+from attendet.study.runs.latency_matching import LatencyMatch, match_arms
 from attendet.study.searching.search_design import read_search
 from attendet.study.searching.search_records import SearchFolder, SearchRecord
 from attendet.study.searching.search_run import Search, SearchObserver, SilentSearchObserver, run_search
@@ -85,6 +86,34 @@ def plan(
     _, cells = study.cells()
     seconds = estimate_duration(study) if measure else None
     return forecast_study(study.design, cells, seconds, study.finished(cells))
+
+
+def match_latency(file: str | os.PathLike[str]) -> tuple[LatencyMatch, ...]:
+    """Find a control that takes as long as the attention, for each arm with attention. Nothing is written.
+
+    The control is `control-conv1x1` in the same places. Its number of parameters is chosen so that arm and control take
+    equally long for one validation image on the device of the recipe. It takes seconds to minutes for each arm.
+
+    Args:
+        file: The design of the study, usually `study.yaml`.
+
+    Returns:
+        One control for each arm that has attention and is not itself a control, with lines to paste into `arms:`.
+
+    Raises:
+        OptionError: If the file is not a valid design, the data set cannot be read, an arm cannot be built, or no arm
+            has attention.
+
+    Example:
+        >>> from attendet import study
+        >>> study.match_latency("nowhere.yaml")
+        Traceback (most recent call last):
+            ...
+        attendet.errors.OptionError: nowhere.yaml: the file cannot be read: No such file or directory
+    """
+    study = open_study(file)
+    dry_run_arms(study, Path(file))
+    return match_arms(study)
 
 
 def run(

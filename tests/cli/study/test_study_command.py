@@ -87,3 +87,16 @@ def test_mistakes_are_reported_in_one_line(studied, tmp_path: Path, text: str, m
     assert code == 2
     assert message in error
     assert error.count("\n") == 1
+
+
+def test_plan_finds_controls_of_equal_latency(studied, tmp_path: Path) -> None:
+    write_small(tmp_path, "{plain: , gated: se:reduction=2@after:Conv}")
+    code, out, _ = studied("plan study.yaml --no-measure --match latency")
+    assert code == 0
+    assert "controls of equal latency" in out
+    assert "\n  gated: {attention: 'se:reduction=2@after:Conv', control: gated-latency}\n" in out
+    assert "\n  gated-latency: {attention: 'control-conv1x1:parameters=" in out
+    (control,) = json.loads(studied("plan study.yaml --no-measure --match latency --json")[1])["controls"]
+    assert (control["arm"], control["control"]) == ("gated", "gated-latency")
+    assert control["measured"]["ratio"] > 0
+    assert "controls" not in json.loads(studied("plan study.yaml --no-measure --json")[1])

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from attendet.study.design.grid import Cell
     from attendet.study.design.schema import StudyDesign
     from attendet.study.records import CellRecord
+    from attendet.study.runs.latency_matching import LatencyMatch
 
 _WAITING = "·"
 
@@ -97,6 +98,26 @@ def arms_table(design: StudyDesign, seconds: Mapping[tuple[str, float], float] |
         minutes = [f"{seconds[name, part] / 60:.1f}" for part in fractions] if seconds else []
         mark = " (baseline)" if name == design.baseline else ""
         rows.add_row(name + mark, arm.describe(), runs, *minutes)
+    return rows
+
+
+def matches_table(matches: Sequence[LatencyMatch]) -> Table:
+    """Return a table of the controls that take as long as the attention of their arms."""
+    columns = [("arm", False), ("parameters=", True), ("added parameters", True), ("arm, ms", True)]
+    columns += [("control, ms", True), ("ratio", True), ("quartiles", True), ("", False)]
+    rows = table("controls of equal latency", columns)
+    for match in matches:
+        measured = match.measured
+        rows.add_row(
+            match.arm,
+            f"{match.parameters:,}",
+            f"{match.added_parameters:,}",
+            f"{measured.arm_ms:.2f}",
+            f"{measured.control_ms:.2f}",
+            f"{measured.ratio:.3f}",
+            f"{measured.low:.3f}-{measured.high:.3f}",
+            styled("equal", "green") if match.remark is None else styled(match.remark, "yellow"),
+        )
     return rows
 
 

@@ -19,6 +19,7 @@ METRIC_NAMES: Mapping[Metric, str] = {
 }
 
 MAX_SEEDS = 1000
+LONGEST_NAME = 40
 MAX_RUNS = 10_000
 # Settings that the study decides, and the key of study.yaml or the command that a user sets them with.
 DECIDED_BY_STUDY: Mapping[str, str] = {
@@ -36,7 +37,7 @@ DECIDED_BY_STUDY: Mapping[str, str] = {
 # The word that an arm writes under `weights` for random initial weights.
 SCRATCH = "scratch"
 
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=40)]
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=LONGEST_NAME)]
 Word = Annotated[str, StringConstraints(min_length=1)]
 Share = Annotated[float, Field(gt=0, le=1)]
 Setting = int | float | bool | str | None | list[int | float | str]

@@ -15,12 +15,17 @@ from .job import Job as Job
 from .job import RunFailure as RunFailure
 from .job import run_job as run_job
 from .job import try_job as try_job
+from .latency_matching import LatencyMatch as LatencyMatch
+from .latency_matching import match_arms as match_arms
+from .latency_ratio import LatencyRatio as LatencyRatio
 from .pairing_checks import find_unpaired as find_unpaired
 from .process_executor import ProcessExecutor as ProcessExecutor
 
 __all__ = [
     "Executor",
     "Job",
+    "LatencyMatch",
+    "LatencyRatio",
     "LocalExecutor",
     "ProcessExecutor",
     "RayExecutor",
@@ -34,6 +39,7 @@ __all__ = [
     "dry_run_arms",
     "failed_record",
     "find_unpaired",
+    "match_arms",
     "measure_costs",
     "run_job",
     "run_study",

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import cycle, islice
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from attendet.data.loading.image_store import OnDemandImages
-from attendet.data.loading.resizing import letterbox
 from attendet.data.reading import data_source
 from attendet.data.reading.label_checks import drop_invalid
 from attendet.data.records import Split
-from attendet.detection.postprocess import DetectionThresholds, detect_on_canvas
 from attendet.errors import OptionError
 from attendet.models.costs import count_network
 from attendet.models.detector import Detector, prepare_for_inference
 from attendet.study.records import ArmCosts, CostRecord, Latency
 from attendet.study.runs.peak_memory import peak_bytes
+from attendet.study.runs.side_by_side import TimedDetector, image_batch, time_in_turns
 from attendet.training.resource_errors import explain_resource_errors
 from attendet.training.run_folder import RunFolder, RunRecord, device_name, read_run
 from attendet.utils.devices import resolve_device
@@ -29,35 +25,19 @@ from attendet.weights.io import opening
 
 # Batch size, and number of timed passes of each arm.
 ROUNDS: Mapping[int, int] = {1: 40, 16: 10}
-WARM_UP = 2
 
 
 @dataclass(frozen=True)
-class TimedArm:
+class TimedArm(TimedDetector):
     """An arm whose latency and memory are measured.
 
     Attributes:
-        detector: The detector, with folded batch norms, on its device.
         record: Record of the run.
         activation_bytes: Memory that training stores of one image for the backward pass, without weights.
     """
 
-    detector: Detector
     record: RunRecord
     activation_bytes: int
-
-    @property
-    def size(self) -> int:
-        """Side of the images in pixels."""
-        return _size(self.record)
-
-    @torch.inference_mode()
-    def detect(self, images: Tensor) -> None:
-        """Run the network and post-processing on images (N, 3, size, size), 0-1, as `attendet predict` does."""
-        thresholds = DetectionThresholds.for_prediction(self.detector.head.suppression)
-        detect_on_canvas(self.detector.decode(self.detector(images)), thresholds)
-        if images.is_cuda:
-            torch.cuda.synchronize(images.device)
 
 
 def measure_costs(runs: Mapping[str, RunFolder], baseline: str, rounds: Mapping[int, int] | None = None) -> CostRecord:
@@ -102,27 +82,15 @@ def _measured(
     latencies: dict[str, list[Latency]] = {name: [] for name in arms_by_name}
     peaks: dict[str, int] = {}
     for batch, times in sorted(rounds.items()):
-        images = {size: _images(split, batch, size, device) for size in {each.size for each in arms_by_name.values()}}
-        for name, milliseconds in _timed(arms_by_name, images, times).items():
+        images = {
+            size: image_batch(split, batch, size, device) for size in {each.size for each in arms_by_name.values()}
+        }
+        for name, milliseconds in time_in_turns(arms_by_name, images, times).items():
             low, middle, high = np.percentile(milliseconds, [25, 50, 75]).tolist()
             latencies[name].append(Latency(batch=batch, median_ms=middle, low_ms=low, high_ms=high, rounds=times))
         if batch == max(rounds):
             peaks = {name: _peak(each, images[each.size]) for name, each in arms_by_name.items()}
     return latencies, peaks
-
-
-def _timed(arms_by_name: Mapping[str, TimedArm], images: Mapping[int, Tensor], times: int) -> dict[str, list[float]]:
-    """Return the milliseconds of every pass, by arm."""
-    names = list(arms_by_name)
-    spent: dict[str, list[float]] = {name: [] for name in names}
-    for number in range(-WARM_UP, times):
-        for name in names[number % len(names) :] + names[: number % len(names)]:
-            arm = arms_by_name[name]
-            start = time.perf_counter()
-            arm.detect(images[arm.size])
-            if number >= 0:
-                spent[name].append(1000 * (time.perf_counter() - start))
-    return spent
 
 
 def _device(records: Sequence[RunRecord]) -> torch.device:
@@ -145,21 +113,13 @@ def _size(record: RunRecord) -> int:
 
 def _arm(run: RunFolder, record: RunRecord, device: torch.device) -> TimedArm:
     detector = opening.open(run.weights).detector
-    return TimedArm(prepare_for_inference(detector, device), record, _activation_bytes(detector, _size(record)))
+    size = _size(record)
+    return TimedArm(prepare_for_inference(detector, device), size, record, _activation_bytes(detector, size))
 
 
 def _validation_split(record: RunRecord) -> Split:
     settings = record.configuration["data"]
     return drop_invalid(data_source.open(settings["path"], settings["format"], settings.get("bit_depth")).read("val"))
-
-
-def _images(split: Split, batch: int, size: int, device: torch.device) -> Tensor:
-    """Return validation images (batch, 3, size, size), 0-1; images are repeated if the split has too few."""
-    store = OnDemandImages(split.records, size)
-    chosen: Sequence[int] = list(islice(cycle(range(len(split.records))), batch))
-    canvases = np.stack([letterbox(store[number], size, (size, size))[0] for number in chosen])
-    images = torch.from_numpy(canvases).permute(0, 3, 1, 2).to(device, torch.float32) / 255
-    return images.contiguous(memory_format=torch.channels_last)
 
 
 def _peak(arm: TimedArm, images: Tensor) -> int:
