@@ -59,7 +59,7 @@ def image_difference(
     interaction (Owen, "The Pigeonhole Bootstrap", 2007). The variance over the seeds holds the first and the third, the
     variance of the mean over draws of images the second and the third; the interaction is estimated from the draws of
     single seeds and counted once. The pigeonhole bootstrap, which draws seeds as well, counts it three times and sees
-    few seeds as more alike than they are; in simulations its interval holds the true difference in 79-99 % of studies.
+    few seeds as more alike than they are; in simulations its interval holds the true difference in 76-99 % of studies.
     This interval, Student's t with Satterthwaite's degrees of freedom, holds it in 93-98 %.
 
     Args:
