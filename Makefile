@@ -60,7 +60,7 @@ docs: install ## Write the generated pages and tables
 	$(BIN)/python tools/api_page.py
 	$(BIN)/python tools/summaries.py
 	$(BIN)/python tools/insertion_table.py
-	$(BIN)/python tools/first_study.py
+	$(BIN)/python tools/studies.py
 
 pictures: demo ## Draw the pictures of the README from the demo
 	$(BIN)/python tools/readme_pictures.py runs/demo docs/pictures

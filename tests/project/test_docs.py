@@ -12,9 +12,10 @@ def test_the_summaries_are_up_to_date() -> None:
     assert summaries.TARGET.read_text(encoding="utf-8") == summaries.page(), "run make docs"
 
 
-def test_the_page_of_the_first_study_matches_its_records() -> None:
-    study = load_tool("first_study")
-    assert study.PAGE.read_text(encoding="utf-8") == study.page(), "run make docs"
+def test_the_pages_of_studies_match_their_records() -> None:
+    studies = load_tool("studies")
+    for folder in studies.folders():
+        assert studies.page_of(folder).read_text(encoding="utf-8") == studies.page(folder), "run make docs"
 
 
 def test_the_insertion_table_is_up_to_date() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from attendet.study.folder import StudyFolder
 from attendet.study.forecast import StudyForecast
+from attendet.study.power_curves import PowerPoint
 from attendet.study.reporting.outcome import Failure, StudyReport
 from attendet.study.reporting.publishing import Published
 from attendet.study.runs.execution import StudyRunResult
@@ -23,17 +24,18 @@ def report(tmp_path: Path) -> StudyReport:
     """A report with one decided comparison, one without pairs, and hostile names."""
     measured = report_of(tmp_path, "{plain: , other: se@neck, third: eca@neck}", seeds="2")
     decided, unpaired = measured.contrasts
-    numbers = {"difference": -0.0123, "interval": (-0.02, -0.0046), "p_holm": 0.03125}
+    numbers = {"difference": -0.0123, "interval": (-0.02, -0.0046), "p_adjusted": 0.03125}
     return replace(
         measured,
         name=HOSTILE,
         metric="mAP50",
+        answer="No arm helps.",
         planned=1200,
         finished=7,
         contrasts=(
             replace(decided, arm=HOSTILE, against="plain", n=6, verdict="hurts", **numbers),
             replace(
-                unpaired, arm="third", n=0, verdict="not distinguishable", difference=None, interval=None, p_holm=1
+                unpaired, arm="third", n=0, verdict="not distinguishable", difference=None, interval=None, p_adjusted=1
             ),
         ),
         failures=(Failure("third-seed0", "a < b"),),
@@ -44,12 +46,12 @@ def report(tmp_path: Path) -> StudyReport:
 def test_a_report_shows_every_comparison(report: StudyReport) -> None:
     parsed = ParsedHtml(report._repr_html_())
     assert parsed.rows == [
-        ["arm", "against", "verdict", "seeds", "difference in mAP50", "95 % interval", "p_holm"],
+        ["arm", "against", "verdict", "seeds", "difference in mAP50", "interval", "p"],
         [HOSTILE, "plain", "hurts", "6", "−0.012", "−0.020 to −0.005", "0.0312"],
         ["third", "plain", "not distinguishable", "0", "-", "-", "1"],
     ]
     assert parsed.paragraphs == [
-        f"Study {HOSTILE}: 7 of 1,200 runs finished.",
+        f"Study {HOSTILE}: 7 of 1,200 runs finished. No arm helps.",
         "runs were made on 2 different devices",
         "third-seed0 failed: a < b",
     ]
@@ -107,9 +109,12 @@ def test_a_forecast_shows_hours_and_detectable_differences() -> None:
         hours_by_arm={"<b>": 12.34},
         budget_hours=None,
         comparisons=2,
-        p_holm_floor=0.0625,
+        p_floor=0.0625,
         detectable=1.26,
         detectable_in_metric=0.0126,
+        curve=(PowerPoint(6, 1.8, 1.5, 0.25),),
+        seeds_to_find=9,
+        seeds_to_exclude=None,
         warnings=("5 seeds < 6 seeds",),
     )
     parsed = ParsedHtml(forecast._repr_html_())
@@ -121,9 +126,11 @@ def test_a_forecast_shows_hours_and_detectable_differences() -> None:
         ["hours of <b>", "12.3"],
         ["budget in hours", "-"],
         ["comparisons", "2"],
-        ["smallest p_holm", "0.062"],
+        ["smallest p", "0.062"],
         ["detectable difference in standard deviations", "1.3"],
         ["detectable difference in the metric", "0.013"],
+        ["seeds that find a difference that matters", "9"],
+        ["seeds that show that none matters", "-"],
     ]
     assert parsed.paragraphs == ["5 seeds < 6 seeds"]
     assert parsed.tags == TABLE_TAGS

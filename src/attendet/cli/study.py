@@ -43,6 +43,16 @@ Out: TypeAlias = Annotated[
 ]
 
 
+NewQuestion: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--new-question",
+        help="Arms that were run but are not in the design stop counting for the adjustment; the report says so.",
+        rich_help_panel=OUTPUT,
+    ),
+]
+
+
 @app.command("init", cls=Verb)
 def init_command(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="New file to write.")] = Path("study.yaml"),
@@ -64,6 +74,10 @@ def plan_command(
             "--no-measure", help="Do not measure training steps to estimate hours.", rich_help_panel=COMPUTING
         ),
     ] = False,
+    picture: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Draw seeds against what they can show, as PNG.", rich_help_panel=OUTPUT),
+    ] = None,
     match: Annotated[
         Literal["latency"] | None,
         typer.Option(
@@ -77,13 +91,14 @@ def plan_command(
 ) -> None:
     """Forecast the cost of a study and the differences that it can detect.
 
-    Nothing is written.
+    Nothing is written, except the picture.
     """
     require_file(file, DESIGN_REMEDY)
     from dataclasses import asdict
 
-    from attendet.cli.ui.study_table import arms_table, matches_table
-    from attendet.study.forecast import describe_forecast, estimate_duration, forecast_study
+    from attendet.cli.ui.study_table import arms_table, matches_table, power_table
+    from attendet.study.forecast import describe_forecast, difference_unit, estimate_duration, forecast_study
+    from attendet.study.power_curves import draw_power
     from attendet.study.runs.dry_run import dry_run_arms
     from attendet.study.runs.latency_matching import match_arms
     from attendet.study.workflow import open_study
@@ -94,6 +109,15 @@ def plan_command(
     finished = study.finished(cells)
     seconds = None if no_measure else estimate_duration(study)
     forecast = forecast_study(study.design, cells, seconds, finished)
+    unit = difference_unit(study.design)
+    if picture is not None:
+        draw_power(
+            forecast.curve,
+            len(study.design.seeds),
+            picture,
+            unit=unit,
+            matters=study.design.matters if study.design.spread else None,
+        )
     matches = match_arms(study) if match else ()
     if as_json:
         runs = [{"name": cell.name, **asdict(cell)} for cell in cells]
@@ -105,6 +129,10 @@ def plan_command(
     terminal.print()
     for line in describe_forecast(forecast, study.design):
         terminal.print(line, soft_wrap=True)
+    terminal.print()
+    terminal.print(power_table(forecast, unit))
+    if picture is not None:
+        terminal.print(f"picture: {picture}", soft_wrap=True)
     if matches:
         terminal.print()
         terminal.print(matches_table(matches))
@@ -141,6 +169,15 @@ def run_command(
         int | None,
         typer.Option(metavar="N", help="Start at most N runs.", min=0, rich_help_panel=COMPUTING),
     ] = None,
+    until_settled: Annotated[
+        bool,
+        typer.Option(
+            "--until-settled",
+            help="Stop at the first of the design's looks at which every comparison is decided.",
+            rich_help_panel=COMPUTING,
+        ),
+    ] = False,
+    new_question: NewQuestion = False,
     out: Out = None,
     as_json: AsJson = False,
 ) -> None:
@@ -156,7 +193,15 @@ def run_command(
     try:
         with StudyTable() as observer:
             result = workflow.run(
-                file, out=out, executor=executor, workers=workers, address=address, limit=limit, observer=observer
+                file,
+                out=out,
+                executor=executor,
+                workers=workers,
+                address=address,
+                limit=limit,
+                until_settled=until_settled,
+                new_question=new_question,
+                observer=observer,
             )
     except KeyboardInterrupt as interrupt:
         interrupt.add_note("the same command continues")
@@ -181,17 +226,49 @@ def report_command(
         Path | None,
         typer.Option(metavar="DIR", help="Folder for the report. [default: FOLDER]", rich_help_panel=OUTPUT),
     ] = None,
+    new_question: NewQuestion = False,
     as_json: AsJson = False,
 ) -> None:
-    """Write the report of a study from its records: Markdown, one HTML page, JSON, and figures."""
+    """Write the report of a study from its records: Markdown, one HTML page, JSON, and figures.
+
+    The look is recorded in the study's ledger, and the report says what was changed since the first look.
+    """
     require_file(folder, "name the folder of a study, such as runs/study/first")
     from attendet.study import workflow
 
-    published = workflow.report(folder, out=out)
+    published = workflow.report(folder, out=out, new_question=new_question)
     if as_json:
         typer.echo(published.json.read_text(encoding="utf-8"))
     else:
         _print_report(published)
+
+
+@app.command("join", cls=Verb)
+def join_command(
+    folders: Annotated[
+        list[Path],
+        typer.Argument(metavar="FOLDER...", help="Folders of studies, one for each data set.", show_default=False),
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """Compare the arms of several studies, one for each data set, with the baseline."""
+    for folder in folders:
+        require_file(folder, "name the folder of a study, such as runs/study/first")
+    from attendet.cli.ui.tables import table
+    from attendet.study import workflow
+
+    joined = workflow.join(folders)
+    if as_json:
+        typer.echo(to_json(joined.to_dict()))
+        return
+    header, rows = joined.table()
+    shown = table(f"differences in {joined.metric}", [(header[0], False), *((name, True) for name in header[1:])])
+    for row in rows:
+        shown.add_row(*row)
+    terminal = console()
+    terminal.print(shown)
+    for remark in joined.remarks:
+        terminal.print(f"note: {remark}", soft_wrap=True)
 
 
 @app.command("search", cls=Verb)
@@ -251,9 +328,10 @@ def _print_result(result: StudyRunResult) -> None:
 
 def _print_report(published: Published) -> None:
     out = console()
+    out.print(styled(published.report.answer, "bold"), soft_wrap=True)
     for contrast in published.report.contrasts:
         out.print(contrast.explanation, soft_wrap=True)
-    for remark in published.report.remarks:
+    for remark in (*published.report.history, *published.report.remarks):
         out.print(f"note: {remark}", soft_wrap=True)
     out.print(f"report: {published.markdown}, {published.html}", soft_wrap=True)
 

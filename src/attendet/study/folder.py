@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -33,6 +33,11 @@ class StudyFolder:
         """Record of the costs."""
         return self.path / "costs.json"
 
+    @property
+    def ledger(self) -> Path:
+        """All looks at the results."""
+        return self.path / "ledger.jsonl"
+
     def cell(self, key: str) -> Path:
         """Return the path of the record of a run."""
         return self.path / "cells" / f"{key}.json"
@@ -50,6 +55,7 @@ class StudyRecords:
         study: The plan.
         cells: Records of planned runs by key, with the current names of their arms.
         costs: Costs of the arms; None if they were not measured.
+        outside: Records of finished runs in the folder that are not in the plan, by key.
         problems: Records that could not be read, one sentence each.
         image_matches: Detections of finished runs on each validation image, by key; older studies lack them.
     """
@@ -58,6 +64,7 @@ class StudyRecords:
     cells: Mapping[str, CellRecord]
     costs: CostRecord | None
     problems: tuple[str, ...]
+    outside: Mapping[str, CellRecord] = field(default_factory=dict)
     image_matches: Mapping[str, ImageMatches] = field(default_factory=dict)
 
 
@@ -99,7 +106,16 @@ def read_study(folder: StudyFolder) -> StudyRecords:
             costs = read_record(folder.costs, CostRecord)
         except DataError as error:
             problems.append(str(error))
-    return StudyRecords(study, cells, costs, tuple(problems), image_matches)
+    return StudyRecords(
+        study, cells, costs, tuple(problems), _outside(folder, {cell.key for cell in study.cells}), image_matches
+    )
+
+
+def _outside(folder: StudyFolder, planned: Collection[str]) -> dict[str, CellRecord]:
+    """Return the records of finished runs that are not in the plan: of arms, seeds, or settings of earlier designs."""
+    paths = sorted(folder.cell("*").parent.glob("*.json"))
+    records = {path.stem: read_cell(folder, path.stem) for path in paths if path.stem not in planned}
+    return {key: record for key, record in records.items() if record is not None and record.status == "finished"}
 
 
 def runs_of_arm(records: StudyRecords, name: str, fraction: float = 1.0) -> list[CellRecord]:

@@ -9,9 +9,11 @@ from typing import Any
 from attendet.errors import AttendetError
 from attendet.study.design.grid import Cell
 from attendet.study.design.schema import METRIC_NAMES, StudyDesign
+from attendet.study.power_curves import PowerPoint, power_curve
+from attendet.study.reporting.explanations import cannot_decide
 from attendet.study.runs.execution import Study
-from attendet.study.statistics.power import min_p_holm, smallest_detectable
-from attendet.study.statistics.verdict import cannot_decide
+from attendet.study.statistics.power import MAX_SEEDS, Question, seeds_for, smallest_detectable
+from attendet.study.statistics.resampling import p_floor
 from attendet.training.config import build_config
 from attendet.training.reporter import NullReporter
 from attendet.training.step_timing import measure_step_times
@@ -30,10 +32,16 @@ class StudyForecast:
         hours_by_arm: The same by arm.
         budget_hours: Time that the study may take.
         comparisons: Number of arms that are compared with the baseline.
-        p_holm_floor: Smallest p_holm that this number of seeds can reach, as the only significant comparison.
+        p_floor: Smallest p that this number of seeds can reach.
         detectable: Smallest true difference that 80 % of studies detect, in standard deviations of paired differences;
             None if no difference can be detected.
         detectable_in_metric: The same in units of the metric, if the design gives the spread.
+        curve: What other numbers of seeds can show, in units of the metric if the design gives the spread, otherwise in
+            standard deviations.
+        seeds_to_find: Number of seeds with which 80 % of studies find a true difference of `matters`; None if it needs
+            more than 200, or the design does not give `matters` and `spread`.
+        seeds_to_exclude: Number of seeds with which 80 % of studies find that an arm without an effect makes no
+            difference that matters; None likewise.
         warnings: Problems of the plan, one sentence each.
     """
 
@@ -43,14 +51,18 @@ class StudyForecast:
     hours_by_arm: Mapping[str, float]
     budget_hours: float | None
     comparisons: int
-    p_holm_floor: float
+    p_floor: float
     detectable: float | None
     detectable_in_metric: float | None
+    curve: tuple[PowerPoint, ...]
+    seeds_to_find: int | None
+    seeds_to_exclude: int | None
     warnings: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the attributes as plain values, ready for JSON."""
-        return asdict(self) | {"hours_by_arm": dict(self.hours_by_arm), "warnings": list(self.warnings)}
+        lists = {"curve": [asdict(point) for point in self.curve], "warnings": list(self.warnings)}
+        return asdict(self) | {"hours_by_arm": dict(self.hours_by_arm)} | lists
 
     def _repr_html_(self) -> Markup:
         """Return the numbers as a table, and the warnings below it, for notebooks."""
@@ -61,9 +73,11 @@ class StudyForecast:
             *((f"hours of {arm}", _number(hours, 1)) for arm, hours in self.hours_by_arm.items()),
             ("budget in hours", _number(self.budget_hours, 1)),
             ("comparisons", f"{self.comparisons:,}"),
-            ("smallest p_holm", f"{self.p_holm_floor:.2g}"),
+            ("smallest p", f"{self.p_floor:.2g}"),
             ("detectable difference in standard deviations", _number(self.detectable, 1)),
             ("detectable difference in the metric", _number(self.detectable_in_metric, 3)),
+            ("seeds that find a difference that matters", _number(self.seeds_to_find, 0)),
+            ("seeds that show that none matters", _number(self.seeds_to_exclude, 0)),
         ]
         table = html_table(("quantity", "value"), rows, text_columns=1, label="forecast")
         return Markup(table + html_paragraphs(self.warnings))
@@ -93,24 +107,28 @@ def forecast_study(
         >>> cells = [Cell(arm, seed, 1.0, f"{arm}{seed}") for seed in range(5) for arm in design.arms]
         >>> plan = forecast_study(design, cells, {("plain", 1.0): 360.0, ("cbam", 1.0): 720.0})
         >>> plan.runs, plan.hours, plan.warnings[0]
-        (10, 1.5, '5 seeds cannot decide 1 comparison: p_holm is at least 0.062 for any difference; 6 seeds can')
+        (10, 1.5, '5 seeds cannot decide anything: p is at least 0.062 for any difference; 6 seeds can')
     """
     left = [cell for cell in cells if cell.key not in finished]
     by_arm: dict[str, float] = {}
     for cell in left if seconds else ():
         by_arm[cell.arm] = by_arm.get(cell.arm, 0.0) + (seconds or {})[cell.arm, cell.fraction] / 3600
     hours = sum(by_arm.values()) if seconds else None
-    multiple = smallest_detectable(len(design.seeds), design.comparisons)
+    planned, comparisons = len(design.seeds), design.comparisons
+    multiple = smallest_detectable(planned, comparisons)
     return StudyForecast(
         runs=len(cells),
         finished=len(cells) - len(left),
         hours=hours,
         hours_by_arm=by_arm,
         budget_hours=design.budget_hours,
-        comparisons=design.comparisons,
-        p_holm_floor=min_p_holm(len(design.seeds), design.comparisons),
+        comparisons=comparisons,
+        p_floor=p_floor(planned),
         detectable=multiple,
         detectable_in_metric=multiple * design.spread if multiple and design.spread else None,
+        curve=power_curve(comparisons, planned, spread=design.spread, hours_per_seed=_hours_per_seed(design, seconds)),
+        seeds_to_find=_seeds_that_answer(design, "difference"),
+        seeds_to_exclude=_seeds_that_answer(design, "no difference"),
         warnings=tuple(_warnings(design, hours)),
     )
 
@@ -132,11 +150,43 @@ def describe_forecast(plan: StudyForecast, design: StudyDesign) -> list[str]:
     if plan.detectable_in_metric is not None:
         metric = METRIC_NAMES[design.metric]
         lines.append(f"with a spread of {design.spread:g} this is {plan.detectable_in_metric:.3f} {metric}")
-    return [*lines, *plan.warnings]
+    return [*lines, *_both_answers(plan, design), *plan.warnings]
+
+
+def difference_unit(design: StudyDesign) -> str:
+    """Return the unit of the differences in the curve of a forecast."""
+    return METRIC_NAMES[design.metric] if design.spread else "standard deviations of paired differences"
+
+
+def _both_answers(plan: StudyForecast, design: StudyDesign) -> Iterator[str]:
+    if design.matters is None:
+        return
+    if design.spread is None:
+        yield f"give `spread` to see how many seeds a difference of {design.matters:g} needs"
+        return
+    find, exclude = (_at_most(count) for count in (plan.seeds_to_find, plan.seeds_to_exclude))
+    yield f"80 % of studies find a true difference of {design.matters:g} with {find}"
+    yield f"80 % of studies show that an arm without an effect makes no difference that matters with {exclude}"
+
+
+def _at_most(seeds: int | None) -> str:
+    return f"more than {MAX_SEEDS} seeds" if seeds is None else plural(seeds, "seed")
+
+
+def _seeds_that_answer(design: StudyDesign, question: Question) -> int | None:
+    if design.matters is None or design.spread is None:
+        return None
+    return seeds_for(design.matters / design.spread, design.comparisons, question=question)
+
+
+def _hours_per_seed(design: StudyDesign, seconds: Mapping[tuple[str, float], float] | None) -> float | None:
+    if seconds is None:
+        return None
+    return sum(seconds[arm, fraction] for arm in design.arms for fraction in design.fractions) / 3600
 
 
 def _warnings(design: StudyDesign, hours: float | None) -> Iterator[str]:
-    too_few = cannot_decide(len(design.seeds), design.comparisons)
+    too_few = cannot_decide(len(design.seeds))
     if too_few:
         yield too_few
     if hours is not None and design.budget_hours is not None and hours > design.budget_hours:

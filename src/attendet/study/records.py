@@ -76,6 +76,7 @@ class CellRecord(StrictModel):
         order: Fingerprint of the order of the images.
         identity: Hash of the arm, as in `Cell`; None in records of older versions.
         data: Fingerprint of the images, as in `StudyRecord`; None in records of older versions.
+        ended: Time at which the record was written, ISO 8601 in UTC; None in records of earlier versions.
     """
 
     key: str
@@ -96,6 +97,7 @@ class CellRecord(StrictModel):
     versions: dict[str, str] = Field(default_factory=dict)
     initialization: dict[str, str] = Field(default_factory=dict)
     order: str | None = None
+    ended: str | None = None
     identity: str | None = None
     data: str | None = None
 

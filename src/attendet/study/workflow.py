@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -10,6 +11,9 @@ from attendet.errors import OptionError
 from attendet.study.design.design_file import read_design
 from attendet.study.folder import StudyFolder
 from attendet.study.forecast import StudyForecast, estimate_duration, forecast_study
+from attendet.study.joining import JoinedReport, join_studies
+from attendet.study.ledger import read_ledger, require_same_looks
+from attendet.study.looking import run_until_settled
 from attendet.study.reporting.publishing import Published, publish_report
 from attendet.study.runs.dry_run import dry_run_arms
 from attendet.study.runs.execution import Study, StudyRunResult, run_study
@@ -124,6 +128,8 @@ def run(
     workers: int | None = None,
     address: str | None = None,
     limit: int | None = None,
+    until_settled: bool = False,
+    new_question: bool = False,
     observer: StudyObserver | None = None,
 ) -> StudyRunResult:
     r"""Run what a study is missing. It can be interrupted at any time; the same call continues and repeats nothing.
@@ -136,6 +142,9 @@ def run(
         workers: Number of simultaneous runs (default for `processes`: half the number of CPU cores).
         address: Address of the Ray cluster (default: a cluster on this machine).
         limit: Largest number of runs of this call.
+        until_settled: Stop at the first of the design's looks at which every comparison is decided. The looks are
+            recorded in the ledger, and the levels of the verdicts account for them.
+        new_question: Declare a new question: arms that were run but are no longer in the design stop counting.
         observer: Receives progress and log lines.
 
     Returns:
@@ -143,7 +152,8 @@ def run(
 
     Raises:
         OptionError: If the file is not a valid design, the data set cannot be read, an arm cannot be built, an option
-            does not fit the executor, or another process is working on the study.
+            does not fit the executor, `until_settled` is given without looks, the looks changed since the first one, or
+            another process is working on the study.
 
     Example:
         Without `limit`, this call trains all 12 runs.
@@ -165,16 +175,31 @@ def run(
     """
     study = open_study(file, out)
     chosen = make_executor(executor, workers, address) if isinstance(executor, str) else executor
+    if until_settled and not study.design.looks:
+        raise OptionError(
+            f"{file}: looks must be given to stop as soon as the study is settled, got none",
+            remedy="add for example looks: [6, 8, 10, 12, 16, 20] and seeds: 20",
+        )
+    if not new_question:
+        require_same_looks(study.design, read_ledger(study.folder.ledger))
     dry_run_arms(study, Path(file))
+    if until_settled:
+        return run_until_settled(study, chosen, observer or SilentObserver(), limit)
     return run_study(study, chosen, observer or SilentObserver(), limit)
 
 
-def report(folder: str | os.PathLike[str], *, out: str | os.PathLike[str] | None = None) -> Published:
+def report(
+    folder: str | os.PathLike[str], *, out: str | os.PathLike[str] | None = None, new_question: bool = False
+) -> Published:
     r"""Write the report of a study from its records: Markdown, one HTML page, JSON, and figures.
+
+    The look is recorded in the study's ledger, and the report says what was changed since the first look.
 
     Args:
         folder: Folder of the study's records, such as `runs/study/first`.
         out: Folder for the report (default: the folder of the records).
+        new_question: Declare a new question: arms that were run but are no longer in the design stop counting for the
+            adjustment of the p-values. The report says so.
 
     Returns:
         The report as an object, and the paths of its files.
@@ -204,7 +229,30 @@ def report(folder: str | os.PathLike[str], *, out: str | os.PathLike[str] | None
         >>> published.report.contrasts[0].explanation
         'cbam is not distinguishable from plain: no seed has both runs yet.'
     """
-    return publish_report(StudyFolder(Path(folder)), None if out is None else Path(out))
+    return publish_report(StudyFolder(Path(folder)), None if out is None else Path(out), new_question=new_question)
+
+
+def join(folders: Sequence[str | os.PathLike[str]]) -> JoinedReport:
+    r"""Compare the arms of several studies, one for each data set, with the baseline.
+
+    Args:
+        folders: Folders of two or more studies with the same baseline, metric, and at least one common arm.
+
+    Returns:
+        Differences over all data sets, which count equally, with intervals and p-values.
+
+    Raises:
+        DataError: If a folder holds no study.
+        OptionError: If there are fewer than two studies, or they do not fit together.
+
+    Example:
+        >>> from attendet import study
+        >>> study.join(["runs/study/first"])
+        Traceback (most recent call last):
+            ...
+        attendet.errors.OptionError: `folders` must name at least two studies, got 1
+    """
+    return join_studies([Path(folder) for folder in folders])
 
 
 def search(

@@ -60,7 +60,9 @@ def test_report_json_has_what_it_promises(tmp_path):
     study = write_study(tmp_path, design(ARMS, "6"), {"cbam": 0.03})
     records = read_study(study)
     found = json.loads(json.dumps(make_study_report(records).to_dict()), parse_constant=pytest.fail)
-    promised = {"arm", "difference", "interval", "p", "p_floor", "p_holm", "n", "verdict"}
+    promised = {"arm", "difference", "interval", "p", "p_floor", "p_adjusted", "level", "n", "verdict"}
+    assert found["answer"].startswith("cbam helps (+0.03")
+    assert found["header"]["images"] == {"train": 205, "val": 87}
     assert all(promised <= contrast.keys() for contrast in found["contrasts"])
     assert [arm["name"] for arm in found["arms"]] == ["baseline", "cbam", "control"]
     arm = found["arms"][1]

@@ -39,7 +39,7 @@ ONCE = "recipe: {validation.every_epoch: false}"
         (HEAD + SPACE + "recipe: {schedule.epoch: 1}", "6:26: unknown setting 'schedule.epoch'; did"),
         (HEAD + SPACE + "last_epochs: 1\n" + ONCE, "7:34: halving needs every epoch validated; remove it"),
         (HEAD + SPACE + "halving: null\n" + ONCE, "baseline is certain to validate only 1 epoch"),
-        (HEAD + SPACE + "keep: 205", "6:7: no number of seeds can decide 410 comparisons"),
+        (HEAD + SPACE + "keep: 32", "6:7: `keep` must be less than or equal to 31, got 32"),
         (HEAD.replace("yolov5n", "yolov5q") + SPACE, "2:8: unknown model 'yolov5q'; name a bundled model"),
     ],
 )  # fmt: skip

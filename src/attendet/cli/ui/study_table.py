@@ -15,6 +15,7 @@ from attendet.utils.text import plural
 if TYPE_CHECKING:
     from attendet.study.design.grid import Cell
     from attendet.study.design.schema import StudyDesign
+    from attendet.study.forecast import StudyForecast
     from attendet.study.records import CellRecord
     from attendet.study.runs.latency_matching import LatencyMatch
 
@@ -123,3 +124,21 @@ def matches_table(matches: Sequence[LatencyMatch]) -> Table:
 
 def _best(record: CellRecord) -> float:
     return record.best.map50_95 if record.best else 0.0
+
+
+def power_table(forecast: StudyForecast, unit: str) -> Table:
+    """Return a table of what numbers of seeds can show, with the hours that they cost.
+
+    Args:
+        forecast: The forecast of a study.
+        unit: Unit of the differences.
+    """
+    title = f"what 80 % of studies can show, in {unit}"
+    columns = [("seeds", True), ("helps or hurts from", True), ("no difference within", True), ("hours", True)]
+    rows = table(title, columns)
+    for point in forecast.curve:
+        values = (
+            f"{value:.3g}" if value is not None else "-" for value in (point.detectable, point.margin, point.hours)
+        )
+        rows.add_row(str(point.seeds), *values)
+    return rows

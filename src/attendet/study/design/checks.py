@@ -9,7 +9,6 @@ from attendet.errors import AttendetError, OptionError, misspelled_name, nearest
 from attendet.models.attention_request import parse_request
 from attendet.models.bundled import bundled_names
 from attendet.study.design.schema import DECIDED_BY_STUDY, MAX_RUNS, StudyDesign
-from attendet.study.statistics.power import min_seeds
 from attendet.training.config import TrainConfig, build_config
 from attendet.utils.text import plural, short_repr
 from attendet.utils.yaml_nodes import Node
@@ -97,18 +96,6 @@ def _known_request(request: str, node: Node) -> None:
     try:
         parse_request(request)
     except AttendetError as error:
-        raise node.error(error.message, error.remedy) from error
-
-
-def require_decidable(comparisons: int, node: Node) -> None:
-    """Require that some number of seeds can decide this number of comparisons.
-
-    Raises:
-        OptionError: If no number of seeds can, with the location of the arms.
-    """
-    try:
-        min_seeds(comparisons)
-    except OptionError as error:
         raise node.error(error.message, error.remedy) from error
 
 

@@ -9,7 +9,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from attendet.errors import AttendetError, OptionError, nearest_name
-from attendet.study.design.checks import check_design, known_names, node_at, require_decidable
+from attendet.study.design.checks import check_design, known_names, node_at
 from attendet.study.design.schema import Arm, StudyDesign
 from attendet.utils.settings import describe_invalid
 from attendet.utils.text import short_repr
@@ -57,7 +57,6 @@ def parse_design(text: str, file: str = "study.yaml") -> StudyDesign:
     design = validate_document(StudyDesign, "study", root, {"arms": Arm})
     if not design.baseline:
         design = design.model_copy(update={"baseline": next(iter(design.arms))})
-    require_decidable(design.comparisons, node_at(root, ["arms"]))
     check_design(design, root)
     return design
 
@@ -100,5 +99,7 @@ def _misfit(
         section, (name, value) = place[-2], next(iter(first["input"].items()))
         return node.error(f"unknown setting {short_repr(section)}", f"write {section}.{name}: {value}")
     message = YAML_MESSAGES.get(first["type"], first["msg"])
+    if first["type"] == "too_long":
+        message = f"must have at most {first['ctx']['max_length']} entries"
     written = ".".join(str(part) for part in place if part != "[key]")
     return node.error(describe_invalid(written, message, first["input"]))

@@ -4,6 +4,7 @@ from .arms import ScoreBreakdown as ScoreBreakdown
 from .arms import arm_report as arm_report
 from .contrasts import Contrast as Contrast
 from .contrasts import family_of_contrasts as family_of_contrasts
+from .explanations import explain as explain
 from .figures import draw_figures as draw_figures
 from .outcome import Failure as Failure
 from .outcome import StudyReport as StudyReport
@@ -23,6 +24,7 @@ __all__ = [
     "StudyReport",
     "arm_report",
     "draw_figures",
+    "explain",
     "family_of_contrasts",
     "html_report",
     "make_study_report",

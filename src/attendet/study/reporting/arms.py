@@ -61,6 +61,7 @@ class ArmReport:
         planned: Number of planned runs.
         finished: Number of finished runs.
         failed: Number of failed runs.
+        diverged: Number of runs whose loss or weights were no longer finite.
         by_seed: Deciding score of each seed: the mean of the metric over the last epochs.
         score: Deciding score over the seeds; None if no run has finished, like every field below.
         best_epoch: Metric of the best epoch of each run. It is biased upward, because validation selected the epoch.
@@ -82,6 +83,7 @@ class ArmReport:
     planned: int
     finished: int
     failed: int
+    diverged: int
     by_seed: Mapping[int, float]
     score: SeedSummary | None
     best_epoch: SeedSummary | None
@@ -111,6 +113,7 @@ def arm_report(name: str, records: StudyRecords) -> ArmReport:
         planned=len(planned),
         finished=ended.count("finished"),
         failed=ended.count("failed"),
+        diverged=ended.count("diverged"),
         by_seed=dict(sorted(scores.items())),
         score=summarize_seeds(list(scores.values())),
         best_epoch=_over(runs, lambda run: best_epoch(run, design.metric)),

@@ -2,17 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from statistics import fmean
-from typing import Literal
+from typing import Literal, TypeAlias
 
-from attendet.study.design.schema import METRIC_NAMES
+from attendet.study.design.schema import StudyDesign
 from attendet.study.folder import StudyRecords, runs_of_arm
+from attendet.study.reporting.explanations import Evidence, explain
 from attendet.study.reporting.run_scores import best_epoch, by_seed
-from attendet.study.statistics.paired import PairedDifference, holm, paired_difference
-from attendet.study.statistics.power import min_p_holm, smallest_detectable
-from attendet.study.statistics.verdict import Verdict, reach_verdict, seeds_needed, verdict_sentence
+from attendet.study.statistics.decisions import Decision, Verdict, decide
+from attendet.study.statistics.divergence import divergence_p, does_not_train
+from attendet.study.statistics.image_bootstrap import ImageDifference, image_difference
+from attendet.study.statistics.paired import PairedDifference, paired_difference, share_interval
+from attendet.study.statistics.power import settle_probability, smallest_detectable
+from attendet.utils.text import plural
+
+Family: TypeAlias = Literal["baseline", "control"]
+
+
+@dataclass(frozen=True)
+class Divergence:
+    """How often the runs of two arms diverged, on all training images.
+
+    Attributes:
+        diverged: Number of runs of the arm whose loss or weights were no longer finite.
+        runs: Number of its runs that finished or diverged.
+        other_diverged: The same for the other arm.
+        other_runs: The same for the other arm.
+        p: Two-sided p-value of Fisher's exact test.
+    """
+
+    diverged: int
+    runs: int
+    other_diverged: int
+    other_runs: int
+    p: float
+
+    def __str__(self) -> str:
+        """Return the numbers as text."""
+        return (
+            f"{self.diverged} of {plural(self.runs, 'run')} diverged"
+            f" (the other arm: {self.other_diverged} of {self.other_runs}, exact p {self.p:.2g})"
+        )
 
 
 @dataclass(frozen=True)
@@ -22,96 +54,220 @@ class Contrast:
     Attributes:
         arm: Name of the arm.
         against: Name of the arm that it is compared with: the baseline, or the arm's control.
-        family: Which of the two. Holm's correction is applied within a family.
+        family: Which of the two. p-values and intervals are adjusted within a family.
         n: Number of seeds that have both runs.
         seeds: These seeds.
         differences: Score of the arm minus score of the other arm, for each of these seeds.
         difference: Mean difference; None without pairs.
         spread: Standard deviation of the differences.
-        interval: 95 % confidence interval of the mean difference.
-        interval_method: How the interval was computed.
+        interval: Simultaneous interval of the mean difference, which agrees with the verdict: 95 % confidence for all
+            comparisons of the family, or more at a look before the last one.
+        marginal_interval: 95 % interval of this comparison alone.
+        interval_method: How the intervals were computed.
+        equivalence_interval: Simultaneous interval that shows that a difference does not matter, of 90 % confidence, or
+            more at a look before the last one; None if the design does not say what matters.
         p: Two-sided p-value of the sign-flip test; 1 without pairs.
         p_floor: Smallest p-value that this number of seeds can reach.
-        p_holm: p-value adjusted for all comparisons of the family.
-        p_holm_floor: Smallest p_holm that this number of seeds can reach, as the only significant comparison.
-        verdict: helps, hurts, or not distinguishable.
+        p_adjusted: p-value adjusted for all comparisons of the family, including arms that were dropped.
+        level: Largest p_adjusted that decides.
+        decided_at: Number of seeds of the look that found the difference, if the study has looks.
+        verdict: What follows.
         explanation: The verdict and its evidence as a sentence.
-        seeds_to_settle: Number of seeds that would decide an undecided comparison; None if it is decided, or above 200.
+        settle_seeds: Twice the number of seeds, for an undecided comparison.
+        settle_probability: Predictive probability that this many seeds decide it; None if the difference is smaller
+            than its standard error and cannot be shown not to matter either.
         detectable: Smallest true difference that 80 % of studies with this number of seeds and this spread detect.
+        better: Number of seeds for which the arm is better.
+        better_probability: 95 % interval of the probability that the next seed is better.
         best_epoch_difference: Mean difference of the best epochs, for comparison.
+        divergence: Diverged and ended runs of both arms, with the p-value of Fisher's exact test.
+        images: The difference of the best weights, with the chance of the validation images; None if the records of the
+            runs do not hold the detections of each image.
     """
 
     arm: str
     against: str
-    family: Literal["baseline", "control"]
+    family: Family
     n: int
     seeds: tuple[int, ...]
     differences: tuple[float, ...]
     difference: float | None
     spread: float | None
     interval: tuple[float, float] | None
+    marginal_interval: tuple[float, float] | None
     interval_method: str | None
+    equivalence_interval: tuple[float, float] | None
     p: float
     p_floor: float
-    p_holm: float
-    p_holm_floor: float
+    p_adjusted: float
+    level: float
+    decided_at: int | None
     verdict: Verdict
     explanation: str
-    seeds_to_settle: int | None
+    settle_seeds: int | None
+    settle_probability: float | None
     detectable: float | None
+    better: int
+    better_probability: tuple[float, float] | None
     best_epoch_difference: float | None
+    divergence: Divergence
+    images: ImageDifference | None
 
 
 def family_of_contrasts(
-    family: Literal["baseline", "control"], pairs: Sequence[tuple[str, str]], records: StudyRecords
+    family: Family,
+    pairs: Sequence[tuple[str, str]],
+    records: StudyRecords,
+    dropped: Mapping[str, Mapping[int, float]] | None = None,
 ) -> list[Contrast]:
-    """Compare pairs of arms. A pair without a common seed counts as p = 1, so leaving runs out cannot lower p_holm."""
+    """Compare pairs of arms. A pair without a common seed counts as p = 1, so leaving runs out cannot lower a p-value.
+
+    Args:
+        family: Which pairs they are.
+        pairs: The arm, and the arm that it is compared with.
+        records: Records of the study.
+        dropped: Scores by seed of arms that were run but are not in the design. They count for the adjustment.
+    """
+    scores = scores_by_arm(records)
+    baseline = scores[records.study.design.baseline]
+    compared = [paired_difference(scores[arm], scores[against]) for arm, against in pairs]
+    others = [paired_difference(values, baseline) for values in (dropped or {}).values()]
+    return contrasts_of_differences(family, pairs, compared, [each for each in others if each], records)
+
+
+def contrasts_of_differences(
+    family: Family,
+    pairs: Sequence[tuple[str, str]],
+    compared: Sequence[PairedDifference | None],
+    others: Sequence[PairedDifference],
+    records: StudyRecords,
+) -> list[Contrast]:
+    """Return the contrasts of pairs whose differences are known; `others` only count for the adjustment."""
     design = records.study.design
-    scores = {name: by_seed(runs_of_arm(records, name), design.metric, design.last_epochs) for name in design.arms}
-    differences = [paired_difference(scores[arm], scores[against]) for arm, against in pairs]
-    adjusted = holm([each.p if each else 1.0 for each in differences])
+    compared, others = _up_to_look(compared, design), [each for each in _up_to_look(others, design) if each]
+    decisions = decide(
+        [*compared, *others], design.seeds, counted=len(compared), matters=design.matters, looks=design.looks
+    )
+    comparisons = len(compared) + len(others)
     return [
-        _contrast(family, pair, each, p_holm, len(pairs), records)
-        for pair, each, p_holm in zip(pairs, differences, adjusted, strict=True)
+        _contrast(family, pair, paired, decision, comparisons, records)
+        for pair, paired, decision in zip(pairs, compared, decisions, strict=True)
     ]
+
+
+def scores_by_arm(records: StudyRecords) -> dict[str, dict[int, float]]:
+    """Return the deciding scores of the runs on all images by seed, of every arm of the design."""
+    design = records.study.design
+    return {name: by_seed(runs_of_arm(records, name), design.metric, design.last_epochs) for name in design.arms}
+
+
+def _up_to_look(family: Sequence[PairedDifference | None], design: StudyDesign) -> list[PairedDifference | None]:
+    """Leave out the seeds after the last complete look, because they are not looked at yet."""
+    seeds = [seed for seed in design.seeds if any(each and seed in each.seeds for each in family)]
+    reached = [look for look in design.looks if look <= len(seeds)]
+    if not reached or reached[-1] == len(seeds):
+        return list(family)
+    kept = set(seeds[: reached[-1]])
+    return [each and _restricted(each, kept) for each in family]
+
+
+def _restricted(paired: PairedDifference, kept: Collection[int]) -> PairedDifference | None:
+    values = {seed: value for seed, value in zip(paired.seeds, paired.differences, strict=True) if seed in kept}
+    return paired_difference(values, dict.fromkeys(values, 0.0))
 
 
 def _contrast(
-    family: Literal["baseline", "control"],
+    family: Family,
     pair: tuple[str, str],
     paired: PairedDifference | None,
-    p_holm: float,
+    decision: Decision,
     comparisons: int,
     records: StudyRecords,
 ) -> Contrast:
-    arm, against = pair
     design = records.study.design
-    verdict = reach_verdict(paired, p_holm)
-    needed = seeds_needed(paired, comparisons) if verdict == "not distinguishable" else None
+    settle = _settle(paired, decision, comparisons, design.matters)
     multiple = smallest_detectable(paired.n, comparisons) if paired and paired.spread else None
-    best = [
-        {run.seed: value for run in runs_of_arm(records, name) if (value := best_epoch(run, design.metric)) is not None}
-        for name in pair
-    ]
-    best_difference = [best[0][seed] - best[1][seed] for seed in best[0].keys() & best[1].keys()]
+    better = sum(difference > 0 for difference in paired.differences) if paired else 0
+    divergence = divergence_of(pair, records)
+    if does_not_train(divergence.diverged, divergence.runs):
+        decision = replace(decision, verdict="does not train")
+        explanation = f"{pair[0]} does not train: {divergence}."
+    else:
+        explanation = explain(Evidence(pair, paired, decision, settle, design))
     return Contrast(
-        arm=arm,
-        against=against,
+        arm=pair[0],
+        against=pair[1],
         family=family,
         n=paired.n if paired else 0,
         seeds=paired.seeds if paired else (),
         differences=paired.differences if paired else (),
         difference=paired.difference if paired else None,
         spread=paired.spread if paired else None,
-        interval=paired.ends if paired else None,
+        interval=(decision.interval.low, decision.interval.high) if decision.interval else None,
+        marginal_interval=paired.ends if paired else None,
         interval_method=paired.interval.method if paired and paired.interval else None,
+        equivalence_interval=(decision.equivalence.low, decision.equivalence.high) if decision.equivalence else None,
         p=paired.p if paired else 1.0,
         p_floor=paired.p_floor if paired else 1.0,
-        p_holm=p_holm,
-        p_holm_floor=min_p_holm(paired.n if paired else 0, comparisons),
-        verdict=verdict,
-        explanation=verdict_sentence(pair, paired, p_holm, comparisons, needed, METRIC_NAMES[design.metric]),
-        seeds_to_settle=needed,
+        p_adjusted=decision.p,
+        level=decision.level,
+        decided_at=decision.decided_at,
+        verdict=decision.verdict,
+        explanation=explanation,
+        settle_seeds=settle[0] if settle else None,
+        settle_probability=settle[1] if settle else None,
         detectable=multiple * paired.spread if multiple and paired and paired.spread else None,
-        best_epoch_difference=fmean(best_difference) if best_difference else None,
+        better=better,
+        better_probability=share_interval(better, paired.n) if paired else None,
+        best_epoch_difference=_best_epoch_difference(pair, records),
+        divergence=divergence,
+        images=_image_difference(pair, records, paired),
     )
+
+
+def divergence_of(pair: tuple[str, str], records: StudyRecords) -> Divergence:
+    """Return how often the runs of two arms diverged."""
+    ended = [record for record in records.cells.values() if record.fraction == 1 and record.status != "failed"]
+    (diverged, runs), (other_diverged, other_runs) = (
+        (sum(record.status == "diverged" for record in own), len(own))
+        for own in ([record for record in ended if record.arm == arm] for arm in pair)
+    )
+    p = divergence_p(diverged, runs, other_diverged, other_runs)
+    return Divergence(diverged, runs, other_diverged, other_runs, p)
+
+
+def _image_difference(
+    pair: tuple[str, str], records: StudyRecords, paired: PairedDifference | None
+) -> ImageDifference | None:
+    seeds = paired.seeds if paired else ()
+    arm, against = (
+        {
+            run.seed: records.image_matches[run.key]
+            for run in runs_of_arm(records, name)
+            if run.key in records.image_matches and run.seed in seeds
+        }
+        for name in pair
+    )
+    return image_difference(arm, against, records.study.design.metric)
+
+
+def _settle(
+    paired: PairedDifference | None, decision: Decision, comparisons: int, matters: float | None
+) -> tuple[int, float] | None:
+    """Return a number of seeds and the probability that they decide an open comparison, or None where it is unknown."""
+    if paired is None or paired.standard_error is None or decision.verdict not in ("not distinguishable", "open"):
+        return None
+    if matters is None and abs(paired.difference) < paired.standard_error:
+        return None
+    total = 2 * paired.n
+    return total, settle_probability(paired.differences, total, comparisons, matters=matters)
+
+
+def _best_epoch_difference(pair: tuple[str, str], records: StudyRecords) -> float | None:
+    metric = records.study.design.metric
+    arm, against = (
+        {run.seed: value for run in runs_of_arm(records, name) if (value := best_epoch(run, metric)) is not None}
+        for name in pair
+    )
+    differences = [arm[seed] - against[seed] for seed in arm.keys() & against.keys()]
+    return fmean(differences) if differences else None

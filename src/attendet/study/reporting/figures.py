@@ -13,6 +13,7 @@ from matplotlib.ticker import MaxNLocator
 from attendet.study.folder import StudyRecords, runs_of_arm
 from attendet.study.reporting.arms import ArmReport
 from attendet.study.reporting.contrasts import Contrast
+from attendet.study.reporting.explanations import verdict_phrase
 from attendet.study.reporting.outcome import StudyReport
 from attendet.study.reporting.run_scores import curves
 from attendet.study.statistics.paired import SeedSummary
@@ -54,26 +55,34 @@ def _differences(report: StudyReport) -> Figure | None:
     compared = [contrast for contrast in report.contrasts if contrast.n]
     if not compared:
         return None
-    figure = new_figure(9.5, 1.2 + 0.62 * len(compared))
+    figure = new_figure(8.2, 1.2 + 0.62 * len(compared))
     axes = figure.add_subplot()
-    style_axes(axes, f"{report.metric}: arm minus other, seed by seed", "difference; bars are 95 % intervals")
+    style_axes(
+        axes,
+        f"{report.metric}: arm minus other, seed by seed",
+        "difference; thick bars hold for all comparisons together, thin ones alone",
+    )
     axes.axvline(0, color=INK, linewidth=1)
+    if report.matters:
+        axes.axvspan(-report.matters, report.matters, color=FAINT, alpha=0.15, linewidth=0)
     for row, contrast in enumerate(compared):
         _difference(axes, row, contrast)
     _widen(axes.get_xlim, axes.set_xlim)
     _name_rows(axes, [f"{label_text(each.arm)}\nagainst {label_text(each.against)}" for each in compared])
     verdicts = axes.secondary_yaxis("right")
-    verdicts.set_yticks(range(len(compared)), [each.verdict for each in compared])
+    verdicts.set_yticks(range(len(compared)), [verdict_phrase(each.verdict, report.matters) for each in compared])
     verdicts.tick_params(length=0, labelsize=9, colors=INK)
     verdicts.spines["right"].set_visible(False)
     return figure
 
 
 def _difference(axes: Axes, row: int, contrast: Contrast) -> None:
-    color = {"helps": COLORS[2], "hurts": COLORS[1]}.get(contrast.verdict, FAINT)
-    axes.plot(contrast.differences, np.full(contrast.n, row + 0.22), "o", color=color, markersize=4, alpha=0.7)
+    color = {"helps": COLORS[2], "hurts": COLORS[1]}.get(contrast.verdict.partition(" ")[0], FAINT)
+    axes.plot(contrast.differences, np.full(contrast.n, row + 0.24), "o", color=color, markersize=4, alpha=0.7)
     if contrast.interval:
-        axes.plot(contrast.interval, (row, row), color=color, linewidth=3, solid_capstyle="butt")
+        axes.plot(contrast.interval, (row, row), color=color, linewidth=6, solid_capstyle="butt", alpha=0.55)
+    if contrast.marginal_interval:
+        axes.plot(contrast.marginal_interval, (row, row), color=INK, linewidth=1.2, solid_capstyle="butt")
     if contrast.difference is not None:
         axes.plot(contrast.difference, row, "D", color=INK, markersize=6)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,12 +10,16 @@ from pydantic import TypeAdapter
 
 from attendet.study.design.schema import METRIC_NAMES
 from attendet.study.folder import StudyRecords
+from attendet.study.ledger import Ledger, Look, current_look, history_remarks
 from attendet.study.records import CellRecord
 from attendet.study.reporting.arms import ArmReport, arm_report
 from attendet.study.reporting.contrasts import Contrast, family_of_contrasts
-from attendet.study.runs.pairing_checks import find_unpaired
-from attendet.study.statistics.paired import ALPHA
-from attendet.study.statistics.verdict import cannot_decide, signed
+from attendet.study.reporting.explanations import signed, span
+from attendet.study.reporting.header import StudyHeader, answer, study_header
+from attendet.study.reporting.remarks import report_remarks
+from attendet.study.reporting.run_scores import by_seed
+from attendet.study.reporting.sensitivity import Sensitivity, sensitivity
+from attendet.study.statistics.resampling import ALPHA
 from attendet.utils.html import Markup, html_paragraphs, html_table
 from attendet.utils.text import plural
 
@@ -42,22 +46,30 @@ class StudyReport:
         metric: Display name of the deciding metric.
         last_epochs: Number of last epochs that the metric is averaged over.
         baseline: The arm that the others are compared with.
+        answer: The answer in one line.
+        header: What was studied.
+        matters: Smallest difference that matters, in units of the metric; None if the design does not say.
         alpha: False-positive rate over all comparisons of a family.
         planned: Number of planned runs.
         finished: Number of finished runs.
-        complete: Whether all runs are finished.
+        complete: Whether all runs have finished or diverged.
         arms: Reports of the arms, in the order of the design.
         contrasts: Comparisons of each arm with the baseline, then of each arm with its control.
         failures: Failed runs.
         measured_on: Device of the latency and memory measurements; None if they were not measured.
         measured_size: Side of the baseline's images in these measurements, in pixels.
         remarks: Remarks on the validity of the report.
+        history: What was changed since the first look at the results.
+        sensitivity: The differences for other numbers of deciding epochs.
     """
 
     name: str
     metric: str
     last_epochs: int
     baseline: str
+    answer: str
+    header: StudyHeader
+    matters: float | None
     alpha: float
     planned: int
     finished: int
@@ -68,6 +80,8 @@ class StudyReport:
     measured_on: str | None
     measured_size: int | None
     remarks: tuple[str, ...]
+    history: tuple[str, ...]
+    sensitivity: tuple[Sensitivity, ...]
 
     @property
     def batches(self) -> list[int]:
@@ -80,11 +94,11 @@ class StudyReport:
 
     def _repr_html_(self) -> Markup:
         """Return the verdicts as a table, and the remarks and failed runs below it, for notebooks."""
-        header = ("arm", "against", "verdict", "seeds", f"difference in {self.metric}", "95 % interval", "p_holm")
-        runs = f"Study {self.name}: {self.finished} of {plural(self.planned, 'run')} finished."
+        header = ("arm", "against", "verdict", "seeds", f"difference in {self.metric}", "interval", "p")
+        runs = f"Study {self.name}: {self.finished} of {plural(self.planned, 'run')} finished. {self.answer}"
         failures = [f"{failure.cell} failed: {failure.error}" for failure in self.failures]
         table = html_table(header, map(_contrast_cells, self.contrasts), text_columns=3, label="verdicts")
-        return Markup(html_paragraphs([runs]) + table + html_paragraphs([*self.remarks, *failures]))
+        return Markup(html_paragraphs([runs]) + table + html_paragraphs([*self.history, *self.remarks, *failures]))
 
 
 def _contrast_cells(contrast: Contrast) -> tuple[str, ...]:
@@ -94,32 +108,43 @@ def _contrast_cells(contrast: Contrast) -> tuple[str, ...]:
         contrast.verdict,
         str(contrast.n),
         "-" if contrast.difference is None else signed(contrast.difference),
-        "-" if contrast.interval is None else " to ".join(map(signed, contrast.interval)),
-        f"{contrast.p_holm:.3g}",
+        "-" if contrast.interval is None else span(contrast.interval),
+        f"{contrast.p_adjusted:.3g}",
     )
 
 
-def make_study_report(records: StudyRecords) -> StudyReport:
-    """Return the report of a study from the records that exist."""
+def make_study_report(records: StudyRecords, ledger: Ledger | None = None) -> StudyReport:
+    """Return the report of a study from the records that exist.
+
+    Args:
+        records: Records of the study.
+        ledger: Earlier looks at its results (default: none).
+    """
+    ledger = ledger or Ledger()
     design = records.study.design
     finished = [record for record in records.cells.values() if record.status == "finished"]
-    arms = tuple(arm_report(name, records) for name in design.arms)
     against_baseline = [(name, design.baseline) for name in design.arms if name != design.baseline]
     against_control = [(name, arm.control) for name, arm in design.arms.items() if arm.control]
+    contrasts = (
+        *family_of_contrasts("baseline", against_baseline, records, dropped_arms(records, ledger)),
+        *family_of_contrasts("control", against_control, records),
+    )
+    look = current_look(records, contrast_verdicts(contrasts))
+    number = ledger.number_of(look)
     return StudyReport(
         name=design.name,
         metric=METRIC_NAMES[design.metric],
         last_epochs=design.last_epochs,
         baseline=design.baseline,
+        answer=answer(contrasts, METRIC_NAMES[design.metric], design.matters),
+        header=study_header(records, number),
+        matters=design.matters,
         alpha=ALPHA,
         planned=len(records.study.cells),
         finished=len(finished),
-        complete=len(finished) == len(records.study.cells),
-        arms=arms,
-        contrasts=(
-            *family_of_contrasts("baseline", against_baseline, records),
-            *family_of_contrasts("control", against_control, records),
-        ),
+        complete=sum(each.status != "failed" for each in records.cells.values()) == len(records.study.cells),
+        arms=tuple(arm_report(name, records) for name in design.arms),
+        contrasts=contrasts,
         failures=tuple(
             Failure(cell.name, records.cells[cell.key].error or "unknown")
             for cell in records.study.cells
@@ -127,41 +152,57 @@ def make_study_report(records: StudyRecords) -> StudyReport:
         ),
         measured_on=records.costs.device if records.costs else None,
         measured_size=records.costs.imgsz if records.costs else None,
-        remarks=tuple(report_remarks(records)),
+        remarks=(*report_remarks(records, contrasts), *ledger.problems),
+        history=tuple(_history(records, ledger, look)),
+        sensitivity=sensitivity(records),
     )
 
 
-def report_remarks(records: StudyRecords) -> Iterator[str]:
-    """Yield the remarks on a study, one sentence each, without the final period."""
+def contrast_verdicts(contrasts: Iterable[Contrast]) -> dict[str, str]:
+    """Return the verdict of each comparison by its name, for the ledger."""
+    return {f"{each.arm} against {each.against}": each.verdict for each in contrasts}
+
+
+def dropped_arms(records: StudyRecords, ledger: Ledger) -> dict[str, dict[int, float]]:
+    """Return the scores by seed of arms that have finished runs in the folder but are not in the design.
+
+    An arm that kept its name but was changed counts as well. Arms that a new question has set aside do not.
+
+    Args:
+        records: Records of the study.
+        ledger: Earlier looks at its results.
+    """
     design = records.study.design
-    runs = [record for record in records.cells.values() if record.status == "finished"]
-    missing = len(records.study.cells) - len(runs)
-    if missing:
-        failed = sum(record.status == "failed" for record in records.cells.values())
-        among = f", {failed} of them failed" if failed else ""
-        planned = plural(len(records.study.cells), "run")
-        yield (
-            f"{missing} of {planned} {'is' if missing == 1 else 'are'} missing{among}: the verdicts are provisional,"
-            " and stopping as soon as one of them looks good makes it wrong more often than stated"
-        )
-    too_few = cannot_decide(len(design.seeds), design.comparisons)
-    if too_few:
-        yield too_few
-    yield from _unpaired(runs, records)
-    yield from _mixed(runs, "devices", lambda run: run.device)
-    yield from _mixed(runs, "versions", lambda run: str(sorted(run.versions.items())))
-    yield from records.problems
+    runs: dict[str, list[CellRecord]] = {}
+    for record in records.outside.values():
+        if record.fraction == 1 and record.data in (None, records.study.data) and _is_an_arm(record, records):
+            runs.setdefault(outside_name(record), []).append(record)
+    return {
+        name: by_seed(each, design.metric, design.last_epochs)
+        for name, each in runs.items()
+        if name not in ledger.set_aside
+    }
 
 
-def _unpaired(runs: list[CellRecord], records: StudyRecords) -> Iterator[str]:
-    wrong = find_unpaired(runs, records.study.design)
-    yield from (f"{run.arm}, seed {run.seed}: {wrong[run.key]}" for run in runs if run.key in wrong)
-    unknown = sum(run.order is None or not run.initialization for run in runs)
-    if unknown:
-        yield f"{plural(unknown, 'run')} did not record initial weights and image order: the pairing is not verified"
+def outside_name(record: CellRecord) -> str:
+    """Return the name of an arm outside the design, which includes its identity if that is known."""
+    return f"{record.arm} {record.identity}" if record.identity else record.arm
 
 
-def _mixed(runs: list[CellRecord], what: str, value: Callable[[CellRecord], str | None]) -> Iterator[str]:
-    values = {each for run in runs if (each := value(run)) is not None}
-    if len(values) > 1:
-        yield f"runs were made on {len(values)} different {what}"
+def _is_an_arm(record: CellRecord, records: StudyRecords) -> bool:
+    """Return whether a run outside the plan is of another arm, not a dropped seed of an arm of the design."""
+    identities = {cell.arm: cell.identity for cell in records.study.cells}
+    if record.identity is None:
+        return record.arm not in identities
+    return record.identity not in identities.values()
+
+
+def _history(records: StudyRecords, ledger: Ledger, look: Look) -> Iterator[str]:
+    yield from history_remarks(ledger, look)
+    if records.outside:
+        counted = dropped_arms(records, ledger)
+        count = plural(len(records.outside), "finished run is", "finished runs are")
+        names = sorted({name.partition(" ")[0] for name in counted})
+        verb = "counts" if len(names) == 1 else "count"
+        effect = f"; {', '.join(names)} still {verb} for the adjustment" if names else ""
+        yield f"{count} not in this design{effect}"

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from attendet.study.folder import StudyFolder, read_study
+from attendet.study.folder import StudyFolder, StudyRecords, read_study
+from attendet.study.ledger import current_look, read_ledger, record_look, require_same_looks
 from attendet.study.reporting.figures import draw_figures
-from attendet.study.reporting.outcome import StudyReport, make_study_report
+from attendet.study.reporting.outcome import StudyReport, contrast_verdicts, dropped_arms, make_study_report
 from attendet.study.reporting.sections import Section, Table, report_sections
 from attendet.utils.html import Markup, escape, html_table, inline_image, page_end, page_start
 from attendet.utils.io import write_json, write_text
@@ -63,12 +64,13 @@ class Published:
         return Markup(self.report._repr_html_() + html_table(("file", "path"), rows, label="files"))
 
 
-def publish_report(study: StudyFolder, out: Path | None = None) -> Published:
-    """Write the report of a study.
+def publish_report(study: StudyFolder, out: Path | None = None, *, new_question: bool = False) -> Published:
+    """Write the report of a study, and record the look in its ledger.
 
     Args:
         study: Files of the study.
         out: Folder for the report (default: the folder of the study).
+        new_question: Declare a new question: arms that were run but are not in the design no longer count.
 
     Raises:
         DataError: If the folder holds no study.
@@ -76,13 +78,37 @@ def publish_report(study: StudyFolder, out: Path | None = None) -> Published:
     """
     folder = study.path if out is None else out
     records = read_study(study)
-    report = make_study_report(records)
+    report = look_at(study, records, new_question=new_question)
     figures = draw_figures(report, records, folder / "figures")
     relative = {name: path.relative_to(folder).as_posix() for name, path in figures.items()}
     write_json(folder / "report.json", report.to_dict())
     write_text(folder / "report.md", markdown_report(report, relative))
     write_text(folder / "report.html", html_report(report, figures))
     return Published(report, folder / "report.json", folder / "report.md", folder / "report.html", figures)
+
+
+def look_at(study: StudyFolder, records: StudyRecords, *, new_question: bool = False) -> StudyReport:
+    """Return the report of a study, and record the look in its ledger.
+
+    Args:
+        study: Files of the study.
+        records: Its records.
+        new_question: Declare a new question: arms that were run but are not in the design no longer count.
+
+    Raises:
+        OptionError: If the planned looks changed since the first look.
+        OutputError: If the ledger cannot be written.
+    """
+    ledger = read_ledger(study.ledger)
+    if new_question:
+        aside = tuple(sorted(dropped_arms(records, ledger)))
+        look = current_look(records, {}).model_copy(update={"new_question": True, "set_aside": aside})
+        record_look(study.ledger, look)
+        ledger = read_ledger(study.ledger)
+    require_same_looks(records.study.design, ledger)
+    report = make_study_report(records, ledger)
+    record_look(study.ledger, current_look(records, contrast_verdicts(report.contrasts)))
+    return report
 
 
 def markdown_report(report: StudyReport, figures: Mapping[str, str]) -> str:
@@ -107,6 +133,7 @@ def _blocks(report: StudyReport, figures: Mapping[str, str]) -> Iterator[str]:
         figure = figures.get(section.figure or "")
         if figure:
             yield f"![{section.title}]({figure})"
+        yield from map(_plain, section.after)
 
 
 def markdown_table(of: Table) -> str:
@@ -151,8 +178,7 @@ def _section(section: Section, report: StudyReport, figures: Mapping[str, Path])
         verdicts = [each.verdict for each in report.contrasts] if section.title == "Verdicts" else []
         yield "<ul>"
         for number, point in enumerate(section.points):
-            # A verdict of several words, such as "no difference", has the color of an open question.
-            kind = verdicts[number] if number < len(verdicts) and " " not in verdicts[number] else "open"
+            kind = _color_class(verdicts[number]) if number < len(verdicts) else "open"
             yield f'<li class="{kind}">{escape(point)}</li>'
         yield "</ul>"
     if section.table:
@@ -160,3 +186,11 @@ def _section(section: Section, report: StudyReport, figures: Mapping[str, Path])
     figure = figures.get(section.figure or "")
     if figure:
         yield inline_image(figure.read_bytes(), section.title)
+    for paragraph in section.after:
+        yield f"<p>{escape(paragraph)}</p>"
+
+
+def _color_class(verdict: str) -> str:
+    """Return the class of the style sheet for a verdict: helps, hurts, or open."""
+    first = verdict.partition(" ")[0]
+    return {"helps": "helps", "hurts": "hurts", "does": "hurts"}.get(first, "open")

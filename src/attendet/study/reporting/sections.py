@@ -7,12 +7,17 @@ from dataclasses import dataclass
 
 from attendet.study.reporting.arms import ArmReport, ScoreBreakdown
 from attendet.study.reporting.contrasts import Contrast
+from attendet.study.reporting.explanations import signed, span, verdict_phrase
 from attendet.study.reporting.outcome import StudyReport
 from attendet.study.statistics.paired import SeedSummary
-from attendet.study.statistics.verdict import signed
 from attendet.utils.text import plural
 
 NOTHING = "–"
+IMAGES_DESCRIPTION = (
+    "Difference of the best weights, with its standard errors over other seeds, over other images, and over both. The"
+    " verdicts are about these images; the interval is about images like these, and is not adjusted for the number of"
+    " comparisons."
+)
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,7 @@ class Section:
         points: Items of a list.
         table: Table of numbers.
         figure: Name of a figure; it is shown if it was drawn.
+        after: Paragraphs below table and figure.
     """
 
     title: str
@@ -45,23 +51,22 @@ class Section:
     points: tuple[str, ...] = ()
     table: Table | None = None
     figure: str | None = None
+    after: tuple[str, ...] = ()
 
 
 def report_sections(report: StudyReport) -> Iterator[Section]:
-    """Yield the sections of a report, the verdicts first."""
-    yield Section(
-        "Verdicts",
-        (_question(report),),
-        tuple(contrast.explanation for contrast in report.contrasts),
-        figure="differences",
-    )
-    if report.remarks:
-        yield Section("Before you believe it", points=tuple(f"{remark}." for remark in report.remarks))
-    yield Section(
-        "Differences",
-        (_test_description(report),),
-        table=_contrasts(report.contrasts),
-    )
+    """Yield the sections of a report: the answer, its evidence, then everything else."""
+    yield Section("Answer", (report.answer,), figure="differences", after=(" ".join(three_sentences(report)),))
+    yield Section("What was studied", table=Table(("", ""), tuple(report.header.rows())))
+    yield Section("Verdicts", points=tuple(contrast.explanation for contrast in report.contrasts))
+    reservations = (*report.history, *report.remarks)
+    if reservations:
+        yield Section("Before you believe it", points=tuple(f"{_capitalized(each)}." for each in reservations))
+    yield Section("Differences", (_test_description(report),), table=differences_table(report))
+    if len(report.sensitivity) > 1:
+        yield Section("If other epochs decided", (_sensitivity_description(report),), table=sensitivity_table(report))
+    if any(each.images for each in report.contrasts):
+        yield Section("Other images", (IMAGES_DESCRIPTION,), table=images_table(report.contrasts))
     yield Section(
         "Arms",
         (_score_description(report),),
@@ -93,21 +98,65 @@ def report_sections(report: StudyReport) -> Iterator[Section]:
         yield Section("Failed runs", table=Table(("run", "error"), rows))
 
 
-def _question(report: StudyReport) -> str:
-    return (
-        f"{report.finished} of {plural(report.planned, 'run')} finished. The score is {report.metric}, averaged"
-        f" over the last {plural(report.last_epochs, 'epoch')} of each run. Arms are compared with {report.baseline},"
-        " paired by seed."
+def three_sentences(report: StudyReport) -> Iterator[str]:
+    """Yield what was compared, how precisely, and the most important reservation."""
+    header, arms = report.header, len(report.arms) - 1
+    images = f" on {header.images['train']:,} images" if "train" in header.images else ""
+    yield (
+        f"{plural(arms, 'arm was', 'arms were')} compared with {report.baseline} ({header.model},"
+        f" {plural(header.epochs, 'epoch')} at {header.imgsz} pixels{images}) with {plural(header.seeds, 'seed')} each;"
+        f" {report.finished} of {plural(report.planned, 'run')} finished."
     )
+    yield _precision(report)
+    reservations = (*report.history, *report.remarks)
+    if reservations:
+        yield f"The first reservation: {reservations[0]}."
+    else:
+        yield "No reservation was found: the runs are pairs, and they had stopped rising."
+
+
+def _precision(report: StudyReport) -> str:
+    detectable = [each.detectable for each in report.contrasts if each.detectable is not None]
+    if not detectable:
+        return "The seeds are too few to find any difference."
+    low, high = min(detectable), max(detectable)
+    size = f"{low:.3f}" if f"{low:.3f}" == f"{high:.3f}" else f"{low:.3f} to {high:.3f}"
+    return f"Of studies like this one, 80 % find a true difference of {size} {report.metric}; smaller ones stay open."
+
+
+def _capitalized(sentence: str) -> str:
+    return f"{sentence[:1].upper()}{sentence[1:]}"
 
 
 def _test_description(report: StudyReport) -> str:
+    matters = (
+        f" A difference does not matter if the interval of twice the level lies within ±{report.matters:g}."
+        if report.matters
+        else ""
+    )
     return (
-        "Differences are arm minus other arm, seed by seed. Intervals have 95 % confidence; (t) marks Student's t. p is"
-        " the p-value of the exact sign-flip test, and floor is the smallest value that this number of seeds can reach."
-        f" p_holm is adjusted for the number of comparisons; a verdict needs p_holm of at most {report.alpha:g}. Best"
-        " epoch is the difference between best epochs, which is not tested. Detectable is the smallest true difference"
-        " that 80 % of studies with this number of seeds detect."
+        f"The score is {report.metric}, averaged over the last {plural(report.last_epochs, 'epoch')} of each run."
+        " Differences are arm minus other arm, seed by seed. Test and intervals are one method, exact sign flips, which"
+        " assumes that differences are symmetric. The adjusted p counts all comparisons of the same kind (step-down"
+        " maxT); a verdict needs an adjusted p of at most the level. The first interval holds for all comparisons"
+        " together and agrees with the verdict; the second one is for one comparison alone, and (t) marks Student's"
+        f" t.{matters} Better is the number of seeds for which the arm is better, with the 95 % interval of the"
+        " probability for the next seed. Best epoch is the difference between best epochs, which is not tested."
+        " Detectable is the smallest true difference that 80 % of studies with this number of seeds detect."
+    )
+
+
+def _sensitivity_description(report: StudyReport) -> str:
+    chosen = next((each for each in report.sensitivity if each.last_epochs == report.last_epochs), None)
+    changed = sorted(
+        arm
+        for arm, direction in (chosen.directions() if chosen else {}).items()
+        if any(each.directions().get(arm, direction) != direction for each in report.sensitivity)
+    )
+    verdicts = f"The verdict changes for {', '.join(changed)}." if changed else "No verdict changes."
+    return (
+        f"Difference to {report.baseline} and adjusted p, if another number of last epochs were averaged. The design"
+        f" fixed {report.last_epochs} before the first run. {verdicts}"
     )
 
 
@@ -127,45 +176,86 @@ def _gap_description(report: StudyReport) -> str:
     )
 
 
-def _contrasts(contrasts: Sequence[Contrast]) -> Table:
+def differences_table(report: StudyReport) -> Table:
+    """Return the comparisons as a table."""
     header = (
         "arm",
         "against",
         "n",
         "difference",
-        "95 % interval",
+        "interval, all together",
+        "95 %, alone",
         "p",
-        "floor",
-        "p_holm",
+        "adjusted p",
+        "level",
         "verdict",
+        "better",
         "best epoch",
         "detectable",
     )
+    return Table(header, tuple(_contrast(each, report.matters) for each in report.contrasts))
+
+
+def _contrast(each: Contrast, matters: float | None) -> tuple[str, ...]:
+    alone = span(each.marginal_interval) if each.marginal_interval else NOTHING
+    return (
+        each.arm,
+        each.against,
+        str(each.n),
+        _difference(each.difference),
+        span(each.interval) if each.interval else NOTHING,
+        f"{alone} (t)" if each.interval_method == "Student's t" else alone,
+        f"{each.p:.3g}",
+        f"{each.p_adjusted:.3g}",
+        f"{each.level:.2g}",
+        verdict_phrase(each.verdict, matters),
+        _better(each),
+        _difference(each.best_epoch_difference),
+        f"{each.detectable:.3f}" if each.detectable is not None else NOTHING,
+    )
+
+
+def _better(contrast: Contrast) -> str:
+    if contrast.better_probability is None:
+        return NOTHING
+    low, high = contrast.better_probability
+    return f"{contrast.better} of {contrast.n} ({low:.2f} to {high:.2f})"
+
+
+def images_table(contrasts: Sequence[Contrast]) -> Table:
+    """Return the differences of the best weights with the chance of seeds and images as a table."""
+    header = ("arm", "against", "difference", "± seeds", "± images", "± both", "95 %, images like these")
     rows = tuple(
         (
             each.arm,
             each.against,
-            str(each.n),
-            _difference(each.difference),
-            _interval(each),
-            f"{each.p:.3g}",
-            f"{each.p_floor:.3g}",
-            f"{each.p_holm:.3g}",
-            each.verdict,
-            _difference(each.best_epoch_difference),
-            f"{each.detectable:.3f}" if each.detectable is not None else NOTHING,
+            signed(found.difference),
+            f"{found.seed_error:.3f}",
+            f"{found.image_error:.3f}",
+            f"{found.error:.3f}",
+            span((found.low, found.high)),
         )
         for each in contrasts
+        if (found := each.images)
     )
     return Table(header, rows)
 
 
-def _interval(contrast: Contrast) -> str:
-    if contrast.interval is None:
-        return NOTHING
-    low, high = contrast.interval
-    mark = " (t)" if contrast.interval_method == "Student's t" else ""
-    return f"{signed(low)} to {signed(high)}{mark}"
+def sensitivity_table(report: StudyReport) -> Table:
+    """Return the differences for other numbers of deciding epochs as a table."""
+    arms = [arm.name for arm in report.arms if arm.name != report.baseline]
+    header = ("last epochs", *arms)
+    rows = tuple(
+        (
+            f"{each.last_epochs}{' (design)' if each.last_epochs == report.last_epochs else ''}",
+            *(
+                f"{signed(each.differences[arm])} (p {each.p[arm]:.2g})" if arm in each.differences else NOTHING
+                for arm in arms
+            ),
+        )
+        for each in report.sensitivity
+    )
+    return Table(header, rows)
 
 
 def _arms(report: StudyReport) -> Table:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,7 @@ def cell_record(
             order=record.order or None,
             identity=cell.identity or None,
             data=data,
+            ended=datetime.now(UTC).isoformat(timespec="seconds"),
         )
     except (ValidationError, KeyError, TypeError) as error:
         reason = describe_mismatch(error) if isinstance(error, ValidationError) else str(error)

@@ -40,6 +40,7 @@ class StudyRunResult:
         failed: Names and error messages of the runs that failed in this call.
         left: Number of runs that were not started.
         diverged: Number of runs whose loss or weights were no longer finite, including runs of earlier calls.
+        started: Number of runs of this call.
     """
 
     folder: StudyFolder
@@ -47,6 +48,7 @@ class StudyRunResult:
     failed: tuple[tuple[str, str], ...]
     left: int
     diverged: int = 0
+    started: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """Return the folder, the numbers, and the error of each failed run by name, ready for JSON."""
@@ -56,6 +58,7 @@ class StudyRunResult:
             "failed": dict(self.failed),
             "left": self.left,
             "diverged": self.diverged,
+            "started": self.started,
         }
 
     def _repr_html_(self) -> Markup:
@@ -122,7 +125,9 @@ class Study:
         }
 
 
-def run_study(study: Study, executor: Executor, observer: StudyObserver, limit: int | None = None) -> StudyRunResult:
+def run_study(
+    study: Study, executor: Executor, observer: StudyObserver, limit: int | None = None, *, seeds: int | None = None
+) -> StudyRunResult:
     """Carry out the runs that have no record yet, and measure the costs of the arms.
 
     A study can be interrupted at any time: finished runs are not repeated, and interrupted runs continue from their
@@ -135,18 +140,20 @@ def run_study(study: Study, executor: Executor, observer: StudyObserver, limit: 
         executor: Carries out the runs.
         observer: Receives progress and log lines.
         limit: Largest number of runs of this call.
+        seeds: Number of seeds, the first ones of the design, whose runs are carried out (default: all).
 
     Raises:
         AttendetError: If data or models are missing, or another process is working on the study.
     """
     data, cells = study.cells()
+    wanted = set(study.design.seeds[:seeds])
     with exclusive_lock(study.folder.path, "study"):
         remove_leftovers(study.folder.path)
         plan = StudyRecord(design=study.design, data=data, cells=tuple(cells))
         write_record(study.folder.study, plan)
         before = study.ended(cells)
         observer.on_plan(cells, list(before.values()))
-        todo = [cell for cell in cells if cell.key not in before]
+        todo = [cell for cell in cells if cell.key not in before and cell.seed in wanted]
         chosen = todo if limit is None else todo[:limit]
         # Closed by Ctrl-C too, so that no process continues in the background.
         with closing(_ended(executor, [study.job(cell) for cell in chosen], observer)) as ended:
@@ -160,7 +167,12 @@ def run_study(study: Study, executor: Executor, observer: StudyObserver, limit: 
         lost = ({cell.key for cell in chosen} | before.keys()) - after.keys()
         failed = [(cell.name, _error(study, cell)) for cell in cells if cell.key in lost]
         return StudyRunResult(
-            study.folder, len(finished), tuple(failed), len(todo) - len(chosen), len(after) - len(finished)
+            folder=study.folder,
+            finished=len(finished),
+            failed=tuple(failed),
+            left=len(todo) - len(chosen),
+            diverged=len(after) - len(finished),
+            started=len(chosen),
         )
 
 

@@ -16,10 +16,9 @@ from attendet.models.attention_request import parse_request
 from attendet.study.searching.search_design import BASELINE
 from attendet.study.searching.search_records import Candidate, SearchRecord
 from attendet.study.searching.trials import Trials
-from attendet.study.statistics.power import min_seeds
 from attendet.utils.io import write_text
 
-MIN_SEEDS = 8
+SEEDS = 8
 # A number of channels that every attention module accepts, with any number of groups.
 CHANNELS = 1024
 
@@ -55,7 +54,7 @@ def draft_study(record: SearchRecord, places: Mapping[str, Any]) -> str:
         "recipe": dict(design.recipe),
         "arms": arms,
         "baseline": BASELINE,
-        "seeds": _seeds(len(arms) - 1, design.seed),
+        "seeds": _seeds(design.seed),
         "metric": design.metric,
         "last_epochs": design.last_epochs,
     }
@@ -120,7 +119,6 @@ def control_of(candidate: Candidate) -> str | None:
     return f"control-conv1x1:like={name}{',' if colon else ''}{options}@{place}"
 
 
-def _seeds(comparisons: int, used: int) -> int | list[int]:
+def _seeds(used: int) -> int | list[int]:
     """Return enough seeds for a verdict, without the seed of the search: a number if possible, otherwise a list."""
-    count = max(MIN_SEEDS, min_seeds(comparisons))
-    return count if used >= count else [seed for seed in range(count + 1) if seed != used]
+    return SEEDS if used >= SEEDS else [seed for seed in range(SEEDS + 1) if seed != used]

@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, Field, StrictInt
 
 from attendet.errors import AttendetError, OptionError
 from attendet.models.attention_request import parse_request
-from attendet.study.design.checks import check_design, node_at, require_decidable
+from attendet.study.design.checks import check_design, node_at
 from attendet.study.design.design_file import validate_document
 from attendet.study.design.schema import DECIDED_BY_STUDY, Arm, Design, StudyDesign, Word, as_list
 from attendet.training.config import build_config
@@ -23,6 +23,8 @@ from attendet.utils.yaml_nodes import Node, parse, read_yaml_text
 BASELINE = "baseline"
 # 30 attentions in 30 places are 900 candidates, more than anyone can train.
 MAX_OF_EACH = 30
+# The draft has a control for each of the best candidates, and a study has up to 64 arms.
+MAX_KEPT = 31
 # Shorter than the limit of a study, which adds prefixes and suffixes to the name.
 MAX_NAME_LENGTH = 32
 # Far from the seeds 0, 1, 2, … of a study, which must not reuse the seed that selected its arms.
@@ -77,7 +79,7 @@ class SearchDesign(Design):
     trials: Annotated[StrictInt, Field(ge=1)]
     seed: Annotated[StrictInt, Field(ge=0, le=2**32 - 1)] = SEED
     halving: Annotated[StrictInt, Field(ge=2)] | None = 3
-    keep: Annotated[StrictInt, Field(ge=1)] = 2
+    keep: Annotated[StrictInt, Field(ge=1, le=MAX_KEPT)] = 2
 
     @property
     def candidates(self) -> Mapping[str, tuple[str, str]]:
@@ -140,8 +142,6 @@ def parse_search(text: str, file: str = "search.yaml") -> SearchDesign:
     for key in design.recipe:
         if key in DECIDED_BY_SEARCH:
             raise node_at(root, ["recipe", key]).error(f"the search itself sets {key}", f"use {DECIDED_BY_SEARCH[key]}")
-    # The draft of the study has a control for each of the best candidates.
-    require_decidable(2 * design.keep, node_at(root, ["keep"]))
     check_design(design.study(), root)
     if design.halving and not build_config(design.study().settings("baseline", design.seed)).validation.every_epoch:
         remedy = "remove it, or write halving: null"

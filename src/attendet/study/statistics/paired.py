@@ -1,4 +1,4 @@
-"""Means over seeds, paired differences between arms, and p-values corrected for several comparisons."""
+"""Means over seeds, and paired differences between arms."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import stats
 
 from attendet.study.statistics.resampling import Interval, mean_interval, p_floor, sign_flip_p
-
-ALPHA = 0.05
 
 
 @dataclass(frozen=True)
@@ -59,6 +58,11 @@ class PairedDifference:
         return len(self.seeds)
 
     @property
+    def standard_error(self) -> float | None:
+        """Standard error of the mean difference; None for one seed."""
+        return None if self.spread is None else self.spread / self.n**0.5
+
+    @property
     def ends(self) -> tuple[float, float] | None:
         """Lower and upper end of the interval."""
         return (self.interval.low, self.interval.high) if self.interval else None
@@ -105,20 +109,18 @@ def paired_difference(arm: Mapping[int, float], against: Mapping[int, float]) ->
     )
 
 
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Return p-values adjusted for multiple comparisons by Holm's method, in the given order.
+def share_interval(count: int, total: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Return the interval of a probability from a count (Clopper and Pearson, Biometrika, 1934).
 
-    The k-th smallest of m p-values is multiplied by m - k + 1; the results are made non-decreasing and capped at 1
-    (Holm, "A Simple Sequentially Rejective Multiple Test Procedure", 1979). The probability that any arm without an
-    effect gets an adjusted p of at most 0.05 is then at most 0.05, regardless of how the arms depend on each other.
+    Args:
+        count: How often it happened.
+        total: How often it could have happened, at least 1.
+        confidence: Smallest coverage, 0-1.
 
     Example:
-        >>> holm([0.01, 0.04, 0.03])
-        [0.03, 0.06, 0.06]
+        >>> low, high = share_interval(6, 8)
+        >>> round(low, 2), round(high, 2)
+        (0.35, 0.97)
     """
-    order = np.argsort(p_values, kind="stable")
-    factors = np.arange(len(p_values), 0, -1)
-    adjusted = np.minimum(np.maximum.accumulate(np.asarray(p_values)[order] * factors), 1.0)
-    back = np.empty_like(adjusted)
-    back[order] = adjusted
-    return back.tolist()
+    interval = stats.binomtest(count, total).proportion_ci(confidence, method="exact")
+    return float(interval.low), float(interval.high)

@@ -1,0 +1,245 @@
+"""The ledger of a study: every look at its results, so that a report can say what was changed after looking."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, ValidationError
+
+from attendet.errors import DataError, Location, OptionError
+from attendet.study.design.schema import METRIC_NAMES, Metric, StudyDesign
+from attendet.study.folder import StudyRecords
+from attendet.utils.io import write_text
+from attendet.utils.limits import MAX_JSON_BYTES
+from attendet.utils.records import describe_mismatch
+from attendet.utils.regular_files import open_regular
+from attendet.utils.settings import StrictModel
+from attendet.utils.text import plural
+
+DIGEST_LENGTH = 16
+
+
+class Look(StrictModel):
+    """One look at the results of a study: a line of ledger.jsonl.
+
+    Attributes:
+        look: Number of the look, from 1.
+        time: Time of the look, ISO 8601 in UTC.
+        new_question: Whether the look declares a new question, so that earlier arms no longer count.
+        metric: The metric that decides.
+        last_epochs: Number of last epochs that it is averaged over.
+        matters: Smallest difference that matters.
+        looks: Planned numbers of seeds of the looks.
+        baseline: The arm that the others are compared with.
+        data: Fingerprint of the images.
+        arms: Identity of each arm by name; empty if it is unknown.
+        seeds: Planned seeds.
+        finished: Number of finished runs of the design.
+        set_aside: Arms with finished runs outside the design, which a new question no longer counts.
+        verdicts: Verdict of each comparison, such as `cbam against baseline`.
+        previous: Digest of the line before; empty in the first line.
+    """
+
+    look: int = Field(ge=1)
+    time: str
+    new_question: bool = False
+    metric: Metric
+    last_epochs: int
+    matters: float | None = None
+    looks: tuple[int, ...] = ()
+    baseline: str
+    data: str
+    arms: dict[str, str]
+    seeds: tuple[int, ...]
+    finished: int
+    set_aside: tuple[str, ...] = ()
+    verdicts: dict[str, str] = Field(default_factory=dict)
+    previous: str = ""
+
+    def content(self) -> dict[str, Any]:
+        """Return what distinguishes this look from one that shows the same results again."""
+        return self.model_dump(exclude={"look", "time", "previous", "new_question", "set_aside"})
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """All looks at a study.
+
+    Attributes:
+        looks: The looks, the first one first.
+        problems: Lines that are damaged or were changed, one sentence each.
+    """
+
+    looks: tuple[Look, ...] = ()
+    problems: tuple[str, ...] = ()
+
+    @property
+    def question(self) -> tuple[Look, ...]:
+        """The looks since the last one that declared a new question, including that one."""
+        starts = [number for number, look in enumerate(self.looks) if look.new_question]
+        return self.looks[starts[-1] :] if starts else self.looks
+
+    def number_of(self, look: Look) -> int:
+        """Return the number of a look: that of the last one if it shows the same results, otherwise the next."""
+        repeated = bool(self.looks) and self.looks[-1].content() == look.content()
+        return len(self.looks) + (not repeated)
+
+    @property
+    def set_aside(self) -> frozenset[str]:
+        """Arms that no longer count since a new question."""
+        return frozenset(name for look in self.looks for name in look.set_aside)
+
+
+def read_ledger(path: Path) -> Ledger:
+    """Return the ledger of a study; empty if there is no file.
+
+    Raises:
+        DataError: If the file cannot be opened or is too large.
+    """
+    if not path.exists():
+        return Ledger()
+    with open_regular(path, DataError) as file:
+        content = file.read(MAX_JSON_BYTES + 1)
+    if len(content) > MAX_JSON_BYTES:
+        raise DataError("the ledger is too large", where=Location(str(path)), remedy="move it away")
+    looks: list[Look] = []
+    problems: list[str] = []
+    before = ""
+    for number, line in enumerate(content.splitlines(), start=1):
+        try:
+            look = Look.model_validate(json.loads(line))
+        except (ValidationError, ValueError) as error:
+            reason = describe_mismatch(error) if isinstance(error, ValidationError) else "it is not JSON"
+            problems.append(f"line {number} of {path.name} is damaged: {reason}")
+            continue
+        if look.previous != before:
+            problems.append(f"{path.name} was changed: line {number} does not follow the line before it")
+        looks.append(look)
+        before = _digest(line)
+    return Ledger(tuple(looks), tuple(problems))
+
+
+def record_look(path: Path, look: Look) -> None:
+    """Append a look to the ledger. A look that shows the same results as the last one is not recorded again.
+
+    Args:
+        path: The ledger.
+        look: The look; number, time, and digest are filled in.
+
+    Raises:
+        DataError: If the ledger cannot be read.
+        OutputError: If it cannot be written.
+    """
+    ledger = read_ledger(path)
+    number = ledger.number_of(look)
+    if number == len(ledger.looks) and not look.new_question:
+        return
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    last = text.splitlines()[-1:]
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    fields = {"look": len(ledger.looks) + 1, "time": now, "previous": _digest(last[0].encode()) if last else ""}
+    write_text(path, f"{text}{look.model_copy(update=fields).model_dump_json()}\n")
+
+
+def require_same_looks(design: StudyDesign, ledger: Ledger) -> None:
+    """Require that the planned looks are those of the first look, because choosing them later invalidates the levels.
+
+    Raises:
+        OptionError: If they differ.
+    """
+    first = ledger.question[0] if ledger.question else None
+    if first is not None and first.looks != design.looks:
+        raise OptionError(
+            f"looks were fixed as {list(first.looks)} at the first look, got {list(design.looks)}",
+            remedy=f"write looks: {list(first.looks)}, or declare a new question (--new-question)",
+        )
+
+
+def history_remarks(ledger: Ledger, now: Look) -> Iterator[str]:
+    """Yield what was changed since the first look at a study, one sentence each, without the final period.
+
+    Args:
+        ledger: The looks before.
+        now: The current look.
+    """
+    question = ledger.question
+    for before in ledger.looks:
+        if before.new_question and before.look > 1:
+            yield f"look {before.look} declared a new question, so arms of earlier looks no longer count"
+    if not question:
+        return
+    yield from _dropped(question, now)
+    for name, value in (("metric", "metric"), ("number of last epochs", "last_epochs"), ("baseline", "baseline")):
+        yield from _changed(question, now, name, value)
+    yield from _changed(question, now, "smallest difference that matters", "matters")
+    if any(before.data != now.data for before in question):
+        yield "the images changed since the first look"
+    added = [seed for seed in now.seeds if seed not in question[0].seeds]
+    if added and not now.looks:
+        yield (
+            f"{plural(len(added), 'seed was', 'seeds were')} added after look {question[0].look}: with repeated looks,"
+            " verdicts are wrong more often than stated; plan them as `looks`"
+        )
+
+
+def _dropped(question: Sequence[Look], now: Look) -> Iterator[str]:
+    known: Mapping[tuple[str, str], None] = {
+        (name, identity): None for before in question for name, identity in before.arms.items()
+    }
+    current = set(now.arms.items())
+    gone = [name for name, identity in known if (name, identity) not in current and (name, "") not in current]
+    if gone:
+        yield (
+            f"{plural(len(gone), 'arm was', 'arms were')} dropped since look {question[0].look} and still"
+            f" {'counts' if len(gone) == 1 else 'count'} for the adjustment: {', '.join(gone)}"
+        )
+    seeds = sorted({seed for before in question for seed in before.seeds} - set(now.seeds))
+    if seeds:
+        listed = ", ".join(map(str, seeds))
+        yield f"{plural(len(seeds), 'seed was', 'seeds were')} dropped since look {question[0].look}: {listed}"
+
+
+def _changed(question: Sequence[Look], now: Look, name: str, field: str) -> Iterator[str]:
+    def shown(value: object) -> str:
+        return METRIC_NAMES.get(value, str(value)) if field == "metric" else str(value)  # type: ignore[arg-type]
+
+    current = getattr(now, field)
+    for before in question:
+        if getattr(before, field) != current:
+            yield f"the {name} was {shown(getattr(before, field))} at look {before.look} and is {shown(current)} now"
+            return
+
+
+def current_look(records: StudyRecords, verdicts: Mapping[str, str]) -> Look:
+    """Return the look that a report of these records is, without its number, time, and digest.
+
+    Args:
+        records: Records of the study.
+        verdicts: Verdict of each comparison.
+    """
+    study, design = records.study, records.study.design
+    identities = {cell.arm: cell.identity for cell in study.cells}
+    return Look(
+        look=1,
+        time="",
+        metric=design.metric,
+        last_epochs=design.last_epochs,
+        matters=design.matters,
+        looks=design.looks,
+        baseline=design.baseline,
+        data=study.data,
+        arms={name: identities.get(name, "") for name in design.arms},
+        seeds=design.seeds,
+        finished=sum(record.status == "finished" for record in records.cells.values()),
+        verdicts=dict(verdicts),
+    )
+
+
+def _digest(line: bytes) -> str:
+    return hashlib.sha256(line).hexdigest()[:DIGEST_LENGTH]

@@ -1,0 +1,49 @@
+"""Run a study look by look until every comparison is decided."""
+
+from __future__ import annotations
+
+from attendet.study.folder import read_study
+from attendet.study.reporting.outcome import StudyReport
+from attendet.study.reporting.publishing import look_at
+from attendet.study.runs.execution import Study, StudyRunResult, run_study
+from attendet.study.runs.executors import Executor, StudyObserver
+from attendet.utils.text import plural
+
+
+def run_until_settled(
+    study: Study, executor: Executor, observer: StudyObserver, limit: int | None = None
+) -> StudyRunResult:
+    """Run the seeds of the next look, look at the results, and stop if every comparison is decided.
+
+    The design's looks are known before the first run, and the levels of the verdicts account for them (see
+    `attendet.study.statistics.sequential`), so stopping early does not make false positives more frequent.
+
+    Args:
+        study: The study, whose design has looks.
+        executor: Carries out the runs.
+        observer: Receives progress and log lines.
+        limit: Largest number of runs of this call.
+
+    Returns:
+        The result of the last round.
+
+    Raises:
+        AttendetError: If data or models are missing, or another process is working on the study.
+    """
+    left = limit
+    for number, seeds in enumerate(study.design.looks, start=1):
+        result = run_study(study, executor, observer, left, seeds=seeds)
+        left = None if left is None else left - result.started
+        if result.failed or result.left:
+            break
+        report = look_at(study.folder, read_study(study.folder))
+        if is_settled(report):
+            observer.log(f"settled with {plural(seeds, 'seed')}, at look {number} of {len(study.design.looks)}")
+            break
+        observer.log(f"not settled with {plural(seeds, 'seed')}, at look {number} of {len(study.design.looks)}")
+    return result
+
+
+def is_settled(report: StudyReport) -> bool:
+    """Return whether every comparison of a report is decided."""
+    return all(each.verdict not in ("not distinguishable", "open") for each in report.contrasts)
