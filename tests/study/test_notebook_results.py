@@ -96,9 +96,10 @@ def test_the_result_of_a_call_shows_the_failed_runs() -> None:
         "finished": 5,
         "failed": {HOSTILE: "out of memory & disk"},
         "left": 2,
+        "started": 0,
         "diverged": 3,
     }
-    assert len(ParsedHtml(replace(result, failed=())._repr_html_()).rows) == 4
+    assert len(ParsedHtml(replace(result, failed=())._repr_html_()).rows) == 5
 
 
 def test_a_forecast_shows_hours_and_detectable_differences() -> None:

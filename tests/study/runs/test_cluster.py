@@ -16,7 +16,7 @@ from attendet.study.runs.cluster import RayExecutor
 from attendet.study.runs.execution import run_study
 from tests.helpers.small_studies import RecordingObserver, children, open_study, write_small
 
-WORKER = "ray::answer"
+WORKER = "ray::run_remotely"
 
 
 @pytest.fixture
