@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from attendet.errors import OptionError
 from attendet.study.folder import read_study
 from attendet.study.reporting.outcome import StudyReport
 from attendet.study.reporting.publishing import look_at
@@ -28,20 +29,21 @@ def run_until_settled(
         The result of the last round.
 
     Raises:
+        OptionError: If the design has no looks.
         AttendetError: If data or models are missing, or another process is working on the study.
     """
-    left = limit
-    for number, seeds in enumerate(study.design.looks, start=1):
+    left, looks = limit, study.design.looks
+    for number, seeds in enumerate(looks, start=1):
         result = run_study(study, executor, observer, left, seeds=seeds)
         left = None if left is None else left - result.started
         if result.failed or result.left:
-            break
-        report = look_at(study.folder, read_study(study.folder))
-        if is_settled(report):
-            observer.log(f"settled with {plural(seeds, 'seed')}, at look {number} of {len(study.design.looks)}")
-            break
-        observer.log(f"not settled with {plural(seeds, 'seed')}, at look {number} of {len(study.design.looks)}")
-    return result
+            return result
+        settled = is_settled(look_at(study.folder, read_study(study.folder)))
+        state = "settled" if settled else "not settled"
+        observer.log(f"{state} with {plural(seeds, 'seed')}, at look {number} of {len(looks)}")
+        if settled or number == len(looks):
+            return result
+    raise OptionError("looks must be given to run until settled, got none")
 
 
 def is_settled(report: StudyReport) -> bool:

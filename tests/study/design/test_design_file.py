@@ -66,7 +66,7 @@ def test_what_init_writes_is_a_study(tmp_path):
         (TWO + "recipe: {validation.every_epoch: false}\n" + ARMS, "a is certain to validate only 1 epoch"),
         (TWO + "recipe: {augment: {mosaic: 0}}\n" + ARMS, "5:19: unknown setting 'augment'; write augment.mosaic"),
         (TWO + "arms: {a: , b: {recipe: {loss: {box: 1}}}}", "5:32: unknown setting 'loss'; write loss.box: 1"),
-        (TWO + LOTS, "5:7: `arms` must have at most 64 entries"),
+        (TWO + LOTS, "5:7: arms must have at most 64 entries, got 65; compare fewer arms"),
         (HEAD + "seeds: 8\nlooks: [6, 7]\n" + ARMS, "5:8: looks must ascend to the number of seeds, 8, got [6, 7]"),
         (HEAD + "seeds: 8\nlooks: [8, 6, 8]\n" + ARMS, "5:8: looks must ascend to the number of seeds, 8"),
         (TWO + "matters: 1.5\n" + ARMS, "5:10: `matters` must be less than 1, got 1.5"),

@@ -20,8 +20,6 @@ METRIC_NAMES: Mapping[Metric, str] = {
 
 MAX_SEEDS = 1000
 LONGEST_NAME = 40
-# The joint test of all arms lists their statistics for up to half a million sign choices.
-MAX_ARMS = 64
 MAX_RUNS = 10_000
 # Settings that the study decides, and the key of study.yaml or the command that a user sets them with.
 DECIDED_BY_STUDY: Mapping[str, str] = {
@@ -153,7 +151,7 @@ class StudyDesign(Design):
         ((0, 1, 2, 3, 4, 5), 'plain', ('cbam@neck',))
     """
 
-    arms: Annotated[dict[Name, Annotated[Arm, BeforeValidator(_whole_arm)]], Field(min_length=2, max_length=MAX_ARMS)]
+    arms: Annotated[dict[Name, Annotated[Arm, BeforeValidator(_whole_arm)]], Field(min_length=2)]
     baseline: Word = ""
     seeds: Annotated[
         tuple[Annotated[StrictInt, Field(ge=0, le=2**32 - 1)], ...],

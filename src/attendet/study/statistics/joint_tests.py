@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from attendet.study.statistics.resampling import (
     ALPHA,
@@ -126,17 +126,17 @@ def joint_p(statistics: Floats, observed: float) -> float:
 
 
 @lru_cache(maxsize=4)
-def sign_choices(count: int) -> NDArray[np.float64]:
+def sign_choices(count: int) -> Floats:
     """Return sign choices (choices, count) with the observed one, all plus, first.
 
     The first sign is fixed, because flipping all signs keeps T. Up to 20 seeds these are all 2^(count - 1) choices.
     """
     if count <= MAX_ENUMERATED:
-        bits = np.arange(2 ** max(0, count - 1))[:, None] >> np.arange(count)[::-1] & 1
-        signs = 1.0 - 2.0 * bits
+        minuses = np.arange(2 ** max(0, count - 1))[:, None] >> np.arange(count)[::-1] & 1
     else:
-        drawn = np.random.default_rng(0).integers(0, 2, (DRAWN_CHOICES - 1, count))
-        signs = np.vstack([np.ones(count), 1.0 - 2.0 * drawn])
+        minuses = np.random.default_rng(0).integers(0, 2, (DRAWN_CHOICES, count))
+        minuses[0] = 0
+    signs = (1 - 2 * minuses).astype(np.float64)
     signs.setflags(write=False)
     return signs
 

@@ -8,6 +8,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike
 
+from attendet.study.statistics.joint_tests import sign_choices
 from attendet.study.statistics.resampling import ALPHA, MIN_EXACT, TOLERANCE, Floats, p_floor
 
 Question: TypeAlias = Literal["difference", "no difference"]
@@ -233,10 +234,10 @@ def _blocks(studies: Floats, choices: int) -> Iterator[Floats]:
 def _choices(count: int) -> Floats:
     """Return sign choices (choices, count), the observed one first."""
     if 2 ** (count - 1) <= SIMULATED_CHOICES:
-        bits = np.arange(2 ** (count - 1))[:, None] >> np.arange(count) & 1
-        return 1.0 - 2.0 * bits
-    drawn = np.random.default_rng(0).integers(0, 2, (SIMULATED_CHOICES - 1, count))
-    return np.vstack([np.ones(count), 1.0 - 2.0 * drawn])
+        return sign_choices(count)
+    minuses = np.random.default_rng(0).integers(0, 2, (SIMULATED_CHOICES, count))
+    minuses[0] = 0
+    return (1 - 2 * minuses).astype(np.float64)
 
 
 def _smallest(enough: Callable[[float], bool]) -> float | None:
