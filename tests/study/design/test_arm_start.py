@@ -79,7 +79,7 @@ def test_a_fraction_of_an_arm_multiplies_with_the_fractions_of_the_study(tmp_pat
     assert len({cell.key for cell in cells.values()}) == 8
 
 
-def test_an_identity_tells_arms_apart_whatever_the_data_and_seeds_are(tmp_path: Path) -> None:
+def test_arms_have_different_identities_for_all_data_and_seeds(tmp_path: Path) -> None:
     text = f"{HEAD}fractions: [0.5, 1]\narms: {{a: , half: {{fraction: 0.25}}, c: SE@neck}}"
     other = text.replace("seeds: 2", "seeds: [7]").replace("name: a", "name: b").replace("c: SE", "renamed: se")
     first, second = grid(text, tmp_path), grid(other, tmp_path, data="g")
