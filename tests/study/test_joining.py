@@ -35,7 +35,7 @@ def test_data_sets_count_equally_and_their_differences_are_flipped_within(tmp_pa
     assert found.verdict == "helps"
     assert found.seeds == {"cells": 6, "pears": 8}
     assert found.general is None
-    assert "2 data sets say nothing about others" in joined.remarks[0]
+    assert "2 data sets show nothing about others" in joined.remarks[0]
 
 
 def test_five_data_sets_say_something_about_others(tmp_path: Path) -> None:

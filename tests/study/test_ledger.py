@@ -1,4 +1,4 @@
-"""The ledger records looks, and a report tells what was changed after looking."""
+"""The ledger records looks, and a report lists all changes after looking."""
 
 import json
 import shutil

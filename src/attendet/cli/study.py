@@ -47,7 +47,7 @@ NewQuestion: TypeAlias = Annotated[
     bool,
     typer.Option(
         "--new-question",
-        help="Arms that were run but are not in the design stop counting for the adjustment; the report says so.",
+        help="Arms that were run but are not in the design stop counting for the adjustment, which the report states.",
         rich_help_panel=OUTPUT,
     ),
 ]
@@ -76,7 +76,7 @@ def plan_command(
     ] = False,
     picture: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Draw seeds against what they can show, as PNG.", rich_help_panel=OUTPUT),
+        typer.Option(metavar="FILE", help="Draw the power of numbers of seeds, as PNG.", rich_help_panel=OUTPUT),
     ] = None,
     match: Annotated[
         Literal["latency"] | None,
@@ -231,7 +231,7 @@ def report_command(
 ) -> None:
     """Write the report of a study from its records: Markdown, one HTML page, JSON, and figures.
 
-    The look is recorded in the study's ledger, and the report says what was changed since the first look.
+    The look is recorded in the study's ledger, and the report lists all changes since the first look.
     """
     require_file(folder, "name the folder of a study, such as runs/study/first")
     from attendet.study import workflow

@@ -19,7 +19,7 @@ from attendet.study.statistics.stratified import stratified_interval, stratified
 from attendet.utils.html import Markup, html_paragraphs, html_table
 from attendet.utils.text import plural
 
-# From this number of data sets on, their differences say something about others.
+# From this number of data sets on, their differences are evidence about others.
 MIN_GENERAL = 5
 
 
@@ -60,7 +60,7 @@ class JoinedReport:
         studies: Names of the studies.
         metric: Display name of the metric.
         contrasts: Comparisons of the arms that all studies share.
-        remarks: What the result does not say, one sentence each.
+        remarks: Limits of the result, one sentence each.
     """
 
     studies: tuple[str, ...]
@@ -86,9 +86,9 @@ class JoinedReport:
 def join_studies(folders: Sequence[Path]) -> JoinedReport:
     """Compare the arms of several studies, one for each data set, with the baseline.
 
-    Every data set counts equally, whatever its number of seeds. The signs of the differences are flipped within the
-    data sets (stratified sign flips), so the p-value is about these data sets. Only five or more data sets say
-    something about others.
+    Every data set counts equally, regardless of its number of seeds. The signs of the differences are flipped within
+    the data sets (stratified sign flips), so the p-value is about these data sets. Only five or more data sets are
+    evidence about others.
 
     Args:
         folders: Folders of two or more studies with the same baseline, metric, and at least one common arm.
@@ -180,7 +180,7 @@ def _remarks(count: int, missing: Sequence[str]) -> Iterator[str]:
         yield f"arms without a pair of runs in every study are left out: {', '.join(missing)}"
     if count < MIN_GENERAL:
         yield (
-            f"{plural(count, 'data set')} say nothing about others: the verdicts hold for these data sets, and at least"
+            f"{plural(count, 'data set')} show nothing about others: the verdicts hold for these data sets, and at least"
             f" {MIN_GENERAL} are needed for a general statement"
         )
 

@@ -1,4 +1,4 @@
-"""The ledger of a study: every look at its results, so that a report can say what was changed after looking."""
+"""The ledger of a study: every look at its results, so that a report can list all changes after looking."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Look(StrictModel):
     previous: str = ""
 
     def content(self) -> dict[str, Any]:
-        """Return what distinguishes this look from one that shows the same results again."""
+        """Return the fields that distinguish this look from a repeated look at the same results."""
         return self.model_dump(exclude={"look", "time", "previous", "new_question", "set_aside"})
 
 
@@ -148,7 +148,8 @@ def record_look(path: Path, look: Look) -> None:
 
 
 def require_same_looks(design: StudyDesign, ledger: Ledger) -> None:
-    """Require that the planned looks are those of the first look, because choosing them later invalidates the levels.
+    """Require that the planned looks equal the looks of the first one, because choosing them later invalidates the
+    levels.
 
     Raises:
         OptionError: If they differ.
@@ -162,7 +163,7 @@ def require_same_looks(design: StudyDesign, ledger: Ledger) -> None:
 
 
 def history_remarks(ledger: Ledger, now: Look) -> Iterator[str]:
-    """Yield what was changed since the first look at a study, one sentence each, without the final period.
+    """Yield the changes since the first look at a study, one sentence each, without the final period.
 
     Args:
         ledger: The looks before.

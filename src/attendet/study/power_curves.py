@@ -1,4 +1,4 @@
-"""What a number of seeds can show, as curves and as a picture."""
+"""The power of numbers of seeds, as curves and as a picture."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SEED_COUNTS = (6, 8, 10, 12, 16, 20)
 
 @dataclass(frozen=True)
 class PowerPoint:
-    """What a number of seeds can show.
+    """The power of a number of seeds.
 
     Attributes:
         seeds: Number of seeds.
@@ -37,7 +37,7 @@ def power_curve(
     hours_per_seed: float | None = None,
     counts: Sequence[int] = SEED_COUNTS,
 ) -> tuple[PowerPoint, ...]:
-    """Return what several numbers of seeds can show.
+    """Return the power of several numbers of seeds.
 
     Args:
         comparisons: Number of arms that are compared.

@@ -193,13 +193,13 @@ def report(
 ) -> Published:
     r"""Write the report of a study from its records: Markdown, one HTML page, JSON, and figures.
 
-    The look is recorded in the study's ledger, and the report says what was changed since the first look.
+    The look is recorded in the study's ledger, and the report lists all changes since the first look.
 
     Args:
         folder: Folder of the study's records, such as `runs/study/first`.
         out: Folder for the report (default: the folder of the records).
         new_question: Declare a new question: arms that were run but are no longer in the design stop counting for the
-            adjustment of the p-values. The report says so.
+            adjustment of the p-values. The report states it.
 
     Returns:
         The report as an object, and the paths of its files.

@@ -43,7 +43,7 @@ def test_what_matters_has_its_own_verdicts(tmp_path):
     study = write_study(tmp_path, matters, {"cbam": 0.06, "control": 0.001}, noise=0.003)
     report = make_study_report(read_study(study))
     found = contrasts(report)
-    assert found["cbam", "baseline"].verdict == "helps by what matters"
+    assert found["cbam", "baseline"].verdict == "helps considerably"
     assert "cbam helps by at least 0.02: +0.0" in found["cbam", "baseline"].explanation
     assert found["control", "baseline"].verdict == "no difference that matters"
     low, high = not_none(found["control", "baseline"].equivalence_interval)

@@ -133,7 +133,11 @@ def equivalence() -> Table:
     """
     counts, studies = (6, 8, 10, 12), 2000
     rows = []
-    for name, effect in (("0", 0.0), ("half of what matters", 0.5), ("exactly what matters", 1.0)):
+    for name, effect in (
+        ("0", 0.0),
+        ("half of the difference that matters", 0.5),
+        ("exactly the difference that matters", 1.0),
+    ):
         shares = []
         for count in counts:
             # What matters is one standard deviation of the differences.

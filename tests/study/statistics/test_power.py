@@ -76,7 +76,7 @@ def test_a_difference_that_matters_is_shown_not_to_matter_in_at_most_5_percent_o
 
 @pytest.mark.parametrize(
     ("shift", "verdict"),
-    [(0.0, "no difference that matters"), (0.05, "helps by what matters"), (-0.05, "hurts by what matters")],
+    [(0.0, "no difference that matters"), (0.05, "helps considerably"), (-0.05, "hurts considerably")],
 )
 def test_verdicts_about_what_matters(shift, verdict):
     noise = np.array([1.0, -1.0, 0.5, -0.5, 0.2, -0.2, 0.8, -0.8]) / 1000

@@ -127,7 +127,7 @@ def _best(record: CellRecord) -> float:
 
 
 def power_table(forecast: StudyForecast, unit: str) -> Table:
-    """Return a table of what numbers of seeds can show, with the hours that they cost.
+    """Return a table of the power of numbers of seeds, with the hours that they cost.
 
     Args:
         forecast: The forecast of a study.

@@ -65,7 +65,7 @@ class Contrast:
         marginal_interval: 95 % interval of this comparison alone.
         interval_method: How the intervals were computed.
         equivalence_interval: Simultaneous interval that shows that a difference does not matter, of 90 % confidence, or
-            more at a look before the last one; None if the design does not say what matters.
+            more at a look before the last one; None if the design does not define `matters`.
         p: Two-sided p-value of the sign-flip test; 1 without pairs.
         p_floor: Smallest p-value that this number of seeds can reach.
         p_adjusted: p-value adjusted for all comparisons of the family, including arms that were dropped.
@@ -254,7 +254,7 @@ def _image_difference(
 def _settle(
     paired: PairedDifference | None, decision: Decision, comparisons: int, matters: float | None
 ) -> tuple[int, float] | None:
-    """Return a number of seeds and the probability that they decide an open comparison, or None where it is unknown."""
+    """Return a number of seeds and the probability that they decide an open comparison, or None if it is unknown."""
     if paired is None or paired.standard_error is None or decision.verdict not in ("not distinguishable", "open"):
         return None
     if matters is None and abs(paired.difference) < paired.standard_error:

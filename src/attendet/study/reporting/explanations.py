@@ -21,7 +21,7 @@ class Evidence:
         pair: The arm, and the arm that it is compared with.
         paired: Their differences; None if no seed has both runs.
         decision: The decision.
-        settle: A larger number of seeds, and the probability that it decides; None where it is unknown.
+        settle: A larger number of seeds, and the probability that it decides; None if it is unknown.
         design: The design of the study.
     """
 
@@ -54,11 +54,11 @@ def verdict_phrase(verdict: Verdict, matters: float | None) -> str:
     """Return a verdict as the end of a sentence about an arm.
 
     Example:
-        >>> verdict_phrase("helps by what matters", 0.01), verdict_phrase("no difference that matters", 0.01)
+        >>> verdict_phrase("helps considerably", 0.01), verdict_phrase("no difference that matters", 0.01)
         ('helps by at least 0.01', 'makes no difference that matters (0.01)')
     """
     match verdict:
-        case "helps by what matters" | "hurts by what matters":
+        case "helps considerably" | "hurts considerably":
             return f"{verdict.partition(' ')[0]} by at least {matters:g}"
         case "no difference that matters":
             return f"makes no difference that matters ({matters:g})"
@@ -124,7 +124,7 @@ def _confidence(alpha: float) -> str:
 
 
 def _outlook(evidence: Evidence, paired: PairedDifference) -> Sequence[str]:
-    """Return what an undecided comparison needs."""
+    """Return the next step for an undecided comparison, as sentences."""
     if paired.difference == 0 and paired.spread == 0:
         return ["Both arms have the same score for every seed."]
     looks = [look for look in evidence.design.looks if look > paired.n]

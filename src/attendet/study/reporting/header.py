@@ -1,4 +1,4 @@
-"""The head of a report: what was studied, and the answer in one line."""
+"""The head of a report: data, model, and training, and the answer in one line."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from attendet.study.reporting.explanations import signed, verdict_phrase
 from attendet.training.config import build_config
 from attendet.utils.text import plural
 
-DECIDED = ("helps", "hurts", "helps by what matters", "hurts by what matters")
+DECIDED = ("helps", "hurts", "helps considerably", "hurts considerably")
 
 
 @dataclass(frozen=True)
 class StudyHeader:
-    """What was studied.
+    """Data, model, and training of a study.
 
     Attributes:
         data: The data set as the design names it.

@@ -47,8 +47,8 @@ class StudyReport:
         last_epochs: Number of last epochs that the metric is averaged over.
         baseline: The arm that the others are compared with.
         answer: The answer in one line.
-        header: What was studied.
-        matters: Smallest difference that matters, in units of the metric; None if the design does not say.
+        header: Data, model, and training.
+        matters: Smallest difference that matters, in units of the metric; None if the design does not define it.
         alpha: False-positive rate over all comparisons of a family.
         planned: Number of planned runs.
         finished: Number of finished runs.
@@ -59,7 +59,7 @@ class StudyReport:
         measured_on: Device of the latency and memory measurements; None if they were not measured.
         measured_size: Side of the baseline's images in these measurements, in pixels.
         remarks: Remarks on the validity of the report.
-        history: What was changed since the first look at the results.
+        history: Changes since the first look at the results.
         sensitivity: The differences for other numbers of deciding epochs.
     """
 

@@ -17,10 +17,10 @@ from attendet.utils.text import plural
 
 # Below this score, in units of the metric, nothing was learned.
 NOTHING_LEARNED = 0.02
-# A rise over the deciding epochs counts from this size on, or from a quarter of what matters.
+# A rise over the deciding epochs counts from this size on, or from a quarter of `matters`.
 SMALLEST_RISE = 0.003
 STANDARD_ERRORS = 2.0
-# Fewest differences whose skewness says something.
+# Fewest differences whose skewness is meaningful.
 MIN_FOR_SKEWNESS = 6
 
 

@@ -57,7 +57,7 @@ class Section:
 def report_sections(report: StudyReport) -> Iterator[Section]:
     """Yield the sections of a report: the answer, its evidence, then everything else."""
     yield Section("Answer", (report.answer,), figure="differences", after=(" ".join(three_sentences(report)),))
-    yield Section("What was studied", table=Table(("", ""), tuple(report.header.rows())))
+    yield Section("Setup", table=Table(("", ""), tuple(report.header.rows())))
     yield Section("Verdicts", points=tuple(contrast.explanation for contrast in report.contrasts))
     reservations = (*report.history, *report.remarks)
     if reservations:
@@ -99,7 +99,7 @@ def report_sections(report: StudyReport) -> Iterator[Section]:
 
 
 def three_sentences(report: StudyReport) -> Iterator[str]:
-    """Yield what was compared, how precisely, and the most important reservation."""
+    """Yield the compared arms, the precision, and the most important reservation, one sentence each."""
     header, arms = report.header, len(report.arms) - 1
     images = f" on {header.images['train']:,} images" if "train" in header.images else ""
     yield (
@@ -130,7 +130,7 @@ def _capitalized(sentence: str) -> str:
 
 def _test_description(report: StudyReport) -> str:
     matters = (
-        f" A difference does not matter if the interval of twice the level lies within ±{report.matters:g}."
+        f" A difference does not matter if the interval of twice the level is within ±{report.matters:g}."
         if report.matters
         else ""
     )

@@ -39,7 +39,7 @@ class Sensitivity:
 
 
 def sensitivity(records: StudyRecords) -> tuple[Sensitivity, ...]:
-    """Return the differences for several numbers of last epochs, as far as all runs have validated so many."""
+    """Return the differences for several numbers of last epochs, as far as all runs have validated that many."""
     design = records.study.design
     runs = {name: runs_of_arm(records, name) for name in design.arms}
     lengths = [

@@ -16,8 +16,8 @@ from attendet.study.statistics.sequential import look_levels, sequential_decisio
 Verdict: TypeAlias = Literal[
     "helps",
     "hurts",
-    "helps by what matters",
-    "hurts by what matters",
+    "helps considerably",
+    "hurts considerably",
     "no difference that matters",
     "not distinguishable",
     "open",
@@ -34,7 +34,7 @@ class Decision:
         level: Largest p-value that decides: 0.05, or less at a look before the last one; 0 before the first look.
         interval: Interval of the mean difference at that level, simultaneous for all comparisons of the family; None
             for fewer than two seeds and before the first look.
-        equivalence: The same with twice the level. If it lies within ± matters, the difference is shown not to matter.
+        equivalence: The same with twice the level. If it is within ± matters, the difference is shown not to matter.
         decided_at: Number of seeds of the look that found the difference; None if none did, or the study has no looks.
         verdict: What follows.
     """
@@ -70,7 +70,7 @@ def decide(
         >>> six = dict(enumerate([0.52, 0.53, 0.51, 0.52, 0.54, 0.53]))
         >>> paired = paired_difference(six, dict.fromkeys(range(6), 0.5))
         >>> decide([paired], range(6))[0].verdict, decide([paired], range(6), matters=0.005)[0].verdict
-        ('helps', 'helps by what matters')
+        ('helps', 'helps considerably')
     """
     counted = len(family) if counted is None else counted
     matrix = differences_matrix(family, seeds)
@@ -129,5 +129,5 @@ def _verdict(
     if not significant:
         return _undecided(matters)
     if matters is not None and interval is not None and (interval.low >= matters or interval.high <= -matters):
-        return "helps by what matters" if difference > 0 else "hurts by what matters"
+        return "helps considerably" if difference > 0 else "hurts considerably"
     return "helps" if difference > 0 else "hurts"

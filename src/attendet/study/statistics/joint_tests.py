@@ -24,7 +24,7 @@ from attendet.study.statistics.resampling import (
 # Up to this number of seeds all sign choices are enumerated; beyond it, DRAWN_CHOICES are drawn at random.
 MAX_ENUMERATED = 20
 DRAWN_CHOICES = 2**16
-# A difference of two metrics in 0-1 lies in -1 to 1.
+# The difference of two metrics in 0-1 is between -1 and 1.
 BOUND = 1.0
 
 

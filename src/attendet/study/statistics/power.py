@@ -55,7 +55,7 @@ def study_power(
         comparisons: Number of arms that are compared.
         alpha: False-positive rate over all arms.
         question: `difference`: the arm is found to help or hurt. `no difference`: its interval of confidence 1 -
-            2·alpha lies within ± margin.
+            2·alpha is within ± margin.
         margin: Smallest difference that matters, in the same unit as `effect`.
 
     Returns:

@@ -35,8 +35,8 @@ def spent_alpha(seeds: int, planned: int, alpha: float = ALPHA) -> float:
 def look_levels(differences: ArrayLike, looks: Sequence[int], planned: int, alpha: float = ALPHA) -> list[float]:
     """Return the level of each look: the largest p-value that decides there.
 
-    A group-sequential sign-flip test: the sign choices of all seeds so far are enumerated, and each look may reject
-    only so many of those that no earlier look has rejected that the rejected fraction stays within `spent_alpha`. The
+    A group-sequential sign-flip test: the sign choices of all seeds so far are enumerated. Each look rejects
+    choices that no earlier look has rejected, as long as the rejected fraction is within `spent_alpha`. The
     levels depend on the sizes of the differences but not on their signs, so the false-positive rate over all looks is
     exactly at most α.
 
@@ -110,7 +110,7 @@ def _largest_t(values: Floats, signs: Floats) -> Floats:
 
 
 def _threshold(statistic: Floats, rejected: np.ndarray, allowed: float) -> float:
-    """Return the smallest T at which the rejected choices, with those of earlier looks, are at most `allowed`."""
+    """Return the smallest T that rejects at most `allowed` choices, including the rejected ones of earlier looks."""
     free = np.sort(statistic[~rejected])[::-1]
     room = int(allowed + TOLERANCE * statistic.size) - int(rejected.sum())
     if room <= 0 or not free.size:
