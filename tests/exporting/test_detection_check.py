@@ -42,7 +42,7 @@ def select(predictions: Tensor, selection: BakedSelection = SELECTION) -> Tensor
 
 
 @pytest.mark.parametrize("changes", [{}, {"agnostic": True}, {"max_detections": 20}, {"iou": 0.7}])
-def test_rounding_that_changes_the_detections_is_no_mistake(changes: dict[str, float]) -> None:
+def test_rounding_may_change_the_detections(changes: dict[str, float]) -> None:
     selection = SELECTION.model_copy(update=changes)
     changed = 0
     for seed in range(10):

@@ -38,7 +38,7 @@ def test_data_sets_count_equally_and_their_differences_are_flipped_within(tmp_pa
     assert "2 data sets show nothing about others" in joined.remarks[0]
 
 
-def test_five_data_sets_say_something_about_others(tmp_path: Path) -> None:
+def test_five_data_sets_are_evidence_about_others(tmp_path: Path) -> None:
     effects = (0.01, 0.02, 0.03, 0.02, 0.01)
     folders = [written(tmp_path / str(k), {"cbam": effect}, name=f"set{k}") for k, effect in enumerate(effects)]
     joined = study.join(folders)

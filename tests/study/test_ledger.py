@@ -53,7 +53,7 @@ def contrast(report: StudyReport, arm: str):
     return next(each for each in report.contrasts if each.arm == arm)
 
 
-def test_dropping_four_arms_changes_no_p_value_and_is_told(first: Path) -> None:
+def test_dropping_four_arms_changes_no_p_value_and_is_reported(first: Path) -> None:
     before = contrast(study.report(first).report, "cbam-neck")
     lines = (first / "study.yaml").read_text(encoding="utf-8").splitlines()
     kept = [line for line in lines if not line.lstrip().startswith(("cbam-sppf", "cbam-c3", "conv-neck", "se-neck"))]
@@ -74,7 +74,7 @@ def test_dropping_four_arms_changes_no_p_value_and_is_told(first: Path) -> None:
     assert "32 finished runs are not in this design" in "\n".join(declared.history)
 
 
-def test_dropping_seeds_and_changing_the_metric_are_told(first: Path) -> None:
+def test_dropping_seeds_and_changing_the_metric_are_reported(first: Path) -> None:
     study.report(first)
     report = changed(first, "seeds: 8", "seeds: [0, 1, 3, 4, 5, 7]")
     assert "2 seeds were dropped since look 1: 2, 6" in report.history
@@ -85,7 +85,7 @@ def test_dropping_seeds_and_changing_the_metric_are_told(first: Path) -> None:
     assert report.header.look == 4
 
 
-def test_adding_seeds_after_a_look_is_told_unless_looks_were_planned(tmp_path: Path) -> None:
+def test_adding_seeds_after_a_look_is_reported_unless_looks_were_planned(tmp_path: Path) -> None:
     for name, looks in (("naive", ()), ("planned", (6, 8))):
         folder = tmp_path / name
         fewer = design("{a: , b: se@neck}", "6")

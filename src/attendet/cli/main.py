@@ -19,7 +19,6 @@ from attendet.cli import (
     explain,
     export,
     predict,
-    study,
     summary,
     train,
     val,
@@ -34,6 +33,7 @@ from attendet.cli.command import (
     describe_usage_error,
     show_help_without_verb,
 )
+from attendet.cli.studies import study
 from attendet.errors import AttendetError
 from attendet.utils.processes.interruption import exit_code, interrupted_by_signals
 from attendet.utils.processes.standard_streams import discard_unwritable_output, flush_streams, open_closed_streams

@@ -5,6 +5,7 @@ from .reporting.publishing import Published as Published
 from .runs.execution import Study as Study
 from .runs.execution import StudyRunResult as StudyRunResult
 from .runs.latency_matching import LatencyMatch as LatencyMatch
+from .search_workflow import search as search
 from .searching.search_records import SearchRecord as SearchRecord
 from .workflow import join as join
 from .workflow import make_executor as make_executor
@@ -13,7 +14,6 @@ from .workflow import open_study as open_study
 from .workflow import plan as plan
 from .workflow import report as report
 from .workflow import run as run
-from .workflow import search as search
 
 __all__ = [
     "JoinedReport",

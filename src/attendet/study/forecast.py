@@ -99,7 +99,7 @@ def forecast_study(
         design: The design of the study.
         cells: All planned runs.
         seconds: Duration of a run by arm and fraction of the images (see `estimate_duration`); None if not measured.
-        finished: Keys of the finished runs.
+        finished: Keys of the runs that have finished or diverged.
 
     Example:
         >>> from attendet.study.design.design_file import parse_design

@@ -180,8 +180,8 @@ def _remarks(count: int, missing: Sequence[str]) -> Iterator[str]:
         yield f"arms without a pair of runs in every study are left out: {', '.join(missing)}"
     if count < MIN_GENERAL:
         yield (
-            f"{plural(count, 'data set')} show nothing about others: the verdicts hold for these data sets, and at least"
-            f" {MIN_GENERAL} are needed for a general statement"
+            f"{plural(count, 'data set')} show nothing about others: the verdicts hold for these data sets, and general"
+            f" statements need at least {MIN_GENERAL}"
         )
 
 

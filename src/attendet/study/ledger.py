@@ -148,8 +148,7 @@ def record_look(path: Path, look: Look) -> None:
 
 
 def require_same_looks(design: StudyDesign, ledger: Ledger) -> None:
-    """Require that the planned looks equal the looks of the first one, because choosing them later invalidates the
-    levels.
+    """Require that the planned looks have not changed since the first one, because the levels depend on them.
 
     Raises:
         OptionError: If they differ.

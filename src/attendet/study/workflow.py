@@ -1,4 +1,4 @@
-"""The steps of a study as functions: search, plan, run, report."""
+"""The steps of a study as functions: plan, run, report, and join."""
 
 from __future__ import annotations
 
@@ -19,12 +19,9 @@ from attendet.study.runs.dry_run import dry_run_arms
 from attendet.study.runs.execution import Study, StudyRunResult, run_study
 from attendet.study.runs.executors import Executor, LocalExecutor, SilentObserver, StudyObserver
 from attendet.study.runs.latency_matching import LatencyMatch, match_arms
-from attendet.study.searching.search_design import read_search
-from attendet.study.searching.search_records import SearchFolder, SearchRecord
-from attendet.study.searching.search_run import Search, SearchObserver, SilentSearchObserver, run_search
 
 ExecutorName: TypeAlias = Literal["local", "processes", "ray"]
-DEFAULT_ROOT, DEFAULT_SEARCH_ROOT = Path("runs/study"), Path("runs/search")
+DEFAULT_ROOT = Path("runs/study")
 
 
 def open_study(file: str | os.PathLike[str], out: str | os.PathLike[str] | None = None) -> Study:
@@ -89,7 +86,7 @@ def plan(
     dry_run_arms(study, Path(file))
     _, cells = study.cells()
     seconds = estimate_duration(study) if measure else None
-    return forecast_study(study.design, cells, seconds, study.finished(cells))
+    return forecast_study(study.design, cells, seconds, study.ended(cells))
 
 
 def match_latency(file: str | os.PathLike[str]) -> tuple[LatencyMatch, ...]:
@@ -253,65 +250,6 @@ def join(folders: Sequence[str | os.PathLike[str]]) -> JoinedReport:
         attendet.errors.OptionError: `folders` must name at least two studies, got 1
     """
     return join_studies([Path(folder) for folder in folders])
-
-
-def search(
-    file: str | os.PathLike[str],
-    *,
-    out: str | os.PathLike[str] | None = None,
-    observer: SearchObserver | None = None,
-) -> SearchRecord:
-    """Try many attention modules and places with one seed, and draft a study of the best.
-
-    It can be interrupted at any time; the same call continues. The scores are not evidence: the drafted study decides.
-
-    Args:
-        file: The design of the search, usually `search.yaml`; see docs/study.md.
-        out: Folder of the search (default: `runs/search/NAME`, with the search's name). The draft is its `study.yaml`.
-        observer: Receives progress and log lines (default: silent).
-
-    Returns:
-        The candidates that were tried, with their scores; the content of the folder's `search.json`.
-
-    Raises:
-        OptionError: If the file is not a valid design, Optuna is not installed, no candidate finishes, or the folder
-            belongs to another search.
-        AttendetError: If data or models are missing, or the baseline cannot be trained.
-
-    Example:
-        >>> from attendet import study
-        >>> study.search("nowhere.yaml")
-        Traceback (most recent call last):
-            ...
-        attendet.errors.OptionError: nowhere.yaml: the file cannot be read: No such file or directory
-    """
-    return run_search(open_search(file, out), observer or SilentSearchObserver())
-
-
-def open_search(file: str | os.PathLike[str], out: str | os.PathLike[str] | None = None) -> Search:
-    """Return a search: its design, the folder of the file, and the folder of its records.
-
-    Args:
-        file: The design of the search.
-        out: Folder of the search (default: `runs/search/NAME`, with the search's name).
-
-    Raises:
-        OptionError: If the file is not a valid design.
-
-    Example:
-        >>> import tempfile
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     file = Path(folder, "search.yaml")
-        ...     _ = file.write_text(
-        ...         "{name: where, model: yolov5n, data: d.yaml, search: {attention: se, at: [neck, head]}, trials: 2}"
-        ...     )
-        ...     open_search(file).folder.path.as_posix()
-        'runs/search/where'
-    """
-    path = Path(file)
-    design = read_search(path)
-    folder = SearchFolder(DEFAULT_SEARCH_ROOT / design.name if out is None else Path(out))
-    return Search(design, path.parent, folder)
 
 
 def make_executor(name: ExecutorName, workers: int | None = None, address: str | None = None) -> Executor:

@@ -214,7 +214,7 @@ def test_epochs_that_are_sure_to_be_measured_can_be_averaged():
     assert parse_design(once).last_epochs == 1
 
 
-def test_a_forecast_says_what_both_answers_need():
+def test_a_forecast_lists_the_seeds_of_both_answers():
     design = parse_design(HEAD + "seeds: 8\nmatters: 0.01\nspread: 0.01\n" + ARMS)
     plan = forecast_study(design, [], {("a", 1.0): 3600.0, ("b", 1.0): 7200.0})
     # One standard deviation: the exact test of ten has 80 % power, TOST a little more.

@@ -129,7 +129,7 @@ def looking() -> Table:
 def equivalence() -> Table:
     """Percentage of 2,000 studies that find that a difference does not matter.
 
-    What matters is one standard deviation of the differences. In the last row, at most 5 is right.
+    One standard deviation of the differences matters. In the last row, at most 5 is right.
     """
     counts, studies = (6, 8, 10, 12), 2000
     rows = []

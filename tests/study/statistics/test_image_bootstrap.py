@@ -131,7 +131,7 @@ def small_arms() -> tuple[dict[int, list[Sample]], dict[int, list[Sample]]]:
     return arms[0], arms[1]
 
 
-def test_the_errors_are_those_of_explicitly_resampled_images():
+def test_the_errors_equal_explicit_resampling_of_images():
     names = ["a", "b", "c", "d"]
     arms = small_arms()
     records = [{seed: collected(samples, names) for seed, samples in arm.items()} for arm in arms]
@@ -204,7 +204,7 @@ def synthetic_arms(
     ("seeds", "seed_spread", "image_spread"),
     [(8, 0.05, 0.0), (8, 0.05, 0.15), (8, 0.005, 0.2), (8, 0.0, 0.0), (3, 0.05, 0.15)],
 )
-def test_the_interval_holds_the_true_difference_as_often_as_it_says(seeds, seed_spread, image_spread):
+def test_the_interval_holds_the_true_difference_at_its_confidence(seeds, seed_spread, image_spread):
     generator, studies = np.random.default_rng(1), 300
     found = [
         not_none(

@@ -51,7 +51,7 @@ def test_predictions_are_calibrated_within_5_points() -> None:
 
 
 @pytest.mark.slow
-def test_the_page_is_what_the_simulations_give() -> None:
+def test_the_page_is_up_to_date() -> None:
     assert "\n".join(page()) + "\n" == PAGE.read_text(encoding="utf-8")
 
 

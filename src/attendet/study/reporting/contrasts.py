@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 
 from attendet.study.design.schema import StudyDesign
 from attendet.study.folder import StudyRecords, runs_of_arm
-from attendet.study.reporting.explanations import Evidence, explain
+from attendet.study.reporting.explanations import ContrastEvidence, explain
 from attendet.study.reporting.run_scores import best_epoch, by_seed
 from attendet.study.statistics.decisions import Decision, Verdict, decide
 from attendet.study.statistics.divergence import divergence_p, does_not_train
@@ -193,7 +193,7 @@ def _contrast(
         decision = replace(decision, verdict="does not train")
         explanation = f"{pair[0]} does not train: {divergence}."
     else:
-        explanation = explain(Evidence(pair, paired, decision, settle, design))
+        explanation = explain(ContrastEvidence(pair, paired, decision, settle, design))
     return Contrast(
         arm=pair[0],
         against=pair[1],

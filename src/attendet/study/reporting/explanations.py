@@ -14,7 +14,7 @@ from attendet.utils.text import plural
 
 
 @dataclass(frozen=True)
-class Evidence:
+class ContrastEvidence:
     """What a verdict is based on.
 
     Attributes:
@@ -32,7 +32,7 @@ class Evidence:
     design: StudyDesign
 
 
-def explain(evidence: Evidence) -> str:
+def explain(evidence: ContrastEvidence) -> str:
     """Return the verdict and its evidence as one or two sentences."""
     (arm, against), paired, decision = evidence.pair, evidence.paired, evidence.decision
     head = f"{arm} {verdict_phrase(decision.verdict, evidence.design.matters)}"
@@ -123,12 +123,12 @@ def _confidence(alpha: float) -> str:
     return f"{100 * (1 - alpha):.3g} %"
 
 
-def _outlook(evidence: Evidence, paired: PairedDifference) -> Sequence[str]:
+def _outlook(evidence: ContrastEvidence, paired: PairedDifference) -> Sequence[str]:
     """Return the next step for an undecided comparison, as sentences."""
     if paired.difference == 0 and paired.spread == 0:
         return ["Both arms have the same score for every seed."]
     looks = [look for look in evidence.design.looks if look > paired.n]
-    if evidence.decision.level == 0 and evidence.design.looks:
+    if evidence.design.looks and paired.n < evidence.design.looks[0]:
         return [f"The first look is at {evidence.design.looks[0]} seeds."]
     too_few = cannot_decide(paired.n)
     if too_few:

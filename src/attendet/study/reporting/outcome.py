@@ -14,11 +14,11 @@ from attendet.study.ledger import Ledger, Look, current_look, history_remarks
 from attendet.study.records import CellRecord
 from attendet.study.reporting.arms import ArmReport, arm_report
 from attendet.study.reporting.contrasts import Contrast, family_of_contrasts
+from attendet.study.reporting.epoch_sensitivity import Sensitivity, sensitivity_to_epochs
 from attendet.study.reporting.explanations import signed, span
 from attendet.study.reporting.header import StudyHeader, answer, study_header
-from attendet.study.reporting.remarks import report_remarks
+from attendet.study.reporting.reservations import report_remarks
 from attendet.study.reporting.run_scores import by_seed
-from attendet.study.reporting.sensitivity import Sensitivity, sensitivity
 from attendet.study.statistics.resampling import ALPHA
 from attendet.utils.html import Markup, html_paragraphs, html_table
 from attendet.utils.text import plural
@@ -154,7 +154,7 @@ def make_study_report(records: StudyRecords, ledger: Ledger | None = None) -> St
         measured_size=records.costs.imgsz if records.costs else None,
         remarks=(*report_remarks(records, contrasts), *ledger.problems),
         history=tuple(_history(records, ledger, look)),
-        sensitivity=sensitivity(records),
+        sensitivity=sensitivity_to_epochs(records),
     )
 
 

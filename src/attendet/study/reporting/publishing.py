@@ -11,7 +11,8 @@ from attendet.study.folder import StudyFolder, StudyRecords, read_study
 from attendet.study.ledger import current_look, read_ledger, record_look, require_same_looks
 from attendet.study.reporting.figures import draw_figures
 from attendet.study.reporting.outcome import StudyReport, contrast_verdicts, dropped_arms, make_study_report
-from attendet.study.reporting.sections import Section, Table, report_sections
+from attendet.study.reporting.report_tables import Table
+from attendet.study.reporting.sections import Section, report_sections
 from attendet.utils.html import Markup, escape, html_table, inline_image, page_end, page_start
 from attendet.utils.io import write_json, write_text
 from attendet.utils.text import printable

@@ -10,6 +10,8 @@ import typer
 from attendet.cli.command import DEFECTS, Verb, VerbGroup, show_help_without_verb
 from attendet.cli.inputs import require_file
 from attendet.cli.options import COMPUTING, OUTPUT, AsJson
+from attendet.cli.studies.study_join import join_command
+from attendet.cli.studies.study_search import search_command
 from attendet.cli.ui.console import console
 from attendet.cli.ui.tables import styled
 from attendet.errors import OptionError
@@ -20,7 +22,6 @@ from attendet.utils.text import plural
 if TYPE_CHECKING:
     from attendet.study.reporting.publishing import Published
     from attendet.study.runs.execution import StudyRunResult
-    from attendet.study.searching.search_records import SearchFolder, SearchRecord
 
 app = typer.Typer(
     cls=VerbGroup,
@@ -28,6 +29,8 @@ app = typer.Typer(
     help="Measure whether attention helps: train arms that differ in one thing, paired by seed.",
 )
 app.callback()(show_help_without_verb)
+app.command("join", cls=Verb)(join_command)
+app.command("search", cls=Verb)(search_command)
 
 DESIGN_REMEDY = "attendet study init writes a design to start from"
 
@@ -106,9 +109,9 @@ def plan_command(
     study = open_study(file, out)
     dry_run_arms(study, file)
     _, cells = study.cells()
-    finished = study.finished(cells)
+    ended = study.ended(cells)
     seconds = None if no_measure else estimate_duration(study)
-    forecast = forecast_study(study.design, cells, seconds, finished)
+    forecast = forecast_study(study.design, cells, seconds, ended)
     unit = difference_unit(study.design)
     if picture is not None:
         draw_power(
@@ -206,7 +209,9 @@ def run_command(
     except KeyboardInterrupt as interrupt:
         interrupt.add_note("the same command continues")
         raise
-    published = workflow.report(result.folder.path) if result.finished else None
+    published = (
+        workflow.report(result.folder.path, new_question=new_question) if result.finished or result.diverged else None
+    )
     if as_json:
         typer.echo(published.json.read_text(encoding="utf-8") if published else "{}")
     else:
@@ -243,67 +248,6 @@ def report_command(
         _print_report(published)
 
 
-@app.command("join", cls=Verb)
-def join_command(
-    folders: Annotated[
-        list[Path],
-        typer.Argument(metavar="FOLDER...", help="Folders of studies, one for each data set.", show_default=False),
-    ],
-    as_json: AsJson = False,
-) -> None:
-    """Compare the arms of several studies, one for each data set, with the baseline."""
-    for folder in folders:
-        require_file(folder, "name the folder of a study, such as runs/study/first")
-    from attendet.cli.ui.tables import table
-    from attendet.study import workflow
-
-    joined = workflow.join(folders)
-    if as_json:
-        typer.echo(to_json(joined.to_dict()))
-        return
-    header, rows = joined.table()
-    shown = table(f"differences in {joined.metric}", [(header[0], False), *((name, True) for name in header[1:])])
-    for row in rows:
-        shown.add_row(*row)
-    terminal = console()
-    terminal.print(shown)
-    for remark in joined.remarks:
-        terminal.print(f"note: {remark}", soft_wrap=True)
-
-
-@app.command("search", cls=Verb)
-def search_command(
-    file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="Design of the search; see docs/study.md.", show_default=False)
-    ],
-    out: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Folder of the search. [default: runs/search/NAME]", rich_help_panel=OUTPUT),
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Try many attention modules and places with one seed, and draft a study of the best.
-
-    It can be interrupted at any time: the same command continues.
-    """
-    require_file(file, "see docs/study.md")
-    from attendet.cli.ui.search_table import SearchTable
-    from attendet.study.searching.search_run import run_search
-    from attendet.study.workflow import open_search
-
-    search = open_search(file, out)
-    try:
-        with SearchTable() as observer:
-            record = run_search(search, observer)
-    except KeyboardInterrupt as interrupt:
-        interrupt.add_note("the same command continues")
-        raise
-    if as_json:
-        typer.echo(search.folder.record.read_text(encoding="utf-8"))
-    else:
-        _print_search(record, search.folder)
-
-
 def _check_executor(executor: str, workers: int | None, address: str | None) -> None:
     """Raise an error if an option does not apply to the executor.
 
@@ -322,6 +266,8 @@ def _print_result(result: StudyRunResult) -> None:
     out = console()
     for name, error in result.failed:
         out.print(styled(f"{name} failed:", "red"), error, soft_wrap=True)
+    if result.diverged:
+        out.print(f"{plural(result.diverged, 'run has', 'runs have')} diverged: the loss or weights are not finite")
     if result.left:
         out.print(f"{plural(result.left, 'run is', 'runs are')} left: the same command continues")
 
@@ -334,15 +280,3 @@ def _print_report(published: Published) -> None:
     for remark in (*published.report.history, *published.report.remarks):
         out.print(f"note: {remark}", soft_wrap=True)
     out.print(f"report: {published.markdown}, {published.html}", soft_wrap=True)
-
-
-def _print_search(record: SearchRecord, folder: SearchFolder) -> None:
-    from attendet.cli.ui.search_table import candidates_table
-
-    out = console()
-    out.print(candidates_table(record))
-    if record.exhausted:
-        out.print(f"the search space is exhausted: {plural(len(record.candidates) - 1, 'candidate')}")
-    out.print(record.note, soft_wrap=True)
-    draft = str(folder.draft)
-    out.print(f"draft of a study: {draft}; check it, then run attendet study plan {draft}", soft_wrap=True)

@@ -38,7 +38,7 @@ class Sensitivity:
         }
 
 
-def sensitivity(records: StudyRecords) -> tuple[Sensitivity, ...]:
+def sensitivity_to_epochs(records: StudyRecords) -> tuple[Sensitivity, ...]:
     """Return the differences for several numbers of last epochs, as far as all runs have validated that many."""
     design = records.study.design
     runs = {name: runs_of_arm(records, name) for name in design.arms}
