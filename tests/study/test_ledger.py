@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -137,3 +138,19 @@ def test_records_outside_of_the_plan_are_read(tmp_path: Path) -> None:
     write_record(folder.study, StudyRecord(**{**read_study(folder).study.__dict__, "cells": ()}))
     assert len(read_study(StudyFolder(tmp_path)).outside) == 36
     assert {not_none(record.best).map50_95 > 0 for record in read_study(folder).outside.values()} == {True}
+
+
+def test_an_arm_without_a_recorded_identity_is_recognized_by_its_name_and_a_renamed_one_by_its_identity(
+    tmp_path: Path,
+) -> None:
+    planned = design("{a: , b: se@neck}", "6")
+    write_study(tmp_path, planned, {})
+    record = read_record(tmp_path / "study.json", StudyRecord)
+    old = record.model_copy(update={"cells": tuple(replace(cell, identity="") for cell in record.cells)})
+    write_record(tmp_path / "study.json", old)
+    study.report(tmp_path)
+    write_record(tmp_path / "study.json", record)
+    assert study.report(tmp_path).report.history == ()
+    for arms in ("{a: , b: se@neck}", "{a: , c: se@neck}"):
+        write_study(tmp_path / "renamed", design(arms, "6"), {})
+        assert study.report(tmp_path / "renamed").report.history == ()

@@ -189,11 +189,8 @@ def history_remarks(ledger: Ledger, now: Look) -> Iterator[str]:
 
 
 def _dropped(question: Sequence[Look], now: Look) -> Iterator[str]:
-    known: Mapping[tuple[str, str], None] = {
-        (name, identity): None for before in question for name, identity in before.arms.items()
-    }
-    current = set(now.arms.items())
-    gone = [name for name, identity in known if (name, identity) not in current and (name, "") not in current]
+    before = {(name, identity): None for look in question for name, identity in look.arms.items()}
+    gone = list(dict.fromkeys(name for name, identity in before if not _is_kept(name, identity, now.arms)))
     if gone:
         yield (
             f"{plural(len(gone), 'arm was', 'arms were')} dropped since look {question[0].look} and still"
@@ -203,6 +200,14 @@ def _dropped(question: Sequence[Look], now: Look) -> Iterator[str]:
     if seeds:
         listed = ", ".join(map(str, seeds))
         yield f"{plural(len(seeds), 'seed was', 'seeds were')} dropped since look {question[0].look}: {listed}"
+
+
+def _is_kept(name: str, identity: str, arms: Mapping[str, str]) -> bool:
+    """Return whether an arm is still in the design, perhaps with another name."""
+    if identity and identity in arms.values():
+        return True
+    # Records of earlier versions do not contain identities.
+    return name in arms and not (identity and arms[name])
 
 
 def _changed(question: Sequence[Look], now: Look, name: str, field: str) -> Iterator[str]:
