@@ -101,6 +101,7 @@ def write_study(
     noise: float = 0.005,
     missing: tuple[str, ...] = (),
     failed: tuple[str, ...] = (),
+    data: str = "fingerprint",
 ) -> StudyFolder:
     """Write a study whose score is the sum of an effect of the arm, an effect of the seed, and noise.
 
@@ -111,11 +112,12 @@ def write_study(
         noise: Standard deviation of the noise of each run.
         missing: Names of cells without a record.
         failed: Names of cells that failed.
+        data: Fingerprint of the images.
     """
     generator = np.random.default_rng(7)
     study = StudyFolder(folder)
-    cells = run_grid(planned, "fingerprint", folder)
-    write_record(study.study, StudyRecord(design=planned, data="fingerprint", cells=tuple(cells)))
+    cells = run_grid(planned, data, folder)
+    write_record(study.study, StudyRecord(design=planned, data=data, cells=tuple(cells)))
     of_seed = dict(zip(planned.seeds, generator.normal(0, 0.02, len(planned.seeds)), strict=True))
     for cell in cells:
         level = 0.45 * cell.fraction**0.3 + of_seed[cell.seed] + effects.get(cell.arm, 0.0)

@@ -15,7 +15,7 @@ ARMS = "{baseline: , cbam: 'cbam@before:SPPF', se: se@neck}"
 
 def written(folder: Path, effects: dict[str, float], seeds: str = "6", name: str = "synthetic") -> Path:
     planned = design(ARMS, seeds).model_copy(update={"name": name})
-    return write_study(folder, planned, effects).path
+    return write_study(folder, planned, effects, data=folder.name).path
 
 
 def test_data_sets_count_equally_and_their_differences_are_flipped_within(tmp_path: Path) -> None:
@@ -52,11 +52,16 @@ def test_studies_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     first = written(tmp_path / "a", {})
     with pytest.raises(OptionError, match="at least two studies, got 1"):
         study.join([first])
-    other = write_study(tmp_path / "b", design("{plain: , cbam: 'cbam@before:SPPF'}", "6"), {}).path
+    other = write_study(tmp_path / "b", design("{plain: , cbam: 'cbam@before:SPPF'}", "6"), {}, data="b").path
     with pytest.raises(OptionError, match="all studies must have the baseline baseline, got plain"):
         study.join([first, other])
-    other = write_study(tmp_path / "c", design("{baseline: , eca: eca@neck}", "6"), {}).path
+    other = write_study(tmp_path / "c", design("{baseline: , eca: eca@neck}", "6"), {}, data="c").path
     with pytest.raises(OptionError, match="must share an arm"):
         study.join([first, other])
+    other = write_study(tmp_path / "d", design("{baseline: , cbam: cbam@neck}", "6"), {}, data="d").path
+    with pytest.raises(OptionError, match="the arm cbam must have the same attention in all studies"):
+        study.join([first, other])
+    with pytest.raises(OptionError, match="all studies must have other images, got the images of"):
+        study.join([first, first])
     with pytest.raises(DataError, match="no study found"):
         study.join([first, tmp_path])

@@ -13,8 +13,10 @@ from attendet.study.design.design_file import read_design
 from attendet.study.design.grid import Cell
 from attendet.study.folder import StudyFolder, read_study
 from attendet.study.ledger import read_ledger
+from attendet.study.looking import require_planned_looks
 from attendet.study.records import StudyRecord
 from attendet.study.reporting.outcome import StudyReport
+from attendet.study.runs.execution import Study
 from attendet.utils.records import read_record, write_record
 from tests.helpers.synthetic_studies import design, write_study
 from tests.helpers.typed_access import not_none
@@ -66,12 +68,16 @@ def test_dropping_four_arms_changes_no_p_value_and_is_reported(first: Path) -> N
     assert after.verdict == "not distinguishable"
     assert report.header.look == 2
     history = "\n".join(report.history)
-    assert "4 arms were dropped since look 1 and still count" in history
+    assert "4 arms were dropped since look 1: cbam-sppf, cbam-c3, conv-neck, se-neck" in history
     assert "32 finished runs are not in this design" in history
 
     declared = study.report(first, new_question=True).report
     assert contrast(declared, "cbam-neck").p_adjusted == after.p
-    assert "look 3 declared a new question" in "\n".join(declared.history)
+    assert "look 3 declared a new question about the same runs: the runs of cbam-c3" in "\n".join(declared.history)
+    lines = (first / "ledger.jsonl").read_text().splitlines()
+    again = study.report(first, new_question=True).report
+    assert (again.header.look, declared.header.look) == (3, 3)
+    assert (first / "ledger.jsonl").read_text().splitlines() == lines, "declaring it again changes nothing"
     assert "32 finished runs are not in this design" in "\n".join(declared.history)
 
 
@@ -154,3 +160,22 @@ def test_an_arm_without_a_recorded_identity_is_recognized_by_its_name_and_a_rena
     for arms in ("{a: , b: se@neck}", "{a: , c: se@neck}"):
         write_study(tmp_path / "renamed", design(arms, "6"), {})
         assert study.report(tmp_path / "renamed").report.history == ()
+
+
+def test_runs_of_dropped_arms_that_were_deleted_are_reported(first: Path) -> None:
+    study.report(first)
+    se = [cell.key for cell in read_study(StudyFolder(first)).study.cells if cell.arm == "se-neck"]
+    changed(first, "  se-neck: se:reduction=8@neck\n", "")
+    for key in se:
+        (first / "cells" / f"{key}.json").unlink()
+    history = study.report(first).report.history
+    assert "the runs of se-neck are not in the folder any more, so they cannot count for the adjustment" in history
+
+
+def test_looks_cannot_be_changed_after_the_first_run_even_before_a_report(tmp_path: Path) -> None:
+    planned = design("{a: , b: se@neck}", "8").model_copy(update={"looks": (6, 8)})
+    folder = write_study(tmp_path, planned, {})
+    changed_looks = planned.model_copy(update={"looks": (7, 8)})
+    with pytest.raises(OptionError, match=r"looks were fixed as \[6, 8\] at the first run, got \[7, 8\]"):
+        require_planned_looks(Study(changed_looks, tmp_path, folder))
+    require_planned_looks(Study(planned, tmp_path, folder))

@@ -12,7 +12,7 @@ from attendet.study.design.schema import METRIC_NAMES, StudyDesign
 from attendet.study.power_curves import PowerPoint, power_curve
 from attendet.study.reporting.explanations import cannot_decide
 from attendet.study.runs.execution import Study
-from attendet.study.statistics.power import MAX_SEEDS, Question, seeds_for, smallest_detectable
+from attendet.study.statistics.power import MAX_SEEDS, Question, looks_power, seeds_for, smallest_detectable
 from attendet.study.statistics.resampling import p_floor
 from attendet.training.config import build_config
 from attendet.training.reporter import NullReporter
@@ -150,7 +150,21 @@ def describe_forecast(plan: StudyForecast, design: StudyDesign) -> list[str]:
     if plan.detectable_in_metric is not None:
         metric = METRIC_NAMES[design.metric]
         lines.append(f"with a spread of {design.spread:g} this is {plan.detectable_in_metric:.3f} {metric}")
-    return [*lines, *_both_answers(plan, design), *plan.warnings]
+    return [*lines, *_both_answers(plan, design), *_looks(design), *plan.warnings]
+
+
+def _looks(design: StudyDesign) -> Iterator[str]:
+    if not design.looks:
+        return
+    known = design.matters is not None and design.spread is not None
+    effect = (design.matters or 1.0) / (design.spread or 1.0) if known else 1.0
+    power, seeds = looks_power(design.looks, effect, design.comparisons)
+    size = f"{design.matters:g}" if known else "one standard deviation"
+    looks = ", ".join(map(str, design.looks))
+    yield (
+        f"with looks at {looks} seeds, {100 * power:.0f} % of studies find a true difference of {size}, with"
+        f" {seeds:.1f} seeds on average"
+    )
 
 
 def difference_unit(design: StudyDesign) -> str:

@@ -74,7 +74,8 @@ class JoinedReport:
 
     def table(self) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
         """Return header and rows of a table of the comparisons."""
-        header = ("arm", *self.studies, "all", "95 % interval", "p", "adjusted p", "verdict")
+        general = ("data sets like these",) if any(each.general for each in self.contrasts) else ()
+        header = ("arm", *self.studies, "all", "95 % interval", *general, "p", "adjusted p", "verdict")
         return header, [_row(each, self.studies) for each in self.contrasts]
 
     def _repr_html_(self) -> Markup:
@@ -157,17 +158,24 @@ def _adjusted(pairs: Mapping[str, Sequence[PairedDifference]]) -> list[float]:
 
 
 def _require_fit(studies: Sequence[StudyRecords], folders: Sequence[Path]) -> None:
-    first = studies[0].study.design
+    first, seen = studies[0].study.design, dict[str, Path]()
     for records, folder in zip(studies, folders, strict=True):
-        design = records.study.design
-        for name in ("baseline", "metric"):
+        design, where = records.study.design, Location(str(folder))
+        for name in ("baseline", "metric", "last_epochs"):
             if getattr(design, name) != getattr(first, name):
                 raise OptionError(
-                    f"all studies must have the {name} {getattr(first, name)}, got {getattr(design, name)}",
-                    where=Location(str(folder)),
+                    f"all studies must have the {name} {getattr(first, name)}, got {getattr(design, name)}", where=where
                 )
-        if not (design.arms.keys() & first.arms.keys()) - {first.baseline}:
-            raise OptionError("the study must share an arm with the first one", where=Location(str(folder)))
+        if records.study.data in seen:
+            other = seen[records.study.data]
+            raise OptionError(f"all studies must have other images, got the images of {other}", where=where)
+        seen[records.study.data] = folder
+        shared = (design.arms.keys() & first.arms.keys()) - {first.baseline}
+        if not shared:
+            raise OptionError("the study must share an arm with the first one", where=where)
+        for arm in sorted(shared):
+            if design.arms[arm].attention != first.arms[arm].attention:
+                raise OptionError(f"the arm {arm} must have the same attention in all studies", where=where)
 
 
 def _names(studies: Sequence[StudyRecords], folders: Sequence[Path]) -> list[str]:
@@ -191,6 +199,7 @@ def _row(contrast: JoinedContrast, studies: Sequence[str]) -> tuple[str, ...]:
         *(signed(contrast.differences[name]) for name in studies),
         signed(contrast.difference),
         span(contrast.interval) if contrast.interval else "-",
+        *((span(contrast.general),) if contrast.general else ()),
         f"{contrast.p:.3g}",
         f"{contrast.p_adjusted:.3g}",
         contrast.verdict,

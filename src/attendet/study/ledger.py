@@ -15,7 +15,7 @@ from pydantic import Field, ValidationError
 from attendet.errors import DataError, Location, OptionError
 from attendet.study.design.schema import METRIC_NAMES, Metric, StudyDesign
 from attendet.study.folder import StudyRecords
-from attendet.utils.io import write_text
+from attendet.utils.io import cannot_write
 from attendet.utils.limits import MAX_JSON_BYTES
 from attendet.utils.records import describe_mismatch
 from attendet.utils.regular_files import open_regular
@@ -64,7 +64,7 @@ class Look(StrictModel):
 
     def content(self) -> dict[str, Any]:
         """Return the fields that distinguish this look from a repeated look at the same results."""
-        return self.model_dump(exclude={"look", "time", "previous", "new_question", "set_aside"})
+        return self.model_dump(exclude={"look", "time", "previous", "new_question", "set_aside", "verdicts"})
 
 
 @dataclass(frozen=True)
@@ -92,8 +92,19 @@ class Ledger:
 
     @property
     def set_aside(self) -> frozenset[str]:
-        """Arms that no longer count since a new question."""
-        return frozenset(name for look in self.looks for name in look.set_aside)
+        """Arms that no longer count since a new question, except those that came back since."""
+        aside = {name for look in self.looks for name in look.set_aside}
+        for look in self.question:
+            back = {name for arm, identity in look.arms.items() for name in (arm, f"{arm} {identity}")}
+            aside = (aside - back) | set(look.set_aside)
+        return frozenset(aside)
+
+    def is_new_question(self, look: Look) -> bool:
+        """Return whether declaring a new question at a look would change anything."""
+        first = self.question[0] if self.question else None
+        fields = ("metric", "last_epochs", "matters", "looks", "baseline", "data", "arms", "seeds")
+        same = first is not None and all(getattr(first, field) == getattr(look, field) for field in fields)
+        return not (same and first is not None and first.new_question)
 
 
 def read_ledger(path: Path) -> Ledger:
@@ -112,16 +123,16 @@ def read_ledger(path: Path) -> Ledger:
     problems: list[str] = []
     before = ""
     for number, line in enumerate(content.splitlines(), start=1):
+        expected, before = before, _digest(line)
         try:
             look = Look.model_validate(json.loads(line))
         except (ValidationError, ValueError) as error:
             reason = describe_mismatch(error) if isinstance(error, ValidationError) else "it is not JSON"
             problems.append(f"line {number} of {path.name} is damaged: {reason}")
             continue
-        if look.previous != before:
+        if look.previous != expected:
             problems.append(f"{path.name} was changed: line {number} does not follow the line before it")
         looks.append(look)
-        before = _digest(line)
     return Ledger(tuple(looks), tuple(problems))
 
 
@@ -140,11 +151,18 @@ def record_look(path: Path, look: Look) -> None:
     number = ledger.number_of(look)
     if number == len(ledger.looks) and not look.new_question:
         return
-    text = path.read_text(encoding="utf-8") if path.exists() else ""
-    last = text.splitlines()[-1:]
+    content = path.read_bytes() if path.exists() else b""
+    last = content.splitlines()[-1:]
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    fields = {"look": len(ledger.looks) + 1, "time": now, "previous": _digest(last[0].encode()) if last else ""}
-    write_text(path, f"{text}{look.model_copy(update=fields).model_dump_json()}\n")
+    fields = {"look": len(ledger.looks) + 1, "time": now, "previous": _digest(last[0]) if last else ""}
+    line = f"{look.model_copy(update=fields).model_dump_json()}\n"
+    if content and not content.endswith(b"\n"):
+        line = f"\n{line}"
+    try:
+        with path.open("a", encoding="utf-8") as file:
+            file.write(line)
+    except OSError as error:
+        raise cannot_write(path, error) from error
 
 
 def require_same_looks(design: StudyDesign, ledger: Ledger) -> None:
@@ -171,10 +189,11 @@ def history_remarks(ledger: Ledger, now: Look) -> Iterator[str]:
     question = ledger.question
     for before in ledger.looks:
         if before.new_question and before.look > 1:
-            yield f"look {before.look} declared a new question, so arms of earlier looks no longer count"
+            aside = f": the runs of {', '.join(before.set_aside)} do not count" if before.set_aside else ""
+            yield f"look {before.look} declared a new question about the same runs{aside}"
     if not question:
         return
-    yield from _dropped(question, now)
+    yield from _dropped(ledger, now)
     for name, value in (("metric", "metric"), ("number of last epochs", "last_epochs"), ("baseline", "baseline")):
         yield from _changed(question, now, name, value)
     yield from _changed(question, now, "smallest difference that matters", "matters")
@@ -188,14 +207,16 @@ def history_remarks(ledger: Ledger, now: Look) -> Iterator[str]:
         )
 
 
-def _dropped(question: Sequence[Look], now: Look) -> Iterator[str]:
-    before = {(name, identity): None for look in question for name, identity in look.arms.items()}
-    gone = list(dict.fromkeys(name for name, identity in before if not _is_kept(name, identity, now.arms)))
+def dropped_names(ledger: Ledger, now: Look) -> list[str]:
+    """Return the names of the arms that earlier looks at the same question had and the current one has not."""
+    before = {(name, identity): None for look in ledger.question for name, identity in look.arms.items()}
+    return list(dict.fromkeys(name for name, identity in before if not _is_kept(name, identity, now.arms)))
+
+
+def _dropped(ledger: Ledger, now: Look) -> Iterator[str]:
+    question, gone = ledger.question, dropped_names(ledger, now)
     if gone:
-        yield (
-            f"{plural(len(gone), 'arm was', 'arms were')} dropped since look {question[0].look} and still"
-            f" {'counts' if len(gone) == 1 else 'count'} for the adjustment: {', '.join(gone)}"
-        )
+        yield (f"{plural(len(gone), 'arm was', 'arms were')} dropped since look {question[0].look}: {', '.join(gone)}")
     seeds = sorted({seed for before in question for seed in before.seeds} - set(now.seeds))
     if seeds:
         listed = ", ".join(map(str, seeds))

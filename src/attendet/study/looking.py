@@ -12,7 +12,12 @@ from attendet.utils.text import plural
 
 
 def run_until_settled(
-    study: Study, executor: Executor, observer: StudyObserver, limit: int | None = None
+    study: Study,
+    executor: Executor,
+    observer: StudyObserver,
+    limit: int | None = None,
+    *,
+    new_question: bool = False,
 ) -> StudyRunResult:
     """Run the seeds of the next look, look at the results, and stop if every comparison is decided.
 
@@ -24,6 +29,7 @@ def run_until_settled(
         executor: Carries out the runs.
         observer: Receives progress and log lines.
         limit: Largest number of runs of this call.
+        new_question: Declare a new question at the next look, unless it was declared before.
 
     Returns:
         The result of the last round.
@@ -38,12 +44,29 @@ def run_until_settled(
         left = None if left is None else left - result.started
         if result.failed or result.left:
             return result
-        settled = is_settled(look_at(study.folder, read_study(study.folder)))
+        settled = is_settled(look_at(study.folder, read_study(study.folder), new_question=new_question))
         state = "settled" if settled else "not settled"
         observer.log(f"{state} with {plural(seeds, 'seed')}, at look {number} of {len(looks)}")
         if settled or number == len(looks):
             return result
     raise OptionError("looks must be given to run until settled, got none")
+
+
+def require_planned_looks(study: Study) -> None:
+    """Require that a study that has begun keeps its looks.
+
+    Raises:
+        OptionError: If a run has finished and the looks are not those of the plan that it belongs to.
+    """
+    if not study.folder.study.exists():
+        return
+    records = read_study(study.folder)
+    planned = records.study.design.looks
+    if records.cells and planned != study.design.looks:
+        raise OptionError(
+            f"looks were fixed as {list(planned)} at the first run, got {list(study.design.looks)}",
+            remedy=f"write looks: {list(planned)}, or declare a new question (--new-question)",
+        )
 
 
 def is_settled(report: StudyReport) -> bool:

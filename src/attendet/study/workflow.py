@@ -13,7 +13,7 @@ from attendet.study.folder import StudyFolder
 from attendet.study.forecast import StudyForecast, estimate_duration, forecast_study
 from attendet.study.joining import JoinedReport, join_studies
 from attendet.study.ledger import read_ledger, require_same_looks
-from attendet.study.looking import run_until_settled
+from attendet.study.looking import require_planned_looks, run_until_settled
 from attendet.study.reporting.publishing import Published, publish_report
 from attendet.study.runs.dry_run import dry_run_arms
 from attendet.study.runs.execution import Study, StudyRunResult, run_study
@@ -179,9 +179,10 @@ def run(
         )
     if not new_question:
         require_same_looks(study.design, read_ledger(study.folder.ledger))
+        require_planned_looks(study)
     dry_run_arms(study, Path(file))
     if until_settled:
-        return run_until_settled(study, chosen, observer or SilentObserver(), limit)
+        return run_until_settled(study, chosen, observer or SilentObserver(), limit, new_question=new_question)
     return run_study(study, chosen, observer or SilentObserver(), limit)
 
 

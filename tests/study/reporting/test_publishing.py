@@ -91,7 +91,7 @@ def test_tables_state_the_basis_of_their_numbers(tmp_path):
     text = markdown_report(make_study_report(read_study(study)), {})
     # Means are of the seeds with all images, and of no others.
     assert "| cbam | cbam@before:SPPF | 5 of 6 |" in text
-    assert "34 of 36 runs finished" in text
+    assert "34 of 36 planned runs finished" in text
     assert "on CPU (2 threads), with each arm at its training size (320 pixels for baseline)" in text
     study.costs.unlink()
     assert "Latency and memory were not measured" in markdown_report(make_study_report(read_study(study)), {})

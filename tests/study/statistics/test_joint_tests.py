@@ -74,8 +74,9 @@ def test_at_most_5_percent_of_studies_find_one_of_five_arms_without_an_effect(co
     assert alone > found, "without the adjustment it is more often"
 
 
-def test_simultaneous_intervals_cover_all_differences_together():
-    truth = np.array([0.0, 0.01, 0.03])
+@pytest.mark.parametrize("truth", [[0.0, 0.01, 0.03], [0.1, -0.1, 0.12], [0.0, 0.0, 0.0]])
+def test_simultaneous_intervals_cover_all_differences_together(truth):
+    truth = np.array(truth)
     covered = []
     for study in simulated(200, 7, arms=3, seed=3):
         intervals = simultaneous_intervals(study / 100 + truth[:, None])
@@ -104,3 +105,19 @@ def test_verdict_and_interval_agree(effect):
             interval = not_none(each.interval)
             crosses = interval.low < 0 < interval.high
             assert crosses == (each.verdict == "not distinguishable") == (each.p > 0.05)
+
+
+def test_with_all_differences_at_the_margin_at_most_5_percent_of_studies_call_one_irrelevant():
+    wrong = []
+    for study in simulated(200, 8, arms=4, seed=6):
+        differences = 0.02 + study / 100
+        family = [paired_difference(dict(enumerate(row)), dict.fromkeys(range(8), 0.0)) for row in differences]
+        verdicts = [each.verdict for each in decide(family, range(8), matters=0.02)]
+        wrong.append(any(each in ("no difference that matters", "helps considerably") for each in verdicts))
+    # Two one-sided errors of 5 % each; the intervals of 95 and 90 % hold for all arms together.
+    assert np.mean(wrong) <= 0.1 + 3 * np.sqrt(0.1 * 0.9 / 200)
+
+
+def test_three_seeds_decide_nothing():
+    family = [paired_difference({0: 0.501, 1: 0.502, 2: 0.499}, dict.fromkeys(range(3), 0.5))]
+    assert decide(family, range(3), matters=0.05)[0].verdict == "open"

@@ -8,6 +8,7 @@ from attendet.study.statistics.decisions import decide
 from attendet.study.statistics.joint_tests import step_down_p
 from attendet.study.statistics.paired import paired_difference, share_interval, summarize_seeds
 from attendet.study.statistics.power import (
+    looks_power,
     min_seeds,
     seeds_for,
     settle_probability,
@@ -16,6 +17,7 @@ from attendet.study.statistics.power import (
     study_power,
 )
 from attendet.study.statistics.resampling import mean_interval, sign_flip_p
+from attendet.study.statistics.sequential import sequential_decisions
 from tests.helpers.typed_access import not_none
 
 
@@ -98,6 +100,18 @@ def test_predicted_probabilities_of_a_decision_are_frequencies():
         predicted.append(settle_probability(study[:6], total=12))
         decided.append(float(sign_flip_p(study)) <= 0.05)
     assert np.mean(predicted) == pytest.approx(np.mean(decided), abs=0.08)
+
+
+def test_the_power_of_looks_is_that_of_going_through_them():
+    rng = np.random.default_rng(15)
+    looks, ends, found = (6, 8, 10), [], []
+    for study in 1 + rng.standard_normal((300, 10)):
+        decided = sequential_decisions([study], looks, 10)[0]
+        ends.append(10 if decided is None else looks[decided])
+        found.append(decided is not None)
+    power, seeds = looks_power(looks, effect=1.0)
+    assert power == pytest.approx(np.mean(found), abs=0.08)
+    assert seeds == pytest.approx(np.mean(ends), abs=0.4)
 
 
 def test_pairs_are_the_seeds_that_both_have():

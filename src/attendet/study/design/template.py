@@ -12,7 +12,7 @@ recipe:                     # settings of all arms, as in attendet train --set
   schedule.epochs: 20
   schedule.imgsz: 320
 
-arms:                       # the arms to compare; every additional arm needs more seeds
+arms:                       # the arms to compare
   baseline:                 # the base model without changes
   cbam-sppf:
     attention: cbam@before:SPPF
@@ -24,7 +24,9 @@ arms:                       # the arms to compare; every additional arm needs mo
     model: yolov5s
 
 baseline: baseline          # the arm that the others are compared with
-seeds: 8                    # 0 to 7, or a list; six can reach p = 0.05 in one comparison, eight in up to six
+seeds: 8                    # 0 to 7, or a list; at least six, see attendet study plan
+# looks: [6, 8]             # numbers of seeds after which the study may end: attendet study run --until-settled
+# matters: 0.01             # smallest difference that matters, in units of the metric
 metric: map50_95            # the metric that decides: map50_95, map50, precision, or recall,
 last_epochs: 3              # averaged over the last epochs; no best epoch is selected
 fractions: [1]              # fractions of the training images; [0.25, 0.5, 1] shows whether an arm needs more data

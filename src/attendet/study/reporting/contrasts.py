@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from statistics import fmean
 from typing import Literal, TypeAlias
 
@@ -78,7 +79,8 @@ class Contrast:
             than its standard error and cannot be shown not to matter either.
         detectable: Smallest true difference that 80 % of studies with this number of seeds and this spread detect.
         better: Number of seeds for which the arm is better.
-        better_probability: 95 % interval of the probability that the next seed is better.
+        unequal: Number of seeds for which the arms differ.
+        better_probability: 95 % interval of the probability that the next seed for which they differ is better.
         best_epoch_difference: Mean difference of the best epochs, for comparison.
         divergence: Diverged and ended runs of both arms, with the p-value of Fisher's exact test.
         images: The difference of the best weights, with the chance of the validation images; None if the records of the
@@ -108,6 +110,7 @@ class Contrast:
     settle_probability: float | None
     detectable: float | None
     better: int
+    unequal: int
     better_probability: tuple[float, float] | None
     best_epoch_difference: float | None
     divergence: Divergence
@@ -128,47 +131,60 @@ def family_of_contrasts(
         records: Records of the study.
         dropped: Scores by seed of arms that were run but are not in the design. They count for the adjustment.
     """
-    scores = scores_by_arm(records)
-    baseline = scores[records.study.design.baseline]
-    compared = [paired_difference(scores[arm], scores[against]) for arm, against in pairs]
-    others = [paired_difference(values, baseline) for values in (dropped or {}).values()]
-    return contrasts_of_differences(family, pairs, compared, [each for each in others if each], records)
-
-
-def contrasts_of_differences(
-    family: Family,
-    pairs: Sequence[tuple[str, str]],
-    compared: Sequence[PairedDifference | None],
-    others: Sequence[PairedDifference],
-    records: StudyRecords,
-) -> list[Contrast]:
-    """Return the contrasts of pairs whose differences are known; `others` only count for the adjustment."""
-    design = records.study.design
-    compared, others = _up_to_look(compared, design), [each for each in _up_to_look(others, design) if each]
-    decisions = decide(
-        [*compared, *others], design.seeds, counted=len(compared), matters=design.matters, looks=design.looks
-    )
-    comparisons = len(compared) + len(others)
+    decided = decide_family(pairs, records, dropped or {})
+    comparisons = len(pairs) + len(dropped or {})
     return [
         _contrast(family, pair, paired, decision, comparisons, records)
-        for pair, paired, decision in zip(pairs, compared, decisions, strict=True)
+        for pair, (paired, decision) in zip(pairs, decided, strict=True)
     ]
+
+
+def decide_family(
+    pairs: Sequence[tuple[str, str]], records: StudyRecords, dropped: Mapping[str, Mapping[int, float]]
+) -> list[tuple[PairedDifference | None, Decision]]:
+    """Return the differences of pairs of arms and the decisions about them, both at the last complete look.
+
+    Args:
+        pairs: The arm, and the arm that it is compared with.
+        records: Records of the study.
+        dropped: Scores by seed of arms that are not in the design; they are compared with the baseline.
+    """
+    design = records.study.design
+    scores = scores_by_arm(records)
+    compared = [paired_difference(scores[arm], scores[against]) for arm, against in pairs]
+    others = [paired_difference(values, scores[design.baseline]) for values in dropped.values()]
+    seeds = seeds_looked_at(records)
+    decisions = decide([*compared, *others], seeds, counted=len(compared), matters=design.matters, looks=design.looks)
+    shown = [seeds if decision.decided_at is None else seeds[: decision.decided_at] for decision in decisions]
+    return [
+        (paired and _restricted(paired, kept), decision)
+        for paired, kept, decision in zip(compared, shown, decisions, strict=True)
+    ]
+
+
+def seeds_looked_at(records: StudyRecords) -> list[int]:
+    """Return the seeds that a report considers, in the order of the design.
+
+    Without looks these are all seeds. With looks they are the seeds of the last complete look, which is complete if the
+    runs of all arms with its seeds have finished or diverged; before the first look they are all seeds that have ended.
+    """
+    design = records.study.design
+    if not design.looks:
+        return list(design.seeds)
+    ended = {
+        (record.arm, record.seed)
+        for record in records.cells.values()
+        if record.fraction == 1 and record.status != "failed"
+    }
+    whole = list(takewhile(lambda seed: all((arm, seed) in ended for arm in design.arms), design.seeds))
+    reached = [look for look in design.looks if look <= len(whole)]
+    return whole[: reached[-1]] if reached else whole
 
 
 def scores_by_arm(records: StudyRecords) -> dict[str, dict[int, float]]:
     """Return the deciding scores of the runs on all images by seed, of every arm of the design."""
     design = records.study.design
     return {name: by_seed(runs_of_arm(records, name), design.metric, design.last_epochs) for name in design.arms}
-
-
-def _up_to_look(family: Sequence[PairedDifference | None], design: StudyDesign) -> list[PairedDifference | None]:
-    """Leave out the seeds after the last complete look, because they are not looked at yet."""
-    seeds = [seed for seed in design.seeds if any(each and seed in each.seeds for each in family)]
-    reached = [look for look in design.looks if look <= len(seeds)]
-    if not reached or reached[-1] == len(seeds):
-        return list(family)
-    kept = set(seeds[: reached[-1]])
-    return [each and _restricted(each, kept) for each in family]
 
 
 def _restricted(paired: PairedDifference, kept: Collection[int]) -> PairedDifference | None:
@@ -185,13 +201,18 @@ def _contrast(
     records: StudyRecords,
 ) -> Contrast:
     design = records.study.design
-    settle = _settle(paired, decision, comparisons, design.matters)
+    settle = _settle(paired, decision, comparisons, design)
     multiple = smallest_detectable(paired.n, comparisons) if paired and paired.spread else None
     better = sum(difference > 0 for difference in paired.differences) if paired else 0
+    unequal = sum(difference != 0 for difference in paired.differences) if paired else 0
     divergence = divergence_of(pair, records)
-    if does_not_train(divergence.diverged, divergence.runs):
+    planned = design.looks[0] if design.looks else len(design.seeds)
+    if divergence.runs >= planned and does_not_train(divergence.diverged, divergence.runs):
         decision = replace(decision, verdict="does not train")
         explanation = f"{pair[0]} does not train: {divergence}."
+    elif divergence.other_runs >= planned and does_not_train(divergence.other_diverged, divergence.other_runs):
+        of = f"{divergence.other_diverged} of {plural(divergence.other_runs, 'run')} diverged"
+        explanation = f"{pair[0]} cannot be compared with {pair[1]}, which does not train: {of}."
     else:
         explanation = explain(ContrastEvidence(pair, paired, decision, settle, design))
     return Contrast(
@@ -205,7 +226,7 @@ def _contrast(
         spread=paired.spread if paired else None,
         interval=(decision.interval.low, decision.interval.high) if decision.interval else None,
         marginal_interval=paired.ends if paired else None,
-        interval_method=paired.interval.method if paired and paired.interval else None,
+        interval_method=decision.interval.method if decision.interval else None,
         equivalence_interval=(decision.equivalence.low, decision.equivalence.high) if decision.equivalence else None,
         p=paired.p if paired else 1.0,
         p_floor=paired.p_floor if paired else 1.0,
@@ -218,7 +239,8 @@ def _contrast(
         settle_probability=settle[1] if settle else None,
         detectable=multiple * paired.spread if multiple and paired and paired.spread else None,
         better=better,
-        better_probability=share_interval(better, paired.n) if paired else None,
+        unequal=unequal,
+        better_probability=share_interval(better, unequal) if unequal else None,
         best_epoch_difference=_best_epoch_difference(pair, records),
         divergence=divergence,
         images=_image_difference(pair, records, paired),
@@ -252,10 +274,13 @@ def _image_difference(
 
 
 def _settle(
-    paired: PairedDifference | None, decision: Decision, comparisons: int, matters: float | None
+    paired: PairedDifference | None, decision: Decision, comparisons: int, design: StudyDesign
 ) -> tuple[int, float] | None:
     """Return a number of seeds and the probability that they decide an open comparison, or None if it is unknown."""
     if paired is None or paired.standard_error is None or decision.verdict not in ("not distinguishable", "open"):
+        return None
+    matters = design.matters
+    if design.looks:
         return None
     if matters is None and abs(paired.difference) < paired.standard_error:
         return None

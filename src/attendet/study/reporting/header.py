@@ -100,30 +100,32 @@ def answer(contrasts: Sequence[Contrast], metric: str, matters: float | None) ->
         matters: Smallest difference that matters.
     """
     asked = [each for each in contrasts if each.family == "baseline"]
-    decided = [each for each in asked if each.verdict in DECIDED]
-    if decided:
-        found = [
-            f"{each.arm} {verdict_phrase(each.verdict, matters)} ({signed(each.difference or 0.0)} {metric})"
-            for each in decided
-        ]
-        return f"{_listed(found)}{_rest(asked, decided)}."
-    failing = [each.arm for each in asked if each.verdict == "does not train"]
+    parts = [
+        f"{each.arm} {verdict_phrase(each.verdict, matters)} ({signed(each.difference or 0.0)} {metric})"
+        for each in asked
+        if each.verdict in DECIDED
+    ]
     same = [each.arm for each in asked if each.verdict == "no difference that matters"]
-    if same and len(same) == len(asked):
-        return f"No arm makes a difference that matters ({matters:g} {metric}): {_listed(same)}."
-    parts = []
-    if failing:
-        parts.append(f"{_listed(failing)} {'does' if len(failing) == 1 else 'do'} not train")
+    failing = [each.arm for each in asked if each.verdict == "does not train"]
+    rest = len(asked) - len(parts) - len(same) - len(failing)
     if same:
-        parts.append(f"{_listed(same)} {'makes' if len(same) == 1 else 'make'} no difference that matters")
-    parts.append("no arm could be shown to help or to hurt")
+        everyone = len(same) == len(asked) > 1
+        names = f"no arm makes a difference that matters, {matters:g} {metric}" if everyone else _listed(same)
+        parts.append(names if everyone else f"{names} {_verb(same, 'make')} no difference that matters")
+    if failing:
+        parts.append(f"{_listed(failing)} {_verb(failing, 'do')} not train")
+    if rest:
+        others = plural(rest, "other arm", "other arms") if parts else "no arm"
+        parts.append(f"{others} could {'not ' if parts else ''}be shown to help or to hurt")
     text = "; ".join(parts)
-    return f"{text[0].upper()}{text[1:]}."
+    return f"{text[:1].upper()}{text[1:]}." if text.startswith(("no arm", "other")) else f"{text}."
 
 
-def _rest(asked: Sequence[Contrast], decided: Sequence[Contrast]) -> str:
-    others = len(asked) - len(decided)
-    return f"; {plural(others, 'other arm')} could not be shown to help or to hurt" if others else ""
+def _verb(names: Sequence[str], verb: str) -> str:
+    """Return a verb in the third person that fits the number of names."""
+    if len(names) > 1:
+        return verb
+    return {"make": "makes", "do": "does"}[verb]
 
 
 def _listed(names: Sequence[str]) -> str:

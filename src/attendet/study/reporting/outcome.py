@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from pydantic import TypeAdapter
 
 from attendet.study.design.schema import METRIC_NAMES
 from attendet.study.folder import StudyRecords
-from attendet.study.ledger import Ledger, Look, current_look, history_remarks
+from attendet.study.ledger import Ledger, Look, current_look, dropped_names, history_remarks
 from attendet.study.records import CellRecord
 from attendet.study.reporting.arms import ArmReport, arm_report
-from attendet.study.reporting.contrasts import Contrast, family_of_contrasts
+from attendet.study.reporting.contrasts import Contrast, family_of_contrasts, seeds_looked_at
 from attendet.study.reporting.epoch_sensitivity import Sensitivity, sensitivity_to_epochs
 from attendet.study.reporting.explanations import signed, span
 from attendet.study.reporting.header import StudyHeader, answer, study_header
@@ -52,6 +53,7 @@ class StudyReport:
         alpha: False-positive rate over all comparisons of a family.
         planned: Number of planned runs.
         finished: Number of finished runs.
+        seeds_considered: Number of seeds that the verdicts are based on: those of the last complete look, or all.
         complete: Whether all runs have finished or diverged.
         arms: Reports of the arms, in the order of the design.
         contrasts: Comparisons of each arm with the baseline, then of each arm with its control.
@@ -73,6 +75,7 @@ class StudyReport:
     alpha: float
     planned: int
     finished: int
+    seeds_considered: int
     complete: bool
     arms: tuple[ArmReport, ...]
     contrasts: tuple[Contrast, ...]
@@ -142,6 +145,7 @@ def make_study_report(records: StudyRecords, ledger: Ledger | None = None) -> St
         alpha=ALPHA,
         planned=len(records.study.cells),
         finished=len(finished),
+        seeds_considered=len(seeds_looked_at(records)),
         complete=sum(each.status != "failed" for each in records.cells.values()) == len(records.study.cells),
         arms=tuple(arm_report(name, records) for name in design.arms),
         contrasts=contrasts,
@@ -154,7 +158,7 @@ def make_study_report(records: StudyRecords, ledger: Ledger | None = None) -> St
         measured_size=records.costs.imgsz if records.costs else None,
         remarks=(*report_remarks(records, contrasts), *ledger.problems),
         history=tuple(_history(records, ledger, look)),
-        sensitivity=sensitivity_to_epochs(records),
+        sensitivity=sensitivity_to_epochs(records, partial(dropped_arms, ledger=ledger)),
     )
 
 
@@ -199,10 +203,12 @@ def _is_an_arm(record: CellRecord, records: StudyRecords) -> bool:
 
 def _history(records: StudyRecords, ledger: Ledger, look: Look) -> Iterator[str]:
     yield from history_remarks(ledger, look)
+    counted = sorted({name.partition(" ")[0] for name in dropped_arms(records, ledger)})
     if records.outside:
-        counted = dropped_arms(records, ledger)
         count = plural(len(records.outside), "finished run is", "finished runs are")
-        names = sorted({name.partition(" ")[0] for name in counted})
-        verb = "counts" if len(names) == 1 else "count"
-        effect = f"; {', '.join(names)} still {verb} for the adjustment" if names else ""
+        verb = "counts" if len(counted) == 1 else "count"
+        effect = f"; {', '.join(counted)} still {verb} for the adjustment" if counted else ""
         yield f"{count} not in this design{effect}"
+    lost = [name for name in dropped_names(ledger, look) if name not in (*counted, look.baseline)]
+    if lost:
+        yield f"the runs of {', '.join(lost)} are not in the folder any more, so they cannot count for the adjustment"

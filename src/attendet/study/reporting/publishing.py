@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -101,14 +101,15 @@ def look_at(study: StudyFolder, records: StudyRecords, *, new_question: bool = F
         OutputError: If the ledger cannot be written.
     """
     ledger = read_ledger(study.ledger)
-    if new_question:
-        aside = tuple(sorted(dropped_arms(records, ledger)))
-        look = current_look(records, {}).model_copy(update={"new_question": True, "set_aside": aside})
-        record_look(study.ledger, look)
-        ledger = read_ledger(study.ledger)
+    look = current_look(records, {})
+    if new_question and ledger.is_new_question(look):
+        aside = tuple(sorted({*dropped_arms(records, ledger), *ledger.set_aside}))
+        look = look.model_copy(update={"new_question": True, "set_aside": aside, "look": len(ledger.looks) + 1})
+        ledger = replace(ledger, looks=(*ledger.looks, look))
     require_same_looks(records.study.design, ledger)
     report = make_study_report(records, ledger)
-    record_look(study.ledger, current_look(records, contrast_verdicts(report.contrasts)))
+    verdicts = contrast_verdicts(report.contrasts)
+    record_look(study.ledger, look.model_copy(update={"verdicts": verdicts}))
     return report
 
 

@@ -59,7 +59,7 @@ def _contrast(each: Contrast, matters: float | None) -> tuple[str, ...]:
         f"{alone} (t)" if each.interval_method == "Student's t" else alone,
         f"{each.p:.3g}",
         f"{each.p_adjusted:.3g}",
-        f"{each.level:.2g}",
+        f"{each.level:.2g}" if each.level else "not yet",
         verdict_phrase(each.verdict, matters),
         _better(each),
         _difference(each.best_epoch_difference),
@@ -71,7 +71,7 @@ def _better(contrast: Contrast) -> str:
     if contrast.better_probability is None:
         return NOTHING
     low, high = contrast.better_probability
-    return f"{contrast.better} of {contrast.n} ({low:.2f} to {high:.2f})"
+    return f"{contrast.better} of {contrast.unequal} ({low:.2f} to {high:.2f})"
 
 
 def images_table(contrasts: Sequence[Contrast]) -> Table:

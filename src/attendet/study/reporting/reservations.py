@@ -10,7 +10,7 @@ from scipy import stats
 
 from attendet.study.folder import StudyRecords
 from attendet.study.records import COLUMNS, CellRecord
-from attendet.study.reporting.contrasts import Contrast, scores_by_arm
+from attendet.study.reporting.contrasts import Contrast, scores_by_arm, seeds_looked_at
 from attendet.study.reporting.explanations import cannot_decide
 from attendet.study.runs.pairing_checks import find_unpaired
 from attendet.utils.text import plural
@@ -68,7 +68,10 @@ def rise_over_deciding_epochs(runs: Sequence[CellRecord], column: str, count: in
 def _missing(records: StudyRecords, runs: Sequence[CellRecord]) -> Iterator[str]:
     ended = [record for record in records.cells.values() if record.status != "failed"]
     missing = len(records.study.cells) - len(ended)
-    if not missing or (records.study.design.looks and not _broken_look(records, runs)):
+    if records.study.design.looks:
+        yield from _after_the_look(records, runs)
+        return
+    if not missing:
         return
     failed = sum(record.status == "failed" for record in records.cells.values())
     among = f", {failed} of them failed" if failed else ""
@@ -79,16 +82,18 @@ def _missing(records: StudyRecords, runs: Sequence[CellRecord]) -> Iterator[str]
     )
 
 
-def _broken_look(records: StudyRecords, runs: Sequence[CellRecord]) -> bool:
-    """Return whether the number of complete seeds is between two looks of a study."""
-    done = [{run.seed for run in runs if run.arm == arm} for arm in records.study.design.arms]
-    complete = set.intersection(*done) if done else set()
-    return len(complete) not in records.study.design.looks
+def _after_the_look(records: StudyRecords, runs: Sequence[CellRecord]) -> Iterator[str]:
+    """Yield a remark if runs of seeds after the last complete look have finished."""
+    considered = set(seeds_looked_at(records))
+    later = sum(run.seed not in considered for run in runs)
+    if later:
+        yield f"{plural(later, 'finished run is', 'finished runs are')} of an incomplete look, and not considered"
 
 
 def _diverged(contrasts: Sequence[Contrast]) -> Iterator[str]:
     for each in contrasts:
-        if each.divergence.diverged and each.verdict != "does not train" and each.family == "baseline":
+        diverged = each.divergence.diverged or each.divergence.other_diverged
+        if diverged and each.verdict != "does not train" and each.family == "baseline":
             yield f"{each.arm}: {each.divergence}; the seeds of diverged runs are left out of the differences"
 
 

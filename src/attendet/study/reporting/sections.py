@@ -17,12 +17,13 @@ from attendet.study.reporting.report_tables import (
     images_table,
     sensitivity_table,
 )
+from attendet.study.statistics.image_bootstrap import describe_images
 from attendet.utils.text import plural
 
 IMAGES_DESCRIPTION = (
-    "Difference of the best weights, with its standard errors over other seeds, over other images, and over both. The"
-    " verdicts are about these images; the interval is about images like these, and is not adjusted for the number of"
-    " comparisons."
+    "Verdicts are about these images. These are differences of the best weights, which are not the score of the"
+    " verdicts, with standard errors over other seeds, over other images, and over both. The intervals for images like"
+    " these are not adjusted for the number of comparisons."
 )
 
 
@@ -59,7 +60,12 @@ def report_sections(report: StudyReport) -> Iterator[Section]:
     if len(report.sensitivity) > 1:
         yield Section("If other epochs decided", (_sensitivity_description(report),), table=sensitivity_table(report))
     if any(each.images for each in report.contrasts):
-        yield Section("Other images", (IMAGES_DESCRIPTION,), table=images_table(report.contrasts))
+        sentences = tuple(
+            f"{each.arm} against {each.against}: {describe_images(each.images, report.metric)}"
+            for each in report.contrasts
+            if each.images
+        )
+        yield Section("Other images", (IMAGES_DESCRIPTION,), sentences, images_table(report.contrasts))
     yield Section(
         "Arms",
         (_score_description(report),),
@@ -95,10 +101,12 @@ def three_sentences(report: StudyReport) -> Iterator[str]:
     """Yield the compared arms, the precision, and the most important reservation, one sentence each."""
     header, arms = report.header, len(report.arms) - 1
     images = f" on {header.images['train']:,} images" if "train" in header.images else ""
+    considered = plural(report.seeds_considered, "seed")
+    seeds = considered if report.seeds_considered == header.seeds else f"{considered} of {header.seeds}"
     yield (
         f"{plural(arms, 'arm was', 'arms were')} compared with {report.baseline} ({header.model},"
-        f" {plural(header.epochs, 'epoch')} at {header.imgsz} pixels{images}) with {plural(header.seeds, 'seed')} each;"
-        f" {report.finished} of {plural(report.planned, 'run')} finished."
+        f" {plural(header.epochs, 'epoch')} at {header.imgsz} pixels{images}) with {seeds} each;"
+        f" {report.finished} of {plural(report.planned, 'planned run')} finished."
     )
     yield _precision(report)
     reservations = (*report.history, *report.remarks)
@@ -112,9 +120,10 @@ def _precision(report: StudyReport) -> str:
     detectable = [each.detectable for each in report.contrasts if each.detectable is not None]
     if not detectable:
         return "The seeds are too few to find any difference."
-    low, high = min(detectable), max(detectable)
-    size = f"{low:.3f}" if f"{low:.3f}" == f"{high:.3f}" else f"{low:.3f} to {high:.3f}"
-    return f"Of studies like this one, 80 % find a true difference of {size} {report.metric}; smaller ones stay open."
+    return (
+        f"Of studies like this one, 80 % find a true difference of {max(detectable):.2g} {report.metric}; smaller"
+        " differences are often missed."
+    )
 
 
 def _capitalized(sentence: str) -> str:
@@ -143,8 +152,8 @@ def _sensitivity_description(report: StudyReport) -> str:
     chosen = next((each for each in report.sensitivity if each.last_epochs == report.last_epochs), None)
     changed = sorted(
         arm
-        for arm, direction in (chosen.directions() if chosen else {}).items()
-        if any(each.directions().get(arm, direction) != direction for each in report.sensitivity)
+        for arm, verdict in (chosen.verdicts if chosen else {}).items()
+        if any(each.verdicts.get(arm, verdict) != verdict for each in report.sensitivity)
     )
     verdicts = f"The verdict changes for {', '.join(changed)}." if changed else "No verdict changes."
     return (

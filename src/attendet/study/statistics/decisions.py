@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 import numpy as np
 
 from attendet.study.statistics.joint_tests import agree_with, simultaneous_intervals, step_down_p
 from attendet.study.statistics.paired import PairedDifference
-from attendet.study.statistics.resampling import ALPHA, TOLERANCE, Floats, Interval
+from attendet.study.statistics.resampling import ALPHA, MIN_EXACT, TOLERANCE, Floats, Interval
 from attendet.study.statistics.sequential import look_levels, sequential_decisions
 
 Verdict: TypeAlias = Literal[
@@ -57,9 +57,11 @@ def decide(
 ) -> list[Decision]:
     """Decide all comparisons of a family.
 
+    A comparison that was decided at an earlier look keeps that decision with its p-value and interval.
+
     Args:
         family: The comparisons; None for a comparison without a common seed, which counts with p = 1.
-        seeds: All planned seeds in the order in which they are run.
+        seeds: The seeds whose runs have ended, in the order in which they are run.
         counted: Number of comparisons at the front that are decided; the others only count for the adjustment (default:
             all are decided).
         matters: Smallest difference that matters.
@@ -73,40 +75,79 @@ def decide(
         ('helps', 'helps considerably')
     """
     counted = len(family) if counted is None else counted
-    matrix = differences_matrix(family, seeds)
-    if matrix is None:
-        return [Decision(1.0, ALPHA, None, None, None, _undecided(matters))] * counted
-    reached = [look for look in looks if look <= matrix.shape[1]]
-    if looks and not reached:
-        return [Decision(p, 0.0, None, None, None, _undecided(matters)) for p in step_down_p(matrix)[:counted]]
-    level, decided_at = ALPHA, [None] * len(family)
+    reached = [look for look in looks if look <= len(seeds)]
     if reached:
-        level = look_levels(matrix, reached, looks[-1])[-1]
-        places = sequential_decisions(matrix, reached, looks[-1])
-        decided_at = [None if place is None else reached[place] for place in places]
-    p_values = step_down_p(matrix)
-    intervals = simultaneous_intervals(matrix, 1 - level) if level else [None] * len(family)
-    narrower = simultaneous_intervals(matrix, 1 - 2 * level) if level and matters is not None else [None] * len(family)
-    decisions = []
-    for number, paired in enumerate(family[:counted]):
-        significant = decided_at[number] is not None if reached else p_values[number] <= level * (1 + TOLERANCE)
-        difference = paired.difference if paired else 0.0
-        interval = agree_with(intervals[number], significant=significant, difference=difference)
-        verdict = _verdict(difference, interval, narrower[number], matters, significant=significant)
-        decisions.append(Decision(p_values[number], level, interval, narrower[number], decided_at[number], verdict))
+        seeds = list(seeds)[: reached[-1]]
+    matrix = differences_matrix(family, seeds)
+    if not np.isfinite(matrix).any() or (looks and not reached):
+        p_values = step_down_p(matrix) if matrix.size else [1.0] * len(family)
+        level = 0.0 if looks else ALPHA
+        return [Decision(p, level, None, None, None, _undecided(matters)) for p in p_values[:counted]]
+    if not reached:
+        significant = [p <= ALPHA * (1 + TOLERANCE) for p in step_down_p(matrix)]
+        return _decisions(family, matrix, Levels(ALPHA, ALPHA), matters, significant)[:counted]
+    levels = Levels(
+        look_levels(matrix, reached, looks[-1])[-1], look_levels(_reference(reached[-1]), reached, looks[-1])[-1]
+    )
+    places = sequential_decisions(matrix, reached, looks[-1])
+    decided_at = [None if place is None else reached[place] for place in places]
+    decisions = _decisions(family, matrix, levels, matters, [when is not None for when in decided_at])[:counted]
+    for number, when in enumerate(decided_at[:counted]):
+        if when is not None and when < reached[-1]:
+            decisions[number] = decide(family, seeds[:when], counted=counted, matters=matters, looks=looks)[number]
+        elif when is not None:
+            decisions[number] = replace(decisions[number], decided_at=when)
     return decisions
 
 
-def differences_matrix(family: Sequence[PairedDifference | None], seeds: Sequence[int]) -> Floats | None:
-    """Return differences (comparisons, seeds) in the order of `seeds`, NaN for missing ones, or None without any.
+@dataclass(frozen=True)
+class Levels:
+    """Levels of a look.
 
-    Seeds that no comparison has are left out.
+    Attributes:
+        test: Largest p-value that decides. It depends on ties between the differences.
+        interval: Level of the intervals, for differences without ties.
     """
+
+    test: float
+    interval: float
+
+
+def differences_matrix(family: Sequence[PairedDifference | None], seeds: Sequence[int]) -> Floats:
+    """Return differences (comparisons, seeds) in the order of `seeds`, NaN for missing ones."""
     known = [dict(zip(each.seeds, each.differences, strict=True)) if each else {} for each in family]
-    columns = [seed for seed in seeds if any(seed in differences for differences in known)]
-    if not columns:
-        return None
-    return np.array([[differences.get(seed, np.nan) for seed in columns] for differences in known])
+    rows = [[differences.get(seed, np.nan) for seed in seeds] for differences in known]
+    return np.array(rows, dtype=np.float64).reshape(len(family), len(seeds))
+
+
+def _decisions(
+    family: Sequence[PairedDifference | None],
+    matrix: Floats,
+    levels: Levels,
+    matters: float | None,
+    significant: Sequence[bool],
+) -> list[Decision]:
+    p_values = step_down_p(matrix)
+    intervals: Sequence[Interval | None] = [None] * len(family)
+    narrower = intervals
+    if levels.interval:
+        intervals = simultaneous_intervals(matrix, 1 - levels.interval)
+        narrower = simultaneous_intervals(matrix, 1 - 2 * levels.interval) if matters is not None else narrower
+    decisions = []
+    for number, paired in enumerate(family):
+        known = matrix[number][np.isfinite(matrix[number])]
+        difference = float(known.mean()) if known.size else 0.0
+        interval = agree_with(intervals[number], significant=significant[number], difference=difference)
+        enough = paired is not None and known.size >= MIN_EXACT
+        equivalence = narrower[number] if enough else None
+        verdict = _verdict(difference, interval, equivalence, matters, significant=significant[number])
+        decisions.append(Decision(p_values[number], levels.test, interval, equivalence, None, verdict))
+    return decisions
+
+
+def _reference(seeds: int) -> Floats:
+    """Return differences without ties (1, seeds), for the level of the intervals."""
+    return np.random.default_rng(0).standard_normal((1, seeds))
 
 
 def _undecided(matters: float | None) -> Verdict:

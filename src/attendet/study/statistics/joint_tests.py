@@ -65,9 +65,9 @@ def simultaneous_intervals(differences: ArrayLike, confidence: float = 1 - ALPHA
     """Return intervals that cover the mean differences of all arms together.
 
     The single-step maxT test is inverted: the interval of an arm holds every value θ for which T of its differences
-    minus θ is not significant among all arms. So an interval excludes 0 exactly if the single-step p is at most 1 -
-    confidence; the step-down p may be smaller (see `agree_with`). With fewer than six seeds, Student's t with
-    Bonferroni's correction is used.
+    minus θ is not significant among all arms, whose differences are taken minus their own means, so that effects of
+    other arms do not matter. Step-down p-values take the other arms as they are; `agree_with` makes both agree. With
+    fewer than six seeds, Student's t with Bonferroni's correction is used.
 
     Args:
         differences: Paired differences (arms, seeds), NaN for seeds that an arm lacks.
@@ -84,20 +84,33 @@ def simultaneous_intervals(differences: ArrayLike, confidence: float = 1 - ALPHA
     values = as_matrix(differences)
     if len(values) == 1:
         return [mean_interval(values[0][np.isfinite(values[0])], confidence)]
-    statistics = max_t_statistics(values)
-    return [_simultaneous(values, statistics, arm, confidence) for arm in range(len(values))]
+    means = np.array([[row[np.isfinite(row)].mean() if np.isfinite(row).any() else 0.0] for row in values])
+    centered = max_t_statistics(values - means)
+    return [_simultaneous(values, centered, arm, confidence) for arm in range(len(values))]
 
 
 def agree_with(interval: Interval | None, *, significant: bool, difference: float) -> Interval | None:
-    """Cut an interval at 0 if the step-down test decided the sign of the difference, which the single step did not.
+    """Let an interval agree with the step-down test near 0.
+
+    An interval that contains 0 is cut at 0 if the test decided the sign of the difference, and an interval that
+    excludes 0 is extended to 0 if the test did not.
+
+    Args:
+        interval: The interval.
+        significant: Whether the test decided.
+        difference: Mean difference.
 
     Example:
         >>> agree_with(Interval(-0.001, 0.02, "sign flips"), significant=True, difference=0.01).low
         0.0
+        >>> agree_with(Interval(0.001, 0.02, "sign flips"), significant=False, difference=0.01).low
+        0.0
     """
-    if interval is None or not significant or not interval.low < 0 < interval.high:
-        return interval
-    low, high = (0.0, interval.high) if difference > 0 else (interval.low, 0.0)
+    if interval is None:
+        return None
+    if not significant:
+        return Interval(min(interval.low, 0.0), max(interval.high, 0.0), interval.method)
+    low, high = (max(interval.low, 0.0), interval.high) if difference > 0 else (interval.low, min(interval.high, 0.0))
     return Interval(low, high, interval.method)
 
 
@@ -151,7 +164,7 @@ def _p_of_one(values: Floats) -> float:
     return float(sign_flip_p(known)) if known.size else 1.0
 
 
-def _simultaneous(values: Floats, statistics: Floats, arm: int, confidence: float) -> Interval | None:
+def _simultaneous(values: Floats, centered: Floats, arm: int, confidence: float) -> Interval | None:
     known = np.isfinite(values[arm])
     own = values[arm][known]
     alpha = 1 - confidence
@@ -159,7 +172,7 @@ def _simultaneous(values: Floats, statistics: Floats, arm: int, confidence: floa
         return None
     if own.size < MIN_EXACT or p_floor(own.size) > alpha * (1 + TOLERANCE):
         return t_interval(own, 1 - alpha / len(values))
-    others = np.delete(statistics, arm, axis=0).max(axis=0)
+    others = np.delete(centered, arm, axis=0).max(axis=0)
     signs = sign_choices(values.shape[1])
     sums, counts = signs @ np.where(known, values[arm], 0.0), signs @ known.astype(np.float64)
     reject = partial(_is_rejected, own=own, sums=sums, counts=counts, others=others, alpha=alpha)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from attendet.study.statistics.joint_tests import sign_choices
 from attendet.study.statistics.resampling import ALPHA, MIN_EXACT, TOLERANCE, Floats, p_floor
+from attendet.study.statistics.sequential import look_levels
 
 Question: TypeAlias = Literal["difference", "no difference"]
 
@@ -111,7 +112,7 @@ def smallest_margin(count: int, comparisons: int = 1, alpha: float = ALPHA) -> f
         >>> smallest_margin(4) is None, round(smallest_margin(8), 1)
         (True, 1.0)
     """
-    if p_floor(count) > 2 * alpha:
+    if count < MIN_EXACT or p_floor(count) > 2 * alpha:
         return None
 
     def enough(margin: float) -> bool:
@@ -149,6 +150,34 @@ def seeds_for(
         middle = (low + high) // 2
         low, high = (low, middle) if power(middle) >= POWER else (middle, high)
     return high
+
+
+def looks_power(looks: Sequence[int], effect: float, comparisons: int = 1, alpha: float = ALPHA) -> tuple[float, float]:
+    """Return the power of a study that stops at the first look that detects a difference, and its seeds on average.
+
+    Args:
+        looks: Numbers of seeds of the looks, ascending.
+        effect: True difference of the arm in standard deviations of the paired differences.
+        comparisons: Number of arms that are compared.
+        alpha: False-positive rate over all arms and looks.
+
+    Example:
+        >>> power, seeds = looks_power([6, 8, 10, 12], effect=2.0)
+        >>> power > 0.95, seeds < 10
+        (True, True)
+    """
+    studies = _simulated(looks[-1], comparisons)
+    studies[:, 0] += effect
+    # Levels of differences without ties; the enumeration of more seeds would take too long for a forecast.
+    sample = np.random.default_rng(0).standard_normal((1, looks[-1]))
+    levels = look_levels(sample, looks, looks[-1], alpha)
+    ends = np.full(len(studies), looks[-1])
+    found = np.zeros(len(studies), dtype=bool)
+    for look, level in zip(looks, levels, strict=True):
+        now = ~found & (_p_of_first(studies[..., :look], 0.0) <= level * (1 + TOLERANCE))
+        ends[now] = look
+        found |= now
+    return float(found.mean()), float(ends.mean())
 
 
 def settle_probability(
