@@ -92,7 +92,7 @@ class Ledger:
 
     @property
     def set_aside(self) -> frozenset[str]:
-        """Arms that no longer count since a new question, except those that came back since."""
+        """Arms that no longer count since a new question, without arms that are in the design again."""
         aside = {name for look in self.looks for name in look.set_aside}
         for look in self.question:
             back = {name for arm, identity in look.arms.items() for name in (arm, f"{arm} {identity}")}

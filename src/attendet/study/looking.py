@@ -53,10 +53,10 @@ def run_until_settled(
 
 
 def require_planned_looks(study: Study) -> None:
-    """Require that a study that has begun keeps its looks.
+    """Require that a study keeps its looks after its first run.
 
     Raises:
-        OptionError: If a run has finished and the looks are not those of the plan that it belongs to.
+        OptionError: If a run has finished and the looks differ from its plan.
     """
     if not study.folder.study.exists():
         return

@@ -53,7 +53,7 @@ class StudyReport:
         alpha: False-positive rate over all comparisons of a family.
         planned: Number of planned runs.
         finished: Number of finished runs.
-        seeds_considered: Number of seeds that the verdicts are based on: those of the last complete look, or all.
+        seeds_considered: Number of seeds that the verdicts are based on: up to the last complete look, or all.
         complete: Whether all runs have finished or diverged.
         arms: Reports of the arms, in the order of the design.
         contrasts: Comparisons of each arm with the baseline, then of each arm with its control.
