@@ -79,7 +79,7 @@ def simultaneous_intervals(differences: ArrayLike, confidence: float = 1 - ALPHA
     Example:
         >>> intervals = simultaneous_intervals([[0.01, 0.02, 0.01, 0.03, 0.02, 0.01], [0.01, 0, 0.02, 0, -0.02, 0.01]])
         >>> round(intervals[0].low, 3), round(intervals[0].high, 3)
-        (0.005, 0.033)
+        (0.007, 0.03)
     """
     values = as_matrix(differences)
     if len(values) == 1:

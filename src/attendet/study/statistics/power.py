@@ -110,7 +110,7 @@ def smallest_margin(count: int, comparisons: int = 1, alpha: float = ALPHA) -> f
 
     Example:
         >>> smallest_margin(4) is None, round(smallest_margin(8), 1)
-        (True, 1.0)
+        (True, 1.2)
     """
     if count < MIN_EXACT or p_floor(count) > 2 * alpha:
         return None
@@ -135,7 +135,7 @@ def seeds_for(
 
     Example:
         >>> seeds_for(1.0), seeds_for(1.0, question="no difference"), seeds_for(0.1)
-        (10, 9, None)
+        (11, 11, None)
     """
 
     def power(count: int) -> float:

@@ -27,7 +27,7 @@ def spent_alpha(seeds: int, planned: int, alpha: float = ALPHA) -> float:
 
     Example:
         >>> round(spent_alpha(10, 20), 4)
-        0.025
+        0.0177
     """
     return alpha * (seeds / planned) ** SPENDING_EXPONENT
 
@@ -51,9 +51,9 @@ def look_levels(differences: ArrayLike, looks: Sequence[int], planned: int, alph
         A level for each look; 0 for a look that cannot decide.
 
     Example:
-        >>> differences = [[0.01, 0.02, -0.01, 0.03, 0.02, 0.01, 0.02, 0.01]]
+        >>> differences = [[0.013, 0.021, -0.011, 0.034, 0.017, 0.012, 0.023, 0.019]]
         >>> look_levels(differences, [6, 8], planned=8)
-        [0.03125, 0.0390625]
+        [0.03125, 0.0234375]
     """
     values = as_matrix(differences)[:, : looks[-1]]
     signs = sign_choices(looks[-1])
@@ -86,7 +86,7 @@ def sequential_decisions(
         >>> import numpy as np
         >>> clear, noise = np.full(8, 0.02) + np.arange(8) / 1000, np.resize([0.01, -0.01], 8)
         >>> sequential_decisions([clear, noise], [6, 8], planned=8)
-        [0, None]
+        [1, None]
     """
     values = as_matrix(differences)
     decided: list[int | None] = [None] * len(values)
