@@ -79,6 +79,7 @@ def simultaneous_coverage() -> Table:
     for name, effects in (
         ("no arm has an effect", [0.0] * ARMS),
         ("two of five arms have one", [0, 0, 0, 0.02, -0.04]),
+        ("all arms have large ones", [0.1, -0.1, 0.12, 0.15, -0.2]),
     ):
         shares = []
         for count in counts:
