@@ -126,7 +126,7 @@ def test_attentions_lists_modules_that_cannot_be_built(attendet: Callable[..., C
         (["summarize", "yolov5s"], "attendet has no command 'summarize'; did you mean attendet summary?"),
         (["detect", "yolov5s"], "attendet has no command 'detect'; did you mean attendet predict?"),
         (["data", "checks"], "attendet data has no command 'checks'; did you mean attendet data check?"),
-        (["study", "xyzzy"], "attendet study has no command 'xyzzy'; use one of init, plan, run, report, search"),
+        (["study", "xyzzy"], "attendet study has no command 'xyzzy'; use one of init, plan, run, report, join, search"),
         (["check"], "missing argument 'MODEL'; see attendet check --help"),
         (["--verbose"], "no such option: --verbose"),
     ],

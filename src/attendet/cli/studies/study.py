@@ -29,8 +29,6 @@ app = typer.Typer(
     help="Measure whether attention helps: train arms that differ in one thing, paired by seed.",
 )
 app.callback()(show_help_without_verb)
-app.command("join", cls=Verb)(join_command)
-app.command("search", cls=Verb)(search_command)
 
 DESIGN_REMEDY = "attendet study init writes a design to start from"
 
@@ -246,6 +244,11 @@ def report_command(
         typer.echo(published.json.read_text(encoding="utf-8"))
     else:
         _print_report(published)
+
+
+# After the steps of a study, as help lists them.
+app.command("join", cls=Verb)(join_command)
+app.command("search", cls=Verb)(search_command)
 
 
 def _check_executor(executor: str, workers: int | None, address: str | None) -> None:
