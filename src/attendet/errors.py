@@ -104,7 +104,7 @@ class TrainingError(AttendetError):
 
 
 class DivergenceError(TrainingError):
-    """A training run whose loss or weights are no longer finite: an outcome of its settings, not of the machine."""
+    """A training run has diverged: its loss or weights are infinite or NaN, because of its settings."""
 
 
 class OutputError(AttendetError):

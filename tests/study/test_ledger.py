@@ -169,7 +169,7 @@ def test_runs_of_dropped_arms_that_were_deleted_are_reported(first: Path) -> Non
     for key in se:
         (first / "cells" / f"{key}.json").unlink()
     history = study.report(first).report.history
-    assert "the runs of se-neck are not in the folder any more, so they cannot count for the adjustment" in history
+    assert "the runs of se-neck were removed from the folder, so they cannot count for the adjustment" in history
 
 
 def test_looks_cannot_be_changed_after_the_first_run_even_before_a_report(tmp_path: Path) -> None:

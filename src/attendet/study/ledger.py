@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,14 +13,13 @@ from typing import Any
 from pydantic import Field, ValidationError
 
 from attendet.errors import DataError, Location, OptionError
-from attendet.study.design.schema import METRIC_NAMES, Metric, StudyDesign
+from attendet.study.design.schema import Metric, StudyDesign
 from attendet.study.folder import StudyRecords
 from attendet.utils.io import cannot_write
 from attendet.utils.limits import MAX_JSON_BYTES
 from attendet.utils.records import describe_mismatch
 from attendet.utils.regular_files import open_regular
 from attendet.utils.settings import StrictModel
-from attendet.utils.text import plural
 
 DIGEST_LENGTH = 16
 
@@ -62,9 +61,14 @@ class Look(StrictModel):
     verdicts: dict[str, str] = Field(default_factory=dict)
     previous: str = ""
 
-    def content(self) -> dict[str, Any]:
-        """Return the fields that distinguish this look from a repeated look at the same results."""
-        return self.model_dump(exclude={"look", "time", "previous", "new_question", "set_aside", "verdicts"})
+    def design(self) -> dict[str, Any]:
+        """Return the fields of the design."""
+        results = {"look", "time", "previous", "new_question", "set_aside", "verdicts", "finished"}
+        return self.model_dump(exclude=results)
+
+    def repeats(self, other: Look) -> bool:
+        """Return whether this look shows the same results as another one."""
+        return self.design() == other.design() and self.finished == other.finished
 
 
 @dataclass(frozen=True)
@@ -87,7 +91,7 @@ class Ledger:
 
     def number_of(self, look: Look) -> int:
         """Return the number of a look: that of the last one if it shows the same results, otherwise the next."""
-        repeated = bool(self.looks) and self.looks[-1].content() == look.content()
+        repeated = bool(self.looks) and self.looks[-1].repeats(look)
         return len(self.looks) + (not repeated)
 
     @property
@@ -99,16 +103,14 @@ class Ledger:
             aside = (aside - back) | set(look.set_aside)
         return frozenset(aside)
 
-    def is_new_question(self, look: Look) -> bool:
-        """Return whether declaring a new question at a look would change anything."""
+    def has_declared(self, look: Look) -> bool:
+        """Return whether the current question was declared with the design of a look."""
         first = self.question[0] if self.question else None
-        fields = ("metric", "last_epochs", "matters", "looks", "baseline", "data", "arms", "seeds")
-        same = first is not None and all(getattr(first, field) == getattr(look, field) for field in fields)
-        return not (same and first is not None and first.new_question)
+        return first is not None and first.new_question and first.design() == look.design()
 
 
 def read_ledger(path: Path) -> Ledger:
-    """Return the ledger of a study; empty if there is no file.
+    """Return the ledger of a study, which is empty before the first look.
 
     Raises:
         DataError: If the file cannot be opened or is too large.
@@ -177,69 +179,6 @@ def require_same_looks(design: StudyDesign, ledger: Ledger) -> None:
             f"looks were fixed as {list(first.looks)} at the first look, got {list(design.looks)}",
             remedy=f"write looks: {list(first.looks)}, or declare a new question (--new-question)",
         )
-
-
-def history_remarks(ledger: Ledger, now: Look) -> Iterator[str]:
-    """Yield the changes since the first look at a study, one sentence each, without the final period.
-
-    Args:
-        ledger: The looks before.
-        now: The current look.
-    """
-    question = ledger.question
-    for before in ledger.looks:
-        if before.new_question and before.look > 1:
-            aside = f": the runs of {', '.join(before.set_aside)} do not count" if before.set_aside else ""
-            yield f"look {before.look} declared a new question about the same runs{aside}"
-    if not question:
-        return
-    yield from _dropped(ledger, now)
-    for name, value in (("metric", "metric"), ("number of last epochs", "last_epochs"), ("baseline", "baseline")):
-        yield from _changed(question, now, name, value)
-    yield from _changed(question, now, "smallest difference that matters", "matters")
-    if any(before.data != now.data for before in question):
-        yield "the images changed since the first look"
-    added = [seed for seed in now.seeds if seed not in question[0].seeds]
-    if added and not now.looks:
-        yield (
-            f"{plural(len(added), 'seed was', 'seeds were')} added after look {question[0].look}: with repeated looks,"
-            " verdicts are wrong more often than stated; plan them as `looks`"
-        )
-
-
-def dropped_names(ledger: Ledger, now: Look) -> list[str]:
-    """Return the names of the arms that earlier looks at the same question had and the current one has not."""
-    before = {(name, identity): None for look in ledger.question for name, identity in look.arms.items()}
-    return list(dict.fromkeys(name for name, identity in before if not _is_kept(name, identity, now.arms)))
-
-
-def _dropped(ledger: Ledger, now: Look) -> Iterator[str]:
-    question, gone = ledger.question, dropped_names(ledger, now)
-    if gone:
-        yield (f"{plural(len(gone), 'arm was', 'arms were')} dropped since look {question[0].look}: {', '.join(gone)}")
-    seeds = sorted({seed for before in question for seed in before.seeds} - set(now.seeds))
-    if seeds:
-        listed = ", ".join(map(str, seeds))
-        yield f"{plural(len(seeds), 'seed was', 'seeds were')} dropped since look {question[0].look}: {listed}"
-
-
-def _is_kept(name: str, identity: str, arms: Mapping[str, str]) -> bool:
-    """Return whether an arm is still in the design, perhaps with another name."""
-    if identity and identity in arms.values():
-        return True
-    # Records of earlier versions do not contain identities.
-    return name in arms and not (identity and arms[name])
-
-
-def _changed(question: Sequence[Look], now: Look, name: str, field: str) -> Iterator[str]:
-    def shown(value: object) -> str:
-        return METRIC_NAMES.get(value, str(value)) if field == "metric" else str(value)  # type: ignore[arg-type]
-
-    current = getattr(now, field)
-    for before in question:
-        if getattr(before, field) != current:
-            yield f"the {name} was {shown(getattr(before, field))} at look {before.look} and is {shown(current)} now"
-            return
 
 
 def current_look(records: StudyRecords, verdicts: Mapping[str, str]) -> Look:

@@ -60,7 +60,7 @@ class CellRecord(StrictModel):
         seed: Seed of the run.
         fraction: Fraction of the training images, 0-1, before the arm's own fraction.
         status: `finished`; `failed` after an error of the machine or the user, which the next call tries again; or
-            `diverged` if loss or weights were no longer finite, which is an outcome.
+            `diverged` if loss or weights became infinite or NaN, which is an outcome.
         error: Error message of a failed or diverged run.
         history: One value per epoch for each column of results.csv; None for epochs that were not validated.
         best_epoch: The epoch, from 1, with the best weights.

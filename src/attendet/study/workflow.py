@@ -141,7 +141,8 @@ def run(
         limit: Largest number of runs of this call.
         until_settled: Stop at the first of the design's looks at which every comparison is decided. The looks are
             recorded in the ledger, and the levels of the verdicts account for them.
-        new_question: Declare a new question: arms that were run but are no longer in the design stop counting.
+        new_question: Ask a new question, so that looks may differ from earlier ones. The next look declares it: of this
+            call with `until_settled`, otherwise of `report`, which then also needs `new_question`.
         observer: Receives progress and log lines.
 
     Returns:
@@ -196,7 +197,7 @@ def report(
     Args:
         folder: Folder of the study's records, such as `runs/study/first`.
         out: Folder for the report (default: the folder of the records).
-        new_question: Declare a new question: arms that were run but are no longer in the design stop counting for the
+        new_question: Declare a new question: arms that were run but are not in the design stop counting for the
             adjustment of the p-values. The report states it.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Runs whose loss is no longer finite: an outcome that is recorded once, unlike an error of the machine."""
+"""A run that diverges is recorded once and not repeated, unlike a run that failed because of the machine."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -61,7 +61,7 @@ class ArmReport:
         planned: Number of planned runs.
         finished: Number of finished runs.
         failed: Number of failed runs.
-        diverged: Number of runs whose loss or weights were no longer finite.
+        diverged: Number of runs whose loss or weights became infinite or NaN.
         by_seed: Deciding score of each seed: the mean of the metric over the last epochs.
         score: Deciding score over the seeds; None if no run has finished, like every field below.
         best_epoch: Metric of the best epoch of each run. It is biased upward, because validation selected the epoch.

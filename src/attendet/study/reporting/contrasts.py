@@ -27,7 +27,7 @@ class Divergence:
     """How often the runs of two arms diverged, on all training images.
 
     Attributes:
-        diverged: Number of runs of the arm whose loss or weights were no longer finite.
+        diverged: Number of runs of the arm whose loss or weights became infinite or NaN.
         runs: Number of its runs that finished or diverged.
         other_diverged: The same for the other arm.
         other_runs: The same for the other arm.

@@ -118,7 +118,7 @@ def answer(contrasts: Sequence[Contrast], metric: str, matters: float | None) ->
         others = plural(rest, "other arm", "other arms") if parts else "no arm"
         parts.append(f"{others} could {'not ' if parts else ''}be shown to help or to hurt")
     text = "; ".join(parts)
-    return f"{text[:1].upper()}{text[1:]}." if text.startswith(("no arm", "other")) else f"{text}."
+    return f"{text[:1].upper()}{text[1:]}." if text.startswith("no arm") else f"{text}."
 
 
 def _verb(names: Sequence[str], verb: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -11,15 +11,14 @@ from pydantic import TypeAdapter
 
 from attendet.study.design.schema import METRIC_NAMES
 from attendet.study.folder import StudyRecords
-from attendet.study.ledger import Ledger, Look, current_look, dropped_names, history_remarks
-from attendet.study.records import CellRecord
+from attendet.study.ledger import Ledger, current_look
 from attendet.study.reporting.arms import ArmReport, arm_report
 from attendet.study.reporting.contrasts import Contrast, family_of_contrasts, seeds_looked_at
+from attendet.study.reporting.design_history import dropped_arms, history_remarks
 from attendet.study.reporting.epoch_sensitivity import Sensitivity, sensitivity_to_epochs
 from attendet.study.reporting.explanations import signed, span
 from attendet.study.reporting.header import StudyHeader, answer, study_header
 from attendet.study.reporting.reservations import report_remarks
-from attendet.study.reporting.run_scores import by_seed
 from attendet.study.statistics.resampling import ALPHA
 from attendet.utils.html import Markup, html_paragraphs, html_table
 from attendet.utils.text import plural
@@ -157,7 +156,7 @@ def make_study_report(records: StudyRecords, ledger: Ledger | None = None) -> St
         measured_on=records.costs.device if records.costs else None,
         measured_size=records.costs.imgsz if records.costs else None,
         remarks=(*report_remarks(records, contrasts), *ledger.problems),
-        history=tuple(_history(records, ledger, look)),
+        history=tuple(history_remarks(records, ledger, look)),
         sensitivity=sensitivity_to_epochs(records, partial(dropped_arms, ledger=ledger)),
     )
 
@@ -165,50 +164,3 @@ def make_study_report(records: StudyRecords, ledger: Ledger | None = None) -> St
 def contrast_verdicts(contrasts: Iterable[Contrast]) -> dict[str, str]:
     """Return the verdict of each comparison by its name, for the ledger."""
     return {f"{each.arm} against {each.against}": each.verdict for each in contrasts}
-
-
-def dropped_arms(records: StudyRecords, ledger: Ledger) -> dict[str, dict[int, float]]:
-    """Return the scores by seed of arms that have finished runs in the folder but are not in the design.
-
-    An arm that kept its name but was changed counts as well. Arms that a new question has set aside do not.
-
-    Args:
-        records: Records of the study.
-        ledger: Earlier looks at its results.
-    """
-    design = records.study.design
-    runs: dict[str, list[CellRecord]] = {}
-    for record in records.outside.values():
-        if record.fraction == 1 and record.data in (None, records.study.data) and _is_an_arm(record, records):
-            runs.setdefault(outside_name(record), []).append(record)
-    return {
-        name: by_seed(each, design.metric, design.last_epochs)
-        for name, each in runs.items()
-        if name not in ledger.set_aside
-    }
-
-
-def outside_name(record: CellRecord) -> str:
-    """Return the name of an arm outside the design, which includes its identity if that is known."""
-    return f"{record.arm} {record.identity}" if record.identity else record.arm
-
-
-def _is_an_arm(record: CellRecord, records: StudyRecords) -> bool:
-    """Return whether a run outside the plan is of another arm, not a dropped seed of an arm of the design."""
-    identities = {cell.arm: cell.identity for cell in records.study.cells}
-    if record.identity is None:
-        return record.arm not in identities
-    return record.identity not in identities.values()
-
-
-def _history(records: StudyRecords, ledger: Ledger, look: Look) -> Iterator[str]:
-    yield from history_remarks(ledger, look)
-    counted = sorted({name.partition(" ")[0] for name in dropped_arms(records, ledger)})
-    if records.outside:
-        count = plural(len(records.outside), "finished run is", "finished runs are")
-        verb = "counts" if len(counted) == 1 else "count"
-        effect = f"; {', '.join(counted)} still {verb} for the adjustment" if counted else ""
-        yield f"{count} not in this design{effect}"
-    lost = [name for name in dropped_names(ledger, look) if name not in (*counted, look.baseline)]
-    if lost:
-        yield f"the runs of {', '.join(lost)} are not in the folder any more, so they cannot count for the adjustment"

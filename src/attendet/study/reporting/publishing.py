@@ -9,8 +9,9 @@ from typing import Any
 
 from attendet.study.folder import StudyFolder, StudyRecords, read_study
 from attendet.study.ledger import current_look, read_ledger, record_look, require_same_looks
+from attendet.study.reporting.design_history import dropped_arms
 from attendet.study.reporting.figures import draw_figures
-from attendet.study.reporting.outcome import StudyReport, contrast_verdicts, dropped_arms, make_study_report
+from attendet.study.reporting.outcome import StudyReport, contrast_verdicts, make_study_report
 from attendet.study.reporting.report_tables import Table
 from attendet.study.reporting.sections import Section, report_sections
 from attendet.utils.html import Markup, escape, html_table, inline_image, page_end, page_start
@@ -102,7 +103,7 @@ def look_at(study: StudyFolder, records: StudyRecords, *, new_question: bool = F
     """
     ledger = read_ledger(study.ledger)
     look = current_look(records, {})
-    if new_question and ledger.is_new_question(look):
+    if new_question and not ledger.has_declared(look):
         aside = tuple(sorted({*dropped_arms(records, ledger), *ledger.set_aside}))
         look = look.model_copy(update={"new_question": True, "set_aside": aside, "look": len(ledger.looks) + 1})
         ledger = replace(ledger, looks=(*ledger.looks, look))

@@ -66,20 +66,20 @@ def rise_over_deciding_epochs(runs: Sequence[CellRecord], column: str, count: in
 
 
 def _missing(records: StudyRecords, runs: Sequence[CellRecord]) -> Iterator[str]:
-    ended = [record for record in records.cells.values() if record.status != "failed"]
-    missing = len(records.study.cells) - len(ended)
+    ended = sum(record.status != "failed" for record in records.cells.values())
+    failed = len(records.cells) - ended
+    missing = len(records.study.cells) - ended
     if records.study.design.looks:
+        if failed:
+            yield f"{plural(failed, 'run')} failed, so a look with their seeds is not complete"
         yield from _after_the_look(records, runs)
-        return
-    if not missing:
-        return
-    failed = sum(record.status == "failed" for record in records.cells.values())
-    among = f", {failed} of them failed" if failed else ""
-    planned = plural(len(records.study.cells), "run")
-    yield (
-        f"{missing} of {planned} {'is' if missing == 1 else 'are'} missing{among}: the verdicts are provisional,"
-        " and stopping as soon as one of them looks good makes it wrong more often than stated"
-    )
+    elif missing:
+        among = f", {failed} of them failed" if failed else ""
+        planned = plural(len(records.study.cells), "run")
+        yield (
+            f"{missing} of {planned} {'is' if missing == 1 else 'are'} missing{among}: the verdicts are provisional,"
+            " and stopping as soon as one of them looks good makes it wrong more often than stated"
+        )
 
 
 def _after_the_look(records: StudyRecords, runs: Sequence[CellRecord]) -> Iterator[str]:

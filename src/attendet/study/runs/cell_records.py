@@ -74,7 +74,7 @@ def failed_record(cell: Cell, error: str, *, diverged: bool = False, data: str |
     Args:
         cell: The run in the study's grid.
         error: Error message.
-        diverged: Loss or weights were no longer finite.
+        diverged: Loss or weights became infinite or NaN.
         data: Fingerprint of the images of the study.
 
     Example:

@@ -39,7 +39,7 @@ class StudyRunResult:
         finished: Number of finished runs, including runs of earlier calls.
         failed: Names and error messages of the runs that failed in this call.
         left: Number of runs that were not started.
-        diverged: Number of runs whose loss or weights were no longer finite, including runs of earlier calls.
+        diverged: Number of runs whose loss or weights became infinite or NaN, including runs of earlier calls.
         started: Number of runs of this call.
     """
 
@@ -132,7 +132,7 @@ def run_study(
 
     A study can be interrupted at any time: finished runs are not repeated, and interrupted runs continue from their
     last complete epoch. A failed run is recorded, does not stop the others, and is tried again by the next call. A run
-    whose loss or weights are no longer finite has diverged: it is recorded and not tried again, because it would
+    whose loss or weights became infinite or NaN has diverged: it is recorded and not tried again, because it would
     diverge again.
 
     Args:

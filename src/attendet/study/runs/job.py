@@ -35,7 +35,7 @@ class RunFailure:
 
     Attributes:
         message: Error message for a record.
-        diverged: True if loss or weights were no longer finite, which is an outcome of the run; False for an error of
+        diverged: True if loss or weights became infinite or NaN, which is an outcome of the run; False for an error of
             the machine or of the user.
     """
 

@@ -114,14 +114,15 @@ def agree_with(interval: Interval | None, *, significant: bool, difference: floa
     return Interval(low, high, interval.method)
 
 
-def max_t_statistics(values: Floats) -> Floats:
+def max_t_statistics(values: Floats, signs: Floats | None = None) -> Floats:
     """Return T of each arm under each sign choice, (arms, choices); the first choice is the observed one.
 
     Args:
         values: Paired differences (arms, seeds), NaN for seeds that an arm lacks.
+        signs: Sign choices (choices, seeds) (default: `sign_choices`).
     """
     filled = np.nan_to_num(values)
-    sums = filled @ sign_choices(values.shape[1]).T
+    sums = filled @ (sign_choices(values.shape[1]) if signs is None else signs).T
     norms = np.sqrt((filled**2).sum(axis=1, keepdims=True))
     return np.divide(np.abs(sums), norms, out=np.zeros_like(sums), where=norms > 0)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from attendet.study.statistics.joint_tests import as_matrix, joint_p, max_t_statistics, sign_choices
 from attendet.study.statistics.resampling import ALPHA, TOLERANCE, Floats
@@ -60,7 +60,7 @@ def look_levels(differences: ArrayLike, looks: Sequence[int], planned: int, alph
     rejected = np.zeros(len(signs), dtype=bool)
     levels = []
     for look in looks:
-        statistic = _largest_t(values[:, :look], signs[:, :look])
+        statistic = max_t_statistics(values[:, :look], signs[:, :look]).max(axis=0)
         threshold = _threshold(statistic, rejected, spent_alpha(look, planned, alpha) * len(signs))
         reached = statistic >= threshold
         levels.append(float(reached.mean()))
@@ -102,14 +102,7 @@ def sequential_decisions(
     return decided
 
 
-def _largest_t(values: Floats, signs: Floats) -> Floats:
-    filled = np.nan_to_num(values)
-    norms = np.sqrt((filled**2).sum(axis=1, keepdims=True))
-    sums = np.abs(filled @ signs.T)
-    return np.divide(sums, norms, out=np.zeros_like(sums), where=norms > 0).max(axis=0)
-
-
-def _threshold(statistic: Floats, rejected: np.ndarray, allowed: float) -> float:
+def _threshold(statistic: Floats, rejected: NDArray[np.bool_], allowed: float) -> float:
     """Return the smallest T that rejects at most `allowed` choices, including the rejected ones of earlier looks."""
     free = np.sort(statistic[~rejected])[::-1]
     room = int(allowed + TOLERANCE * statistic.size) - int(rejected.sum())
