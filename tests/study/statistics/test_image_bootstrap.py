@@ -13,8 +13,9 @@ from attendet.data.records import ImageRecord, ImageRecords, Split
 from attendet.evaluation.metrics import Evaluation
 from attendet.evaluation.validation import SecondsPerImage, Validation
 from attendet.study.image_records import ImageMatches, sort_matches
+from attendet.study.reporting.explanations import describe_image_chance
 from attendet.study.runs.image_matching import collect_matches
-from attendet.study.statistics.image_bootstrap import describe_images, image_difference, mean_average_precision
+from attendet.study.statistics.image_bootstrap import image_difference, mean_average_precision
 from tests.helpers.detection_samples import Sample, bccd_samples, measure, random_samples
 from tests.helpers.typed_access import not_none
 
@@ -264,7 +265,7 @@ def test_what_cannot_be_compared_gives_none():
 def test_the_sentence_has_the_numbers_of_the_comparison():
     first, second = arms()
     found = not_none(image_difference(first, second, "map50_95"))
-    text = describe_images(found, "mAP50-95").replace("−", "-")
+    text = describe_image_chance(found, "mAP50-95").replace("−", "-")
     for value in (
         f"{found.difference:+.3f}",
         f"{found.seed_error:.3f}",

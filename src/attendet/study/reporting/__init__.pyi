@@ -4,6 +4,7 @@ from .arms import ScoreBreakdown as ScoreBreakdown
 from .arms import arm_report as arm_report
 from .contrasts import Contrast as Contrast
 from .contrasts import family_of_contrasts as family_of_contrasts
+from .explanations import describe_image_chance as describe_image_chance
 from .explanations import explain as explain
 from .figures import draw_figures as draw_figures
 from .outcome import Failure as Failure
@@ -23,6 +24,7 @@ __all__ = [
     "ScoreBreakdown",
     "StudyReport",
     "arm_report",
+    "describe_image_chance",
     "draw_figures",
     "explain",
     "family_of_contrasts",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from attendet.study.design.schema import METRIC_NAMES, StudyDesign
 from attendet.study.statistics.decisions import Decision, Verdict
+from attendet.study.statistics.image_bootstrap import ImageDifference
 from attendet.study.statistics.paired import PairedDifference
 from attendet.study.statistics.power import min_seeds
 from attendet.study.statistics.resampling import ALPHA, Interval
@@ -88,6 +89,25 @@ def span(interval: Interval | tuple[float, float]) -> str:
     return f"{signed(low)} to {signed(high)}"
 
 
+def describe_image_chance(compared: ImageDifference, metric: str) -> str:
+    """Return a comparison with the chance of the validation images in one sentence.
+
+    Args:
+        compared: The comparison.
+        metric: Display name of the metric.
+
+    Example:
+        >>> describe_image_chance(ImageDifference((0, 1), 87, 0.012, 0.006, 0.008, 0.01, -0.009, 0.033), "mAP50-95")
+        'for these 87 images the difference in mAP50-95 is +0.012 ± 0.006 (standard error over seeds); for images like
+        these, the 95 % interval is −0.009 to +0.033'
+    """
+    return (
+        f"for these {compared.images} images the difference in {metric} is {signed(compared.difference)} ±"
+        f" {compared.seed_error:.3f} (standard error over seeds); for images like these, the 95 % interval is"
+        f" {span((compared.low, compared.high))}"
+    )
+
+
 def cannot_decide(seeds: int) -> str | None:
     """Return why this number of seeds cannot reach a verdict, or None if it can.
 
@@ -107,9 +127,9 @@ def cannot_decide(seeds: int) -> str | None:
 def _evidence(paired: PairedDifference, decision: Decision) -> str:
     parts: list[str] = []
     if decision.verdict == "no difference that matters" and decision.equivalence:
-        parts.append(f"{_confidence(2 * decision.level)} interval {span(decision.equivalence)}")
+        parts.append(f"{_confidence(2 * decision.interval_level)} interval {span(decision.equivalence)}")
     elif decision.interval:
-        parts.append(f"{_confidence(decision.level)} interval {span(decision.interval)}")
+        parts.append(f"{_confidence(decision.interval_level)} interval {span(decision.interval)}")
     parts.append(f"p {decision.p:.2g}")
     if 0 < decision.level < ALPHA:
         parts.append(f"level {decision.level:.2g} at this look")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from attendet.study.reporting.explanations import describe_image_chance
 from attendet.study.reporting.outcome import StudyReport
 from attendet.study.reporting.report_tables import (
     Table,
@@ -17,7 +18,6 @@ from attendet.study.reporting.report_tables import (
     images_table,
     sensitivity_table,
 )
-from attendet.study.statistics.image_bootstrap import describe_images
 from attendet.utils.text import plural
 
 IMAGES_DESCRIPTION = (
@@ -61,7 +61,7 @@ def report_sections(report: StudyReport) -> Iterator[Section]:
         yield Section("If other epochs decided", (_sensitivity_description(report),), table=sensitivity_table(report))
     if any(each.images for each in report.contrasts):
         sentences = tuple(
-            f"{each.arm} against {each.against}: {describe_images(each.images, report.metric)}"
+            f"{each.arm} against {each.against}: {describe_image_chance(each.images, report.metric)}."
             for each in report.contrasts
             if each.images
         )

@@ -4,7 +4,6 @@ from .decisions import decide as decide
 from .divergence import divergence_p as divergence_p
 from .divergence import does_not_train as does_not_train
 from .image_bootstrap import ImageDifference as ImageDifference
-from .image_bootstrap import describe_images as describe_images
 from .image_bootstrap import image_difference as image_difference
 from .image_bootstrap import mean_average_precision as mean_average_precision
 from .joint_tests import simultaneous_intervals as simultaneous_intervals
@@ -34,7 +33,6 @@ __all__ = [
     "SeedSummary",
     "Verdict",
     "decide",
-    "describe_images",
     "divergence_p",
     "does_not_train",
     "image_difference",

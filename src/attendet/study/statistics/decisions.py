@@ -32,8 +32,9 @@ class Decision:
     Attributes:
         p: p-value adjusted for all comparisons of the family.
         level: Largest p-value that decides: 0.05, or less at a look before the last one; 0 before the first look.
-        interval: Interval of the mean difference at that level, simultaneous for all comparisons of the family; None
-            for fewer than two seeds and before the first look.
+        interval_level: Level of the intervals. Ties between differences may lower `level` but not this one.
+        interval: Interval of the mean difference at `interval_level`, simultaneous for all comparisons of the family;
+            None for fewer than two seeds and before the first look.
         equivalence: The same with twice the level. If it is within ± matters, the difference is shown not to matter.
         decided_at: Number of seeds of the look that found the difference; None if none did, or the study has no looks.
         verdict: What follows.
@@ -41,6 +42,7 @@ class Decision:
 
     p: float
     level: float
+    interval_level: float
     interval: Interval | None
     equivalence: Interval | None
     decided_at: int | None
@@ -82,7 +84,7 @@ def decide(
     if not np.isfinite(matrix).any() or (looks and not reached):
         p_values = step_down_p(matrix) if matrix.size else [1.0] * len(family)
         level = 0.0 if looks else ALPHA
-        return [Decision(p, level, None, None, None, _undecided(matters)) for p in p_values[:counted]]
+        return [Decision(p, level, level, None, None, None, _undecided(matters)) for p in p_values[:counted]]
     if not reached:
         significant = [p <= ALPHA * (1 + TOLERANCE) for p in step_down_p(matrix)]
         return _decisions(family, matrix, Levels(ALPHA, ALPHA), matters, significant)[:counted]
@@ -141,7 +143,7 @@ def _decisions(
         enough = paired is not None and known.size >= MIN_EXACT
         equivalence = narrower[number] if enough else None
         verdict = _verdict(difference, interval, equivalence, matters, significant=significant[number])
-        decisions.append(Decision(p_values[number], levels.test, interval, equivalence, None, verdict))
+        decisions.append(Decision(p_values[number], levels.test, levels.interval, interval, equivalence, None, verdict))
     return decisions
 
 

@@ -120,28 +120,6 @@ def mean_average_precision(matches: ImageMatches, weights: Floats, metric: str =
     return total / np.maximum(classes, 1)
 
 
-def describe_images(compared: ImageDifference, metric_name: str) -> str:
-    """Return the comparison in one sentence.
-
-    Args:
-        compared: The comparison.
-        metric_name: Name of the metric for readers.
-
-    Example:
-        >>> describe_images(ImageDifference((0, 1), 87, 0.012, 0.006, 0.008, 0.01, -0.009, 0.033), "mAP50-95")
-        'For these 87 images the difference of the best weights in mAP50-95 is +0.012 ± 0.006 (standard error over
-        seeds); for images like these the 95 % interval is −0.009 to +0.033.'
-    """
-    difference, low, high = (
-        f"{each:+.3f}".replace("-", "−") for each in (compared.difference, compared.low, compared.high)
-    )
-    return (
-        f"For these {compared.images} images the difference of the best weights in {metric_name} is {difference} ± "
-        f"{compared.seed_error:.3f} (standard error over seeds); "
-        f"for images like these the 95 % interval is {low} to {high}."
-    )
-
-
 def _combine(seeds: tuple[int, ...], images: int, differences: Floats) -> ImageDifference:
     """Return the comparison from differences (seeds, 1 + draws), whose first column is of all images."""
     observed, drawn = differences[:, 0], differences[:, 1:]
